@@ -1,0 +1,58 @@
+# Two commands do everything on a machine with Python 3.11 or later and make:
+#
+#   make serve    an OpenAI-compatible endpoint on a real model, at 127.0.0.1:8080
+#   make test     the whole test suite, real engine included
+#
+# Extra flags go in ARGS: make serve ARGS="--policy fcfs --port 9000"
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install test lint bench clean
+
+help:
+	@echo "make serve    serve the embedded model on 127.0.0.1:8080 (ARGS=... for flags)"
+	@echo "make test     run the whole test suite"
+	@echo "make install  only make the environment, in .venv"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    compare policies on the real engine (ARGS=... for flags)"
+	@echo "make clean    remove .venv and caches"
+
+serve: .venv/installed
+	@exec $(BIN)/headway serve $(ARGS)
+
+install: .venv/installed
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/headway bench $(ARGS)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamp files: made once, and again only when pyproject.toml changes.
+
+.venv/python:
+	@test -n "$(PYTHON)" || { \
+	  echo "Headway needs Python 3.11 or later on PATH, or: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Python's venv module is missing: on Debian or Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/installed: pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/python
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/installed

@@ -1,0 +1,3 @@
+"""Headway: the scheduler for LLM work."""
+
+__version__ = "0.1.0"
