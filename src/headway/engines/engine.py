@@ -1,0 +1,153 @@
+"""The one protocol that every engine speaks to Headway, and its nouns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, Self
+
+import msgspec
+
+from headway.core.cost import CostModel
+
+Kind = Literal["chat", "completion"]
+
+
+class EngineError(Exception):
+    """The engine answered with an error; `status` and `body` are its own (OpenAI's shape)."""
+
+    def __init__(self, status: int, body: bytes, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+    @classmethod
+    def invalid(cls, message: str, *, param: str | None = None, code: str | None = None) -> Self:
+        """A 400 in OpenAI's shape."""
+        error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+        return cls(400, msgspec.json.encode({"error": error}), message)
+
+
+class BackendGone(Exception):
+    """The engine is unreachable, died or broke the connection in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a probe found out about a backend. Probed, not guessed."""
+
+    models: tuple[str, ...]
+    """Names of the models it serves; the first is its default."""
+    slots: int | None
+    """Requests it runs at once where it tells, else None."""
+    context_tokens: int | None = None
+    exact_resume: bool = False
+    """Takes token ids as prompt and returns the ids it produced."""
+    priority: bool = False
+    """Takes vLLM's `priority` field."""
+    embeddings: bool = False
+    vocabulary: str = ""
+    """Fingerprint of its tokenizer: equal ones can continue each other's token ids."""
+    parses_chat: bool = False
+    """Splits chat answers into reasoning and content, so chat can only be forwarded."""
+    engine: str = "openai"
+    """Which software it is: llama.cpp, vllm, sglang, ollama, openai."""
+    cost: CostModel = CostModel()
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one step of a generation added."""
+
+    text: str = ""
+    tokens: int = 0
+    """Output tokens in this delta."""
+    finish_reason: str | None = None
+    """OpenAI's word (`stop`, `length`), on the last delta only."""
+    prompt_tokens: int | None = None
+    """Known from the first delta that tells."""
+    cached_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Generation:
+    """One text generation that the engine can stop and continue exactly.
+
+    The engine's client appends to `pieces` as tokens come. Calling `generate` again with the
+    same object, on this or another backend of equal `vocabulary`, goes on where it stopped.
+    """
+
+    kind: Kind
+    body: dict[str, msgspec.Raw]
+    """The client's request, values untouched."""
+    model: str = ""
+    prompt_ids: list[int] | None = None
+    """Filled by the first engine that tokenises the prompt."""
+    pieces: list[Piece] = field(default_factory=list)
+    already_sent: str = ""
+    """Text the client has but `pieces` lost: generated again, and not delivered twice."""
+    priority: float | None = None
+    """The scheduler's rank, for engines that take a priority."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens produced and delivered so far, over all runs."""
+        return sum(piece.tokens for piece in self.pieces)
+
+
+@dataclass(slots=True)
+class Piece:
+    """Text delivered to the client and the token ids that made it.
+
+    llama.cpp's stream leaves out ids of tokens that end inside a UTF-8 character:
+    `tokens > len(ids)` then, and the client finds the missing ones from the text on resume.
+    """
+
+    text: str
+    ids: list[int]
+    tokens: int
+
+
+class ForwardedResponse(Protocol):
+    """An OpenAI response passed through: status, headers, and the body as it comes."""
+
+    status: int
+    content_type: str
+
+    async def read(self) -> bytes: ...
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """A client of one backend."""
+
+    name: str
+    url: str
+
+    async def describe(self) -> Description:
+        """Probe it. Raises BackendGone when it cannot be reached."""
+        ...
+
+    async def check(self) -> None:
+        """Ask for a sign of life, cheaply. Raises BackendGone when there is none."""
+        ...
+
+    def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Run or continue `generation`; closing the iterator stops the engine's work on it.
+
+        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        Only offered where `Description.exact_resume`.
+        """
+        ...
+
+    async def forward(self, path: str, body: bytes) -> ForwardedResponse:
+        """POST `body` to its OpenAI API at `path` (`/v1/chat/completions`), untouched.
+
+        Raises BackendGone when no response came; error statuses come back as responses.
+        """
+        ...
+
+    async def close(self) -> None: ...
