@@ -52,7 +52,7 @@ class Description:
     """Splits chat answers into reasoning and content, so chat can only be forwarded."""
     engine: str = "openai"
     """Which software it is: llama.cpp, vllm, sglang, ollama, openai."""
-    cost: CostModel = CostModel()
+    cost: CostModel = field(default_factory=CostModel)
 
 
 @dataclass(slots=True)
