@@ -1,0 +1,151 @@
+"""Speed and memory of headway.core with a million waiting requests.
+
+    python bench/core.py [--waiting 1000000] [--pairs 200000] [--policies fcfs,srpt]
+
+For every policy, two rows: `queue` is one push and one pop of the policy's own queue, and
+`scheduler` is the whole of it: add, the step that starts the next request, and finish.
+Service times, deadlines, priorities and estimates vary; estimates are shared by 1,000 templates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import random
+import time
+import tracemalloc
+from pathlib import Path
+
+from headway.core.backend import Backend
+from headway.core.decision import Start
+from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
+from headway.core.request import Request, Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import SchedulerSettings, TierSettings
+
+
+def make_requests(count: int, seed: int) -> list[Request]:
+    """`count` varied requests, one every millisecond."""
+    rng = random.Random(seed)
+    estimates = [
+        SizeEstimate.from_lengths([max(1, int(rng.lognormvariate(4.5, 1.0))) for _ in range(12)])
+        for _ in range(1000)
+    ]
+    return [
+        Request(
+            id=f"r{seed}-{index}",
+            arrival_s=index * 1e-3,
+            prompt_tokens=rng.randrange(16, 4096),
+            estimate=estimates[rng.randrange(1000)],
+            tier=Tier(rng.randrange(3)),
+            tenant=f"tenant-{rng.randrange(100)}",
+            priority=rng.randrange(10),
+            deadline_s=1e6 + rng.random() * 1e4,
+        )
+        for index in range(count)
+    ]
+
+
+def pairs_per_s_queue(policy: str, waiting: list[Request], fresh: list[Request]) -> float:
+    """Pairs of push and pop a second on the policy's queue."""
+    queue = POLICIES[policy](SchedulerSettings(policy=policy)).queue()
+    for request in waiting:
+        queue.push(request)
+    now_s = len(waiting) * 1e-3
+    start = time.perf_counter()
+    for request in fresh:
+        queue.push(request)
+        first = queue.peek(now_s)
+        assert first is not None
+        first.ticket += 1
+        queue.entry_died()
+    return len(fresh) / (time.perf_counter() - start)
+
+
+def scheduler_of(policy: str, fairness: str = "off") -> Scheduler:
+    tiers = {tier: TierSettings(max_wait_s=1e9, max_slowdown=1e9) for tier in Tier}
+    scheduler = Scheduler(
+        SchedulerSettings(policy=policy, tiers=tiers, fairness=fairness)  # type: ignore[arg-type]
+    )
+    scheduler.set_backend(Backend("b", slots=0), 0.0)
+    return scheduler
+
+
+def pairs_per_s_scheduler(
+    scheduler: Scheduler, waiting: list[Request], fresh: list[Request]
+) -> float:
+    """Requests a second through add, step (one start) and finish."""
+    for request in waiting:
+        scheduler.add(request, request.arrival_s)
+    now_s = len(waiting) * 1e-3
+    scheduler.set_backend(Backend("b", slots=1), now_s)
+    scheduler.step(now_s)
+    (running,) = scheduler.backends["b"].running
+    start = time.perf_counter()
+    for request in fresh:
+        scheduler.add(request, now_s)
+        scheduler.finish(running, now_s)
+        decision = scheduler.step(now_s)[-1]
+        assert isinstance(decision, Start)
+        running = decision.request.id
+    return len(fresh) / (time.perf_counter() - start)
+
+
+def cancels_per_s(scheduler: Scheduler, requests: list[Request]) -> float:
+    start = time.perf_counter()
+    for request in requests:
+        scheduler.cancel(request.id, 1e6)
+    return len(requests) / (time.perf_counter() - start)
+
+
+def bytes_per_waiting(count: int = 100_000) -> float:
+    """Memory that `count` waiting requests take in the scheduler, body and estimate not counted."""
+    scheduler = scheduler_of("srpt")
+    estimate = SizeEstimate.exactly(100)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for index in range(count):
+        request = Request(f"request-{index}", index * 1e-3, 100 + index, estimate)
+        scheduler.add(request, index * 1e-3)
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return (after - before) / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--pairs", type=int, default=200_000)
+    parser.add_argument("--policies", default=",".join(POLICIES))
+    parser.add_argument("--json", type=Path, default=Path("results/core.json"))
+    options = parser.parse_args()
+    result: dict[str, object] = {"waiting": options.waiting, "policies": {}}
+    print(f"{options.waiting:,} waiting requests, {options.pairs:,} pairs, one core")
+    print(f"{'policy':10} {'queue add+pop/s':>16} {'add+start+finish/s':>19} {'cancel/s':>12}")
+    gc.disable()  # a million live objects: what a gateway does too, by gc.freeze()
+    for policy in options.policies.split(","):
+        queue_rate = pairs_per_s_queue(
+            policy, make_requests(options.waiting, 1), make_requests(options.pairs, 2)
+        )
+        waiting = make_requests(options.waiting, 1)
+        scheduler = scheduler_of(policy)
+        rate = pairs_per_s_scheduler(scheduler, waiting, make_requests(options.pairs, 2))
+        cancel_rate = cancels_per_s(scheduler, random.Random(3).sample(waiting, options.pairs))
+        result["policies"][policy] = {  # type: ignore[index]
+            "queue_pairs_per_s": queue_rate,
+            "scheduler_pairs_per_s": rate,
+            "cancels_per_s": cancel_rate,
+        }
+        print(f"{policy:10} {queue_rate:16,.0f} {rate:19,.0f} {cancel_rate:12,.0f}", flush=True)
+        del waiting, scheduler
+    result["bytes_per_waiting_request"] = bytes_per_waiting()
+    print(f"memory: {result['bytes_per_waiting_request']:.0f} bytes a waiting request")
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

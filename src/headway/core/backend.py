@@ -1,0 +1,79 @@
+"""One engine endpoint as the scheduler sees it: what it can take, and what it holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from headway.core.cost import CostModel
+from headway.core.request import Request
+
+REMEMBERED_PREFIXES = 1024
+
+
+@dataclass(slots=True)
+class Backend:
+    """Capacity of one backend. The driver fills in the facts, the Scheduler keeps the load."""
+
+    name: str
+    slots: int
+    """Requests it may run at once; 0 takes it out of rotation without losing what runs."""
+    lanes: frozenset[str] = frozenset({""})
+    """The lanes (model names) it serves."""
+    kv_tokens: int | None = None
+    """KV cache budget in tokens; None where the engine guarantees every slot its context."""
+    cost: CostModel = field(default_factory=CostModel)
+    """Its measured cost; only its ratio to other backends' and predicted times depend on it."""
+
+    running: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
+    kv_reserved: int = field(default=0, init=False)
+    work_tokens: float = field(default=0.0, init=False)
+    """Predicted output tokens still to come from all that runs here."""
+    _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
+
+    def has_room_for(self, request: Request) -> bool:
+        """Whether `request` could start here now."""
+        if len(self.running) >= self.slots:
+            return False
+        return self.kv_tokens is None or self.kv_reserved + request.kv_tokens <= self.kv_tokens
+
+    def could_ever_hold(self, request: Request) -> bool:
+        """Whether `request` fits into this backend when nothing else runs."""
+        return self.kv_tokens is None or request.kv_tokens <= self.kv_tokens
+
+    def finish_s(self, request: Request) -> float:
+        """Predicted time until `request` would be done here, to compare backends by."""
+        queue_s = self.cost.decode_s_per_token * self.work_tokens / max(1, self.slots)
+        own_s = self.cost.remaining_s(request)
+        if request.prefix and request.prefix in self._prefixes:
+            own_s -= self.cost.prefill_s(request)
+        return queue_s + own_s
+
+    def take(self, request: Request) -> None:
+        """Account for `request`, which starts here."""
+        self.running[request.id] = request
+        request.backend = self.name
+        request.reserved_kv_tokens = request.kv_tokens
+        request.outstanding_tokens = request.remaining_tokens
+        self.kv_reserved += request.reserved_kv_tokens
+        self.work_tokens += request.outstanding_tokens
+        if request.prefix:
+            self._prefixes[request.prefix] = None
+            self._prefixes.move_to_end(request.prefix)
+            if len(self._prefixes) > REMEMBERED_PREFIXES:
+                self._prefixes.popitem(last=False)
+
+    def progressed(self, request: Request, new_tokens: int) -> None:
+        """`request`, which runs here, produced `new_tokens` more."""
+        done = min(request.outstanding_tokens, new_tokens)
+        request.outstanding_tokens -= done
+        self.work_tokens -= done
+
+    def release(self, request: Request) -> None:
+        """`request` runs here no more."""
+        del self.running[request.id]
+        self.kv_reserved -= request.reserved_kv_tokens
+        self.work_tokens -= request.outstanding_tokens
+        request.backend = ""
+        if not self.running:
+            self.work_tokens = 0.0  # no drift from rounding

@@ -1,0 +1,136 @@
+"""How many output tokens a request will produce: a distribution, never just a number."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+
+class SizeEstimate:
+    """A discrete distribution over output tokens.
+
+    Args:
+        tokens: support points in output tokens, strictly increasing, all at least 1.
+        weights: one non-negative weight per support point; they need not sum to one.
+
+    Raises:
+        ValueError: if the two differ in length, are empty, or are not as described.
+
+    Immutable, so that a predictor can hand one object to many requests.
+    """
+
+    __slots__ = ("_base_gittins", "mean", "tokens", "weights")
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+    mean: float
+
+    def __init__(self, tokens: Sequence[int], weights: Sequence[float]) -> None:
+        if not tokens or len(tokens) != len(weights):
+            raise ValueError(
+                f"an estimate needs as many weights as support points, and at least one; "
+                f"got {len(tokens)} points and {len(weights)} weights"
+            )
+        total = float(sum(weights))
+        if not 0.0 < total < float("inf") or min(weights) < 0.0:
+            raise ValueError("weights of an estimate must be non-negative, finite and not all zero")
+        if tokens[0] < 1 or any(b <= a for a, b in pairwise(tokens)):
+            raise ValueError("support points of an estimate must be increasing and at least 1")
+        self.tokens = tuple(tokens)
+        self.weights = tuple(weight / total for weight in weights)
+        self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
+        self._base_gittins: tuple[float, float] | None = None
+
+    @classmethod
+    def exactly(cls, tokens: int) -> SizeEstimate:
+        """The estimate of somebody who knows: all mass on one length."""
+        return cls((max(1, tokens),), (1.0,))
+
+    @classmethod
+    def from_lengths(cls, lengths: Iterable[int]) -> SizeEstimate:
+        """The empirical distribution of observed lengths (non-positive ones count as 1)."""
+        counts: dict[int, int] = {}
+        for length in lengths:
+            counts[max(1, length)] = counts.get(max(1, length), 0) + 1
+        if not counts:
+            raise ValueError("an estimate needs at least one observed length")
+        points = sorted(counts)
+        return cls(points, [counts[point] for point in points])
+
+    def __repr__(self) -> str:
+        median, high = self.quantile(0.5), self.quantile(0.9)
+        return f"SizeEstimate(mean={self.mean:.1f}, p50={median}, p90={high})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SizeEstimate):
+            return NotImplemented
+        return self.tokens == other.tokens and self.weights == other.weights
+
+    def __hash__(self) -> int:
+        return hash((self.tokens, self.weights))
+
+    @property
+    def longest(self) -> int:
+        """The largest length with any mass, in output tokens."""
+        return self.tokens[-1]
+
+    def quantile(self, q: float) -> int:
+        """The smallest support point whose cumulative weight reaches `q` (0 to 1)."""
+        cumulative = 0.0
+        for point, weight in zip(self.tokens, self.weights, strict=True):
+            cumulative += weight
+            if cumulative >= q - 1e-12:
+                return point
+        return self.tokens[-1]
+
+    def capped(self, max_tokens: int | None) -> SizeEstimate:
+        """The same request under a limit: all mass above `max_tokens` falls on it."""
+        if max_tokens is None or self.tokens[-1] <= max_tokens:
+            return self
+        limit = max(1, max_tokens)
+        keep = bisect_left(self.tokens, limit)
+        return SizeEstimate(
+            (*self.tokens[:keep], limit), (*self.weights[:keep], sum(self.weights[keep:]))
+        )
+
+    def remaining_mean(self, produced: int) -> float:
+        """Expected output tokens still to come, given that `produced` came and it goes on.
+
+        A request that outlived its whole distribution is taken to have a Pareto tail with
+        exponent 2, whose mean residual life is its age.
+        """
+        if produced <= 0:
+            return self.mean
+        start = bisect_right(self.tokens, produced)
+        mass = sum(self.weights[start:])
+        if mass <= 0.0:
+            return float(max(1, produced))
+        ahead = sum(t * w for t, w in zip(self.tokens[start:], self.weights[start:], strict=True))
+        return ahead / mass - produced
+
+    def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
+        """The Gittins rank, in tokens (smaller runs first).
+
+        min over quanta d of E[setup + min(X - t, d)] / P(X - t <= d), both given X > t with
+        t = `produced`: the least expected work per completion. `setup_tokens` is work paid before the first
+        token (prefill), in units of one output token. Source: Gittins 1979; Scully et al. 2018.
+        """
+        if produced <= 0 and self._base_gittins and self._base_gittins[0] == setup_tokens:
+            return self._base_gittins[1]
+        start = bisect_right(self.tokens, produced) if produced > 0 else 0
+        mass = sum(self.weights[start:]) if start else 1.0
+        if mass <= 0.0:
+            return setup_tokens + max(1, produced)
+        best = float("inf")
+        done = 0.0  # P(X <= point and X > t)
+        work = 0.0  # E[(X - t); X <= point]
+        for point, weight in zip(self.tokens[start:], self.weights[start:], strict=True):
+            done += weight
+            work += weight * (point - produced)
+            if done > 0.0:
+                spent = work + (mass - done) * (point - produced)
+                best = min(best, (spent + setup_tokens * mass) / done)
+        if produced <= 0:
+            self._base_gittins = (setup_tokens, best)
+        return best

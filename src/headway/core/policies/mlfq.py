@@ -1,0 +1,28 @@
+"""Skip-join multi-level feedback queue."""
+
+from math import ceil, log2
+
+from headway.core.policies.policy import Policy
+from headway.core.request import Request
+
+FIRST_QUANTUM_S = 0.5
+
+
+class Mlfq(Policy):
+    """By level, preemptive; within a level by arrival. Needs no prediction.
+
+    Level k holds requests whose attained service, prefill included from the start, is within
+    the first k + 1 quanta, each twice the one before. A long prompt thereby skips the levels
+    that its prefill would use up, and a long answer sinks as it grows.
+    Source: FastServe (Wu et al. 2023); its promotion of starved requests is the starvation bound.
+    """
+
+    preemptive = True
+
+    def rank(self, request: Request) -> float:
+        attained = self.cost.attained_s(request)
+        return max(0.0, ceil(log2(attained / FIRST_QUANTUM_S + 1.0)) - 1.0)
+
+    def gain_s(self, waiting: Request, running: Request) -> float:
+        # Levels are no seconds: a lower level outranks whatever the preemption costs.
+        return float("inf") if self.rank(waiting) < self.rank(running) else 0.0

@@ -1,0 +1,39 @@
+"""What every policy answers: in which order, and whether stopping somebody pays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from headway.core.queue import RankHeap, WaitingQueue
+from headway.core.request import Request
+from headway.core.settings import SchedulerSettings
+
+
+class Policy(ABC):
+    """An order of requests within one tier and tenant: the smaller rank runs first.
+
+    A rank must not change while its request waits. What changes with time alone belongs into
+    a queue of its own (see `hrrn`), never into a comparison.
+    """
+
+    preemptive: ClassVar[bool] = False
+    """Whether a waiting request may take the slot of a running one of its own tier."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self.cost = settings.cost
+
+    @abstractmethod
+    def rank(self, request: Request) -> float:
+        """The rank of `request` as it stands."""
+
+    def queue(self) -> WaitingQueue:
+        """A new queue that keeps requests in this policy's order."""
+        return RankHeap(self.rank)
+
+    def gain_s(self, waiting: Request, running: Request) -> float:
+        """What giving the slot of `running` to `waiting` wins, in seconds.
+
+        The default is right for ranks in seconds; a policy with others says so here.
+        """
+        return self.rank(running) - self.rank(waiting)

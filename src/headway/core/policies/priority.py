@@ -1,0 +1,17 @@
+"""The client's own order."""
+
+from headway.core.policies.policy import Policy
+from headway.core.request import Request
+
+
+class Priority(Policy):
+    """By the client's integer, smaller first (vLLM's sense), preemptive (vllm#40004)."""
+
+    preemptive = True
+
+    def rank(self, request: Request) -> float:
+        return request.priority
+
+    def gain_s(self, waiting: Request, running: Request) -> float:
+        # Any smaller integer outranks whatever the preemption costs.
+        return float("inf") if waiting.priority < running.priority else 0.0

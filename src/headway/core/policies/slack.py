@@ -1,0 +1,19 @@
+"""Least slack first."""
+
+from headway.core.policies.policy import Policy
+from headway.core.request import Request
+
+
+class Slack(Policy):
+    """By the latest moment to start and still meet the deadline, preemptive.
+
+    Slack is deadline - now - remaining service; `now` is the same for all, so it is left out
+    and the order never goes stale. Source: Mok 1983 (least laxity).
+    """
+
+    preemptive = True
+
+    def rank(self, request: Request) -> float:
+        if request.deadline_s is None:
+            return float("inf")
+        return request.deadline_s - self.cost.remaining_s(request)

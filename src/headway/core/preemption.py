@@ -1,0 +1,71 @@
+"""Whether a running request should give its slot to a waiting one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headway.core.backend import Backend
+from headway.core.policies.policy import Policy
+from headway.core.request import Request
+from headway.core.settings import PreemptionSettings
+
+
+class PreemptionRule:
+    """Finds whom to stop, if stopping anybody is worth what it costs.
+
+    Args:
+        settings: the operator's limits.
+        policy: tells the gain within a tier.
+        tiers_preempt: whether a higher tier takes slots from a lower one.
+    """
+
+    def __init__(self, settings: PreemptionSettings, policy: Policy, tiers_preempt: bool) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.tiers_preempt = tiers_preempt
+
+    @property
+    def possible(self) -> bool:
+        """Whether anybody can ever be stopped under these settings."""
+        return self.settings.enabled and (self.tiers_preempt or self.policy.preemptive)
+
+    def victim(self, waiting: Request, backends: Iterable[Backend], now_s: float) -> Request | None:
+        """The running request to stop for `waiting`: of the lowest tier, the one ranked last."""
+        worst: Request | None = None
+        worst_key = (-1, 0.0, -1)
+        for backend in backends:
+            if len(backend.running) > backend.slots or not backend.slots:
+                continue  # it is being drained: what is freed there is not for others
+            for running in backend.running.values():
+                key = (int(running.tier), self.policy.rank(running), running.sequence)
+                if (worst is None or key > worst_key) and self._worth_it(
+                    waiting, running, backend, now_s
+                ):
+                    worst, worst_key = running, key
+        return worst
+
+    def _worth_it(self, waiting: Request, running: Request, backend: Backend, now_s: float) -> bool:
+        limits = self.settings
+        if not running.preemptible or running.tier < waiting.tier:
+            return False
+        if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
+            return False  # it has waited enough: now it runs to its end
+        if now_s - running.resumed_s < limits.min_run_s:
+            return False
+        if (
+            limits.trail_c is not None
+            and running.output_tokens >= limits.trail_c * running.estimate.mean
+        ):
+            return False
+        threshold_s = limits.gain_factor * backend.cost.preempt_s
+        if backend.cost.remaining_s(running) <= threshold_s:
+            return False  # its slot will be free sooner than a preemption pays
+        if backend.kv_tokens is not None:
+            freed = backend.kv_reserved - running.reserved_kv_tokens
+            if freed + waiting.kv_tokens > backend.kv_tokens:
+                return False
+        if running.tier > waiting.tier:
+            return self.tiers_preempt
+        if not self.policy.preemptive:
+            return False
+        return waiting.due_s <= now_s or self.policy.gain_s(waiting, running) > threshold_s

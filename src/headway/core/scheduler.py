@@ -1,0 +1,484 @@
+"""The scheduler: events go in with their time, decisions come out.
+
+A pure state machine. It reads no clock, does no I/O and draws no random number, so the same
+events give the same decisions under the gateway, under the simulator and in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from types import MappingProxyType
+
+from headway.core.backend import Backend
+from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
+from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
+from headway.core.placement import choose
+from headway.core.policies import POLICIES
+from headway.core.preemption import PreemptionRule
+from headway.core.request import Request, State, Tier
+from headway.core.settings import SchedulerSettings
+from headway.core.starvation import due_s
+from headway.core.tiers import tier_order
+from headway.core.waiting import Waiting
+
+SAMPLED_REQUESTS = 256
+"""Waiting requests looked at to predict a wait."""
+
+OPTIMISTIC_QUANTILE = 0.1
+"""A deadline is given up when even an answer this short would miss it."""
+
+
+class Scheduler:
+    """Decides who runs and who waits.
+
+    Events are methods; each takes the time `now_s`, which must not go backwards. Call `step`
+    after an event, and at `next_wakeup_s`, and carry out the decisions in their order.
+
+    Raises:
+        ValueError: on construction, if the policy has no such name; on an event that cannot
+            happen in the request's state. Nothing has changed then.
+    """
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        if settings.policy not in POLICIES:
+            raise ValueError(
+                f"unknown policy {settings.policy!r}; the policies are {', '.join(POLICIES)}"
+            )
+        self.settings = settings
+        self.policy_name = settings.policy
+        self.backends: dict[str, Backend] = {}
+        self._requests: dict[str, Request] = {}
+        self._policy = POLICIES[settings.policy](settings)
+        self._tier_order = tier_order(settings)
+        self._ledger = fairness(settings)
+        self._preemption = PreemptionRule(
+            settings.preemption, self._policy, self._tier_order.preempts
+        )
+        self._lanes: dict[str, Waiting] = {}
+        self._serving: dict[str, list[Backend]] = {}
+        # None spares the queues a call per tenant where no cap is set.
+        self._tenant_gate = self._tenant_ok if settings.tenant_max_running is not None else None
+        self._sequence = 0
+        self._tier_running = dict.fromkeys(Tier, 0)
+        self._tier_waiting = dict.fromkeys(Tier, 0)
+        self._tier_backlog_s = dict.fromkeys(Tier, 0.0)
+        self._tenant_running: dict[str, int] = {}
+        self._tenant_waiting: dict[str, int] = {}
+        self._latest_starts: list[tuple[float, int, int, Request]] = []
+        self._preemption_checked_s = float("-inf")
+        self._preemption_checked_for = ("", -1)
+
+    # ---- events -----------------------------------------------------------------------------
+
+    def set_backend(self, backend: Backend, now_s: float) -> None:
+        """Add `backend`, or give the one of that name new slots, lanes, KV budget and cost.
+
+        What runs on it goes on, even above its new number of slots.
+        """
+        known = self.backends.get(backend.name)
+        if known is None:
+            self.backends[backend.name] = backend
+        else:
+            known.slots = backend.slots
+            known.lanes = backend.lanes
+            known.kv_tokens = backend.kv_tokens
+            known.cost = backend.cost
+        self._map_lanes()
+
+    def remove_backend(self, name: str, now_s: float) -> list[Request]:
+        """Take a backend out for good. What ran there waits again, its place kept."""
+        backend = self.backends[name]
+        orphans = list(backend.running.values())
+        for request in orphans:
+            self.requeue(request.id, now_s)
+        del self.backends[name]
+        self._map_lanes()
+        return orphans
+
+    def add(self, request: Request, now_s: float) -> Reject | None:
+        """A new request. It waits from now on, or the reason why not is returned.
+
+        Raises:
+            ValueError: if the request is not new, or its id is in use.
+        """
+        if request.state is not State.NEW:
+            raise ValueError(f"request {request.id!r} was added before; add a new one")
+        if request.id in self._requests:
+            raise ValueError(f"request id {request.id!r} is in use; give every request its own")
+        request.service_s = self.settings.cost.service_s(request)
+        rejection = self._refusal(request, now_s)
+        if rejection is not None:
+            if (
+                rejection.reason is not RejectReason.DEADLINE
+                or self.settings.on_missed_deadline == "reject"
+            ):
+                request.state = State.REJECTED
+                return rejection
+            self._downgrade(request)
+        self._sequence += 1
+        request.sequence = self._sequence
+        request.due_s = due_s(request, self.settings)
+        request.state = State.WAITING
+        self._requests[request.id] = request
+        self._enqueue(request)
+        return None
+
+    def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
+        """A running request has produced `output_tokens` in all."""
+        request = self._running(request_id)
+        new_tokens = output_tokens - request.output_tokens
+        if new_tokens < 0:
+            raise ValueError(
+                f"request {request_id!r} had {request.output_tokens} output tokens already; "
+                f"progress is told as the total, not {output_tokens}"
+            )
+        request.output_tokens = output_tokens
+        self.backends[request.backend].progressed(request, new_tokens)
+        if self._ledger is not None:
+            self._ledger.charge(request.tenant, OUTPUT_WEIGHT * new_tokens)
+
+    def finish(self, request_id: str, now_s: float) -> None:
+        """A running request is done."""
+        request = self._running(request_id)
+        self._stop(request)
+        request.state = State.FINISHED
+        del self._requests[request_id]
+
+    def cancel(self, request_id: str, now_s: float) -> None:
+        """A request is not wanted any more. One that is not known (any more) is ignored."""
+        request = self._requests.pop(request_id, None)
+        if request is None:
+            return
+        if request.state is State.RUNNING:
+            self._stop(request)
+        else:
+            self._dequeue(request)
+        request.state = State.CANCELLED
+
+    def requeue(self, request_id: str, now_s: float) -> None:
+        """A running request lost its backend: it waits again, in its old place."""
+        request = self._running(request_id)
+        self._stop(request)
+        request.state = State.PREEMPTED
+        self._enqueue(request)
+
+    # ---- decisions --------------------------------------------------------------------------
+
+    def step(self, now_s: float) -> list[Decision]:
+        """What to do now. A Preempt comes right before the Start that takes its slot."""
+        decisions: list[Decision] = []
+        if self._latest_starts:
+            self._give_up_deadlines(now_s, decisions)
+        if any(self._tier_waiting.values()):
+            self._fill(now_s, decisions)
+            if self._preemption.possible and any(self._tier_waiting.values()):
+                self._preempt(now_s, decisions)
+        return decisions
+
+    def next_wakeup_s(self, now_s: float) -> float | None:
+        """When to call `step` again even if nothing happens; None if not at all."""
+        times = []
+        while self._latest_starts and not self._is_pending(self._latest_starts[0]):
+            heappop(self._latest_starts)
+        if self._latest_starts:
+            times.append(self._latest_starts[0][0])
+        if self._preemption.possible and any(self._tier_waiting.values()):
+            if any(backend.running for backend in self.backends.values()):
+                times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
+            for lane in self._lanes.values():
+                due = lane.next_due_s()
+                if due is not None and due > now_s:
+                    times.append(due)
+        return min(times) if times else None
+
+    # ---- questions --------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> Mapping[str, Request]:
+        """All requests that wait or run, by id."""
+        return MappingProxyType(self._requests)
+
+    def waiting(self, tier: Tier | None = None) -> int:
+        """Requests that wait, in `tier` or in all."""
+        if tier is not None:
+            return self._tier_waiting[tier]
+        return sum(self._tier_waiting.values())
+
+    def running(self, tier: Tier | None = None) -> int:
+        """Requests that run, in `tier` or in all."""
+        if tier is not None:
+            return self._tier_running[tier]
+        return sum(self._tier_running.values())
+
+    def backlog_s(self, tier: Tier | None = None) -> float:
+        """Predicted time to serve what waits, in `tier` or in all, with every slot."""
+        work_s = (
+            self._tier_backlog_s[tier] if tier is not None else sum(self._tier_backlog_s.values())
+        )
+        return max(0.0, work_s) / max(1, sum(b.slots for b in self.backends.values()))
+
+    def predicted_wait_s(self, request: Request, now_s: float) -> float:
+        """Predicted time until `request`, added now, would start.
+
+        The work that is ahead of it, over the slots: what runs (unless it would be preempted),
+        higher tiers, and what the policy ranks before it, counted on a sample of the queue.
+        """
+        serving = self._serving.get(request.lane, [])
+        lane = self._lanes.get(request.lane)
+        slots = sum(backend.slots for backend in serving)
+        free = any(backend.has_room_for(request) for backend in serving)
+        if free and (lane is None or not lane.count):
+            return 0.0
+        ahead_s = 0.0
+        for backend in serving:
+            for running in backend.running.values():
+                if self._preemption.possible and running.preemptible:
+                    if running.tier > request.tier and self._tier_order.preempts:
+                        continue
+                    if (
+                        running.tier == request.tier
+                        and self._policy.preemptive
+                        and self._policy.gain_s(request, running) > 0.0
+                    ):
+                        continue
+                ahead_s += backend.cost.remaining_s(running)
+        if lane is not None:
+            rank = self._policy.rank(request)
+            for tier in Tier:
+                if tier > request.tier or not lane.in_tier(tier):
+                    continue
+                sample = lane.sample(tier, SAMPLED_REQUESTS)
+                before = [
+                    other.queued_work_s
+                    for other in sample
+                    if tier < request.tier or self._policy.rank(other) <= rank
+                ]
+                ahead_s += sum(before) * lane.in_tier(tier) / max(1, len(sample))
+        return ahead_s / max(1, slots)
+
+    def explain(self, request: Request, now_s: float) -> str:
+        """Why `request` runs or waits, in one sentence."""
+        if request.state is State.RUNNING:
+            return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
+        serving = self._serving.get(request.lane, [])
+        if not any(backend.slots for backend in serving):
+            return "waits for a backend that serves its model"
+        if request.due_s <= now_s:
+            return "waits for the next slot: it is due by its starvation bound"
+        if not self._tier_ok(request.tier):
+            return f"waits: tier {request.tier.label} runs at its cap"
+        if not self._tenant_ok(request.tenant):
+            return f"waits: tenant {request.tenant} runs at its cap"
+        rank = self._policy.rank(request)
+        return (
+            f"waits in tier {request.tier.label} at {self.policy_name} rank {rank:.3f}, "
+            f"predicted wait {self.predicted_wait_s(request, now_s):.1f} s"
+        )
+
+    # ---- admission --------------------------------------------------------------------------
+
+    def _refusal(self, request: Request, now_s: float) -> Reject | None:
+        tier = self.settings.tier(request.tier)
+        total = self.settings.max_queue
+        full = tier.max_queue is not None and self._tier_waiting[request.tier] >= tier.max_queue
+        full = full or (total is not None and self.waiting() >= total)
+        if full and not self._starts_at_once(request):
+            return Reject(request, RejectReason.QUEUE_FULL, self.backlog_s())
+        serving = self._serving.get(request.lane, ())
+        if serving and not any(backend.could_ever_hold(request) for backend in serving):
+            return Reject(request, RejectReason.TOO_LARGE, 0.0)
+        if request.deadline_s is not None:
+            wait_s = self.predicted_wait_s(request, now_s)
+            if now_s + wait_s > self._latest_start_s(request):
+                return Reject(request, RejectReason.DEADLINE, wait_s, wait_s)
+        return None
+
+    def _starts_at_once(self, request: Request) -> bool:
+        lane = self._lanes.get(request.lane)
+        if lane is not None and lane.count:
+            return False
+        return any(b.has_room_for(request) for b in self._serving.get(request.lane, ()))
+
+    def _latest_start_s(self, request: Request) -> float:
+        assert request.deadline_s is not None
+        cost = self.settings.cost
+        shortest = request.estimate.quantile(OPTIMISTIC_QUANTILE)
+        return request.deadline_s - cost.prefill_s(request) - shortest * cost.decode_s_per_token
+
+    def _downgrade(self, request: Request) -> None:
+        request.deadline_s = None
+        request.tier = Tier.BATCH
+
+    def _is_pending(self, entry: tuple[float, int, int, Request]) -> bool:
+        return entry[2] == entry[3].ticket
+
+    def _give_up_deadlines(self, now_s: float, decisions: list[Decision]) -> None:
+        while self._latest_starts and self._latest_starts[0][0] < now_s:
+            entry = heappop(self._latest_starts)
+            request = entry[3]
+            if not self._is_pending(entry):
+                continue
+            self._dequeue(request)
+            if self.settings.on_missed_deadline == "downgrade":
+                self._downgrade(request)
+                request.due_s = due_s(request, self.settings)
+                self._enqueue(request)
+                continue
+            del self._requests[request.id]
+            request.state = State.REJECTED
+            decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
+
+    # ---- starting and stopping --------------------------------------------------------------
+
+    def _fill(self, now_s: float, decisions: list[Decision]) -> None:
+        blocked: set[str] = set()
+        while True:
+            best: Request | None = None
+            for name, lane in self._lanes.items():
+                if not lane.count or name in blocked or not self._has_free_slot(name):
+                    continue
+                request = lane.next(now_s, self._tier_ok, self._tenant_gate)
+                if request is not None and (best is None or self._precedes(request, best, now_s)):
+                    best = request
+            if best is None:
+                return
+            backend = choose(best, self._serving[best.lane])
+            if backend is None:
+                # It is next and its KV cache does not fit yet: nobody smaller overtakes it.
+                blocked.add(best.lane)
+                continue
+            self._start(best, backend, now_s)
+            decisions.append(Start(best, backend.name))
+
+    def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
+        for name, lane in self._lanes.items():
+            while lane.count:
+                request = lane.next(now_s, self._tier_ok, self._tenant_gate)
+                if request is None:
+                    break
+                # Ranks of running requests change slowly: look again for the same one later.
+                checked_for = (request.id, request.ticket)
+                again_s = self._preemption_checked_s + self.settings.preemption.min_run_s
+                if checked_for == self._preemption_checked_for and now_s < again_s:
+                    break
+                self._preemption_checked_for, self._preemption_checked_s = checked_for, now_s
+                victim = self._preemption.victim(request, self._serving.get(name, ()), now_s)
+                if victim is None:
+                    break
+                backend = self.backends[victim.backend]
+                self._stop(victim)
+                victim.state = State.PREEMPTED
+                victim.preemptions += 1
+                self._enqueue(victim)
+                decisions.append(Preempt(victim, backend.name))
+                self._start(request, backend, now_s)
+                decisions.append(Start(request, backend.name))
+
+    def _start(self, request: Request, backend: Backend, now_s: float) -> None:
+        self._dequeue(request)
+        first = request.started_s < 0.0
+        if first:
+            request.started_s = now_s
+        request.resumed_s = now_s
+        request.state = State.RUNNING
+        backend.take(request)
+        self._tier_running[request.tier] += 1
+        self._tenant_running[request.tenant] = self._tenant_running.get(request.tenant, 0) + 1
+        if first:
+            self._tier_order.served(request.tier, request.service_s)
+            if self._ledger is not None:
+                uncached = max(0, request.prompt_tokens - request.cached_tokens)
+                self._ledger.charge(request.tenant, PROMPT_WEIGHT * uncached)
+
+    def _stop(self, request: Request) -> None:
+        self.backends[request.backend].release(request)
+        self._tier_running[request.tier] -= 1
+        left = self._tenant_running[request.tenant] - 1
+        if left:
+            self._tenant_running[request.tenant] = left
+        else:
+            del self._tenant_running[request.tenant]
+
+    def _enqueue(self, request: Request) -> None:
+        tier = request.tier
+        if not self._tier_waiting[tier]:
+            others = [other for other, waiting in self._tier_waiting.items() if waiting]
+            self._tier_order.backlogged(tier, others)
+        self._tier_waiting[tier] += 1
+        if self._ledger is not None:
+            waiting = self._tenant_waiting.get(request.tenant, 0)
+            if not waiting:
+                self._ledger.backlogged(request.tenant)
+            self._tenant_waiting[request.tenant] = waiting + 1
+        if request.output_tokens:
+            request.queued_work_s = self.settings.cost.remaining_s(request)
+        else:
+            request.queued_work_s = request.service_s
+        self._tier_backlog_s[tier] += request.queued_work_s
+        lane = self._lanes.get(request.lane)
+        if lane is None:
+            lane = self._lanes[request.lane] = Waiting(
+                self._policy,
+                self._tier_order,
+                self._ledger,
+                self.settings.tenant_max_running is not None,
+            )
+        lane.push(request)
+        if request.deadline_s is not None and not request.output_tokens:
+            heappush(
+                self._latest_starts,
+                (self._latest_start_s(request), request.sequence, request.ticket, request),
+            )
+
+    def _dequeue(self, request: Request) -> None:
+        self._lanes[request.lane].take(request)
+        self._tier_waiting[request.tier] -= 1
+        if self._tier_waiting[request.tier]:
+            self._tier_backlog_s[request.tier] -= request.queued_work_s
+        else:
+            self._tier_backlog_s[request.tier] = 0.0  # no drift from rounding
+        if self._ledger is not None:
+            left = self._tenant_waiting[request.tenant] - 1
+            if left:
+                self._tenant_waiting[request.tenant] = left
+            else:
+                del self._tenant_waiting[request.tenant]
+                self._ledger.drained(request.tenant)
+
+    # ---- small facts ------------------------------------------------------------------------
+
+    def _running(self, request_id: str) -> Request:
+        request = self._requests.get(request_id)
+        if request is None or request.state is not State.RUNNING:
+            state = "not known" if request is None else request.state.value
+            raise ValueError(f"request {request_id!r} is {state}; only a running one can do that")
+        return request
+
+    def _map_lanes(self) -> None:
+        self._serving = {}
+        for backend in self.backends.values():
+            for lane in backend.lanes:
+                self._serving.setdefault(lane, []).append(backend)
+
+    def _has_free_slot(self, lane: str) -> bool:
+        return any(len(backend.running) < backend.slots for backend in self._serving.get(lane, ()))
+
+    def _tier_ok(self, tier: Tier) -> bool:
+        cap = self.settings.tier(tier).max_running
+        return cap is None or self._tier_running[tier] < cap
+
+    def _tenant_ok(self, tenant: str) -> bool:
+        cap = self.settings.tenant_max_running
+        return cap is None or self._tenant_running.get(tenant, 0) < cap
+
+    def _precedes(self, one: Request, other: Request, now_s: float) -> bool:
+        """Whether `one`, next in its lane, goes before `other`, next in another lane."""
+        if (one.due_s <= now_s) != (other.due_s <= now_s):
+            return one.due_s <= now_s
+        if one.due_s <= now_s and one.due_s != other.due_s:
+            return one.due_s < other.due_s
+        if one.tier != other.tier:
+            return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
+        ranks = self._policy.rank(one), self._policy.rank(other)
+        return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
