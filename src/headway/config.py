@@ -1,0 +1,300 @@
+"""What an operator can set: every key, its default and its limits.
+
+The same keys are read from `headway.yaml`, from the environment and from flags, in rising order
+of precedence; `config_sources` does the reading.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headway.core.policies import POLICIES
+from headway.core.request import Tier
+from headway.core.settings import INFINITE, PreemptionSettings, SchedulerSettings, TierSettings
+
+TierName = Literal["interactive", "standard", "batch"]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+PREEMPTION = PreemptionSettings()
+
+
+class Section(BaseModel):
+    """A mapping in the configuration; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackendConfig(Section):
+    """One OpenAI-compatible server behind Headway."""
+
+    url: str
+    """Its base URL, `/v1` included where it has one."""
+    name: str | None = None
+    """Its name in logs and metrics; else taken from the URL."""
+    api_key: SecretStr | None = None
+    api_key_env: str | None = None
+    """Environment variable that holds the API key."""
+    max_concurrency: Count | None = None
+    """Requests it may run at once; else what it tells, else an adaptive limit."""
+    models: tuple[str, ...] = ()
+    """Models to offer from it; empty: all that it lists."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is not an http:// or https:// URL")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> BackendConfig:
+        if self.api_key is not None and self.api_key_env is not None:
+            raise ValueError("set api_key or api_key_env, not both")
+        if self.api_key_env is not None and self.api_key_env not in os.environ:
+            raise ValueError(f"api_key_env names {self.api_key_env}, which is not set")
+        return self
+
+    def secret(self) -> str | None:
+        """The API key to send, from the configuration or the environment."""
+        if self.api_key_env is not None:
+            return os.environ[self.api_key_env]
+        return self.api_key.get_secret_value() if self.api_key is not None else None
+
+
+class TierConfig(Section):
+    """Limits and promises of one tier."""
+
+    max_wait_s: Seconds | None = None
+    """After this wait a request is next, whatever the policy says; null: no bound."""
+    max_slowdown: Annotated[float, Field(ge=1)] | None = None
+    """The same, in multiples of the request's own service time; null: no bound."""
+    max_queue: Annotated[int, Field(ge=0)] | None = None
+    """Requests that may wait; more are answered 429."""
+    max_running: Count | None = None
+    """Requests of this tier that may run at once."""
+    weight: Weight = 1.0
+    """Share of service where `tier_mode` is weighted."""
+
+    def scheduler(self) -> TierSettings:
+        """These limits as the scheduler takes them."""
+        return TierSettings(
+            max_wait_s=INFINITE if self.max_wait_s is None else self.max_wait_s,
+            max_slowdown=INFINITE if self.max_slowdown is None else self.max_slowdown,
+            max_queue=self.max_queue,
+            max_running=self.max_running,
+            weight=self.weight,
+        )
+
+
+class TiersConfig(Section):
+    """One section a tier."""
+
+    interactive: TierConfig = TierConfig(max_wait_s=120, max_queue=10_000, weight=16)
+    standard: TierConfig = TierConfig(max_wait_s=600, max_queue=10_000, weight=4)
+    batch: TierConfig = TierConfig(max_wait_s=3600, max_queue=100_000, weight=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults(cls, values: object) -> object:
+        """A tier of which one key is set keeps its defaults in the others."""
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for name, field in cls.model_fields.items():
+            if isinstance(given := filled.get(name), dict):
+                filled[name] = {**field.default.model_dump(), **given}
+        return filled
+
+
+class PreemptionConfig(Section):
+    """When a running request is stopped for another; see docs/preemption.md."""
+
+    enabled: bool = True
+    gain_factor: Annotated[float, Field(ge=1)] = PREEMPTION.gain_factor
+    """The expected gain must exceed this many times the cost that the backend states."""
+    min_run_s: Seconds = PREEMPTION.min_run_s
+    """A request that began to run is left alone for so long."""
+    max_preemptions: Annotated[int, Field(ge=0)] = PREEMPTION.max_preemptions
+    """After so many it runs to its end."""
+    trail_c: Annotated[float, Field(ge=0)] | None = None
+    """TRAIL's limit: preempt only while output tokens < c x prediction; null: no limit."""
+
+
+class KeyConfig(Section):
+    """One API key that clients may use, known by its hash; `headway key new` makes one."""
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    tenant: str | None = None
+    """Tenant of its requests; else the key's name."""
+    tier_ceiling: TierName = "interactive"
+    """The highest tier that it may ask for."""
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+
+
+class LimitsConfig(Section):
+    """What one connection may take."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    read_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """A client must have sent its whole request after this time."""
+    drain_s: Seconds = 30.0
+    """How long a shutdown waits for what runs."""
+
+
+class LogConfig(Section):
+    """What is written down."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    requests_db: Path | None = Field(default_factory=lambda: default_requests_db())
+    """SQLite file that gets one row for every request; null: none."""
+    prompts: bool = False
+    """Whether that row holds the prompt's text."""
+
+
+class Settings(BaseSettings):
+    """Every setting of `headway serve`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWAY_",
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    """0 takes any free port."""
+    allow_open: bool = False
+    """Serve other machines without API keys."""
+    model: str | None = None
+    """GGUF file or Hugging Face repository for the embedded engine; null: the built-in model,
+    or no embedded engine where there are backends."""
+    slots: Count | None = None
+    """Requests that the embedded engine runs at once; null: what the machine has."""
+    threads: Count | None = None
+    """Threads of the embedded engine; null: what the machine has."""
+    context_tokens: Annotated[int, Field(ge=64)] = 4096
+    """Context of each slot of the embedded engine."""
+    backends: tuple[BackendConfig, ...] = ()
+    policy: str = "srpt"
+    tier_mode: Literal["strict", "weighted"] = "strict"
+    tiers: TiersConfig = TiersConfig()
+    fairness: Literal["off", "vtc", "drr"] = "off"
+    tenant_weights: dict[str, Weight] = {}
+    tenant_max_running: Count | None = None
+    max_queue: Annotated[int, Field(ge=0)] | None = 100_000
+    """Requests of all tiers that may wait."""
+    on_missed_deadline: Literal["reject", "downgrade"] = "reject"
+    """What happens to a request whose deadline cannot be met."""
+    preemption: PreemptionConfig = PreemptionConfig()
+    keys: tuple[KeyConfig, ...] = ()
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = Field(default_factory=LogConfig)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: `config_sources` merges the sources, to know each value's own."""
+        return (init_settings,)
+
+    @field_validator("policy")
+    @classmethod
+    def _is_a_policy(cls, policy: str) -> str:
+        if policy not in POLICIES:
+            raise UnknownName(policy, tuple(POLICIES))
+        return policy
+
+    @field_validator("backends", "keys")
+    @classmethod
+    def _names_differ(
+        cls, entries: tuple[BackendConfig, ...] | tuple[KeyConfig, ...]
+    ) -> tuple[BackendConfig, ...] | tuple[KeyConfig, ...]:
+        names = [entry.name for entry in entries if entry.name is not None]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} is there twice")
+        return entries
+
+    @property
+    def embedded(self) -> bool:
+        """Whether an embedded engine runs: asked for, or nothing else is there."""
+        return self.model is not None or not self.backends
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines could use it without a key, and nobody said they may."""
+        return not (is_loopback(self.host) or self.keys or self.allow_open)
+
+    def scheduler(self) -> SchedulerSettings:
+        """The part that the scheduler takes."""
+        tiers = {
+            Tier.INTERACTIVE: self.tiers.interactive.scheduler(),
+            Tier.STANDARD: self.tiers.standard.scheduler(),
+            Tier.BATCH: self.tiers.batch.scheduler(),
+        }
+        return SchedulerSettings(
+            policy=self.policy,
+            tier_mode=self.tier_mode,
+            tiers=tiers,
+            fairness=self.fairness,
+            tenant_weights=dict(self.tenant_weights),
+            tenant_max_running=self.tenant_max_running,
+            max_queue=self.max_queue,
+            on_missed_deadline=self.on_missed_deadline,
+            preemption=PreemptionSettings(
+                enabled=self.preemption.enabled,
+                gain_factor=self.preemption.gain_factor,
+                min_run_s=self.preemption.min_run_s,
+                max_preemptions=self.preemption.max_preemptions,
+                trail_c=self.preemption.trail_c,
+            ),
+        )
+
+
+class UnknownName(ValueError):
+    """A value that must be one of some names and is not."""
+
+    def __init__(self, value: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"{value!r} is not one of {', '.join(known)}")
+        self.value = value
+        self.known = known
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def default_requests_db() -> Path:
+    """Where the request log lies on this system, for this user."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Application Support")
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    return base.expanduser() / "headway" / "requests.db"

@@ -1,0 +1,284 @@
+"""The log of requests: one row each in a SQLite file, written off the hot path.
+
+It is the operator's record of what was served and the predictor's training data, so it holds
+what was known at arrival, what was predicted, and what came out. Prompts are kept out of it
+unless the operator asks for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    arrival_unix_s REAL NOT NULL,
+    tier TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    program TEXT NOT NULL,
+    model TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    prompt_tokens INTEGER,
+    cached_tokens INTEGER,
+    max_tokens INTEGER,
+    predicted_tokens REAL,
+    output_tokens INTEGER,
+    queue_ms REAL,
+    ttft_ms REAL,
+    total_ms REAL,
+    preemptions INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    template TEXT NOT NULL,
+    features TEXT NOT NULL,
+    prompt TEXT
+);
+CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
+"""
+
+Outcome = Literal["finished", "cancelled", "rejected", "failed"]
+
+
+class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """One request, after its end. What never came to be known is None."""
+
+    id: str
+    arrival_unix_s: float
+    tier: str
+    tenant: str = ""
+    program: str = ""
+    model: str = ""
+    backend: str = ""
+    """The last one it ran on; empty if it never ran."""
+    policy: str = ""
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    max_tokens: int | None = None
+    predicted_tokens: float | None = None
+    """Mean of the estimate it was scheduled by, in output tokens."""
+    output_tokens: int | None = None
+    queue_ms: float | None = None
+    """From arrival to its first start."""
+    ttft_ms: float | None = None
+    total_ms: float | None = None
+    preemptions: int = 0
+    outcome: Outcome
+    status: int
+    """HTTP status that the client got."""
+    reason: str = ""
+    """Why it failed, was rejected or could not be preempted."""
+    template: str = ""
+    """Hash of the system prompt: requests made from one template share it."""
+    features: tuple[int, ...] = ()
+    """Hashes of what the predictor sees of the prompt."""
+    prompt: str | None = None
+
+
+FIELDS = RequestRecord.__struct_fields__
+INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"
+SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
+FEATURES, PROMPT = FIELDS.index("features"), FIELDS.index("prompt")
+
+
+class RequestLogError(Exception):
+    """The log cannot be opened; the message says why and what to do."""
+
+
+class RequestLog:
+    """Writer of one log file, with a thread of its own.
+
+    Args:
+        path: the SQLite file; its folder is made.
+        keep_prompts: whether the prompt's text is stored.
+        batch_s: how long records are gathered for one commit; a crash loses no more than these.
+        max_waiting: records that may wait for the disk; more are dropped and counted.
+
+    Raises:
+        RequestLogError: the file can be neither opened nor made.
+
+    A database that is corrupt, or that a newer Headway wrote, is moved aside with a warning.
+    A disk that fills up later costs records and one warning, never a request.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keep_prompts: bool = False,
+        *,
+        batch_s: float = 0.25,
+        max_waiting: int = 10_000,
+    ) -> None:
+        self.path = path
+        self.keep_prompts = keep_prompts
+        self.written = 0
+        """Records on disk."""
+        self.dropped = 0
+        """Records lost to a full disk or a full queue."""
+        self._batch_s = batch_s
+        self._max_waiting = max_waiting
+        self._waiting: queue.SimpleQueue[RequestRecord | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._warned = False
+        self._database = _open(path)
+        self._thread = threading.Thread(target=self._run, name="headway-request-log", daemon=True)
+        self._thread.start()
+
+    def write(self, record: RequestRecord) -> None:
+        """Hand over one record. Never blocks and never raises."""
+        if self._closing.is_set() or self._waiting.qsize() >= self._max_waiting:
+            self.dropped += 1
+        else:
+            self._waiting.put(record)
+
+    def close(self) -> None:
+        """Write what waits and close the file. A second call does nothing."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            self._closing.wait(self._batch_s)
+            batch = [first]
+            for _ in range(self._waiting.qsize()):
+                if (record := self._waiting.get()) is None:
+                    self._waiting.put(None)  # the end, once this batch is on disk
+                    break
+                batch.append(record)
+            self._commit(batch)
+        self._database.close()
+
+    def _commit(self, batch: list[RequestRecord]) -> None:
+        try:
+            try:
+                written = self._insert(batch)
+            except sqlite3.DatabaseError as error:
+                if type(error) is not sqlite3.DatabaseError:
+                    raise
+                self._database.close()  # exactly this class means that the file is corrupt
+                _move_aside(self.path, str(error))
+                self._database = _open(self.path)
+                written = self._insert(batch)
+        except (sqlite3.Error, RequestLogError, OSError) as error:
+            self.dropped += len(batch)
+            if not self._warned:
+                logger.warning(
+                    "request log %s cannot be written (%s): serving goes on without it; free disk "
+                    "space or set log.requests_db",
+                    self.path,
+                    error,
+                )
+            self._warned = True
+        else:
+            self.written += written
+            self.dropped += len(batch) - written
+            if self._warned:
+                logger.warning("request log %s is written again", self.path)
+            self._warned = False
+
+    def _insert(self, batch: list[RequestRecord]) -> int:
+        """Commit the batch; how many rows it made."""
+        made = 0
+        with self._database:
+            for record in batch:
+                try:
+                    self._database.execute(INSERT, self._row(record))
+                    made += 1
+                except (OverflowError, ValueError) as error:  # one row, not the batch
+                    logger.warning("request %r has no row in the log: %s", record.id, error)
+        return made
+
+    def _row(self, record: RequestRecord) -> list[object]:
+        row = [getattr(record, name) for name in FIELDS]
+        row[FEATURES] = msgspec.json.encode(record.features).decode()
+        if not self.keep_prompts:
+            row[PROMPT] = None
+        return row
+
+
+def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
+    """The records of a log in the order of writing, each with its number.
+
+    Args:
+        path: the SQLite file; a gateway may be writing to it.
+        after: only records with a larger number, to go on where an earlier reading stopped.
+
+    Raises:
+        RequestLogError: there is no such file, or it is not a request log.
+    """
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+            for number, *row in database.execute(SELECT, (after,)):
+                row[FEATURES] = msgspec.json.decode(row[FEATURES])
+                yield (
+                    number,
+                    msgspec.convert(dict(zip(FIELDS, row, strict=True)), RequestRecord),
+                )
+    except sqlite3.Error as error:
+        raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            _move_aside(path, str(error))
+            return _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise RequestLogError(
+            f"request log {path} cannot be opened ({error}): free disk space or make the folder "
+            "writable, or set log.requests_db to another path, or to null for no log"
+        ) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # The thread that opens it is not the one that writes; they never do so at once.
+    database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(SCHEMA)
+        found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+        if found is not None and found[0] != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"its schema is version {found[0]}, not {SCHEMA_VERSION}")
+        with database:  # also shows at the start, not at the first request, that it can be written
+            database.execute(
+                "REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (SCHEMA_VERSION,)
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _move_aside(path: Path, why: str) -> None:
+    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    logger.warning("request log %s was moved to %s (%s): a new one begins", path, aside.name, why)
