@@ -22,7 +22,7 @@ from headway.core.settings import INFINITE, PreemptionSettings, SchedulerSetting
 TierName = Literal["interactive", "standard", "batch"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 PREEMPTION = PreemptionSettings()
@@ -76,7 +76,7 @@ class TierConfig(Section):
 
     max_wait_s: Seconds | None = None
     """After this wait a request is next, whatever the policy says; null: no bound."""
-    max_slowdown: Annotated[float, Field(ge=1)] | None = None
+    max_slowdown: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
     """The same, in multiples of the request's own service time; null: no bound."""
     max_queue: Annotated[int, Field(ge=0)] | None = None
     """Requests that may wait; more are answered 429."""
@@ -120,13 +120,13 @@ class PreemptionConfig(Section):
     """When a running request is stopped for another; see docs/preemption.md."""
 
     enabled: bool = True
-    gain_factor: Annotated[float, Field(ge=1)] = PREEMPTION.gain_factor
+    gain_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = PREEMPTION.gain_factor
     """The expected gain must exceed this many times the cost that the backend states."""
     min_run_s: Seconds = PREEMPTION.min_run_s
     """A request that began to run is left alone for so long."""
     max_preemptions: Annotated[int, Field(ge=0)] = PREEMPTION.max_preemptions
     """After so many it runs to its end."""
-    trail_c: Annotated[float, Field(ge=0)] | None = None
+    trail_c: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """TRAIL's limit: preempt only while output tokens < c x prediction; null: no limit."""
 
 
@@ -149,6 +149,8 @@ class LimitsConfig(Section):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     read_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """A client must have sent its whole request after this time."""
+    unavailable_wait_s: Seconds = 30.0
+    """How long a request waits for a backend to come back before it is answered 503."""
     drain_s: Seconds = 30.0
     """How long a shutdown waits for what runs."""
 
@@ -197,6 +199,8 @@ class Settings(BaseSettings):
     tenant_max_running: Count | None = None
     max_queue: Annotated[int, Field(ge=0)] | None = 100_000
     """Requests of all tiers that may wait."""
+    default_tier: TierName = "standard"
+    """Tier of a request that names none."""
     on_missed_deadline: Literal["reject", "downgrade"] = "reject"
     """What happens to a request whose deadline cannot be met."""
     preemption: PreemptionConfig = PreemptionConfig()

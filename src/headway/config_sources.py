@@ -64,7 +64,8 @@ class Source:
         for end in range(len(path), 0, -1):
             if (place := self.places.get(path[:end])) is not None:
                 return place
-        return self.default_place
+        below = (place for given, place in self.places.items() if given[: len(path)] == path)
+        return next(below, self.default_place)
 
 
 @dataclass(slots=True)
@@ -75,19 +76,9 @@ class Configuration:
     sources: Sequence[Source]
     """Strongest first."""
 
-    def leaves(self) -> Iterator[tuple[KeyPath, object, str]]:
-        """Every setting: its path, its value (secrets masked), and where it comes from."""
-        yield from self._leaves((), self.settings)
-
-    def _leaves(self, path: KeyPath, node: object) -> Iterator[tuple[KeyPath, object, str]]:
-        if isinstance(node, BaseModel):
-            for name in type(node).model_fields:
-                yield from self._leaves((*path, name), getattr(node, name))
-        elif isinstance(node, tuple) and node and isinstance(node[0], BaseModel):
-            for index, item in enumerate(node):
-                yield from self._leaves((*path, index), item)
-        else:
-            yield path, node, place_of(self.sources, path)
+    def place(self, path: KeyPath) -> str:
+        """Which file and line, variable or flag gave `path`; "default" if none did."""
+        return place_of(self.sources, path)
 
 
 def load(flags: Iterable[Flag] = (), path: Path | None = None) -> Configuration:

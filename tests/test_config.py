@@ -1,0 +1,305 @@
+"""Settings: three sources in rising precedence, and errors that name themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from headway.config import Settings, default_requests_db
+from headway.config_sources import ConfigError, Configuration, Flag, load
+from headway.core.policies import POLICIES
+from headway.core.request import Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import INFINITE
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, and no HEADWAY_ variables."""
+    monkeypatch.chdir(tmp_path)
+    for variable in [name for name in os.environ if name.startswith("HEADWAY_")]:
+        monkeypatch.delenv(variable)
+
+
+def file(text: str, name: str = "headway.yaml") -> Path:
+    Path(name).write_text(text, encoding="utf-8")
+    return Path(name)
+
+
+def flag(name: str, setting: str, value: object) -> Flag:
+    return Flag(name, tuple(setting.split(".")), value)
+
+
+def failure(*flags: Flag, path: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(flags, path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def place(configuration: Configuration, setting: str) -> str:
+    return configuration.place(tuple(setting.split(".")))
+
+
+def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
+    settings = load().settings
+    assert (settings.host, settings.port, settings.policy) == ("127.0.0.1", 8080, "srpt")
+    assert settings.embedded
+    assert not settings.exposed
+    assert settings == Settings()
+
+
+def test_flags_outrank_the_environment_and_that_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    file("policy: fcfs\nport: 1\nhost: 127.0.0.2\n")
+    monkeypatch.setenv("HEADWAY_PORT", "2")
+    monkeypatch.setenv("HEADWAY_POLICY", "sjf")
+    found = load([flag("--policy", "policy", "gittins")])
+    assert (found.settings.policy, found.settings.port) == ("gittins", 2)
+    assert found.settings.host == "127.0.0.2"
+    assert place(found, "policy") == "--policy"
+    assert place(found, "port") == "HEADWAY_PORT"
+    assert place(found, "host") == "headway.yaml:3"
+    assert place(found, "slots") == "default"
+
+
+def test_sections_are_merged_key_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    file("tiers:\n  batch:\n    max_running: 2\n")
+    monkeypatch.setenv("HEADWAY_TIERS__BATCH__MAX_WAIT_S", "60")
+    found = load([flag("--set tiers.batch.weight", "tiers.batch.weight", 3)])
+    batch = found.settings.tiers.batch
+    assert (batch.max_running, batch.max_wait_s, batch.weight) == (2, 60.0, 3.0)
+    assert batch.max_queue == Settings().tiers.batch.max_queue
+    assert found.settings.tiers.standard == Settings().tiers.standard
+    assert place(found, "tiers.batch.max_running") == "headway.yaml:3"
+    assert place(found, "tiers.batch.max_wait_s") == "HEADWAY_TIERS__BATCH__MAX_WAIT_S"
+    assert place(found, "tiers.batch.weight") == "--set tiers.batch.weight"
+
+
+def test_a_list_is_replaced_whole() -> None:
+    file("backends:\n- url: http://a/v1\n- url: http://b/v1\n")
+    found = load([flag("--backend", "backends", [{"url": "http://c:1/v1/"}])])
+    assert [backend.url for backend in found.settings.backends] == ["http://c:1/v1"]
+
+
+def test_environment_takes_json_for_lists_and_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_BACKENDS", '[{"url": "http://a:1"}]')
+    monkeypatch.setenv("HEADWAY_LOG__REQUESTS_DB", "null")
+    monkeypatch.setenv("HEADWAY_TENANT_WEIGHTS", '{"Acme": 2}')
+    settings = load().settings
+    assert settings.backends[0].url == "http://a:1"
+    assert settings.log.requests_db is None
+    assert settings.tenant_weights == {"Acme": 2.0}
+    monkeypatch.setenv("HEADWAY_BACKENDS", "http://a:1")
+    assert failure() == "HEADWAY_BACKENDS: a list or a section is given as JSON here"
+
+
+def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    file("port: 1\n")
+    file("port: 2\n", "two.yaml")
+    file("port: 3\n", "three.yaml")
+    assert load().settings.port == 1
+    monkeypatch.setenv("HEADWAY_CONFIG", "two.yaml")
+    assert load().settings.port == 2
+    assert load(path=Path("three.yaml")).settings.port == 3
+    assert "none.yaml: cannot be read" in failure(path=Path("none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "port: 1\npolcy: fcfs\n",
+            "headway.yaml:2: unknown setting 'polcy'; did you mean policy?",
+        ),
+        (
+            "tiers:\n  interactve:\n    max_wait_s: 1\n",
+            "headway.yaml:2: unknown setting 'tiers.interactve'; did you mean interactive?",
+        ),
+        (
+            "tiers:\n  batch:\n    max_wait: 1\n",
+            "headway.yaml:3: unknown setting 'tiers.batch.max_wait'; did you mean max_wait_s?",
+        ),
+        (
+            "backends:\n- url: http://a\n- url: http://b\n  max_concurency: 3\n",
+            "headway.yaml:4: unknown setting 'backends[1].max_concurency'; "
+            "did you mean max_concurrency?",
+        ),
+        (
+            "policy: srtp\n",
+            f"headway.yaml:1: policy: 'srtp' is not one of {', '.join(POLICIES)}; "
+            "did you mean srpt?",
+        ),
+        (
+            "tier_mode: weigthed\n",
+            "headway.yaml:1: tier_mode: 'weigthed' is not one of strict, weighted; "
+            "did you mean weighted?",
+        ),
+        (
+            "port: many\n",
+            "headway.yaml:1: port: input should be a valid integer, unable to parse string as an "
+            "integer, got 'many'",
+        ),
+        (
+            "port: 70000\n",
+            "headway.yaml:1: port: input should be less than or equal to 65535, got 70000",
+        ),
+        (
+            "tiers:\n  batch:\n    max_wait_s: -1\n",
+            "headway.yaml:3: tiers.batch.max_wait_s: input should be greater than or equal to 0, "
+            "got -1",
+        ),
+        (
+            "backends:\n- name: a\n",
+            "headway.yaml:2: backends[0] needs 'url'",
+        ),
+        (
+            "backends:\n- url: gpu:8000\n",
+            "headway.yaml:2: backends[0].url: 'gpu:8000' is not an http:// or https:// URL",
+        ),
+        (
+            "backends:\n- url: http://a\n  name: x\n- url: http://b\n  name: x\n",
+            "headway.yaml:1: backends: the name 'x' is there twice",
+        ),
+        (
+            "backends:\n- url: http://a\n  api_key_env: NOT_SET_ANYWHERE\n",
+            "headway.yaml:2: backends[0]: api_key_env names NOT_SET_ANYWHERE, which is not set",
+        ),
+        ("port: 1\nport: 2\n", "headway.yaml:2: 'port' is there twice"),
+        ("- port\n", "headway.yaml: must hold `key: value` lines at its top"),
+        ("port: [1\n", "headway.yaml:2: is not YAML: "),
+        ("port: \x01\n", "headway.yaml: is not YAML text"),
+    ],
+)
+def test_a_wrong_line_names_itself_and_the_nearest_right_one(text: str, message: str) -> None:
+    file(text)
+    assert failure().startswith(message)
+
+
+def test_a_file_that_is_no_text_is_one_clear_error() -> None:
+    Path("headway.yaml").write_bytes(b"\xff\xfe\x00")
+    assert failure() == "headway.yaml: is not UTF-8 text"
+
+
+def test_an_empty_file_is_fine() -> None:
+    file("# nothing yet\n")
+    assert load().settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("HEADWAY_POLCY", "fcfs", "unknown setting 'polcy'; did you mean HEADWAY_POLICY?"),
+        (
+            "HEADWAY_TIERS__BATCH__MAX_WAITS",
+            "1",
+            "unknown setting 'tiers.batch.max_waits'; did you mean max_wait_s?",
+        ),
+        (
+            "HEADWAY_TIERS__BTCH__WEIGHT",
+            "1",
+            "unknown setting 'tiers.btch'; did you mean batch?",
+        ),
+        ("HEADWAY_PORT__X", "1", "unknown setting 'port.x'"),
+        ("HEADWAY_SLOTS", "0", "slots: input should be greater than or equal to 1, got '0'"),
+    ],
+)
+def test_a_wrong_variable_names_itself(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert failure() == f"{variable}: {message}"
+
+
+def test_variables_that_kubernetes_sets_for_a_service_are_not_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEADWAY_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("HEADWAY_SERVICE_PORT_HTTP", "80")
+    monkeypatch.setenv("HEADWAY_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("HEADWAY_PORT_80_TCP_ADDR", "10.0.0.1")
+    assert load().settings.port == 8080
+
+
+def test_a_wrong_flag_names_itself() -> None:
+    assert failure(flag("--policy", "policy", "fifo")).startswith("--policy: policy: 'fifo' is not")
+    assert failure(flag("--set tiers.btch.weight", "tiers.btch.weight", 1)) == (
+        "--set tiers.btch.weight: unknown setting 'tiers.btch'; did you mean batch?"
+    )
+    assert failure(Flag("--backend", ("backends",), [{"url": "gpu"}])) == (
+        "--backend: backends[0].url: 'gpu' is not an http:// or https:// URL"
+    )
+    assert "set in two ways" in failure(
+        flag("--policy", "policy", "fcfs"), flag("--set policy.x", "policy.x", 1)
+    )
+
+
+def test_an_api_key_is_never_shown() -> None:
+    file("backends:\n- url: http://a\n  api_key: 12345\n")
+    assert "12345" not in failure()
+    file("backends:\n- url: http://a\n  api_key: hush\n")
+    settings = load().settings
+    assert "hush" not in repr(settings)
+    assert settings.backends[0].secret() == "hush"
+
+
+def test_an_api_key_can_come_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "hush")
+    file("backends:\n- url: http://a\n  api_key_env: MY_KEY\n")
+    assert load().settings.backends[0].secret() == "hush"
+    file("backends:\n- url: http://a\n  api_key_env: MY_KEY\n  api_key: x\n")
+    assert "set api_key or api_key_env, not both" in failure()
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_without_keys_only_loopback_is_not_exposed(host: str, alone: bool) -> None:
+    keys = [{"name": "a", "sha256": "0" * 64}]
+    assert Settings(host=host).exposed is not alone
+    assert not Settings(host=host, keys=keys).exposed
+    assert not Settings(host=host, allow_open=True).exposed
+
+
+def test_backends_replace_the_embedded_engine_unless_a_model_is_named() -> None:
+    backends = [{"url": "http://a"}]
+    assert not Settings(backends=backends).embedded
+    assert Settings(backends=backends, model="model.gguf").embedded
+
+
+def test_the_scheduler_gets_what_was_set() -> None:
+    file(
+        "policy: gittins\ntier_mode: weighted\nfairness: vtc\ntenant_weights: {acme: 2}\n"
+        "tenant_max_running: 3\nmax_queue: 50\non_missed_deadline: downgrade\n"
+        "preemption: {enabled: false, trail_c: 0.8}\n"
+        "tiers: {interactive: {max_wait_s: null, max_slowdown: 5, max_running: 1}}\n"
+    )
+    scheduling = load().settings.scheduler()
+    assert (scheduling.policy, scheduling.tier_mode) == ("gittins", "weighted")
+    assert (scheduling.fairness, scheduling.tenant_weights) == ("vtc", {"acme": 2.0})
+    assert (scheduling.tenant_max_running, scheduling.max_queue) == (3, 50)
+    assert scheduling.on_missed_deadline == "downgrade"
+    assert (scheduling.preemption.enabled, scheduling.preemption.trail_c) == (False, 0.8)
+    interactive = scheduling.tier(Tier.INTERACTIVE)
+    assert (interactive.max_wait_s, interactive.max_slowdown) == (INFINITE, 5.0)
+    assert interactive.max_running == 1
+    assert scheduling.tier(Tier.BATCH).max_wait_s == 3600.0
+    assert Scheduler(scheduling).policy_name == "gittins"
+
+
+def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert default_requests_db() == Path("/state/headway/requests.db")
