@@ -1,0 +1,161 @@
+"""Small charts as inline SVG: lines, points, bars. Colours and fonts come from the page's CSS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 10, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points that belong together, drawn in the colour of `slot` (CSS classes c0, c1, …)."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    slot: int
+    dashed: bool = False
+    titles: Sequence[str] = ()
+    """What each point says when pointed at; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear axis from 0 to at least `top`, with round ticks."""
+
+    label: str
+    top: float
+    unit: str = ""
+    percent: bool = False
+
+    @property
+    def step(self) -> float:
+        """Distance of two ticks."""
+        raw = max(self.top, 1e-9) / 5
+        power = 10.0 ** math.floor(math.log10(raw))
+        return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+
+    @property
+    def end(self) -> float:
+        """Value at the axis' end: the first tick that holds `top`."""
+        return self.step * math.ceil(max(self.top, 1e-9) / self.step - 1e-6)
+
+    @property
+    def ticks(self) -> list[float]:
+        """All ticks, 0 included."""
+        return [self.step * n for n in range(round(self.end / self.step) + 1)]
+
+    def text(self, value: float) -> str:
+        """A tick's label."""
+        return f"{value:.0%}" if self.percent else f"{value:g}"
+
+
+class Frame:
+    """Axes, grid and the drawing area of one chart."""
+
+    def __init__(self, x: Axis, y: Axis, width: int, height: int) -> None:
+        self.x, self.y, self.width, self.height = x, y, width, height
+        self._parts: list[str] = []
+        for tick in y.ticks:
+            at = self.y_px(tick)
+            self._parts.append(
+                f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
+                f'<text class="tick" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">'
+                f"{y.text(tick)}</text>"
+            )
+
+    def x_px(self, value: float) -> float:
+        """Pixels from the left edge."""
+        return LEFT + value / self.x.end * (self.width - LEFT - RIGHT)
+
+    def y_px(self, value: float) -> float:
+        """Pixels from the upper edge."""
+        return self.height - BOTTOM - value / self.y.end * (self.height - TOP - BOTTOM)
+
+    def draw(self, part: str) -> None:
+        """Put SVG on top of what is there."""
+        self._parts.append(part)
+
+    def draw_x_ticks(self) -> None:
+        """Label the x axis with its numbers."""
+        for tick in self.x.ticks:
+            self.label_x(self.x_px(tick), self.x.text(tick))
+
+    def label_x(self, at: float, text: str) -> None:
+        """Write below the x axis at a place in pixels."""
+        self._parts.append(
+            f'<text class="tick" x="{at:.1f}" y="{self.height - BOTTOM + 16}" '
+            f'text-anchor="middle">{escape(text)}</text>'
+        )
+
+    def svg(self) -> str:
+        """The finished chart."""
+        base = self.height - BOTTOM
+        x_label = f"{self.x.label} ({self.x.unit})" if self.x.unit else self.x.label
+        y_label = f"{self.y.label} ({self.y.unit})" if self.y.unit else self.y.label
+        middle = (TOP + base) / 2
+        return (
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" '
+            f'aria-label="{escape(y_label)} over {escape(x_label)}">'
+            + "".join(self._parts)
+            + f'<line class="axis" x1="{LEFT}" x2="{self.width - RIGHT}" y1="{base}" y2="{base}"/>'
+            f'<text class="name" x="{(LEFT + self.width - RIGHT) / 2}" y="{self.height - 6}" '
+            f'text-anchor="middle">{escape(x_label)}</text>'
+            f'<text class="name" x="12" y="{middle}" text-anchor="middle" '
+            f'transform="rotate(-90 12 {middle})">{escape(y_label)}</text></svg>'
+        )
+
+
+def lines(series: Sequence[Series], x: Axis, y: Axis, width: int = 860, height: int = 320) -> str:
+    """One line a series."""
+    frame = Frame(x, y, width, height)
+    frame.draw_x_ticks()
+    for one in series:
+        path = " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
+        dashes = ' stroke-dasharray="6 4"' if one.dashed else ""
+        frame.draw(
+            f'<polyline class="line c{one.slot}" points="{path}"{dashes}>'
+            f"<title>{escape(one.label)}</title></polyline>"
+        )
+    return frame.svg()
+
+
+def points(series: Series, x: Axis, y: Axis, width: int = 420, height: int = 240) -> str:
+    """A dot for every point."""
+    frame = Frame(x, y, width, height)
+    frame.draw_x_ticks()
+    for number, (a, b) in enumerate(series.points):
+        title = f"<title>{escape(series.titles[number])}</title>" if series.titles else ""
+        frame.draw(
+            f'<circle class="dot c{series.slot}" cx="{frame.x_px(a):.1f}" '
+            f'cy="{frame.y_px(b):.1f}" r="3">{title}</circle>'
+        )
+    return frame.svg()
+
+
+def bars(
+    groups: Sequence[str], series: Sequence[Series], y: Axis, width: int = 860, height: int = 280
+) -> str:
+    """Bars side by side for each group; a series' n-th point is (value, its upper mark) there."""
+    frame = Frame(Axis("", 1.0), y, width, height)
+    room = (width - LEFT - RIGHT) / max(1, len(groups))
+    bar = min(36.0, room * 0.8 / max(1, len(series)))
+    for group, name in enumerate(groups):
+        middle = LEFT + (group + 0.5) * room
+        frame.label_x(middle, name)
+        for place, one in enumerate(series):
+            value, upper = one.points[group]
+            left = middle + (place - len(series) / 2) * bar
+            top, mark = frame.y_px(value), frame.y_px(upper)
+            tall = height - BOTTOM - top
+            centre = left + bar / 2 - 1
+            title = escape(one.titles[group]) if one.titles else escape(one.label)
+            frame.draw(
+                f'<g class="bar c{one.slot}"><title>{title}</title>'
+                f'<rect x="{left:.1f}" y="{top:.1f}" width="{bar - 2:.1f}" height="{tall:.1f}"/>'
+                f'<path d="M{centre:.1f} {top:.1f}V{mark:.1f}M{centre - 5:.1f} {mark:.1f}h10"/></g>'
+            )
+    return frame.svg()

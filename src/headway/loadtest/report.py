@@ -1,0 +1,281 @@
+"""A measurement as one HTML page that stands alone: no script, no request to anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from headway.loadtest import chart
+from headway.loadtest.chart import Axis, Series
+from headway.loadtest.client import Outcome
+from headway.loadtest.metrics import mean, percentile, variation
+from headway.loadtest.result import BenchResult, Row
+from headway.loadtest.table import COLUMNS, errors_of, seconds, share
+
+COLOURS = 8
+"""Distinct ones in the style sheet; rows beyond use them again."""
+
+
+def report_html(result: BenchResult) -> str:
+    """The page: table, latency distribution, latency of each request, TTFT by tier, settings."""
+    title = "Headway bench"
+    best = min(result.rows, key=lambda row: row.summary.latency_mean_s)
+    sections = [
+        _section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
+        _section(
+            "Latency, all requests",
+            "<p>Share of requests answered completely within a time; further left is better. "
+            "A long tail to the right is the price of a good mean.</p>"
+            + _legend(result.rows)
+            + _distribution(result.rows),
+        ),
+        _section(
+            "Who gains and who pays",
+            "<p>Each dot is a request: its answer's length against its latency. "
+            "Short requests at the lower left were not held up by long ones.</p>"
+            + _panels(result.rows, _by_length(result.rows)),
+        ),
+        _section(
+            "Over time",
+            "<p>Latency of each request, in order of arrival.</p>"
+            + _panels(result.rows, _by_arrival(result.rows)),
+        ),
+        _section(
+            "Time to first token, by tier",
+            "<p>Bars are medians, whiskers reach to p99.</p>"
+            + _legend(result.rows)
+            + _ttft_by_tier(result.rows),
+        ),
+        _section("The load", _load(result)),
+        _section("Settings", _settings(result)),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
+        f"<p>{result.created:%d %B %Y, %H:%M} UTC</p></header>{''.join(sections)}"
+        "</main></body></html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _headline(result: BenchResult, best: Row) -> str:
+    fcfs = next((row for row in result.rows if row.label == "fcfs"), None)
+    if fcfs is None or best is fcfs or not best.summary.latency_mean_s:
+        return ""
+    ratio = best.summary.latency_mean_s / fcfs.summary.latency_mean_s
+    throughput = best.summary.throughput_tokens_per_s / fcfs.summary.throughput_tokens_per_s
+    return (
+        f'<p class="headline"><b>{escape(best.label)}</b> has {ratio:.2f}&times; the mean '
+        f"latency of fcfs, at {throughput:.2f}&times; its throughput.</p>"
+    )
+
+
+def _table(result: BenchResult, best: Row) -> str:
+    gains = [result.oracle_gain_captured(row) for row in result.rows]
+    with_gain = any(gain is not None for gain in gains)
+    headings = ["", *(heading for heading, _ in COLUMNS), *(["oracle gain"] if with_gain else [])]
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    rows = []
+    for slot, (row, gain) in enumerate(zip(result.rows, gains, strict=True)):
+        cells = [text(row.summary) for _, text in COLUMNS] + ([share(gain)] if with_gain else [])
+        rows.append(
+            f"<tr{' class=best' if row is best and len(result.rows) > 1 else ''}><th>"
+            f"{_swatch(slot, row)}{escape(row.label)}</th>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            + "</tr>"
+        )
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        '<p class="note">mean, p50 and p99 are of end-to-end latency, from the planned arrival. '
+        "Slowdown: latency over the time that the same request takes alone on the idle server. "
+        "TTFT: time to first token. TPOT: time per output token after the first, pauses included. "
+        "Oracle gain: share of what knowing every length would gain over fcfs.</p>"
+    )
+
+
+def _errors(result: BenchResult) -> str:
+    return "".join(f'<p class="error">{escape(line)}</p>' for line in errors_of(result))
+
+
+def _swatch(slot: int, row: Row) -> str:
+    return f'<i class="swatch c{slot % COLOURS}{" dashed" if row.oracle else ""}"></i>'
+
+
+def _legend(rows: Sequence[Row]) -> str:
+    labels = (f"<span>{_swatch(n, row)}{escape(row.label)}</span>" for n, row in enumerate(rows))
+    return f'<p class="legend">{"".join(labels)}</p>'
+
+
+def _good(row: Row) -> list[Outcome]:
+    return [outcome for outcome in row.outcomes if outcome.ok]
+
+
+def _distribution(rows: Sequence[Row]) -> str:
+    series = []
+    for slot, row in enumerate(rows):
+        latencies = sorted(outcome.latency_s for outcome in _good(row))
+        steps = [(0.0, 0.0)]
+        for number, latency_s in enumerate(latencies, 1):
+            steps += [(latency_s, steps[-1][1]), (latency_s, number / len(latencies))]
+        series.append(Series(row.label, steps, slot % COLOURS, row.oracle))
+    worst = max((row.summary.latency_worst_s for row in rows), default=1.0)
+    return chart.lines(series, Axis("latency", worst, "s"), Axis("requests", 1.0, percent=True))
+
+
+def _by_length(rows: Sequence[Row]) -> list[str]:
+    outcomes = [outcome for row in rows for outcome in _good(row)]
+    x = Axis("output tokens", max((o.output_tokens for o in outcomes), default=1))
+    y = Axis("latency", max((o.latency_s for o in outcomes), default=1.0), "s")
+    return [
+        chart.points(
+            Series(
+                row.label,
+                [(float(o.output_tokens), o.latency_s) for o in _good(row)],
+                slot % COLOURS,
+                titles=[_describe(o) for o in _good(row)],
+            ),
+            x,
+            y,
+        )
+        for slot, row in enumerate(rows)
+    ]
+
+
+def _by_arrival(rows: Sequence[Row]) -> list[str]:
+    outcomes = [outcome for row in rows for outcome in _good(row)]
+    last_s = max((o.request.at_s for o in outcomes), default=0.0)
+    y = Axis("latency", max((o.latency_s for o in outcomes), default=1.0), "s")
+    count = max((len(run) for row in rows for run in row.runs), default=1)
+    x = Axis("arrival", last_s, "s") if last_s else Axis("number in the burst", count)
+    panels = []
+    for slot, row in enumerate(rows):
+        placed = [
+            (o.request.at_s if last_s else float(number), o)
+            for run in row.runs
+            for number, o in enumerate(run, 1)
+            if o.ok
+        ]
+        panels.append(
+            chart.points(
+                Series(
+                    row.label,
+                    [(place, o.latency_s) for place, o in placed],
+                    slot % COLOURS,
+                    titles=[_describe(o) for _, o in placed],
+                ),
+                x,
+                y,
+            )
+        )
+    return panels
+
+
+def _describe(outcome: Outcome) -> str:
+    question = outcome.request.messages[-1]["content"]
+    short = question if len(question) <= 80 else question[:77] + "…"
+    return (
+        f"{short}\n{outcome.output_tokens} tokens in {seconds(outcome.latency_s)}, first after "
+        f"{seconds(outcome.ttft_s or 0.0)}, preempted {outcome.preemptions} times"
+    )
+
+
+def _panels(rows: Sequence[Row], charts: Sequence[str]) -> str:
+    figures = (
+        f"<figure><figcaption>{_swatch(slot, row)}{escape(row.label)}</figcaption>{svg}</figure>"
+        for slot, (row, svg) in enumerate(zip(rows, charts, strict=True))
+    )
+    return f'<div class="panels">{"".join(figures)}</div>'
+
+
+def _ttft_by_tier(rows: Sequence[Row]) -> str:
+    order = {"interactive": 0, "": 1, "standard": 1, "batch": 2}
+    tiers = sorted({o.request.tier for row in rows for o in row.outcomes}, key=order.__getitem__)
+    series, worst_s = [], 0.0
+    for slot, row in enumerate(rows):
+        values, titles = [], []
+        for tier in tiers:
+            ttfts = [
+                o.ttft_s for o in _good(row) if o.request.tier == tier and o.ttft_s is not None
+            ]
+            middle, upper = percentile(ttfts, 0.5), percentile(ttfts, 0.99)
+            values.append((middle, upper))
+            titles.append(f"{row.label}: median {seconds(middle)}, p99 {seconds(upper)}")
+            worst_s = max(worst_s, upper)
+        series.append(Series(row.label, values, slot % COLOURS, titles=titles))
+    names = [tier or "all requests" for tier in tiers]
+    return chart.bars(names, series, Axis("time to first token", worst_s, "s"))
+
+
+def _load(result: BenchResult) -> str:
+    first = result.rows[0]
+    lengths = [float(o.output_tokens) for o in _good(first)]
+    arrivals = [o.request.at_s for o in first.runs[0]] if first.runs else []
+    span_s = max(arrivals, default=0.0)
+    facts = {
+        "requests in a run": f"{len(arrivals)}",
+        "arrivals": f"over {seconds(span_s)}" if span_s else "all at once",
+        "output tokens": f"mean {mean(lengths):.0f}, median {percentile(lengths, 0.5):.0f}, "
+        f"p99 {percentile(lengths, 0.99):.0f}, coefficient of variation {variation(lengths):.2f}",
+        "alone on the idle server": f"first token after {seconds(first.solo.ttft_s(0))}, "
+        f"then {first.solo.decode_s_per_token * 1000:.1f} ms a token",
+        "in the system": "; ".join(
+            f"{row.label} {row.summary.in_system:.1f}" for row in result.rows
+        )
+        + " requests on average, waiting or running",
+    }
+    return _facts(facts)
+
+
+def _settings(result: BenchResult) -> str:
+    return _facts({name: str(value) for name, value in result.settings.items()})
+
+
+def _facts(facts: dict[str, str]) -> str:
+    items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
+    return f"<dl>{''.join(items)}</dl>"
+
+
+STYLE = """
+:root{--bg:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#5c6675;--line:#e3e7ec;--best:#eef6f1}
+.c0{--c:#7a8494}.c1{--c:#2563c9}.c2{--c:#0d8a5f}.c3{--c:#d9731a}
+.c4{--c:#8b46c1}.c5{--c:#c22f52}.c6{--c:#0c8fa8}.c7{--c:#8a7a10}
+@media(prefers-color-scheme:dark){
+:root{--bg:#12161d;--card:#1a2029;--ink:#e7ebf1;--soft:#98a3b3;--line:#2c3542;--best:#1b2f28}
+.c0{--c:#9aa5b5}.c1{--c:#6ea3f7}.c2{--c:#3fc493}.c3{--c:#f2a05a}
+.c4{--c:#bd8cec}.c5{--c:#f0788f}.c6{--c:#4cc4dc}.c7{--c:#cdbb4a}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--ink);
+font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:980px;margin:0 auto;padding:32px 20px 64px}
+header{display:flex;align-items:baseline;justify-content:space-between;margin-bottom:20px}
+header p{color:var(--soft);margin:0}
+h1{font-size:26px;margin:0;letter-spacing:-.01em}h2{font-size:17px;margin:0 0 6px}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;
+padding:20px 24px;margin-bottom:18px}
+p{margin:0 0 12px;color:var(--soft)}.headline{color:var(--ink);font-size:17px}
+.note{font-size:13px;margin:12px 0 0}.error{color:#c22f52;margin:10px 0 0}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}
+th,td{padding:7px 9px;text-align:right;border-bottom:1px solid var(--line)}
+thead th{color:var(--soft);font-weight:500;font-size:13px}
+tbody th{text-align:left;font-weight:600}tr.best{background:var(--best)}
+tbody tr:last-child>*{border-bottom:0}
+.swatch{display:inline-block;width:18px;height:0;border-top:3px solid var(--c);
+margin-right:8px;vertical-align:middle}.swatch.dashed{border-top-style:dashed}
+.legend span{margin-right:20px;white-space:nowrap;color:var(--ink)}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:14px 20px}
+figure{margin:0}figcaption{font-weight:600}
+svg{display:block;width:100%;height:auto;font:inherit}
+.grid{stroke:var(--line)}.axis{stroke:var(--soft)}
+.tick,.name{font-size:11.5px;fill:var(--soft)}
+.line{fill:none;stroke:var(--c);stroke-width:2.2;stroke-linejoin:round}
+.dot{fill:var(--c);fill-opacity:.6}.dot:hover{fill-opacity:1}
+.bar rect{fill:var(--c);fill-opacity:.85}.bar path{stroke:var(--c);stroke-width:1.6;fill:none}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:5px 24px;margin:0}
+dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
+"""
