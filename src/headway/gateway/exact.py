@@ -1,0 +1,173 @@
+"""Answers made here, from a generation that survives preemption and failing backends."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+
+import msgspec
+from aiohttp import web
+
+from headway.engines.engine import EngineError
+from headway.gateway.accounts import Accounts
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.errors import ApiError, from_engine
+from headway.gateway.sse import DONE
+from headway.gateway.wire import Usage
+from headway.gateway.work import Work
+
+_encode = msgspec.json.encode
+
+
+class ExactResponder:
+    """Writes OpenAI's answers and event streams around the text of a generation."""
+
+    def __init__(self, dispatcher: Dispatcher, accounts: Accounts) -> None:
+        self._dispatcher = dispatcher
+        self._accounts = accounts
+
+    async def answer(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+        """The response to `http`, complete. The slot is free when it returns.
+
+        Raises:
+            ApiError: the engine refuses the request, or it gets no (further) turn, and no byte
+                has reached the client.
+        """
+        if work.stream:
+            return await self._stream(http, work)
+        return await self._whole(work)
+
+    async def _whole(self, work: Work) -> web.Response:
+        texts: list[str] = []
+        finish_reason = "stop"
+        try:
+            async with aclosing(self._dispatcher.generate(work)) as deltas:
+                async for delta in deltas:
+                    texts.append(delta.text)
+                    if delta.finish_reason is not None:
+                        finish_reason = delta.finish_reason
+        except EngineError as error:
+            raise from_engine(error.status, error.body) from None
+        self._dispatcher.release(work, finished=True)
+        text = "".join(texts)
+        choice: dict[str, object] = {"index": 0}
+        if work.kind == "chat":
+            choice["message"] = {"role": "assistant", "content": text, "refusal": None}
+        else:
+            choice["text"] = text
+        choice["logprobs"] = None
+        choice["finish_reason"] = finish_reason
+        answer = {
+            "id": _id(work),
+            "object": "chat.completion" if work.kind == "chat" else "text_completion",
+            "created": int(time.time()),
+            "model": work.model,
+            "choices": [choice],
+            "usage": self._usage(work),
+        }
+        return web.Response(
+            body=_encode(answer),
+            headers=self._accounts.headers(work),
+            content_type="application/json",
+        )
+
+    async def _stream(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+        chunk = _Chunk(work)
+        response: web.StreamResponse | None = None
+        finish_reason = "stop"
+        try:
+            async with aclosing(self._dispatcher.generate(work)) as deltas:
+                async for delta in deltas:
+                    if response is None:
+                        response = await self._begin(http, work)
+                        if work.kind == "chat":
+                            await response.write(chunk.opening)
+                    if delta.text:
+                        await response.write(chunk.head + _encode(delta.text) + chunk.tail)
+                    if delta.finish_reason is not None:
+                        finish_reason = delta.finish_reason
+        except (ApiError, EngineError) as error:
+            work.failure = (
+                error if isinstance(error, ApiError) else from_engine(error.status, error.body)
+            )
+            if response is None:
+                raise work.failure from None
+            await response.write(work.failure.event())
+            await response.write_eof()
+            return response
+        self._dispatcher.release(work, finished=True)
+        if response is None:
+            response = await self._begin(http, work)
+        ending = chunk.closing(finish_reason)
+        if work.include_usage:
+            ending += chunk.usage(self._usage(work))
+        await response.write(ending + DONE)
+        await response.write_eof()
+        return response
+
+    async def _begin(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+        response = web.StreamResponse(headers=self._accounts.headers(work))
+        response.content_type = "text/event-stream"
+        response.headers["Cache-Control"] = "no-cache"
+        await response.prepare(http)
+        return response
+
+    def _usage(self, work: Work) -> Usage:
+        prompt_tokens = work.prompt_tokens or 0
+        return Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=work.output_tokens,
+            total_tokens=prompt_tokens + work.output_tokens,
+            prompt_tokens_details={"cached_tokens": work.cached_tokens or 0},
+            headway=self._accounts.usage(work, self._dispatcher.clock()),
+        )
+
+
+class _Chunk:
+    """The events of one stream, encoded but for what changes: the text."""
+
+    __slots__ = ("_chat", "_null_usage", "_start", "head", "opening", "tail")
+
+    def __init__(self, work: Work) -> None:
+        chat = self._chat = work.kind == "chat"
+        fields = {
+            "id": _id(work),
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": int(time.time()),
+            "model": work.model,
+        }
+        self._start = b"data: " + _encode(fields)[:-1] + b',"choices":['
+        # Where usage is asked for, OpenAI sends it as null on every event but the last.
+        self._null_usage = b'],"usage":null}\n\n' if work.include_usage else b"]}\n\n"
+        content = b'{"index":0,"delta":{"content":' if chat else b'{"index":0,"text":'
+        close = b"}" if chat else b""
+        self.head = self._start + content
+        self.tail = close + b',"logprobs":null,"finish_reason":null}' + self._null_usage
+        self.opening = (
+            self._start
+            + b'{"index":0,"delta":{"role":"assistant","content":""}'
+            + b',"logprobs":null,"finish_reason":null}'
+            + self._null_usage
+        )
+
+    def closing(self, finish_reason: str) -> bytes:
+        """The event that ends the text."""
+        empty = b'"delta":{}' if self._chat else b'"text":""'
+        return (
+            self._start
+            + b'{"index":0,'
+            + empty
+            + b',"logprobs":null,"finish_reason":'
+            + _encode(finish_reason)
+            + b"}"
+            + self._null_usage
+        )
+
+    def usage(self, usage: Usage) -> bytes:
+        """The event that carries usage and no choices."""
+        return self._start + b'],"usage":' + _encode(usage) + b"}\n\n"
+
+
+def _id(work: Work) -> str:
+    prefix = "chatcmpl" if work.kind == "chat" else "cmpl"
+    return f"{prefix}-{work.request.id.removeprefix('req-')}"

@@ -1,0 +1,170 @@
+"""Answers passed through from a backend's own OpenAI API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from aiohttp import web
+
+from headway.engines.engine import BackendGone, ForwardedResponse
+from headway.gateway.accounts import Accounts
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.errors import backend_lost, from_engine
+from headway.gateway.sse import EventRelay
+from headway.gateway.work import Work
+
+TRANSIENT = frozenset((502, 503, 504))
+"""A backend that answers so is not able to answer anybody: the next run may go elsewhere."""
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_INT = msgspec.json.Decoder(int)
+_TRUE = msgspec.Raw(b"true")
+
+
+class Forwarder:
+    """Runs requests that cannot be continued exactly: what goes out is the backend's answer."""
+
+    def __init__(self, dispatcher: Dispatcher, accounts: Accounts) -> None:
+        self._dispatcher = dispatcher
+        self._accounts = accounts
+
+    async def answer(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+        """The response to `http`, complete. The slot is free when it returns.
+
+        Raises:
+            ApiError: the backend's own error, or it broke before a byte reached the client.
+        """
+        while True:
+            try:
+                upstream = await self._open(work)
+                if not work.stream:
+                    return await self._whole(work, upstream)
+                blocks = upstream.chunks()
+                try:
+                    first = await anext(blocks, b"")
+                except BaseException:
+                    upstream.close()
+                    raise
+            except BackendGone as error:
+                await self._dispatcher.failed(work, error)
+                continue
+            return await self._relay(http, work, upstream, first, blocks)
+
+    async def _open(self, work: Work) -> ForwardedResponse:
+        engine = await self._dispatcher.turn(work)
+        upstream = await engine.forward(work.path, self._body(work))
+        if upstream.status == 200:
+            return upstream
+        try:
+            detail = await upstream.read()
+        finally:
+            upstream.close()
+        if upstream.status in TRANSIENT:
+            raise BackendGone(f"it answered {upstream.status}")
+        raise from_engine(upstream.status, detail)
+
+    def _body(self, work: Work) -> bytes:
+        """What to send: the client's own bytes wherever they will do."""
+        sent = work.fields
+        if work.stream and not work.include_usage:
+            options = {**_object(sent.get("stream_options")), "include_usage": _TRUE}
+            sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
+        if "priority" in sent:
+            description = self._dispatcher.statuses[work.backend].description
+            if description is None or not description.priority:
+                sent = {name: value for name, value in sent.items() if name != "priority"}
+        if sent is work.fields and not work.renamed:
+            return work.body
+        return msgspec.json.encode(sent)
+
+    async def _whole(self, work: Work, upstream: ForwardedResponse) -> web.Response:
+        try:
+            body = await upstream.read()
+        finally:
+            upstream.close()
+        self._dispatcher.progress(work, 0)
+        try:
+            answer = _OBJECT.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BackendGone("its answer is no JSON object") from None
+        usage = self._with_headway(work, _object(answer.get("usage")))
+        answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
+        self._dispatcher.release(work, finished=True)
+        return web.Response(
+            body=msgspec.json.encode(answer),
+            headers=self._accounts.headers(work),
+            content_type="application/json",
+        )
+
+    async def _relay(
+        self,
+        http: web.BaseRequest,
+        work: Work,
+        upstream: ForwardedResponse,
+        first: bytes,
+        blocks: AsyncIterator[bytes],
+    ) -> web.StreamResponse:
+        relay = EventRelay(work.include_usage, lambda usage: self._with_headway(work, usage))
+        response = web.StreamResponse(headers=self._accounts.headers(work))
+        response.content_type = "text/event-stream"
+        response.headers["Cache-Control"] = "no-cache"
+        try:
+            await response.prepare(http)
+            out = self._feed(work, relay, first)
+            if out:
+                await response.write(out)
+            try:
+                async for block in blocks:
+                    out = self._feed(work, relay, block)
+                    if out:
+                        await response.write(out)
+                if not relay.done:
+                    raise BackendGone("the stream ended too early")
+            except BackendGone as error:
+                work.failure = backend_lost(work.served_by, str(error))
+                await response.write(work.failure.event())
+        finally:
+            upstream.close()
+        self._dispatcher.release(work, finished=work.failure is None)
+        await response.write_eof()
+        return response
+
+    def _feed(self, work: Work, relay: EventRelay, block: bytes) -> bytes:
+        before = relay.events
+        out = relay.feed(block)
+        # One event is about one token; the backend's own count comes at the end.
+        self._dispatcher.progress(work, relay.events - before)
+        return out
+
+    def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+        """The backend's usage object, taken note of, with Headway's part."""
+        work.prompt_tokens = _count(usage, "prompt_tokens")
+        produced = _count(usage, "completion_tokens")
+        if produced is not None:
+            work.output_tokens = produced
+        details = _object(usage.get("prompt_tokens_details"))
+        work.cached_tokens = _count(details, "cached_tokens")
+        mine = self._accounts.usage(work, self._dispatcher.clock())
+        usage["headway"] = msgspec.Raw(msgspec.json.encode(mine))
+        return usage
+
+
+def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    """The fields of `raw`; none if it is not an object."""
+    if raw is None:
+        return {}
+    try:
+        return _OBJECT.decode(raw)
+    except msgspec.DecodeError:
+        return {}
+
+
+def _count(fields: dict[str, msgspec.Raw], name: str) -> int | None:
+    raw = fields.get(name)
+    if raw is None:
+        return None
+    try:
+        return _INT.decode(raw)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,250 @@
+"""From an HTTP request to a `Work`: what is asked, by whom, how urgent, how large."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request, Tier
+from headway.engines.continuation import continuable
+from headway.engines.engine import Generation, Kind
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.errors import ApiError, no_backend
+from headway.gateway.keys import KeyRing
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.wire import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
+from headway.gateway.work import Work
+from headway.prediction.history import LengthHistory, template_hash
+
+TIER_OF_SERVICE = {
+    "priority": Tier.INTERACTIVE,
+    "default": Tier.STANDARD,
+    "scale": Tier.STANDARD,
+    "flex": Tier.BATCH,
+}
+BYTES_PER_TOKEN = 4
+"""Of JSON, about: good enough to schedule by, before an engine has counted."""
+PREFIX_BYTES = 512
+"""How much of the prompt decides where its prefix is likely to be cached."""
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+type_of_path: Mapping[str, tuple[Kind | None, msgspec.json.Decoder[Any], str]] = {
+    "/v1/chat/completions": ("chat", msgspec.json.Decoder(ChatRequest), "messages"),
+    "/v1/completions": ("completion", msgspec.json.Decoder(CompletionRequest), "prompt"),
+    "/v1/embeddings": (None, msgspec.json.Decoder(EmbeddingRequest), "input"),
+}
+
+
+class Intake:
+    """Reads what clients send. Everything that is wrong with it is told here."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        dispatcher: Dispatcher,
+        keys: KeyRing,
+        history: LengthHistory,
+        models: Callable[[], list[str]],
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._keys = keys
+        self._history = history
+        self._models = models
+        self._prefix = os.urandom(4).hex()
+        self._numbers = count(1)
+
+    def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Work:
+        """The work that a POST to `path` asks for.
+
+        Raises:
+            ApiError: 400, 401, 404, 429 or 503, naming what is wrong.
+        """
+        now_s = self._dispatcher.clock()
+        caller = self._keys.caller(headers.get("Authorization"))
+        kind, decoder, prompt_field = type_of_path[path]
+        call, fields = parse(body, decoder)
+        model = self.model(call.model)
+        renamed = "model" not in fields or call.model != model
+        if renamed:
+            fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+        asked = _Asked(headers, call.metadata)
+        limit = call.limit
+        tier = self._tier(asked.text("tier"), call.service_tier)
+        if caller is not None:
+            tier = caller.ceiling(tier)
+        tenant = asked.text("tenant") or call.user or (caller.tenant if caller else "anonymous")
+        template = template_hash(kind, fields) if kind is not None else 0
+        prompt_tokens = max(1, len(body) // BYTES_PER_TOKEN)
+        expected = asked.number("expected-tokens")
+        if expected is not None:
+            estimate = SizeEstimate.exactly(expected).capped(limit)
+        elif kind is None:
+            estimate = SizeEstimate.exactly(1)
+        else:
+            estimate = self._history.estimate(model, tenant, template, limit)
+        if caller is not None:
+            caller.admit(prompt_tokens + estimate.mean, now_s)
+        deadline_ms = asked.number("deadline-ms")
+        obstacle = self._obstacle(kind, model, fields)
+        request = Request(
+            id=f"req-{self._prefix}-{next(self._numbers)}",
+            arrival_s=now_s,
+            prompt_tokens=prompt_tokens,
+            estimate=estimate,
+            lane=model,
+            tier=tier,
+            tenant=tenant,
+            program=asked.text("program") or "",
+            priority=call.priority or 0,
+            deadline_s=None if deadline_ms is None else now_s + deadline_ms / 1000.0,
+            prefix=crc32(memoryview(fields[prompt_field])[:PREFIX_BYTES]),
+            max_tokens=limit,
+            preemptible=obstacle is None,
+        )
+        work = Work(
+            request=request,
+            kind=kind,
+            path=path,
+            model=model,
+            body=body,
+            fields=fields,
+            renamed=renamed,
+            template=template,
+            obstacle=obstacle,
+            caller=caller,
+        )
+        if isinstance(call, Sampling):
+            work.stream = bool(call.stream)
+            options = call.stream_options
+            work.include_usage = bool(options and options.include_usage)
+        if kind is not None and obstacle is None:
+            work.generation = Generation(kind=kind, body=fields, model=model)
+        return work
+
+    def model(self, name: str) -> str:
+        """The engine's own name of the model `name`; `default` is the first one.
+
+        Raises:
+            ApiError: 404 if no backend has it, 503 as long as no backend ever answered.
+        """
+        models = self._models()
+        if name in models:
+            return name
+        if not models:
+            raise no_backend(name)
+        if name == "default":
+            return models[0]
+        raise ApiError(
+            404,
+            f"The model {name!r} does not exist; there are: default, {', '.join(models)}.",
+            code="model_not_found",
+            param="model",
+        )
+
+    def _tier(self, label: str | None, service_tier: str | None) -> Tier:
+        if label is not None:
+            try:
+                return Tier.parse(label)
+            except ValueError as error:
+                raise ApiError(
+                    400, f"{error}.", code="unknown_tier", param="x-headway-tier"
+                ) from None
+        return TIER_OF_SERVICE.get(service_tier or "auto", self._settings.default_tier)
+
+    def _obstacle(
+        self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
+    ) -> str | None:
+        if kind is None:
+            return "generates nothing"
+        reason: str | None = "runs on no backend that answered yet"
+        for status in self._dispatcher.statuses.values():
+            description = status.description
+            if description is not None and model in description.models:
+                # Wherever it will run it must be continuable, so all of them are asked.
+                reason = continuable(kind, fields, description)
+                if reason is not None:
+                    return reason
+        return reason
+
+
+class _Asked:
+    """Scheduling input by header, or by metadata for clients that cannot set headers."""
+
+    __slots__ = ("_headers", "_metadata")
+
+    def __init__(self, headers: Mapping[str, str], metadata: dict[str, Any] | None) -> None:
+        self._headers = headers
+        self._metadata = metadata
+
+    def text(self, name: str) -> str | None:
+        """The value of `x-headway-<name>`, or None."""
+        value = self._headers.get(_HEADERS[name])
+        if value is None and self._metadata is not None:
+            value = self._metadata.get(_METADATA[name])
+            if value is not None and not isinstance(value, str):
+                value = str(value)
+        return value or None
+
+    def number(self, name: str) -> int | None:
+        """The same as a positive integer. Raises ApiError 400 for anything else."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text[:12]) > 0 and len(text) <= 12):
+            raise ApiError(
+                400,
+                f"{_HEADERS[name]} is {text[:40]!r}; it must be a positive integer.",
+                param=_HEADERS[name],
+            )
+        return int(text)
+
+
+_NAMES = ("tier", "tenant", "program", "deadline-ms", "expected-tokens")
+_HEADERS = {name: f"x-headway-{name}" for name in _NAMES}
+_METADATA = {name: f"headway_{name.replace('-', '_')}" for name in _NAMES}
+
+
+def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[str, msgspec.Raw]]:
+    """The body's known fields, checked, and all of its fields, untouched.
+
+    Raises:
+        ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
+    """
+    try:
+        call = decoder.decode(body)
+        fields = _FIELDS.decode(body)
+    except msgspec.ValidationError as error:
+        reason, _, at = str(error).partition(" - at `$")
+        param = at.rstrip("`").lstrip(".") or None
+        if param is None and "field `" in reason:
+            param = reason.split("field `")[1].rstrip("`")
+        where = f"{param}: " if at else ""
+        raise ApiError(400, f"{where}{reason}.", code="invalid_value", param=param) from None
+    except UnicodeDecodeError as error:
+        raise ApiError(
+            400, f"The body is not UTF-8 ({error.reason}); send JSON in UTF-8.", code="invalid_utf8"
+        ) from None
+    except msgspec.DecodeError as error:
+        where = f" after byte {len(body)}" if "truncated" in str(error) else ""
+        raise ApiError(
+            400, f"The body is not valid JSON: {error}{where}.", code="invalid_json"
+        ) from None
+    except RecursionError:
+        raise ApiError(400, "The JSON is nested too deeply.", code="invalid_json") from None
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ApiError(
+            400,
+            f"The body is not UTF-8 at byte {error.start}; send JSON in UTF-8.",
+            code="invalid_utf8",
+        ) from None
+    return call, fields

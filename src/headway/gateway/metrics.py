@@ -1,0 +1,117 @@
+"""Prometheus metrics: children are looked up once, so that counting costs next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from headway.core.request import Tier
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.work import Work
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
+SLOWDOWN = (1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """What is counted, in a registry of its own."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Queue(dispatcher))
+        self._wait = self._by_tier("wait_seconds", "From arrival to the first start", SECONDS)
+        self._ttft = self._by_tier("ttft_seconds", "From arrival to the first token", SECONDS)
+        self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
+        self._latency = self._by_tier("latency_seconds", "From arrival to the end", SECONDS)
+        self._slowdown = self._by_tier("slowdown", "Latency over the time it ran", SLOWDOWN)
+        self._preemptions = self._counter("preemptions", "Requests stopped for others", ["tier"])
+        self._failovers = self._counter("failovers", "Runs lost with a backend", ["tier"])
+        self._tokens = self._counter("tokens", "Tokens of finished requests", ["tier", "kind"])
+        self._requests = self._counter("requests", "Requests by outcome", ["tier", "outcome"])
+        self._rejects = self._counter("rejects", "Requests turned away", ["reason"])
+        self._prompt_tokens = {t: self._tokens.labels(t.label, "prompt") for t in Tier}
+        self._output_tokens = {t: self._tokens.labels(t.label, "output") for t in Tier}
+        self._finished = {t: self._requests.labels(t.label, "finished") for t in Tier}
+
+    def _by_tier(self, name: str, text: str, buckets: Iterable[float]) -> dict[Tier, Histogram]:
+        metric = Histogram(
+            f"headway_{name}", text, ["tier"], registry=self.registry, buckets=tuple(buckets)
+        )
+        return {tier: metric.labels(tier.label) for tier in Tier}
+
+    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
+        return Counter(f"headway_{name}", text, labels, registry=self.registry)
+
+    def ended(self, work: Work, outcome: str) -> None:
+        """Count a request that was let in, at its end."""
+        request = work.request
+        tier = request.tier
+        if request.preemptions:
+            self._preemptions.labels(tier.label).inc(request.preemptions)
+        if work.failovers:
+            self._failovers.labels(tier.label).inc(work.failovers)
+        if outcome != "finished":
+            self._requests.labels(tier.label, outcome).inc()
+            return
+        self._finished[tier].inc()
+        arrival_s = request.arrival_s
+        latency_s = work.ended_s - arrival_s
+        run_s = work.ended_s - work.started_s
+        self._wait[tier].observe(work.started_s - arrival_s)
+        self._latency[tier].observe(latency_s)
+        if run_s > 0.0:
+            self._slowdown[tier].observe(latency_s / run_s)
+        if work.prompt_tokens:
+            self._prompt_tokens[tier].inc(work.prompt_tokens)
+        if work.output_tokens:
+            self._output_tokens[tier].inc(work.output_tokens)
+        if work.first_token_s >= 0.0:
+            self._ttft[tier].observe(work.first_token_s - arrival_s)
+            decode_s = work.last_token_s - work.first_token_s
+            if decode_s > 0.0 and work.output_tokens > 1:
+                self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that was turned away."""
+        self._rejects.labels(reason).inc()
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+class _Queue(Collector):
+    """What is true at the moment of the scrape."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def collect(self) -> Iterable[Metric]:
+        scheduler = self._dispatcher.scheduler
+        depth = GaugeMetricFamily("headway_queue_depth", "Requests that wait", labels=["tier"])
+        backlog = GaugeMetricFamily(
+            "headway_queue_backlog_seconds", "Predicted time to serve what waits", labels=["tier"]
+        )
+        running = GaugeMetricFamily(
+            "headway_requests_running", "Requests that run", labels=["backend"]
+        )
+        slots = GaugeMetricFamily(
+            "headway_backend_slots", "Requests it may run at once", labels=["backend"]
+        )
+        healthy = GaugeMetricFamily("headway_backend_up", "Whether it answers", labels=["backend"])
+        for tier in Tier:
+            depth.add_metric([tier.label], scheduler.waiting(tier))
+            backlog.add_metric([tier.label], scheduler.backlog_s(tier))
+        for name, status in self._dispatcher.statuses.items():
+            running.add_metric([name], self._dispatcher.running[name])
+            slots.add_metric([name], status.slots)
+            healthy.add_metric([name], float(status.healthy))
+        in_flight = GaugeMetricFamily(
+            "headway_requests_in_flight", "Requests that wait or run", len(self._dispatcher.works)
+        )
+        return [depth, backlog, running, slots, healthy, in_flight]

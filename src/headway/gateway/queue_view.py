@@ -1,0 +1,57 @@
+"""The queue as people see it: who runs, who waits, and why."""
+
+from __future__ import annotations
+
+from headway.core.request import State
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.wire import BackendView, QueuedRequest, QueueView
+from headway.gateway.work import Work
+
+MOST_EXPLAINED = 1000
+"""Requests listed unless fewer are asked for; an explanation costs a look into the queue."""
+
+
+def queue_view(dispatcher: Dispatcher, limit: int = MOST_EXPLAINED) -> QueueView:
+    """Everything live, the running ones first; at most `limit` requests are listed."""
+    scheduler = dispatcher.scheduler
+    now_s = dispatcher.clock()
+    works = sorted(
+        dispatcher.works.values(),
+        key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence),
+    )
+    return QueueView(
+        policy=scheduler.policy_name,
+        waiting=scheduler.waiting(),
+        backlog_s=round(scheduler.backlog_s(), 3),
+        backends=[
+            BackendView(
+                name=status.name,
+                healthy=status.healthy,
+                slots=status.slots,
+                running=dispatcher.running[status.name],
+                models=list(status.description.models) if status.description else [],
+                error=status.error,
+            )
+            for status in dispatcher.statuses.values()
+        ],
+        requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
+    )
+
+
+def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
+    request = work.request
+    return QueuedRequest(
+        id=request.id,
+        state=request.state.value,
+        model=work.model,
+        tier=request.tier.label,
+        tenant=request.tenant,
+        program=request.program,
+        backend=work.backend or None,
+        age_s=round(now_s - request.arrival_s, 3),
+        predicted_tokens=round(request.estimate.mean, 1),
+        output_tokens=work.output_tokens,
+        preemptions=request.preemptions,
+        not_preemptible_because=work.obstacle,
+        why=dispatcher.scheduler.explain(request, now_s),
+    )

@@ -1,0 +1,220 @@
+"""The HTTP interface: every path, and what happens there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+
+from headway.engines.pool import BackendPool
+from headway.gateway.accounts import Accounts
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.errors import ApiError
+from headway.gateway.exact import ExactResponder
+from headway.gateway.forwarded import Forwarder
+from headway.gateway.intake import Intake
+from headway.gateway.keys import KeyRing
+from headway.gateway.metrics import CONTENT_TYPE, Metrics
+from headway.gateway.openapi import PAGE, document
+from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.wire import Health, Model, ModelList
+from headway.gateway.work import Work
+from headway.store.request_log import Outcome
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+CLIENT_GONE = 499
+"""What the log says where the client did not wait for a status."""
+MODELS = "/v1/models/"
+
+
+class Routes:
+    """Serves every request that is well-formed HTTP."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        dispatcher: Dispatcher,
+        pool: BackendPool,
+        intake: Intake,
+        accounts: Accounts,
+        metrics: Metrics,
+        keys: KeyRing,
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._pool = pool
+        self._intake = intake
+        self._accounts = accounts
+        self._metrics = metrics
+        self._keys = keys
+        self._exact = ExactResponder(dispatcher, accounts)
+        self._forwarder = Forwarder(dispatcher, accounts)
+        self._since = int(time.time())
+        self._document = msgspec.json.encode(document())
+        self._posts: dict[str, Handler] = {
+            "/v1/chat/completions": self._generate,
+            "/v1/completions": self._generate,
+            "/v1/embeddings": self._generate,
+        }
+        self._gets: dict[str, Handler] = {
+            "/v1/models": self._models,
+            "/v1/headway/queue": self._queue,
+            "/metrics": self._scrape,
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+            "/openapi.json": self._openapi,
+            "/docs": self._docs,
+        }
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; errors come back as answers in OpenAI's shape."""
+        try:
+            return await self._route(http)(http)
+        except ApiError as error:
+            return error.response()
+
+    def _route(self, http: web.BaseRequest) -> Handler:
+        path, method = http.path, http.method
+        posted = self._posts.get(path)
+        if posted is not None and method == "POST":
+            return posted
+        view = self._gets.get(path)
+        if view is None and path.startswith(MODELS):
+            view = self._model
+        if view is not None and method in ("GET", "HEAD"):
+            return view
+        if posted is None and view is None:
+            raise ApiError(
+                404, f"There is no {path}; see /docs for what there is.", code="not_found"
+            )
+        allowed = "POST" if posted is not None else "GET, HEAD"
+        raise ApiError(
+            405,
+            f"{path} takes {allowed}, not {method}.",
+            code="method_not_allowed",
+            headers={"Allow": allowed},
+        )
+
+    # ---- work -------------------------------------------------------------------------------
+
+    async def _generate(self, http: web.BaseRequest) -> web.StreamResponse:
+        body = await self._body(http)
+        try:
+            work = self._intake.read(http.path, http.headers, body)
+        except ApiError as error:
+            self._metrics.rejected(error.code or "invalid")
+            raise
+        outcome: Outcome = "failed"
+        status, reason = 500, "internal_error"
+        try:
+            response = await self._run(http, work)
+            if work.failure is None:
+                outcome, status, reason = "finished", response.status, ""
+            else:
+                status, reason = response.status, work.failure.code or ""
+            return response
+        except ApiError as error:
+            if work.started_s < 0.0:
+                outcome = "rejected"
+            status, reason = error.status, error.code or ""
+            raise
+        except (asyncio.CancelledError, ConnectionError):
+            outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"
+            raise
+        finally:
+            self._dispatcher.release(work, finished=False)
+            self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
+
+    async def _run(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+        self._dispatcher.submit(work)
+        if work.generation is not None:
+            return await self._exact.answer(http, work)
+        return await self._forwarder.answer(http, work)
+
+    async def _body(self, http: web.BaseRequest) -> bytes:
+        most = self._settings.max_body_bytes
+        if (http.content_length or 0) > most:
+            raise _too_large(most)
+        try:
+            if http.content.is_eof():  # as a rule it came along with the headers
+                return await http.read()
+            if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
+                http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            async with asyncio.timeout(self._settings.read_timeout_s):
+                return await http.read()
+        except TimeoutError:
+            raise ApiError(
+                408,
+                f"The request body did not come within {self._settings.read_timeout_s:g} s.",
+                code="request_timeout",
+                headers={"Connection": "close"},
+            ) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise _too_large(most) from None
+        except web.RequestPayloadError as error:
+            raise ApiError(
+                400, f"The request body cannot be read: {error}.", code="invalid_body"
+            ) from None
+
+    # ---- views ------------------------------------------------------------------------------
+
+    async def _models(self, http: web.BaseRequest) -> web.Response:
+        self._keys.caller(http.headers.get("Authorization"))
+        names = self._pool.models()
+        names = ["default", *names] if names else names
+        return _json(ModelList(data=[Model(id=name, created=self._since) for name in names]))
+
+    async def _model(self, http: web.BaseRequest) -> web.Response:
+        self._keys.caller(http.headers.get("Authorization"))
+        name = http.path.removeprefix(MODELS)
+        return _json(Model(id=self._intake.model(name), created=self._since))
+
+    async def _queue(self, http: web.BaseRequest) -> web.Response:
+        self._keys.caller(http.headers.get("Authorization"))
+        limit = http.query.get("limit", str(MOST_EXPLAINED))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
+            raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
+        return _json(queue_view(self._dispatcher, int(limit)))
+
+    async def _scrape(self, http: web.BaseRequest) -> web.Response:
+        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _healthz(self, http: web.BaseRequest) -> web.Response:
+        return _json(Health(status="ok"))
+
+    async def _readyz(self, http: web.BaseRequest) -> web.Response:
+        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+        if self._dispatcher.draining:
+            return _json(Health(status="shutting down"), unavailable)
+        statuses = self._dispatcher.statuses.values()
+        if any(status.healthy for status in statuses):
+            return _json(Health(status="ready"))
+        errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
+        return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
+
+    async def _openapi(self, http: web.BaseRequest) -> web.Response:
+        return web.Response(body=self._document, content_type="application/json")
+
+    async def _docs(self, http: web.BaseRequest) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html")
+
+
+def _json(view: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(view), content_type="application/json"
+    )
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(
+        413,
+        f"The request body is larger than {most} bytes; shorten the prompt.",
+        code="body_too_large",
+        headers={"Connection": "close"},
+    )

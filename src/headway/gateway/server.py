@@ -1,0 +1,163 @@
+"""The gateway put together, and its life: start, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from headway.core.scheduler import Scheduler
+from headway.engines.embedded import EmbeddedServer
+from headway.engines.endpoint import Endpoint
+from headway.engines.pool import BackendPool
+from headway.gateway.accounts import Accounts
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.intake import Intake
+from headway.gateway.keys import KeyRing
+from headway.gateway.metrics import Metrics
+from headway.gateway.protocol import GatewayServer
+from headway.gateway.routes import Routes
+from headway.gateway.settings import GatewaySettings
+from headway.prediction.history import LengthHistory
+from headway.store.request_log import RequestLog
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that the kernel holds for us while we are busy."""
+CLOSE_S = 0.5
+"""How long connections get to end once everything they asked for is done."""
+
+
+class Gateway:
+    """One gateway: the scheduler, its driver, the backends and the HTTP interface.
+
+    Args:
+        settings: what the operator decided.
+        endpoints: OpenAI-compatible servers to run on.
+        embedded: engines of our own to run on.
+        history: what is known about output lengths; learns while serving.
+        request_log: where finished requests are written; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        endpoints: Sequence[Endpoint] = (),
+        *,
+        embedded: Sequence[EmbeddedServer] = (),
+        history: LengthHistory | None = None,
+        request_log: RequestLog | None = None,
+        pool: Callable[..., BackendPool] = BackendPool,
+    ) -> None:
+        self.settings = settings
+        history = LengthHistory() if history is None else history
+        self.dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
+        self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
+        self.dispatcher.use(self.pool)
+        keys = KeyRing(settings.keys, self.dispatcher.clock())
+        metrics = Metrics(self.dispatcher)
+        accounts = Accounts(self.dispatcher.scheduler, metrics, history, request_log)
+        intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
+        self._routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
+        self._runner: web.ServerRunner | None = None
+        self.address = ""
+        """`http://host:port`, once it listens."""
+
+    async def start(self) -> None:
+        """Listen, then start the backends.
+
+        Raises:
+            OSError: the port is taken, or the host is none of this machine.
+            ModelError: an embedded engine cannot load its model.
+        """
+        server = GatewayServer(self._routes.handle, self.settings)
+        runner = self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(
+                runner, self.settings.host, self.settings.port, backlog=BACKLOG
+            ).start()
+            host, port = runner.addresses[0][:2]
+            self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            await self.pool.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def drain(self) -> bool:
+        """Refuse new requests and finish what is here; False if `drain_s` was not enough."""
+        return await self.dispatcher.drain(self.settings.drain_s)
+
+    async def stop(self) -> None:
+        """Close everything now; what is still there ends with an error."""
+        self.dispatcher.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self.pool.close()
+
+
+async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> bool:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+    Args:
+        gateway: not started yet.
+        on_ready: told the address once requests are taken.
+
+    Returns:
+        Whether everything that was under way could be finished.
+
+    Raises:
+        OSError: the port is taken, or the host is none of this machine.
+        ModelError: an embedded engine cannot load its model.
+    """
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[None] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, None)
+    interrupted = asyncio.ensure_future(signals.get())
+    starting = asyncio.ensure_future(gateway.start())
+    drained = True
+    try:
+        await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+            return True
+        starting.result()
+        if on_ready is not None:
+            on_ready(gateway.address)
+        await interrupted
+        logger.info("draining: %d requests under way", len(gateway.dispatcher.works))
+        draining = asyncio.ensure_future(gateway.drain())
+        interrupted = asyncio.ensure_future(signals.get())
+        await asyncio.wait((draining, interrupted), return_when=asyncio.FIRST_COMPLETED)
+        drained = draining.done() and draining.result()
+        draining.cancel()
+    finally:
+        interrupted.cancel()
+        await gateway.stop()
+    return drained
+
+
+def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None = None) -> bool:
+    """`serve` in an event loop of its own, on uvloop where there is one.
+
+    Args:
+        gateway: builds the gateway, inside the loop.
+        on_ready: told the address once requests are taken.
+    """
+
+    async def main() -> bool:
+        return await serve(gateway(), on_ready)
+
+    if sys.platform == "win32":
+        return asyncio.run(main())
+    import uvloop
+
+    return uvloop.run(main())

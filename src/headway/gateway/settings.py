@@ -1,0 +1,46 @@
+"""What an operator decides about the gateway, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One client of the gateway. The key itself is never kept, only its hash."""
+
+    name: str
+    sha256: str
+    """SHA-256 of the key, in hex."""
+    tenant: str | None = None
+    """Tenant of its requests that name none; else the key's name."""
+    max_tier: Tier | None = None
+    """The best tier it may use; asking for a better one gives this one."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    """Prompt and output tokens together."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Settings of one gateway process."""
+
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    keys: tuple[ApiKey, ...] = ()
+    """Empty: open to everybody who can connect."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """0 takes any free port."""
+    default_tier: Tier = Tier.STANDARD
+    max_body_bytes: int = 16 * 1024 * 1024
+    read_timeout_s: float = 30.0
+    """A client must have sent its whole request within this time."""
+    drain_s: float = 30.0
+    """How long a graceful shutdown waits for what runs and waits."""
+    unavailable_wait_s: float = 30.0
+    """How long a request waits for a backend to come back before it is answered with 503."""
+    attempts: int = 5
+    """Runs that may fail in a row, without one new token, before a request is given up."""

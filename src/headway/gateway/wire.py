@@ -1,0 +1,200 @@
+"""The wire types: what is read of a request, and what Headway writes itself.
+
+Unknown fields are passed through untouched; known ones are checked here, so that a wrong one
+is named. The OpenAPI document is generated from these types.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Raw, Struct
+
+TokenLimit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
+Prompt = str | list[str | int | list[int]]
+
+
+class StreamOptions(Struct):
+    """How a stream ends."""
+
+    include_usage: bool | None = None
+
+
+class ChatMessage(Struct):
+    """One message; everything but its role is the engine's business."""
+
+    role: str
+    content: str | list[dict[str, Raw]] | None = None
+
+
+class Call(Struct, kw_only=True):
+    """What every endpoint takes for scheduling."""
+
+    model: str = "default"
+    user: str | None = None
+    """The tenant."""
+    service_tier: ServiceTier | None = None
+    """`priority` runs as interactive, `flex` as batch."""
+    priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
+    """vLLM's sense: smaller runs first, under the policy `priority`."""
+    metadata: dict[str, Any] | None = None
+    """`headway_tier`, `headway_tenant`, `headway_program`, `headway_deadline_ms` and
+    `headway_expected_tokens` do what the headers of these names do."""
+
+
+class Sampling(Call, kw_only=True):
+    """What both kinds of text generation take."""
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    temperature: Annotated[float, Meta(ge=0)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+
+
+class ChatRequest(Sampling, kw_only=True):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    tools: list[dict[str, Raw]] | None = None
+    response_format: dict[str, Raw] | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most output tokens it may produce."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+class CompletionRequest(Sampling, kw_only=True):
+    """POST /v1/completions."""
+
+    prompt: Prompt
+    max_tokens: TokenLimit | None = None
+    echo: bool | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most output tokens it may produce."""
+        return self.max_tokens
+
+
+class EmbeddingRequest(Call, kw_only=True):
+    """POST /v1/embeddings."""
+
+    input: Prompt
+
+    @property
+    def limit(self) -> int | None:
+        """Embeddings have no output tokens; one stands for the answer."""
+        return 1
+
+
+class HeadwayUsage(Struct, kw_only=True):
+    """`usage.headway`: how the request was scheduled."""
+
+    policy: str
+    tier: str
+    tenant: str
+    backend: str
+    queue_ms: float
+    ttft_ms: float
+    total_ms: float
+    predicted_tokens: float
+    output_tokens: int
+    preemptions: int
+    failovers: int
+    preemptible: bool
+    not_preemptible_because: str | None = None
+
+
+class Usage(Struct, kw_only=True):
+    """OpenAI's usage object, with Headway's part."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: dict[str, int]
+    headway: HeadwayUsage
+
+
+class ErrorDetail(Struct, kw_only=True):
+    """OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorBody(Struct, kw_only=True):
+    """The body of every error answer."""
+
+    error: ErrorDetail
+
+
+class Model(Struct, kw_only=True):
+    """One model that some backend serves."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "headway"
+
+
+class ModelList(Struct, kw_only=True):
+    """GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class QueuedRequest(Struct, kw_only=True):
+    """One live request in the queue view."""
+
+    id: str
+    state: str
+    model: str
+    tier: str
+    tenant: str
+    program: str
+    backend: str | None
+    age_s: float
+    predicted_tokens: float
+    output_tokens: int
+    preemptions: int
+    not_preemptible_because: str | None
+    why: str
+
+
+class BackendView(Struct, kw_only=True):
+    """One backend in the queue view."""
+
+    name: str
+    healthy: bool
+    slots: int
+    running: int
+    models: list[str]
+    error: str | None
+
+
+class QueueView(Struct, kw_only=True):
+    """GET /v1/headway/queue."""
+
+    policy: str
+    waiting: int
+    backlog_s: float
+    """Predicted seconds until what waits now is done."""
+    backends: list[BackendView]
+    requests: list[QueuedRequest]
+    """The running ones first, then those that wait, by arrival; at most `limit` of them."""
+
+
+class Health(Struct, kw_only=True):
+    """GET /healthz and /readyz."""
+
+    status: str

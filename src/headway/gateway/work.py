@@ -1,0 +1,81 @@
+"""One request on its way through the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import msgspec
+
+from headway.core.request import Request
+from headway.engines.engine import Generation, Kind
+from headway.gateway.errors import ApiError
+from headway.gateway.keys import Caller
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A request as the scheduler sees it, the client's call, and how far it has come.
+
+    All times are seconds on the dispatcher's clock; -1 before they happened.
+    """
+
+    request: Request
+    kind: Kind | None
+    """None for embeddings, which generate nothing."""
+    path: str
+    """Of the endpoint, here and at the backend."""
+    model: str
+    body: bytes
+    """As the client sent it."""
+    fields: dict[str, msgspec.Raw]
+    """The same by field, values untouched."""
+    renamed: bool = False
+    """`fields` name another model than `body`: the client asked for `default`."""
+    stream: bool = False
+    include_usage: bool = False
+    """The client wants usage at the end of its stream."""
+    template: int = 0
+    obstacle: str | None = None
+    """Why it cannot be stopped and continued; None: it can."""
+    caller: Caller | None = None
+    generation: Generation | None = None
+    """Where it stands, if it runs in a way that can be continued."""
+
+    backend: str = ""
+    """Where it runs; empty while it waits."""
+    served_by: str = ""
+    """The last backend it ran on."""
+    turn: asyncio.Future[None] | None = None
+    """What its task waits on for its next start."""
+    reader: asyncio.Task[object] | None = None
+    """Its task, while it does nothing but wait for the engine: then it may be interrupted."""
+    interrupted: bool = False
+    """It lost its slot and must stop reading from the engine."""
+    failure: ApiError | None = None
+    """Why it never gets another turn."""
+
+    started_s: float = -1.0
+    first_token_s: float = -1.0
+    last_token_s: float = -1.0
+    ended_s: float = -1.0
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int = 0
+    failovers: int = 0
+    settled: bool = False
+    failed_runs: int = 0
+    """Runs that failed in a row, without a new token."""
+
+    def wake(self) -> None:
+        """Let its task see that something changed."""
+        if self.turn is not None and not self.turn.done():
+            self.turn.set_result(None)
+
+    def interrupt(self) -> None:
+        """Make its task stop reading from the engine at once."""
+        self.backend = ""
+        if not self.interrupted:
+            self.interrupted = True
+            if self.reader is not None:
+                self.reader.cancel()

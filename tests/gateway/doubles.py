@@ -1,0 +1,154 @@
+"""Engines that need no process: they do what a test says, token by token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from headway.core.cost import CostModel
+from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
+from headway.engines.pool import BackendStatus
+
+
+class ExactEngine:
+    """Counts upwards: token number i is the text "i ". Can be stopped and continued exactly."""
+
+    def __init__(self, name: str = "exact", *, slots: int = 1, vocabulary: str = "v") -> None:
+        self.name = name
+        self.url = ""
+        self.description = Description(
+            models=("counter",),
+            slots=slots,
+            exact_resume=True,
+            vocabulary=vocabulary,
+            cost=CostModel(preempt_s=0.0),
+        )
+        self.tokens = asyncio.Semaphore(0)
+        """How many more tokens it may produce; released by the test."""
+        self.running = 0
+        self.most_running = 0
+        self.starts: list[int] = []
+        """Tokens that each run found there already."""
+        self.dies_at: int | None = None
+        """It breaks before this token."""
+
+    def allow(self, tokens: int = 1_000_000) -> None:
+        for _ in range(min(tokens, 10_000)):
+            self.tokens.release()
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta, None]:
+        body = {name: msgspec.json.decode(value) for name, value in generation.body.items()}
+        limit = body.get("max_tokens") or 20
+        self.starts.append(generation.output_tokens)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            for number in range(generation.output_tokens, limit):
+                await self.tokens.acquire()
+                if number == self.dies_at:
+                    raise BackendGone("the test killed it")
+                generation.pieces.append(Piece(f"{number} ", [number], 1))
+                yield Delta(text=f"{number} ", tokens=1, prompt_tokens=5, cached_tokens=0)
+            yield Delta(finish_reason="length")
+        finally:
+            self.running -= 1
+
+    async def forward(self, path: str, body: bytes) -> Any:
+        raise BackendGone("it only generates")
+
+
+class HttpEngine:
+    """Forwards over HTTP, nothing more."""
+
+    def __init__(self, name: str, url: str, model: str = "fake", slots: int = 64) -> None:
+        self.name = name
+        self.url = url
+        self.description = Description(models=(model,), slots=slots, embeddings=True)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), skip_auto_headers=("User-Agent",)
+        )
+
+    async def forward(self, path: str, body: bytes) -> _Response:
+        try:
+            response = await self._session.post(
+                self.url + path, data=body, headers={"Content-Type": "application/json"}
+            )
+        except aiohttp.ClientError as error:
+            raise BackendGone(str(error)) from None
+        return _Response(response)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class _Response:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.content_type = response.content_type
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.read()
+        except aiohttp.ClientError as error:
+            raise BackendGone(str(error)) from None
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except aiohttp.ClientError as error:
+            raise BackendGone(str(error)) from None
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class EnginePool:
+    """A pool of engines that are what the test says they are."""
+
+    def __init__(self, *engines: Any) -> None:
+        self.engines = {engine.name: engine for engine in engines}
+        self.statuses: dict[str, BackendStatus] = {}
+        self.failures: list[tuple[str, Exception]] = []
+        self.on_change: Callable[[BackendStatus], None] = lambda status: None
+
+    def __call__(self, endpoints: Any, on_change: Any, *, embedded: Any = ()) -> EnginePool:
+        self.on_change = on_change
+        return self
+
+    async def start(self) -> None:
+        for name in self.engines:
+            self.set(name)
+
+    def set(self, name: str, *, healthy: bool = True, slots: int | None = None) -> None:
+        """Let that backend come or go."""
+        engine = self.engines[name]
+        if slots is None:
+            slots = engine.description.slots
+        self.statuses[name] = BackendStatus(
+            name, engine.url, engine.description, healthy, slots if healthy else 0, None
+        )
+        self.on_change(self.statuses[name])
+
+    async def close(self) -> None:
+        for engine in self.engines.values():
+            if isinstance(engine, HttpEngine):
+                await engine.close()
+
+    def engine(self, name: str) -> Engine:
+        return self.engines[name]
+
+    def models(self) -> list[str]:
+        names = [model for s in self.statuses.values() for model in s.description.models]
+        return list(dict.fromkeys(names))
+
+    def succeeded(self, name: str, **speed: Any) -> None:
+        pass
+
+    def failed(self, name: str, error: Exception) -> None:
+        self.failures.append((name, error))

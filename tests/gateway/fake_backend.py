@@ -1,0 +1,237 @@
+"""A backend that speaks OpenAI's API, answers at once, and fails on demand.
+
+    python fake_backend.py PORT     serves until it is stopped, for benchmarks
+
+It is a bare asyncio protocol, so that a benchmark measures the gateway and not this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import deque
+from typing import Any, cast
+
+WORDS = [f"word{number} " for number in range(100)]
+"""The answer to everything: a hundred tokens."""
+
+
+def chat_reply(model: str) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "".join(WORDS)},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 100, "total_tokens": 107},
+    }
+
+
+def completion_reply(model: str) -> dict[str, Any]:
+    choice = {"index": 0, "text": "".join(WORDS), "logprobs": None, "finish_reason": "stop"}
+    return chat_reply(model) | {"object": "text_completion", "choices": [choice]}
+
+
+def embedding_reply(model: str) -> dict[str, Any]:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.25, 0.5, 0.75]}
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    return {"object": "list", "model": model, "data": [vector], "usage": usage}
+
+
+REPLIES = {
+    "/v1/chat/completions": chat_reply,
+    "/v1/completions": completion_reply,
+    "/v1/embeddings": embedding_reply,
+}
+
+
+def stream_events(path: str, model: str, include_usage: bool) -> list[bytes]:
+    chat = path == "/v1/chat/completions"
+    head = {"id": "chatcmpl-fake", "created": 1, "model": model}
+    head["object"] = "chat.completion.chunk" if chat else "text_completion"
+    events = []
+    for word in WORDS:
+        choice: dict[str, Any] = {"index": 0, "finish_reason": None}
+        choice |= {"delta": {"content": word}} if chat else {"text": word}
+        events.append(head | {"choices": [choice]})
+    last: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+    last |= {"delta": {}} if chat else {"text": ""}
+    events.append(head | {"choices": [last]})
+    if include_usage:
+        usage = {"prompt_tokens": 7, "completion_tokens": 100, "total_tokens": 107}
+        events.append(head | {"choices": [], "usage": usage})
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    return [*lines, b"data: [DONE]\n\n"]
+
+
+class FakeBackend:
+    """One such server; its attributes may be changed while it runs."""
+
+    def __init__(self, model: str = "fake", *, record: bool = True) -> None:
+        self.model = model
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        """Path and body of every POST, in order."""
+        self.open = asyncio.Event()
+        """Cleared: POSTs are held until it is set."""
+        self.open.set()
+        self.faults: deque[tuple[int, dict[str, Any]] | str] = deque()
+        """One for each of the next POSTs: an error answer, or "break"."""
+        self.break_after: int | None = None
+        """Streams are cut after so many events."""
+        self.event_pause_s = 0.0
+        self.running = 0
+        self.aborted = 0
+        """Requests whose client went away."""
+        self._record = record
+        self._cache: dict[Any, Any] = {}
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, port: int = 0) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", port or self.port, backlog=4096
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Go away at once, like a killed process; `start` brings it back on the same port."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._connections):
+            connection.abort()
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, backend: FakeBackend) -> None:
+        self.backend = backend
+        self.received = b""
+        self.task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.backend._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.backend._connections.discard(self)
+        if self.task is not None and not self.task.done():
+            self.backend.aborted += 1
+            self.task.cancel()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        while True:
+            head, separator, rest = self.received.partition(b"\r\n\r\n")
+            if not separator:
+                return
+            length = 0
+            at = head.lower().find(b"\r\ncontent-length:")
+            if at >= 0:
+                length = int(head[at + 17 :].split(b"\r\n", 1)[0])
+            if len(rest) < length:
+                return
+            method, path, _ = head.split(b" ", 2)
+            self.received = rest[length:]
+            self.answer(method.decode(), path.decode(), rest[:length])
+
+    def answer(self, method: str, path: str, body: bytes) -> None:
+        backend = self.backend
+        if method == "GET":
+            if path == "/v1/models":
+                model = {"id": backend.model, "object": "model", "created": 1, "owned_by": "fake"}
+                self.reply(200, json.dumps({"object": "list", "data": [model]}).encode())
+            else:
+                self.reply(200 if path == "/health" else 404, b"{}")
+            return
+        if path not in REPLIES:
+            self.reply(404, b'{"error":{"message":"no such path","code":404}}')
+            return
+        stream = b'"stream":true' in body or b'"stream": true' in body
+        if backend._record:
+            backend.requests.append((path, json.loads(body)))
+        elif not stream:
+            whole = backend._cache.get(path)
+            if whole is None:
+                answer = json.dumps(REPLIES[path](backend.model)).encode()
+                whole = backend._cache[path] = _http(200, answer)
+            self.transport.write(whole)
+            return
+        self.task = asyncio.ensure_future(self.answer_slowly(path, json.loads(body), stream))
+
+    async def answer_slowly(self, path: str, body: dict[str, Any], stream: bool) -> None:
+        backend = self.backend
+        backend.running += 1
+        try:
+            await backend.open.wait()
+            if backend.faults:
+                fault = backend.faults.popleft()
+                if isinstance(fault, str):
+                    self.abort()
+                else:
+                    self.reply(fault[0], json.dumps(fault[1]).encode())
+                return
+            if stream:
+                await self.stream(path, body)
+            else:
+                if backend.event_pause_s:
+                    await asyncio.sleep(backend.event_pause_s * len(WORDS))
+                self.reply(200, json.dumps(REPLIES[path](backend.model)).encode())
+        finally:
+            backend.running -= 1
+
+    async def stream(self, path: str, body: dict[str, Any]) -> None:
+        backend = self.backend
+        include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        key = (path, include_usage)
+        events = backend._cache.get(key)
+        if events is None:
+            events = backend._cache[key] = stream_events(path, backend.model, include_usage)
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for number, event in enumerate(events):
+            if number == backend.break_after:
+                self.abort()
+                return
+            self.transport.write(b"%x\r\n%b\r\n" % (len(event), event))
+            await asyncio.sleep(backend.event_pause_s)
+        self.transport.write(b"0\r\n\r\n")
+
+    def reply(self, status: int, body: bytes) -> None:
+        self.transport.write(_http(status, body))
+
+
+def _http(status: int, body: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (status, len(body), body)
+    )
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    async def main() -> None:
+        backend = FakeBackend(record=False)
+        await backend.start(int(sys.argv[1]))
+        await asyncio.Event().wait()
+
+    uvloop.run(main())
