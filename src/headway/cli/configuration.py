@@ -1,0 +1,81 @@
+"""Settings from the command line's side: reading them with its flags, and printing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, SecretStr
+
+from headway.cli.exit import BAD_CONFIG, Failure
+from headway.config_sources import ConfigError, Configuration, Flag, KeyPath, load
+
+
+def read_configuration(
+    flags: Mapping[str, tuple[str, object]], assignments: list[str] | None, path: Path | None
+) -> Configuration:
+    """The effective settings.
+
+    Args:
+        flags: setting and value by flag; a value of None was not given.
+        assignments: the `KEY=VALUE` of every --set.
+        path: the file of --config.
+
+    Raises:
+        Failure: something in them is wrong.
+    """
+    given = [
+        Flag(flag, tuple(setting.split(".")), value)
+        for flag, (setting, value) in flags.items()
+        if value is not None
+    ]
+    for assignment in assignments or ():
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise Failure(f"--set {assignment}: write it as KEY=VALUE", BAD_CONFIG)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise Failure(f"--set {key}: the value is not YAML", BAD_CONFIG) from None
+        given.append(Flag(f"--set {key}", tuple(key.strip().split(".")), value))
+    try:
+        return load(given, path)
+    except ConfigError as error:
+        raise Failure(error, BAD_CONFIG) from None
+
+
+def lines(configuration: Configuration) -> list[str]:
+    """The settings as YAML, the source of each in a comment."""
+    rows = list(_section(configuration, (), configuration.settings))
+    width = max(len(line) for line, place in rows if place) + 2
+    return [f"{line:<{width}}# {place}" if place else line for line, place in rows]
+
+
+def _section(
+    configuration: Configuration, path: KeyPath, section: BaseModel
+) -> Iterator[tuple[str, str]]:
+    """Each line of a section with the place of its value; none for lines that only open one."""
+    indent = "  " * len(path)
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        here = (*path, name)
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:", ""
+            yield from _section(configuration, here, value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            yield f"{indent}{name}:", ""
+            for index, item in enumerate(value):
+                for number, (line, place) in enumerate(
+                    _section(configuration, (*here, index), item)
+                ):
+                    dash = len(indent) + 2
+                    yield (line if number else f"{line[:dash]}- {line[dash + 2 :]}"), place
+        else:
+            yield f"{indent}{name}: {_scalar(value)}", configuration.place(here)
+
+
+def _scalar(value: object) -> str:
+    """A value in YAML's one-line form, which JSON is; secrets are masked."""
+    return json.dumps(str(value) if isinstance(value, SecretStr | Path) else value)

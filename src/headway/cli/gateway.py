@@ -1,0 +1,164 @@
+"""From settings to a running gateway, and every way in which its start can fail."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.markup import escape
+
+from headway.cli.exit import BAD_CONFIG, Failure
+from headway.cli.logs import Logs
+from headway.config import BackendConfig, KeyConfig, Settings
+from headway.core.request import Tier
+from headway.engines.embedded import EmbeddedServer
+from headway.engines.endpoint import Endpoint
+from headway.engines.model_file import ModelError, find_model
+from headway.gateway.server import Gateway, run
+from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.store.request_log import RequestLog, RequestLogError
+
+EMBEDDED = "embedded"
+"""Name of the embedded engine among the backends."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        Failure: it cannot start, or was stopped before everything was finished.
+    """
+    if settings.exposed:
+        raise Failure(
+            f"host {settings.host} is open to other machines and there are no API keys: "
+            "make one with `headway key new NAME`, or pass --allow-open",
+            BAD_CONFIG,
+        )
+    endpoints = endpoints_of(settings.backends)
+    with Logs(settings.log.level):
+        _check_port(settings)  # before minutes of fetching a model, not after
+        try:
+            model = find_model(settings.model) if settings.embedded else None
+            database = settings.log.requests_db
+            log = RequestLog(database.expanduser(), settings.log.prompts) if database else None
+        except (ModelError, RequestLogError) as error:
+            raise Failure(error) from None
+        except OSError as error:
+            raise _os_failure(error, settings) from None
+
+        def gateway() -> Gateway:
+            embedded = [
+                EmbeddedServer(
+                    model,
+                    name=EMBEDDED,
+                    slots=settings.slots,
+                    threads=settings.threads,
+                    context_tokens=settings.context_tokens,
+                )
+                for model in ([model] if model is not None else [])
+            ]
+            return Gateway(
+                gateway_settings(settings), endpoints, embedded=embedded, request_log=log
+            )
+
+        try:
+            finished = run(gateway, lambda address: _banner(settings, address))
+        except ModelError as error:
+            raise Failure(error) from None
+        except OSError as error:
+            raise _os_failure(error, settings) from None
+        finally:
+            if log is not None:
+                log.close()
+    if not finished:
+        raise Failure("stopped before everything that was under way was finished")
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """The part that the gateway takes."""
+    return GatewaySettings(
+        scheduler=settings.scheduler(),
+        keys=tuple(_api_key(key) for key in settings.keys),
+        host=settings.host,
+        port=settings.port,
+        default_tier=Tier.parse(settings.default_tier),
+        max_body_bytes=settings.limits.max_body_bytes,
+        read_timeout_s=settings.limits.read_timeout_s,
+        drain_s=settings.limits.drain_s,
+        unavailable_wait_s=settings.limits.unavailable_wait_s,
+    )
+
+
+def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
+    """The servers to run on; one without a name is called by its host and port."""
+    taken = {EMBEDDED, *(backend.name for backend in backends if backend.name is not None)}
+    endpoints = []
+    for backend in backends:
+        name = backend.name
+        if name is None:
+            place = urlsplit(backend.url).netloc.rpartition("@")[2]
+            name, number = place, 2
+            while name in taken:
+                name, number = f"{place}-{number}", number + 1
+            taken.add(name)
+        endpoints.append(
+            Endpoint(
+                name=name,
+                url=backend.url,
+                api_key=backend.secret(),
+                max_concurrency=backend.max_concurrency,
+                models=backend.models,
+            )
+        )
+    return endpoints
+
+
+def _api_key(key: KeyConfig) -> ApiKey:
+    return ApiKey(
+        name=key.name,
+        sha256=key.sha256,
+        tenant=key.tenant,
+        max_tier=Tier.parse(key.tier_ceiling),
+        requests_per_minute=key.requests_per_minute,
+        tokens_per_minute=key.tokens_per_minute,
+    )
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        raise _os_failure(error, settings) from None
+
+
+def _os_failure(error: OSError, settings: Settings) -> Failure:
+    host, port = settings.host, settings.port
+    if error.errno == errno.EADDRINUSE:
+        return Failure(
+            f"port {port} on {host} is taken: stop what uses it, or choose another --port"
+        )
+    if error.errno == errno.EACCES and port < 1024:
+        return Failure(f"port {port} needs privileges: choose a --port above 1023")
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return Failure(f"host {host} is no address of this machine: choose another --host")
+    if error.errno == errno.ENOSPC:
+        return Failure(f"the disk is full ({error.filename or 'no space left'}): free some space")
+    return Failure(error)
+
+
+def _banner(settings: Settings, address: str) -> None:
+    """Where it listens, and a line to try it with."""
+    served = [*(["the embedded engine"] if settings.embedded else [])]
+    served += [backend.url for backend in settings.backends]
+    key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
+    body = '{"model": "default", "messages": [{"role": "user", "content": "Hello!"}]}'
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
+    console.print(f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}")
+    console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
+    console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
+    console.print(f"\n[dim]Try:[/dim] curl {address}/v1/chat/completions{key} \\")
+    console.print(f"  -H 'Content-Type: application/json' -d '{escape(body)}'\n")

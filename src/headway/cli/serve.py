@@ -1,0 +1,74 @@
+"""`headway serve`: the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headway.cli.options import Assignments, ConfigFile
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Option(help="GGUF file or Hugging Face repository for the embedded engine."),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="An OpenAI-compatible server; may be repeated."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Who runs first: srpt, sjf, fcfs, gittins, edf, …")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Requests that the embedded engine runs at once.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the embedded engine.")] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option(help="Context of each slot of the embedded engine.")
+    ] = None,
+    max_concurrency: Annotated[
+        int | None, typer.Option(help="Requests that each --backend may run at once.")
+    ] = None,
+    tier_mode: Annotated[
+        str | None, typer.Option(help="How tiers share: strict or weighted.")
+    ] = None,
+    fairness: Annotated[
+        str | None, typer.Option(help="How tenants share: off, vtc or drr.")
+    ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Serve other machines without API keys.")
+    ] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+) -> None:
+    """Serve an OpenAI-compatible endpoint that schedules its requests."""
+    from headway.cli.configuration import read_configuration
+    from headway.cli.exit import BAD_CONFIG, Failure
+
+    if max_concurrency is not None and not backend:
+        raise Failure("--max-concurrency is for --backend: add one", BAD_CONFIG)
+    backends = [{"url": url, "max_concurrency": max_concurrency} for url in backend or ()]
+    flags: dict[str, tuple[str, object]] = {
+        "--model": ("model", model),
+        "--backend": ("backends", backends or None),
+        "--policy": ("policy", policy),
+        "--host": ("host", host),
+        "--port": ("port", port),
+        "--slots": ("slots", slots),
+        "--threads": ("threads", threads),
+        "--context-tokens": ("context_tokens", context_tokens),
+        "--tier-mode": ("tier_mode", tier_mode),
+        "--fairness": ("fairness", fairness),
+        "--allow-open": ("allow_open", allow_open or None),
+        "--log-level": ("log.level", log_level),
+    }
+    settings = read_configuration(flags, assignments, config).settings
+
+    from headway.cli import gateway
+
+    gateway.serve(settings)

@@ -1,0 +1,111 @@
+"""The layers of the package: imports point one way, and importing it is cheap."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import headway
+
+PACKAGE = Path(headway.__file__).parent
+
+MAY_IMPORT = {
+    "": set(),
+    "core": {"core"},
+    "prediction": {"core", "prediction"},
+    "engines": {"core", "engines"},
+    "store": {"core", "store"},
+    "gateway": {"core", "engines", "store", "prediction", "gateway"},
+    "loadtest": {"core", "loadtest"},
+    "config": {"core"},
+    "config_sources": {"core", "config"},
+    "cli": {
+        "core",
+        "engines",
+        "store",
+        "prediction",
+        "gateway",
+        "loadtest",
+        "config",
+        "config_sources",
+        "cli",
+    },
+}
+"""By the first part of a module's name below headway; "" is headway itself, free for all."""
+
+PURE = {"time", "datetime", "asyncio", "threading", "random", "secrets", "socket", "os", "io"}
+"""What the core must not even import: clocks, threads, chance, I/O."""
+
+HEAVY = {"aiohttp", "msgspec", "numpy", "pydantic", "rich", "sqlite3", "typer", "xllamacpp", "yaml"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that the file imports, inside functions, too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
+            yield node.module
+            # `from headway import cli` imports a module, too
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer_of(module: str) -> str | None:
+    """The layer of a module of Headway; None for modules of others."""
+    first, *rest = module.split(".")
+    if first != "headway":
+        return None
+    return rest[0] if rest and (rest[0] in MAY_IMPORT) else ""
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    layer = name_of(path).removeprefix("headway").lstrip(".").split(".")[0]
+    assert layer in MAY_IMPORT, f"{path} is in no layer; say in MAY_IMPORT what it may import"
+    for module in imports(path):
+        found = layer_of(module)
+        assert not found or found in MAY_IMPORT[layer], (
+            f"{name_of(path)} imports {module}: {layer} may import "
+            f"{', '.join(sorted(MAY_IMPORT[layer])) or 'nothing of Headway'}"
+        )
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=name_of)
+def test_the_core_reads_no_clock_and_does_no_io(path: Path) -> None:
+    found = {module.split(".")[0] for module in imports(path)}
+    assert not found & PURE
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after `statement`."""
+    script = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_headway_imports_nothing_heavy() -> None:
+    assert not loaded_by("import headway") & HEAVY
+
+
+def test_the_command_line_imports_nothing_heavy_before_it_must() -> None:
+    assert loaded_by("import headway.cli") & HEAVY == {"typer"} | (
+        loaded_by("import typer") & HEAVY
+    )
