@@ -1,0 +1,139 @@
+"""How long answers were so far: the estimate that needs no model and no training."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from math import exp, log2
+from zlib import crc32
+
+import msgspec
+
+from headway.core.estimate import SizeEstimate
+
+BIN_TOKENS = tuple(
+    sorted({max(1, round(2 ** (half_octaves / 2))) for half_octaves in range(0, 31)})
+)
+"""Two bins an octave, from 1 to 32,768 output tokens; a bin is named by its middle."""
+
+PRIOR_MEAN_OCTAVES = 7.0
+PRIOR_SPREAD_OCTAVES = 1.5
+"""Before anything was seen: log-normal around 128 tokens, as chat answers are."""
+
+PSEUDO_COUNTS = 8.0
+"""A history of so many answers counts as much as what is known without it."""
+
+REMEMBERED_ANSWERS = 1024.0
+"""Above so many, old answers are forgotten by half, so that the estimate follows the traffic."""
+
+REMEMBERED_KEYS = 8192
+
+TEMPLATE_BYTES = 160
+_DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
+
+
+def template_hash(kind: str, fields: Mapping[str, msgspec.Raw]) -> int:
+    """Hash of what requests made from one template have in common: how the prompt begins.
+
+    The beginning holds the system prompt where there is one; digits count as equal.
+    """
+    prompt = fields.get("messages" if kind == "chat" else "prompt", b"")
+    return crc32(bytes(prompt)[:TEMPLATE_BYTES].translate(_DIGITS))
+
+
+class LengthHistory:
+    """Output lengths of finished requests by model, tenant and template.
+
+    Each level leans on the one above it: a template on its tenant, a tenant on its model, a
+    model on the prior, with PSEUDO_COUNTS observations' weight (Dirichlet shrinkage).
+    """
+
+    def __init__(self) -> None:
+        self._histograms: OrderedDict[tuple[object, ...], Histogram] = OrderedDict()
+        self._prior = _prior()
+
+    def estimate(
+        self, model: str, tenant: str, template: int, max_tokens: int | None
+    ) -> SizeEstimate:
+        """The distribution of output tokens to expect, under the request's `max_tokens`."""
+        weights = self._prior
+        estimate: SizeEstimate | None = None
+        for key in ((model,), (model, tenant), (model, tenant, template)):
+            histogram = self._histograms.get(key)
+            if histogram is None:
+                break
+            estimate = histogram.estimate(weights)
+            weights = estimate.weights
+        if estimate is None:
+            estimate = _PRIOR_ESTIMATE
+        return estimate.capped(max_tokens)
+
+    def observe(self, model: str, tenant: str, template: int, output_tokens: int) -> None:
+        """A request finished by itself with `output_tokens`."""
+        for key in ((model,), (model, tenant), (model, tenant, template)):
+            histogram = self._histograms.get(key)
+            if histogram is None:
+                histogram = self._histograms[key] = Histogram()
+                if len(self._histograms) > REMEMBERED_KEYS:
+                    self._histograms.popitem(last=False)
+            self._histograms.move_to_end(key)
+            histogram.observe(output_tokens)
+
+
+class Histogram:
+    """Counts over BIN_TOKENS, with the estimate they give kept until they change."""
+
+    __slots__ = ("_cached", "_parent", "counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0.0] * len(BIN_TOKENS)
+        self.total = 0.0
+        self._cached: SizeEstimate | None = None
+        self._parent: tuple[float, ...] = ()
+
+    def observe(self, output_tokens: int) -> None:
+        """Count one answer."""
+        self.counts[bin_of(output_tokens)] += 1.0
+        self.total += 1.0
+        if self.total > REMEMBERED_ANSWERS:
+            self.counts = [count / 2.0 for count in self.counts]
+            self.total /= 2.0
+        self._cached = None
+
+    def estimate(self, parent: tuple[float, ...]) -> SizeEstimate:
+        """The counts, shrunk towards the `parent`'s weights."""
+        if self._cached is None or self._parent is not parent:
+            self._parent = parent
+            self._cached = SizeEstimate(
+                BIN_TOKENS,
+                [
+                    count + PSEUDO_COUNTS * weight
+                    for count, weight in zip(self.counts, parent, strict=True)
+                ],
+            )
+        return self._cached
+
+
+def bin_of(output_tokens: int) -> int:
+    """Index of the bin nearest to `output_tokens` on a log scale."""
+    best = 0
+    for index, middle in enumerate(BIN_TOKENS):
+        if middle > output_tokens:
+            # The border between two bins is the geometric mean of their middles.
+            if output_tokens * output_tokens > middle * BIN_TOKENS[best]:
+                return index
+            return best
+        best = index
+    return best
+
+
+def _prior() -> tuple[float, ...]:
+    weights = [
+        exp(-(((log2(middle) - PRIOR_MEAN_OCTAVES) / PRIOR_SPREAD_OCTAVES) ** 2) / 2.0)
+        for middle in BIN_TOKENS
+    ]
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+_PRIOR_ESTIMATE = SizeEstimate(BIN_TOKENS, _prior())
