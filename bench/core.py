@@ -42,7 +42,7 @@ def make_requests(count: int, seed: int) -> list[Request]:
             tier=Tier(rng.randrange(3)),
             tenant=f"tenant-{rng.randrange(100)}",
             priority=rng.randrange(10),
-            deadline_s=1e6 + rng.random() * 1e4,
+            deadline_s=1e9 + rng.random() * 1e4,
         )
         for index in range(count)
     ]
@@ -51,6 +51,8 @@ def make_requests(count: int, seed: int) -> list[Request]:
 def pairs_per_s_queue(policy: str, waiting: list[Request], fresh: list[Request]) -> float:
     """Pairs of push and pop a second on the policy's queue."""
     queue = POLICIES[policy](SchedulerSettings(policy=policy)).queue()
+    for sequence, request in enumerate([*waiting, *fresh]):
+        request.sequence = sequence
     for request in waiting:
         queue.push(request)
     now_s = len(waiting) * 1e-3

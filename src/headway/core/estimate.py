@@ -113,8 +113,9 @@ class SizeEstimate:
         """The Gittins rank, in tokens (smaller runs first).
 
         min over quanta d of E[setup + min(X - t, d)] / P(X - t <= d), both given X > t with
-        t = `produced`: the least expected work per completion. `setup_tokens` is work paid before the first
-        token (prefill), in units of one output token. Source: Gittins 1979; Scully et al. 2018.
+        t = `produced`: the least expected work per completion. `setup_tokens` is work paid
+        before the first token (prefill), in units of one output token.
+        Source: Gittins 1979; Scully et al. 2018.
         """
         if produced <= 0 and self._base_gittins and self._base_gittins[0] == setup_tokens:
             return self._base_gittins[1]

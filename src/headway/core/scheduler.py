@@ -6,7 +6,7 @@ events give the same decisions under the gateway, under the simulator and in a t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from types import MappingProxyType
 
@@ -22,7 +22,7 @@ from headway.core.starvation import due_s
 from headway.core.tiers import tier_order
 from headway.core.waiting import Waiting
 
-SAMPLED_REQUESTS = 256
+SAMPLED_REQUESTS = 64
 """Waiting requests looked at to predict a wait."""
 
 OPTIMISTIC_QUANTILE = 0.1
@@ -289,10 +289,18 @@ class Scheduler:
         if serving and not any(backend.could_ever_hold(request) for backend in serving):
             return Reject(request, RejectReason.TOO_LARGE, 0.0)
         if request.deadline_s is not None:
+            latest_s = self._latest_start_s(request)
+            if now_s <= latest_s and now_s + self._longest_wait_s(serving) <= latest_s:
+                return None  # so easily met that the queue need not be looked at
             wait_s = self.predicted_wait_s(request, now_s)
-            if now_s + wait_s > self._latest_start_s(request):
+            if now_s + wait_s > latest_s:
                 return Reject(request, RejectReason.DEADLINE, wait_s, wait_s)
         return None
+
+    def _longest_wait_s(self, serving: Sequence[Backend]) -> float:
+        running_s = sum(b.cost.decode_s_per_token * b.work_tokens for b in serving)
+        slots = sum(backend.slots for backend in serving)
+        return (sum(self._tier_backlog_s.values()) + running_s) / max(1, slots)
 
     def _starts_at_once(self, request: Request) -> bool:
         lane = self._lanes.get(request.lane)
