@@ -88,11 +88,44 @@ class Generation:
     """Text the client has but `pieces` lost: generated again, and not delivered twice."""
     priority: float | None = None
     """The scheduler's rank, for engines that take a priority."""
+    _counted: int = field(default=0, init=False, repr=False)
+    _tokens: int = field(default=0, init=False, repr=False)
 
     @property
     def output_tokens(self) -> int:
         """Tokens produced and delivered so far, over all runs."""
-        return sum(piece.tokens for piece in self.pieces)
+        if self._counted > len(self.pieces):
+            self._counted = self._tokens = 0
+        for piece in self.pieces[self._counted :]:
+            self._tokens += piece.tokens
+        self._counted = len(self.pieces)
+        return self._tokens
+
+    def accept(self, piece: Piece) -> str:
+        """Keep `piece`, and return the part of its text that the client does not have yet.
+
+        Raises EngineError when text that was generated again came out differently.
+        """
+        self.pieces.append(piece)
+        sent = self.already_sent
+        if not sent:
+            return piece.text
+        if piece.text.startswith(sent):
+            self.already_sent = ""
+            return piece.text[len(sent) :]
+        if sent.startswith(piece.text):
+            self.already_sent = sent[len(piece.text) :]
+            return ""
+        message = "the answer could not be continued exactly after an interruption; send it again"
+        error = {"message": message, "type": "server_error", "param": None, "code": None}
+        raise EngineError(500, msgspec.json.encode({"error": error}), message)
+
+    def rewind(self, index: int) -> None:
+        """Forget `pieces[index:]`: their text is generated again and not delivered twice."""
+        lost = "".join(piece.text for piece in self.pieces[index:])
+        self.already_sent = lost + self.already_sent
+        del self.pieces[index:]
+        self._counted = self._tokens = 0
 
 
 @dataclass(slots=True)

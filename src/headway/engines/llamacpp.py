@@ -1,0 +1,243 @@
+"""llama.cpp's server: generations that can be stopped and continued by token ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from headway.engines.endpoint import Endpoint
+from headway.engines.engine import (
+    BackendGone,
+    Delta,
+    Description,
+    EngineError,
+    Generation,
+    Piece,
+)
+from headway.engines.measured_cost import MeasuredCost
+from headway.engines.missing_ids import produced_ids
+from headway.engines.openai_server import PROBE_TEXT, OpenAIEngine, refusal
+from headway.engines.request_body import (
+    output_limit,
+    sampling_fields,
+    stop_strings,
+    text_prompt,
+    tokens_left,
+    too_long,
+)
+
+_THINKING = ("<think>", "reasoning_content", "<|channel|>")
+"""Marks in a chat template whose answers llama.cpp splits into reasoning and content."""
+
+
+class LlamaCppEngine(OpenAIEngine):
+    """Client of one llama.cpp server."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        # The server closes kept-alive connections after some requests, without a warning.
+        super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
+        self._cost = MeasuredCost()
+        self._context_tokens: int | None = None
+        self._embeddings: bool | None = None
+
+    async def describe(self) -> Description:
+        """Ask for its model, slots and template; the first time, also how fast it is.
+
+        Raises BackendGone when it does not answer or still loads its model.
+        """
+        props = await self._http.ask("/props", _Props)
+        if props is None:
+            raise self._http.gone("it does not tell its properties yet, it may be loading")
+        models = self._names(await self._models())
+        self._context_tokens = props.default_generation_settings.n_ctx
+        ids = await self._tokenize(PROBE_TEXT, add_special=False)
+        if self._embeddings is None:
+            self._embeddings = await self._embeds(models[0])
+            await self._try_speed(ids)
+        return Description(
+            models=models,
+            slots=props.total_slots,
+            context_tokens=self._context_tokens,
+            exact_resume=True,
+            embeddings=self._embeddings,
+            vocabulary=hashlib.sha256(repr(ids).encode()).hexdigest()[:16],
+            parses_chat=any(mark in props.chat_template for mark in _THINKING),
+            engine=self.kind,
+            cost=self._cost.model,
+        )
+
+    async def check(self) -> None:
+        """Ask for its health. Raises BackendGone."""
+        status, _ = await self._http.fetch("/health")
+        if status != 200:
+            raise self._http.gone(f"GET /health answered {status}")
+
+    async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Run or continue `generation`; closing the iterator frees the slot within a step.
+
+        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        """
+        if generation.prompt_ids is None:
+            generation.prompt_ids = await self._prompt_ids(generation)
+        prompt_tokens = len(generation.prompt_ids)
+        context_tokens = self._context_tokens
+        if context_tokens is not None and prompt_tokens >= context_tokens:
+            raise too_long(generation.kind, prompt_tokens, context_tokens)
+        ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
+        left = tokens_left(generation, output_limit(generation.body))
+        if left == 0 or (context_tokens is not None and len(ids) >= context_tokens):
+            yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
+            return
+        response = await self.forward("/completion", self._request(generation, ids, left))
+        try:
+            if response.status != 200:
+                raise _in_openai_shape(await refusal(response, self._http), generation)
+            seen = 0
+            held: list[int] = []  # ids whose text has not come: kept only together with it
+            held_tokens = 0
+            untold: int | None = prompt_tokens
+            async for event in response.events():
+                chunk = _decode_chunk(event)
+                new = chunk.tokens_predicted - seen
+                if new > 0:
+                    seen = chunk.tokens_predicted
+                    held += chunk.tokens
+                    held_tokens += new
+                if chunk.stop:
+                    text = generation.accept(Piece(chunk.content, held, held_tokens))
+                    self._learn(chunk.timings)
+                    yield Delta(
+                        text=text,
+                        tokens=held_tokens,
+                        finish_reason="length" if chunk.stop_type == "limit" else "stop",
+                        prompt_tokens=prompt_tokens,
+                        cached_tokens=min(chunk.timings.cache_n, prompt_tokens),
+                    )
+                    return
+                if chunk.content:
+                    text = generation.accept(Piece(chunk.content, held, held_tokens))
+                    if text:
+                        yield Delta(text=text, tokens=held_tokens, prompt_tokens=untold)
+                        untold = None
+                    held = []
+                    held_tokens = 0
+                elif chunk.error is not None:
+                    raise _stream_error(chunk.error)
+            raise self._http.gone("the stream broke off before its end")
+        finally:
+            response.close()
+
+    def _request(self, generation: Generation, ids: list[int], left: int | None) -> bytes:
+        body: dict[str, Any] = dict(sampling_fields(generation.body))
+        body["prompt"] = ids
+        body["n_predict"] = -1 if left is None else left
+        if "stop" in body:
+            body["stop"] = stop_strings(generation.body)
+        body["stream"] = body["return_tokens"] = body["cache_prompt"] = True
+        return msgspec.json.encode(body)
+
+    async def _prompt_ids(self, generation: Generation) -> list[int]:
+        if generation.kind == "completion":
+            prompt = text_prompt(generation.body)
+            return prompt if isinstance(prompt, list) else await self._tokenize(prompt)
+        prompt = await self._post("/apply-template", generation.body, _Templated)
+        # The template writes its own BOS, where it wants one.
+        return await self._tokenize(prompt.prompt, add_special=False)
+
+    async def _tokenize(self, text: str, *, add_special: bool = True) -> list[int]:
+        asked = {"content": text, "add_special": add_special, "parse_special": True}
+        answer: _Tokens = await self._post("/tokenize", asked, _Tokens)
+        return answer.tokens
+
+    async def _plain_ids(self, text: str) -> list[int]:
+        return await self._tokenize(text, add_special=False)
+
+    async def _post(self, path: str, body: object, expect: type[Any]) -> Any:
+        response = await self.forward(path, msgspec.json.encode(body))
+        try:
+            if response.status != 200:
+                raise await refusal(response, self._http)
+            return msgspec.json.decode(await response.read(), type=expect)
+        except msgspec.DecodeError:
+            raise self._http.gone(f"{path} answered something else than llama.cpp does") from None
+        finally:
+            response.close()
+
+    async def _try_speed(self, ids: list[int]) -> None:
+        asked = {"prompt": ids * 2, "n_predict": 6, "temperature": 0, "cache_prompt": False}
+        done = await self._http.ask("/completion", _Chunk, asked | {"ignore_eos": True})
+        if done is not None:
+            self._learn(done.timings)
+
+    def _learn(self, timings: _Timings) -> None:
+        self._cost.prefilled(timings.prompt_n, timings.prompt_ms / 1000)
+        self._cost.decoded(timings.predicted_n - 1, timings.predicted_ms / 1000)
+
+
+def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
+    if not isinstance(error, EngineError) or b"exceed_context_size_error" not in error.body:
+        return error
+    told = msgspec.json.decode(error.body, type=_TooLong).error
+    return too_long(generation.kind, told.n_prompt_tokens, told.n_ctx)
+
+
+def _stream_error(error: msgspec.Raw) -> EngineError:
+    return EngineError(500, msgspec.json.encode({"error": error}), bytes(error).decode())
+
+
+class _Timings(msgspec.Struct):
+    cache_n: int = 0
+    prompt_n: int = 0
+    prompt_ms: float = 0.0
+    predicted_n: int = 0
+    predicted_ms: float = 0.0
+
+
+class _Chunk(msgspec.Struct):
+    content: str = ""
+    tokens: list[int] = []
+    stop: bool = False
+    tokens_predicted: int = 0
+    stop_type: str = ""
+    timings: _Timings = msgspec.field(default_factory=_Timings)
+    error: msgspec.Raw | None = None
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Templated(msgspec.Struct):
+    prompt: str
+
+
+class _GenerationSettings(msgspec.Struct):
+    n_ctx: int
+
+
+class _Props(msgspec.Struct):
+    total_slots: int
+    default_generation_settings: _GenerationSettings
+    chat_template: str = ""
+
+
+class _Excess(msgspec.Struct):
+    n_prompt_tokens: int
+    n_ctx: int
+
+
+class _TooLong(msgspec.Struct):
+    error: _Excess
+
+
+_chunks = msgspec.json.Decoder(_Chunk)
+
+
+def _decode_chunk(event: bytes) -> _Chunk:
+    try:
+        return _chunks.decode(event)
+    except msgspec.DecodeError:
+        raise BackendGone(f"llama.cpp sent an event that makes no sense: {event[:100]!r}") from None

@@ -1,0 +1,44 @@
+"""What a backend's tokens cost, learned from what they took."""
+
+from __future__ import annotations
+
+from headway.core.cost import CostModel
+
+_SHARE = 0.1
+"""Weight of the newest observation in the moving averages."""
+_LEAST_PREFILL_TOKENS = 16
+"""Shorter prefills are mostly overhead and say nothing of the cost of a token."""
+
+
+class MeasuredCost:
+    """Moving averages of seconds per prompt token and per output token."""
+
+    def __init__(self) -> None:
+        self._prefill_s: float | None = None
+        self._decode_s: float | None = None
+
+    def prefilled(self, tokens: int, took_s: float) -> None:
+        """`tokens` uncached prompt tokens took so long."""
+        if tokens >= _LEAST_PREFILL_TOKENS and took_s > 0.0:
+            self._prefill_s = _moved(self._prefill_s, took_s / tokens)
+
+    def decoded(self, tokens: int, took_s: float) -> None:
+        """`tokens` output tokens after the first took so long, beside whatever else ran."""
+        if tokens > 0 and took_s > 0.0:
+            self._decode_s = _moved(self._decode_s, took_s / tokens)
+
+    @property
+    def model(self) -> CostModel:
+        """The cost as far as it is known."""
+        default = CostModel()
+        decode_s = self._decode_s
+        return CostModel(
+            self._prefill_s or default.prefill_s_per_token,
+            decode_s or default.decode_s_per_token,
+            # One step until the slot is free, one to take the prefix from the cache, one to go on.
+            default.preempt_s if decode_s is None else 3.0 * decode_s,
+        )
+
+
+def _moved(average: float | None, sample: float) -> float:
+    return sample if average is None else average + _SHARE * (sample - average)

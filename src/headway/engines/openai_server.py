@@ -1,0 +1,113 @@
+"""Any OpenAI-compatible server: requests go through untouched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from headway.engines.endpoint import Endpoint
+from headway.engines.engine import Delta, Description, EngineError, Generation
+from headway.engines.http_client import Forwarded, HttpClient
+
+PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
+"""Tokenised alike only by equal vocabularies; its ids are what a fingerprint is made of."""
+
+
+class OpenAIEngine:
+    """Pass-through client: it can forward, but neither stop nor continue a generation."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, kind: str = "openai", keep_alive: bool = True
+    ) -> None:
+        """`kind` is the software behind it, as in `Description.engine`."""
+        self.name = endpoint.name
+        self.url = endpoint.url
+        self.kind = kind
+        self._override = endpoint.models
+        self._http = HttpClient(endpoint, keep_alive=keep_alive)
+
+    async def describe(self) -> Description:
+        """Ask for its models. Raises BackendGone when it does not answer, or names none."""
+        listed = await self._models()
+        return Description(
+            models=self._names(listed), slots=None, embeddings=True, engine=self.kind
+        )
+
+    async def check(self) -> None:
+        """Ask for its list of models. Raises BackendGone."""
+        status, _ = await self._http.fetch("/v1/models")
+        if status >= 500 or (status == 404 and not self._override):
+            raise self._http.gone(f"it answered {status}")
+
+    def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Not offered: its description says `exact_resume` is False."""
+        raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
+
+    async def forward(self, path: str, body: bytes) -> Forwarded:
+        """POST `body` to it at `path`. Raises BackendGone when no response came."""
+        return Forwarded(self._http, await self._http.open(path, body))
+
+    async def close(self) -> None:
+        """Close every connection; whoever still reads from one gets BackendGone."""
+        await self._http.close()
+
+    async def _models(self) -> list[Model]:
+        status, body = await self._http.fetch("/v1/models")
+        if status in (401, 403):
+            raise self._http.gone(f"it answered {status}; check the API key of this backend")
+        if status != 200:
+            if self._override:
+                return []
+            raise self._http.gone(f"GET /v1/models answered {status}; name its models yourself")
+        try:
+            return msgspec.json.decode(body, type=ModelList).data
+        except msgspec.DecodeError:
+            raise self._http.gone("GET /v1/models is not an OpenAI model list") from None
+
+    def _names(self, listed: list[Model]) -> tuple[str, ...]:
+        names = self._override or tuple(model.id for model in listed)
+        if not names:
+            raise self._http.gone("it lists no models; load one, or name its models yourself")
+        return names
+
+    async def _embeds(self, model: str) -> bool:
+        """Whether it answers an embeddings request."""
+        asked = {"model": model, "input": "probe"}
+        return await self._http.ask("/v1/embeddings", dict, asked) is not None
+
+
+class Model(msgspec.Struct):
+    """One entry of `/v1/models`."""
+
+    id: str
+    owned_by: str = ""
+    max_model_len: int | None = None
+    """vLLM's context length."""
+
+
+class ModelList(msgspec.Struct):
+    """The answer of `/v1/models`."""
+
+    data: list[Model]
+
+
+async def refusal(response: Forwarded, gone: HttpClient) -> Exception:
+    """The exception for a response that is no success: EngineError, or BackendGone."""
+    body = await response.read()
+    response.close()
+    if response.status in (502, 503, 504):
+        return gone.gone(f"it answered {response.status}: {body[:200].decode(errors='replace')}")
+    try:
+        message = msgspec.json.decode(body, type=_ErrorBody).error.message
+    except msgspec.DecodeError:
+        message = body[:200].decode(errors="replace")
+    return EngineError(response.status, body, message)
+
+
+class _Error(msgspec.Struct):
+    message: str = "the engine gave no reason"
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error

@@ -1,0 +1,61 @@
+"""Which software answers at an endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from headway.engines.endpoint import Endpoint
+from headway.engines.engine import Engine
+from headway.engines.http_client import HttpClient
+from headway.engines.llamacpp import LlamaCppEngine
+from headway.engines.openai_server import ModelList, OpenAIEngine
+from headway.engines.vllm import VllmEngine
+
+_KINDS = {"llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang", "library": "ollama"}
+"""`owned_by` in a server's list of models -> the software it is."""
+
+
+async def connect(endpoint: Endpoint) -> Engine:
+    """The client for what answers there. Raises BackendGone when nothing does."""
+    http = HttpClient(endpoint)
+    try:
+        # One after the other where it matters: a refused connection is told by the first.
+        listed = await http.ask("/v1/models", ModelList)
+        owner = listed.data[0].owned_by if listed and listed.data else ""
+        kind = _KINDS.get(owner) or await _kind_by_own_paths(http)
+        if kind == "llama.cpp" and await http.ask("/props", _Slots) is None:
+            kind = "openai"  # a proxy in front of it, or one that has several behind it
+    finally:
+        await http.close()
+    if kind == "llama.cpp":
+        return LlamaCppEngine(endpoint)
+    if kind == "vllm":
+        return VllmEngine(endpoint)
+    return OpenAIEngine(endpoint, kind=kind)
+
+
+async def _kind_by_own_paths(http: HttpClient) -> str:
+    """The software, by the paths that only it has."""
+    props, ollama, vllm, sglang = await asyncio.gather(
+        http.ask("/props", _Slots),
+        http.ask("/api/version", _Version),
+        http.ask("/version", _Version),
+        http.ask("/get_server_info", dict),
+    )
+    if props is not None:
+        return "llama.cpp"
+    if ollama is not None:
+        return "ollama"
+    if vllm is not None:
+        return "vllm"
+    return "sglang" if sglang is not None else "openai"
+
+
+class _Slots(msgspec.Struct):
+    total_slots: int
+
+
+class _Version(msgspec.Struct):
+    version: str

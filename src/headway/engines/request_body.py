@@ -1,0 +1,115 @@
+"""What a client's request says, for engines that are asked in their own words."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from headway.engines.engine import EngineError, Generation, Kind
+
+Body = dict[str, msgspec.Raw]
+
+_OURS = frozenset(
+    (
+        "model",
+        "messages",
+        "prompt",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "n_predict",
+        "service_tier",
+        "user",
+        "metadata",
+        "priority",
+        "store",
+        "n",
+        "best_of",
+        "echo",
+        "suffix",
+        "logprobs",
+        "top_logprobs",
+        "n_probs",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "parallel_tool_calls",
+        "modalities",
+        "return_tokens",
+        "return_token_ids",
+        "response_fields",
+        "return_progress",
+        "timings_per_token",
+        "headway",
+    )
+)
+"""Fields that are answered by Headway, mean nothing to a continuable request, or are replaced."""
+
+
+def sampling_fields(body: Body) -> Body:
+    """Every field that the engine is to see as the client wrote it; nulls are left out."""
+    return {k: v for k, v in body.items() if k not in _OURS and bytes(v) != b"null"}
+
+
+def output_limit(body: Body) -> int | None:
+    """The most tokens the client wants; None where it does not say. Raises EngineError."""
+    for field in ("max_completion_tokens", "max_tokens", "n_predict"):
+        limit: int | None = _field(body, field, int | None)
+        if limit is not None and (limit >= 0 or field != "n_predict"):
+            if limit < 0:
+                raise EngineError.invalid(f"{field} must not be negative", param=field)
+            return limit
+    return None
+
+
+def is_greedy(body: Body) -> bool:
+    """Whether the next token never depends on chance."""
+    temperature: float | None = _field(body, "temperature", float | None)
+    return temperature == 0
+
+
+def stop_strings(body: Body) -> list[str]:
+    """The stop strings, one or many, as a list. Raises EngineError."""
+    stop: str | list[str] | None = _field(body, "stop", str | list[str] | None)
+    return [stop] if isinstance(stop, str) else stop or []
+
+
+def text_prompt(body: Body) -> str | list[int]:
+    """The prompt of a completion: text, or token ids. Raises EngineError."""
+    prompt: Any = _field(body, "prompt", str | list[int] | list[str | list[int]] | None)
+    if isinstance(prompt, list) and len(prompt) == 1 and not isinstance(prompt[0], int):
+        prompt = prompt[0]
+    if isinstance(prompt, str):
+        return prompt
+    if prompt and all(isinstance(one, int) for one in prompt):
+        return cast(list[int], prompt)
+    raise EngineError.invalid("give one prompt: a string, or an array of token ids", param="prompt")
+
+
+def too_long(kind: Kind, prompt_tokens: int, context_tokens: int) -> EngineError:
+    """OpenAI's refusal of a prompt that does not fit."""
+    return EngineError.invalid(
+        f"This model's maximum context length is {context_tokens} tokens, but the prompt has "
+        f"{prompt_tokens}; shorten it.",
+        param="messages" if kind == "chat" else "prompt",
+        code="context_length_exceeded",
+    )
+
+
+def tokens_left(generation: Generation, limit: int | None) -> int | None:
+    """How many more tokens to ask for; None is no limit."""
+    return None if limit is None else max(0, limit - generation.output_tokens)
+
+
+def _field(body: Body, name: str, expect: Any) -> Any:
+    raw = body.get(name)
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=expect)
+    except msgspec.DecodeError as error:
+        raise EngineError.invalid(f"{name}: {error}", param=name) from None

@@ -1,0 +1,254 @@
+"""vLLM: generations that can be stopped and continued by token ids, where it returns them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from headway.engines.endpoint import Endpoint
+from headway.engines.engine import (
+    BackendGone,
+    Delta,
+    Description,
+    EngineError,
+    Generation,
+    Piece,
+)
+from headway.engines.missing_ids import produced_ids
+from headway.engines.openai_server import PROBE_TEXT, OpenAIEngine, refusal
+from headway.engines.request_body import (
+    output_limit,
+    sampling_fields,
+    text_prompt,
+    tokens_left,
+    too_long,
+)
+
+_DEFAULT_COMPLETION_TOKENS = 16
+"""What vLLM gives a completion that does not say `max_tokens`; a chat gets all there is."""
+_TEMPLATE_FIELDS = (
+    "messages",
+    "add_generation_prompt",
+    "continue_final_message",
+    "chat_template",
+    "chat_template_kwargs",
+    "add_special_tokens",
+)
+
+
+class VllmEngine(OpenAIEngine):
+    """Client of one vLLM server."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, kind="vllm")
+        self._probed: _Abilities | None = None
+        self._context_tokens: int | None = None
+        self._model = ""
+
+    async def describe(self) -> Description:
+        """Ask for its models; the first time, try what it can do. Raises BackendGone."""
+        listed = await self._models()
+        models = self._names(listed)
+        self._context_tokens = listed[0].max_model_len if listed else None
+        self._model = listed[0].id if listed else models[0]
+        if self._probed is None:
+            self._probed = await self._probe(self._model)
+        return Description(
+            models=models,
+            slots=None,
+            context_tokens=self._context_tokens,
+            exact_resume=bool(self._probed.vocabulary),
+            priority=self._probed.priority,
+            embeddings=self._probed.embeddings,
+            vocabulary=self._probed.vocabulary,
+            parses_chat=self._probed.parses_chat,
+            engine=self.kind,
+        )
+
+    async def check(self) -> None:
+        """Ask for its health. Raises BackendGone."""
+        status, _ = await self._http.fetch("/health")
+        if status != 200:
+            raise self._http.gone(f"GET /health answered {status}")
+
+    async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
+        """Run or continue `generation`; closing the iterator aborts it in the engine.
+
+        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        """
+        if generation.prompt_ids is None:
+            generation.prompt_ids = await self._prompt_ids(generation)
+        prompt_tokens = len(generation.prompt_ids)
+        limit = self._limit(generation, prompt_tokens)
+        if tokens_left(generation, limit) == 0:
+            yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
+            return
+        ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
+        left = tokens_left(generation, limit)
+        response = await self.forward("/v1/completions", self._request(generation, ids, left))
+        try:
+            if response.status != 200:
+                raise await refusal(response, self._http)
+            held: list[int] = []  # ids whose text has not come: kept only together with it
+            untold: int | None = prompt_tokens
+            async for event in response.events():
+                if event.strip() == b"[DONE]":
+                    break
+                chunk = _decode_chunk(event)
+                if chunk.error is not None:
+                    told = msgspec.json.encode({"error": chunk.error})
+                    raise EngineError(500, told, bytes(chunk.error).decode())
+                for choice in chunk.choices:
+                    held += choice.token_ids or []
+                    if not choice.text and choice.finish_reason is None:
+                        continue
+                    tokens = len(held)
+                    text = generation.accept(Piece(choice.text, held, tokens))
+                    held = []
+                    if text or choice.finish_reason is not None:
+                        yield Delta(text, tokens, choice.finish_reason, untold)
+                        untold = None
+                    if choice.finish_reason is not None:
+                        return
+            raise self._http.gone("the stream broke off before its end")
+        finally:
+            response.close()
+
+    def _limit(self, generation: Generation, prompt_tokens: int) -> int | None:
+        limit = output_limit(generation.body)
+        if limit is None and generation.kind == "completion":
+            limit = _DEFAULT_COMPLETION_TOKENS
+        context_tokens = self._context_tokens
+        if context_tokens is None:
+            return limit
+        if prompt_tokens >= context_tokens:
+            raise too_long(generation.kind, prompt_tokens, context_tokens)
+        room = context_tokens - prompt_tokens
+        return room if limit is None else min(limit, room)
+
+    def _request(self, generation: Generation, ids: list[int], left: int | None) -> bytes:
+        body: dict[str, Any] = dict(sampling_fields(generation.body))
+        for field in _TEMPLATE_FIELDS:
+            body.pop(field, None)
+        body["model"] = generation.model or generation.body.get("model")
+        body["prompt"] = ids
+        if left is not None:
+            body["max_tokens"] = left
+        if "min_tokens" in body:
+            asked = msgspec.json.decode(body["min_tokens"])
+            body["min_tokens"] = max(0, asked - generation.output_tokens)
+        if generation.priority is not None and self._probed and self._probed.priority:
+            body["priority"] = round(generation.priority)
+        elif "priority" in generation.body:
+            body["priority"] = generation.body["priority"]
+        body["stream"] = body["return_token_ids"] = True
+        return msgspec.json.encode(body)
+
+    async def _prompt_ids(self, generation: Generation) -> list[int]:
+        asked: dict[str, Any] = {"model": generation.model or generation.body.get("model")}
+        if generation.kind == "completion":
+            prompt = text_prompt(generation.body)
+            if isinstance(prompt, list):
+                return prompt
+            return await self._tokenize(asked | {"prompt": prompt})
+        given = {k: generation.body[k] for k in _TEMPLATE_FIELDS if k in generation.body}
+        return await self._tokenize(asked | given)
+
+    async def _plain_ids(self, text: str) -> list[int]:
+        asked = {"model": self._model, "prompt": text, "add_special_tokens": False}
+        return await self._tokenize(asked)
+
+    async def _tokenize(self, asked: dict[str, Any]) -> list[int]:
+        response = await self.forward("/tokenize", msgspec.json.encode(asked))
+        try:
+            if response.status != 200:
+                raise await refusal(response, self._http)
+            return msgspec.json.decode(await response.read(), type=_Tokens).tokens
+        except msgspec.DecodeError:
+            raise self._http.gone("/tokenize answered something else than vLLM does") from None
+        finally:
+            response.close()
+
+    async def _probe(self, model: str) -> _Abilities:
+        """Try token ids both ways, `priority`, embeddings, and whether chat is parsed."""
+        embeddings = await self._embeds(model)
+        asked = {"model": model, "prompt": PROBE_TEXT, "add_special_tokens": False}
+        tokens = await self._http.ask("/tokenize", _Tokens, asked)
+        if tokens is None or not tokens.tokens:
+            return _Abilities(embeddings=embeddings)
+        once = {"model": model, "prompt": tokens.tokens, "max_tokens": 1, "temperature": 0}
+        once["return_token_ids"] = True
+        answer = await self._http.ask("/v1/completions", _Chunk, once | {"priority": 1})
+        priority = answer is not None
+        answer = answer or await self._http.ask("/v1/completions", _Chunk, once)
+        if answer is None or not answer.choices or not answer.choices[0].token_ids:
+            return _Abilities(priority=priority, embeddings=embeddings)
+        if answer.choices[0].prompt_token_ids not in (None, tokens.tokens):
+            return _Abilities(priority=priority, embeddings=embeddings)
+        return _Abilities(
+            hashlib.sha256(repr(tokens.tokens).encode()).hexdigest()[:16],
+            priority,
+            embeddings,
+            await self._parses_chat(model),
+        )
+
+    async def _parses_chat(self, model: str) -> bool:
+        """Whether the first tokens of a chat answer end up elsewhere than in its content."""
+        asked = {"model": model, "max_tokens": 4, "temperature": 0}
+        asked["messages"] = [{"role": "user", "content": "Say hello."}]
+        answer = await self._http.ask("/v1/chat/completions", _Chat, asked)
+        if answer is None or not answer.choices:
+            return False
+        message = answer.choices[0].message
+        return bool(message.reasoning or message.reasoning_content) or not message.content
+
+
+def _decode_chunk(event: bytes) -> _Chunk:
+    try:
+        return _chunks.decode(event)
+    except msgspec.DecodeError:
+        raise BackendGone(f"vLLM sent an event that makes no sense: {event[:100]!r}") from None
+
+
+class _Abilities(msgspec.Struct, frozen=True):
+    vocabulary: str = ""
+    """Empty where it does not take token ids and return those it produced."""
+    priority: bool = False
+    embeddings: bool = False
+    parses_chat: bool = False
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Choice(msgspec.Struct):
+    text: str = ""
+    finish_reason: str | None = None
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    error: msgspec.Raw | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class _ChatChoice(msgspec.Struct):
+    message: _Message
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_ChatChoice]
+
+
+_chunks = msgspec.json.Decoder(_Chunk)
