@@ -123,7 +123,7 @@ def lines(series: Sequence[Series], x: Axis, y: Axis, width: int = 860, height: 
     return frame.svg()
 
 
-def points(series: Series, x: Axis, y: Axis, width: int = 420, height: int = 240) -> str:
+def points(series: Series, x: Axis, y: Axis, width: int = 300, height: int = 210) -> str:
     """A dot for every point."""
     frame = Frame(x, y, width, height)
     frame.draw_x_ticks()

@@ -19,7 +19,7 @@ from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import PromptsError, load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
-from headway.loadtest.table import errors_of, table_of
+from headway.loadtest.table import TABLE_WIDTH, errors_of, table_of
 from headway.loadtest.workload import Workload
 
 ORACLE = "srpt+oracle"
@@ -73,6 +73,8 @@ def bench(
     Answers are greedy (temperature 0), so that all of them do the same work.
     """
     console = Console()
+    if not console.is_terminal:
+        console.width = TABLE_WIDTH
     try:
         for path in (json_file, report):
             _check_folder(path)

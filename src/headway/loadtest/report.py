@@ -10,7 +10,7 @@ from headway.loadtest.chart import Axis, Series
 from headway.loadtest.client import Outcome
 from headway.loadtest.metrics import mean, percentile, variation
 from headway.loadtest.result import BenchResult, Row
-from headway.loadtest.table import COLUMNS, errors_of, seconds, share
+from headway.loadtest.table import COLUMNS, errors_of, figures, share
 
 COLOURS = 8
 """Distinct ones in the style sheet; rows beyond use them again."""
@@ -77,7 +77,11 @@ def _headline(result: BenchResult, best: Row) -> str:
 def _table(result: BenchResult, best: Row) -> str:
     gains = [result.oracle_gain_captured(row) for row in result.rows]
     with_gain = any(gain is not None for gain in gains)
-    headings = ["", *(heading for heading, _ in COLUMNS), *(["oracle gain"] if with_gain else [])]
+    headings = [
+        "",
+        *(heading.replace("- ", "").replace(" /", "/") for heading, _ in COLUMNS),
+        *(["oracle gain"] if with_gain else []),
+    ]
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     rows = []
     for slot, (row, gain) in enumerate(zip(result.rows, gains, strict=True)):
@@ -179,8 +183,8 @@ def _describe(outcome: Outcome) -> str:
     question = outcome.request.messages[-1]["content"]
     short = question if len(question) <= 80 else question[:77] + "…"
     return (
-        f"{short}\n{outcome.output_tokens} tokens in {seconds(outcome.latency_s)}, first after "
-        f"{seconds(outcome.ttft_s or 0.0)}, preempted {outcome.preemptions} times"
+        f"{short}\n{outcome.output_tokens} tokens in {figures(outcome.latency_s)} s, first after "
+        f"{figures(outcome.ttft_s or 0.0)} s, preempted {outcome.preemptions} times"
     )
 
 
@@ -204,7 +208,7 @@ def _ttft_by_tier(rows: Sequence[Row]) -> str:
             ]
             middle, upper = percentile(ttfts, 0.5), percentile(ttfts, 0.99)
             values.append((middle, upper))
-            titles.append(f"{row.label}: median {seconds(middle)}, p99 {seconds(upper)}")
+            titles.append(f"{row.label}: median {figures(middle)} s, p99 {figures(upper)} s")
             worst_s = max(worst_s, upper)
         series.append(Series(row.label, values, slot % COLOURS, titles=titles))
     names = [tier or "all requests" for tier in tiers]
@@ -218,10 +222,10 @@ def _load(result: BenchResult) -> str:
     span_s = max(arrivals, default=0.0)
     facts = {
         "requests in a run": f"{len(arrivals)}",
-        "arrivals": f"over {seconds(span_s)}" if span_s else "all at once",
+        "arrivals": f"over {figures(span_s)} s" if span_s else "all at once",
         "output tokens": f"mean {mean(lengths):.0f}, median {percentile(lengths, 0.5):.0f}, "
         f"p99 {percentile(lengths, 0.99):.0f}, coefficient of variation {variation(lengths):.2f}",
-        "alone on the idle server": f"first token after {seconds(first.solo.ttft_s(0))}, "
+        "alone on the idle server": f"first token after {figures(first.solo.ttft_s(0))} s, "
         f"then {first.solo.decode_s_per_token * 1000:.1f} ms a token",
         "in the system": "; ".join(
             f"{row.label} {row.summary.in_system:.1f}" for row in result.rows
@@ -251,7 +255,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:980px;margin:0 auto;padding:32px 20px 64px}
+main{max-width:1060px;margin:0 auto;padding:32px 20px 64px}
 header{display:flex;align-items:baseline;justify-content:space-between;margin-bottom:20px}
 header p{color:var(--soft);margin:0}
 h1{font-size:26px;margin:0;letter-spacing:-.01em}h2{font-size:17px;margin:0 0 6px}
@@ -260,15 +264,15 @@ padding:20px 24px;margin-bottom:18px}
 p{margin:0 0 12px;color:var(--soft)}.headline{color:var(--ink);font-size:17px}
 .note{font-size:13px;margin:12px 0 0}.error{color:#c22f52;margin:10px 0 0}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}
-th,td{padding:7px 9px;text-align:right;border-bottom:1px solid var(--line)}
-thead th{color:var(--soft);font-weight:500;font-size:13px}
+table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums;white-space:nowrap}
+th,td{padding:7px 6px;text-align:right;border-bottom:1px solid var(--line)}
+thead th{color:var(--soft);font-weight:500;font-size:12.5px}
 tbody th{text-align:left;font-weight:600}tr.best{background:var(--best)}
 tbody tr:last-child>*{border-bottom:0}
 .swatch{display:inline-block;width:18px;height:0;border-top:3px solid var(--c);
 margin-right:8px;vertical-align:middle}.swatch.dashed{border-top-style:dashed}
 .legend span{margin-right:20px;white-space:nowrap;color:var(--ink)}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:14px 20px}
+.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px 20px}
 figure{margin:0}figcaption{font-weight:600}
 svg{display:block;width:100%;height:auto;font:inherit}
 .grid{stroke:var(--line)}.axis{stroke:var(--soft)}
