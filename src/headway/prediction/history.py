@@ -12,7 +12,7 @@ import msgspec
 from headway.core.estimate import SizeEstimate
 
 BIN_TOKENS = tuple(
-    sorted({max(1, round(2 ** (half_octaves / 2))) for half_octaves in range(0, 31)})
+    sorted({max(1, round(2 ** (half_octaves / 2))) for half_octaves in range(31)})
 )
 """Two bins an octave, from 1 to 32,768 output tokens; a bin is named by its middle."""
 
