@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
+
+from headway.engines.endpoint import Endpoint
+from headway.engines.machine import default_slots, usable_cores
+from headway.engines.model_file import ModelError, check_gguf
+
+_LOAD_TIMEOUT_S = 600.0
+_STOP_TIMEOUT_S = 3.0
+_FIRST_BACK_OFF_S = 0.1
+_MAX_BACK_OFF_S = 10.0
+_SETTLED_S = 3.0
+"""A child that served for so long was well: its death is no reason to hold the next one back."""
+_TAIL_LINES = 40
+_QUANTISATION = re.compile(r"[.-](i?q\d\w*|f16|f32|bf16|mxfp4)$")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 class EmbeddedServer:
@@ -18,13 +40,150 @@ class EmbeddedServer:
         context_tokens: int = 4096,
         alias: str | None = None,
     ) -> None:
-        """`context_tokens` is per slot; None means: what the machine has."""
-        raise NotImplementedError
+        """`context_tokens` is per slot; None means: what the machine has, and the file's name."""
+        cores = usable_cores()
+        self.name = name
+        self.model = model
+        self.alias = alias or model_name(model)
+        self.slots = slots or default_slots(cores)
+        self.threads = threads or cores
+        self.context_tokens = context_tokens
+        self.restarts = 0
+        """Times it died and was started again."""
+        self.endpoint: Endpoint | None = None
+        """Where it listens; None while it is down."""
+        self.error: str | None = None
+        """Why it is down; None while it is up."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when it came up or went down."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._stderr: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._readers: set[asyncio.Task[None]] = set()
+        self._supervisor: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None while there is none."""
+        return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises ModelError when it cannot load the model."""
-        raise NotImplementedError
+        check_gguf(self.model)
+        await self._launch()
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def stop(self) -> None:
         """End the child and stop supervising."""
-        raise NotImplementedError
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+            self._supervisor = None
+        self.endpoint = None
+        self.error = "it was stopped"
+        await self._end_child()
+
+    async def _supervise(self) -> None:
+        back_off_s = 0.0
+        while True:
+            ready_s = time.monotonic()
+            assert self._process is not None
+            status = await self._process.wait()
+            self._went_down(f"the embedded engine ended ({_how(status)}){self._tail()}")
+            while True:
+                if time.monotonic() - ready_s >= _SETTLED_S:
+                    back_off_s = 0.0
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(max(2.0 * back_off_s, _FIRST_BACK_OFF_S), _MAX_BACK_OFF_S)
+                self.restarts += 1
+                ready_s = time.monotonic()
+                try:
+                    await self._launch()
+                    break
+                except ModelError as error:
+                    self.error = str(error)
+                    ready_s = time.monotonic()
+
+    def _went_down(self, error: str) -> None:
+        self._process = None
+        self.endpoint = None
+        self.error = error
+        self.on_change()
+
+    async def _launch(self) -> None:
+        self._stderr.clear()
+        settings = {
+            "model": str(self.model),
+            "alias": self.alias,
+            "slots": self.slots,
+            "threads": self.threads,
+            "context_tokens": self.context_tokens,
+        }
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "headway.engines.llama_child",
+            msgspec.json.encode(settings).decode(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None and process.stderr is not None
+        reader = asyncio.create_task(self._read_stderr(process.stderr))
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+        try:
+            async with asyncio.timeout(_LOAD_TIMEOUT_S):
+                line = await process.stdout.readline()
+        except BaseException as error:
+            await self._end_child()
+            if isinstance(error, TimeoutError):
+                raise ModelError(f"{self.model} did not load in {_LOAD_TIMEOUT_S:.0f} s") from None
+            raise
+        ready = msgspec.json.decode(line, type=_Ready) if line else _Ready()
+        if not ready.url:
+            await self._end_child()
+            await reader
+            raise ModelError(
+                f"{self.model} cannot be loaded ({ready.error or 'the engine died'}); "
+                f"check that it is a whole GGUF file and fits into memory{self._tail()}"
+            )
+        self.error = None
+        self.endpoint = Endpoint(self.name, ready.url)
+        self.on_change()
+
+    async def _end_child(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()  # which it watches
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
+        while line := await stderr.readline():
+            self._stderr.append(line.decode(errors="replace").rstrip())
+
+    def _tail(self) -> str:
+        """The child's last words, for an error message."""
+        told = [line for line in self._stderr if line]
+        return f": {' | '.join(told[-4:])}" if told else ""
+
+
+def model_name(model: Path) -> str:
+    """The name clients call a model file by: its stem, without quantisation, in lower case."""
+    stem = _SHARD.sub("", model.name.removesuffix(".gguf").lower())
+    return _QUANTISATION.sub("", stem) or stem
+
+
+def _how(status: int) -> str:
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+
+
+class _Ready(msgspec.Struct):
+    url: str = ""
+    error: str = ""

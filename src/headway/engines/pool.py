@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.engine import Description, Engine
+from headway.engines.engine import BackendGone, Engine
+from headway.engines.member import BackendStatus, Member
 
-
-@dataclass(frozen=True, slots=True)
-class BackendStatus:
-    """What is known of one backend now; a new object for every change."""
-
-    name: str
-    url: str
-    """Empty while an embedded engine is down."""
-    description: Description | None
-    """The last one; kept while it is down, None before it first answered."""
-    healthy: bool
-    slots: int
-    """Requests it may run at once now: 0 while it is down or its breaker is open."""
-    error: str | None
-    """One sentence, where it is not healthy."""
+_FIRST_LOOK_S = 3.0
+"""How long a start waits for backends that do not answer at all."""
 
 
 class BackendPool:
@@ -37,7 +25,12 @@ class BackendPool:
         embedded: Sequence[EmbeddedServer] = (),
     ) -> None:
         """`on_change` is called in the event loop for each change of health, slots or models."""
-        raise NotImplementedError
+        self._embedded = tuple(embedded)
+        sources: list[Endpoint | EmbeddedServer] = [*embedded, *endpoints]
+        self._members = {source.name: Member(source, on_change) for source in sources}
+        if len(self._members) < len(sources):
+            raise ValueError("two backends have the same name; give each its own")
+        self._watchers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Start embedded engines and probe the others once.
@@ -45,34 +38,60 @@ class BackendPool:
         A backend that cannot be reached does not fail this: it stays down and is retried.
         Raises ModelError when an embedded engine cannot load its model.
         """
-        raise NotImplementedError
+        try:
+            for server in self._embedded:
+                await server.start()
+        except BaseException:
+            await self.close()
+            raise
+        members = self._members.values()
+        self._watchers = [
+            asyncio.create_task(member.watch(), name=f"watch {member.name}") for member in members
+        ]
+        looks = [asyncio.ensure_future(member.tried.wait()) for member in members]
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=_FIRST_LOOK_S)
+            for look in late:
+                look.cancel()
 
     async def close(self) -> None:
         """Stop watching, close all connections, stop embedded engines."""
-        raise NotImplementedError
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._watchers = []
+        await asyncio.gather(*(member.close() for member in self._members.values()))
+        await asyncio.gather(*(server.stop() for server in self._embedded))
 
     @property
     def statuses(self) -> dict[str, BackendStatus]:
         """The status of every backend by name, in the order configured."""
-        raise NotImplementedError
+        return {name: member.status for name, member in self._members.items()}
 
     def engine(self, name: str) -> Engine:
         """The client of that backend, for one dispatch: ask again for the next one.
 
-        Raises BackendGone when it never answered or its embedded engine is down.
+        Raises BackendGone while it is down.
         """
-        raise NotImplementedError
+        member = self._members[name]
+        if member.engine is None:
+            raise BackendGone(f"{name} is down: {member.status.error}")
+        return member.engine
 
     def models(self) -> list[str]:
         """Names of all models known, without duplicates, those of backends that are down too."""
-        raise NotImplementedError
+        described = (m.status.description for m in self._members.values())
+        return list(dict.fromkeys(name for d in described if d is not None for name in d.models))
 
     def succeeded(
         self, name: str, *, ttft_s: float | None, tpot_s: float | None, in_flight: int
     ) -> None:
         """Feedback: a request ended well there; `in_flight` counts it and those beside it."""
-        raise NotImplementedError
+        self._members[name].succeeded(tpot_s, in_flight)
 
     def failed(self, name: str, error: Exception) -> None:
         """Feedback: a request failed there. BackendGone has its health checked at once."""
-        raise NotImplementedError
+        self._members[name].failed(error)
+
+
+__all__ = ["BackendPool", "BackendStatus"]

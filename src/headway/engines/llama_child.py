@@ -1,0 +1,68 @@
+"""The child process of the embedded engine: `python -m headway.engines.llama_child SETTINGS`.
+
+Writes one line of JSON when it is ready (`{"url": ...}`) or cannot be (`{"error": ...}`), and
+ends when its standard input does: its parent holds the other end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Load the model and serve until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Only our own line may appear on standard output: the engine's prints go to standard error.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    settings: dict[str, Any] = json.loads(sys.argv[1])
+    try:
+        server = serve(**settings)
+    except Exception as error:
+        print(json.dumps({"error": str(error)}), file=out, flush=True)
+        os._exit(1)
+    print(json.dumps({"url": server.listening_address}), file=out, flush=True)
+    threading.Event().wait()
+
+
+def serve(model: str, alias: str, slots: int, threads: int, context_tokens: int) -> Any:
+    """llama.cpp's server on a free loopback port, loaded and listening."""
+    from xllamacpp import CommonParams, Server  # type: ignore[import-untyped]
+
+    params = CommonParams()
+    params.model.path = model
+    params.model_alias = [alias]
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = slots
+    params.n_ctx = context_tokens * slots
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.use_jinja = True
+    params.endpoint_slots = True
+    params.endpoint_metrics = True
+    params.ui = False
+    params.verbosity = 1  # errors only
+    return Server(params)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
