@@ -1,0 +1,77 @@
+"""The documents say what is: every setting with its default, every link, every example."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from headway.config import BackendConfig, KeyConfig, Settings
+from headway.config_sources import load
+from headway.core.policies import POLICIES
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+
+
+def settings(section: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting and its default, as the tables write them."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from settings(value, f"{path}{name}.")
+        elif name == "requests_db":
+            yield f"{path}{name}", "the user's state folder"
+        else:
+            yield f"{path}{name}", f"`{json.dumps(value)}`"
+
+
+def items(section: type[BaseModel], path: str) -> Iterator[tuple[str, str]]:
+    """Every setting of a list's items; an empty default where it must be given."""
+    for name, field in section.model_fields.items():
+        default = "" if field.is_required() else f"`{json.dumps(field.default)}`"
+        yield f"{path}[].{name}", default
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| `([\w.\[\]]+)` \|(.*?)\|",
+        (ROOT / "docs/configuration.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    documented = {name: default.strip() for name, default in rows}
+    assert documented == dict(
+        [*settings(Settings()), *items(BackendConfig, "backends"), *items(KeyConfig, "keys")]
+    )
+    assert len(rows) == len(documented)
+
+
+def test_every_policy_is_documented() -> None:
+    text = (ROOT / "docs/policies.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(documented) == sorted(POLICIES)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (document.parent / target.partition("#")[0]).exists(), target
+
+
+def test_the_example_configuration_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load(path=ROOT / "examples/headway.yaml").settings
+    assert not found.exposed
+    assert found.tiers.batch.max_running == 48
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
+def test_examples_are_python(example: Path) -> None:
+    assert ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")))
