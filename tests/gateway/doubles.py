@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from headway.core.cost import CostModel
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
-from headway.engines.pool import BackendStatus
+from headway.engines.member import BackendStatus
 
 
 class ExactEngine:
@@ -51,61 +50,14 @@ class ExactEngine:
                 await self.tokens.acquire()
                 if number == self.dies_at:
                     raise BackendGone("the test killed it")
-                generation.pieces.append(Piece(f"{number} ", [number], 1))
-                yield Delta(text=f"{number} ", tokens=1, prompt_tokens=5, cached_tokens=0)
+                text = generation.accept(Piece(f"{number} ", [number], 1))
+                yield Delta(text=text, tokens=1, prompt_tokens=5, cached_tokens=0)
             yield Delta(finish_reason="length")
         finally:
             self.running -= 1
 
     async def forward(self, path: str, body: bytes) -> Any:
         raise BackendGone("it only generates")
-
-
-class HttpEngine:
-    """Forwards over HTTP, nothing more."""
-
-    def __init__(self, name: str, url: str, model: str = "fake", slots: int = 64) -> None:
-        self.name = name
-        self.url = url
-        self.description = Description(models=(model,), slots=slots, embeddings=True)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), skip_auto_headers=("User-Agent",)
-        )
-
-    async def forward(self, path: str, body: bytes) -> _Response:
-        try:
-            response = await self._session.post(
-                self.url + path, data=body, headers={"Content-Type": "application/json"}
-            )
-        except aiohttp.ClientError as error:
-            raise BackendGone(str(error)) from None
-        return _Response(response)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-
-class _Response:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.content_type = response.content_type
-
-    async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except aiohttp.ClientError as error:
-            raise BackendGone(str(error)) from None
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except aiohttp.ClientError as error:
-            raise BackendGone(str(error)) from None
-
-    def close(self) -> None:
-        self._response.close()
 
 
 class EnginePool:
@@ -136,9 +88,7 @@ class EnginePool:
         self.on_change(self.statuses[name])
 
     async def close(self) -> None:
-        for engine in self.engines.values():
-            if isinstance(engine, HttpEngine):
-                await engine.close()
+        pass
 
     def engine(self, name: str) -> Engine:
         return self.engines[name]

@@ -19,8 +19,9 @@ from headway.core.decision import Preempt, Start
 from headway.core.request import State
 from headway.core.scheduler import Scheduler
 from headway.engines.engine import BackendGone, Delta, Engine
-from headway.engines.pool import BackendPool, BackendStatus
-from headway.gateway.errors import ApiError, backend_lost, from_reject, no_backend, shutting_down
+from headway.engines.member import BackendStatus
+from headway.engines.pool import BackendPool
+from headway.gateway.errors import ApiError, from_reject, gave_up, no_backend, shutting_down
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 
@@ -68,16 +69,8 @@ class Dispatcher:
     def backend_changed(self, status: BackendStatus) -> None:
         """A backend came, went, or can take more or less than before."""
         now_s = self.clock()
-        previous = self.statuses.get(status.name)
         self.statuses[status.name] = status
         self.running.setdefault(status.name, 0)
-        if status.healthy != (previous is not None and previous.healthy):
-            logger.info(
-                "backend %s is %s%s",
-                status.name,
-                f"up with {status.slots} slots" if status.healthy else "down",
-                f": {status.error}" if status.error else "",
-            )
         if status.healthy:
             self._down_since.pop(status.name, None)
         else:
@@ -165,7 +158,7 @@ class Dispatcher:
                             return
                         finally:
                             work.reader = None
-                        self.progress(work, delta.tokens)
+                        self.progress(work, generation.output_tokens - work.output_tokens)
                         if delta.prompt_tokens is not None:
                             work.prompt_tokens = delta.prompt_tokens
                             work.cached_tokens = delta.cached_tokens
@@ -209,7 +202,7 @@ class Dispatcher:
         self._pool.failed(backend, error)
         work.failed_runs += 1
         if work.failed_runs >= self._settings.attempts:
-            raise backend_lost(backend, str(error))
+            raise gave_up(work.failed_runs, str(error))
         if work.failed_runs > 1:
             await asyncio.sleep(BACK_OFF_S * 2.0 ** (work.failed_runs - 2))
         if work.backend and not work.interrupted:

@@ -137,6 +137,17 @@ def backend_lost(backend: str, reason: str) -> ApiError:
     )
 
 
+def gave_up(runs: int, reason: str) -> ApiError:
+    """Every run of a request failed."""
+    return ApiError(
+        502,
+        f"The request failed {runs} times in a row, the last time because {reason}; "
+        "try again, or look at the backend's log.",
+        type="server_error",
+        code="backend_lost",
+    )
+
+
 def no_backend(model: str) -> ApiError:
     """Nothing that serves `model` can be reached."""
     return ApiError(

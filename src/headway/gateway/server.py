@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel holds for us while we are busy."""
+GC_ALLOCATIONS = 10_000
+"""Objects that may be made before the youngest ones are looked through for cycles."""
 CLOSE_S = 0.5
 """How long connections get to end once everything they asked for is done."""
 
@@ -154,7 +157,16 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
     """
 
     async def main() -> bool:
-        return await serve(gateway(), on_ready)
+        return await serve(gateway(), ready)
+
+    def ready(address: str) -> None:
+        # What is here now stays: a collection that looks through all of it costs more than
+        # everything that a thousand requests leave behind.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS, 10, 50)
+        if on_ready is not None:
+            on_ready(address)
 
     if sys.platform == "win32":
         return asyncio.run(main())

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.gateway.sse import EventRelay
+from tests.gateway.fake_backend import stream_events
+
+STREAM = b"".join(stream_events("/v1/chat/completions", "m", include_usage=True))
+
+
+def with_mark(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    return {**usage, "headway": msgspec.Raw(b'"here"')}
+
+
+def passed(stream: bytes, cuts: list[int], *, wants_usage: bool) -> tuple[bytes, EventRelay]:
+    relay = EventRelay(wants_usage, with_mark)
+    places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    out = b"".join(relay.feed(stream[a:b]) for a, b in zip(places, places[1:], strict=False))
+    return out, relay
+
+
+@given(cuts=st.lists(st.integers(0, 1 << 20)), crlf=st.booleans())
+def test_block_boundaries_do_not_matter(cuts: list[int], crlf: bool) -> None:
+    stream = STREAM.replace(b"\n", b"\r\n") if crlf else STREAM
+    out, relay = passed(stream, cuts, wants_usage=False)
+    assert out == b"".join(stream_events("/v1/chat/completions", "m", include_usage=False))
+    assert relay.done
+    assert relay.events == 101
+
+
+@given(cuts=st.lists(st.integers(0, 1 << 20)))
+def test_usage_gets_headway_s_part_where_it_was_asked_for(cuts: list[int]) -> None:
+    out, _ = passed(STREAM, cuts, wants_usage=True)
+    *_, last, done, rest = out.split(b"\n\n")
+    assert (done, rest) == (b"data: [DONE]", b"")
+    usage = json.loads(last[6:])["usage"]
+    assert usage["headway"] == "here" and usage["completion_tokens"] == 100
+
+
+def test_usage_that_comes_with_output_is_not_lost() -> None:
+    event = b'data: {"choices":[{"text":"x"}],"usage":{"completion_tokens":1}}\n\n'
+    out, relay = passed(event, [], wants_usage=False)
+    assert out == event and relay.events == 1
+
+
+def test_text_that_looks_like_an_event_is_none() -> None:
+    text = json.dumps({"choices": [{"text": 'data: "usage":{ [DONE]\n\ndata: [DONE]'}]}).encode()
+    event = b"data: " + text + b"\n\n"
+    out, relay = passed(event, [], wants_usage=True)
+    assert out == event and relay.events == 1 and not relay.done
+
+
+def test_a_stream_that_breaks_off_is_not_done() -> None:
+    out, relay = passed(STREAM[:200], [], wants_usage=True)
+    assert not relay.done and STREAM.startswith(out)
