@@ -1,0 +1,267 @@
+"""Generated event sequences for the scheduler, and a driver that checks every decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from headway.core.backend import Backend
+from headway.core.cost import CostModel
+from headway.core.decision import Decision, Preempt, Reject, Start
+from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
+from headway.core.request import Request, State, Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
+
+COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.02, preempt_s=0.05)
+INF = float("inf")
+
+tier_settings = st.builds(
+    TierSettings,
+    max_wait_s=st.sampled_from([INF, 1.0, 5.0]),
+    max_slowdown=st.sampled_from([INF, 3.0, 20.0]),
+    max_queue=st.sampled_from([None, None, 5]),
+    max_running=st.sampled_from([None, None, 1, 2]),
+    weight=st.sampled_from([1.0, 3.0]),
+)
+
+settings_of_every_kind = st.builds(
+    SchedulerSettings,
+    policy=st.sampled_from(sorted(POLICIES)),
+    tier_mode=st.sampled_from(["strict", "weighted"]),
+    tiers=st.fixed_dictionaries({tier: tier_settings for tier in Tier}),
+    fairness=st.sampled_from(["off", "vtc", "drr"]),
+    tenant_weights=st.sampled_from([{}, {"a": 2.0}]),
+    tenant_max_running=st.sampled_from([None, None, 1, 2]),
+    max_queue=st.sampled_from([None, 12]),
+    on_missed_deadline=st.sampled_from(["reject", "downgrade"]),
+    preemption=st.builds(
+        PreemptionSettings,
+        enabled=st.booleans(),
+        gain_factor=st.sampled_from([0.0, 2.0]),
+        min_run_s=st.sampled_from([0.0, 0.25]),
+        max_preemptions=st.sampled_from([1, 16]),
+        trail_c=st.sampled_from([None, 0.8]),
+    ),
+    cost=st.just(COST),
+)
+
+new_requests = st.fixed_dictionaries(
+    {
+        "prompt_tokens": st.integers(1, 500),
+        "lengths": st.lists(st.integers(1, 400), min_size=1, max_size=3),
+        "tier": st.sampled_from(list(Tier)),
+        "tenant": st.sampled_from(["a", "b", "c"]),
+        "priority": st.integers(-2, 2),
+        "deadline_in_s": st.sampled_from([None, None, 1.0, 5.0, 60.0]),
+        "preemptible": st.booleans(),
+        "lane": st.sampled_from(["m", "m", "n"]),
+    }
+)
+
+pick = st.integers(0, 10**6)
+events = st.one_of(
+    *[st.tuples(st.just("add"), new_requests)] * 6,
+    *[st.tuples(st.just("finish"), pick)] * 2,
+    st.tuples(st.just("wait"), st.sampled_from([0.01, 0.3, 1.0, 5.0])),
+    st.tuples(st.just("progress"), pick),
+    st.tuples(st.just("cancel"), pick),
+    st.tuples(st.just("requeue"), pick),
+    st.tuples(st.just("slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
+    st.tuples(st.just("remove"), st.just("y")),
+)
+event_lists = st.lists(events, min_size=25, max_size=60)
+
+
+def backend(name: str, slots: int) -> Backend:
+    """Backend x serves both models, y only one, with little KV cache."""
+    lanes = frozenset({"m", "n"}) if name == "x" else frozenset({"m"})
+    return Backend(name, slots, lanes, None if name == "x" else 2000, COST)
+
+
+@dataclass
+class Driver:
+    """Feeds events to a Scheduler and holds it to its promises after every one."""
+
+    settings: SchedulerSettings
+    now_s: float = 0.0
+    log: list[str] = field(default_factory=list)
+    added: dict[str, Request] = field(default_factory=dict)
+    rejected: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.scheduler = Scheduler(self.settings)
+        self.scheduler.set_backend(backend("x", 2), 0.0)
+        self.scheduler.set_backend(backend("y", 1), 0.0)
+        self.slots = {"x": 2, "y": 1}
+
+    def play(self, sequence: list[tuple[str, object]]) -> None:
+        for kind, value in sequence:
+            if kind == "slots":
+                self.set_slots(*value)  # type: ignore[misc]
+            else:
+                getattr(self, kind)(value)
+            self.step()
+
+    # events
+
+    def add(self, facts: dict[str, object]) -> None:
+        facts = dict(facts)
+        deadline_in_s = facts.pop("deadline_in_s")
+        request = Request(
+            id=f"r{len(self.added)}",
+            arrival_s=self.now_s,
+            estimate=SizeEstimate.from_lengths(facts.pop("lengths")),  # type: ignore[arg-type]
+            deadline_s=None if deadline_in_s is None else self.now_s + deadline_in_s,  # type: ignore
+            **facts,  # type: ignore[arg-type]
+        )
+        self.added[request.id] = request
+        rejection = self.scheduler.add(request, self.now_s)
+        if rejection is not None:
+            self.rejected.add(request.id)
+            self.log.append(str(rejection))
+            assert request.state is State.REJECTED
+
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def _one(self, states: set[State], which: int) -> Request | None:
+        live = [r for r in self.added.values() if r.state in states]
+        return live[which % len(live)] if live else None
+
+    def progress(self, which: int) -> None:
+        request = self._one({State.RUNNING}, which)
+        if request is not None:
+            self.scheduler.progress(request.id, request.output_tokens + 1 + which % 50, self.now_s)
+
+    def finish(self, which: int) -> None:
+        request = self._one({State.RUNNING}, which)
+        if request is not None:
+            self.scheduler.finish(request.id, self.now_s)
+
+    def cancel(self, which: int) -> None:
+        request = self._one(set(State), which)
+        if request is not None:
+            before = request.state
+            self.scheduler.cancel(request.id, self.now_s)
+            live = before in {State.WAITING, State.RUNNING, State.PREEMPTED}
+            assert request.state is (State.CANCELLED if live else before)
+
+    def requeue(self, which: int) -> None:
+        request = self._one({State.RUNNING}, which)
+        if request is not None:
+            self.scheduler.requeue(request.id, self.now_s)
+
+    def set_slots(self, name: str, slots: int) -> None:
+        self.slots[name] = slots
+        self.scheduler.set_backend(backend(name, slots), self.now_s)
+
+    def remove(self, name: str) -> None:
+        if name in self.scheduler.backends:
+            orphans = self.scheduler.remove_backend(name, self.now_s)
+            assert all(request.state is State.PREEMPTED for request in orphans)
+            self.slots.pop(name, None)
+
+    # decisions
+
+    def step(self) -> list[Decision]:
+        waiting_before = {
+            r.id: (r.due_s, r.tier, r.tenant, r.lane)
+            for r in self.added.values()
+            if r.state in {State.WAITING, State.PREEMPTED}
+        }
+        decisions = self.scheduler.step(self.now_s)
+        for decision in decisions:
+            self.log.append(str(decision))
+            request = decision.request
+            if isinstance(decision, Start):
+                assert waiting_before.pop(request.id, None), "started without having waited"
+                self.starvation_bound_holds(request, waiting_before)
+            elif isinstance(decision, Preempt):
+                assert request.preemptible
+                assert request.id not in waiting_before
+            elif isinstance(decision, Reject):
+                assert not request.output_tokens, "rejected after the client got tokens"
+                waiting_before.pop(request.id, None)
+                self.rejected.add(request.id)
+        self.capacity_is_kept(decisions)
+        self.nobody_is_lost()
+        self.work_is_conserved()
+        return decisions
+
+    def starvation_bound_holds(self, started: Request, waiting: dict[str, tuple]) -> None:
+        """Nothing starts before what is due and could run in its place."""
+        for other_id, (due_s, tier, tenant, lane) in waiting.items():
+            other = self.added[other_id]
+            if lane == started.lane and due_s <= self.now_s and due_s < started.due_s:
+                assert other.state is State.RUNNING or not self.below_caps(tier, tenant), (
+                    f"{started.id} overtook {other_id}, which is due"
+                )
+
+    def below_caps(self, tier: Tier, tenant: str) -> bool:
+        running = [r for r in self.added.values() if r.state is State.RUNNING]
+        tier_cap = self.settings.tier(tier).max_running
+        tenant_cap = self.settings.tenant_max_running
+        return (tier_cap is None or sum(r.tier is tier for r in running) < tier_cap) and (
+            tenant_cap is None or sum(r.tenant == tenant for r in running) < tenant_cap
+        )
+
+    def capacity_is_kept(self, decisions: list[Decision]) -> None:
+        started_on = {d.backend for d in decisions if isinstance(d, Start)}
+        for name, held in self.scheduler.backends.items():
+            running = [
+                r for r in self.added.values() if r.state is State.RUNNING and r.backend == name
+            ]
+            assert {r.id for r in running} == set(held.running)
+            assert held.kv_reserved == sum(r.reserved_kv_tokens for r in running)
+            if name in started_on:
+                assert len(running) <= self.slots[name]
+            if held.kv_tokens is not None:
+                assert held.kv_reserved <= held.kv_tokens
+        for tier in Tier:
+            cap = self.settings.tier(tier).max_running
+            assert cap is None or self.scheduler.running(tier) <= cap
+        cap = self.settings.tenant_max_running
+        if cap is not None:
+            for tenant in "abc":
+                running = [
+                    r
+                    for r in self.added.values()
+                    if r.state is State.RUNNING and r.tenant == tenant
+                ]
+                assert len(running) <= cap
+
+    def nobody_is_lost(self) -> None:
+        live = {State.WAITING, State.RUNNING, State.PREEMPTED}
+        assert {r.id for r in self.added.values() if r.state in live} == set(
+            self.scheduler.requests
+        )
+        waiting = sum(r.state in {State.WAITING, State.PREEMPTED} for r in self.added.values())
+        assert self.scheduler.waiting() == waiting
+        assert {r.id for r in self.added.values() if r.state is State.REJECTED} == self.rejected
+
+    def work_is_conserved(self) -> None:
+        """A slot is free only if nobody who may run is served by its backend."""
+        for request in self.added.values():
+            if request.state not in {State.WAITING, State.PREEMPTED}:
+                continue
+            if not self.below_caps(request.tier, request.tenant):
+                continue
+            for held in self.scheduler.backends.values():
+                # With a KV budget the request that is next may wait for room: all wait then.
+                if request.lane in held.lanes and held.kv_tokens is None:
+                    assert len(held.running) >= held.slots, f"{request.id} waits beside a free slot"
+
+    def drain(self) -> None:
+        """Give everybody a slot until nothing is left."""
+        self.set_slots("x", 3)
+        for _ in range(4 * len(self.added) + 10):
+            self.step()
+            running = [r for r in self.added.values() if r.state is State.RUNNING]
+            if not running:
+                break
+            self.now_s += 0.5
+            self.scheduler.finish(running[0].id, self.now_s)
+        assert not self.scheduler.requests, "somebody never ran"

@@ -1,0 +1,75 @@
+"""The distribution over output tokens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headway.core.estimate import SizeEstimate
+
+lengths = st.lists(st.integers(1, 5000), min_size=1, max_size=30)
+
+
+def test_somebody_who_knows_has_no_spread() -> None:
+    estimate = SizeEstimate.exactly(70)
+    assert (estimate.mean, estimate.quantile(0.01), estimate.quantile(0.99)) == (70.0, 70, 70)
+
+
+@given(lengths)
+def test_mean_and_quantiles_are_those_of_the_sample(sample) -> None:
+    estimate = SizeEstimate.from_lengths(sample)
+    assert estimate.mean == pytest.approx(sum(sample) / len(sample))
+    assert estimate.quantile(0.0) == min(sample)
+    assert estimate.quantile(1.0) == estimate.longest == max(sample)
+
+
+@given(lengths, st.integers(1, 5000))
+def test_a_limit_cuts_the_tail_and_keeps_the_mass(sample, limit) -> None:
+    capped = SizeEstimate.from_lengths(sample).capped(limit)
+    assert capped.longest <= limit
+    assert sum(capped.weights) == pytest.approx(1.0)
+    assert capped.mean == pytest.approx(sum(min(n, limit) for n in sample) / len(sample))
+
+
+@given(lengths, st.integers(0, 6000))
+def test_what_remains_is_the_mean_of_the_longer_ones(sample, produced) -> None:
+    estimate = SizeEstimate.from_lengths(sample)
+    longer = [n - produced for n in sample if n > produced]
+    expected = sum(longer) / len(longer) if longer else max(1, produced)
+    assert estimate.remaining_mean(produced) == pytest.approx(expected)
+
+
+def test_gittins_is_the_length_itself_when_it_is_known() -> None:
+    assert SizeEstimate.exactly(70).gittins_tokens(0) == 70.0
+    assert SizeEstimate.exactly(70).gittins_tokens(30) == 40.0
+    assert SizeEstimate.exactly(70).gittins_tokens(0, setup_tokens=5.0) == 75.0
+
+
+def test_gittins_tries_what_may_end_soon_and_lets_go_when_it_did_not() -> None:
+    gamble = SizeEstimate((10, 1000), (0.5, 0.5))
+    # Ten tokens of work each try, half of the tries end: 20 per completion.
+    assert gamble.gittins_tokens(0) == pytest.approx(20.0)
+    assert gamble.gittins_tokens(10) == pytest.approx(990.0)
+    assert gamble.gittins_tokens(0) < SizeEstimate.exactly(30).gittins_tokens(0)
+
+
+@given(lengths, st.integers(0, 5000))
+def test_gittins_never_expects_more_than_running_to_the_end(sample, produced) -> None:
+    estimate = SizeEstimate.from_lengths(sample)
+    assert estimate.gittins_tokens(produced) <= estimate.remaining_mean(produced) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("tokens", "weights", "complaint"),
+    [
+        ((), (), "at least one"),
+        ((1, 2), (1.0,), "as many weights"),
+        ((2, 1), (1.0, 1.0), "increasing"),
+        ((0, 1), (1.0, 1.0), "at least 1"),
+        ((1, 2), (0.0, 0.0), "not all zero"),
+        ((1, 2), (-1.0, 2.0), "non-negative"),
+        ((1, 2), (float("nan"), 2.0), "finite"),
+    ],
+)
+def test_a_broken_distribution_is_refused(tokens, weights, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        SizeEstimate(tokens, weights)

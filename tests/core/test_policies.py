@@ -1,0 +1,134 @@
+"""Each policy's order, on a handful of requests."""
+
+import pytest
+
+from headway.core.backend import Backend
+from headway.core.cost import CostModel
+from headway.core.decision import Preempt, Start
+from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
+from headway.core.request import Request, State
+from headway.core.scheduler import Scheduler
+from headway.core.settings import PreemptionSettings, SchedulerSettings
+
+COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.01, preempt_s=0.05)
+
+
+def scheduler(policy: str, **settings: object) -> Scheduler:
+    return Scheduler(SchedulerSettings(policy=policy, cost=COST, **settings))  # type: ignore
+
+
+def request(name: str, tokens: int = 100, arrival_s: float = 0.0, **facts) -> Request:
+    facts.setdefault("prompt_tokens", 10)
+    return Request(name, arrival_s, estimate=SizeEstimate.exactly(tokens), **facts)
+
+
+def served(policy: str, requests: list[Request], now_s: float = 0.0) -> list[str]:
+    """The order in which one slot runs them, each to its end."""
+    schedule = scheduler(policy)
+    for one in requests:
+        schedule.add(one, one.arrival_s)
+    schedule.set_backend(Backend("x", 1, cost=COST), now_s)
+    order = []
+    while schedule.requests:
+        (start,) = schedule.step(now_s)
+        assert isinstance(start, Start)
+        order.append(start.request.id)
+        schedule.finish(start.request.id, now_s)
+    return order
+
+
+def test_fcfs_is_by_arrival() -> None:
+    assert served("fcfs", [request("long", 900), request("short", 1, 1.0)], 2.0) == [
+        "long",
+        "short",
+    ]
+
+
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+def test_size_based_policies_run_the_shortest_first(policy) -> None:
+    requests = [request("long", 900), request("short", 5), request("middle", 90)]
+    assert served(policy, requests) == ["short", "middle", "long"]
+
+
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+def test_a_long_prompt_counts_as_work(policy) -> None:
+    requests = [request("reads", 10, prompt_tokens=5000), request("writes", 100)]
+    assert served(policy, requests) == ["writes", "reads"]
+
+
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+def test_a_cached_prompt_does_not(policy) -> None:
+    requests = [request("reads", 10, prompt_tokens=5000, cached_tokens=4990), request("w", 100)]
+    assert served(policy, requests) == ["reads", "w"]
+
+
+def test_edf_is_by_deadline_and_no_deadline_comes_last() -> None:
+    requests = [request("none"), request("late", deadline_s=90), request("soon", deadline_s=50)]
+    assert served("edf", requests) == ["soon", "late", "none"]
+
+
+def test_slack_prefers_the_longer_of_two_with_one_deadline() -> None:
+    requests = [request("short", 10, deadline_s=60), request("long", 2000, deadline_s=60)]
+    assert served("slack", requests) == ["long", "short"]
+    assert served("edf", [request("short", 10, deadline_s=60), request("l", 2000, deadline_s=60)])
+
+
+def test_hrrn_lets_a_long_one_pass_when_it_has_waited_long_enough() -> None:
+    long = request("long", 1000, arrival_s=0.0)
+    assert served("hrrn", [long, request("short", 10, arrival_s=1.0)], now_s=2.0)[0] == "short"
+    long = request("long", 1000, arrival_s=0.0)
+    assert served("hrrn", [long, request("short", 10, arrival_s=99.9)], now_s=100.0)[0] == "long"
+
+
+def test_mlfq_puts_a_long_prompt_behind_at_once() -> None:
+    requests = [request("reads", 1, prompt_tokens=5000), request("writes", 5000)]
+    assert served("mlfq", requests) == ["writes", "reads"]
+
+
+def test_priority_is_the_clients_integer_smaller_first() -> None:
+    requests = [request("zero"), request("one", priority=1), request("minus", priority=-1)]
+    assert served("priority", requests) == ["minus", "zero", "one"]
+
+
+def running_then_arrives(policy: str, running: Request, arrives: Request, **settings) -> list:
+    schedule = scheduler(policy, preemption=PreemptionSettings(**settings))
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    schedule.add(running, 0.0)
+    schedule.step(0.0)
+    schedule.progress(running.id, 50, 1.0)
+    schedule.add(arrives, 1.0)
+    return schedule.step(1.0)
+
+
+@pytest.mark.parametrize("policy", ["srpt", "gittins", "mlfq"])
+def test_preemptive_policies_stop_a_long_one_for_a_short_one(policy) -> None:
+    long, short = request("long", 2000), request("short", 5, 1.0)
+    decisions = running_then_arrives(policy, long, short)
+    assert list(map(str, decisions)) == ["preempt long on x", "start short on x"]
+    assert (long.state, long.preemptions) == (State.PREEMPTED, 1)
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "sjf", "hrrn"])
+def test_the_others_leave_alone_what_runs(policy) -> None:
+    assert running_then_arrives(policy, request("long", 2000), request("short", 5, 1.0)) == []
+
+
+@pytest.mark.parametrize("policy", ["edf", "slack"])
+def test_an_urgent_deadline_stops_a_later_one(policy) -> None:
+    decisions = running_then_arrives(
+        policy, request("later", 2000, deadline_s=1000), request("urgent", 5, 1.0, deadline_s=9)
+    )
+    assert isinstance(decisions[0], Preempt)
+
+
+def test_every_policy_is_in_the_table_under_its_own_name() -> None:
+    for name, policy in POLICIES.items():
+        assert policy.__name__.lower() == name
+        assert policy.__module__.endswith(f".{name}")
+        assert policy.__doc__
+
+
+def test_an_unknown_policy_is_refused_with_the_list_of_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"unknown policy 'sprt'; the policies are fcfs, sjf"):
+        scheduler("sprt")

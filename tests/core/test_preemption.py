@@ -1,0 +1,119 @@
+"""When a running request gives up its slot, and what it keeps."""
+
+import pytest
+
+from headway.core.backend import Backend
+from headway.core.cost import CostModel
+from headway.core.decision import Preempt
+from headway.core.request import Request, State, Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import PreemptionSettings, TierSettings
+from tests.core.test_policies import COST, request, scheduler
+
+
+def one_slot(policy: str = "srpt", cost: CostModel = COST, **settings) -> Scheduler:
+    schedule = scheduler(policy, **settings)
+    schedule.set_backend(Backend("x", 1, cost=cost), 0.0)
+    return schedule
+
+
+def run(schedule: Scheduler, one: Request, tokens: int = 0, until_s: float = 1.0) -> None:
+    schedule.add(one, 0.0)
+    schedule.step(0.0)
+    schedule.progress(one.id, tokens, until_s)
+
+
+def stopped(schedule: Scheduler, by: Request, now_s: float = 1.0) -> list[str]:
+    schedule.add(by, now_s)
+    return [d.request.id for d in schedule.step(now_s) if isinstance(d, Preempt)]
+
+
+def test_a_gain_below_what_the_backend_states_as_cost_is_not_taken() -> None:
+    for preempt_s, expected in ((0.05, ["long"]), (5.0, [])):
+        schedule = one_slot(cost=CostModel(0.001, 0.01, preempt_s))
+        run(schedule, request("long", 900))
+        assert stopped(schedule, request("short", 5, 1.0)) == expected
+
+
+def test_a_request_about_to_end_is_left_alone_even_for_a_higher_tier() -> None:
+    schedule = one_slot()
+    run(schedule, request("ending", 100, tier=Tier.BATCH), tokens=95)
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
+
+
+def test_hysteresis_what_just_began_is_left_alone_and_looked_at_again() -> None:
+    schedule = one_slot(preemption=PreemptionSettings(min_run_s=0.5))
+    run(schedule, request("long", 900), until_s=0.1)
+    assert stopped(schedule, request("short", 5, 0.1), now_s=0.1) == []
+    wakeup_s = schedule.next_wakeup_s(0.1)
+    assert wakeup_s == pytest.approx(0.6)
+    assert [str(decision) for decision in schedule.step(wakeup_s)][0] == "preempt long on x"
+
+
+def test_after_so_many_preemptions_it_runs_to_its_end() -> None:
+    schedule = one_slot(preemption=PreemptionSettings(max_preemptions=2, min_run_s=0.0))
+    long = request("long", 5000)
+    run(schedule, long)
+    for index in range(3):
+        now_s = 2.0 + index
+        stopped(schedule, request(f"short{index}", 5, now_s), now_s)
+        for one in [r for r in schedule.requests.values() if r.state is State.RUNNING]:
+            if one is not long:
+                schedule.finish(one.id, now_s)
+        schedule.step(now_s)
+    assert long.preemptions == 2
+    assert long.state is State.RUNNING
+
+
+def test_trails_limit_protects_a_request_beyond_c_times_its_prediction() -> None:
+    for tokens, expected in ((100, ["long"]), (850, [])):
+        schedule = one_slot(preemption=PreemptionSettings(trail_c=0.8))
+        run(schedule, request("long", 1000), tokens=tokens)
+        assert stopped(schedule, request("short", 1, 1.0)) == expected
+
+
+def test_what_cannot_be_continued_exactly_is_never_stopped() -> None:
+    schedule = one_slot()
+    run(schedule, request("tools", 900, preemptible=False, tier=Tier.BATCH))
+    assert stopped(schedule, request("chat", 1, 1.0, tier=Tier.INTERACTIVE)) == []
+
+
+def test_it_can_be_switched_off() -> None:
+    schedule = one_slot(preemption=PreemptionSettings(enabled=False))
+    run(schedule, request("long", 900, tier=Tier.BATCH))
+    assert stopped(schedule, request("chat", 1, 1.0, tier=Tier.INTERACTIVE)) == []
+    assert schedule.next_wakeup_s(1.0) is None
+
+
+def test_a_higher_tier_stops_the_lowest_one_under_any_policy() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    schedule.add(request("standard", 900), 0.0)
+    schedule.add(request("batch", 900, tier=Tier.BATCH), 0.0)
+    schedule.step(0.0)
+    assert stopped(schedule, request("chat", 500, 1.0, tier=Tier.INTERACTIVE)) == ["batch"]
+
+
+def test_weighted_tiers_share_and_do_not_stop_each_other() -> None:
+    schedule = one_slot("fcfs", tier_mode="weighted")
+    run(schedule, request("batch", 900, tier=Tier.BATCH))
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
+
+
+def test_a_preempted_request_keeps_its_place_and_its_tokens() -> None:
+    """vllm#41951."""
+    schedule = one_slot("fcfs")
+    first = request("first", 900, tier=Tier.BATCH)
+    run(schedule, first, tokens=40)
+    schedule.add(request("second", 900, 0.5, tier=Tier.BATCH), 0.5)
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == ["first"]
+    schedule.finish("chat", 2.0)
+    assert [str(decision) for decision in schedule.step(2.0)] == ["start first on x"]
+    assert (first.output_tokens, first.started_s, first.resumed_s) == (40, 0.0, 2.0)
+
+
+def test_a_due_request_is_not_stopped_any_more() -> None:
+    tiers = {Tier.BATCH: TierSettings(max_wait_s=0.5)}
+    schedule = one_slot("fcfs", tiers=tiers)
+    run(schedule, request("batch", 900, tier=Tier.BATCH))
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []

@@ -1,0 +1,221 @@
+"""Admission, deadlines, tiers, placement and requeueing, by example."""
+
+import pytest
+
+from headway.core.backend import Backend
+from headway.core.cost import CostModel
+from headway.core.decision import Reject, RejectReason, Start
+from headway.core.request import State, Tier
+from headway.core.settings import TierSettings
+from tests.core.test_policies import COST, request, scheduler
+
+
+def started(decisions: list) -> list[str]:
+    return [decision.request.id for decision in decisions if isinstance(decision, Start)]
+
+
+def test_a_full_queue_rejects_and_says_when_to_come_back() -> None:
+    schedule = scheduler("fcfs", tiers={Tier.STANDARD: TierSettings(max_queue=2)})
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    for index in range(3):
+        assert schedule.add(request(f"r{index}", 1000), 0.0) is None
+        schedule.step(0.0)
+    rejection = schedule.add(request("r3", 1000), 0.0)
+    assert rejection is not None
+    assert rejection.reason is RejectReason.QUEUE_FULL
+    # Two wait with about 10 s of work each, for one slot.
+    assert rejection.retry_after_s == pytest.approx(20.0, rel=0.01)
+    assert schedule.add(request("other tier", tier=Tier.BATCH), 0.0) is None
+
+
+def test_a_limit_of_zero_still_takes_what_starts_at_once() -> None:
+    schedule = scheduler("fcfs", max_queue=0)
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    assert schedule.add(request("first"), 0.0) is None
+    schedule.step(0.0)
+    assert schedule.add(request("second"), 0.0) is not None
+
+
+def test_a_deadline_shorter_than_the_work_is_refused_at_once() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    rejection = schedule.add(request("r", 1000, deadline_s=1.0), 0.0)
+    assert rejection is not None and rejection.reason is RejectReason.DEADLINE
+
+
+def test_a_deadline_behind_a_long_queue_is_refused_at_once_with_the_wait() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    for index in range(11):
+        schedule.add(request(f"r{index}", 1000), 0.0)
+    schedule.step(0.0)
+    rejection = schedule.add(request("urgent", 10, deadline_s=20.0), 0.0)
+    assert rejection is not None
+    assert rejection.predicted_wait_s == pytest.approx(110.0, rel=0.05)
+
+
+def test_the_same_deadline_is_fine_where_the_policy_lets_it_pass() -> None:
+    for policy in ("srpt", "edf"):
+        schedule = scheduler(policy)
+        schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+        for index in range(11):
+            schedule.add(request(f"r{index}", 1000), 0.0)
+        schedule.step(0.0)
+        assert schedule.add(request("urgent", 10, deadline_s=20.0), 0.0) is None
+
+
+def test_a_deadline_that_slips_away_in_the_queue_is_told_when_it_does() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    schedule.add(request("runs", 100), 0.0)
+    schedule.step(0.0)
+    waits = request("waits", 100, deadline_s=5.0)
+    assert schedule.add(waits, 0.0) is None
+    wakeup_s = schedule.next_wakeup_s(0.0)
+    assert wakeup_s is not None
+    decisions = []
+    while wakeup_s is not None and not decisions:
+        decisions = schedule.step(wakeup_s + 1e-6)
+        wakeup_s = schedule.next_wakeup_s(wakeup_s + 1e-6)
+    assert isinstance(decisions[0], Reject)
+    assert waits.state is State.REJECTED
+
+
+def test_a_missed_deadline_may_be_downgraded_instead() -> None:
+    schedule = scheduler("fcfs", on_missed_deadline="downgrade")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    hopeless = request("r", 1000, deadline_s=1.0)
+    assert schedule.add(hopeless, 0.0) is None
+    assert (hopeless.tier, hopeless.deadline_s) == (Tier.BATCH, None)
+
+
+def test_a_request_that_fits_no_backend_is_refused() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 4, kv_tokens=500, cost=COST), 0.0)
+    rejection = schedule.add(request("r", 1000), 0.0)
+    assert rejection is not None and rejection.reason is RejectReason.TOO_LARGE
+
+
+def test_nobody_smaller_overtakes_the_one_whose_kv_cache_does_not_fit_yet() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 4, kv_tokens=500, cost=COST), 0.0)
+    schedule.add(request("first", 300), 0.0)
+    schedule.add(request("large", 300), 0.0)
+    schedule.add(request("small", 5), 0.0)
+    assert started(schedule.step(0.0)) == ["first"]
+    schedule.finish("first", 1.0)
+    assert started(schedule.step(1.0)) == ["large", "small"]
+
+
+def test_tiers_are_strict_by_default() -> None:
+    schedule = scheduler("fcfs")
+    for tier in reversed(Tier):
+        schedule.add(request(tier.label, tier=tier), 0.0)
+    schedule.set_backend(Backend("x", 3, cost=COST), 0.0)
+    assert started(schedule.step(0.0)) == ["interactive", "standard", "batch"]
+
+
+def test_weighted_tiers_get_service_by_weight() -> None:
+    """llm-d-router#1995."""
+    weights = {Tier.INTERACTIVE: 3.0, Tier.STANDARD: 1.0, Tier.BATCH: 1.0}
+    schedule = scheduler(
+        "fcfs",
+        tier_mode="weighted",
+        tiers={tier: TierSettings(weight=weight) for tier, weight in weights.items()},
+    )
+    for index in range(100):
+        for tier in (Tier.INTERACTIVE, Tier.BATCH):
+            schedule.add(request(f"{tier.label}{index}", tier=tier), 0.0)
+    schedule.set_backend(Backend("x", 40, cost=COST), 0.0)
+    first = started(schedule.step(0.0))
+    assert sum(name.startswith("interactive") for name in first) == 30
+
+
+def test_the_backend_that_would_be_done_first_is_chosen() -> None:
+    schedule = scheduler("fcfs")
+    slow = CostModel(0.002, 0.02)
+    schedule.set_backend(Backend("slow", 4, cost=slow), 0.0)
+    schedule.set_backend(Backend("fast", 4, cost=COST), 0.0)
+    chosen = []
+    for index in range(8):
+        schedule.add(request(f"r{index}", 1000), 0.0)
+        chosen += [decision.backend for decision in schedule.step(0.0)]
+    assert chosen[0] == "fast"
+    assert chosen.count("fast") == chosen.count("slow") == 4
+
+
+def test_a_prefix_goes_where_it_is_cached() -> None:
+    schedule = scheduler("fcfs")
+    for name in ("one", "two"):
+        schedule.set_backend(Backend(name, 4, cost=COST), 0.0)
+    homes = {}
+    for index, prefix in enumerate([7, 8, 7, 8, 7, 8]):
+        schedule.add(request(f"r{index}", 10, prompt_tokens=4000, prefix=prefix), 0.0)
+        (start,) = schedule.step(0.0)
+        homes.setdefault(prefix, set()).add(start.backend)
+    assert homes[7] != homes[8] and len(homes[7]) == len(homes[8]) == 1
+
+
+def test_what_ran_on_a_lost_backend_goes_on_elsewhere_in_its_old_place() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    schedule.add(request("first"), 0.0)
+    schedule.add(request("second"), 0.0)
+    schedule.step(0.0)
+    schedule.progress("first", 7, 1.0)
+    assert [orphan.id for orphan in schedule.remove_backend("x", 1.0)] == ["first"]
+    schedule.set_backend(Backend("y", 1, cost=COST), 2.0)
+    (start,) = schedule.step(2.0)
+    assert (start.request.id, start.backend, start.request.output_tokens) == ("first", "y", 7)
+
+
+def test_a_backend_with_fewer_slots_finishes_what_it_runs() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    for index in range(3):
+        schedule.add(request(f"r{index}"), 0.0)
+    schedule.step(0.0)
+    schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
+    schedule.finish("r0", 2.0)
+    assert schedule.step(2.0) == []
+    schedule.finish("r1", 3.0)
+    assert started(schedule.step(3.0)) == ["r2"]
+
+
+@pytest.mark.parametrize("event", ["finish", "requeue"])
+def test_events_that_cannot_happen_are_refused(event) -> None:
+    schedule = scheduler("fcfs")
+    with pytest.raises(ValueError, match="'nobody' is not known"):
+        getattr(schedule, event)("nobody", 0.0)
+    schedule.add(request("r"), 0.0)
+    with pytest.raises(ValueError, match="'r' is waiting"):
+        getattr(schedule, event)("r", 0.0)
+
+
+def test_progress_is_told_as_the_total() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    schedule.add(request("r"), 0.0)
+    schedule.step(0.0)
+    schedule.progress("r", 5, 0.1)
+    with pytest.raises(ValueError, match="5 output tokens already"):
+        schedule.progress("r", 4, 0.2)
+
+
+def test_an_id_is_used_once() -> None:
+    schedule = scheduler("fcfs")
+    schedule.add(request("r"), 0.0)
+    with pytest.raises(ValueError, match="in use"):
+        schedule.add(request("r"), 0.0)
+
+
+def test_it_says_in_a_sentence_why_somebody_waits() -> None:
+    schedule = scheduler("fcfs", tenant_max_running=1)
+    for name in ("one", "two"):
+        schedule.add(request(name, tenant="acme"), 0.0)
+    two = schedule.requests["two"]
+    assert "a backend that serves its model" in schedule.explain(two, 0.0)
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    schedule.step(0.0)
+    assert "tenant acme runs at its cap" in schedule.explain(two, 0.0)
+    assert "runs on x" in schedule.explain(schedule.requests["one"], 1.0)
