@@ -360,7 +360,8 @@ class Scheduler:
             decisions.append(Start(best, backend.name))
 
     def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
-        for name, lane in self._lanes.items():
+        # A victim may wait in a lane that is not there yet: the copy lets it be made.
+        for name, lane in list(self._lanes.items()):
             while lane.count:
                 request = lane.next(now_s, self._tier_ok, self._tenant_gate)
                 if request is None:
