@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -72,6 +73,7 @@ def bench(
     Without --url, every policy serves the same requests in turn, each on a fresh engine.
     Answers are greedy (temperature 0), so that all of them do the same work.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stop the servers, too
     console = Console()
     if not console.is_terminal:
         console.width = TABLE_WIDTH
