@@ -31,7 +31,7 @@ settings_of_every_kind = st.builds(
     SchedulerSettings,
     policy=st.sampled_from(sorted(POLICIES)),
     tier_mode=st.sampled_from(["strict", "weighted"]),
-    tiers=st.fixed_dictionaries({tier: tier_settings for tier in Tier}),
+    tiers=st.fixed_dictionaries(dict.fromkeys(Tier, tier_settings)),
     fairness=st.sampled_from(["off", "vtc", "drr"]),
     tenant_weights=st.sampled_from([{}, {"a": 2.0}]),
     tenant_max_running=st.sampled_from([None, None, 1, 2]),

@@ -1,6 +1,7 @@
 """When a running request gives up its slot, and what it keeps."""
 
 import pytest
+from tests.core.test_policies import COST, request, scheduler
 
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
@@ -8,7 +9,6 @@ from headway.core.decision import Preempt
 from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, TierSettings
-from tests.core.test_policies import COST, request, scheduler
 
 
 def one_slot(policy: str = "srpt", cost: CostModel = COST, **settings) -> Scheduler:

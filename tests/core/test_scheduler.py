@@ -1,13 +1,13 @@
 """Admission, deadlines, tiers, placement and requeueing, by example."""
 
 import pytest
+from tests.core.test_policies import COST, request, scheduler
 
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Reject, RejectReason, Start
 from headway.core.request import State, Tier
 from headway.core.settings import TierSettings
-from tests.core.test_policies import COST, request, scheduler
 
 
 def started(decisions: list) -> list[str]:

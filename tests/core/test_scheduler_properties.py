@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core.drive import COST, Driver, event_lists, settings_of_every_kind
 
 from headway.core.backend import Backend
 from headway.core.estimate import SizeEstimate
@@ -10,7 +11,6 @@ from headway.core.policies import POLICIES
 from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
-from tests.core.drive import COST, Driver, event_lists, settings_of_every_kind
 
 
 @settings(max_examples=500, deadline=None)

@@ -81,6 +81,8 @@ class Request:
     """When it last began to run; -1 before."""
     due_s: float = field(default=float("inf"), init=False)
     """From this moment nothing that is due later may overtake it (starvation bound)."""
+    latest_start_s: float = field(default=float("inf"), init=False)
+    """After this moment even a short answer would miss the deadline."""
     service_s: float = field(default=0.0, init=False)
     """Predicted service time when it was added, by the reference cost model."""
     queued_work_s: float = field(default=0.0, init=False)

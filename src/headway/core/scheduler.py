@@ -59,6 +59,7 @@ class Scheduler:
         self._serving: dict[str, list[Backend]] = {}
         # None spares the queues a call per tenant where no cap is set.
         self._tenant_gate = self._tenant_ok if settings.tenant_max_running is not None else None
+        self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
         self._tier_running = dict.fromkeys(Tier, 0)
         self._tier_waiting = dict.fromkeys(Tier, 0)
@@ -118,7 +119,7 @@ class Scheduler:
             self._downgrade(request)
         self._sequence += 1
         request.sequence = self._sequence
-        request.due_s = due_s(request, self.settings)
+        request.due_s = due_s(request, self._tiers[request.tier])
         request.state = State.WAITING
         self._requests[request.id] = request
         self._enqueue(request)
@@ -279,7 +280,7 @@ class Scheduler:
     # ---- admission --------------------------------------------------------------------------
 
     def _refusal(self, request: Request, now_s: float) -> Reject | None:
-        tier = self.settings.tier(request.tier)
+        tier = self._tiers[request.tier]
         total = self.settings.max_queue
         full = tier.max_queue is not None and self._tier_waiting[request.tier] >= tier.max_queue
         full = full or (total is not None and self.waiting() >= total)
@@ -289,7 +290,7 @@ class Scheduler:
         if serving and not any(backend.could_ever_hold(request) for backend in serving):
             return Reject(request, RejectReason.TOO_LARGE, 0.0)
         if request.deadline_s is not None:
-            latest_s = self._latest_start_s(request)
+            latest_s = request.latest_start_s = self._latest_start_s(request)
             if now_s <= latest_s and now_s + self._longest_wait_s(serving) <= latest_s:
                 return None  # so easily met that the queue need not be looked at
             wait_s = self.predicted_wait_s(request, now_s)
@@ -330,7 +331,7 @@ class Scheduler:
             self._dequeue(request)
             if self.settings.on_missed_deadline == "downgrade":
                 self._downgrade(request)
-                request.due_s = due_s(request, self.settings)
+                request.due_s = due_s(request, self._tiers[request.tier])
                 self._enqueue(request)
                 continue
             del self._requests[request.id]
@@ -437,7 +438,7 @@ class Scheduler:
         if request.deadline_s is not None and not request.output_tokens:
             heappush(
                 self._latest_starts,
-                (self._latest_start_s(request), request.sequence, request.ticket, request),
+                (request.latest_start_s, request.sequence, request.ticket, request),
             )
 
     def _dequeue(self, request: Request) -> None:
@@ -474,7 +475,7 @@ class Scheduler:
         return any(len(backend.running) < backend.slots for backend in self._serving.get(lane, ()))
 
     def _tier_ok(self, tier: Tier) -> bool:
-        cap = self.settings.tier(tier).max_running
+        cap = self._tiers[tier].max_running
         return cap is None or self._tier_running[tier] < cap
 
     def _tenant_ok(self, tenant: str) -> bool:

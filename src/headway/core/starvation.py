@@ -5,15 +5,14 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from headway.core.request import Request
-from headway.core.settings import INFINITE, SchedulerSettings
+from headway.core.settings import INFINITE, TierSettings
 
 
-def due_s(request: Request, settings: SchedulerSettings) -> float:
-    """When `request` becomes due by its tier's `max_wait_s` and `max_slowdown`, whichever is first.
+def due_s(request: Request, tier: TierSettings) -> float:
+    """When `request` becomes due by its `tier`'s `max_wait_s` or `max_slowdown`, the first of both.
 
     A wait of (max_slowdown - 1) service times makes the latency max_slowdown service times.
     """
-    tier = settings.tier(request.tier)
     slack_s = INFINITE
     if tier.max_slowdown < INFINITE:
         slack_s = (tier.max_slowdown - 1.0) * request.service_s
