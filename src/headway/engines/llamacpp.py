@@ -36,10 +36,11 @@ _THINKING = ("<think>", "reasoning_content", "<|channel|>")
 class LlamaCppEngine(OpenAIEngine):
     """Client of one llama.cpp server."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, cost: MeasuredCost | None = None) -> None:
+        """`cost` is what is known of its speed, and learns from every generation."""
         # The server closes kept-alive connections after some requests, without a warning.
         super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
-        self._cost = MeasuredCost()
+        self._cost = cost or MeasuredCost()
         self._context_tokens: int | None = None
         self._embeddings: bool | None = None
 
@@ -56,7 +57,8 @@ class LlamaCppEngine(OpenAIEngine):
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
         if self._embeddings is None:
             self._embeddings = await self._embeds(models[0])
-            await self._try_speed(ids)
+            if not self._cost.known:
+                await self._try_speed(ids)
         return Description(
             models=models,
             slots=props.total_slots,
@@ -167,8 +169,8 @@ class LlamaCppEngine(OpenAIEngine):
             response.close()
 
     async def _try_speed(self, ids: list[int]) -> None:
-        asked = {"prompt": ids * 2, "n_predict": 6, "temperature": 0, "cache_prompt": False}
-        done = await self._http.ask("/completion", _Chunk, asked | {"ignore_eos": True})
+        asked = {"prompt": ids, "n_predict": 4, "cache_prompt": False, "ignore_eos": True}
+        done = await self._http.ask("/completion", _Chunk, asked)
         if done is not None:
             self._learn(done.timings)
 

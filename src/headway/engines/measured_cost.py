@@ -28,6 +28,11 @@ class MeasuredCost:
             self._decode_s = _moved(self._decode_s, took_s / tokens)
 
     @property
+    def known(self) -> bool:
+        """Whether both were seen at least once."""
+        return self._prefill_s is not None and self._decode_s is not None
+
+    @property
     def model(self) -> CostModel:
         """The cost as far as it is known."""
         default = CostModel()

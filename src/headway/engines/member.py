@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.engines.breaker import BreakerState, CircuitBreaker
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, Description, Engine, EngineError
 from headway.engines.limiter import ConcurrencyLimit
+from headway.engines.measured_cost import MeasuredCost
 from headway.engines.probe import connect
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Member:
         self._on_change = on_change
         self._breaker = CircuitBreaker()
         self._limit = ConcurrencyLimit()
+        self._cost = MeasuredCost()
         self._description: Description | None = None
         self._error: str | None = "it was not asked yet"
         self._described_s = 0.0
@@ -87,6 +89,8 @@ class Member:
         self._breaker.succeeded(time.monotonic())
         if tpot_s is not None:
             self._limit.observe(tpot_s, in_flight)
+            if self._description is not None and self._description.engine != "llama.cpp":
+                self._cost.decoded(1, tpot_s)  # llama.cpp tells its own, more exact timings
         self._refresh()
 
     def failed(self, error: Exception) -> None:
@@ -133,7 +137,7 @@ class Member:
         return CHECK_EVERY_S
 
     async def _connect(self, endpoint: Endpoint) -> None:
-        engine = await connect(endpoint)
+        engine = await connect(endpoint, self._cost)
         try:
             description = await engine.describe()
         except BaseException:
@@ -153,7 +157,7 @@ class Member:
 
     def _told(self, description: Description) -> None:
         self._described_s = time.monotonic()
-        self._description = description
+        self._description = replace(description, cost=self._cost.model)
         self._error = None
         self._refresh()
 

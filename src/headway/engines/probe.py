@@ -10,6 +10,7 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.engine import Engine
 from headway.engines.http_client import HttpClient
 from headway.engines.llamacpp import LlamaCppEngine
+from headway.engines.measured_cost import MeasuredCost
 from headway.engines.openai_server import ModelList, OpenAIEngine
 from headway.engines.vllm import VllmEngine
 
@@ -17,8 +18,11 @@ _KINDS = {"llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang", "library"
 """`owned_by` in a server's list of models -> the software it is."""
 
 
-async def connect(endpoint: Endpoint) -> Engine:
-    """The client for what answers there. Raises BackendGone when nothing does."""
+async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engine:
+    """The client for what answers there; `cost` is what is known of its speed from before.
+
+    Raises BackendGone when nothing answers.
+    """
     http = HttpClient(endpoint)
     try:
         # One after the other where it matters: a refused connection is told by the first.
@@ -30,7 +34,7 @@ async def connect(endpoint: Endpoint) -> Engine:
     finally:
         await http.close()
     if kind == "llama.cpp":
-        return LlamaCppEngine(endpoint)
+        return LlamaCppEngine(endpoint, cost)
     if kind == "vllm":
         return VllmEngine(endpoint)
     return OpenAIEngine(endpoint, kind=kind)
