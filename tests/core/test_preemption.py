@@ -47,7 +47,7 @@ def test_hysteresis_what_just_began_is_left_alone_and_looked_at_again() -> None:
     assert stopped(schedule, request("short", 5, 0.1), now_s=0.1) == []
     wakeup_s = schedule.next_wakeup_s(0.1)
     assert wakeup_s == pytest.approx(0.6)
-    assert [str(decision) for decision in schedule.step(wakeup_s)][0] == "preempt long on x"
+    assert str(schedule.step(wakeup_s)[0]) == "preempt long on x"
 
 
 def test_after_so_many_preemptions_it_runs_to_its_end() -> None:

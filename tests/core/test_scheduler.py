@@ -182,6 +182,16 @@ def test_a_backend_with_fewer_slots_finishes_what_it_runs() -> None:
     assert started(schedule.step(3.0)) == ["r2"]
 
 
+@pytest.mark.parametrize("policy", ["srpt", "hrrn"])
+def test_what_waits_is_ranked_anew_when_the_cost_is_measured(policy) -> None:
+    schedule = scheduler(policy)
+    schedule.add(request("reads", 10, prompt_tokens=1000), 0.0)
+    schedule.add(request("writes", 50), 0.0)
+    schedule.calibrate(CostModel(prefill_s_per_token=0.00001, decode_s_per_token=0.01), 0.0)
+    schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
+    assert started(schedule.step(1.0)) == ["reads"]
+
+
 @pytest.mark.parametrize("event", ["finish", "requeue"])
 def test_events_that_cannot_happen_are_refused(event) -> None:
     schedule = scheduler("fcfs")

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from headway.core.backend import Backend
+from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.placement import choose
@@ -47,6 +48,7 @@ class Scheduler:
             )
         self.settings = settings
         self.policy_name = settings.policy
+        self._cost = settings.cost
         self.backends: dict[str, Backend] = {}
         self._requests: dict[str, Request] = {}
         self._policy = POLICIES[settings.policy](settings)
@@ -97,6 +99,19 @@ class Scheduler:
         self._map_lanes()
         return orphans
 
+    def calibrate(self, cost: CostModel, now_s: float) -> None:
+        """Rank and predict by `cost` from now on, for example by what a first probe measured.
+
+        Ranks made by different cost models do not compare, so all that waits is ranked anew.
+        """
+        waiting = [r for r in self._requests.values() if r.state is not State.RUNNING]
+        for request in waiting:
+            self._dequeue(request)
+        self._cost = self._policy.cost = cost
+        for request in waiting:
+            self._measure(request)
+            self._enqueue(request)
+
     def add(self, request: Request, now_s: float) -> Reject | None:
         """A new request. It waits from now on, or the reason why not is returned.
 
@@ -107,7 +122,7 @@ class Scheduler:
             raise ValueError(f"request {request.id!r} was added before; add a new one")
         if request.id in self._requests:
             raise ValueError(f"request id {request.id!r} is in use; give every request its own")
-        request.service_s = self.settings.cost.service_s(request)
+        self._measure(request)
         rejection = self._refusal(request, now_s)
         if rejection is not None:
             if (
@@ -117,9 +132,9 @@ class Scheduler:
                 request.state = State.REJECTED
                 return rejection
             self._downgrade(request)
+            self._measure(request)
         self._sequence += 1
         request.sequence = self._sequence
-        request.due_s = due_s(request, self._tiers[request.tier])
         request.state = State.WAITING
         self._requests[request.id] = request
         self._enqueue(request)
@@ -290,7 +305,7 @@ class Scheduler:
         if serving and not any(backend.could_ever_hold(request) for backend in serving):
             return Reject(request, RejectReason.TOO_LARGE, 0.0)
         if request.deadline_s is not None:
-            latest_s = request.latest_start_s = self._latest_start_s(request)
+            latest_s = request.latest_start_s
             if now_s <= latest_s and now_s + self._longest_wait_s(serving) <= latest_s:
                 return None  # so easily met that the queue need not be looked at
             wait_s = self.predicted_wait_s(request, now_s)
@@ -309,11 +324,17 @@ class Scheduler:
             return False
         return any(b.has_room_for(request) for b in self._serving.get(request.lane, ()))
 
-    def _latest_start_s(self, request: Request) -> float:
-        assert request.deadline_s is not None
-        cost = self.settings.cost
-        shortest = request.estimate.quantile(OPTIMISTIC_QUANTILE)
-        return request.deadline_s - cost.prefill_s(request) - shortest * cost.decode_s_per_token
+    def _measure(self, request: Request) -> None:
+        """Write down what follows from the cost model: service time, due time, latest start."""
+        cost = self._cost
+        request.service_s = cost.service_s(request)
+        request.due_s = due_s(request, self._tiers[request.tier])
+        if request.deadline_s is not None:
+            shortest_s = (
+                cost.prefill_s(request)
+                + request.estimate.quantile(OPTIMISTIC_QUANTILE) * cost.decode_s_per_token
+            )
+            request.latest_start_s = request.deadline_s - shortest_s
 
     def _downgrade(self, request: Request) -> None:
         request.deadline_s = None
@@ -331,7 +352,7 @@ class Scheduler:
             self._dequeue(request)
             if self.settings.on_missed_deadline == "downgrade":
                 self._downgrade(request)
-                request.due_s = due_s(request, self._tiers[request.tier])
+                self._measure(request)
                 self._enqueue(request)
                 continue
             del self._requests[request.id]
@@ -422,7 +443,7 @@ class Scheduler:
                 self._ledger.backlogged(request.tenant)
             self._tenant_waiting[request.tenant] = waiting + 1
         if request.output_tokens:
-            request.queued_work_s = self.settings.cost.remaining_s(request)
+            request.queued_work_s = self._cost.remaining_s(request)
         else:
             request.queued_work_s = request.service_s
         self._tier_backlog_s[tier] += request.queued_work_s

@@ -57,7 +57,8 @@ class SchedulerSettings:
     on_missed_deadline: Literal["reject", "downgrade"] = "reject"
     preemption: PreemptionSettings = field(default_factory=PreemptionSettings)
     cost: CostModel = field(default_factory=CostModel)
-    """Reference cost model: ranks and predicted service times are in its seconds."""
+    """Reference cost model, until `Scheduler.calibrate` gives a measured one: ranks and predicted
+    service times are in its seconds."""
 
     def tier(self, tier: Tier) -> TierSettings:
         """The settings of `tier`."""

@@ -78,6 +78,8 @@ class Dispatcher:
         description = status.description
         if description is None:
             return
+        if not self.scheduler.backends:
+            self.scheduler.calibrate(description.cost, now_s)
         lanes = set(description.models)
         if description.exact_resume:
             lanes.update(f"{model}#{description.vocabulary}" for model in description.models)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import floor, log2
 
-from headway.core.cost import CostModel
 from headway.core.policies.policy import Policy
 from headway.core.queue import WaitingQueue
 from headway.core.request import Request
@@ -25,7 +24,7 @@ class Hrrn(Policy):
         return self.cost.service_s(request)
 
     def queue(self) -> WaitingQueue:
-        return ResponseRatioQueue(self.cost)
+        return ResponseRatioQueue(self.rank)
 
 
 class ResponseRatioQueue:
@@ -36,10 +35,10 @@ class ResponseRatioQueue:
     magnitude. Two requests of one class differ by less than a factor of sqrt(2) in size.
     """
 
-    __slots__ = ("_classes", "_cost", "_live")
+    __slots__ = ("_classes", "_live", "_service_s")
 
-    def __init__(self, cost: CostModel) -> None:
-        self._cost = cost
+    def __init__(self, service_s: Callable[[Request], float]) -> None:
+        self._service_s = service_s
         self._classes: dict[int, deque[tuple[int, Request]]] = {}
         self._live = 0
 
@@ -47,7 +46,7 @@ class ResponseRatioQueue:
         return self._live
 
     def push(self, request: Request) -> None:
-        size_class = floor(CLASSES_PER_OCTAVE * log2(max(1e-6, self._cost.service_s(request))))
+        size_class = floor(CLASSES_PER_OCTAVE * log2(max(1e-6, self._service_s(request))))
         entries = self._classes.setdefault(size_class, deque())
         entry = (request.ticket, request)
         if entries and entries[-1][1].sequence > request.sequence:
@@ -70,9 +69,7 @@ class ResponseRatioQueue:
                 del self._classes[size_class]
                 continue
             request = entries[0][1]
-            ratio = 1.0 + max(0.0, now_s - request.arrival_s) / max(
-                1e-6, self._cost.service_s(request)
-            )
+            ratio = 1.0 + max(0.0, now_s - request.arrival_s) / max(1e-6, self._service_s(request))
             if (
                 best is None
                 or ratio > best_ratio
