@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
+from tests.gateway.doubles import EnginePool
+from tests.gateway.fake_backend import FakeBackend
 
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
-from tests.gateway.doubles import EnginePool
-from tests.gateway.fake_backend import FakeBackend
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -57,6 +58,31 @@ def serve(stack: AsyncExitStack) -> Serve:
         return gateway
 
     return serve
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A gateway over a fake backend, in a thread of its own: for clients that block."""
+    started: list[str] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        backend = FakeBackend()
+        await backend.start()
+        gateway = Gateway(GatewaySettings(port=0), [Endpoint("b0", backend.url)])
+        await gateway.start()
+        started.append(gateway.address)
+        ready.set()
+        await asyncio.to_thread(stop.wait)
+        await gateway.stop()
+        await backend.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(10)
+    yield started[0]
+    stop.set()
+    thread.join()
 
 
 @pytest.fixture

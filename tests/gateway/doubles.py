@@ -102,3 +102,5 @@ class EnginePool:
 
     def failed(self, name: str, error: Exception) -> None:
         self.failures.append((name, error))
+        if self.engines[name].dies_at is not None:
+            self.set(name, healthy=False)

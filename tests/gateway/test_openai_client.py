@@ -6,7 +6,6 @@ import asyncio
 
 import openai
 import pytest
-
 from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import WORDS, FakeBackend
@@ -27,43 +26,12 @@ async def test_chat_completion(serve: Serve, backend: FakeBackend) -> None:
     assert "token ids" in headway["not_preemptible_because"]
 
 
-def test_the_synchronous_client(backend_address: str) -> None:
-    with openai.OpenAI(base_url=backend_address + "/v1", api_key="x") as client:
+def test_the_synchronous_client(address: str) -> None:
+    with openai.OpenAI(base_url=address + "/v1", api_key="x") as client:
         answer = client.chat.completions.create(model="default", messages=HELLO)
         assert answer.choices[0].message.content == ANSWER
         stream = client.chat.completions.create(model="default", messages=HELLO, stream=True)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == ANSWER
-
-
-@pytest.fixture
-def backend_address(tmp_path: object) -> object:
-    """A gateway in an event loop and thread of its own, for clients that block."""
-    import threading
-
-    from headway.engines.endpoint import Endpoint
-    from headway.gateway.server import Gateway
-    from headway.gateway.settings import GatewaySettings
-
-    started: list[str] = []
-    ready, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        backend = FakeBackend()
-        await backend.start()
-        gateway = Gateway(GatewaySettings(port=0), [Endpoint("b0", backend.url)])
-        await gateway.start()
-        started.append(gateway.address)
-        ready.set()
-        await asyncio.to_thread(stop.wait)
-        await gateway.stop()
-        await backend.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    ready.wait(10)
-    yield started[0]
-    stop.set()
-    thread.join()
 
 
 @pytest.mark.parametrize("include_usage", [False, True])

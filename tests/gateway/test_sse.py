@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.gateway.fake_backend import stream_events
 
 from headway.gateway.sse import EventRelay
-from tests.gateway.fake_backend import stream_events
 
 STREAM = b"".join(stream_events("/v1/chat/completions", "m", include_usage=True))
 
@@ -19,7 +20,7 @@ def with_mark(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
 def passed(stream: bytes, cuts: list[int], *, wants_usage: bool) -> tuple[bytes, EventRelay]:
     relay = EventRelay(wants_usage, with_mark)
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    out = b"".join(relay.feed(stream[a:b]) for a, b in zip(places, places[1:], strict=False))
+    out = b"".join(relay.feed(stream[a:b]) for a, b in pairwise(places))
     return out, relay
 
 

@@ -125,14 +125,14 @@ class Dispatcher:
             BackendGone: the backend it was given went away at this moment.
         """
         work.interrupted = False
-        while not work.backend:
-            if work.failure is not None:
-                raise work.failure
+        while work.failure is None and not work.backend:
             work.turn = asyncio.get_running_loop().create_future()
             try:
                 await work.turn
             finally:
                 work.turn = None
+        if work.failure is not None:
+            raise work.failure
         assert self._pool is not None
         return self._pool.engine(work.backend)
 

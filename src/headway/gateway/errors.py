@@ -56,7 +56,7 @@ class ApiError(Exception):
         return web.Response(
             status=self.status,
             body=self.body(),
-            headers=self.headers,
+            headers={"Server": "headway", **self.headers},
             content_type="application/json",
         )
 

@@ -15,6 +15,8 @@ from headway.gateway.settings import GatewaySettings
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75.0
+LINGER_S = 2.0
+"""How long a body that nobody wants is read on, so that its sender sees the error answer."""
 
 
 class GatewayServer(web.Server):
@@ -27,6 +29,7 @@ class GatewayServer(web.Server):
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=min(LINGER_S, settings.read_timeout_s),
         )
         self.read_timeout_s = settings.read_timeout_s
         self._max_body_bytes = settings.max_body_bytes

@@ -207,7 +207,10 @@ class Routes:
 
 def _json(view: msgspec.Struct, status: int = 200) -> web.Response:
     return web.Response(
-        status=status, body=msgspec.json.encode(view), content_type="application/json"
+        status=status,
+        body=msgspec.json.encode(view),
+        headers={"Server": "headway"},
+        content_type="application/json",
     )
 
 

@@ -113,12 +113,12 @@ class HeadwayUsage(Struct, kw_only=True):
 
 
 class Usage(Struct, kw_only=True):
-    """OpenAI's usage object, with Headway's part."""
+    """OpenAI's usage object, with Headway's part; a backend may leave out what it does not know."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: dict[str, int]
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens_details: dict[str, int] | None = None
     headway: HeadwayUsage
 
 

@@ -1,0 +1,296 @@
+"""Everything that can be wrong with a request is a clear 4xx in OpenAI's shape."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.gateway.conftest import HELLO, Serve
+from tests.gateway.fake_backend import FakeBackend
+
+from headway.gateway.server import Gateway
+
+CHAT = "/v1/chat/completions"
+GOOD = {"model": "fake", "messages": HELLO}
+
+
+@pytest.fixture
+async def gateway(serve: Serve, backend: FakeBackend) -> Gateway:
+    return await serve(backend, max_body_bytes=100_000, read_timeout_s=0.3)
+
+
+async def error_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The error object, after a check of its shape."""
+    assert answer.content_type == "application/json", await answer.text()
+    error = (await answer.json())["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"] and error["type"]
+    return error
+
+
+@pytest.fixture(autouse=True)
+async def unharmed(gateway: Gateway, http: aiohttp.ClientSession) -> Any:
+    """After each of these the server works as before."""
+    yield
+    async with http.post(gateway.address + CHAT, json=GOOD) as answer:
+        assert answer.status == 200
+    assert not gateway.dispatcher.works
+
+
+BODIES = [
+    (b"", 400, "invalid_json", None, "after byte 0"),
+    (b"{", 400, "invalid_json", None, "after byte 1"),
+    (b'{"model": "fake", "messages": [}', 400, "invalid_json", None, "byte 31"),
+    (b"[]", 400, "invalid_value", None, "object"),
+    (b"null", 400, "invalid_value", None, "object"),
+    (b'{"messages": []}', 400, "invalid_value", "messages", "length"),
+    (b'{"model": "fake"}', 400, "invalid_value", "messages", "missing"),
+    (b'{"messages": "hi"}', 400, "invalid_value", "messages", "array"),
+    (b'{"messages": [{"role": 1}]}', 400, "invalid_value", "messages[0].role", "str"),
+    (b'{"messages": [{"role": "user", "content": "\xff"}]}', 400, "invalid_utf8", None, "UTF-8"),
+    (b'{"messages": [{"role": "user"}], "x": "\xff"}', 400, "invalid_utf8", None, "byte 39"),
+    (b'{"messages": ' + b"[" * 90_000, 400, None, "messages[0]", ""),
+    (b'{"x": ' + b"[" * 40_000 + b"]" * 40_000 + b"}", 400, None, None, ""),
+    (b"\xef\xbb\xbf{}", 400, "invalid_json", None, "byte 0"),
+    (b" " * 200_000, 413, "body_too_large", None, "100000"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "param", "text"), BODIES)
+async def test_bodies(
+    gateway: Gateway,
+    http: aiohttp.ClientSession,
+    body: bytes,
+    status: int,
+    code: str | None,
+    param: str | None,
+    text: str,
+) -> None:
+    async with http.post(gateway.address + CHAT, data=body) as answer:
+        error = await error_of(answer)
+    assert answer.status == status
+    assert code is None or error["code"] == code
+    assert error["param"] == param
+    assert text in error["message"]
+
+
+FIELDS = [
+    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"max_tokens": "many"}, "max_tokens"),
+    ({"max_tokens": 1.5}, "max_tokens"),
+    ({"max_completion_tokens": -5}, "max_completion_tokens"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"temperature": -1}, "temperature"),
+    ({"top_p": 2}, "top_p"),
+    ({"n": 0}, "n"),
+    ({"stream": "yes"}, "stream"),
+    ({"stream_options": 1}, "stream_options"),
+    ({"stop": 5}, "stop"),
+    ({"tools": {}}, "tools"),
+    ({"user": 5}, "user"),
+    ({"priority": "high"}, "priority"),
+    ({"metadata": "x"}, "metadata"),
+    ({"service_tier": "gold"}, "service_tier"),
+    ({"model": 7}, "model"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), FIELDS)
+async def test_wrong_fields_are_named(
+    gateway: Gateway, http: aiohttp.ClientSession, fields: dict[str, Any], param: str
+) -> None:
+    async with http.post(gateway.address + CHAT, json=GOOD | fields) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["param"]) == (400, param)
+    assert param in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-headway-tier", "gold"),
+        ("x-headway-deadline-ms", "soon"),
+        ("x-headway-deadline-ms", "-5"),
+        ("x-headway-deadline-ms", "0"),
+        ("x-headway-deadline-ms", "9" * 30),
+        ("x-headway-expected-tokens", "1.5"),
+    ],
+)
+async def test_wrong_headers_are_named(
+    gateway: Gateway, http: aiohttp.ClientSession, header: str, value: str
+) -> None:
+    async with http.post(gateway.address + CHAT, json=GOOD, headers={header: value}) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["param"]) == (400, header)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1/nope", 404),
+        ("POST", "/v1/files", 404),
+        ("GET", CHAT, 405),
+        ("DELETE", CHAT, 405),
+        ("POST", "/v1/models", 405),
+        ("POST", "/v1/models/fake", 405),
+        ("GET", "/v1/models/none", 404),
+        ("GET", "/v1/models/%ff%00", 404),
+        ("GET", "/v1/headway/queue?limit=x", 400),
+        ("GET", "/v1/headway/queue?limit=0", 400),
+    ],
+)
+async def test_paths_and_methods(
+    gateway: Gateway, http: aiohttp.ClientSession, method: str, path: str, status: int
+) -> None:
+    async with http.request(method, gateway.address + path) as answer:
+        await error_of(answer)
+        assert answer.status == status
+        if status == 405:
+            assert answer.headers["Allow"]
+
+
+async def test_an_unknown_model_is_404_and_lists_the_known(
+    gateway: Gateway, http: aiohttp.ClientSession
+) -> None:
+    async with http.post(gateway.address + CHAT, json=GOOD | {"model": "gpt-9"}) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert "gpt-9" in error["message"] and "fake" in error["message"]
+
+
+async def test_a_prompt_beyond_the_context_is_the_engine_s_400_in_openai_s_shape(
+    gateway: Gateway, http: aiohttp.ClientSession, backend: FakeBackend
+) -> None:
+    detail = {
+        "code": 400,
+        "message": "request (3000 tokens) exceeds the available context size (2048 tokens)",
+        "type": "exceed_context_size_error",
+    }
+    backend.faults.append((400, {"error": detail}))
+    async with http.post(gateway.address + CHAT, json=GOOD) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["code"]) == (400, "context_length_exceeded")
+    assert "3000 tokens" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"detail": "nope"}, {"message": "nope"}, {"error": "nope"}, {"error": {"message": "nope"}}],
+)
+async def test_other_shapes_of_the_engine_s_errors(
+    gateway: Gateway, http: aiohttp.ClientSession, backend: FakeBackend, body: dict[str, Any]
+) -> None:
+    backend.faults.append((422, body))
+    async with http.post(gateway.address + CHAT, json=GOOD) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["message"]) == (422, "nope")
+
+
+async def test_the_backend_s_refusal_of_our_key_is_not_the_client_s_fault(
+    gateway: Gateway, http: aiohttp.ClientSession, backend: FakeBackend
+) -> None:
+    backend.faults.append((401, {"error": {"message": "bad key"}}))
+    async with http.post(gateway.address + CHAT, json=GOOD) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["code"]) == (502, "backend_refused")
+
+
+async def test_compressed_bodies(gateway: Gateway, http: aiohttp.ClientSession) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(GOOD).encode())
+    async with http.post(gateway.address + CHAT, data=body, headers=headers) as answer:
+        assert answer.status == 200
+    bomb = gzip.compress(b" " * 10_000_000)
+    async with http.post(gateway.address + CHAT, data=bomb, headers=headers) as answer:
+        await error_of(answer)
+        assert answer.status == 413
+    async with http.post(gateway.address + CHAT, data=b"no gzip", headers=headers) as answer:
+        await error_of(answer)
+        assert answer.status == 400
+
+
+async def raw(gateway: Gateway, sent: bytes, pause_s: float = 0.0) -> bytes:
+    """Everything that comes back on a bare connection, until the server closes it."""
+    host, port = gateway.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+
+    async def send() -> None:
+        if not pause_s:
+            writer.write(sent)
+            return
+        for at in range(len(sent)):
+            writer.write(sent[at : at + 1])
+            await asyncio.sleep(pause_s)
+
+    sending = asyncio.ensure_future(send())
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        sending.cancel()
+        writer.close()
+
+
+def shape(answer: bytes, status: int) -> dict[str, Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"%d" % status, head
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not HTTP at all\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    ],
+)
+async def test_broken_http(gateway: Gateway, head: bytes) -> None:
+    error = shape(await raw(gateway, head), 400)
+    assert error["code"] == "invalid_http" and len(error["message"]) < 400
+
+
+async def test_a_broken_chunked_body(gateway: Gateway) -> None:
+    head = b"POST " + CHAT.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    shape(await raw(gateway, head + b"zz\r\nxx\r\n"), 400)
+
+
+POST = b"POST " + CHAT.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "pause_s"),
+    [(POST + b"Content-Length: 500\r\n\r\n{{{", 0.0), (POST + b"x" * 999, 0.02)],
+    ids=["body", "header"],
+)
+async def test_a_client_that_sends_too_slowly_is_let_go(
+    gateway: Gateway, sent: bytes, pause_s: float
+) -> None:
+    assert shape(await raw(gateway, sent, pause_s), 408)["code"] == "request_timeout"
+
+
+async def test_expect_100_continue(gateway: Gateway) -> None:
+    host, port = gateway.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = json.dumps(GOOD).encode()
+    writer.write(
+        b"POST %b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+        % (CHAT.encode(), len(body))
+    )
+    assert await asyncio.wait_for(reader.readline(), 2) == b"HTTP/1.1 100 Continue\r\n"
+    await reader.readline()
+    writer.write(body)
+    assert await asyncio.wait_for(reader.readline(), 2) == b"HTTP/1.1 200 OK\r\n"
+    writer.close()

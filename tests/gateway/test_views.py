@@ -1,0 +1,156 @@
+"""What operators see: metrics, health, the queue, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import aiohttp
+import openai
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.gateway.conftest import HELLO, Serve, client_of, until
+from tests.gateway.doubles import ExactEngine
+from tests.gateway.fake_backend import FakeBackend
+
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings, TierSettings
+from headway.engines.endpoint import Endpoint
+from headway.gateway.server import Gateway
+from headway.gateway.settings import GatewaySettings
+from headway.store.request_log import RequestLog, read
+
+
+async def metrics(gateway: Gateway, http: aiohttp.ClientSession) -> dict[tuple[str, ...], float]:
+    async with http.get(gateway.address + "/metrics") as answer:
+        text = await answer.text()
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_metrics(serve: Serve, http: aiohttp.ClientSession) -> None:
+    limits = SchedulerSettings(tiers={Tier.BATCH: TierSettings(max_queue=1)})
+    engine = ExactEngine()
+    gateway = await serve(engine, scheduler=limits)
+    async with client_of(gateway) as client:
+
+        async def ask(tier: str) -> None:
+            await client.chat.completions.create(
+                model="counter", messages=HELLO, max_tokens=4, service_tier=tier, stream=False
+            )
+
+        first = asyncio.ensure_future(ask("default"))
+        await until(lambda: engine.running == 1)
+        second = asyncio.ensure_future(ask("flex"))
+        await until(lambda: gateway.dispatcher.scheduler.waiting() == 1)
+        with pytest.raises(openai.RateLimitError):
+            await ask("flex")
+        seen = await metrics(gateway, http)
+        assert seen["headway_queue_depth", "batch"] == 1
+        assert seen["headway_queue_backlog_seconds", "batch"] > 0
+        assert seen["headway_requests_running", "exact"] == 1
+        assert seen["headway_requests_in_flight",] == 2
+        assert seen["headway_backend_up", "exact"] == 1
+        assert seen["headway_rejects_total", "queue_full"] == 1
+        engine.allow()
+        await asyncio.gather(first, second)
+    seen = await metrics(gateway, http)
+    assert seen["headway_requests_total", "finished", "standard"] == 1
+    assert seen["headway_requests_total", "finished", "batch"] == 1
+    assert seen["headway_tokens_total", "output", "batch"] == 4
+    assert seen["headway_tokens_total", "prompt", "batch"] == 5
+    for name in ("wait_seconds", "ttft_seconds", "tpot_seconds", "slowdown", "latency_seconds"):
+        assert seen[f"headway_{name}_count", "standard"] == 1, name
+    assert seen["headway_queue_depth", "batch"] == 0
+
+
+async def test_health_and_readiness(serve: Serve, http: aiohttp.ClientSession) -> None:
+    engine = ExactEngine()
+    gateway = await serve(engine)
+    for path in ("/healthz", "/readyz"):
+        async with http.get(gateway.address + path) as answer:
+            assert answer.status == 200
+        async with http.head(gateway.address + path) as answer:
+            assert answer.status == 200
+    gateway.pool.set("exact", healthy=False)
+    async with http.get(gateway.address + "/readyz") as answer:
+        assert answer.status == 503
+        assert "exact" in (await answer.json())["status"]
+    async with http.get(gateway.address + "/healthz") as answer:
+        assert answer.status == 200
+
+
+async def test_the_queue_view_says_who_runs_who_waits_and_why(
+    serve: Serve, http: aiohttp.ClientSession
+) -> None:
+    engine = ExactEngine()
+    gateway = await serve(engine)
+    async with client_of(gateway) as client:
+        asked = []
+        for number in range(3):
+            asked.append(
+                asyncio.ensure_future(
+                    client.chat.completions.create(
+                        model="counter",
+                        messages=HELLO,
+                        user=f"user{number}",
+                        extra_headers={"x-headway-program": "agent-7"},
+                    )
+                )
+            )
+            await until(lambda number=number: len(gateway.dispatcher.works) == number + 1)
+        async with http.get(gateway.address + "/v1/headway/queue") as answer:
+            view = await answer.json()
+        assert view["waiting"] == 2 and view["backlog_s"] > 0 and view["policy"] == "srpt"
+        assert view["backends"][0]["name"] == "exact" and view["backends"][0]["running"] == 1
+        running, *waiting = view["requests"]
+        assert running["state"] == "running" and running["backend"] == "exact"
+        assert [request["tenant"] for request in waiting] == ["user1", "user2"]
+        assert all(request["program"] == "agent-7" for request in view["requests"])
+        assert all("predicted wait" in request["why"] for request in waiting)
+        async with http.get(gateway.address + "/v1/headway/queue?limit=1") as answer:
+            assert len((await answer.json())["requests"]) == 1
+        engine.allow()
+        await asyncio.gather(*asked)
+
+
+async def test_every_request_is_one_log_line_and_one_row(
+    backend: FakeBackend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="headway.request")
+    log = RequestLog(tmp_path / "requests.db", keep_prompts=True, batch_s=0.0)
+    endpoints = [Endpoint("b0", backend.url)]
+    gateway = Gateway(GatewaySettings(port=0), endpoints, request_log=log)
+    await gateway.start()
+    async with client_of(gateway) as client:
+        await client.chat.completions.create(model="fake", messages=HELLO, user="ann")
+        backend.faults.append((400, {"error": {"message": "no"}}))
+        with pytest.raises(openai.BadRequestError):
+            await client.chat.completions.create(model="fake", messages=HELLO)
+        backend.open.clear()
+        with pytest.raises(openai.APITimeoutError):
+            await client.chat.completions.create(model="fake", messages=HELLO, timeout=0.1)
+        await until(lambda: not gateway.dispatcher.works)
+    await gateway.stop()
+    log.close()
+    finished, failed, cancelled = [record for _, record in read(tmp_path / "requests.db")]
+    assert (finished.outcome, finished.status, finished.tenant) == ("finished", 200, "ann")
+    assert finished.output_tokens == 100 and finished.prompt_tokens == 7
+    assert json.loads(finished.prompt) == HELLO
+    assert (failed.outcome, failed.status) == ("failed", 400)
+    assert (cancelled.outcome, cancelled.status) == ("cancelled", 499)
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert [line["id"] for line in lines] == [finished.id, failed.id, cancelled.id]
+    assert all(line["prompt"] is None for line in lines)
+
+
+async def test_lengths_are_learned_while_serving(serve: Serve, backend: FakeBackend) -> None:
+    async with client_of(await serve(backend)) as client:
+        for _ in range(30):
+            answer = await client.chat.completions.create(model="fake", messages=HELLO)
+    assert answer.usage.headway["predicted_tokens"] == pytest.approx(100, rel=0.4)
