@@ -57,6 +57,21 @@ def test_every_policy_is_documented() -> None:
     assert sorted(documented) == sorted(POLICIES)
 
 
+def test_the_map_shows_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawing = text.split("```")[1].splitlines()
+    folders: list[Path] = []
+    shown = 0
+    for line in drawing:
+        if not line.strip():
+            continue
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = [*folders[:depth], (folders[depth - 1] if depth else ROOT) / line.split()[0]]
+        assert folders[-1].exists(), line
+        shown += 1
+    assert shown > 20
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
