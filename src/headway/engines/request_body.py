@@ -80,7 +80,7 @@ def stop_strings(body: Body) -> list[str]:
 
 def text_prompt(body: Body) -> str | list[int]:
     """The prompt of a completion: text, or token ids. Raises EngineError."""
-    prompt: Any = _field(body, "prompt", str | list[int] | list[str | list[int]] | None)
+    prompt: Any = _field(body, "prompt", str | list[str | int | list[int]] | None)
     if isinstance(prompt, list) and len(prompt) == 1 and not isinstance(prompt[0], int):
         prompt = prompt[0]
     if isinstance(prompt, str):

@@ -1,0 +1,152 @@
+"""EmbeddedServer: a child process that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.engines.generations import chat, eventually, ids_of
+
+from headway.engines.embedded import EmbeddedServer, model_name
+from headway.engines.engine import BackendGone
+from headway.engines.model_file import ModelError, default_model
+from headway.engines.pool import BackendPool, BackendStatus
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct"),
+        ("Qwen3-0.6B-Q8_0.gguf", "qwen3-0.6b"),
+        ("llama-70b-IQ2_XXS-00001-of-00003.gguf", "llama-70b"),
+        ("tiny.gguf", "tiny"),
+        ("q4_0.gguf", "q4_0"),
+    ],
+)
+def test_a_model_is_called_by_its_file_without_quantisation(file: str, name: str) -> None:
+    assert model_name(Path("/models") / file) == name
+
+
+class Watched:
+    """A pool with one embedded engine, and everything it told."""
+
+    def __init__(self) -> None:
+        self.server = EmbeddedServer(default_model(), slots=1, context_tokens=1024)
+        self.told: list[BackendStatus] = []
+        self.pool = BackendPool([], self.told.append, embedded=[self.server])
+
+    @property
+    def status(self) -> BackendStatus:
+        return self.pool.statuses["embedded"]
+
+
+@pytest_asyncio.fixture
+async def watched() -> AsyncIterator[Watched]:
+    watched = Watched()
+    await watched.pool.start()
+    yield watched
+    await watched.pool.close()
+
+
+async def test_killed_in_the_middle_it_comes_back_and_the_answer_goes_on(
+    watched: Watched,
+) -> None:
+    pool = watched.pool
+    whole = chat("Tell me of the mountains.", max_tokens=40)
+    text = "".join([d.text async for d in pool.engine("embedded").generate(whole)])
+
+    broken = chat("Tell me of the mountains.", max_tokens=40)
+    collected = ""
+    with pytest.raises(BackendGone):
+        async with aclosing(pool.engine("embedded").generate(broken)) as deltas:  # type: ignore[type-var]
+            async for delta in deltas:
+                collected += delta.text
+                if len(broken.pieces) == 15 and watched.server.pid is not None:
+                    os.kill(watched.server.pid, signal.SIGKILL)
+    pool.failed("embedded", BackendGone("seen by the dispatcher"))
+    await eventually(lambda: not watched.status.healthy)
+    assert watched.status.slots == 0 and watched.status.description is not None
+    with pytest.raises(BackendGone, match="embedded is down"):
+        pool.engine("embedded")
+    assert pool.models() == ["smollm2-135m-instruct"]
+    took_s = await eventually(lambda: watched.status.healthy, within_s=30)
+    assert took_s < 5.0
+    assert watched.server.restarts == 1
+    async for delta in pool.engine("embedded").generate(broken):
+        collected += delta.text
+    assert broken.output_tokens == whole.output_tokens
+    # Its prefix cache died with it, so the last bits of a long prefill may differ.
+    assert collected[: len(text) // 3] == text[: len(text) // 3]
+    assert ids_of(broken)[:15] == ids_of(whole)[:15]
+    changes = [healthy for healthy, _ in groupby(status.healthy for status in watched.told)]
+    assert changes == [True, False, True]
+
+
+async def test_it_outlives_an_interrupt_that_is_meant_for_its_parent(watched: Watched) -> None:
+    assert watched.server.pid is not None
+    os.kill(watched.server.pid, signal.SIGINT)
+    request = chat("Hi", max_tokens=3)
+    async for _ in watched.pool.engine("embedded").generate(request):
+        pass
+    assert request.output_tokens == 3 and watched.server.restarts == 0
+
+
+async def test_stopped_it_leaves_no_process(watched: Watched) -> None:
+    pid = watched.server.pid
+    assert pid is not None
+    await watched.pool.close()
+    assert not alive(pid)
+
+
+def test_it_dies_with_its_parent() -> None:
+    parent = """
+import asyncio, os
+from headway.engines.embedded import EmbeddedServer
+from headway.engines.model_file import default_model
+
+async def main():
+    server = EmbeddedServer(default_model(), slots=1, context_tokens=512)
+    await server.start()
+    print(server.pid, flush=True)
+    os._exit(1)
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, timeout=60)
+    asyncio.run(eventually(lambda: not alive(int(done.stdout))))
+
+
+async def test_a_corrupt_model_is_told_with_the_words_of_the_engine(tmp_path: Path) -> None:
+    half = tmp_path / "half.gguf"
+    with default_model().open("rb") as whole:
+        half.write_bytes(whole.read(3_000_000))
+    changes: list[BackendStatus] = []
+    pool = BackendPool([], changes.append, embedded=[EmbeddedServer(half)])
+    with pytest.raises(ModelError, match=r"half\.gguf cannot be loaded.*check.*failed to load"):
+        await pool.start()
+    assert not changes
+
+
+async def test_a_file_that_is_no_model_is_told_before_anything_starts(tmp_path: Path) -> None:
+    text = tmp_path / "text.gguf"
+    text.write_text("not a model")
+    with pytest.raises(ModelError, match="not a GGUF file"):
+        await EmbeddedServer(text).start()
+    with pytest.raises(ModelError, match="cannot be read"):
+        await EmbeddedServer(tmp_path / "nothing.gguf").start()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
