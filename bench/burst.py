@@ -12,8 +12,6 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from rich.console import Console
-
 from claims import Claim, publish
 from headway.loadtest.compare import Contender, compare
 from headway.loadtest.metrics import variation
@@ -21,7 +19,7 @@ from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
-from headway.loadtest.table import table_of
+from headway.loadtest.table import table_console, table_of
 from headway.loadtest.workload import Workload
 
 
@@ -34,7 +32,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("results/burst.json"))
     options = parser.parse_args()
     load = Workload.build(load_prompts(), count=options.requests, max_tokens=options.max_tokens)
-    console = Console()
+    console = table_console()
     with ProgressBar(console) as bar:
         rows = asyncio.run(
             compare(

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from headway.loadtest.table import table_console
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def publish(claims: Sequence[Claim], details: Mapping[str, object], path: Path) 
         sign = "<=" if claim.at_most else ">="
         verdict = "[green]holds[/green]" if claim.holds else "[red]fails[/red]"
         table.add_row(claim.name, f"{claim.value:.3g}", f"{sign} {claim.bar:g}", verdict)
-    Console().print(table)
+    table_console().print(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [{**asdict(claim), "holds": claim.holds} for claim in claims]
     path.write_text(json.dumps({"claims": rows, **details}, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Interactive requests over a saturating batch load, against the same ones on an idle server.
 
-    python bench/interactive.py [--requests 100] [--rate 0.5]
+    python bench/interactive.py [--requests 100] [--rate 1]
 
 Three phases on fresh engines:
   idle    the interactive requests (short, Poisson arrivals) alone;
@@ -138,7 +138,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=100, help="interactive ones")
-    parser.add_argument("--rate", type=float, default=0.5, help="interactive requests per second")
+    parser.add_argument("--rate", type=float, default=1.0, help="interactive requests per second")
     parser.add_argument("--tokens", type=int, default=24, help="limit of interactive answers")
     parser.add_argument("--batch-tokens", type=int, default=200, help="length of batch answers")
     parser.add_argument("--slots", type=int, default=4)

@@ -2,13 +2,14 @@
 
     python bench/preemption.py [--preemptions 200]
 
-One slot: long batch requests run one by one, first undisturbed, then on a fresh engine with
-interactive requests that take the slot away at random moments, until the preemptions are enough.
-Every answer must be identical to its undisturbed one, token for token.
+One slot: long batch requests run one by one while interactive requests take the slot away at
+random moments, until the preemptions are enough; then once more on a fresh engine, uninterrupted.
+Every answer must be identical to its uninterrupted one: the text and the number of tokens.
 
-Several slots: the same with all of them at once. There the make-up of the batch alone changes the
-last bits of the logits now and then, so the answers that differ are compared with those that
-differ between undisturbed runs in other orders.
+Several slots: all long requests at once. There the make-up of the batch alone changes the last
+bits of the logits now and then, so the answers that differ are compared with those that differ
+between two uninterrupted runs: preemption off, and slots of their own for the same interactive
+requests, so that they come and go in the batch as before but stop nobody.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from statistics import median
 
 from claims import Claim, publish
 from headway.loadtest.client import LoadClient, Outcome
@@ -29,8 +31,37 @@ from headway.loadtest.workload import LoadRequest, Workload
 EAGER = {"enabled": True, "min_run_s": 0.0, "gain_factor": 1.0, "max_preemptions": 1_000_000}
 """Preemption as often as somebody of a higher tier comes."""
 
+INTRUDERS = 2
+"""Interactive requests under way beside several slots, at most."""
+
 Answers = dict[int, tuple[str, int]]
 """Text and output tokens of each request's answer, by the request's number."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one run goes."""
+
+    slots: int
+    """For the long requests."""
+    preempts: bool = True
+    """Whether interactive requests take slots away; else they have some of their own."""
+    intruders: int = 0
+    """Streams of interactive requests, one after another in each."""
+    gap_s: float = 1.0
+    """Mean time between two of one stream."""
+    enough: int = 0
+    """Preemptions after which no further long request is sent; 0: all are."""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of `headway serve`."""
+        settings: dict[str, object] = {"policy": "fcfs", "preemption": EAGER, "slots": self.slots}
+        if not self.preempts:
+            settings["slots"] = self.slots + self.intruders
+            settings["preemption"] = {"enabled": False}
+            settings["tiers"] = {"batch": {"max_running": self.slots}}
+        return settings
 
 
 class Failed(Exception):
@@ -66,41 +97,31 @@ async def intrude(client: LoadClient, mean_gap_s: float, rng: random.Random) -> 
 
 
 async def run(
-    slots: int,
-    requests: list[LoadRequest],
-    order: list[int],
-    *,
-    gap_s: float | None = None,
-    enough: int = 0,
-    seed: int = 0,
+    requests: list[LoadRequest], order: list[int], plan: Plan, rng: random.Random
 ) -> tuple[Answers, int]:
     """Answers of `requests`, sent in `order` to a fresh engine, and how often they were preempted.
 
-    One slot serves them one by one; several serve all at once. With `gap_s`, intruders come.
+    One slot serves them one by one, several serve all at once.
     """
-    settings = {"slots": slots, "policy": "fcfs", "preemption": EAGER}
     async with (
-        HeadwayServer(settings) as server,
+        HeadwayServer(plan.settings) as server,
         LoadClient(server.url, "default") as client,
     ):
-        intruders = []
-        if gap_s is not None:
-            rng = random.Random(seed)
-            intruders = [
-                asyncio.create_task(intrude(client, gap_s, random.Random(rng.random())))
-                for _ in range(slots)
-            ]
+        intruders = [
+            asyncio.create_task(intrude(client, plan.gap_s, random.Random(rng.random())))
+            for _ in range(plan.intruders)
+        ]
         answers: Answers = {}
         preemptions = 0
-        if slots == 1:
+        if plan.slots == 1:
             for number in order:
                 outcome = await client.send(requests[number])
                 answers[number] = answer_of(outcome)
                 preemptions += outcome.preemptions
-                if enough and preemptions >= enough:
+                if plan.enough and preemptions >= plan.enough:
                     break
         else:
-            load = Workload(tuple(replace(requests[number], at_s=0.0) for number in order))
+            load = Workload(tuple(requests[number] for number in order))
             for number, outcome in zip(order, await client.run(load), strict=True):
                 answers[number] = answer_of(outcome)
                 preemptions += outcome.preemptions
@@ -119,56 +140,66 @@ def differences(one: Answers, other: Answers) -> list[int]:
 
 async def one_slot(options: argparse.Namespace) -> tuple[int, int, int]:
     """Answers compared, those that differ, and preemptions."""
-    requests = long_requests(options.answers, options.tokens, options.seed)
-    order = list(range(len(requests)))
-    disturbed, preemptions = await run(
-        1, requests, order, gap_s=options.gap, enough=options.preemptions, seed=options.seed
-    )
-    print(f"one slot, disturbed: {len(disturbed)} answers, {preemptions} preemptions", flush=True)
-    undisturbed, none = await run(1, requests, sorted(disturbed))
-    assert none == 0, "somebody preempted the undisturbed run"
-    wrong = differences(disturbed, undisturbed)
-    print(f"one slot: {len(wrong)} of {len(disturbed)} differ")
-    return len(disturbed), len(wrong), preemptions
-
-
-async def several_slots(options: argparse.Namespace) -> tuple[int, int, int]:
-    """Most differences between two undisturbed runs, those of the disturbed one, preemptions."""
-    requests = long_requests(options.answers, options.tokens, options.seed + 1)
     rng = random.Random(options.seed)
-    runs = []
+    requests = long_requests(options.answers, options.tokens, options.seed)
+    interrupted, preemptions = await run(
+        requests,
+        list(range(len(requests))),
+        Plan(1, intruders=1, gap_s=options.gap, enough=options.preemptions),
+        rng,
+    )
+    print(f"one slot: {len(interrupted)} answers, {preemptions} preemptions", flush=True)
+    uninterrupted, none = await run(requests, sorted(interrupted), Plan(1, preempts=False), rng)
+    assert none == 0, "somebody preempted the uninterrupted run"
+    wrong = differences(interrupted, uninterrupted)
+    print(f"one slot: {len(wrong)} of {len(interrupted)} differ", flush=True)
+    return len(interrupted), len(wrong), preemptions
+
+
+async def several_slots(options: argparse.Namespace) -> tuple[list[int], list[int], int]:
+    """Differences between uninterrupted runs, those of the interrupted one, preemptions."""
+    rng = random.Random(options.seed)
+    requests = long_requests(options.answers, options.tokens, options.seed + 1)
+    plan = Plan(options.slots, intruders=INTRUDERS, gap_s=options.gap)
+
+    async def shuffled(plan: Plan) -> tuple[Answers, int]:
+        return await run(requests, rng.sample(range(len(requests)), len(requests)), plan, rng)
+
+    uninterrupted = []
     for number in range(3):
-        order = rng.sample(range(len(requests)), len(requests))
-        runs.append((await run(options.slots, requests, order))[0])
-        print(f"{options.slots} slots, undisturbed: run {number + 1} of 3", flush=True)
-    order = rng.sample(range(len(requests)), len(requests))
-    disturbed, preemptions = await run(
-        options.slots, requests, order, gap_s=options.gap, seed=options.seed
-    )
-    baseline = max(len(differences(one, other)) for one, other in combinations(runs, 2))
-    wrong = sorted(len(differences(disturbed, undisturbed)) for undisturbed in runs)[1]
+        answers, none = await shuffled(replace(plan, preempts=False))
+        assert none == 0, "somebody preempted the uninterrupted run"
+        uninterrupted.append(answers)
+        print(f"{options.slots} slots, uninterrupted: run {number + 1} of 3", flush=True)
+    interrupted, preemptions = await shuffled(plan)
+    between = sorted(len(differences(one, two)) for one, two in combinations(uninterrupted, 2))
+    wrong = sorted(len(differences(interrupted, other)) for other in uninterrupted)
     print(
-        f"{options.slots} slots: {wrong} of {len(disturbed)} differ after {preemptions} "
-        f"preemptions, up to {baseline} between undisturbed runs"
+        f"{options.slots} slots, of {len(requests)} answers differ: {wrong} after {preemptions} "
+        f"preemptions, {between} between uninterrupted runs"
     )
-    return baseline, wrong, preemptions
+    return between, wrong, preemptions
 
 
 async def measure(options: argparse.Namespace) -> int:
     answers, wrong, preemptions = await one_slot(options)
-    baseline, wrong_of_several, preemptions_of_several = await several_slots(options)
+    between, wrong_of_several, preemptions_of_several = await several_slots(options)
     claims = [
         Claim("preemptions on one slot", preemptions, options.preemptions, at_most=False),
         Claim("answers that differ on one slot", wrong, 0),
-        Claim(f"answers that differ on {options.slots} slots", wrong_of_several, baseline),
+        Claim(
+            f"answers that differ on {options.slots} slots, median",
+            median(wrong_of_several),
+            max(between),
+        ),
     ]
     details = {
         "settings": {name: str(value) for name, value in vars(options).items()},
         "one_slot": {"answers": answers, "differ": wrong, "preemptions": preemptions},
         "several_slots": {
             "answers": options.answers,
-            "differ_undisturbed_worst_pair": baseline,
-            "differ_disturbed_median": wrong_of_several,
+            "differ_between_uninterrupted": between,
+            "differ_interrupted": wrong_of_several,
             "preemptions": preemptions_of_several,
         },
     }

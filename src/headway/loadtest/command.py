@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import PromptsError, load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
-from headway.loadtest.table import TABLE_WIDTH, errors_of, table_of
+from headway.loadtest.table import errors_of, table_console, table_of
 from headway.loadtest.workload import Workload
 
 ORACLE = "srpt+oracle"
@@ -73,10 +72,7 @@ def bench(
     Without --url, every policy serves the same requests in turn, each on a fresh engine.
     Answers are greedy (temperature 0), so that all of them do the same work.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: stop the servers, too
-    console = Console()
-    if not console.is_terminal:
-        console.width = TABLE_WIDTH
+    console = table_console()
     try:
         for path in (json_file, report):
             _check_folder(path)

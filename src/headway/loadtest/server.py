@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from headway.loadtest.client import ServerError
 READY_WITHIN_S = 600.0
 """Long, as the first start fetches the model."""
 STOPS_WITHIN_S = 10.0
+_PR_SET_PDEATHSIG = 1
 KEPT_VARIABLES = frozenset({"HEADWAY_DATA", "HEADWAY_CACHE"})
 """Others with the prefix are settings, and would overrule those of the measurement."""
 
@@ -75,6 +77,7 @@ class HeadwayServer:
                 stdout=log,
                 stderr=log,
                 env=_environment(),
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         try:
             await self._until_ready()
@@ -127,6 +130,11 @@ class HeadwayServer:
     def _last_words(self) -> str:
         lines = self.log.strip().splitlines()
         return lines[-1] if lines else "it printed nothing"
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: a measurement that is killed leaves no engine behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:

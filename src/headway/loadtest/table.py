@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from headway.loadtest.metrics import Summary
@@ -38,6 +39,14 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
 def share(value: float | None) -> str:
     """A share as per cent; a dash for none."""
     return "-" if value is None else f"{value:.0%}"
+
+
+def table_console() -> Console:
+    """The terminal; where output goes elsewhere, wide enough for the table."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = TABLE_WIDTH
+    return console
 
 
 def table_of(result: BenchResult) -> Table:
