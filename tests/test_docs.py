@@ -66,9 +66,12 @@ def test_the_map_shows_files_that_are_there() -> None:
         if not line.strip():
             continue
         depth = (len(line) - len(line.lstrip())) // 2
-        folders = [*folders[:depth], (folders[depth - 1] if depth else ROOT) / line.split()[0]]
-        assert folders[-1].exists(), line
-        shown += 1
+        above = folders[depth - 1] if depth else ROOT
+        names = re.findall(r"^ *([\w./]+)|, ([\w.]+\.py)", line)
+        paths = [above / (first or other) for first, other in names]
+        assert all(path.exists() for path in paths), line
+        folders = [*folders[:depth], paths[0]]
+        shown += len(paths)
     assert shown > 20
 
 
