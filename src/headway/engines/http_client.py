@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import aiohttp
 import msgspec
@@ -17,6 +20,8 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 10.0
+_GOODBYE_S = 0.05
+"""Time for the event loop to tell readers that their connection ended."""
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 _STREAMED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 
@@ -28,12 +33,13 @@ class HttpClient:
         self._base = endpoint.base_url
         self._label = f"{endpoint.name} ({endpoint.base_url})"
         self._urls: dict[str, URL] = {}
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         headers = {"Content-Type": "application/json", "Accept": "*/*"}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, force_close=not keep_alive, socket_factory=_socket
+                limit=0, force_close=not keep_alive, socket_factory=self._socket
             ),
             headers=headers,
             skip_auto_headers=("Accept-Encoding", "User-Agent"),
@@ -96,7 +102,24 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""
+        # The session alone would leave its readers waiting for ever.
+        for made in self._sockets:
+            with suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
+        if self._sockets:
+            await asyncio.sleep(_GOODBYE_S)
         await self._session.close()
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """A socket that notices within a minute when the other machine has vanished."""
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        self._sockets.add(made)
+        return made
 
 
 class Forwarded:
@@ -138,14 +161,3 @@ class Forwarded:
     def close(self) -> None:
         """Drop it: a body that is not read to its end closes the connection."""
         self._response.close()
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices within a minute when the other machine has vanished."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return made

@@ -95,12 +95,10 @@ class Member:
 
     def failed(self, error: Exception) -> None:
         """A request failed there."""
-        if isinstance(error, EngineError):
-            if error.status in (429, 503):
-                self._limit.overloaded()
-            if error.status < 500:
-                return
-        self._breaker.failed(time.monotonic())
+        if isinstance(error, EngineError) and error.status in (429, 503):
+            self._limit.overloaded()
+        if not isinstance(error, EngineError) or error.status >= 500:
+            self._breaker.failed(time.monotonic())
         if isinstance(error, BackendGone):
             self._misses = MISSES_ALLOWED
             self._nudge.set()

@@ -64,13 +64,12 @@ def find_model(model: str | None) -> Path:
 
 
 def default_model() -> Path:
-    """The default model's file in the user's cache folder, fetched if it is not there yet.
+    """The default model's file in the user's cache folder, fetched if it is not whole there.
 
     Raises ModelError.
     """
     path = cache_folder() / Path(_MEMBER).name
-    if path.is_file() and path.stat().st_size == _MEMBER_BYTES:
-        check_gguf(path)
+    if _is_whole(path):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +81,14 @@ def default_model() -> Path:
     except OSError as error:
         raise ModelError(_cannot_write(path, error)) from error
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the default model is there and undamaged (an eighth of a second)."""
+    if not path.is_file() or path.stat().st_size != _MEMBER_BYTES:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == _MEMBER_SHA256
 
 
 def check_gguf(path: Path) -> None:

@@ -1,0 +1,190 @@
+"""OpenAIEngine: a client that passes everything through."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from aiohttp import web
+from tests.engines.conftest import Serve
+from tests.engines.generations import chat, endpoint, eventually
+
+from headway.engines.engine import BackendGone, EngineError
+from headway.engines.openai_server import OpenAIEngine
+
+
+def application() -> web.Application:
+    """A server with one model, that echoes what it is asked."""
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "m1"}, {"id": "m2"}]})
+
+    async def echo(request: web.Request) -> web.Response:
+        key = request.headers.get("Authorization", "none")
+        return web.Response(status=418, body=await request.read() + key.encode())
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for number in range(3):
+            await response.write(b"data: %d\n\n" % number)
+        if (await request.read()) == b"break":
+            assert request.transport is not None
+            request.transport.abort()
+        return response
+
+    application = web.Application(client_max_size=100_000_000)
+    application.router.add_get("/v1/models", models)
+    application.router.add_post("/v1/chat/completions", echo)
+    application.router.add_post("/v1/completions", events)
+    return application
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+async def test_its_url_may_end_in_v1_or_not(serve: Serve, suffix: str) -> None:
+    engine = OpenAIEngine(endpoint(await serve(application()) + suffix))
+    assert (await engine.describe()).models == ("m1", "m2")
+    await engine.check()
+    await engine.close()
+
+
+async def test_the_operator_may_name_the_models(serve: Serve) -> None:
+    url = await serve(application())
+    engine = OpenAIEngine(endpoint(url, models=("mine",)), kind="sglang")
+    description = await engine.describe()
+    assert description.models == ("mine",)
+    assert description.engine == "sglang" and description.slots is None
+    assert not description.exact_resume
+    await engine.close()
+
+
+async def test_it_forwards_body_and_answer_untouched(serve: Serve) -> None:
+    engine = OpenAIEngine(endpoint(await serve(application()), api_key="secret"))
+    for body in (b'{ "weird" :  1 }', b"x" * 3_000_000):
+        response = await engine.forward("/v1/chat/completions", body)
+        assert response.status == 418
+        assert response.content_type == "application/octet-stream"
+        assert await response.read() == body + b"Bearer secret"
+    await engine.close()
+
+
+async def test_a_stream_comes_as_it_is(serve: Serve) -> None:
+    engine = OpenAIEngine(endpoint(await serve(application())))
+    response = await engine.forward("/v1/completions", b"{}")
+    assert response.content_type == "text/event-stream"
+    received = b"".join([chunk async for chunk in response.chunks()])
+    assert received == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    await engine.close()
+
+
+async def test_a_stream_that_breaks_off_is_gone(serve: Serve) -> None:
+    engine = OpenAIEngine(endpoint(await serve(application())))
+    response = await engine.forward("/v1/completions", b"break")
+    with pytest.raises(BackendGone, match="fake"):
+        async for _ in response.chunks():
+            pass
+    await engine.close()
+
+
+async def test_closing_the_client_ends_whoever_still_reads() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"silent" not in await reader.readuntil(b"{}"):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    engine = OpenAIEngine(endpoint(address(server)))
+    response = await engine.forward("/v1/completions", b"{}")
+    chunks = response.chunks()
+    assert await anext(chunks) == b"hi"
+    waiting = asyncio.ensure_future(anext(chunks))  # type: ignore[arg-type]
+    unanswered = asyncio.ensure_future(engine.forward("/v1/silent", b"{}"))
+    await eventually(lambda: len(engine._http._sockets) == 2)
+    await engine.close()
+    for reader in (waiting, unanswered):
+        with pytest.raises(BackendGone):
+            await asyncio.wait_for(reader, 5)
+    with pytest.raises(BackendGone):
+        await engine.forward("/v1/completions", b"{}")
+    server.close()
+
+
+async def test_a_connection_that_became_stale_is_replaced_once() -> None:
+    connections = 0
+
+    async def one_answer_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"{}")  # the second request on it: closed without an answer
+        writer.close()
+
+    server = await asyncio.start_server(one_answer_each, "127.0.0.1", 0)
+    engine = OpenAIEngine(endpoint(address(server)))
+    for expected in (1, 2, 3):
+        response = await engine.forward("/v1/completions", b"{}")
+        assert await response.read() == b"hi"
+        assert connections == expected
+    await engine.close()
+    server.close()
+
+
+async def test_a_server_that_never_answers_is_tried_twice_and_no_more() -> None:
+    connections = 0
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"{}")
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    engine = OpenAIEngine(endpoint(address(server)))
+    with pytest.raises(BackendGone, match="closed the connection"):
+        await engine.forward("/v1/completions", b"{}")
+    assert connections == 2
+    await engine.close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, "", "check the API key"),
+        (404, "", "name its models"),
+        (200, '{"data": []}', "lists no models"),
+        (200, "<html>", "not an OpenAI model list"),
+        (503, "", "503"),
+    ],
+)
+async def test_a_server_that_cannot_be_used_says_why(
+    serve: Serve, status: int, body: str, told: str
+) -> None:
+    async def models(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body)
+
+    broken = web.Application()
+    broken.router.add_get("/v1/models", models)
+    engine = OpenAIEngine(endpoint(await serve(broken)))
+    with pytest.raises(BackendGone, match=told):
+        await engine.describe()
+    await engine.close()
+
+
+async def test_nobody_there_is_gone() -> None:
+    engine = OpenAIEngine(endpoint("http://127.0.0.1:9/v1"))
+    for attempt in (engine.describe(), engine.check(), engine.forward("/v1/completions", b"{}")):
+        with pytest.raises(BackendGone, match="fake"):
+            await attempt
+    with pytest.raises(EngineError, match="forward"):
+        engine.generate(chat("x"))
+    await engine.close()
+
+
+def address(server: asyncio.Server) -> str:
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
