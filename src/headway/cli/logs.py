@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import queue
 import sys
+import threading
 import time
-from logging.handlers import QueueHandler, QueueListener
+from collections import deque
 from types import TracebackType
 from typing import Self
 
 MAX_WAITING = 10_000
 """Lines that may wait for a slow terminal or pipe; more are dropped, so that it never blocks."""
+
+WRITE_EVERY_S = 0.1
+"""Lines are gathered for so long and written together."""
 
 
 class Logs:
@@ -24,19 +27,18 @@ class Logs:
     """
 
     def __init__(self, level: str) -> None:
-        lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING)
         self._root = logging.getLogger("headway")
         self._level = level.upper()
-        self._handler = LossyQueueHandler(lines)
-        stream = logging.StreamHandler(sys.stderr)
-        stream.setFormatter(logging.Formatter("%(message)s"))
-        self._listener = QueueListener(lines, stream)
+        self._handler = WaitingLines()
+        self._stream = sys.stderr
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="headway-logs", daemon=True)
 
     def __enter__(self) -> Self:
         self._handler.setFormatter(JsonLines())
         self._root.setLevel(self._level)
         self._root.addHandler(self._handler)
-        self._listener.start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -46,15 +48,39 @@ class Logs:
         trace: TracebackType | None,
     ) -> None:
         self._root.removeHandler(self._handler)
-        self._listener.stop()
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        # Waking up for every single line would take the interpreter from the event loop, each
+        # time: with thousands of requests a second that costs more than serving them.
+        while not self._closing.wait(WRITE_EVERY_S):
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        if text := self._handler.take():
+            with contextlib.suppress(OSError, ValueError):  # whoever read them is gone
+                self._stream.write(text)
+                self._stream.flush()
 
 
-class LossyQueueHandler(QueueHandler):
-    """Drops a line rather than wait for a place in the queue."""
+class WaitingLines(logging.Handler):
+    """Keeps records until they are taken, and drops them rather than wait for a place."""
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+    def __init__(self, most: int = MAX_WAITING) -> None:
+        super().__init__()
+        self._records: deque[logging.LogRecord] = deque()
+        self._most = most
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self._records) < self._most:
+            self._records.append(record)
+
+    def take(self) -> str:
+        """The lines of all records so far; they are not kept any more."""
+        records = [self._records.popleft() for _ in range(len(self._records))]
+        return "".join(f"{self.format(record)}\n" for record in records)
 
 
 class JsonLines(logging.Formatter):
