@@ -1,15 +1,17 @@
 """A backend that speaks OpenAI's API, answers at once, and fails on demand.
 
-    python fake_backend.py PORT     serves until it is stopped, for benchmarks
+    python fake_backend.py PORT [--pause S] [--hold]     serves until it is stopped
+
+`--pause` is the time between the events of a stream, `--hold` answers nothing at all.
 
 It is a bare asyncio protocol, so that a benchmark measures the gateway and not this.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import sys
 from collections import deque
 from typing import Any, cast
 
@@ -231,8 +233,16 @@ if __name__ == "__main__":
     import uvloop
 
     async def main() -> None:
-        backend = FakeBackend(record=False)
-        await backend.start(int(sys.argv[1]))
+        options = argparse.ArgumentParser()
+        options.add_argument("port", type=int)
+        options.add_argument("--pause", type=float, default=0.0)
+        options.add_argument("--hold", action="store_true")
+        given = options.parse_args()
+        backend = FakeBackend(record=given.hold)
+        backend.event_pause_s = given.pause
+        if given.hold:
+            backend.open.clear()
+        await backend.start(given.port)
         await asyncio.Event().wait()
 
     uvloop.run(main())

@@ -161,7 +161,7 @@ class Dispatcher:
                         finally:
                             work.reader = None
                         self.progress(work, generation.output_tokens - work.output_tokens)
-                        if delta.prompt_tokens is not None:
+                        if work.prompt_tokens is None and delta.prompt_tokens is not None:
                             work.prompt_tokens = delta.prompt_tokens
                             work.cached_tokens = delta.cached_tokens
                         yield delta

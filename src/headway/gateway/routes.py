@@ -117,12 +117,12 @@ class Routes:
             if work.failure is None:
                 outcome, status, reason = "finished", response.status, ""
             else:
-                status, reason = response.status, work.failure.code or ""
+                status, reason = response.status, work.failure.code or work.failure.message
             return response
         except ApiError as error:
             if work.started_s < 0.0:
                 outcome = "rejected"
-            status, reason = error.status, error.code or ""
+            status, reason = error.status, error.code or error.message
             raise
         except (asyncio.CancelledError, ConnectionError):
             outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"

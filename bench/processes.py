@@ -1,0 +1,94 @@
+"""A fake backend and a gateway, each in a process of its own, for benchmarks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FAKE_BACKEND = Path(__file__).parents[1] / "tests" / "gateway" / "fake_backend.py"
+START_S = 20.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started server."""
+
+    url: str
+    pid: int
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time used so far by the process, all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory of the process now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def fake_backend(*options: str) -> Iterator[Server]:
+    """A backend that answers everything at once with a hundred tokens."""
+    port = _free_port()
+    command = [sys.executable, str(FAKE_BACKEND), str(port), *options]
+    with _running(command, f"http://127.0.0.1:{port}", "/health") as server:
+        yield server
+
+
+@contextmanager
+def gateway(backend: Server, folder: Path, slots: int, *options: str) -> Iterator[Server]:
+    """`headway serve` with its defaults in front of `backend`; logs go to `folder`."""
+    port = _free_port()
+    headway = Path(sys.executable).with_name("headway")
+    command = [str(headway), "serve", "--backend", backend.url]
+    command += ["--max-concurrency", str(slots), "--port", str(port)]
+    command += ["--set", f"log.requests_db={folder / 'requests.db'}", *options]
+    log = folder / "gateway.log"
+    with _running(command, f"http://127.0.0.1:{port}", "/readyz", log) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], url: str, path: str, log: Path | None = None) -> Iterator[Server]:
+    with log.open("wb") if log else open(os.devnull, "wb") as output:  # noqa: SIM115, PTH123
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            _wait_for(url + path, process)
+            yield Server(url, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"{url} did not answer within {START_S:g} s")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
