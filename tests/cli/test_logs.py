@@ -45,6 +45,7 @@ def test_everything_logged_is_written_by_the_end(capsys: pytest.CaptureFixture[s
         logger.info("one")
         logger.debug("not this")
     logger.warning("nor this")
+    assert logging.getLogger("headway").level == logging.NOTSET
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "one"
 

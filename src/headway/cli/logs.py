@@ -36,6 +36,7 @@ class Logs:
 
     def __enter__(self) -> Self:
         self._handler.setFormatter(JsonLines())
+        self._level_before = self._root.level
         self._root.setLevel(self._level)
         self._root.addHandler(self._handler)
         self._thread.start()
@@ -48,6 +49,7 @@ class Logs:
         trace: TracebackType | None,
     ) -> None:
         self._root.removeHandler(self._handler)
+        self._root.setLevel(self._level_before)
         self._closing.set()
         self._thread.join()
 
