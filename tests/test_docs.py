@@ -75,6 +75,27 @@ def test_the_map_shows_files_that_are_there() -> None:
     assert shown > 20
 
 
+def test_every_error_code_is_documented() -> None:
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    sources = (ROOT / "src/headway/gateway").glob("*.py")
+    codes = {
+        code
+        for source in sources
+        for code in re.findall(r'\bcode ?= ?(?:"\w+", )?"(\w+)"', source.read_text("utf-8"))
+    }
+    assert len(codes) > 10
+    assert not {code for code in codes if f"`{code}`" not in text}
+
+
+def test_every_metric_is_documented() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    source = (ROOT / "src/headway/gateway/metrics.py").read_text(encoding="utf-8")
+    gauges = set(re.findall(r'"(headway_\w+)"', source))
+    others = {f"headway_{name}" for name in re.findall(r'_(?:by_tier|counter)\("(\w+)"', source)}
+    assert len(gauges) > 3 and len(others) > 8
+    assert not {name for name in gauges | others if name not in text}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
