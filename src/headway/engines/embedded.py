@@ -20,6 +20,9 @@ _LOAD_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 3.0
 _FIRST_BACK_OFF_S = 0.1
 _MAX_BACK_OFF_S = 10.0
+"""Between attempts of an engine that does not even load."""
+_MAX_BACK_OFF_ONCE_READY_S = 1.0
+"""Before the restart of one that did: whoever killed it, its clients wait for it."""
 _SETTLED_S = 3.0
 """A child that served for so long was well: its death is no reason to hold the next one back."""
 _TAIL_LINES = 40
@@ -89,19 +92,17 @@ class EmbeddedServer:
             assert self._process is not None
             status = await self._process.wait()
             self._went_down(f"the embedded engine ended ({_how(status)}){self._tail()}")
-            while True:
-                if time.monotonic() - ready_s >= _SETTLED_S:
-                    back_off_s = 0.0
+            if time.monotonic() - ready_s >= _SETTLED_S:
+                back_off_s = 0.0
+            back_off_s = min(back_off_s, _MAX_BACK_OFF_ONCE_READY_S)
+            while not self.endpoint:
                 await asyncio.sleep(back_off_s)
                 back_off_s = min(max(2.0 * back_off_s, _FIRST_BACK_OFF_S), _MAX_BACK_OFF_S)
                 self.restarts += 1
-                ready_s = time.monotonic()
                 try:
                     await self._launch()
-                    break
                 except ModelError as error:
                     self.error = str(error)
-                    ready_s = time.monotonic()
 
     def _went_down(self, error: str) -> None:
         self._process = None
@@ -118,15 +119,20 @@ class EmbeddedServer:
             "threads": self.threads,
             "context_tokens": self.context_tokens,
         }
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "headway.engines.llama_child",
-            msgspec.json.encode(settings).decode(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "headway.engines.llama_child",
+                msgspec.json.encode(settings).decode(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise ModelError(
+                f"the embedded engine cannot be started ({error}); free memory or processes"
+            ) from error
         assert process.stdout is not None and process.stderr is not None
         reader = asyncio.create_task(self._read_stderr(process.stderr))
         self._readers.add(reader)

@@ -127,12 +127,19 @@ class Member:
                 self._misses += 1
                 return FIRST_RETRY_S
             self._down(str(error))
-            pause_s = self._retry_s
-            self._retry_s = min(2.0 * pause_s, MAX_RETRY_S)
-            return pause_s
+            return self._next_retry_s()
+        except Exception as error:  # an answer nobody foresaw must not end the watch
+            logger.exception("backend %s cannot be understood", self.name)
+            self._down(f"{self.name} cannot be understood ({error}); please report this")
+            return self._next_retry_s()
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
         return CHECK_EVERY_S
+
+    def _next_retry_s(self) -> float:
+        pause_s = self._retry_s
+        self._retry_s = min(2.0 * pause_s, MAX_RETRY_S)
+        return pause_s
 
     async def _connect(self, endpoint: Endpoint) -> None:
         engine = await connect(endpoint, self._cost)
