@@ -246,20 +246,24 @@ def shape(answer: bytes, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "head",
+    ("status", "head"),
     [
-        b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
-        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not HTTP at all\r\n\r\n",
-        b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        (431, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nX-Endless: " + b"x" * 100_000),
+        (431, b"GET / HTTP/1.1\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n"),
+        (414, b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n"),
+        (400, b"GET / HTTP/9.9\r\n\r\n"),
+        (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not HTTP at all\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\nno colon here\r\n\r\n"),
+        (400, b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n"),
+        (400, b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc"),
+        (400, b"CONNECT example.com:80 HTTP/1.1\r\n\r\n"),
+        (413, b"POST / HTTP/1.1\r\nContent-Length: 999999999999999\r\n\r\n"),
     ],
 )
-async def test_broken_http(gateway: Gateway, head: bytes) -> None:
-    error = shape(await raw(gateway, head), 400)
-    assert error["code"] == "invalid_http" and len(error["message"]) < 400
+async def test_broken_http(gateway: Gateway, head: bytes, status: int) -> None:
+    error = shape(await raw(gateway, head), status)
+    assert error["code"] and len(error["message"]) < 400
 
 
 async def test_a_broken_chunked_body(gateway: Gateway) -> None:
@@ -293,4 +297,65 @@ async def test_expect_100_continue(gateway: Gateway) -> None:
     await reader.readline()
     writer.write(body)
     assert await asyncio.wait_for(reader.readline(), 2) == b"HTTP/1.1 200 OK\r\n"
+    writer.close()
+
+
+async def answers(gateway: Gateway, sent: bytes, count: int) -> list[bytes]:
+    """The bodies of the next `count` answers on one connection."""
+    host, port = gateway.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    bodies = []
+    async with asyncio.timeout(5):
+        for _ in range(count):
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+            bodies.append(await reader.readexactly(length))
+    writer.close()
+    return bodies
+
+
+async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
+    body = json.dumps(GOOD).encode()
+    post = b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (CHAT.encode(), len(body), body)
+    get = b"GET /v1/models HTTP/1.1\r\n\r\n"
+    first, second, third, fourth = await answers(gateway, post + get + post + get, 4)
+    assert b"word99" in first and b"word99" in third
+    assert b'"list"' in second and b'"list"' in fourth
+
+
+async def test_an_upgrade_that_is_not_offered_is_ignored(gateway: Gateway) -> None:
+    body = json.dumps(GOOD).encode()
+    head = b"POST %b HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    sent = (head + b"Content-Length: %d\r\n\r\n%b") % (CHAT.encode(), len(body), body)
+    assert b"word99" in (await answers(gateway, sent, 1))[0]
+
+
+async def test_http_1_0(gateway: Gateway) -> None:
+    body = json.dumps(GOOD | {"stream": True}).encode()
+    head = b"POST %b HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % (CHAT.encode(), len(body))
+    answer = await raw(gateway, head + body)
+    assert b"chunked" not in answer and answer.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_body_in_many_pieces_and_chunks(gateway: Gateway) -> None:
+    body = json.dumps(GOOD).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    head = b"POST %b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    assert b"word99" in await raw(gateway, head % CHAT.encode() + chunks)
+
+
+async def test_a_client_that_reads_slowly_gets_everything(
+    gateway: Gateway, backend: FakeBackend
+) -> None:
+    host, port = gateway.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    body = json.dumps(GOOD | {"stream": True}).encode()
+    head = b"POST %b HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % (CHAT.encode(), len(body)) + body)
+    received = b""
+    while block := await asyncio.wait_for(reader.read(512), 5):
+        received += block
+        await asyncio.sleep(0)
+    assert received.count(b"data:") == 102 and received.endswith(b"0\r\n\r\n")
     writer.close()

@@ -125,12 +125,8 @@ class Dispatcher:
             BackendGone: the backend it was given went away at this moment.
         """
         work.interrupted = False
-        while work.failure is None and not work.backend:
-            work.turn = asyncio.get_running_loop().create_future()
-            try:
-                await work.turn
-            finally:
-                work.turn = None
+        if not work.backend:
+            await work.waited()
         if work.failure is not None:
             raise work.failure
         assert self._pool is not None
@@ -196,12 +192,9 @@ class Dispatcher:
         Raises:
             ApiError: it failed too often in a row.
         """
-        backend = work.served_by
-        assert self._pool is not None
         if work.interrupted:
             return  # it lost that backend already
-        logger.warning("request %s lost backend %s: %s", work.request.id, backend, error)
-        self._pool.failed(backend, error)
+        self.lost(work, error)
         work.failed_runs += 1
         if work.failed_runs >= self._settings.attempts:
             raise gave_up(work.failed_runs, str(error))
@@ -214,6 +207,12 @@ class Dispatcher:
             work.failovers += 1
             self.scheduler.requeue(work.request.id, now_s)
             self._step(now_s)
+
+    def lost(self, work: Work, error: BackendGone) -> None:
+        """Its backend broke: let the pool look at it."""
+        logger.warning("request %s lost backend %s: %s", work.request.id, work.served_by, error)
+        assert self._pool is not None
+        self._pool.failed(work.served_by, error)
 
     def release(self, work: Work, *, finished: bool) -> None:
         """Give back the slot or the place in the queue; the second call does nothing."""

@@ -6,9 +6,9 @@ from math import ceil
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from headway.core.decision import Reject, RejectReason
+from headway.gateway.http_message import Response
 
 
 class ApiError(Exception):
@@ -51,14 +51,9 @@ class ApiError(Exception):
         }
         return msgspec.json.encode({"error": error})
 
-    def response(self) -> web.Response:
+    def response(self) -> Response:
         """The whole HTTP answer."""
-        return web.Response(
-            status=self.status,
-            body=self.body(),
-            headers={"Server": "headway", **self.headers},
-            content_type="application/json",
-        )
+        return Response(self.body(), status=self.status, headers=self.headers)
 
     def event(self) -> bytes:
         """The same as the last events of a stream that already began."""
@@ -159,6 +154,16 @@ def no_backend(model: str) -> ApiError:
     )
 
 
+def internal() -> ApiError:
+    """Headway itself failed."""
+    return ApiError(
+        500,
+        "Headway failed on this request; its log tells why.",
+        type="server_error",
+        code="internal_error",
+    )
+
+
 def shutting_down() -> ApiError:
     """The gateway takes nothing more."""
     return ApiError(
@@ -166,5 +171,5 @@ def shutting_down() -> ApiError:
         "Headway is shutting down; send the request to another instance.",
         type="server_error",
         code="shutting_down",
-        headers={"Retry-After": "5", "Connection": "close"},
+        headers={"Retry-After": "5"},
     )

@@ -6,12 +6,12 @@ import time
 from contextlib import aclosing
 
 import msgspec
-from aiohttp import web
 
 from headway.engines.engine import EngineError
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError, from_engine
+from headway.gateway.http_message import EventStream, HttpRequest, Response
 from headway.gateway.sse import DONE
 from headway.gateway.wire import Usage
 from headway.gateway.work import Work
@@ -26,18 +26,19 @@ class ExactResponder:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
-    async def answer(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
-        """The response to `http`, complete. The slot is free when it returns.
+    async def answer(self, http: HttpRequest, work: Work) -> Response | None:
+        """The response to `http`; None once it was streamed. The slot is free when it returns.
 
         Raises:
             ApiError: the engine refuses the request, or it gets no (further) turn, and no byte
                 has reached the client.
         """
         if work.stream:
-            return await self._stream(http, work)
+            await self._stream(http, work)
+            return None
         return await self._whole(work)
 
-    async def _whole(self, work: Work) -> web.Response:
+    async def _whole(self, work: Work) -> Response:
         texts: list[str] = []
         finish_reason = "stop"
         try:
@@ -65,52 +66,38 @@ class ExactResponder:
             "choices": [choice],
             "usage": self._usage(work),
         }
-        return web.Response(
-            body=_encode(answer),
-            headers=self._accounts.headers(work),
-            content_type="application/json",
-        )
+        return Response(_encode(answer), headers=self._accounts.headers(work))
 
-    async def _stream(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
+    async def _stream(self, http: HttpRequest, work: Work) -> None:
         chunk = _Chunk(work)
-        response: web.StreamResponse | None = None
+        stream: EventStream | None = None
         finish_reason = "stop"
         try:
             async with aclosing(self._dispatcher.generate(work)) as deltas:
                 async for delta in deltas:
-                    if response is None:
-                        response = await self._begin(http, work)
+                    if stream is None:
+                        stream = http.stream(self._accounts.headers(work))
                         if work.kind == "chat":
-                            await response.write(chunk.opening)
+                            await stream.write(chunk.opening)
                     if delta.text:
-                        await response.write(chunk.head + _encode(delta.text) + chunk.tail)
+                        await stream.write(chunk.head + _encode(delta.text) + chunk.tail)
                     if delta.finish_reason is not None:
                         finish_reason = delta.finish_reason
         except (ApiError, EngineError) as error:
             work.failure = (
                 error if isinstance(error, ApiError) else from_engine(error.status, error.body)
             )
-            if response is None:
+            if stream is None:
                 raise work.failure from None
-            await response.write(work.failure.event())
-            await response.write_eof()
-            return response
+            stream.end(work.failure.event())
+            return
         self._dispatcher.release(work, finished=True)
-        if response is None:
-            response = await self._begin(http, work)
+        if stream is None:
+            stream = http.stream(self._accounts.headers(work))
         ending = chunk.closing(finish_reason)
         if work.include_usage:
             ending += chunk.usage(self._usage(work))
-        await response.write(ending + DONE)
-        await response.write_eof()
-        return response
-
-    async def _begin(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
-        response = web.StreamResponse(headers=self._accounts.headers(work))
-        response.content_type = "text/event-stream"
-        response.headers["Cache-Control"] = "no-cache"
-        await response.prepare(http)
-        return response
+        stream.end(ending + DONE)
 
     def _usage(self, work: Work) -> Usage:
         prompt_tokens = work.prompt_tokens or 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
-from aiohttp import web
 
 from headway.engines.engine import BackendGone, ForwardedResponse
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import backend_lost, from_engine
+from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.sse import EventRelay
 from headway.gateway.work import Work
 
@@ -29,8 +29,8 @@ class Forwarder:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
-    async def answer(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
-        """The response to `http`, complete. The slot is free when it returns.
+    async def answer(self, http: HttpRequest, work: Work) -> Response | None:
+        """The response to `http`; None once it was streamed. The slot is free when it returns.
 
         Raises:
             ApiError: the backend's own error, or it broke before a byte reached the client.
@@ -49,7 +49,8 @@ class Forwarder:
             except BackendGone as error:
                 await self._dispatcher.failed(work, error)
                 continue
-            return await self._relay(http, work, upstream, first, blocks)
+            await self._relay(http, work, upstream, first, blocks)
+            return None
 
     async def _open(self, work: Work) -> ForwardedResponse:
         engine = await self._dispatcher.turn(work)
@@ -78,7 +79,7 @@ class Forwarder:
             return work.body
         return msgspec.json.encode(sent)
 
-    async def _whole(self, work: Work, upstream: ForwardedResponse) -> web.Response:
+    async def _whole(self, work: Work, upstream: ForwardedResponse) -> Response:
         try:
             body = await upstream.read()
         finally:
@@ -91,44 +92,36 @@ class Forwarder:
         usage = self._with_headway(work, _object(answer.get("usage")))
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
         self._dispatcher.release(work, finished=True)
-        return web.Response(
-            body=msgspec.json.encode(answer),
-            headers=self._accounts.headers(work),
-            content_type="application/json",
-        )
+        return Response(msgspec.json.encode(answer), headers=self._accounts.headers(work))
 
     async def _relay(
         self,
-        http: web.BaseRequest,
+        http: HttpRequest,
         work: Work,
         upstream: ForwardedResponse,
         first: bytes,
         blocks: AsyncIterator[bytes],
-    ) -> web.StreamResponse:
+    ) -> None:
         relay = EventRelay(work.include_usage, lambda usage: self._with_headway(work, usage))
-        response = web.StreamResponse(headers=self._accounts.headers(work))
-        response.content_type = "text/event-stream"
-        response.headers["Cache-Control"] = "no-cache"
         try:
-            await response.prepare(http)
+            stream = http.stream(self._accounts.headers(work))
             out = self._feed(work, relay, first)
             if out:
-                await response.write(out)
+                await stream.write(out)
             try:
                 async for block in blocks:
                     out = self._feed(work, relay, block)
                     if out:
-                        await response.write(out)
+                        await stream.write(out)
                 if not relay.done:
                     raise BackendGone("the stream ended too early")
             except BackendGone as error:
                 work.failure = backend_lost(work.served_by, str(error))
-                await response.write(work.failure.event())
+                self._dispatcher.lost(work, error)
         finally:
             upstream.close()
         self._dispatcher.release(work, finished=work.failure is None)
-        await response.write_eof()
-        return response
+        stream.end(work.failure.event() if work.failure is not None else b"")
 
     def _feed(self, work: Work, relay: EventRelay, block: bytes) -> bytes:
         before = relay.events

@@ -68,7 +68,7 @@ class Intake:
             ApiError: 400, 401, 404, 429 or 503, naming what is wrong.
         """
         now_s = self._dispatcher.clock()
-        caller = self._keys.caller(headers.get("Authorization"))
+        caller = self._keys.caller(headers.get("authorization"))
         kind, decoder, prompt_field = type_of_path[path]
         call, fields = parse(body, decoder)
         model = self.model(call.model)

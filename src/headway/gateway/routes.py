@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+import zlib
 from http import HTTPStatus
 
 import msgspec
-from aiohttp import web
 
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
+from headway.gateway.connection import Handler
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError
 from headway.gateway.exact import ExactResponder
 from headway.gateway.forwarded import Forwarder
+from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
@@ -23,10 +24,7 @@ from headway.gateway.openapi import PAGE, document
 from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.wire import Health, Model, ModelList
-from headway.gateway.work import Work
 from headway.store.request_log import Outcome
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 CLIENT_GONE = 499
 """What the log says where the client did not wait for a status."""
@@ -72,14 +70,14 @@ class Routes:
             "/docs": self._docs,
         }
 
-    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, http: HttpRequest) -> Response | None:
         """Answer one request; errors come back as answers in OpenAI's shape."""
         try:
             return await self._route(http)(http)
         except ApiError as error:
             return error.response()
 
-    def _route(self, http: web.BaseRequest) -> Handler:
+    def _route(self, http: HttpRequest) -> Handler:
         path, method = http.path, http.method
         posted = self._posts.get(path)
         if posted is not None and method == "POST":
@@ -103,21 +101,24 @@ class Routes:
 
     # ---- work -------------------------------------------------------------------------------
 
-    async def _generate(self, http: web.BaseRequest) -> web.StreamResponse:
-        body = await self._body(http)
+    async def _generate(self, http: HttpRequest) -> Response | None:
         try:
-            work = self._intake.read(http.path, http.headers, body)
+            work = self._intake.read(http.path, http.headers, self._body(http))
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
+        http.forget()
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
         try:
-            response = await self._run(http, work)
+            self._dispatcher.submit(work)
+            await work.waited()
+            runner = self._forwarder if work.generation is None else self._exact
+            response = await runner.answer(http, work)
             if work.failure is None:
-                outcome, status, reason = "finished", response.status, ""
+                outcome, status, reason = "finished", 200, ""
             else:
-                status, reason = response.status, work.failure.code or work.failure.message
+                status, reason = 200, work.failure.code or work.failure.message
             return response
         except ApiError as error:
             if work.started_s < 0.0:
@@ -131,64 +132,57 @@ class Routes:
             self._dispatcher.release(work, finished=False)
             self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
 
-    async def _run(self, http: web.BaseRequest, work: Work) -> web.StreamResponse:
-        self._dispatcher.submit(work)
-        if work.generation is not None:
-            return await self._exact.answer(http, work)
-        return await self._forwarder.answer(http, work)
-
-    async def _body(self, http: web.BaseRequest) -> bytes:
+    def _body(self, http: HttpRequest) -> bytes:
+        coding = http.headers.get("content-encoding", "identity").lower()
+        if coding == "identity":
+            return http.body
+        if coding not in ("gzip", "deflate"):
+            raise ApiError(
+                415,
+                f"The content encoding {coding[:40]!r} is not known here; send plain JSON or gzip.",
+                code="unknown_encoding",
+            )
         most = self._settings.max_body_bytes
-        if (http.content_length or 0) > most:
-            raise _too_large(most)
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
-            if http.content.is_eof():  # as a rule it came along with the headers
-                return await http.read()
-            if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
-                http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            async with asyncio.timeout(self._settings.read_timeout_s):
-                return await http.read()
-        except TimeoutError:
+            body = inflate.decompress(http.body, most + 1)
+        except zlib.error as error:
             raise ApiError(
-                408,
-                f"The request body did not come within {self._settings.read_timeout_s:g} s.",
-                code="request_timeout",
-                headers={"Connection": "close"},
+                400, f"The request body is no {coding}: {error}.", code="invalid_body"
             ) from None
-        except web.HTTPRequestEntityTooLarge:
-            raise _too_large(most) from None
-        except web.RequestPayloadError as error:
+        if len(body) > most:
             raise ApiError(
-                400, f"The request body cannot be read: {error}.", code="invalid_body"
-            ) from None
+                413, f"The request body is larger than {most} bytes.", code="body_too_large"
+            )
+        return body
 
     # ---- views ------------------------------------------------------------------------------
 
-    async def _models(self, http: web.BaseRequest) -> web.Response:
-        self._keys.caller(http.headers.get("Authorization"))
+    async def _models(self, http: HttpRequest) -> Response:
+        self._keys.caller(http.headers.get("authorization"))
         names = self._pool.models()
         names = ["default", *names] if names else names
         return _json(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
-    async def _model(self, http: web.BaseRequest) -> web.Response:
-        self._keys.caller(http.headers.get("Authorization"))
+    async def _model(self, http: HttpRequest) -> Response:
+        self._keys.caller(http.headers.get("authorization"))
         name = http.path.removeprefix(MODELS)
         return _json(Model(id=self._intake.model(name), created=self._since))
 
-    async def _queue(self, http: web.BaseRequest) -> web.Response:
-        self._keys.caller(http.headers.get("Authorization"))
+    async def _queue(self, http: HttpRequest) -> Response:
+        self._keys.caller(http.headers.get("authorization"))
         limit = http.query.get("limit", str(MOST_EXPLAINED))
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
             raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
         return _json(queue_view(self._dispatcher, int(limit)))
 
-    async def _scrape(self, http: web.BaseRequest) -> web.Response:
-        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+    async def _scrape(self, http: HttpRequest) -> Response:
+        return Response(self._metrics.exposition(), content_type=CONTENT_TYPE)
 
-    async def _healthz(self, http: web.BaseRequest) -> web.Response:
+    async def _healthz(self, http: HttpRequest) -> Response:
         return _json(Health(status="ok"))
 
-    async def _readyz(self, http: web.BaseRequest) -> web.Response:
+    async def _readyz(self, http: HttpRequest) -> Response:
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if self._dispatcher.draining:
             return _json(Health(status="shutting down"), unavailable)
@@ -198,26 +192,12 @@ class Routes:
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
 
-    async def _openapi(self, http: web.BaseRequest) -> web.Response:
-        return web.Response(body=self._document, content_type="application/json")
+    async def _openapi(self, http: HttpRequest) -> Response:
+        return Response(self._document)
 
-    async def _docs(self, http: web.BaseRequest) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
-
-
-def _json(view: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(view),
-        headers={"Server": "headway"},
-        content_type="application/json",
-    )
+    async def _docs(self, http: HttpRequest) -> Response:
+        return Response(PAGE.encode(), content_type="text/html; charset=utf-8")
 
 
-def _too_large(most: int) -> ApiError:
-    return ApiError(
-        413,
-        f"The request body is larger than {most} bytes; shorten the prompt.",
-        code="body_too_large",
-        headers={"Connection": "close"},
-    )
+def _json(view: msgspec.Struct, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(view), status=status)

@@ -9,18 +9,16 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from aiohttp import web
-
 from headway.core.scheduler import Scheduler
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.http_server import HttpServer
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import Metrics
-from headway.gateway.protocol import GatewayServer
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
 from headway.prediction.history import LengthHistory
@@ -28,8 +26,6 @@ from headway.store.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 4096
-"""Connections that the kernel holds for us while we are busy."""
 GC_ALLOCATIONS = 10_000
 """Objects that may be made before the youngest ones are looked through for cycles."""
 CLOSE_S = 0.5
@@ -66,8 +62,8 @@ class Gateway:
         metrics = Metrics(self.dispatcher)
         accounts = Accounts(self.dispatcher.scheduler, metrics, history, request_log)
         intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
-        self._routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
-        self._runner: web.ServerRunner | None = None
+        routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
+        self._http = HttpServer(routes.handle, settings)
         self.address = ""
         """`http://host:port`, once it listens."""
 
@@ -78,15 +74,8 @@ class Gateway:
             OSError: the port is taken, or the host is none of this machine.
             ModelError: an embedded engine cannot load its model.
         """
-        server = GatewayServer(self._routes.handle, self.settings)
-        runner = self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_S)
-        await runner.setup()
+        self.address = await self._http.start(self.settings.host, self.settings.port)
         try:
-            await web.TCPSite(
-                runner, self.settings.host, self.settings.port, backlog=BACKLOG
-            ).start()
-            host, port = runner.addresses[0][:2]
-            self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             await self.pool.start()
         except BaseException:
             await self.stop()
@@ -99,9 +88,7 @@ class Gateway:
     async def stop(self) -> None:
         """Close everything now; what is still there ends with an error."""
         self.dispatcher.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._http.stop(CLOSE_S)
         await self.pool.close()
 
 

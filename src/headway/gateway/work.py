@@ -67,6 +67,15 @@ class Work:
     failed_runs: int = 0
     """Runs that failed in a row, without a new token."""
 
+    async def waited(self) -> None:
+        """Wait until it may run, or never will (`failure`)."""
+        while self.failure is None and not self.backend:
+            self.turn = asyncio.get_running_loop().create_future()
+            try:
+                await self.turn
+            finally:
+                self.turn = None
+
     def wake(self) -> None:
         """Let its task see that something changed."""
         if self.turn is not None and not self.turn.done():
