@@ -20,7 +20,7 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_base_gittins", "mean", "tokens", "weights")
+    __slots__ = ("_base_gittins", "_capped", "mean", "tokens", "weights")
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -41,6 +41,7 @@ class SizeEstimate:
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
         self._base_gittins: tuple[float, float] | None = None
+        self._capped: SizeEstimate | None = None
 
     @classmethod
     def exactly(cls, tokens: int) -> SizeEstimate:
@@ -89,10 +90,13 @@ class SizeEstimate:
         if max_tokens is None or self.tokens[-1] <= max_tokens:
             return self
         limit = max(1, max_tokens)
-        keep = bisect_left(self.tokens, limit)
-        return SizeEstimate(
-            (*self.tokens[:keep], limit), (*self.weights[:keep], sum(self.weights[keep:]))
-        )
+        if self._capped is None or self._capped.longest != limit:
+            keep = bisect_left(self.tokens, limit)
+            # Clients of one template send one limit: they share one object.
+            self._capped = SizeEstimate(
+                (*self.tokens[:keep], limit), (*self.weights[:keep], sum(self.weights[keep:]))
+            )
+        return self._capped
 
     def remaining_mean(self, produced: int) -> float:
         """Expected output tokens still to come, given that `produced` came and it goes on.

@@ -64,6 +64,7 @@ class Scheduler:
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
         self._tier_running = dict.fromkeys(Tier, 0)
+        self._waiting = 0
         self._tier_waiting = dict.fromkeys(Tier, 0)
         self._tier_backlog_s = dict.fromkeys(Tier, 0.0)
         self._tenant_running: dict[str, int] = {}
@@ -186,9 +187,9 @@ class Scheduler:
         decisions: list[Decision] = []
         if self._latest_starts:
             self._give_up_deadlines(now_s, decisions)
-        if any(self._tier_waiting.values()):
+        if self._waiting:
             self._fill(now_s, decisions)
-            if self._preemption.possible and any(self._tier_waiting.values()):
+            if self._waiting and self._preemption.possible:
                 self._preempt(now_s, decisions)
         return decisions
 
@@ -199,7 +200,7 @@ class Scheduler:
             heappop(self._latest_starts)
         if self._latest_starts:
             times.append(self._latest_starts[0][0])
-        if self._preemption.possible and any(self._tier_waiting.values()):
+        if self._waiting and self._preemption.possible:
             if any(backend.running for backend in self.backends.values()):
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
             for lane in self._lanes.values():
@@ -219,7 +220,7 @@ class Scheduler:
         """Requests that wait, in `tier` or in all."""
         if tier is not None:
             return self._tier_waiting[tier]
-        return sum(self._tier_waiting.values())
+        return self._waiting
 
     def running(self, tier: Tier | None = None) -> int:
         """Requests that run, in `tier` or in all."""
@@ -298,7 +299,7 @@ class Scheduler:
         tier = self._tiers[request.tier]
         total = self.settings.max_queue
         full = tier.max_queue is not None and self._tier_waiting[request.tier] >= tier.max_queue
-        full = full or (total is not None and self.waiting() >= total)
+        full = full or (total is not None and self._waiting >= total)
         if full and not self._starts_at_once(request):
             return Reject(request, RejectReason.QUEUE_FULL, self.backlog_s())
         serving = self._serving.get(request.lane, ())
@@ -437,6 +438,7 @@ class Scheduler:
             others = [other for other, waiting in self._tier_waiting.items() if waiting]
             self._tier_order.backlogged(tier, others)
         self._tier_waiting[tier] += 1
+        self._waiting += 1
         if self._ledger is not None:
             waiting = self._tenant_waiting.get(request.tenant, 0)
             if not waiting:
@@ -465,6 +467,7 @@ class Scheduler:
     def _dequeue(self, request: Request) -> None:
         self._lanes[request.lane].take(request)
         self._tier_waiting[request.tier] -= 1
+        self._waiting -= 1
         if self._tier_waiting[request.tier]:
             self._tier_backlog_s[request.tier] -= request.queued_work_s
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
 from math import exp, log2
@@ -11,10 +12,12 @@ import msgspec
 
 from headway.core.estimate import SizeEstimate
 
-BIN_TOKENS = tuple(
-    sorted({max(1, round(2 ** (half_octaves / 2))) for half_octaves in range(31)})
-)
-"""Two bins an octave, from 1 to 32,768 output tokens; a bin is named by its middle."""
+BIN_TOKENS = tuple(sorted({round(2 ** (quarter_octaves / 4)) for quarter_octaves in range(61)}))
+"""Upper edges of four bins an octave, from 1 to 32,768 output tokens.
+
+The edge stands for its bin, so that a request is not believed to have outlived its bin while it
+is still in it: what is left of it would then be taken for much longer than it is.
+"""
 
 PRIOR_MEAN_OCTAVES = 7.0
 PRIOR_SPREAD_OCTAVES = 1.5
@@ -115,22 +118,14 @@ class Histogram:
 
 
 def bin_of(output_tokens: int) -> int:
-    """Index of the bin nearest to `output_tokens` on a log scale."""
-    best = 0
-    for index, middle in enumerate(BIN_TOKENS):
-        if middle > output_tokens:
-            # The border between two bins is the geometric mean of their middles.
-            if output_tokens * output_tokens > middle * BIN_TOKENS[best]:
-                return index
-            return best
-        best = index
-    return best
+    """Index of the bin that holds `output_tokens`; the last one holds all that is longer."""
+    return min(bisect_left(BIN_TOKENS, output_tokens), len(BIN_TOKENS) - 1)
 
 
 def _prior() -> tuple[float, ...]:
     weights = [
-        exp(-(((log2(middle) - PRIOR_MEAN_OCTAVES) / PRIOR_SPREAD_OCTAVES) ** 2) / 2.0)
-        for middle in BIN_TOKENS
+        exp(-(((log2(edge) - PRIOR_MEAN_OCTAVES) / PRIOR_SPREAD_OCTAVES) ** 2) / 2.0)
+        for edge in BIN_TOKENS
     ]
     total = sum(weights)
     return tuple(weight / total for weight in weights)
