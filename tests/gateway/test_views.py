@@ -152,6 +152,11 @@ async def test_every_request_is_one_log_line_and_one_row(
 
 async def test_lengths_are_learned_while_serving(serve: Serve, backend: FakeBackend) -> None:
     async with client_of(await serve(backend)) as client:
-        for _ in range(30):
+
+        async def predicted() -> float:
             answer = await client.chat.completions.create(model="fake", messages=HELLO)
-    assert answer.usage.headway["predicted_tokens"] == pytest.approx(100, rel=0.4)
+            return answer.usage.headway["predicted_tokens"]
+
+        async with asyncio.timeout(5):
+            while abs(await predicted() - 100) > 20:
+                pass

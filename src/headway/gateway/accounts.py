@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections import deque
 
 import msgspec
 
@@ -15,6 +17,12 @@ from headway.prediction.history import LengthHistory
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
 request_logger = logging.getLogger("headway.request")
+
+
+WRITE_AFTER_S = 0.05
+AT_ONCE = 32
+"""Requests written down in one go: few enough that nothing else waits, and enough that the
+processor does not come to this code afresh for each of them."""
 
 
 class Accounts:
@@ -31,6 +39,8 @@ class Accounts:
         self._metrics = metrics
         self._history = history
         self._request_log = request_log
+        self._ended: deque[tuple[Work, Outcome, int, str]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
         """The response headers that tell how `work` was scheduled; it has started."""
@@ -67,7 +77,7 @@ class Accounts:
         )
 
     def settle(self, work: Work, outcome: Outcome, status: int, reason: str, now_s: float) -> None:
-        """Write down how `work` ended.
+        """Write down how `work` ended, a moment later: nobody waits for that.
 
         Args:
             work: a request that is over.
@@ -81,23 +91,47 @@ class Accounts:
         work.settled = True
         if work.ended_s < 0.0:
             work.ended_s = now_s
-        request = work.request
+        if work.caller is not None:
+            work.caller.charge((work.prompt_tokens or 0) + work.output_tokens, now_s)
+        self._ended.append((work, outcome, status, reason))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
+
+    def flush(self) -> None:
+        """Write down everything that ended so far."""
+        while self._ended:
+            self._write(*self._ended.popleft())
+
+    def _write_some(self) -> None:
+        for _ in range(min(len(self._ended), AT_ONCE)):
+            self._write(*self._ended.popleft())
+        self._timer = None
+        if self._ended:
+            self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
+
+    def _write(self, work: Work, outcome: Outcome, status: int, reason: str) -> None:
         if outcome == "rejected":
             self._metrics.rejected(reason)
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
-            self._history.observe(work.model, request.tenant, work.template, work.output_tokens)
-        if work.caller is not None:
-            prompt_tokens = work.prompt_tokens or 0
-            work.caller.charge(prompt_tokens + work.output_tokens, now_s)
-        if self._request_log is None and not request_logger.isEnabledFor(logging.INFO):
+            tenant = work.request.tenant
+            self._history.observe(work.model, tenant, work.template, work.output_tokens)
+        logged = request_logger.isEnabledFor(logging.INFO)
+        if self._request_log is None and not logged:
             return
         record = self._record(work, outcome, status, reason)
         if self._request_log is not None:
             self._request_log.write(record)
-        if request_logger.isEnabledFor(logging.INFO):
-            line = msgspec.structs.replace(record, prompt=None)
-            request_logger.info("%s", msgspec.json.encode(line).decode())
+        if logged:
+            if record.prompt is not None:
+                record = msgspec.structs.replace(record, prompt=None)
+            line = msgspec.json.encode(record).decode()
+            # Not info(): that walks the stack to find a file and a line that nobody prints.
+            request_logger.handle(
+                request_logger.makeRecord(
+                    request_logger.name, logging.INFO, __file__, 0, "%s", (line,), None
+                )
+            )
 
     def _record(self, work: Work, outcome: Outcome, status: int, reason: str) -> RequestRecord:
         request = work.request

@@ -177,6 +177,7 @@ class Routes:
         return _json(queue_view(self._dispatcher, int(limit)))
 
     async def _scrape(self, http: HttpRequest) -> Response:
+        self._accounts.flush()
         return Response(self._metrics.exposition(), content_type=CONTENT_TYPE)
 
     async def _healthz(self, http: HttpRequest) -> Response:

@@ -60,7 +60,9 @@ class Gateway:
         self.dispatcher.use(self.pool)
         keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher)
-        accounts = Accounts(self.dispatcher.scheduler, metrics, history, request_log)
+        self._accounts = accounts = Accounts(
+            self.dispatcher.scheduler, metrics, history, request_log
+        )
         intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
         routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
         self._http = HttpServer(routes.handle, settings)
@@ -89,6 +91,7 @@ class Gateway:
         """Close everything now; what is still there ends with an error."""
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
+        self._accounts.flush()
         await self.pool.close()
 
 
