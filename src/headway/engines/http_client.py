@@ -3,83 +3,83 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakSet
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone
+from headway.engines.exchange import Connection, ConnectionLost, Exchange
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 10.0
-_GOODBYE_S = 0.05
-"""Time for the event loop to tell readers that their connection ended."""
-_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
-_STREAMED = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+_BROKEN = (ConnectionError, TimeoutError, OSError)
 
 
 class HttpClient:
     """A connection pool to one base URL. Made inside a running event loop."""
 
     def __init__(self, endpoint: Endpoint, *, keep_alive: bool = True) -> None:
-        self._base = endpoint.base_url
         self._label = f"{endpoint.name} ({endpoint.base_url})"
-        self._urls: dict[str, URL] = {}
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        headers = {"Content-Type": "application/json", "Accept": "*/*"}
+        url = urlsplit(endpoint.base_url)
+        secure = url.scheme == "https"
+        self._host = url.hostname or "localhost"
+        self._port = url.port or (443 if secure else 80)
+        self._tls = ssl.create_default_context() if secure else None
+        self._prefix = url.path.rstrip("/")
+        lines = f"Host: {url.netloc.rpartition('@')[2]}\r\nAccept: */*\r\n"
         if endpoint.api_key:
-            headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, force_close=not keep_alive, socket_factory=self._socket
-            ),
-            headers=headers,
-            skip_auto_headers=("Accept-Encoding", "User-Agent"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_STREAMED,
-            auto_decompress=False,
-        )
+            lines += f"Authorization: Bearer {endpoint.api_key}\r\n"
+        if not keep_alive:
+            lines += "Connection: close\r\n"
+        self._lines = lines.encode()
+        self._keep_alive = keep_alive
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
 
-    async def open(self, path: str, body: bytes | None = None) -> aiohttp.ClientResponse:
+    async def open(self, path: str, body: bytes | None = None) -> Exchange:
         """POST `body`, or GET without one; the response, its body not read yet.
 
-        A connection that breaks before the first byte of the response is tried once more: a
-        kept-alive one may just have been closed by the server. Raises BackendGone.
+        A kept-alive connection that breaks before the first byte of the response may just have
+        been closed by the server: then the request is sent once more. Raises BackendGone.
         """
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._base + path)
-        method = "GET" if body is None else "POST"
+        request = self._request(path, body)
         try:
-            try:
-                return await self._session.request(method, url, data=body, allow_redirects=False)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError):
-                return await self._session.request(method, url, data=body, allow_redirects=False)
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.closed:
+                    continue
+                try:
+                    return await connection.send(request)
+                except ConnectionLost as error:
+                    if error.answered:
+                        raise
+                    break
+            return await (await self._connect()).send(request)
         except _BROKEN as error:
-            raise self.gone(error) from error
-        except RuntimeError as error:  # the session was closed under us: the backend was given up
             raise self.gone(error) from error
 
     async def fetch(
         self, path: str, body: bytes | None = None, *, timeout_s: float = PROBE_TIMEOUT_S
     ) -> tuple[int, bytes]:
         """Status and whole body of a short exchange. Raises BackendGone."""
-        url = self._base + path
-        method = "GET" if body is None else "POST"
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        exchange: Exchange | None = None
         try:
-            async with self._session.request(method, url, data=body, timeout=timeout) as response:
-                return response.status, await response.read()
-        except (*_BROKEN, RuntimeError) as error:
+            async with asyncio.timeout(timeout_s):
+                exchange = await self.open(path, body)
+                return exchange.status, await exchange.read()
+        except _BROKEN as error:
             raise self.gone(error) from error
+        finally:
+            if exchange is not None:
+                exchange.close()
 
     async def ask(self, path: str, expect: type[T], body: Any = None) -> T | None:
         """Body of a short exchange as `expect`; None for an error status or another shape."""
@@ -96,53 +96,68 @@ class HttpClient:
         """BackendGone that says where and what."""
         if isinstance(error, TimeoutError):
             error = "no answer in time"
-        elif isinstance(error, aiohttp.ServerDisconnectedError):
-            error = "it closed the connection"
         return BackendGone(f"{self._label}: {error or type(error).__name__}")
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""
-        # The session alone would leave its readers waiting for ever.
-        for made in self._sockets:
-            with suppress(OSError):
-                made.shutdown(socket.SHUT_RDWR)
-        if self._sockets:
-            await asyncio.sleep(_GOODBYE_S)
-        await self._session.close()
+        self._closed = True
+        for connection in list(self._all):
+            connection.abort()
+        self._idle.clear()
 
-    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket that notices within a minute when the other machine has vanished."""
-        family, kind, protocol, _, _ = address
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            if hasattr(socket, option):
-                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-        self._sockets.add(made)
-        return made
+    def _request(self, path: str, body: bytes | None) -> bytes:
+        target = f"{self._prefix}{path}".encode()
+        if body is None:
+            return b"GET %b HTTP/1.1\r\n%b\r\n" % (target, self._lines)
+        kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return b"POST %b HTTP/1.1\r\n%b%b%b" % (target, self._lines, kind, body)
+
+    async def _connect(self) -> Connection:
+        if self._closed:
+            raise ConnectionLost("its connections were closed", answered=False)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop, self._released, self._all.discard),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                )
+        except OSError as error:
+            raise ConnectionError(f"Cannot connect: {error.strerror or error}") from error
+        self._all.add(connection)
+        if self._closed:
+            connection.abort()
+        return connection
+
+    def _released(self, connection: Connection) -> None:
+        if self._keep_alive and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.abort()
 
 
 class Forwarded:
     """A response passed through as it comes."""
 
-    def __init__(self, client: HttpClient, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, client: HttpClient, exchange: Exchange) -> None:
         self._client = client
-        self._response = response
-        self.status = response.status
-        self.content_type = response.headers.get("Content-Type", "application/json")
+        self._exchange = exchange
+        self.status = exchange.status
+        self.content_type = exchange.headers.get("content-type", "application/json")
 
     async def read(self) -> bytes:
         """The whole body. Raises BackendGone when it breaks off."""
         try:
-            return await self._response.read()
+            return await self._exchange.read()
         except _BROKEN as error:
             raise self._client.gone(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in the pieces it arrives in. Raises BackendGone when it breaks off."""
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            async for block in self._exchange.blocks():
+                yield block
         except _BROKEN as error:
             raise self._client.gone(error) from error
 
@@ -160,4 +175,4 @@ class Forwarded:
 
     def close(self) -> None:
         """Drop it: a body that is not read to its end closes the connection."""
-        self._response.close()
+        self._exchange.close()
