@@ -195,6 +195,8 @@ class Driver:
         """Nothing starts before what is due and could run in its place."""
         for other_id, (due_s, tier, tenant, lane) in waiting.items():
             other = self.added[other_id]
+            if other.tier is not tier:
+                continue  # downgraded in this very step: the bound of its new tier holds
             if lane == started.lane and due_s <= self.now_s and due_s < started.due_s:
                 assert other.state is State.RUNNING or not self.below_caps(tier, tenant), (
                     f"{started.id} overtook {other_id}, which is due"
