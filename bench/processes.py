@@ -62,7 +62,7 @@ def gateway(backend: Server, folder: Path, slots: int, *options: str) -> Iterato
 
 @contextmanager
 def _running(command: list[str], url: str, path: str, log: Path | None = None) -> Iterator[Server]:
-    with log.open("wb") if log else open(os.devnull, "wb") as output:  # noqa: SIM115, PTH123
+    with log.open("wb") if log else open(os.devnull, "wb") as output:  # noqa: PTH123
         process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             _wait_for(url + path, process)
