@@ -44,6 +44,8 @@ function done(summary, latency, requests)
 end
 """
 ROUNDS = 3
+STREAMS = 64
+"""Streams at a time, of a hundred tokens a second each."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def main() -> int:
             fake_backend("--pause", "0.01") as backend,
             gateway(backend, folder, 64) as through,
         ):
-            chunk_us, chunks = asyncio.run(chunk_cost_us(through, 16, options.seconds))
+            chunk_us, chunks = asyncio.run(chunk_cost_us(through, STREAMS, options.seconds))
     result = {label: median(runs) for label, runs in loads.items()}
     print(f"{'':12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}")
     for label, one in result.items():

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -62,18 +62,18 @@ class Exchange:
             self._connection.resume()
             await self._more()
 
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """The body in the pieces it arrives in. Raises ConnectionLost."""
-        while True:
-            while self._blocks:
-                block = self._blocks.popleft()
-                self._bytes -= len(block)
-                if self._bytes < HIGH_WATER_BYTES:
-                    self._connection.resume()
-                yield block
+    async def next(self) -> bytes:
+        """The next piece of the body as it arrives; empty at its end. Raises ConnectionLost."""
+        blocks = self._blocks
+        while not blocks:
             if self.complete:
-                return
+                return b""
             await self._more()
+        block = blocks.popleft()
+        self._bytes -= len(block)
+        if self._bytes < HIGH_WATER_BYTES:
+            self._connection.resume()
+        return block
 
     def close(self) -> None:
         """Be done with it: what has not come yet is not wanted, and the backend is told so."""

@@ -156,7 +156,7 @@ class Forwarded:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in the pieces it arrives in. Raises BackendGone when it breaks off."""
         try:
-            async for block in self._exchange.blocks():
+            while block := await self._exchange.next():
                 yield block
         except _BROKEN as error:
             raise self._client.gone(error) from error

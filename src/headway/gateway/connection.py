@@ -238,8 +238,13 @@ class Connection(asyncio.Protocol):
             raise ConnectionResetError("the client is gone")
         transport.write(data)
 
+    @property
+    def clogged(self) -> bool:
+        """Whether the client takes data more slowly than it comes."""
+        return self._drained is not None
+
     async def flush(self) -> None:
-        """Wait while the client takes data more slowly than it comes."""
+        """Wait until it is not clogged any more."""
         if self._drained is not None:
             await self._drained
 

@@ -23,8 +23,13 @@ class Wire(Protocol):
         """Put `data` on its way. Raises ConnectionResetError once the client is gone."""
         ...
 
+    @property
+    def clogged(self) -> bool:
+        """Whether the client takes data more slowly than it comes."""
+        ...
+
     async def flush(self) -> None:
-        """Wait while the client takes data more slowly than it comes."""
+        """Wait until it is not clogged any more."""
         ...
 
 
@@ -126,7 +131,8 @@ class EventStream:
     async def write(self, events: bytes) -> None:
         """Send whole events. Raises ConnectionResetError once the client is gone."""
         self._wire.send(b"%x\r\n%b\r\n" % (len(events), events) if self._chunked else events)
-        await self._wire.flush()
+        if self._wire.clogged:
+            await self._wire.flush()
 
     def end(self, events: bytes = b"") -> None:
         """Send the last events and end the response."""
