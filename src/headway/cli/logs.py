@@ -88,17 +88,24 @@ class WaitingLines(logging.Handler):
 class JsonLines(logging.Formatter):
     """One JSON object a line. A message that is one already, as every request's is, goes inside."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._time = ""
+
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
-        head = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-        }
-        if message.startswith("{") and record.name == "headway.request":
-            return f'{json.dumps(head)[:-1]}, "request": {message}}}'
-        fields: dict[str, str] = {**head, "message": message}
+        if int(record.created) != self._second:
+            self._second = int(record.created)
+            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second))
+        when = f"{self._time}.{int(record.msecs):03d}Z"
+        level = record.levelname.lower()
+        if record.name == "headway.request" and message.startswith("{"):
+            return (
+                f'{{"time": "{when}", "level": "{level}", "logger": "{record.name}", '
+                f'"request": {message}}}'
+            )
+        fields = {"time": when, "level": level, "logger": record.name, "message": message}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 GC_ALLOCATIONS = 10_000
 """Objects that may be made before the youngest ones are looked through for cycles."""
+SWITCH_S = 0.0005
 CLOSE_S = 0.5
 """How long connections get to end once everything they asked for is done."""
 
@@ -155,6 +156,8 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_ALLOCATIONS, 10, 50)
+        # The threads that write logs must not keep the event loop waiting for long.
+        sys.setswitchinterval(SWITCH_S)
         if on_ready is not None:
             on_ready(address)
 

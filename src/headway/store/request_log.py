@@ -214,9 +214,8 @@ class RequestLog:
     def _row(self, record: RequestRecord) -> str:
         if record.prompt is not None and not self.keep_prompts:
             record = msgspec.structs.replace(record, prompt=None)
-        for value in msgspec.structs.astuple(record):
-            if type(value) is int and abs(value) > MAX_INTEGER:
-                raise OverflowError(f"{value} is too large an integer for SQLite")
+        if max(record.max_tokens or 0, record.prompt_tokens or 0) > MAX_INTEGER:
+            raise OverflowError("its tokens are too large an integer for SQLite")
         return msgspec.json.encode(record).decode()
 
 
