@@ -19,6 +19,7 @@ from headway.store.request_log import (
     RequestLog,
     RequestLogError,
     RequestRecord,
+    newest,
     read,
 )
 
@@ -336,3 +337,14 @@ def test_writing_costs_the_caller_next_to_nothing(
     log.close()
     assert handed_over_s < 1.0
     assert log.written == 10_000
+
+
+def test_the_newest_number_is_where_a_reader_starts_from_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    assert newest(path) == 0
+    log = RequestLog(path)
+    for index in range(5):
+        log.write(record(index))
+    log.close()
+    assert newest(path) == 5
+    assert [number for number, _ in read(path, after=newest(path) - 2)] == [4, 5]

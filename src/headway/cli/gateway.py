@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -18,8 +19,10 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import ModelError, find_model
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
-from headway.store.request_log import RequestLog, RequestLogError
+from headway.prediction.history import LengthHistory
+from headway.store.request_log import RequestLog, RequestLogError, newest, read
 
+RECALLED_REQUESTS = 10_000
 EMBEDDED = "embedded"
 """Name of the embedded engine among the backends."""
 
@@ -43,6 +46,7 @@ def serve(settings: Settings) -> None:
             model = find_model(settings.model) if settings.embedded else None
             database = settings.log.requests_db
             log = RequestLog(database.expanduser(), settings.log.prompts) if database else None
+            history = lengths_in(database.expanduser()) if database else LengthHistory()
         except (ModelError, RequestLogError) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -60,7 +64,11 @@ def serve(settings: Settings) -> None:
                 for model in ([model] if model is not None else [])
             ]
             return Gateway(
-                gateway_settings(settings), endpoints, embedded=embedded, request_log=log
+                gateway_settings(settings),
+                endpoints,
+                embedded=embedded,
+                history=history,
+                request_log=log,
             )
 
         try:
@@ -74,6 +82,16 @@ def serve(settings: Settings) -> None:
                 log.close()
     if not finished:
         raise Failure("stopped before everything that was under way was finished")
+
+
+def lengths_in(database: Path) -> LengthHistory:
+    """Output lengths of the newest requests in the log, so that a restart forgets nothing."""
+    history = LengthHistory()
+    for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
+        if record.outcome == "finished" and record.output_tokens:
+            template = int(record.template or "0", 16)
+            history.observe(record.model, record.tenant, template, record.output_tokens)
+    return history
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -13,6 +13,7 @@ from headway.core.scheduler import Scheduler
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
+from headway.prediction.features import prompt_features
 from headway.prediction.history import LengthHistory
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
@@ -124,7 +125,7 @@ class Accounts:
             self._request_log.write(record)
         if logged:
             if record.prompt is not None:
-                record = msgspec.structs.replace(record, prompt=None)
+                record = msgspec.structs.replace(record, prompt=None, features=())
             line = msgspec.json.encode(record).decode()
             # Not info(): that walks the stack to find a file and a line that nobody prints.
             request_logger.handle(
@@ -162,6 +163,7 @@ class Accounts:
             status=status,
             reason=reason or work.obstacle or "",
             template=f"{work.template:x}",
+            features=() if work.kind is None else prompt_features(work.kind, work.fields),
             prompt=prompt,
         )
 

@@ -242,6 +242,16 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
         raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
 
 
+def newest(path: Path) -> int:
+    """The number of the newest record of a log; 0 where there is none, or no log."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (number,) = database.execute("SELECT max(number) FROM requests").fetchone()
+            return int(number or 0)
+    except sqlite3.Error:
+        return 0
+
+
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
