@@ -124,7 +124,7 @@ class Accounts:
         if self._request_log is not None:
             self._request_log.write(record)
         if logged:
-            if record.prompt is not None:
+            if record.prompt is not None or record.features:
                 record = msgspec.structs.replace(record, prompt=None, features=())
             line = msgspec.json.encode(record).decode()
             # Not info(): that walks the stack to find a file and a line that nobody prints.
