@@ -162,9 +162,10 @@ class Dispatcher:
                             work.cached_tokens = delta.cached_tokens
                         yield delta
             except asyncio.CancelledError:
-                # Preempted, unless the client is gone as well.
-                if not work.interrupted or task.uncancel() > 0:
+                # Cancelled by us, to stop reading; by others as well if its client is gone.
+                if not work.reader_cancelled or task.uncancel() > 0:
                     raise
+                work.reader_cancelled = False
             except BackendGone as error:
                 await self.failed(work, error)
 

@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
         content: dict[str, Any] = {"application/json": {"schema": answer}}
         if body is not wire.EmbeddingRequest:
             answer["properties"] = {"usage": by_type[wire.Usage]}
-            content["text/event-stream"] = {"schema": {"type": "string"}}
+            content["text/event-stream"] = {}
         paths[path] = {
             "post": {
                 "summary": summary,

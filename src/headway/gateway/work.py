@@ -52,6 +52,8 @@ class Work:
     """Its task, while it does nothing but wait for the engine: then it may be interrupted."""
     interrupted: bool = False
     """It lost its slot and must stop reading from the engine."""
+    reader_cancelled: bool = False
+    """Its task was cancelled for that reason, and has not seen it yet."""
     failure: ApiError | None = None
     """Why it never gets another turn."""
 
@@ -87,4 +89,5 @@ class Work:
         if not self.interrupted:
             self.interrupted = True
             if self.reader is not None:
+                self.reader_cancelled = True
                 self.reader.cancel()
