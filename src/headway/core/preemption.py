@@ -29,6 +29,14 @@ class PreemptionRule:
         """Whether anybody can ever be stopped under these settings."""
         return self.settings.enabled and (self.tiers_preempt or self.policy.preemptive)
 
+    def would_yield(self, running: Request, waiting: Request) -> bool:
+        """Whether `running` gives way to `waiting` by their order, were it not for the cost."""
+        if not self.possible or not running.preemptible or running.tier < waiting.tier:
+            return False
+        if running.tier > waiting.tier:
+            return self.tiers_preempt
+        return self.policy.preemptive and self.policy.gain_s(waiting, running) > 0.0
+
     def victim(self, waiting: Request, backends: Iterable[Backend], now_s: float) -> Request | None:
         """The running request to stop for `waiting`: of the lowest tier, the one ranked last."""
         worst: Request | None = None

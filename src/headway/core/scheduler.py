@@ -14,6 +14,7 @@ from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
+from headway.core.forecast import predicted_wait_s
 from headway.core.placement import choose
 from headway.core.policies import POLICIES
 from headway.core.preemption import PreemptionRule
@@ -22,9 +23,6 @@ from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
 from headway.core.tiers import tier_order
 from headway.core.waiting import Waiting
-
-SAMPLED_REQUESTS = 64
-"""Waiting requests looked at to predict a wait."""
 
 OPTIMISTIC_QUANTILE = 0.1
 """A deadline is given up when even an answer this short would miss it."""
@@ -235,44 +233,11 @@ class Scheduler:
         )
         return max(0.0, work_s) / max(1, sum(b.slots for b in self.backends.values()))
 
-    def predicted_wait_s(self, request: Request, now_s: float) -> float:
-        """Predicted time until `request`, added now, would start.
-
-        The work that is ahead of it, over the slots: what runs (unless it would be preempted),
-        higher tiers, and what the policy ranks before it, counted on a sample of the queue.
-        """
+    def predicted_wait_s(self, request: Request) -> float:
+        """Predicted time until `request`, added now, would start."""
         serving = self._serving.get(request.lane, [])
         lane = self._lanes.get(request.lane)
-        slots = sum(backend.slots for backend in serving)
-        free = any(backend.has_room_for(request) for backend in serving)
-        if free and (lane is None or not lane.count):
-            return 0.0
-        ahead_s = 0.0
-        for backend in serving:
-            for running in backend.running.values():
-                if self._preemption.possible and running.preemptible:
-                    if running.tier > request.tier and self._tier_order.preempts:
-                        continue
-                    if (
-                        running.tier == request.tier
-                        and self._policy.preemptive
-                        and self._policy.gain_s(request, running) > 0.0
-                    ):
-                        continue
-                ahead_s += backend.cost.remaining_s(running)
-        if lane is not None:
-            rank = self._policy.rank(request)
-            for tier in Tier:
-                if tier > request.tier or not lane.in_tier(tier):
-                    continue
-                sample = lane.sample(tier, SAMPLED_REQUESTS)
-                before = [
-                    other.queued_work_s
-                    for other in sample
-                    if tier < request.tier or self._policy.rank(other) <= rank
-                ]
-                ahead_s += sum(before) * lane.in_tier(tier) / max(1, len(sample))
-        return ahead_s / max(1, slots)
+        return predicted_wait_s(request, serving, lane, self._policy, self._preemption)
 
     def explain(self, request: Request, now_s: float) -> str:
         """Why `request` runs or waits, in one sentence."""
@@ -290,7 +255,7 @@ class Scheduler:
         rank = self._policy.rank(request)
         return (
             f"waits in tier {request.tier.label} at {self.policy_name} rank {rank:.3f}, "
-            f"predicted wait {self.predicted_wait_s(request, now_s):.1f} s"
+            f"predicted wait {self.predicted_wait_s(request):.1f} s"
         )
 
     # ---- admission --------------------------------------------------------------------------
@@ -309,7 +274,7 @@ class Scheduler:
             latest_s = request.latest_start_s
             if now_s <= latest_s and now_s + self._longest_wait_s(serving) <= latest_s:
                 return None  # so easily met that the queue need not be looked at
-            wait_s = self.predicted_wait_s(request, now_s)
+            wait_s = self.predicted_wait_s(request)
             if now_s + wait_s > latest_s:
                 return Reject(request, RejectReason.DEADLINE, wait_s, wait_s)
         return None
