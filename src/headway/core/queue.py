@@ -64,15 +64,23 @@ class RankHeap:
             heappop(entries)
         return None
 
+    def up_to(self, rank: float) -> list[Request]:
+        """All live requests whose rank is at most `rank`, in order; they stay."""
+        return [e[3] for e in sorted(e for e in self._entries if e[0] <= rank and _lives(e))]
+
     def entry_died(self) -> None:
         self._live -= 1
         if len(self._entries) > 2 * self._live + 64:
-            self._entries = [entry for entry in self._entries if entry[2] == entry[3].ticket]
+            self._entries = [entry for entry in self._entries if _lives(entry)]
             heapify(self._entries)
 
     def sample(self, most: int) -> Iterator[Request]:
         stride = max(1, len(self._entries) // most)
         for index in range(0, len(self._entries), stride):
             entry = self._entries[index]
-            if entry[2] == entry[3].ticket:
+            if _lives(entry):
                 yield entry[3]
+
+
+def _lives(entry: tuple[float, int, int, Request]) -> bool:
+    return entry[2] == entry[3].ticket

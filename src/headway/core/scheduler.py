@@ -7,7 +7,7 @@ events give the same decisions under the gateway, under the simulator and in a t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from operator import attrgetter
 from types import MappingProxyType
 
 from headway.core.backend import Backend
@@ -18,6 +18,7 @@ from headway.core.forecast import predicted_wait_s
 from headway.core.placement import choose
 from headway.core.policies import POLICIES
 from headway.core.preemption import PreemptionRule
+from headway.core.queue import RankHeap
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
@@ -67,7 +68,7 @@ class Scheduler:
         self._tier_backlog_s = dict.fromkeys(Tier, 0.0)
         self._tenant_running: dict[str, int] = {}
         self._tenant_waiting: dict[str, int] = {}
-        self._latest_starts: list[tuple[float, int, int, Request]] = []
+        self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._preemption_checked_s = float("-inf")
         self._preemption_checked_for = ("", -1)
 
@@ -183,7 +184,7 @@ class Scheduler:
     def step(self, now_s: float) -> list[Decision]:
         """What to do now. A Preempt comes right before the Start that takes its slot."""
         decisions: list[Decision] = []
-        if self._latest_starts:
+        if self._deadlines:
             self._give_up_deadlines(now_s, decisions)
         if self._waiting:
             self._fill(now_s, decisions)
@@ -194,15 +195,14 @@ class Scheduler:
     def next_wakeup_s(self, now_s: float) -> float | None:
         """When to call `step` again even if nothing happens; None if not at all."""
         times = []
-        while self._latest_starts and not self._is_pending(self._latest_starts[0]):
-            heappop(self._latest_starts)
-        if self._latest_starts:
-            times.append(self._latest_starts[0][0])
+        most_urgent = self._deadlines.peek(now_s)
+        if most_urgent is not None:
+            times.append(most_urgent.latest_start_s)
         if self._waiting and self._preemption.possible:
             if any(backend.running for backend in self.backends.values()):
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
             for lane in self._lanes.values():
-                due = lane.next_due_s()
+                due = lane.next_due_s(now_s)
                 if due is not None and due > now_s:
                     times.append(due)
         return min(times) if times else None
@@ -306,15 +306,8 @@ class Scheduler:
         request.deadline_s = None
         request.tier = Tier.BATCH
 
-    def _is_pending(self, entry: tuple[float, int, int, Request]) -> bool:
-        return entry[2] == entry[3].ticket
-
     def _give_up_deadlines(self, now_s: float, decisions: list[Decision]) -> None:
-        while self._latest_starts and self._latest_starts[0][0] < now_s:
-            entry = heappop(self._latest_starts)
-            request = entry[3]
-            if not self._is_pending(entry):
-                continue
+        while (request := self._deadlines.peek(now_s)) and request.latest_start_s < now_s:
             self._dequeue(request)
             if self.settings.on_missed_deadline == "downgrade":
                 self._downgrade(request)
@@ -423,14 +416,13 @@ class Scheduler:
                 self.settings.tenant_max_running is not None,
             )
         lane.push(request)
-        if request.deadline_s is not None and not request.output_tokens:
-            heappush(
-                self._latest_starts,
-                (request.latest_start_s, request.sequence, request.ticket, request),
-            )
+        if _may_be_given_up(request):
+            self._deadlines.push(request)
 
     def _dequeue(self, request: Request) -> None:
         self._lanes[request.lane].take(request)
+        if _may_be_given_up(request):
+            self._deadlines.entry_died()
         self._tier_waiting[request.tier] -= 1
         self._waiting -= 1
         if self._tier_waiting[request.tier]:
@@ -481,3 +473,8 @@ class Scheduler:
             return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
         ranks = self._policy.rank(one), self._policy.rank(other)
         return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
+
+
+def _may_be_given_up(request: Request) -> bool:
+    """It has a deadline, and its client has no part of the answer yet."""
+    return request.deadline_s is not None and not request.output_tokens

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from headway.core.fairness import Fairness
 from headway.core.policies.policy import Policy
-from headway.core.queue import WaitingQueue
+from headway.core.queue import RankHeap, WaitingQueue
 from headway.core.request import Request, Tier
-from headway.core.starvation import DueQueue
+from headway.core.settings import INFINITE
 from headway.core.tiers import TierOrder
 
 
@@ -85,13 +86,15 @@ class Waiting:
     ) -> None:
         self._queues = {tier: TierQueue(policy, ledger, by_tenant) for tier in Tier}
         self._tier_order = tier_order
-        self._due = DueQueue()
+        # By due time; those that never are due are left out.
+        self._due = RankHeap(attrgetter("due_s"))
         self.count = 0
 
     def push(self, request: Request) -> None:
         """Add `request` in its place: by the present state of its rank, and its arrival."""
         self._queues[request.tier].push(request)
-        self._due.push(request)
+        if request.due_s < INFINITE:
+            self._due.push(request)
         self.count += 1
 
     def take(self, request: Request) -> None:
@@ -99,7 +102,8 @@ class Waiting:
         request.ticket += 1
         self._queues[request.tier].removed(request)
         self.count -= 1
-        self._due.compact(self.count)
+        if request.due_s < INFINITE:
+            self._due.entry_died()
 
     def next(
         self,
@@ -111,11 +115,11 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        first_due = self._due.peek()
+        first_due = self._due.peek(now_s)
         if first_due is not None and first_due.due_s <= now_s:
             if self._may_run(first_due, tier_ok, tenant_ok):
                 return first_due
-            for request in self._due.due(now_s):
+            for request in self._due.up_to(now_s):
                 if self._may_run(request, tier_ok, tenant_ok):
                     return request
         waiting = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
@@ -135,9 +139,9 @@ class Waiting:
     ) -> bool:
         return tier_ok(request.tier) and (tenant_ok is None or tenant_ok(request.tenant))
 
-    def next_due_s(self) -> float | None:
+    def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if none ever is."""
-        request = self._due.peek()
+        request = self._due.peek(now_s)
         return None if request is None else request.due_s
 
     def in_tier(self, tier: Tier) -> int:
