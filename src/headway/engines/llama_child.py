@@ -61,8 +61,9 @@ def serve(model: str, alias: str, slots: int, threads: int, context_tokens: int)
     params.verbosity = 1  # errors only
     # A slot is taken over for what it shares with the new prompt only where that is most of it.
     # Otherwise llama.cpp saves what the slot holds before it is overwritten, and a preempted
-    # request finds it again; a shared system prompt alone would make it forget short ones.
-    params.slot_prompt_similarity = 0.7
+    # request finds it again; a shared system prompt alone would make it forget short ones. With
+    # one slot there is nothing to choose, and everything is saved.
+    params.slot_prompt_similarity = 0.0 if slots == 1 else 0.7
     return Server(params)
 
 
