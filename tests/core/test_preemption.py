@@ -17,7 +17,7 @@ def one_slot(policy: str = "srpt", cost: CostModel = COST, **settings) -> Schedu
     return schedule
 
 
-def run(schedule: Scheduler, one: Request, tokens: int = 0, until_s: float = 1.0) -> None:
+def run(schedule: Scheduler, one: Request, tokens: int = 1, until_s: float = 1.0) -> None:
     schedule.add(one, 0.0)
     schedule.step(0.0)
     schedule.progress(one.id, tokens, until_s)
@@ -61,8 +61,17 @@ def test_after_so_many_preemptions_it_runs_to_its_end() -> None:
             if one is not long:
                 schedule.finish(one.id, now_s)
         schedule.step(now_s)
+        schedule.progress("long", long.output_tokens + 1, now_s)
     assert long.preemptions == 2
     assert long.state is State.RUNNING
+
+
+def test_a_run_that_gave_no_token_yet_is_left_alone() -> None:
+    schedule = one_slot(preemption=PreemptionSettings(min_run_s=0.0))
+    run(schedule, request("prefills", 900, tier=Tier.BATCH), tokens=0)
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
+    schedule.progress("prefills", 1, 2.0)
+    assert [str(decision) for decision in schedule.step(2.0)][:1] == ["preempt prefills on x"]
 
 
 def test_trails_limit_protects_a_request_beyond_c_times_its_prediction() -> None:
@@ -91,6 +100,8 @@ def test_a_higher_tier_stops_the_lowest_one_under_any_policy() -> None:
     schedule.add(request("standard", 900), 0.0)
     schedule.add(request("batch", 900, tier=Tier.BATCH), 0.0)
     schedule.step(0.0)
+    for name in ("standard", "batch"):
+        schedule.progress(name, 1, 0.5)
     assert stopped(schedule, request("chat", 500, 1.0, tier=Tier.INTERACTIVE)) == ["batch"]
 
 

@@ -125,6 +125,7 @@ def test_a_request_can_be_cancelled_in_every_state(state, tier) -> None:
     scheduler.set_backend(Backend("x", 0 if state is State.WAITING else 1), 0.0)
     scheduler.step(0.0)
     if state is State.PREEMPTED:
+        scheduler.progress("r", 1, 4.0)
         scheduler.add(Request("short", 5.0, 1, SizeEstimate.exactly(1), tier=tier), 5.0)
         scheduler.step(5.0)
     assert request.state is state

@@ -60,6 +60,8 @@ class PreemptionRule:
             return False  # it has waited enough: now it runs to its end
         if now_s - running.resumed_s < limits.min_run_s:
             return False
+        if running.output_tokens <= running.resumed_tokens:
+            return False  # its prefill would be lost: every run gives at least one token
         if (
             limits.trail_c is not None
             and running.output_tokens >= limits.trail_c * running.estimate.mean

@@ -79,6 +79,8 @@ class Request:
     """When it first ran; -1 before."""
     resumed_s: float = field(default=-1.0, init=False)
     """When it last began to run; -1 before."""
+    resumed_tokens: int = field(default=0, init=False)
+    """Output tokens it had when it last began to run."""
     due_s: float = field(default=float("inf"), init=False)
     """From this moment nothing that is due later may overtake it (starvation bound)."""
     latest_start_s: float = field(default=float("inf"), init=False)

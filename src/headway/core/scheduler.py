@@ -371,6 +371,7 @@ class Scheduler:
         if first:
             request.started_s = now_s
         request.resumed_s = now_s
+        request.resumed_tokens = request.output_tokens
         request.state = State.RUNNING
         backend.take(request)
         self._tier_running[request.tier] += 1
