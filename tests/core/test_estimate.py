@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.core.estimate import SizeEstimate
+from headway.core.estimate import LowerEnvelope, SizeEstimate
 
 lengths = st.lists(st.integers(1, 5000), min_size=1, max_size=30)
 
@@ -56,6 +56,26 @@ def test_gittins_tries_what_may_end_soon_and_lets_go_when_it_did_not() -> None:
 def test_gittins_never_expects_more_than_running_to_the_end(sample, produced) -> None:
     estimate = SizeEstimate.from_lengths(sample)
     assert estimate.gittins_tokens(produced) <= estimate.remaining_mean(produced) + 1e-6
+
+
+@given(lengths, st.floats(0, 1e5))
+def test_gittins_with_prefill_is_the_least_over_all_quanta(sample, setup_tokens) -> None:
+    by_quantum = [
+        (setup_tokens + sum(min(n, quantum) for n in sample) / len(sample))
+        / (sum(n <= quantum for n in sample) / len(sample))
+        for quantum in set(sample)
+    ]
+    estimate = SizeEstimate.from_lengths(sample)
+    assert estimate.gittins_tokens(0, setup_tokens) == pytest.approx(min(by_quantum))
+
+
+lines = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), min_size=1, max_size=12)
+
+
+@given(lines, st.floats(0, 100))
+def test_the_lower_envelope_is_the_least_of_its_lines(lines, x) -> None:
+    envelope = LowerEnvelope(sorted(lines, key=lambda line: -line[1]))
+    assert envelope.at(x) == pytest.approx(min(value + slope * x for value, slope in lines))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 
@@ -20,7 +20,7 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_base_gittins", "_capped", "mean", "tokens", "weights")
+    __slots__ = ("_capped", "_envelope", "mean", "tokens", "weights")
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -40,7 +40,7 @@ class SizeEstimate:
         self.tokens = tuple(tokens)
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
-        self._base_gittins: tuple[float, float] | None = None
+        self._envelope: LowerEnvelope | None = None
         self._capped: SizeEstimate | None = None
 
     @classmethod
@@ -121,21 +121,61 @@ class SizeEstimate:
         before the first token (prefill), in units of one output token.
         Source: Gittins 1979; Scully et al. 2018.
         """
-        if produced <= 0 and self._base_gittins and self._base_gittins[0] == setup_tokens:
-            return self._base_gittins[1]
-        start = bisect_right(self.tokens, produced) if produced > 0 else 0
-        mass = sum(self.weights[start:]) if start else 1.0
-        if mass <= 0.0:
-            return setup_tokens + max(1, produced)
-        best = float("inf")
+        if produced > 0:
+            quanta = list(self._quanta(produced))
+            if not quanta:
+                return setup_tokens + max(1, produced)
+            return min(spent + setup_tokens * starts for spent, starts in quanta)
+        if self._envelope is None:
+            self._envelope = LowerEnvelope(self._quanta(0))
+        return self._envelope.at(setup_tokens)
+
+    def _quanta(self, produced: int) -> Iterator[tuple[float, float]]:
+        """For each quantum that may see an end: work and starts per completion."""
+        start = bisect_right(self.tokens, produced)
+        mass = sum(self.weights[start:])
         done = 0.0  # P(X <= point and X > t)
         work = 0.0  # E[(X - t); X <= point]
         for point, weight in zip(self.tokens[start:], self.weights[start:], strict=True):
             done += weight
             work += weight * (point - produced)
             if done > 0.0:
-                spent = work + (mass - done) * (point - produced)
-                best = min(best, (spent + setup_tokens * mass) / done)
-        if produced <= 0:
-            self._base_gittins = (setup_tokens, best)
-        return best
+                yield (work + (mass - done) * (point - produced)) / done, mass / done
+
+
+class LowerEnvelope:
+    """The minimum of straight lines, as a function of x >= 0, found in O(log n).
+
+    Args:
+        lines: (value at 0, slope) of each, by falling slope.
+    """
+
+    __slots__ = ("_breaks", "_lines")
+
+    def __init__(self, lines: Iterable[tuple[float, float]]) -> None:
+        self._lines: list[tuple[float, float]] = []
+        self._breaks: list[float] = []  # line i is the least up to the i-th of them
+        for value, slope in lines:
+            # A line that a flatter one undercuts before its own turn comes is never the least.
+            while self._lines:
+                last_value, last_slope = self._lines[-1]
+                if slope < last_slope:
+                    undercuts = (value - last_value) / (last_slope - slope)
+                else:
+                    undercuts = 0.0 if value <= last_value else float("inf")
+                begins = self._breaks[-1] if self._breaks else 0.0
+                if undercuts > begins:
+                    break
+                self._lines.pop()
+                if self._breaks:
+                    self._breaks.pop()
+            if not self._lines:
+                self._lines.append((value, slope))
+            elif undercuts < float("inf"):
+                self._breaks.append(undercuts)
+                self._lines.append((value, slope))
+
+    def at(self, x: float) -> float:
+        """The least of the lines at `x`."""
+        value, slope = self._lines[bisect_left(self._breaks, x)]
+        return value + slope * x
