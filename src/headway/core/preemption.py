@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from headway.core.backend import Backend
 from headway.core.policies.policy import Policy
 from headway.core.request import Request
-from headway.core.settings import PreemptionSettings
+from headway.core.settings import INFINITE, PreemptionSettings
 
 
 class PreemptionRule:
@@ -31,11 +31,9 @@ class PreemptionRule:
 
     def would_yield(self, running: Request, waiting: Request) -> bool:
         """Whether `running` gives way to `waiting` by their order, were it not for the cost."""
-        if not self.possible or not running.preemptible or running.tier < waiting.tier:
+        if not self.possible or not self._may_take_from(running, waiting):
             return False
-        if running.tier > waiting.tier:
-            return self.tiers_preempt
-        return self.policy.preemptive and self.policy.gain_s(waiting, running) > 0.0
+        return self._gain_s(waiting, running) > 0.0
 
     def victim(self, waiting: Request, backends: Iterable[Backend], now_s: float) -> Request | None:
         """The running request to stop for `waiting`: of the lowest tier, the one ranked last."""
@@ -54,7 +52,7 @@ class PreemptionRule:
 
     def _worth_it(self, waiting: Request, running: Request, backend: Backend, now_s: float) -> bool:
         limits = self.settings
-        if not running.preemptible or running.tier < waiting.tier:
+        if not self._may_take_from(running, waiting):
             return False
         if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
             return False  # it has waited enough: now it runs to its end
@@ -74,8 +72,16 @@ class PreemptionRule:
             freed = backend.kv_reserved - running.reserved_kv_tokens
             if freed + waiting.kv_tokens > backend.kv_tokens:
                 return False
-        if running.tier > waiting.tier:
-            return self.tiers_preempt
-        if not self.policy.preemptive:
+        return waiting.due_s <= now_s or self._gain_s(waiting, running) > threshold_s
+
+    def _may_take_from(self, running: Request, waiting: Request) -> bool:
+        """Whether somebody of `waiting`'s tier may ever take the slot of `running`."""
+        if not running.preemptible or running.tier < waiting.tier:
             return False
-        return waiting.due_s <= now_s or self.policy.gain_s(waiting, running) > threshold_s
+        return self.tiers_preempt if running.tier > waiting.tier else self.policy.preemptive
+
+    def _gain_s(self, waiting: Request, running: Request) -> float:
+        # Tiers are no seconds: a higher one outranks whatever the preemption costs.
+        if running.tier > waiting.tier:
+            return INFINITE
+        return self.policy.gain_s(waiting, running)

@@ -64,10 +64,6 @@ class RankHeap:
             heappop(entries)
         return None
 
-    def up_to(self, rank: float) -> list[Request]:
-        """All live requests whose rank is at most `rank`, in order; they stay."""
-        return [e[3] for e in sorted(e for e in self._entries if e[0] <= rank and _lives(e))]
-
     def entry_died(self) -> None:
         self._live -= 1
         if len(self._entries) > 2 * self._live + 64:

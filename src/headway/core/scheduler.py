@@ -11,6 +11,7 @@ from operator import attrgetter
 from types import MappingProxyType
 
 from headway.core.backend import Backend
+from headway.core.backlog import Backlog
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
@@ -63,11 +64,8 @@ class Scheduler:
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
         self._tier_running = dict.fromkeys(Tier, 0)
-        self._waiting = 0
-        self._tier_waiting = dict.fromkeys(Tier, 0)
-        self._tier_backlog_s = dict.fromkeys(Tier, 0.0)
+        self._backlog = Backlog()
         self._tenant_running: dict[str, int] = {}
-        self._tenant_waiting: dict[str, int] = {}
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._preemption_checked_s = float("-inf")
         self._preemption_checked_for = ("", -1)
@@ -186,9 +184,9 @@ class Scheduler:
         decisions: list[Decision] = []
         if self._deadlines:
             self._give_up_deadlines(now_s, decisions)
-        if self._waiting:
+        if self._backlog.requests:
             self._fill(now_s, decisions)
-            if self._waiting and self._preemption.possible:
+            if self._backlog.requests and self._preemption.possible:
                 self._preempt(now_s, decisions)
         return decisions
 
@@ -198,7 +196,7 @@ class Scheduler:
         most_urgent = self._deadlines.peek(now_s)
         if most_urgent is not None:
             times.append(most_urgent.latest_start_s)
-        if self._waiting and self._preemption.possible:
+        if self._backlog.requests and self._preemption.possible:
             if any(backend.running for backend in self.backends.values()):
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
             for lane in self._lanes.values():
@@ -216,9 +214,7 @@ class Scheduler:
 
     def waiting(self, tier: Tier | None = None) -> int:
         """Requests that wait, in `tier` or in all."""
-        if tier is not None:
-            return self._tier_waiting[tier]
-        return self._waiting
+        return self._backlog.requests if tier is None else self._backlog.in_tier(tier)
 
     def running(self, tier: Tier | None = None) -> int:
         """Requests that run, in `tier` or in all."""
@@ -228,10 +224,8 @@ class Scheduler:
 
     def backlog_s(self, tier: Tier | None = None) -> float:
         """Predicted time to serve what waits, in `tier` or in all, with every slot."""
-        work_s = (
-            self._tier_backlog_s[tier] if tier is not None else sum(self._tier_backlog_s.values())
-        )
-        return max(0.0, work_s) / max(1, sum(b.slots for b in self.backends.values()))
+        slots = sum(backend.slots for backend in self.backends.values())
+        return self._backlog.work_s(tier) / max(1, slots)
 
     def predicted_wait_s(self, request: Request) -> float:
         """Predicted time until `request`, added now, would start."""
@@ -263,8 +257,8 @@ class Scheduler:
     def _refusal(self, request: Request, now_s: float) -> Reject | None:
         tier = self._tiers[request.tier]
         total = self.settings.max_queue
-        full = tier.max_queue is not None and self._tier_waiting[request.tier] >= tier.max_queue
-        full = full or (total is not None and self._waiting >= total)
+        full = tier.max_queue is not None and self._backlog.in_tier(request.tier) >= tier.max_queue
+        full = full or (total is not None and self._backlog.requests >= total)
         if full and not self._starts_at_once(request):
             return Reject(request, RejectReason.QUEUE_FULL, self.backlog_s())
         serving = self._serving.get(request.lane, ())
@@ -282,7 +276,7 @@ class Scheduler:
     def _longest_wait_s(self, serving: Sequence[Backend]) -> float:
         running_s = sum(b.cost.decode_s_per_token * b.work_tokens for b in serving)
         slots = sum(backend.slots for backend in serving)
-        return (sum(self._tier_backlog_s.values()) + running_s) / max(1, slots)
+        return (self._backlog.work_s() + running_s) / max(1, slots)
 
     def _starts_at_once(self, request: Request) -> bool:
         lane = self._lanes.get(request.lane)
@@ -393,21 +387,16 @@ class Scheduler:
 
     def _enqueue(self, request: Request) -> None:
         tier = request.tier
-        if not self._tier_waiting[tier]:
-            others = [other for other, waiting in self._tier_waiting.items() if waiting]
-            self._tier_order.backlogged(tier, others)
-        self._tier_waiting[tier] += 1
-        self._waiting += 1
-        if self._ledger is not None:
-            waiting = self._tenant_waiting.get(request.tenant, 0)
-            if not waiting:
-                self._ledger.backlogged(request.tenant)
-            self._tenant_waiting[request.tenant] = waiting + 1
+        backlog = self._backlog
+        if not backlog.in_tier(tier):
+            self._tier_order.backlogged(tier, backlog.tiers())
+        if self._ledger is not None and not backlog.of_tenant(request.tenant):
+            self._ledger.backlogged(request.tenant)
         if request.output_tokens:
             request.queued_work_s = self._cost.remaining_s(request)
         else:
             request.queued_work_s = request.service_s
-        self._tier_backlog_s[tier] += request.queued_work_s
+        backlog.add(request)
         lane = self._lanes.get(request.lane)
         if lane is None:
             lane = self._lanes[request.lane] = Waiting(
@@ -424,19 +413,9 @@ class Scheduler:
         self._lanes[request.lane].take(request)
         if _may_be_given_up(request):
             self._deadlines.entry_died()
-        self._tier_waiting[request.tier] -= 1
-        self._waiting -= 1
-        if self._tier_waiting[request.tier]:
-            self._tier_backlog_s[request.tier] -= request.queued_work_s
-        else:
-            self._tier_backlog_s[request.tier] = 0.0  # no drift from rounding
-        if self._ledger is not None:
-            left = self._tenant_waiting[request.tenant] - 1
-            if left:
-                self._tenant_waiting[request.tenant] = left
-            else:
-                del self._tenant_waiting[request.tenant]
-                self._ledger.drained(request.tenant)
+        self._backlog.remove(request)
+        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
+            self._ledger.drained(request.tenant)
 
     # ---- small facts ------------------------------------------------------------------------
 

@@ -7,7 +7,11 @@ richer requests arrive.
 
 from __future__ import annotations
 
-from headway.core.request import Request
+from collections.abc import Callable
+from operator import attrgetter
+
+from headway.core.queue import RankHeap
+from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
 
 
@@ -20,3 +24,61 @@ def due_s(request: Request, tier: TierSettings) -> float:
     if tier.max_slowdown < INFINITE:
         slack_s = (tier.max_slowdown - 1.0) * request.service_s
     return request.arrival_s + min(tier.max_wait_s, slack_s)
+
+
+class DueQueue:
+    """The waiting requests that will be due, by due time.
+
+    Apart by tier, and by tenant where tenants have caps: whoever is at its cap is passed over
+    without looking at its requests.
+    """
+
+    __slots__ = ("_by_tenant", "_heaps")
+
+    def __init__(self, by_tenant: bool) -> None:
+        self._by_tenant = by_tenant
+        self._heaps: dict[tuple[Tier, str], RankHeap] = {}
+
+    def push(self, request: Request) -> None:
+        """Add `request`, unless it never is due."""
+        if request.due_s < INFINITE:
+            key = self._key(request)
+            heap = self._heaps.get(key)
+            if heap is None:
+                heap = self._heaps[key] = RankHeap(attrgetter("due_s"))
+            heap.push(request)
+
+    def removed(self, request: Request) -> None:
+        """`request` was taken out by its ticket."""
+        if request.due_s < INFINITE:
+            key = self._key(request)
+            heap = self._heaps[key]
+            heap.entry_died()
+            if not heap:
+                del self._heaps[key]
+
+    def next(
+        self,
+        now_s: float,
+        tier_ok: Callable[[Tier], bool],
+        tenant_ok: Callable[[str], bool] | None,
+    ) -> Request | None:
+        """The request that was due first, among those due by `now_s` that may run."""
+        best: Request | None = None
+        for (tier, tenant), heap in self._heaps.items():
+            first = heap.peek(now_s)
+            if first is None or first.due_s > now_s:
+                continue
+            if best is not None and (best.due_s, best.sequence) < (first.due_s, first.sequence):
+                continue
+            if tier_ok(tier) and (tenant_ok is None or tenant_ok(tenant)):
+                best = first
+        return best
+
+    def next_due_s(self, now_s: float) -> float | None:
+        """When the first waiting request is due, past or future; None if none ever is."""
+        firsts = (heap.peek(now_s) for heap in self._heaps.values())
+        return min((first.due_s for first in firsts if first is not None), default=None)
+
+    def _key(self, request: Request) -> tuple[Tier, str]:
+        return request.tier, request.tenant if self._by_tenant else ""

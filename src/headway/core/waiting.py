@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
 
 from headway.core.fairness import Fairness
 from headway.core.policies.policy import Policy
-from headway.core.queue import RankHeap, WaitingQueue
+from headway.core.queue import WaitingQueue
 from headway.core.request import Request, Tier
-from headway.core.settings import INFINITE
+from headway.core.starvation import DueQueue
 from headway.core.tiers import TierOrder
 
 
@@ -86,24 +85,21 @@ class Waiting:
     ) -> None:
         self._queues = {tier: TierQueue(policy, ledger, by_tenant) for tier in Tier}
         self._tier_order = tier_order
-        # By due time; those that never are due are left out.
-        self._due = RankHeap(attrgetter("due_s"))
+        self._due = DueQueue(by_tenant)
         self.count = 0
 
     def push(self, request: Request) -> None:
         """Add `request` in its place: by the present state of its rank, and its arrival."""
         self._queues[request.tier].push(request)
-        if request.due_s < INFINITE:
-            self._due.push(request)
+        self._due.push(request)
         self.count += 1
 
     def take(self, request: Request) -> None:
         """Remove `request`, wherever in the order it is."""
         request.ticket += 1
         self._queues[request.tier].removed(request)
+        self._due.removed(request)
         self.count -= 1
-        if request.due_s < INFINITE:
-            self._due.entry_died()
 
     def next(
         self,
@@ -115,13 +111,9 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        first_due = self._due.peek(now_s)
-        if first_due is not None and first_due.due_s <= now_s:
-            if self._may_run(first_due, tier_ok, tenant_ok):
-                return first_due
-            for request in self._due.up_to(now_s):
-                if self._may_run(request, tier_ok, tenant_ok):
-                    return request
+        due = self._due.next(now_s, tier_ok, tenant_ok)
+        if due is not None:
+            return due
         waiting = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
         if len(waiting) > 1:
             waiting = self._tier_order.ordered(waiting)
@@ -131,18 +123,9 @@ class Waiting:
                 return request_or_none
         return None
 
-    @staticmethod
-    def _may_run(
-        request: Request,
-        tier_ok: Callable[[Tier], bool],
-        tenant_ok: Callable[[str], bool] | None,
-    ) -> bool:
-        return tier_ok(request.tier) and (tenant_ok is None or tenant_ok(request.tenant))
-
     def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if none ever is."""
-        request = self._due.peek(now_s)
-        return None if request is None else request.due_s
+        return self._due.next_due_s(now_s)
 
     def in_tier(self, tier: Tier) -> int:
         """Requests that wait in `tier`."""
