@@ -68,8 +68,7 @@ async def test_without_priorities_it_continues_all_the_same(serve: Serve) -> Non
     engine = VllmEngine(endpoint(await serve(fake.application)))
     description = await engine.describe()
     assert description.exact_resume and not description.priority
-    request = chat("Hi", max_tokens=50)
-    request.priority = 3.0
+    request = chat("Hi", max_tokens=50, priority=3)
     assert await run(engine, request) == ANSWER
     assert "priority" not in fake.asked[-1]
     await engine.close()
@@ -97,13 +96,12 @@ async def test_stopped_anywhere_it_goes_on_from_its_ids(pair: Pair, point: int) 
     assert second["top_k"] == 5 and "messages" not in second
 
 
-async def test_priority_goes_along_smaller_first(pair: Pair) -> None:
-    request = chat("Hi", max_tokens=3)
-    request.priority = 41.7
-    await run(pair.engine, request)
-    assert pair.fake.asked[-1]["priority"] == 42
+async def test_the_client_s_priority_goes_along(pair: Pair) -> None:
     await run(pair.engine, chat("Hi", max_tokens=3, priority=-2))
     assert pair.fake.asked[-1]["priority"] == -2
+    for fields in ({}, {"priority": None}):
+        await run(pair.engine, chat("Hi", max_tokens=3, **fields))
+        assert "priority" not in pair.fake.asked[-1]
 
 
 async def test_limits_that_the_client_left_out_are_those_of_vllm(pair: Pair) -> None:
@@ -121,6 +119,17 @@ async def test_min_tokens_counts_what_came_before_the_stop(pair: Pair) -> None:
     await run(pair.engine, request, pieces=3)
     await run(pair.engine, request)
     assert pair.fake.asked[-1]["min_tokens"] == 2
+
+
+async def test_min_tokens_that_are_no_number_are_refused(pair: Pair) -> None:
+    with pytest.raises(EngineError, match="min_tokens") as refused:
+        await run(pair.engine, chat("Hi", min_tokens="five"))
+    assert refused.value.status == 400
+
+
+async def test_a_completion_may_go_without_special_tokens(pair: Pair) -> None:
+    await run(pair.engine, generation("completion", prompt="Hi", add_special_tokens=False))
+    assert pair.fake.asked[-1]["prompt"] == [*b"Hi"]
 
 
 async def test_ids_that_llama_cpp_left_out_are_found(pair: Pair) -> None:

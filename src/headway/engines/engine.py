@@ -44,7 +44,7 @@ class Description:
     exact_resume: bool = False
     """Takes token ids as prompt and returns the ids it produced."""
     priority: bool = False
-    """Takes vLLM's `priority` field."""
+    """Takes vLLM's `priority` field, whether or not it schedules by it."""
     embeddings: bool = False
     vocabulary: str = ""
     """Fingerprint of its tokenizer: equal ones can continue each other's token ids."""
@@ -86,8 +86,6 @@ class Generation:
     pieces: list[Piece] = field(default_factory=list)
     already_sent: str = ""
     """Text the client has but `pieces` lost: generated again, and not delivered twice."""
-    priority: float | None = None
-    """The scheduler's rank, for engines that take a priority."""
     _counted: int = field(default=0, init=False, repr=False)
     _tokens: int = field(default=0, init=False, repr=False)
 

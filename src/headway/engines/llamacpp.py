@@ -18,22 +18,15 @@ from headway.engines.engine import (
     Piece,
 )
 from headway.engines.measured_cost import MeasuredCost
-from headway.engines.missing_ids import produced_ids
-from headway.engines.openai_server import PROBE_TEXT, OpenAIEngine, refusal
-from headway.engines.request_body import (
-    output_limit,
-    sampling_fields,
-    stop_strings,
-    text_prompt,
-    tokens_left,
-    too_long,
-)
+from headway.engines.openai_server import PROBE_TEXT, refusal
+from headway.engines.request_body import sampling_fields, stop_strings, text_prompt, too_long
+from headway.engines.resumable import Position, ResumableEngine
 
 _THINKING = ("<think>", "reasoning_content", "<|channel|>")
 """Marks in a chat template whose answers llama.cpp splits into reasoning and content."""
 
 
-class LlamaCppEngine(OpenAIEngine):
+class LlamaCppEngine(ResumableEngine):
     """Client of one llama.cpp server."""
 
     def __init__(self, endpoint: Endpoint, cost: MeasuredCost | None = None) -> None:
@@ -41,7 +34,6 @@ class LlamaCppEngine(OpenAIEngine):
         # The server closes kept-alive connections after some requests, without a warning.
         super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
         self._cost = cost or MeasuredCost()
-        self._context_tokens: int | None = None
         self._embeddings: bool | None = None
 
     async def describe(self) -> Description:
@@ -71,29 +63,17 @@ class LlamaCppEngine(OpenAIEngine):
             cost=self._cost.model,
         )
 
-    async def check(self) -> None:
-        """Ask for its health. Raises BackendGone."""
-        status, _ = await self._http.fetch("/health")
-        if status != 200:
-            raise self._http.gone(f"GET /health answered {status}")
-
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Run or continue `generation`; closing the iterator frees the slot within a step.
 
         Raises EngineError for the engine's own refusals and BackendGone for everything broken.
         """
-        if generation.prompt_ids is None:
-            generation.prompt_ids = await self._prompt_ids(generation)
-        prompt_tokens = len(generation.prompt_ids)
-        context_tokens = self._context_tokens
-        if context_tokens is not None and prompt_tokens >= context_tokens:
-            raise too_long(generation.kind, prompt_tokens, context_tokens)
-        ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
-        left = tokens_left(generation, output_limit(generation.body))
-        if left == 0 or (context_tokens is not None and len(ids) >= context_tokens):
+        position = await self._position(generation)
+        prompt_tokens = position.prompt_tokens
+        if position.left == 0:
             yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
             return
-        response = await self.forward("/completion", self._request(generation, ids, left))
+        response = await self.forward("/completion", self._request(generation, position))
         try:
             if response.status != 200:
                 raise _in_openai_shape(await refusal(response, self._http), generation)
@@ -132,10 +112,10 @@ class LlamaCppEngine(OpenAIEngine):
         finally:
             response.close()
 
-    def _request(self, generation: Generation, ids: list[int], left: int | None) -> bytes:
+    def _request(self, generation: Generation, position: Position) -> bytes:
         body: dict[str, Any] = dict(sampling_fields(generation.body))
-        body["prompt"] = ids
-        body["n_predict"] = -1 if left is None else left
+        body["prompt"] = position.ids
+        body["n_predict"] = -1 if position.left is None else position.left
         if "stop" in body:
             body["stop"] = stop_strings(generation.body)
         body["stream"] = body["return_tokens"] = body["cache_prompt"] = True

@@ -66,6 +66,11 @@ def output_limit(body: Body) -> int | None:
     return None
 
 
+def min_tokens(body: Body) -> int:
+    """The fewest tokens the client wants, vLLM's field. Raises EngineError."""
+    return _field(body, "min_tokens", int | None) or 0
+
+
 def is_greedy(body: Body) -> bool:
     """Whether the next token never depends on chance."""
     temperature: float | None = _field(body, "temperature", float | None)

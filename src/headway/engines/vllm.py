@@ -17,18 +17,10 @@ from headway.engines.engine import (
     Generation,
     Piece,
 )
-from headway.engines.missing_ids import produced_ids
-from headway.engines.openai_server import PROBE_TEXT, OpenAIEngine, refusal
-from headway.engines.request_body import (
-    output_limit,
-    sampling_fields,
-    text_prompt,
-    tokens_left,
-    too_long,
-)
+from headway.engines.openai_server import PROBE_TEXT, refusal
+from headway.engines.request_body import min_tokens, sampling_fields, text_prompt
+from headway.engines.resumable import Position, ResumableEngine
 
-_DEFAULT_COMPLETION_TOKENS = 16
-"""What vLLM gives a completion that does not say `max_tokens`; a chat gets all there is."""
 _TEMPLATE_FIELDS = (
     "messages",
     "add_generation_prompt",
@@ -39,13 +31,14 @@ _TEMPLATE_FIELDS = (
 )
 
 
-class VllmEngine(OpenAIEngine):
+class VllmEngine(ResumableEngine):
     """Client of one vLLM server."""
+
+    _default_completion_tokens = 16
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint, kind="vllm")
         self._probed: _Abilities | None = None
-        self._context_tokens: int | None = None
         self._model = ""
 
     async def describe(self) -> Description:
@@ -68,32 +61,21 @@ class VllmEngine(OpenAIEngine):
             engine=self.kind,
         )
 
-    async def check(self) -> None:
-        """Ask for its health. Raises BackendGone."""
-        status, _ = await self._http.fetch("/health")
-        if status != 200:
-            raise self._http.gone(f"GET /health answered {status}")
-
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Run or continue `generation`; closing the iterator aborts it in the engine.
 
         Raises EngineError for the engine's own refusals and BackendGone for everything broken.
         """
-        if generation.prompt_ids is None:
-            generation.prompt_ids = await self._prompt_ids(generation)
-        prompt_tokens = len(generation.prompt_ids)
-        limit = self._limit(generation, prompt_tokens)
-        if tokens_left(generation, limit) == 0:
-            yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
+        position = await self._position(generation)
+        if position.left == 0:
+            yield Delta(finish_reason="length", prompt_tokens=position.prompt_tokens)
             return
-        ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
-        left = tokens_left(generation, limit)
-        response = await self.forward("/v1/completions", self._request(generation, ids, left))
+        response = await self.forward("/v1/completions", self._request(generation, position))
         try:
             if response.status != 200:
                 raise await refusal(response, self._http)
             held: list[int] = []  # ids whose text has not come: kept only together with it
-            untold: int | None = prompt_tokens
+            untold: int | None = position.prompt_tokens
             async for event in response.events():
                 if event.strip() == b"[DONE]":
                     break
@@ -117,33 +99,19 @@ class VllmEngine(OpenAIEngine):
         finally:
             response.close()
 
-    def _limit(self, generation: Generation, prompt_tokens: int) -> int | None:
-        limit = output_limit(generation.body)
-        if limit is None and generation.kind == "completion":
-            limit = _DEFAULT_COMPLETION_TOKENS
-        context_tokens = self._context_tokens
-        if context_tokens is None:
-            return limit
-        if prompt_tokens >= context_tokens:
-            raise too_long(generation.kind, prompt_tokens, context_tokens)
-        room = context_tokens - prompt_tokens
-        return room if limit is None else min(limit, room)
-
-    def _request(self, generation: Generation, ids: list[int], left: int | None) -> bytes:
+    def _request(self, generation: Generation, position: Position) -> bytes:
         body: dict[str, Any] = dict(sampling_fields(generation.body))
         for field in _TEMPLATE_FIELDS:
             body.pop(field, None)
         body["model"] = generation.model or generation.body.get("model")
-        body["prompt"] = ids
-        if left is not None:
-            body["max_tokens"] = left
+        body["prompt"] = position.ids
+        if position.left is not None:
+            body["max_tokens"] = position.left
         if "min_tokens" in body:
-            asked = msgspec.json.decode(body["min_tokens"])
-            body["min_tokens"] = max(0, asked - generation.output_tokens)
-        if generation.priority is not None and self._probed and self._probed.priority:
-            body["priority"] = round(generation.priority)
-        elif "priority" in generation.body:
-            body["priority"] = generation.body["priority"]
+            body["min_tokens"] = max(0, min_tokens(generation.body) - generation.output_tokens)
+        priority = bytes(generation.body.get("priority") or b"null")
+        if priority != b"null" and self._probed and self._probed.priority:
+            body["priority"] = msgspec.Raw(priority)
         body["stream"] = body["return_token_ids"] = True
         return msgspec.json.encode(body)
 
@@ -153,7 +121,10 @@ class VllmEngine(OpenAIEngine):
             prompt = text_prompt(generation.body)
             if isinstance(prompt, list):
                 return prompt
-            return await self._tokenize(asked | {"prompt": prompt})
+            asked["prompt"] = prompt
+            if "add_special_tokens" in generation.body:
+                asked["add_special_tokens"] = generation.body["add_special_tokens"]
+            return await self._tokenize(asked)
         given = {k: generation.body[k] for k in _TEMPLATE_FIELDS if k in generation.body}
         return await self._tokenize(asked | given)
 

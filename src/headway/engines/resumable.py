@@ -1,0 +1,62 @@
+"""What the clients of llama.cpp and vLLM share: both go on from token ids."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from headway.engines.engine import Generation
+from headway.engines.missing_ids import produced_ids
+from headway.engines.openai_server import OpenAIEngine
+from headway.engines.request_body import output_limit, tokens_left, too_long
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a generation stands before its next run."""
+
+    ids: list[int]
+    """Of the prompt, and of all that was produced so far."""
+    prompt_tokens: int
+    left: int | None
+    """Tokens it may still produce, by its own limit and the context; None where neither tells."""
+
+
+class ResumableEngine(OpenAIEngine, ABC):
+    """Client of a server that takes token ids as a prompt and tells its health at `/health`."""
+
+    _context_tokens: int | None = None
+    _default_completion_tokens: int | None = None
+    """What a completion gets that does not say `max_tokens`; None: all there is."""
+
+    async def check(self) -> None:
+        """Ask for its health. Raises BackendGone."""
+        status, _ = await self._http.fetch("/health")
+        if status != 200:
+            raise self._http.gone(f"GET /health answered {status}")
+
+    async def _position(self, generation: Generation) -> Position:
+        """Raises EngineError for a prompt that does not fit, or that the engine refuses."""
+        if generation.prompt_ids is None:
+            generation.prompt_ids = await self._prompt_ids(generation)
+        prompt_tokens = len(generation.prompt_ids)
+        context_tokens = self._context_tokens
+        if context_tokens is not None and prompt_tokens >= context_tokens:
+            raise too_long(generation.kind, prompt_tokens, context_tokens)
+        ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
+        limit = output_limit(generation.body)
+        if limit is None and generation.kind == "completion":
+            limit = self._default_completion_tokens
+        left = tokens_left(generation, limit)
+        if context_tokens is not None:
+            room = max(0, context_tokens - len(ids))
+            left = room if left is None else min(left, room)
+        return Position(ids, prompt_tokens, left)
+
+    @abstractmethod
+    async def _prompt_ids(self, generation: Generation) -> list[int]:
+        """The ids of the client's prompt. Raises EngineError and BackendGone."""
+
+    @abstractmethod
+    async def _plain_ids(self, text: str) -> list[int]:
+        """The ids of `text` alone, without any that the tokenizer would add around it."""
