@@ -100,3 +100,12 @@ def test_vllm_cannot_continue_what_it_counts_over_new_tokens_only() -> None:
     assert judge("chat", vllm, stop=[], presence_penalty=0, frequency_penalty=0.0) is None
     assert "stop strings" in (judge("chat", vllm, stop=["x"]) or "")
     assert "penalty" in (judge("chat", vllm, presence_penalty=0.5) or "")
+    assert "bad words" in (judge("chat", vllm, bad_words=["sea"]) or "")
+    assert "repetitions" in (judge("chat", vllm, repetition_detection={"min_count": 2}) or "")
+
+
+def test_vllm_cannot_continue_a_chat_whose_prompt_its_tokenize_does_not_make() -> None:
+    vllm = Description(("m",), None, exact_resume=True, engine="vllm")
+    assert judge("chat", vllm, documents=None, reasoning_effort=None) is None
+    assert "documents" in (judge("chat", vllm, documents=[{"text": "x"}]) or "")
+    assert "effort" in (judge("chat", vllm, reasoning_effort="low") or "")

@@ -40,6 +40,13 @@ _REASONS_OF_VLLM: dict[str, tuple[frozenset[bytes], str]] = {
     "presence_penalty": (_NOTHING_OR_0, "has a penalty that vLLM counts over new tokens only"),
     "frequency_penalty": (_NOTHING_OR_0, "has a penalty that vLLM counts over new tokens only"),
     "truncate_prompt_tokens": (_NOTHING, "has its prompt truncated"),
+    "documents": (_NOTHING, "has documents, which only vLLM's own chat reads"),
+    "reasoning_effort": (_NOTHING, "has an effort, which only vLLM's own chat reads"),
+    "bad_words": (_NOTHING, "has bad words, which vLLM looks for in new tokens only"),
+    "repetition_detection": (
+        _NOTHING,
+        "has repetitions stopped, which vLLM counts in new tokens only",
+    ),
 }
 
 
