@@ -130,6 +130,20 @@ class PreemptionConfig(Section):
     """TRAIL's limit: preempt only while output tokens < c x prediction; null: no limit."""
 
 
+class PredictionConfig(Section):
+    """Who says how long an answer will be."""
+
+    predictor: Path | Literal["shipped", "off"] = "shipped"
+    """A file made by `headway predictor train`; or what comes with Headway; or history alone."""
+    fallback: str = "fcfs"
+    """The policy to order by while predictions prove to be worth nothing."""
+
+    @field_validator("fallback")
+    @classmethod
+    def _is_a_policy(cls, policy: str) -> str:
+        return policy_name(policy)
+
+
 class KeyConfig(Section):
     """One API key that clients may use, known by its hash; `headway key new` makes one."""
 
@@ -204,6 +218,7 @@ class Settings(BaseSettings):
     on_missed_deadline: Literal["reject", "downgrade"] = "reject"
     """What happens to a request whose deadline cannot be met."""
     preemption: PreemptionConfig = PreemptionConfig()
+    prediction: PredictionConfig = PredictionConfig()
     keys: tuple[KeyConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = Field(default_factory=LogConfig)
@@ -223,9 +238,7 @@ class Settings(BaseSettings):
     @field_validator("policy")
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
-        if policy not in POLICIES:
-            raise UnknownName(policy, tuple(POLICIES))
-        return policy
+        return policy_name(policy)
 
     @field_validator("backends", "keys")
     @classmethod
@@ -281,6 +294,13 @@ class UnknownName(ValueError):
         super().__init__(f"{value!r} is not one of {', '.join(known)}")
         self.value = value
         self.known = known
+
+
+def policy_name(name: str) -> str:
+    """`name`, if a policy has it. Raises UnknownName."""
+    if name not in POLICIES:
+        raise UnknownName(name, tuple(POLICIES))
+    return name
 
 
 def is_loopback(host: str) -> bool:

@@ -69,6 +69,8 @@ events = st.one_of(
     st.tuples(st.just("progress"), pick),
     st.tuples(st.just("cancel"), pick),
     st.tuples(st.just("requeue"), pick),
+    st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
+    st.tuples(st.just("use_policy"), st.sampled_from(sorted(POLICIES))),
     st.tuples(st.just("slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
     st.tuples(st.just("remove"), st.just("y")),
 )
@@ -153,6 +155,18 @@ class Driver:
         request = self._one({State.RUNNING}, which)
         if request is not None:
             self.scheduler.requeue(request.id, self.now_s)
+
+    def revise(self, of: tuple[int, int]) -> None:
+        which, tokens = of
+        request = self._one({State.WAITING, State.PREEMPTED, State.RUNNING}, which)
+        if request is not None:
+            due_s = request.due_s
+            estimate = SizeEstimate.exactly(tokens)
+            self.scheduler.revise(request.id, estimate, None, self.now_s)
+            assert request.due_s <= due_s, "a promise was taken back"
+
+    def use_policy(self, name: str) -> None:
+        self.scheduler.use_policy(name, self.now_s)
 
     def set_slots(self, name: str, slots: int) -> None:
         self.slots[name] = slots

@@ -1,26 +1,66 @@
-"""What is kept of a prompt."""
+"""Prompts as numbers."""
 
-import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from headway.prediction.features import BUCKETS, HASHED_WORDS, prompt_features
-
-
-def features_of(text: str) -> tuple[int, ...]:
-    messages = [{"role": "user", "content": text}]
-    return prompt_features("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
-
-
-def test_equal_words_have_equal_hashes_whatever_their_case() -> None:
-    assert features_of("Write TEN lines") == features_of("write ten Lines")
-    assert features_of("write ten lines") != features_of("write two lines")
+from headway.prediction.features import FeatureMaker
+from headway.prediction.lexical import NAMES
+from headway.prediction.prompt import Prompt
+from headway.prediction.words import BUCKETS, FIRST_WORDS, LAST_WORDS, hashed_pairs, words_of
 
 
-def test_no_more_is_kept_than_the_end_of_a_long_prompt() -> None:
-    hashes = features_of("word " * 10_000)
-    assert len(hashes) == HASHED_WORDS
-    assert all(0 <= one < BUCKETS for one in hashes)
+def numbers(text: str, **facts: object) -> dict[str, float]:
+    maker = FeatureMaker()
+    row = maker.of([Prompt(text, **facts)]).dense[0]  # type: ignore[arg-type]
+    return dict(zip(maker.names, row.tolist(), strict=True))
 
 
-def test_a_prompt_of_token_ids_or_none_at_all_is_fine() -> None:
-    assert len(prompt_features("completion", {"prompt": msgspec.Raw(b"[1,2,3]")})) == 3
-    assert prompt_features("completion", {}) == ()
+def test_what_a_number_counts_is_found() -> None:
+    asked = numbers("Write three short paragraphs and 10 tips, at most 250 words.")
+    assert asked["asked_paragraphs"] == pytest.approx(np.log1p(3))
+    assert asked["asked_items"] == pytest.approx(np.log1p(10))
+    assert asked["asked_words"] == pytest.approx(np.log1p(250))
+    assert asked["asked_sentences"] == 0.0
+
+
+def test_kinds_of_words_are_counted_in_all_of_it_and_at_its_beginning() -> None:
+    late = numbers("a " * 30 + "essay")
+    assert (late["prose_words"] > 0.0, late["prose_at_start"]) == (True, 0.0)
+
+
+def test_parameters_of_the_request_count_too() -> None:
+    assert numbers("Hi", max_tokens=20)["limit"] > 0.0 == numbers("Hi")["limit"]
+    assert numbers("Hi", structured=True)["structured"] == 1.0
+
+
+def test_lines_that_many_prompts_share_are_left_out() -> None:
+    instruction = "Answer in the JSON format below."
+    prompts = [Prompt(f"How many are {n} times 7?\n{instruction}") for n in range(100)]
+    learned, plain = FeatureMaker.learned_from(prompts), FeatureMaker()
+    own = [Prompt(prompt.text.split("\n")[0]) for prompt in prompts]
+    assert np.array_equal(learned.of(prompts).dense, plain.of(own).dense)
+    restored = FeatureMaker.from_state(learned.state())
+    assert np.array_equal(restored.of(prompts).dense, learned.of(prompts).dense)
+
+
+def test_of_a_huge_prompt_the_beginning_and_the_end_are_read() -> None:
+    words = words_of("first " + "middle " * 2_000_000 + "last")
+    assert (words[0], words[-1]) == ("first", "last")
+    assert len(words) <= FIRST_WORDS + LAST_WORDS
+
+
+@given(st.text())
+def test_any_text_has_finite_features(text) -> None:
+    features = FeatureMaker().of([Prompt(text)])
+    assert features.dense.shape == (1, len(FeatureMaker().names))
+    assert features.dense.shape[1] > len(NAMES)
+    assert np.isfinite(features.dense).all()
+    assert all(0 <= bucket < BUCKETS for bucket in features.buckets[0])
+
+
+def test_pairs_depend_on_the_order_of_words() -> None:
+    one, other = hashed_pairs(["dog", "bites", "man"]), hashed_pairs(["man", "bites", "dog"])
+    assert sorted(one[:3]) == sorted(other[:3])
+    assert set(one[3:]).isdisjoint(other[3:])

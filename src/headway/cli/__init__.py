@@ -11,6 +11,7 @@ from headway import __version__
 from headway.cli.config import show
 from headway.cli.exit import Failure
 from headway.cli.key import new
+from headway.cli.predictor import evaluate, explain, info, train
 from headway.cli.serve import serve
 
 
@@ -30,6 +31,9 @@ def application(command: str | None) -> typer.Typer:
         app.command("bench", help="Compare policies, or load a server that runs.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
     app.add_typer(_group("Make API keys.", new), name="key")
+    predictors = _group("Train and test predictors of output length.", train, info, explain)
+    predictors.command("eval")(evaluate)
+    app.add_typer(predictors, name="predictor")
     app.command()(version)
     return app
 
@@ -49,9 +53,10 @@ def _typer(text: str) -> typer.Typer:
     )
 
 
-def _group(text: str, command: Callable[..., None]) -> typer.Typer:
+def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
     group = _typer(text)
-    group.command()(command)
+    for command in commands:
+        group.command()(command)
     group.callback()(lambda: None)  # keeps a group of one command a group
     return group
 

@@ -19,7 +19,9 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import ModelError, find_model
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.prediction.artefact import ArtefactError, load, shipped
 from headway.prediction.history import LengthHistory
+from headway.prediction.predictor import Predictor
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 
 RECALLED_REQUESTS = 10_000
@@ -47,7 +49,8 @@ def serve(settings: Settings) -> None:
             database = settings.log.requests_db
             log = RequestLog(database.expanduser(), settings.log.prompts) if database else None
             history = lengths_in(database.expanduser()) if database else LengthHistory()
-        except (ModelError, RequestLogError) as error:
+            predictor = predictor_of(settings.prediction.predictor)
+        except (ModelError, RequestLogError, ArtefactError) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -68,6 +71,7 @@ def serve(settings: Settings) -> None:
                 endpoints,
                 embedded=embedded,
                 history=history,
+                predictor=predictor,
                 request_log=log,
             )
 
@@ -94,6 +98,13 @@ def lengths_in(database: Path) -> LengthHistory:
     return history
 
 
+def predictor_of(choice: Path | str) -> Predictor | None:
+    """The predictor that `prediction.predictor` names. Raises ArtefactError."""
+    if choice == "off":
+        return None
+    return shipped() if choice == "shipped" else load(Path(choice).expanduser())
+
+
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """The part that the gateway takes."""
     return GatewaySettings(
@@ -106,6 +117,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         read_timeout_s=settings.limits.read_timeout_s,
         drain_s=settings.limits.drain_s,
         unavailable_wait_s=settings.limits.unavailable_wait_s,
+        fallback_policy=settings.prediction.fallback,
     )
 
 

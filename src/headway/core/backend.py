@@ -69,6 +69,11 @@ class Backend:
         request.outstanding_tokens -= done
         self.work_tokens -= done
 
+    def revised(self, request: Request) -> None:
+        """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""
+        self.work_tokens += request.remaining_tokens - request.outstanding_tokens
+        request.outstanding_tokens = request.remaining_tokens
+
     def release(self, request: Request) -> None:
         """`request` runs here no more."""
         del self.running[request.id]

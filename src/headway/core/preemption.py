@@ -60,10 +60,8 @@ class PreemptionRule:
             return False
         if running.output_tokens <= running.resumed_tokens:
             return False  # its prefill would be lost: every run gives at least one token
-        if (
-            limits.trail_c is not None
-            and running.output_tokens >= limits.trail_c * running.estimate.mean
-        ):
+        limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
+        if limit_c is not None and running.output_tokens >= limit_c * running.predicted_tokens:
             return False
         threshold_s = limits.gain_factor * backend.cost.preempt_s
         if backend.cost.remaining_s(running) <= threshold_s:

@@ -68,6 +68,8 @@ class Request:
     max_tokens: int | None = None
     preemptible: bool = True
     """Whether it can be continued exactly after being stopped."""
+    score: float | None = None
+    """What a ranker made of it: expected log2 of its output tokens; None: nobody looked."""
 
     state: State = field(default=State.NEW, init=False)
     sequence: int = field(default=0, init=False)
@@ -85,6 +87,8 @@ class Request:
     """From this moment nothing that is due later may overtake it (starvation bound)."""
     latest_start_s: float = field(default=float("inf"), init=False)
     """After this moment even a short answer would miss the deadline."""
+    predicted_tokens: float = field(default=0.0, init=False)
+    """Mean of its estimate, as it was before its first token."""
     service_s: float = field(default=0.0, init=False)
     """Predicted service time when it was added, by the reference cost model."""
     queued_work_s: float = field(default=0.0, init=False)

@@ -7,6 +7,7 @@ events give the same decisions under the gateway, under the simulator and in a t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -14,10 +15,11 @@ from headway.core.backend import Backend
 from headway.core.backlog import Backlog
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
+from headway.core.estimate import SizeEstimate
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.placement import choose
-from headway.core.policies import POLICIES
+from headway.core.policies import POLICIES, Policy
 from headway.core.preemption import PreemptionRule
 from headway.core.queue import RankHeap
 from headway.core.request import Request, State, Tier
@@ -42,21 +44,16 @@ class Scheduler:
     """
 
     def __init__(self, settings: SchedulerSettings) -> None:
-        if settings.policy not in POLICIES:
-            raise ValueError(
-                f"unknown policy {settings.policy!r}; the policies are {', '.join(POLICIES)}"
-            )
+        policy = _policy_class(settings.policy)(settings)
         self.settings = settings
         self.policy_name = settings.policy
         self._cost = settings.cost
         self.backends: dict[str, Backend] = {}
         self._requests: dict[str, Request] = {}
-        self._policy = POLICIES[settings.policy](settings)
+        self._policy = policy
         self._tier_order = tier_order(settings)
         self._ledger = fairness(settings)
-        self._preemption = PreemptionRule(
-            settings.preemption, self._policy, self._tier_order.preempts
-        )
+        self._preemption = self._preemption_rule()
         self._lanes: dict[str, Waiting] = {}
         self._serving: dict[str, list[Backend]] = {}
         # None spares the queues a call per tenant where no cap is set.
@@ -102,13 +99,47 @@ class Scheduler:
 
         Ranks made by different cost models do not compare, so all that waits is ranked anew.
         """
-        waiting = [r for r in self._requests.values() if r.state is not State.RUNNING]
-        for request in waiting:
-            self._dequeue(request)
+        waiting = self._pull_all()
         self._cost = self._policy.cost = cost
         for request in waiting:
             self._measure(request)
-            self._enqueue(request)
+            self._push(request)
+
+    def use_policy(self, name: str, now_s: float) -> None:
+        """Order by another policy from now on; all that waits is ranked anew.
+
+        Raises:
+            ValueError: if there is no policy `name`. Nothing has changed then.
+        """
+        policy = _policy_class(name)(replace(self.settings, policy=name, cost=self._cost))
+        waiting = self._pull_all()
+        self.policy_name, self._policy = name, policy
+        self._preemption = self._preemption_rule()
+        self._lanes = {}
+        for request in waiting:
+            self._push(request)
+
+    def revise(
+        self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
+    ) -> None:
+        """More is known of how long a request is. One that is not known (any more) is ignored.
+
+        It keeps the due time that it was promised, unless the new one is earlier.
+        """
+        request = self._requests.get(request_id)
+        if request is None:
+            return
+        waits = request.state is not State.RUNNING
+        if waits:
+            self._pull(request)
+        promised_s = request.due_s
+        request.estimate, request.score = estimate, score
+        self._measure(request)
+        request.due_s = min(promised_s, request.due_s)
+        if waits:
+            self._push(request)
+        else:
+            self.backends[request.backend].revised(request)
 
     def add(self, request: Request, now_s: float) -> Reject | None:
         """A new request. It waits from now on, or the reason why not is returned.
@@ -288,6 +319,8 @@ class Scheduler:
         """Write down what follows from the cost model: service time, due time, latest start."""
         cost = self._cost
         request.service_s = cost.service_s(request)
+        if not request.output_tokens:
+            request.predicted_tokens = request.estimate.mean
         request.due_s = due_s(request, self._tiers[request.tier])
         if request.deadline_s is not None:
             shortest_s = (
@@ -386,17 +419,27 @@ class Scheduler:
             del self._tenant_running[request.tenant]
 
     def _enqueue(self, request: Request) -> None:
-        tier = request.tier
+        """`request` begins to wait."""
         backlog = self._backlog
-        if not backlog.in_tier(tier):
-            self._tier_order.backlogged(tier, backlog.tiers())
+        if not backlog.in_tier(request.tier):
+            self._tier_order.backlogged(request.tier, backlog.tiers())
         if self._ledger is not None and not backlog.of_tenant(request.tenant):
             self._ledger.backlogged(request.tenant)
+        self._push(request)
+
+    def _dequeue(self, request: Request) -> None:
+        """`request` waits no more."""
+        self._pull(request)
+        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
+            self._ledger.drained(request.tenant)
+
+    def _push(self, request: Request) -> None:
+        """Put a waiting request in its place by what is known of it now."""
         if request.output_tokens:
             request.queued_work_s = self._cost.remaining_s(request)
         else:
             request.queued_work_s = request.service_s
-        backlog.add(request)
+        self._backlog.add(request)
         lane = self._lanes.get(request.lane)
         if lane is None:
             lane = self._lanes[request.lane] = Waiting(
@@ -409,15 +452,22 @@ class Scheduler:
         if _may_be_given_up(request):
             self._deadlines.push(request)
 
-    def _dequeue(self, request: Request) -> None:
+    def _pull(self, request: Request) -> None:
         self._lanes[request.lane].take(request)
         if _may_be_given_up(request):
             self._deadlines.entry_died()
         self._backlog.remove(request)
-        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
-            self._ledger.drained(request.tenant)
+
+    def _pull_all(self) -> list[Request]:
+        waiting = [r for r in self._requests.values() if r.state is not State.RUNNING]
+        for request in waiting:
+            self._pull(request)
+        return waiting
 
     # ---- small facts ------------------------------------------------------------------------
+
+    def _preemption_rule(self) -> PreemptionRule:
+        return PreemptionRule(self.settings.preemption, self._policy, self._tier_order.preempts)
 
     def _running(self, request_id: str) -> Request:
         request = self._requests.get(request_id)
@@ -453,6 +503,12 @@ class Scheduler:
             return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
         ranks = self._policy.rank(one), self._policy.rank(other)
         return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
+
+
+def _policy_class(name: str) -> type[Policy]:
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r}; the policies are {', '.join(POLICIES)}")
+    return POLICIES[name]
 
 
 def _may_be_given_up(request: Request) -> bool:

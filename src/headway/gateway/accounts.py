@@ -10,10 +10,11 @@ from collections import deque
 import msgspec
 
 from headway.core.scheduler import Scheduler
+from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
-from headway.prediction.features import prompt_features
+from headway.prediction.hashed_words import prompt_features
 from headway.prediction.history import LengthHistory
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
@@ -34,11 +35,13 @@ class Accounts:
         scheduler: Scheduler,
         metrics: Metrics,
         history: LengthHistory,
+        foresight: Foresight,
         request_log: RequestLog | None,
     ) -> None:
         self._scheduler = scheduler
         self._metrics = metrics
         self._history = history
+        self._foresight = foresight
         self._request_log = request_log
         self._ended: deque[tuple[Work, Outcome, int, str]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -115,6 +118,7 @@ class Accounts:
             self._metrics.rejected(reason)
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
+            self._foresight.ended(work)  # before history knows the answer
             tenant = work.request.tenant
             self._history.observe(work.model, tenant, work.template, work.output_tokens)
         logged = request_logger.isEnabledFor(logging.INFO)

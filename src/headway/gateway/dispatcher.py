@@ -22,6 +22,7 @@ from headway.engines.engine import BackendGone, Delta, Engine
 from headway.engines.member import BackendStatus
 from headway.engines.pool import BackendPool
 from headway.gateway.errors import ApiError, from_reject, gave_up, no_backend, shutting_down
+from headway.gateway.foresight import Foresight
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 
@@ -51,6 +52,7 @@ class Dispatcher:
         self.statuses: dict[str, BackendStatus] = {}
         self._settings = settings
         self._pool: BackendPool | None = None
+        self._foresight: Foresight | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._drained: asyncio.Future[None] | None = None
@@ -62,9 +64,13 @@ class Dispatcher:
         """Whether nothing new is taken."""
         return self._draining
 
-    def use(self, pool: BackendPool) -> None:
-        """Run on the backends of `pool`, which tells its changes to `backend_changed`."""
+    def use(self, pool: BackendPool, foresight: Foresight | None = None) -> None:
+        """Run on the backends of `pool`, which tells its changes to `backend_changed`.
+
+        `foresight` is told of every request that cannot start at once.
+        """
         self._pool = pool
+        self._foresight = foresight
 
     def backend_changed(self, status: BackendStatus) -> None:
         """A backend came, went, or can take more or less than before."""
@@ -116,6 +122,8 @@ class Dispatcher:
             raise from_reject(reject)
         self.works[work.request.id] = work
         self._step(now_s)
+        if self._foresight is not None and not work.backend and work.failure is None:
+            self._foresight.contended(work, self.works)
 
     async def turn(self, work: Work) -> Engine:
         """Wait until `work` may run; returns the client of the backend it runs on.

@@ -118,6 +118,7 @@ class Intake:
             fields=fields,
             renamed=renamed,
             template=template,
+            told=expected is not None,
             obstacle=obstacle,
             caller=caller,
         )

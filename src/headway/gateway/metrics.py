@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headway.core.request import Tier
 from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.foresight import Foresight
 from headway.gateway.work import Work
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -21,9 +22,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """What is counted, in a registry of its own."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, foresight: Foresight) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Queue(dispatcher))
+        self.registry.register(_Predictions(foresight))
         self._wait = self._by_tier("wait_seconds", "From arrival to the first start", SECONDS)
         self._ttft = self._by_tier("ttft_seconds", "From arrival to the first token", SECONDS)
         self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
@@ -83,6 +85,49 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+class _Predictions(Collector):
+    """How much was predicted, and what it was worth."""
+
+    def __init__(self, foresight: Foresight) -> None:
+        self._foresight = foresight
+
+    def collect(self) -> Iterable[Metric]:
+        foresight = self._foresight
+        if foresight.live is None:
+            return []
+        metrics: list[Metric] = [
+            CounterMetricFamily("headway_predictions", "Prompts predicted", foresight.predicted),
+            CounterMetricFamily(
+                "headway_prediction_failures", "Prompts that could not be read", foresight.failed
+            ),
+            CounterMetricFamily(
+                "headway_prediction_seconds", "Time the predictor took", foresight.spent_s
+            ),
+            GaugeMetricFamily(
+                "headway_prediction_trusted",
+                "1 while requests are ordered by predictions, 0 while by the fallback policy",
+                float(foresight.watch.trusted),
+            ),
+        ]
+        quality = foresight.watch.quality
+        if quality is not None:
+            told = {
+                "kendall_tau": "Kendall's tau of predicted and real order",
+                "pairwise_accuracy": "Share of pairs in the right order",
+                "coverage_80": "Share of lengths inside the predicted 80% interval",
+                "bias_octaves": "Mean log2 of length over prediction",
+            }
+            metrics += [
+                GaugeMetricFamily(
+                    f"headway_prediction_{name}",
+                    f"{text}, over the last {quality.n} requests",
+                    getattr(quality, name),
+                )
+                for name, text in told.items()
+            ]
+        return metrics
 
 
 class _Queue(Collector):

@@ -15,6 +15,7 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.foresight import Foresight
 from headway.gateway.http_server import HttpServer
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
@@ -22,6 +23,9 @@ from headway.gateway.metrics import Metrics
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
 from headway.prediction.history import LengthHistory
+from headway.prediction.live import LivePredictor
+from headway.prediction.predictor import Predictor
+from headway.prediction.watch import Watch
 from headway.store.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ class Gateway:
         endpoints: OpenAI-compatible servers to run on.
         embedded: engines of our own to run on.
         history: what is known about output lengths; learns while serving.
+        predictor: reads prompts; None: history is all.
         request_log: where finished requests are written; None: nowhere.
     """
 
@@ -51,6 +56,7 @@ class Gateway:
         *,
         embedded: Sequence[EmbeddedServer] = (),
         history: LengthHistory | None = None,
+        predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
     ) -> None:
@@ -58,11 +64,15 @@ class Gateway:
         history = LengthHistory() if history is None else history
         self.dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
         self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
-        self.dispatcher.use(self.pool)
+        live = None if predictor is None else LivePredictor(predictor, history)
+        self._foresight = foresight = Foresight(
+            self.dispatcher.scheduler, live, Watch(), settings.fallback_policy
+        )
+        self.dispatcher.use(self.pool, foresight)
         keys = KeyRing(settings.keys, self.dispatcher.clock())
-        metrics = Metrics(self.dispatcher)
+        metrics = Metrics(self.dispatcher, foresight)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, request_log
         )
         intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
         routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
@@ -78,6 +88,7 @@ class Gateway:
             ModelError: an embedded engine cannot load its model.
         """
         self.address = await self._http.start(self.settings.host, self.settings.port)
+        self._foresight.start()
         try:
             await self.pool.start()
         except BaseException:
@@ -93,6 +104,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         self._accounts.flush()
+        self._foresight.close()
         await self.pool.close()
 
 

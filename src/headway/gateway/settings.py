@@ -42,5 +42,7 @@ class GatewaySettings:
     """How long a graceful shutdown waits for what runs and waits."""
     unavailable_wait_s: float = 30.0
     """How long a request waits for a backend to come back before it is answered with 503."""
+    fallback_policy: str = "fcfs"
+    """Orders while the predicted order of requests has proved to be worth nothing."""
     attempts: int = 5
     """Runs that may fail in a row, without one new token, before a request is given up."""

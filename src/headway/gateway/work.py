@@ -11,6 +11,7 @@ from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
+from headway.prediction.live import Forecast
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +37,12 @@ class Work:
     include_usage: bool = False
     """The client wants usage at the end of its stream."""
     template: int = 0
+    told: bool = False
+    """The client said how long the answer will be."""
+    foreseen: bool = False
+    """The predictor was asked."""
+    forecast: Forecast | None = None
+    """What it answered, once it has."""
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping
 from math import exp, log2
@@ -11,13 +10,7 @@ from zlib import crc32
 import msgspec
 
 from headway.core.estimate import SizeEstimate
-
-BIN_TOKENS = tuple(sorted({round(2 ** (quarter_octaves / 4)) for quarter_octaves in range(61)}))
-"""Upper edges of four bins an octave, from 1 to 32,768 output tokens.
-
-The edge stands for its bin, so that a request is not believed to have outlived its bin while it
-is still in it: what is left of it would then be taken for much longer than it is.
-"""
+from headway.prediction.bins import BIN_TOKENS, bin_of
 
 PRIOR_MEAN_OCTAVES = 7.0
 PRIOR_SPREAD_OCTAVES = 1.5
@@ -115,11 +108,6 @@ class Histogram:
                 ],
             )
         return self._cached
-
-
-def bin_of(output_tokens: int) -> int:
-    """Index of the bin that holds `output_tokens`; the last one holds all that is longer."""
-    return min(bisect_left(BIN_TOKENS, output_tokens), len(BIN_TOKENS) - 1)
 
 
 def _prior() -> tuple[float, ...]:

@@ -4,17 +4,21 @@ from headway.core.policies.edf import Edf
 from headway.core.policies.fcfs import Fcfs
 from headway.core.policies.gittins import Gittins
 from headway.core.policies.hrrn import Hrrn
+from headway.core.policies.ltr import Ltr
 from headway.core.policies.mlfq import Mlfq
 from headway.core.policies.policy import Policy
 from headway.core.policies.priority import Priority
 from headway.core.policies.sjf import Sjf
 from headway.core.policies.slack import Slack
 from headway.core.policies.srpt import Srpt
+from headway.core.policies.trail import Trail
 
 POLICIES: dict[str, type[Policy]] = {
     "fcfs": Fcfs,
     "sjf": Sjf,
     "srpt": Srpt,
+    "ltr": Ltr,
+    "trail": Trail,
     "edf": Edf,
     "slack": Slack,
     "hrrn": Hrrn,

@@ -39,16 +39,18 @@ class ResponseRatioQueue:
 
     def __init__(self, service_s: Callable[[Request], float]) -> None:
         self._service_s = service_s
-        self._classes: dict[int, deque[tuple[int, Request]]] = {}
+        self._classes: dict[int, deque[tuple[int, Request, float, float]]] = {}
+        """Ticket, request, arrival and service time, by class."""
         self._live = 0
 
     def __len__(self) -> int:
         return self._live
 
     def push(self, request: Request) -> None:
-        size_class = floor(CLASSES_PER_OCTAVE * log2(max(1e-6, self._service_s(request))))
+        service_s = max(1e-6, self._service_s(request))
+        size_class = floor(CLASSES_PER_OCTAVE * log2(service_s))
         entries = self._classes.setdefault(size_class, deque())
-        entry = (request.ticket, request)
+        entry = (request.ticket, request, request.arrival_s, service_s)
         if entries and entries[-1][1].sequence > request.sequence:
             # A preempted or requeued request goes back to its place by arrival.
             place = 0
@@ -61,34 +63,40 @@ class ResponseRatioQueue:
 
     def peek(self, now_s: float) -> Request | None:
         best: Request | None = None
-        best_ratio = 0.0
-        for size_class, entries in list(self._classes.items()):
-            while entries and entries[0][0] != entries[0][1].ticket:
+        best_ratio = float("-inf")
+        empty = []
+        for size_class, entries in self._classes.items():
+            ticket, request, arrival_s, service_s = entries[0]
+            while ticket != request.ticket:
                 entries.popleft()
-            if not entries:
-                del self._classes[size_class]
-                continue
-            request = entries[0][1]
-            ratio = 1.0 + max(0.0, now_s - request.arrival_s) / max(1e-6, self._service_s(request))
-            if (
-                best is None
-                or ratio > best_ratio
-                or (ratio == best_ratio and request.sequence < best.sequence)
-            ):
-                best, best_ratio = request, ratio
+                if not entries:
+                    empty.append(size_class)
+                    break
+                ticket, request, arrival_s, service_s = entries[0]
+            else:
+                ratio = (now_s - arrival_s) / service_s
+                if ratio > best_ratio or (
+                    best is not None and ratio == best_ratio and request.sequence < best.sequence
+                ):
+                    best, best_ratio = request, ratio
+        for size_class in empty:
+            del self._classes[size_class]
         return best
 
     def entry_died(self) -> None:
         self._live -= 1
         held = sum(map(len, self._classes.values())) if self._live % 1024 == 0 else 0
         if held > 2 * self._live + 64:
-            for size_class, entries in self._classes.items():
-                self._classes[size_class] = deque(e for e in entries if e[0] == e[1].ticket)
+            self._classes = {
+                size_class: live
+                for size_class, entries in self._classes.items()
+                if (live := deque(entry for entry in entries if entry[0] == entry[1].ticket))
+            }
 
     def sample(self, most: int) -> Iterator[Request]:
         share = max(1, most // max(1, len(self._classes)))
         for entries in self._classes.values():
             stride = max(1, len(entries) // share)
-            for ticket, request in islice(entries, 0, None, stride):
+            for ticket, request, _, _ in islice(entries, 0, None, stride):
                 if ticket == request.ticket:
                     yield request

@@ -20,6 +20,9 @@ class Policy(ABC):
     preemptive: ClassVar[bool] = False
     """Whether a waiting request may take the slot of a running one of its own tier."""
 
+    limit_c: ClassVar[float | None] = None
+    """Nobody is stopped who has produced this many times its initial prediction; None: no limit."""
+
     def __init__(self, settings: SchedulerSettings) -> None:
         self.cost = settings.cost
 

@@ -1,0 +1,231 @@
+"""How well output lengths are predicted, on prompts that were not trained on.
+
+    HEADWAY_DATA=../shared/data python bench/prediction.py [--only flask,zeroeval_gsm] [--matrix]
+
+Prompts are split by a hash of their text, so that one text is on one side in every set. Sets of
+more than 5,000 prompts are tested on one fifth, smaller ones on each fifth in turn; the numbers
+are means over the folds. `+ others` was trained on the other sets as well, never on a prompt of
+the fold that is tested, in whichever set it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from zlib import crc32
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from claims import Claim, publish
+from headway.prediction.evaluation import evaluate, kendall_tau
+from headway.prediction.examples import Examples, load_folder
+from headway.prediction.features import FeatureMaker
+from headway.prediction.kernel import KernelRidge
+from headway.prediction.predictor import Predictor
+from headway.prediction.ridge import HashedRidge
+from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
+from headway.prediction.training import train
+from headway.prediction.trees import Trees
+
+FOLDS = 5
+ONE_FOLD_FROM = 5000
+LISTS_OF = 32
+"""Prompts in one list of the listwise ranker, as in Fu et al."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set, whose lengths are predicted, and what is asked of it."""
+
+    data: str
+    target: str
+    bar: float
+    others: bool = False
+    """Whether the bar is for training on the other sets as well."""
+
+
+ROWS = (
+    Row("alpaca52k_vicuna20k", "vicuna_7b_t0.0", 0.60),
+    Row("alpaca52k_vicuna20k", "text_davinci_003", 0.65),
+    Row("gpteacher_gpt4", "gpt-4", 0.74),
+    Row("flask", "llama2_chat_70b", 0.55),
+    Row("alpaca_eval", "Meta-Llama-3-8B-Instruct", 0.45, others=True),
+    Row("arena_hard_v0.1", "llama-3-8b-instruct", 0.38, others=True),
+    Row("zeroeval_gsm", "Meta-Llama-3-8B-Instruct", 0.40),
+)
+SETS = (
+    "alpaca52k_vicuna20k",
+    "alpaca_eval",
+    "arena_hard_v0.1",
+    "flask",
+    "just_eval",
+    "gpteacher_gpt4",
+    "halueval_chatgpt",
+    "zeroeval_gsm",
+    "zeroeval_math_l5",
+    "zeroeval_crux",
+)
+
+Scores = tuple[np.ndarray, Predictor | None]
+
+
+def folds_of(examples: Examples) -> np.ndarray:
+    """The fold of each prompt, by its text."""
+    normal = [re.sub(r"\W+", " ", prompt.text.lower()).strip() for prompt in examples.prompts]
+    return np.array([crc32(text.encode()) % FOLDS for text in normal])
+
+
+def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    maker = FeatureMaker()
+    logs = np.log2(own.lengths).astype(np.float32)
+    ridge = HashedRidge.fit(
+        maker.of(own.prompts).buckets, logs, np.ones(len(own), np.float32), RIDGE_ALPHA
+    )
+    return ridge.scores(maker.of(test.prompts).buckets), None
+
+
+def kernel_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    maker = FeatureMaker.learned_from(own.prompts)
+    logs = np.log2(own.lengths).astype(np.float32)
+    dense = maker.of(own.prompts).dense
+    weights = np.ones(len(own), np.float32)
+    kernel = KernelRidge.fit(dense, logs - logs.mean(), weights, KERNEL_ALPHA)
+    return kernel.scores(maker.of(test.prompts).dense), None
+
+
+def boosting(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    maker = FeatureMaker.learned_from(own.prompts)
+    logs = np.log2(own.lengths).astype(np.float32)
+    trees = Trees.fit(
+        maker.of(own.prompts).dense,
+        logs,
+        np.ones(len(own), np.float32),
+        rounds=400,
+        learning_rate=0.05,
+        leaves=31 if len(own) >= ONE_FOLD_FROM else 7,
+    )
+    return trees.scores(maker.of(test.prompts).dense), None
+
+
+def lambdamart(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    """Listwise: gradients of NDCG over random lists; grades are tenths of the lengths."""
+    import lightgbm
+
+    maker = FeatureMaker.learned_from(own.prompts)
+    order = np.random.default_rng(0).permutation(len(own))
+    grades = np.argsort(np.argsort(own.lengths)) * 10 // len(own)
+    lists = [LISTS_OF] * (len(own) // LISTS_OF) + [len(own) % LISTS_OF]
+    data = lightgbm.Dataset(
+        maker.of([own.prompts[number] for number in order]).dense,
+        grades[order],
+        group=[size for size in lists if size],
+    )
+    parameters = {"objective": "lambdarank", "learning_rate": 0.05, "num_leaves": 15}
+    more = {"lambdarank_truncation_level": LISTS_OF, "feature_fraction": 0.4, "verbose": -1}
+    booster = lightgbm.train(parameters | more | {"label_gain": list(range(10))}, data, 300)
+    return np.asarray(booster.predict(maker.of(test.prompts).dense)), None
+
+
+def stack(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    alone = Examples(own.name, own.prompts, own.lengths, np.empty((len(own), 0)))
+    predictor = train("target", [alone])
+    return predictor.model.scores(test.prompts), predictor
+
+
+def stack_and_others(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    predictor = train("target", [own, *others])
+    return predictor.model.scores(test.prompts), predictor
+
+
+MODELS: dict[str, Callable[[Examples, Sequence[Examples], Examples], Scores]] = {
+    "TF-IDF + ridge": tfidf_ridge,
+    "kernel ridge": kernel_ridge,
+    "boosting": boosting,
+    "LambdaMART": lambdamart,
+    "stack": stack,
+    "stack + others": stack_and_others,
+}
+
+
+def without_target(source: Examples) -> Examples:
+    """The same, where the target's lengths are those of one model among others."""
+    table = np.column_stack([source.lengths, source.others])
+    return Examples(source.name, source.prompts, np.full(len(source), np.nan), table)
+
+
+def measure(
+    row: Row, data: Path, models: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float], float]:
+    """Tau by model, what else the last model achieves, and the seconds its training took."""
+    own = load_folder(data / row.data, row.target).answered()
+    others = [
+        without_target(load_folder(data / name, row.target)) for name in SETS if name != row.data
+    ]
+    fold_of_own = folds_of(own)
+    folds_of_others = [folds_of(other) for other in others]
+    taus: dict[str, list[float]] = {name: [] for name in models}
+    details: dict[str, list[float]] = {}
+    seconds = []
+    for fold in range(1 if len(own) >= ONE_FOLD_FROM else FOLDS):
+        test = own.rows(fold_of_own == fold)
+        learned = own.rows(fold_of_own != fold)
+        learned_others = [
+            other.rows(folds != fold) for other, folds in zip(others, folds_of_others, strict=True)
+        ]
+        for name in models:
+            start_s = time.perf_counter()
+            scores, predictor = MODELS[name](learned, learned_others, test)
+            taus[name].append(kendall_tau(scores, test.lengths))
+            if predictor is not None:
+                seconds.append(time.perf_counter() - start_s)
+                found = evaluate(predictor, test)
+                for key in ("pairwise_accuracy", "coverage_80", "mae_tokens", "ms_per_prompt"):
+                    details.setdefault(f"{name}: {key}", []).append(getattr(found, key))
+    return (
+        {name: mean(values) for name, values in taus.items()},
+        {key: mean(values) for key, values in details.items()},
+        max(seconds, default=0.0),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="sets, by name; all if empty")
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--json", type=Path, default=Path("results/prediction.json"))
+    options = parser.parse_args()
+    data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text"
+    models = options.models.split(",")
+    table = Table("data", "target", *models, "bar", title="Kendall's tau, prompts held back")
+    claims, everything = [], []
+    for row in ROWS:
+        if options.only and row.data not in options.only.split(","):
+            continue
+        taus, details, seconds = measure(row, data, models)
+        table.add_row(
+            row.data, row.target, *(f"{taus[name]:.3f}" for name in models), f"{row.bar:.2f}"
+        )
+        best = "stack + others" if row.others else "stack"
+        if best in taus:
+            claims.append(
+                Claim(f"tau, {row.data}, {row.target}", taus[best], row.bar, at_most=False)
+            )
+        everything.append({"data": row.data, "target": row.target, "tau": taus} | details)
+        print(row.data, row.target, {k: round(v, 3) for k, v in taus.items()}, flush=True)
+        print("   ", {k: round(v, 3) for k, v in details.items()}, f"{seconds:.0f} s", flush=True)
+    Console(width=160).print(table)
+    return publish(claims, {"rows": everything}, options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

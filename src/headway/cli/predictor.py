@@ -1,0 +1,151 @@
+"""`headway predictor`: train, test and look into predictors of output length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headway.cli.exit import BAD_CONFIG, Failure
+
+if TYPE_CHECKING:
+    from headway.prediction.examples import Examples
+    from headway.prediction.predictor import Predictor
+
+Data = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Folder with prompts.jsonl(.gz) and lengths.csv(.gz); may be repeated.",
+    ),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="DB", help="A gateway's request log, with its prompts."),
+]
+ModelFile = Annotated[Path, typer.Option("--model", metavar="FILE", help="A trained predictor.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def train(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the predictor.")],
+    target: Annotated[
+        str, typer.Option(help="Whose lengths to learn: a column of lengths.csv, or a model.")
+    ],
+    data: Data = None,
+    log: Log = None,
+) -> None:
+    """Learn from a gateway's log or from folders of prompts and lengths.
+
+    Folders without the target column teach what prompts ask for in general.
+    """
+    from headway.prediction.artefact import ArtefactError, save, shipped
+    from headway.prediction.examples import ExamplesError
+    from headway.prediction.training import train as train_on
+
+    try:
+        sources = _sources(data, log, target)
+        # Sets of prompts may be those that the shipped model learned from; one's own log is not.
+        predictor = train_on(target, sources, base=None if data else shipped().model)
+        save(predictor, out)
+    except (ExamplesError, ArtefactError) as error:
+        raise Failure(error) from None
+    except ImportError as error:
+        raise Failure(
+            f"training needs {error.name}: pip install 'headway[predict]'", BAD_CONFIG
+        ) from None
+    card = predictor.card
+    print(
+        f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
+        f"prompts held back, {out.stat().st_size / 1e6:.1f} MB"
+    )
+
+
+def evaluate(
+    model: ModelFile,
+    data: Data = None,
+    log: Log = None,
+    target: Annotated[
+        str | None, typer.Option(help="Another column than the one that it was trained on.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Compare predictions with lengths: all that are there, so keep some prompts for this."""
+    import msgspec
+
+    from headway.prediction.evaluation import evaluate as evaluate_on
+    from headway.prediction.examples import ExamplesError, joined
+
+    predictor = _load(model)
+    try:
+        sources = _sources(data, log, target or predictor.card.target)
+        found = msgspec.structs.asdict(evaluate_on(predictor, joined(sources)))
+    except ExamplesError as error:
+        raise Failure(error) from None
+    if json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        for name, value in found.items():
+            print(f"{name:18} {value:.4g}")
+
+
+def info(model: ModelFile, json: AsJson = False) -> None:
+    """Tell where a predictor comes from."""
+    import time
+
+    import msgspec
+
+    card = _load(model).card
+    if json:
+        print(msgspec.json.encode(card).decode())
+        return
+    trained = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(card.trained_unix_s))
+    print(f"predicts      {card.target}")
+    print(f"trained       {trained} on {card.examples} examples: {', '.join(card.data)}")
+    print(f"held back     Kendall's tau {card.kendall_tau:.3f}")
+    print(f"size          {model.stat().st_size / 1e6:.1f} MB")
+    if card.note:
+        print(f"note          {card.note}")
+
+
+def explain(
+    prompt: Annotated[str, typer.Argument(help="The text of a prompt.")],
+    model: ModelFile,
+    json: AsJson = False,
+) -> None:
+    """Predict one prompt, and tell which of its words make the answer longer or shorter."""
+    import msgspec
+
+    from headway.prediction.explanation import explain as explain_prompt
+
+    found = explain_prompt(_load(model), prompt)
+    if json:
+        print(msgspec.json.encode(found).decode())
+        return
+    low, high = found.interval_80
+    print(f"{found.mean_tokens:.0f} tokens; in 8 of 10 cases {low} to {high}")
+    for word in found.words:
+        print(f"  {word.text:20} x {word.factor:.2f}")
+
+
+def _sources(data: list[Path] | None, log: Path | None, target: str) -> list[Examples]:
+    from headway.cli.logged_examples import logged_examples
+    from headway.prediction.examples import load_folder
+
+    if not data and log is None:
+        raise Failure("nothing to learn from: pass --data DIR or --log DB", BAD_CONFIG)
+    sources = [load_folder(folder, target) for folder in data or ()]
+    if log is not None:
+        sources.append(logged_examples(log, target))
+    return sources
+
+
+def _load(path: Path) -> Predictor:
+    from headway.prediction.artefact import ArtefactError, load
+
+    try:
+        return load(path)
+    except ArtefactError as error:
+        raise Failure(error) from None

@@ -1,0 +1,151 @@
+"""Predicts how long requests will run, beside the event loop, and watches what that is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+
+from headway.core.scheduler import Scheduler
+from headway.gateway.work import Work
+from headway.prediction.live import LivePredictor
+from headway.prediction.predictor import Prediction
+from headway.prediction.prompt import Prompt
+from headway.prediction.watch import Watch
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 64
+"""Prompts predicted together."""
+MOST_WAITING = 4096
+"""Prompts that may wait for the predictor; more keep what history says."""
+
+
+class Foresight:
+    """The scheduler's view into the future.
+
+    A request is let in with what history says of its like, and runs at once if it can. Where
+    anybody must wait, whoever waits and runs is predicted from its prompt, in a thread of its
+    own, and ranked anew when the prediction is there. So no request ever waits for a prediction,
+    and a predictor that is slow or broken costs nothing but its predictions.
+
+    Args:
+        scheduler: told every prediction.
+        live: reads prompts; None: there is no predictor, history is all.
+        watch: told every prediction and its outcome. While it does not trust the order, the
+            scheduler orders by `fallback` instead of its own policy.
+        fallback: name of a policy that needs no predictions.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, live: LivePredictor | None, watch: Watch, fallback: str
+    ) -> None:
+        self.watch = watch
+        self.live = live
+        self.predicted = 0
+        """Prompts predicted so far."""
+        self.failed = 0
+        """Prompts that the predictor could not read."""
+        self.spent_s = 0.0
+        """Time the predictor took for them."""
+        self._scheduler = scheduler
+        self._policy = scheduler.policy_name
+        self._fallback = fallback
+        self._asked: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to predict; called in the event loop."""
+        if self.live is None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="headway-predictor", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; predictions that are under way are dropped."""
+        if self._thread is not None:
+            self._loop = None
+            self._asked.put(None)
+            self._thread.join(timeout=1.0)
+
+    def contended(self, work: Work, works: dict[str, Work]) -> None:
+        """`work` must wait: predict it, and everybody who runs and was not predicted yet."""
+        if self._thread is None:
+            return
+        self._ask(work)
+        for backend in self._scheduler.backends.values():
+            for request_id in backend.running:
+                self._ask(works[request_id])
+
+    def ended(self, work: Work) -> None:
+        """`work` finished by itself: learn from it, and see whether the order is still trusted."""
+        tokens = work.output_tokens
+        forecast = work.forecast
+        if forecast is not None and self.live is not None:
+            self.live.observe(forecast, work.model, work.template, tokens)
+            changed = self.watch.observe(forecast.score, forecast.estimate, tokens)
+            if changed:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        policy = self._policy if self.watch.trusted else self._fallback
+        quality = self.watch.quality
+        assert quality is not None
+        logger.warning(
+            "policy %s -> %s: Kendall's tau of predicted and real order over the last %d "
+            "requests is %.2f",
+            self._scheduler.policy_name,
+            policy,
+            quality.n,
+            quality.kendall_tau,
+        )
+        self._scheduler.use_policy(policy, 0.0)
+
+    def _ask(self, work: Work) -> None:
+        if not work.foreseen and work.kind is not None and self._asked.qsize() < MOST_WAITING:
+            work.foreseen = True
+            self._asked.put(work)
+
+    def _run(self) -> None:
+        assert self.live is not None
+        while (first := self._asked.get()) is not None:
+            works = [first]
+            while len(works) < MOST_AT_ONCE and not self._asked.empty():
+                work = self._asked.get()
+                if work is None:
+                    return
+                works.append(work)
+            start_s = time.perf_counter()
+            try:
+                predictions = self.live.read([_prompt(work) for work in works])
+            except Exception:
+                # Whatever is wrong with the predictor, requests go on without it.
+                logger.exception("the predictor failed on %d prompts", len(works))
+                self.failed += len(works)
+                continue
+            self.spent_s += time.perf_counter() - start_s
+            loop = self._loop
+            if loop is None:
+                return
+            loop.call_soon_threadsafe(self._deliver, works, predictions)
+
+    def _deliver(self, works: Sequence[Work], predictions: Sequence[Prediction]) -> None:
+        assert self.live is not None
+        self.predicted += len(works)
+        for work, prediction in zip(works, predictions, strict=True):
+            request = work.request
+            forecast = self.live.forecast(prediction, work.model, request.tenant, work.template)
+            work.forecast = forecast
+            if self.watch.trusted and not work.told:
+                estimate = forecast.estimate.capped(request.max_tokens)
+                self._scheduler.revise(request.id, estimate, forecast.score, 0.0)
+
+
+def _prompt(work: Work) -> Prompt:
+    assert work.kind is not None
+    return Prompt.from_fields(work.kind, work.fields)

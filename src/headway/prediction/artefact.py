@@ -1,0 +1,91 @@
+"""Predictors in files: plain arrays and a card, nothing that runs when it is read."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import suppress
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from headway.prediction.arrays import named, part
+from headway.prediction.calibration import Calibration
+from headway.prediction.features import fingerprint
+from headway.prediction.predictor import Card, Predictor
+from headway.prediction.stack import Stack
+
+FORMAT = 1
+
+
+class ArtefactError(Exception):
+    """A file cannot be used as a predictor; the message says why and what to do."""
+
+
+class _Header(msgspec.Struct):
+    format: int
+    features: str
+    card: Card
+
+
+def save(predictor: Predictor, path: Path) -> None:
+    """Write `predictor` to `path`, whole or not at all.
+
+    Raises:
+        ArtefactError: the file cannot be written.
+    """
+    header = msgspec.json.encode(_Header(FORMAT, fingerprint(), predictor.card))
+    arrays = {
+        "header": np.frombuffer(header, np.uint8),
+        **named("model", predictor.model.state()),
+        **named("calibration", predictor.calibration.state()),
+    }
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise ArtefactError(f"cannot write the predictor to {path}: {error.strerror}") from None
+
+
+def shipped() -> Predictor:
+    """The predictor that comes with Headway; `training/prior.md` says what it knows."""
+    with as_file(files("headway.prediction") / "data" / "prior.npz") as path:
+        return load(path)
+
+
+def load(path: Path) -> Predictor:
+    """Read what `save` wrote.
+
+    Raises:
+        ArtefactError: there is no such file, it is damaged, or another Headway made it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            state = {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise ArtefactError(f"there is no predictor file {path}") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise ArtefactError(
+            f"{path} is not a Headway predictor, or it is damaged ({error}); train it anew"
+        ) from None
+    try:
+        header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
+    except (KeyError, msgspec.DecodeError):
+        raise ArtefactError(f"{path} is not a Headway predictor: its header is missing") from None
+    if header.format != FORMAT or header.features != fingerprint():
+        raise ArtefactError(
+            f"{path} was made by another version of Headway (format {header.format}, features "
+            f"{header.features}; this one: {FORMAT}, {fingerprint()}); train it anew"
+        )
+    try:
+        model = Stack.of(part(state, "model"))
+        calibration = Calibration.of(part(state, "calibration"))
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise ArtefactError(f"{path} is damaged: {error!r}; train it anew") from None
+    return Predictor(model, calibration, header.card)

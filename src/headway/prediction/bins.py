@@ -1,0 +1,38 @@
+"""The lengths that distributions are made of."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import ceil
+
+from headway.core.estimate import SizeEstimate
+
+BIN_TOKENS = tuple(sorted({round(2 ** (quarter_octaves / 4)) for quarter_octaves in range(61)}))
+"""Upper edges of four bins an octave, from 1 to 32,768 output tokens.
+
+The edge stands for its bin, so that a request is not believed to have outlived its bin while it
+is still in it: what is left of it would then be taken for much longer than it is.
+"""
+
+
+def bin_of(output_tokens: int) -> int:
+    """Index of the bin that holds `output_tokens`; the last one holds all that is longer."""
+    return min(bisect_left(BIN_TOKENS, output_tokens), len(BIN_TOKENS) - 1)
+
+
+def interval(estimate: SizeEstimate, mass: float) -> tuple[int, int]:
+    """The shortest and longest output, in tokens, of the middle `mass` (0 to 1) of `estimate`."""
+    tail = (1.0 - mass) / 2.0
+    return ceil(quantile(estimate, tail)), ceil(quantile(estimate, 1.0 - tail))
+
+
+def quantile(estimate: SizeEstimate, q: float) -> float:
+    """The `q`-quantile in tokens; lengths count as evenly spread within their bin."""
+    cumulative = 0.0
+    for point, weight in zip(estimate.tokens, estimate.weights, strict=True):
+        if cumulative + weight >= q and weight > 0.0:
+            place = bisect_left(BIN_TOKENS, point)
+            below = BIN_TOKENS[place - 1] if 0 < place < len(BIN_TOKENS) else point - 1
+            return below + (point - below) * (q - cumulative) / weight
+        cumulative += weight
+    return float(estimate.longest)

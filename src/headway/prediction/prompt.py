@@ -1,0 +1,111 @@
+"""What a predictor may know of a request before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The text that asks, and what was asked for beside it.
+
+    Made from what clients send, so nothing in it can be relied on: a prompt that is no text
+    (images, token ids) has an empty `text`.
+    """
+
+    text: str
+    """The last message of the user, or the prompt of a completion."""
+    system: str = ""
+    turns: int = 1
+    """Messages of the user so far."""
+    previous_chars: int = 0
+    """Length of the last answer of this conversation."""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    tools: int = 0
+    structured: bool = False
+    """A JSON object or schema is asked for."""
+
+    @classmethod
+    def from_fields(cls, kind: str, fields: Mapping[str, msgspec.Raw]) -> Prompt:
+        """Read the body of an OpenAI request. Never raises: what makes no sense is left out."""
+        call = _read(fields)
+        system = text = ""
+        turns = previous_chars = 0
+        if kind == "chat":
+            for message in _list(call.get("messages")):
+                if not isinstance(message, dict):
+                    continue
+                role, content = message.get("role"), _text(message.get("content"))
+                if role == "user":
+                    text, turns = content, turns + 1
+                elif role == "assistant":
+                    previous_chars = len(content)
+                elif role in ("system", "developer"):
+                    system = content
+        else:
+            text, turns = _text(call.get("prompt")), 1
+        response_format = call.get("response_format")
+        return cls(
+            text=text,
+            system=system,
+            turns=max(1, turns),
+            previous_chars=previous_chars,
+            max_tokens=_number(call.get("max_completion_tokens") or call.get("max_tokens")),
+            temperature=_real(call.get("temperature")),
+            tools=len(_list(call.get("tools"))),
+            structured=isinstance(response_format, dict)
+            and str(response_format.get("type")).startswith("json"),
+        )
+
+
+_READ = (
+    "messages",
+    "prompt",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "tools",
+    "response_format",
+)
+
+
+def _read(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    call = {}
+    for name in _READ:
+        raw = fields.get(name)
+        if raw is not None:
+            try:
+                call[name] = msgspec.json.decode(raw)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                continue
+    return call
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(content: object) -> str:
+    """The text of a message's content, or of a prompt; of several parts, all that is text."""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for part in _list(content):
+        if isinstance(part, str):
+            parts.append(part)
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            parts.append(part["text"])
+    return "\n".join(parts)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,183 @@
+"""The default model: three that see a prompt differently, and what to make of their views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from headway.prediction.arrays import Floats, State, named, part
+from headway.prediction.features import FeatureMaker, Features
+from headway.prediction.kernel import KernelRidge
+from headway.prediction.prompt import Prompt
+from headway.prediction.ridge import HashedRidge
+from headway.prediction.trees import Trees
+
+RIDGE_ALPHA = 1.5
+KERNEL_ALPHA = 1.0
+FOLDS = 5
+TREE_FOLDS = 3
+MANY = 5000
+"""From so many examples on, trees may be larger and more."""
+
+
+class Stack:
+    """Ridge on hashed words, kernel ridge on meaning, boosted trees on both and all counts.
+
+    The trees see what the two others say of prompts that those were not trained on
+    (stacked generalisation, Wolpert 1992), and the base's score where there is one.
+
+    Args:
+        blend: weights of ridge, kernel and trees; the rest is the intercept.
+        base: a model of other traffic, whose score is one more feature.
+    """
+
+    kind = "stack"
+
+    def __init__(
+        self,
+        maker: FeatureMaker,
+        ridge: HashedRidge,
+        kernel: KernelRidge,
+        trees: Trees,
+        blend: Floats,
+        base: Stack | None,
+    ) -> None:
+        self._maker = maker
+        self._ridge = ridge
+        self._kernel = kernel
+        self._trees = trees
+        self._blend = blend
+        self._base = base
+
+    @classmethod
+    def fit(
+        cls,
+        prompts: Sequence[Prompt],
+        targets: Floats,
+        *,
+        sample_weights: Floats | None = None,
+        base: Stack | None = None,
+    ) -> tuple[Stack, Floats]:
+        """A model of `targets` (one per prompt), and the score of each prompt held back.
+
+        The held-back scores come from models that were not trained on the prompt in question.
+        Equal texts must stand next to each other: they are held back together.
+
+        Raises:
+            ValueError: fewer than 20 prompts.
+        """
+        if len(prompts) < 20:
+            raise ValueError(f"{len(prompts)} prompts are too few to learn from; 20 are the least")
+        maker = FeatureMaker.learned_from(prompts)
+        features = maker.of(prompts)
+        dense = features.dense
+        if base is not None:
+            dense = np.column_stack([dense, base.scores(prompts)])
+        weights = np.ones(len(prompts), np.float32) if sample_weights is None else sample_weights
+        mean = float(np.average(targets, weights=weights))
+        centred = (targets - mean).astype(np.float32)
+        folds = _folds(prompts)
+
+        def ridge_on(rows: np.ndarray) -> HashedRidge:
+            texts = [features.buckets[row] for row in rows]
+            return HashedRidge.fit(texts, centred[rows], weights[rows], RIDGE_ALPHA)
+
+        def kernel_on(rows: np.ndarray) -> KernelRidge:
+            return KernelRidge.fit(dense[rows], centred[rows], weights[rows], KERNEL_ALPHA)
+
+        held_back = np.zeros((len(prompts), 3), np.float32)
+        for fold in range(FOLDS):
+            rows, back = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            held_back[back, 0] = ridge_on(rows).scores([features.buckets[row] for row in back])
+            held_back[back, 1] = kernel_on(rows).scores(dense[back])
+        stacked = np.column_stack([dense, held_back[:, :2]])
+
+        def trees_on(rows: np.ndarray) -> Trees:
+            many = len(rows) >= MANY
+            return Trees.fit(
+                stacked[rows],
+                centred[rows],
+                weights[rows],
+                rounds=400 if many else 200,
+                learning_rate=0.07 if many else 0.03,
+                leaves=31 if many else 7,
+            )
+
+        for fold in range(TREE_FOLDS):
+            back = np.flatnonzero(folds % TREE_FOLDS == fold)
+            held_back[back, 2] = trees_on(np.flatnonzero(folds % TREE_FOLDS != fold)).scores(
+                stacked[back]
+            )
+        everything = np.arange(len(prompts))
+        blend = _blend(held_back, centred, weights)
+        model = cls(
+            maker,
+            ridge_on(everything),
+            kernel_on(everything),
+            trees_on(everything),
+            np.append(blend, mean).astype(np.float32),
+            base,
+        )
+        return model, (held_back @ blend + mean).astype(np.float32)
+
+    def scores(self, prompts: Sequence[Prompt]) -> Floats:
+        """One score per prompt, in the unit of the targets."""
+        features = self._maker.of(prompts)
+        dense = features.dense
+        if self._base is not None:
+            dense = np.column_stack([dense, self._base.scores(prompts)])
+        return self._scores(features, dense)
+
+    def _scores(self, features: Features, dense: Floats) -> Floats:
+        ridge = self._ridge.scores(features.buckets)
+        kernel = self._kernel.scores(dense)
+        trees = self._trees.scores(np.column_stack([dense, ridge, kernel]))
+        views = np.column_stack([ridge, kernel, trees])
+        scores: Floats = views @ self._blend[:3] + self._blend[3]
+        return scores
+
+    def state(self) -> State:
+        state = {
+            "blend": self._blend,
+            **named("maker", self._maker.state()),
+            **named("ridge", self._ridge.state()),
+            **named("kernel", self._kernel.state()),
+            **named("trees", self._trees.state()),
+        }
+        if self._base is not None:
+            state |= named("base", self._base.state())
+        return state
+
+    @classmethod
+    def of(cls, state: State) -> Stack:
+        base = part(state, "base")
+        return cls(
+            FeatureMaker.from_state(part(state, "maker")),
+            HashedRidge.of(part(state, "ridge")),
+            KernelRidge.of(part(state, "kernel")),
+            Trees.of(part(state, "trees")),
+            state["blend"].astype(np.float32),
+            cls.of(base) if base else None,
+        )
+
+
+def _folds(prompts: Sequence[Prompt]) -> np.ndarray:
+    """A fold for every prompt, the same for equal texts that are neighbours."""
+    new_text = [one.text != other.text for one, other in pairwise(prompts)]
+    group = np.cumsum([False, *new_text])
+    if group[-1] + 1 < FOLDS:  # hardly any texts: then what is held back may be known
+        group = np.arange(len(prompts))
+    fold_of_group: np.ndarray = np.random.default_rng(0).permutation(group[-1] + 1) % FOLDS
+    folds: np.ndarray = fold_of_group[group]
+    return folds
+
+
+def _blend(held_back: Floats, targets: Floats, weights: Floats) -> Floats:
+    """Non-negative weights of the three views that come closest to `targets`."""
+    from scipy.optimize import nnls
+
+    scale = np.sqrt(weights)[:, None]
+    blend: Floats = nnls(held_back * scale, targets * scale[:, 0])[0].astype(np.float32)
+    return blend

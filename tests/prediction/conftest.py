@@ -1,0 +1,38 @@
+"""Prompts whose answers' lengths follow from what they ask for, with some noise."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from headway.prediction.examples import Examples
+from headway.prediction.predictor import Predictor
+from headway.prediction.prompt import Prompt
+from headway.prediction.training import train
+
+THINGS = ("rivers", "bridges", "apples", "law", "trains", "whales", "music", "glass", "bees")
+ASKED = {
+    "Name one fact about {}.": 20,
+    "Is {} older than paper? Answer yes or no.": 3,
+    "List ten tips about {}.": 200,
+    "Write a long essay about {} in detail.": 700,
+    "Explain {} in two sentences.": 50,
+    "Write a Python function that sorts {}.": 120,
+}
+
+
+def examples(count: int, seed: int = 0, name: str = "made-up") -> Examples:
+    rng = random.Random(seed)
+    prompts, lengths = [], []
+    for number in range(count):
+        asked, tokens = rng.choice(list(ASKED.items()))
+        prompts.append(Prompt(f"{asked.format(rng.choice(THINGS))} ({number})"))
+        lengths.append(max(1, round(tokens * rng.lognormvariate(0.0, 0.25))))
+    return Examples(name, prompts, np.array(lengths, float), np.empty((count, 0)))
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Predictor:
+    return train("some-model", [examples(300)])

@@ -1,0 +1,83 @@
+"""Predictors in files."""
+
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from tests.prediction.conftest import examples
+
+from headway.prediction import artefact
+from headway.prediction.artefact import ArtefactError, load, save, shipped
+
+
+def test_a_predictor_comes_back_as_it_was(predictor, tmp_path) -> None:
+    path = tmp_path / "new" / "predictor.npz"
+    save(predictor, path)
+    again = load(path)
+    assert again.card == predictor.card
+    prompts = examples(50, seed=4).prompts
+    ours, theirs = predictor.predict(prompts), again.predict(prompts)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.score == pytest.approx(other.score, abs=0.02)
+        assert one.estimate.mean == pytest.approx(other.estimate.mean, rel=0.1)
+    assert [file.name for file in path.parent.iterdir()] == ["predictor.npz"]
+
+
+def test_it_is_small(predictor, tmp_path) -> None:
+    save(predictor, tmp_path / "p.npz")
+    assert (tmp_path / "p.npz").stat().st_size < 15e6
+
+
+def test_a_file_that_is_none_is_refused(tmp_path) -> None:
+    with pytest.raises(ArtefactError, match="there is no predictor file"):
+        load(tmp_path / "nowhere.npz")
+    for number, content in enumerate([b"", b"PK\x03\x04 not a zip", b"hello" * 99]):
+        path = tmp_path / f"{number}.npz"
+        path.write_bytes(content)
+        with pytest.raises(ArtefactError, match=f"{number}.npz is not a Headway predictor"):
+            load(path)
+
+
+def test_nothing_is_unpickled(tmp_path) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("it ran",))
+
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ArtefactError):
+        load(path)
+    np.savez(path, header=np.array([Bomb()], dtype=object))
+    with pytest.raises(ArtefactError):
+        load(path)
+
+
+def test_one_made_by_another_version_says_so(predictor, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "p.npz"
+    with monkeypatch.context() as newer:
+        newer.setattr(artefact, "FORMAT", 99)
+        save(predictor, path)
+    with pytest.raises(ArtefactError, match=r"made by another version of Headway .*train it anew"):
+        load(path)
+
+
+def test_one_with_a_part_missing_is_damaged(predictor, tmp_path) -> None:
+    path = tmp_path / "p.npz"
+    save(predictor, path)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "q.npz", "w") as part:
+        for name in whole.namelist():
+            if "trees/left" not in name:
+                part.writestr(name, whole.read(name))
+    with pytest.raises(ArtefactError, match=r"q.npz is damaged"):
+        load(tmp_path / "q.npz")
+
+
+def test_a_full_disk_leaves_no_half_file(predictor, tmp_path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArtefactError, match="cannot write the predictor"):
+        save(predictor, tmp_path / "file" / "p.npz")
+
+
+def test_what_ships_can_be_loaded() -> None:
+    assert shipped().card.examples > 1000

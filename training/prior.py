@@ -1,0 +1,55 @@
+"""Train the predictor that ships with Headway: what prompts ask for, whoever answers.
+
+    HEADWAY_DATA=../shared/data python training/prior.py
+
+From sets under permissive licences only (`training/prior.md`). The length of a prompt is the
+geometric mean over all models that answered it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from headway.prediction.artefact import save
+from headway.prediction.examples import Examples, load_folder
+from headway.prediction.training import train
+
+OUT = Path(__file__).parents[1] / "src/headway/prediction/data/prior.npz"
+SETS = (
+    "gpteacher_gpt4",
+    "halueval_chatgpt",
+    "arena_hard_v0.1",
+    "zeroeval_gsm",
+    "zeroeval_math_l5",
+    "zeroeval_crux",
+)
+TARGET = "a typical chat model"
+
+
+def typical_lengths(folder: Path) -> Examples:
+    """The prompts of a set, with the geometric mean of all models' lengths."""
+    read = load_folder(folder, target="")
+    typical = 2.0 ** np.nanmean(np.log2(read.others), axis=1)
+    return Examples(read.name, read.prompts, typical.round(), np.empty((len(read), 0)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text"
+    trained = train(TARGET, [typical_lengths(data / name) for name in SETS])
+    save(trained, options.out)
+    card = trained.card
+    print(f"{card.examples} examples, tau {card.kendall_tau:.3f} held back")
+    print(f"{options.out.stat().st_size / 1e6:.1f} MB in {options.out}")
+
+
+if __name__ == "__main__":
+    main()
