@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -69,6 +70,8 @@ def serve(
     }
     settings = read_configuration(flags, assignments, config).settings
 
+    # Predictions are small sums: threads for them would only take the cores from the engine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from headway.cli import gateway
 
     gateway.serve(settings)

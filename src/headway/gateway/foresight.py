@@ -7,7 +7,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from headway.core.scheduler import Scheduler
 from headway.gateway.work import Work
@@ -34,6 +35,7 @@ class Foresight:
 
     Args:
         scheduler: told every prediction.
+        clock: the scheduler's.
         live: reads prompts; None: there is no predictor, history is all.
         watch: told every prediction and its outcome. While it does not trust the order, the
             scheduler orders by `fallback` instead of its own policy.
@@ -41,7 +43,12 @@ class Foresight:
     """
 
     def __init__(
-        self, scheduler: Scheduler, live: LivePredictor | None, watch: Watch, fallback: str
+        self,
+        scheduler: Scheduler,
+        clock: Callable[[], float],
+        live: LivePredictor | None,
+        watch: Watch,
+        fallback: str,
     ) -> None:
         self.watch = watch
         self.live = live
@@ -52,6 +59,7 @@ class Foresight:
         self.spent_s = 0.0
         """Time the predictor took for them."""
         self._scheduler = scheduler
+        self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
         self._asked: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
@@ -80,7 +88,9 @@ class Foresight:
         self._ask(work)
         for backend in self._scheduler.backends.values():
             for request_id in backend.running:
-                self._ask(works[request_id])
+                running = works.get(request_id)
+                if running is not None:
+                    self._ask(running)
 
     def ended(self, work: Work) -> None:
         """`work` finished by itself: learn from it, and see whether the order is still trusted."""
@@ -104,10 +114,12 @@ class Foresight:
             quality.n,
             quality.kendall_tau,
         )
-        self._scheduler.use_policy(policy, 0.0)
+        self._scheduler.use_policy(policy, self._clock())
 
     def _ask(self, work: Work) -> None:
-        if not work.foreseen and work.kind is not None and self._asked.qsize() < MOST_WAITING:
+        if work.foreseen or work.told or work.kind is None:
+            return
+        if self._asked.qsize() < MOST_WAITING:
             work.foreseen = True
             self._asked.put(work)
 
@@ -132,18 +144,20 @@ class Foresight:
             loop = self._loop
             if loop is None:
                 return
-            loop.call_soon_threadsafe(self._deliver, works, predictions)
+            with suppress(RuntimeError):  # it has just been closed
+                loop.call_soon_threadsafe(self._deliver, works, predictions)
 
     def _deliver(self, works: Sequence[Work], predictions: Sequence[Prediction]) -> None:
         assert self.live is not None
         self.predicted += len(works)
+        now_s = self._clock()
         for work, prediction in zip(works, predictions, strict=True):
             request = work.request
             forecast = self.live.forecast(prediction, work.model, request.tenant, work.template)
             work.forecast = forecast
-            if self.watch.trusted and not work.told:
+            if self.watch.trusted:
                 estimate = forecast.estimate.capped(request.max_tokens)
-                self._scheduler.revise(request.id, estimate, forecast.score, 0.0)
+                self._scheduler.revise(request.id, estimate, forecast.score, now_s)
 
 
 def _prompt(work: Work) -> Prompt:

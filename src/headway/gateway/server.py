@@ -66,7 +66,11 @@ class Gateway:
         self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
         live = None if predictor is None else LivePredictor(predictor, history)
         self._foresight = foresight = Foresight(
-            self.dispatcher.scheduler, live, Watch(), settings.fallback_policy
+            self.dispatcher.scheduler,
+            self.dispatcher.clock,
+            live,
+            Watch(),
+            settings.fallback_policy,
         )
         self.dispatcher.use(self.pool, foresight)
         keys = KeyRing(settings.keys, self.dispatcher.clock())

@@ -16,6 +16,8 @@ from headway.prediction.prompt import Prompt
 PSEUDO_ANSWERS = 8.0
 """A model's answers count as much as the belief that the predictor is right about it, then."""
 REMEMBERED_ANSWERS = 500.0
+WEIGHT_STEPS = 16
+REMEMBERED_MIXTURES = 2048
 
 _OCTAVES = tuple(map(log2, BIN_TOKENS))
 
@@ -47,6 +49,9 @@ class LivePredictor:
         self._history = history
         self._evidence = Evidence()
         self._errors: dict[str, tuple[float, float]] = {}
+        self._known: dict[
+            tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
+        ] = {}
 
     def read(self, prompts: Sequence[Prompt]) -> list[Prediction]:
         """The costly part, for a thread of its own: nothing but the prompts is looked at."""
@@ -56,8 +61,7 @@ class LivePredictor:
         """Make of `prediction` what is to be expected of a request."""
         of_prompt = self.predictor.calibration.estimate(prediction.score + self._bias(model))
         of_history = self._history.estimate(model, tenant, template, None)
-        weight = self._evidence.weight(model, template)
-        estimate = mixed(of_prompt, of_history, weight)
+        estimate = self._mixed(of_prompt, of_history, self._evidence.weight(model, template))
         score = sum(map(float.__mul__, _OCTAVES, estimate.weights))
         return Forecast(score, estimate, of_prompt, of_history, prediction.score)
 
@@ -71,6 +75,21 @@ class LivePredictor:
         self._evidence.observe(
             model, template, forecast.of_prompt, forecast.of_history, output_tokens
         )
+
+    def _mixed(
+        self, of_prompt: SizeEstimate, of_history: SizeEstimate, weight: float
+    ) -> SizeEstimate:
+        # Thousands may wait, with few different forecasts: they share one object of 2 KB.
+        step = round(weight * WEIGHT_STEPS)
+        key = (id(of_prompt), id(of_history), step)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= REMEMBERED_MIXTURES:
+                self._known.clear()
+            estimate = mixed(of_prompt, of_history, step / WEIGHT_STEPS)
+            # With both parts, so that no other object takes the place in memory of either.
+            known = self._known[key] = (estimate, of_prompt, of_history)
+        return known[0]
 
     def _bias(self, model: str) -> float:
         """Octaves by which answers of `model` are longer than the predictor says."""
