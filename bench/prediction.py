@@ -4,8 +4,9 @@
 
 Prompts are split by a hash of their text, so that one text is on one side in every set. Sets of
 more than 5,000 prompts are tested on one fifth, smaller ones on each fifth in turn; the numbers
-are means over the folds. `+ others` was trained on the other sets as well, never on a prompt of
-the fold that is tested, in whichever set it stands.
+are means over the folds. The stack learns from all columns of its folder, as `headway predictor
+train --data` does; `+ others` from all other sets, too. Never from a prompt of the fold that is
+tested, in whichever set it stands.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def folds_of(examples: Examples) -> np.ndarray:
 
 
 def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    own = own.answered()
     maker = FeatureMaker()
     logs = np.log2(own.lengths).astype(np.float32)
     ridge = HashedRidge.fit(
@@ -93,6 +95,7 @@ def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Sc
 
 
 def kernel_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    own = own.answered()
     maker = FeatureMaker.learned_from(own.prompts)
     logs = np.log2(own.lengths).astype(np.float32)
     dense = maker.of(own.prompts).dense
@@ -102,6 +105,7 @@ def kernel_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> S
 
 
 def boosting(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    own = own.answered()
     maker = FeatureMaker.learned_from(own.prompts)
     logs = np.log2(own.lengths).astype(np.float32)
     trees = Trees.fit(
@@ -119,6 +123,7 @@ def lambdamart(own: Examples, others: Sequence[Examples], test: Examples) -> Sco
     """Listwise: gradients of NDCG over random lists; grades are tenths of the lengths."""
     import lightgbm
 
+    own = own.answered()
     maker = FeatureMaker.learned_from(own.prompts)
     order = np.random.default_rng(0).permutation(len(own))
     grades = np.argsort(np.argsort(own.lengths)) * 10 // len(own)
@@ -135,8 +140,7 @@ def lambdamart(own: Examples, others: Sequence[Examples], test: Examples) -> Sco
 
 
 def stack(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
-    alone = Examples(own.name, own.prompts, own.lengths, np.empty((len(own), 0)))
-    predictor = train("target", [alone])
+    predictor = train("target", [own])
     return predictor.model.scores(test.prompts), predictor
 
 
@@ -155,6 +159,22 @@ MODELS: dict[str, Callable[[Examples, Sequence[Examples], Examples], Scores]] = 
 }
 
 
+def remaining_error(predictor: Predictor, test: Examples, done: float) -> tuple[float, float]:
+    """Mean absolute error of the remaining tokens once the part `done` of each answer is there.
+
+    First of the static prediction (its mean less what came), then of the posterior.
+    """
+    static, refined = [], []
+    predictions = predictor.predict(test.prompts)
+    for prediction, length in zip(predictions, test.lengths.tolist(), strict=True):
+        produced = int(done * length)
+        left = length - produced
+        estimate = prediction.estimate
+        static.append(abs(max(0.0, estimate.mean - produced) - left))
+        refined.append(abs(estimate.remaining_mean(produced) - left))
+    return mean(static), mean(refined)
+
+
 def without_target(source: Examples) -> Examples:
     """The same, where the target's lengths are those of one model among others."""
     table = np.column_stack([source.lengths, source.others])
@@ -165,7 +185,7 @@ def measure(
     row: Row, data: Path, models: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, float], float]:
     """Tau by model, what else the last model achieves, and the seconds its training took."""
-    own = load_folder(data / row.data, row.target).answered()
+    own = load_folder(data / row.data, row.target)
     others = [
         without_target(load_folder(data / name, row.target)) for name in SETS if name != row.data
     ]
@@ -175,7 +195,7 @@ def measure(
     details: dict[str, list[float]] = {}
     seconds = []
     for fold in range(1 if len(own) >= ONE_FOLD_FROM else FOLDS):
-        test = own.rows(fold_of_own == fold)
+        test = own.rows(fold_of_own == fold).answered()
         learned = own.rows(fold_of_own != fold)
         learned_others = [
             other.rows(folds != fold) for other, folds in zip(others, folds_of_others, strict=True)
@@ -189,6 +209,10 @@ def measure(
                 found = evaluate(predictor, test)
                 for key in ("pairwise_accuracy", "coverage_80", "mae_tokens", "ms_per_prompt"):
                     details.setdefault(f"{name}: {key}", []).append(getattr(found, key))
+                for done in (0.25, 0.5, 0.75):
+                    static, refined = remaining_error(predictor, test, done)
+                    details.setdefault(f"{name}: static at {done:.0%}", []).append(static)
+                    details.setdefault(f"{name}: refined at {done:.0%}", []).append(refined)
     return (
         {name: mean(values) for name, values in taus.items()},
         {key: mean(values) for key, values in details.items()},

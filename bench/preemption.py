@@ -25,7 +25,7 @@ from string import ascii_letters
 
 from claims import Claim, publish
 from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.prompts import Prompt, load_prompts
+from headway.loadtest.prompts import load_prompts
 from headway.loadtest.server import HeadwayServer
 from headway.loadtest.workload import LoadRequest, Workload
 
@@ -69,22 +69,24 @@ class Failed(Exception):
     """A request was not answered: nothing can be compared."""
 
 
-def asked(number: int, prompt: Prompt) -> tuple[dict[str, str], ...]:
-    """The prompt alone, with a letter in front of it.
-
-    How much of a prompt the engine finds in its cache decides how the rest is cut into batches,
-    and that changes the last bits, too (1 of 30 answers, without any preemption). So every
-    prompt shares with all others just what the chat template begins with.
-    """
-    return ({"role": "user", "content": f"{ascii_letters[number % 52]}) {prompt.text}"},)
-
-
 def long_requests(count: int, tokens: int, seed: int) -> list[LoadRequest]:
-    """Batch requests of exactly `tokens` output tokens each."""
+    """Batch requests of exactly `tokens` output tokens each.
+
+    Their prompts are computed whole: what part of a prompt the engine takes from its cache, and
+    which batch that was computed in, changes the last bits, too (1 of 30 answers, without any
+    preemption). The letter in front keeps one of them from taking the cache of another.
+    """
     prompts = random.Random(seed).sample(load_prompts(), count)
     return [
-        LoadRequest(0.0, asked(number, prompt), tokens, tier="batch", ignore_eos=True)
-        for number, prompt in enumerate(prompts)
+        LoadRequest(
+            at_s=0.0,
+            messages=({"role": "user", "content": f"{letter}) {prompt.text}"},),
+            max_tokens=tokens,
+            tier="batch",
+            ignore_eos=True,
+            cache_prompt=False,
+        )
+        for letter, prompt in zip(ascii_letters, prompts, strict=False)
     ]
 
 
@@ -222,7 +224,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preemptions", type=int, default=200, help="on one slot, at least")
-    parser.add_argument("--answers", type=int, default=70, help="long requests to compare")
+    parser.add_argument("--answers", type=int, default=50, help="long requests to compare, <= 52")
     parser.add_argument("--tokens", type=int, default=160, help="of each of them")
     parser.add_argument("--gap", type=float, default=0.3, help="mean seconds between intruders")
     parser.add_argument("--slots", type=int, default=4, help="of the second part")

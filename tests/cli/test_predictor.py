@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.cli.test_command_line import empty_folder, headway, one_line_failure  # noqa: F401
 from tests.prediction.conftest import examples
 
+from headway.prediction.logged import logged_features
 from headway.store.request_log import RequestLog, RequestRecord
 
 
@@ -51,11 +54,11 @@ def test_info_and_explain(model: Path) -> None:
     assert "tokens; in 8 of 10 cases" in done.stdout
 
 
-def test_it_learns_from_a_gateways_log(tmp_path: Path) -> None:
-    log = RequestLog(tmp_path / "requests.db", keep_prompts=True)
+def test_it_learns_from_a_gateways_log_that_holds_no_prompts(tmp_path: Path) -> None:
+    log = RequestLog(tmp_path / "requests.db")
     source = examples(120)
     for number, (prompt, length) in enumerate(zip(source.prompts, source.lengths, strict=True)):
-        messages = [{"role": "user", "content": prompt.text}]
+        messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
         log.write(
             RequestRecord(
                 id=f"r{number}",
@@ -65,21 +68,27 @@ def test_it_learns_from_a_gateways_log(tmp_path: Path) -> None:
                 output_tokens=int(length),
                 outcome="finished",
                 status=200,
-                prompt=json.dumps(messages) if number % 2 else json.dumps(prompt.text),
-            )
+            ),
+            partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
         )
     log.close()
     arguments = ("predictor", "train", "--log", tmp_path / "requests.db", "--out", "m.npz")
     done = headway(*arguments, "--target", "m")
-    assert "120 examples of m" in done.stdout, done.stderr
+    assert "120 examples of m, Kendall's tau 0." in done.stdout, done.stderr
     failure = one_line_failure(headway(*arguments, "--target", "another"), 1)
-    assert "holds 0 finished requests of 'another'" in failure
+    assert "holds no finished request of 'another'; it has m" in failure
+    data = write_folder(tmp_path / "later", 100, seed=2)
+    done = headway(
+        *("predictor", "eval", "--model", "m.npz", "--data", data, "--target", "small-model"),
+        "--json",
+    )
+    assert json.loads(done.stdout)["kendall_tau"] > 0.6
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (("train", "--target", "x", "--out", "o"), 2, "pass --data DIR or --log DB"),
+        (("train", "--target", "x", "--out", "o"), 2, "--data DIR, or --log DB"),
         (("train", "--target", "x", "--out", "o", "--data", "no"), 1, "there is no folder no"),
         (("train", "--target", "x", "--out", "o", "--log", "no"), 1, "there is no request log no"),
         (("info", "--model", "no.npz"), 1, "there is no predictor file no.npz"),

@@ -45,22 +45,33 @@ def test_fcfs_is_by_arrival() -> None:
     ]
 
 
-@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "trail", "gittins", "ltr"])
 def test_size_based_policies_run_the_shortest_first(policy) -> None:
     requests = [request("long", 900), request("short", 5), request("middle", 90)]
     assert served(policy, requests) == ["short", "middle", "long"]
 
 
-@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "trail", "gittins"])
 def test_a_long_prompt_counts_as_work(policy) -> None:
     requests = [request("reads", 10, prompt_tokens=5000), request("writes", 100)]
     assert served(policy, requests) == ["writes", "reads"]
 
 
-@pytest.mark.parametrize("policy", ["sjf", "srpt", "gittins"])
+@pytest.mark.parametrize("policy", ["sjf", "srpt", "trail", "gittins"])
 def test_a_cached_prompt_does_not(policy) -> None:
     requests = [request("reads", 10, prompt_tokens=5000, cached_tokens=4990), request("w", 100)]
     assert served(policy, requests) == ["reads", "w"]
+
+
+def test_ltr_goes_by_the_score_alone() -> None:
+    requests = [request("a", 5, score=9.0), request("b", 900, score=2.0), request("c", 64)]
+    assert served("ltr", requests) == ["b", "c", "a"]
+
+
+def test_trail_leaves_alone_what_is_beyond_four_fifths_of_its_prediction() -> None:
+    for tokens, expected in ((1000, 2), (60, 0)):
+        long, short = request("long", tokens), request("short", 1, 1.0)
+        assert len(running_then_arrives("trail", long, short, gain_factor=0.0)) == expected
 
 
 def test_edf_is_by_deadline_and_no_deadline_comes_last() -> None:
@@ -101,7 +112,7 @@ def running_then_arrives(policy: str, running: Request, arrives: Request, **sett
     return schedule.step(1.0)
 
 
-@pytest.mark.parametrize("policy", ["srpt", "gittins", "mlfq"])
+@pytest.mark.parametrize("policy", ["srpt", "trail", "ltr", "gittins", "mlfq"])
 def test_preemptive_policies_stop_a_long_one_for_a_short_one(policy) -> None:
     long, short = request("long", 2000), request("short", 5, 1.0)
     decisions = running_then_arrives(policy, long, short)

@@ -6,6 +6,7 @@ from tests.core.test_policies import COST, request, scheduler
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Reject, RejectReason, Start
+from headway.core.estimate import SizeEstimate
 from headway.core.request import State, Tier
 from headway.core.settings import TierSettings
 
@@ -229,3 +230,77 @@ def test_it_says_in_a_sentence_why_somebody_waits() -> None:
     schedule.step(0.0)
     assert "tenant acme runs at its cap" in schedule.explain(two, 0.0)
     assert "runs on x" in schedule.explain(schedule.requests["one"], 1.0)
+
+
+def test_what_is_learned_of_a_waiting_request_changes_its_place() -> None:
+    schedule = scheduler("sjf")
+    schedule.add(request("a", 100), 0.0)
+    schedule.add(request("b", 200), 0.0)
+    schedule.revise("b", SizeEstimate.exactly(10), 3.3, 1.0)
+    schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
+    assert started(schedule.step(1.0)) == ["b"]
+    assert schedule.backlog_s() == pytest.approx(COST.service_s(schedule.requests["a"]))
+
+
+def test_what_is_learned_of_a_running_one_may_cost_it_its_slot() -> None:
+    schedule = scheduler("srpt")
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    schedule.add(request("runs", 50), 0.0)
+    schedule.step(0.0)
+    schedule.progress("runs", 10, 1.0)
+    schedule.add(request("waits", 200, 1.0), 1.0)
+    assert schedule.step(1.0) == []
+    schedule.revise("runs", SizeEstimate.exactly(5000), None, 2.0)
+    assert schedule.backends["x"].work_tokens == 4990
+    assert started(schedule.step(2.0)) == ["waits"]
+    assert schedule.requests["runs"].predicted_tokens == 50
+
+
+def test_a_due_time_is_a_promise_that_no_prediction_takes_back() -> None:
+    tiers = {Tier.STANDARD: TierSettings(max_slowdown=10.0)}
+    schedule = scheduler("srpt", tiers=tiers)
+    one = request("one", 100)
+    schedule.add(one, 0.0)
+    promised_s = one.due_s
+    schedule.revise("one", SizeEstimate.exactly(1000), None, 1.0)
+    assert one.due_s == promised_s
+    schedule.revise("one", SizeEstimate.exactly(10), None, 2.0)
+    assert one.due_s < promised_s
+
+
+@pytest.mark.parametrize("fairness", ["vtc", "drr"])
+def test_being_ranked_anew_costs_a_tenant_no_turn(fairness) -> None:
+    def order(revised: bool) -> list[str]:
+        schedule = scheduler("fcfs", fairness=fairness)
+        for number in range(6):
+            schedule.add(request(f"{number}", 50 * (1 + number % 3), tenant="ab"[number % 2]), 0.0)
+        schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+        found = []
+        while schedule.requests:
+            (name,) = started(schedule.step(1.0))
+            found.append(name)
+            schedule.progress(name, 60, 1.0)
+            schedule.finish(name, 1.0)
+            for other in list(schedule.requests.values()) if revised else ():
+                schedule.revise(other.id, other.estimate, None, 1.0)
+        return found
+
+    assert order(revised=True) == order(revised=False)
+
+
+def test_a_prediction_that_comes_too_late_is_ignored() -> None:
+    schedule = scheduler("sjf")
+    schedule.revise("gone", SizeEstimate.exactly(10), None, 0.0)
+    assert not schedule.requests
+
+
+def test_another_policy_orders_what_waits_already() -> None:
+    schedule = scheduler("fcfs")
+    schedule.add(request("long", 900), 0.0)
+    schedule.add(request("short", 5, 1.0), 1.0)
+    with pytest.raises(ValueError, match="unknown policy 'sprt'"):
+        schedule.use_policy("sprt", 2.0)
+    schedule.use_policy("sjf", 2.0)
+    assert schedule.policy_name == "sjf"
+    schedule.set_backend(Backend("x", 1, cost=COST), 2.0)
+    assert started(schedule.step(2.0)) == ["short"]

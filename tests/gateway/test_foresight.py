@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from tests.gateway.conftest import client_of, until
 from tests.gateway.doubles import EnginePool, ExactEngine
 
 from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
+from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
+from headway.gateway.foresight import Foresight
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
-from headway.prediction.bins import BIN_TOKENS
+from headway.gateway.work import Work
+from headway.prediction.bins import BIN_TOKENS, bin_of
+from headway.prediction.history import LengthHistory
+from headway.prediction.live import LivePredictor
 from headway.prediction.predictor import Prediction
+from headway.prediction.watch import Watch
 
 
 class Reader:
@@ -31,7 +39,7 @@ class Reader:
         ]
 
     def estimate(self, score: float) -> SizeEstimate:
-        place = min(len(BIN_TOKENS) - 1, max(0, round(4 * score)))
+        place = bin_of(round(2.0**score))
         return SizeEstimate(BIN_TOKENS, [float(n == place) for n in range(len(BIN_TOKENS))])
 
 
@@ -76,6 +84,28 @@ async def test_nothing_is_predicted_while_nobody_waits(stack, engine) -> None:
     engine.allow()
     await ask(gateway, "3")
     assert gateway._foresight.predicted == 0
+
+
+def test_an_order_worth_nothing_is_found_out_and_fcfs_takes_over(caplog) -> None:
+    scheduler = Scheduler(SchedulerSettings(policy="srpt"))
+    live = LivePredictor(Reader(), LengthHistory())  # type: ignore[arg-type]
+    foresight = Foresight(scheduler, lambda: 0.0, live, Watch(), "fcfs")
+    rng = random.Random(4)
+
+    def finished(score: float, output_tokens: int) -> None:
+        request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
+        work = Work(request, "completion", "", "m", b"", {}, output_tokens=output_tokens)
+        work.forecast = live.forecast(Prediction(score, live.predictor.calibration), "m", "", 1)
+        foresight.ended(work)
+
+    for _ in range(200):
+        finished(rng.uniform(3.0, 9.0), rng.randrange(8, 512))
+    assert scheduler.policy_name == "fcfs"
+    assert "policy srpt -> fcfs" in caplog.text
+    for _ in range(200):
+        score = rng.uniform(3.0, 9.0)
+        finished(score, round(2.0**score))
+    assert scheduler.policy_name == "srpt"
 
 
 async def test_a_broken_predictor_fails_no_request(stack, engine) -> None:

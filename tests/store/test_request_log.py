@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_prompts_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     log.close()
     assert [one.prompt for _, one in read(tmp_path / "requests.db")] == [None]
     assert b"a secret" not in (tmp_path / "requests.db").read_bytes()
+
+
+def test_features_are_made_by_the_logs_own_thread_and_cost_no_row(tmp_path: Path) -> None:
+    def cannot() -> tuple[int, ...]:
+        raise RuntimeError("no features today")
+
+    log = RequestLog(tmp_path / "requests.db")
+    makers: list[str] = []
+
+    def features() -> tuple[int, ...]:
+        makers.append(threading.current_thread().name)
+        return (1, 2)
+
+    log.write(record(1), features)
+    log.write(record(2), cannot)
+    log.close()
+    assert [one.features for _, one in read(tmp_path / "requests.db")] == [(1, 2), ()]
+    assert makers == ["headway-request-log"]
 
 
 def test_close_writes_what_waits_and_can_be_called_twice(tmp_path: Path) -> None:

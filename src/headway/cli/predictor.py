@@ -10,7 +10,6 @@ import typer
 from headway.cli.exit import BAD_CONFIG, Failure
 
 if TYPE_CHECKING:
-    from headway.prediction.examples import Examples
     from headway.prediction.predictor import Predictor
 
 Data = Annotated[
@@ -20,10 +19,6 @@ Data = Annotated[
         metavar="DIR",
         help="Folder with prompts.jsonl(.gz) and lengths.csv(.gz); may be repeated.",
     ),
-]
-Log = Annotated[
-    Path | None,
-    typer.Option("--log", metavar="DB", help="A gateway's request log, with its prompts."),
 ]
 ModelFile = Annotated[Path, typer.Option("--model", metavar="FILE", help="A trained predictor.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -35,20 +30,28 @@ def train(
         str, typer.Option(help="Whose lengths to learn: a column of lengths.csv, or a model.")
     ],
     data: Data = None,
-    log: Log = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="DB", help="A gateway's request log.")
+    ] = None,
 ) -> None:
-    """Learn from a gateway's log or from folders of prompts and lengths.
+    """Learn from a gateway's log, or from folders of prompts and lengths.
 
     Folders without the target column teach what prompts ask for in general.
     """
+    from headway.cli.logged_examples import logged_examples
     from headway.prediction.artefact import ArtefactError, save, shipped
-    from headway.prediction.examples import ExamplesError
+    from headway.prediction.examples import ExamplesError, load_folder
     from headway.prediction.training import train as train_on
+    from headway.prediction.training import train_on_log
 
+    if bool(data) == (log is not None):
+        raise Failure("pass what to learn from: --data DIR, or --log DB", BAD_CONFIG)
     try:
-        sources = _sources(data, log, target)
-        # Sets of prompts may be those that the shipped model learned from; one's own log is not.
-        predictor = train_on(target, sources, base=None if data else shipped().model)
+        if log is not None:
+            features, lengths = logged_examples(log, target)
+            predictor = train_on_log(target, log.name, features, lengths, shipped().model)
+        else:
+            predictor = train_on(target, [load_folder(folder, target) for folder in data or ()])
         save(predictor, out)
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
@@ -66,7 +69,6 @@ def train(
 def evaluate(
     model: ModelFile,
     data: Data = None,
-    log: Log = None,
     target: Annotated[
         str | None, typer.Option(help="Another column than the one that it was trained on.")
     ] = None,
@@ -76,11 +78,13 @@ def evaluate(
     import msgspec
 
     from headway.prediction.evaluation import evaluate as evaluate_on
-    from headway.prediction.examples import ExamplesError, joined
+    from headway.prediction.examples import ExamplesError, joined, load_folder
 
+    if not data:
+        raise Failure("pass what to compare with: --data DIR", BAD_CONFIG)
     predictor = _load(model)
     try:
-        sources = _sources(data, log, target or predictor.card.target)
+        sources = [load_folder(folder, target or predictor.card.target) for folder in data]
         found = msgspec.structs.asdict(evaluate_on(predictor, joined(sources)))
     except ExamplesError as error:
         raise Failure(error) from None
@@ -128,18 +132,6 @@ def explain(
     print(f"{found.mean_tokens:.0f} tokens; in 8 of 10 cases {low} to {high}")
     for word in found.words:
         print(f"  {word.text:20} x {word.factor:.2f}")
-
-
-def _sources(data: list[Path] | None, log: Path | None, target: str) -> list[Examples]:
-    from headway.cli.logged_examples import logged_examples
-    from headway.prediction.examples import load_folder
-
-    if not data and log is None:
-        raise Failure("nothing to learn from: pass --data DIR or --log DB", BAD_CONFIG)
-    sources = [load_folder(folder, target) for folder in data or ()]
-    if log is not None:
-        sources.append(logged_examples(log, target))
-    return sources
 
 
 def _load(path: Path) -> Predictor:

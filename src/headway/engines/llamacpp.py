@@ -118,7 +118,9 @@ class LlamaCppEngine(ResumableEngine):
         body["n_predict"] = -1 if position.left is None else position.left
         if "stop" in body:
             body["stop"] = stop_strings(generation.body)
-        body["stream"] = body["return_tokens"] = body["cache_prompt"] = True
+        body["stream"] = body["return_tokens"] = True
+        if generation.output_tokens:
+            body["cache_prompt"] = True  # what was produced so far is in the cache
         return msgspec.json.encode(body)
 
     async def _prompt_ids(self, generation: Generation) -> list[int]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from functools import partial
 
 import msgspec
 
@@ -14,8 +15,8 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
-from headway.prediction.hashed_words import prompt_features
 from headway.prediction.history import LengthHistory
+from headway.prediction.logged import logged_features
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
 request_logger = logging.getLogger("headway.request")
@@ -126,10 +127,13 @@ class Accounts:
             return
         record = self._record(work, outcome, status, reason)
         if self._request_log is not None:
-            self._request_log.write(record)
+            features = None
+            if work.kind is not None and outcome == "finished":
+                features = partial(logged_features, work.kind, work.fields)
+            self._request_log.write(record, features)
         if logged:
-            if record.prompt is not None or record.features:
-                record = msgspec.structs.replace(record, prompt=None, features=())
+            if record.prompt is not None:
+                record = msgspec.structs.replace(record, prompt=None)
             line = msgspec.json.encode(record).decode()
             # Not info(): that walks the stack to find a file and a line that nobody prints.
             request_logger.handle(
@@ -167,7 +171,6 @@ class Accounts:
             status=status,
             reason=reason or work.obstacle or "",
             template=f"{work.template:x}",
-            features=() if work.kind is None else prompt_features(work.kind, work.fields),
             prompt=prompt,
         )
 

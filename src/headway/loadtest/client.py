@@ -173,6 +173,8 @@ class LoadClient:
         }
         if request.ignore_eos:
             body["ignore_eos"] = True
+        if not request.cache_prompt:
+            body["cache_prompt"] = False
         return msgspec.json.encode(body)
 
 

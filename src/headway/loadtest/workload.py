@@ -30,6 +30,8 @@ class LoadRequest:
     """What the caller knows of the answer's length; sent as x-headway-expected-tokens."""
     ignore_eos: bool = False
     """Produce exactly `max_tokens` (vLLM's and llama.cpp's field of that name)."""
+    cache_prompt: bool = True
+    """False: compute the whole prompt, whatever is cached (llama.cpp's field of that name)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +17,8 @@ RIDGE_ALPHA = 1.5
 KERNEL_ALPHA = 1.0
 FOLDS = 5
 TREE_FOLDS = 3
+BASE_COPIES = 5
+"""Each of the base's three views stands for so many features: it knows more than one of them."""
 MANY = 5000
 """From so many examples on, trees may be larger and more."""
 
@@ -26,11 +27,11 @@ class Stack:
     """Ridge on hashed words, kernel ridge on meaning, boosted trees on both and all counts.
 
     The trees see what the two others say of prompts that those were not trained on
-    (stacked generalisation, Wolpert 1992), and the base's score where there is one.
+    (stacked generalisation, Wolpert 1992), and what the base says, where there is one.
 
     Args:
         blend: weights of ridge, kernel and trees; the rest is the intercept.
-        base: a model of other traffic, whose score is one more feature.
+        base: a model of other traffic, whose views are features too.
     """
 
     kind = "stack"
@@ -54,31 +55,32 @@ class Stack:
     @classmethod
     def fit(
         cls,
-        prompts: Sequence[Prompt],
+        maker: FeatureMaker,
+        features: Features,
         targets: Floats,
+        groups: np.ndarray,
         *,
         sample_weights: Floats | None = None,
         base: Stack | None = None,
     ) -> tuple[Stack, Floats]:
-        """A model of `targets` (one per prompt), and the score of each prompt held back.
+        """A model of `targets`, and the score of each prompt held back.
 
         The held-back scores come from models that were not trained on the prompt in question.
-        Equal texts must stand next to each other: they are held back together.
 
-        Raises:
-            ValueError: fewer than 20 prompts.
+        Args:
+            maker: made `features`, and will make those of the prompts to come.
+            features: of the prompts.
+            targets: one for each prompt.
+            groups: a number for each prompt; equal ones are held back together.
+            sample_weights: how much each prompt counts; None: all the same.
+            base: a model of other traffic.
         """
-        if len(prompts) < 20:
-            raise ValueError(f"{len(prompts)} prompts are too few to learn from; 20 are the least")
-        maker = FeatureMaker.learned_from(prompts)
-        features = maker.of(prompts)
-        dense = features.dense
-        if base is not None:
-            dense = np.column_stack([dense, base.scores(prompts)])
-        weights = np.ones(len(prompts), np.float32) if sample_weights is None else sample_weights
+        dense = _with_base(features, base)
+        count = len(features)
+        weights = np.ones(count, np.float32) if sample_weights is None else sample_weights
         mean = float(np.average(targets, weights=weights))
         centred = (targets - mean).astype(np.float32)
-        folds = _folds(prompts)
+        folds = _folds(groups)
 
         def ridge_on(rows: np.ndarray) -> HashedRidge:
             texts = [features.buckets[row] for row in rows]
@@ -87,7 +89,7 @@ class Stack:
         def kernel_on(rows: np.ndarray) -> KernelRidge:
             return KernelRidge.fit(dense[rows], centred[rows], weights[rows], KERNEL_ALPHA)
 
-        held_back = np.zeros((len(prompts), 3), np.float32)
+        held_back = np.zeros((count, 3), np.float32)
         for fold in range(FOLDS):
             rows, back = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             held_back[back, 0] = ridge_on(rows).scores([features.buckets[row] for row in back])
@@ -110,7 +112,7 @@ class Stack:
             held_back[back, 2] = trees_on(np.flatnonzero(folds % TREE_FOLDS != fold)).scores(
                 stacked[back]
             )
-        everything = np.arange(len(prompts))
+        everything = np.arange(count)
         blend = _blend(held_back, centred, weights)
         model = cls(
             maker,
@@ -124,19 +126,21 @@ class Stack:
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
-        features = self._maker.of(prompts)
-        dense = features.dense
-        if self._base is not None:
-            dense = np.column_stack([dense, self._base.scores(prompts)])
-        return self._scores(features, dense)
+        return self.scores_of(self._maker.of(prompts))
 
-    def _scores(self, features: Features, dense: Floats) -> Floats:
+    def scores_of(self, features: Features) -> Floats:
+        """The same for prompts that are features already."""
+        scores: Floats = self._views(features) @ self._blend[:3] + self._blend[3]
+        return scores
+
+    def _views(self, features: Features) -> Floats:
+        """(prompts, 3): what ridge, kernel and trees say."""
+        dense = _with_base(features, self._base)
         ridge = self._ridge.scores(features.buckets)
         kernel = self._kernel.scores(dense)
         trees = self._trees.scores(np.column_stack([dense, ridge, kernel]))
-        views = np.column_stack([ridge, kernel, trees])
-        scores: Floats = views @ self._blend[:3] + self._blend[3]
-        return scores
+        views: Floats = np.column_stack([ridge, kernel, trees])
+        return views
 
     def state(self) -> State:
         state = {
@@ -163,14 +167,20 @@ class Stack:
         )
 
 
-def _folds(prompts: Sequence[Prompt]) -> np.ndarray:
-    """A fold for every prompt, the same for equal texts that are neighbours."""
-    new_text = [one.text != other.text for one, other in pairwise(prompts)]
-    group = np.cumsum([False, *new_text])
-    if group[-1] + 1 < FOLDS:  # hardly any texts: then what is held back may be known
-        group = np.arange(len(prompts))
-    fold_of_group: np.ndarray = np.random.default_rng(0).permutation(group[-1] + 1) % FOLDS
-    folds: np.ndarray = fold_of_group[group]
+def _with_base(features: Features, base: Stack | None) -> Floats:
+    if base is None:
+        return features.dense
+    views = np.repeat(base._views(features), BASE_COPIES, axis=1)
+    dense: Floats = np.hstack([features.dense, views])
+    return dense
+
+
+def _folds(groups: np.ndarray) -> np.ndarray:
+    """A fold for every prompt, the same for those of one group."""
+    distinct, number_of = np.unique(groups, return_inverse=True)
+    if len(distinct) < FOLDS:  # hardly any texts: then what is held back may be known
+        number_of = np.arange(len(groups))
+    folds: np.ndarray = np.random.default_rng(0).permutation(len(groups))[number_of] % FOLDS
     return folds
 
 

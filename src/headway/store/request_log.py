@@ -12,7 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -87,7 +87,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     template: str = ""
     """Hash of the system prompt: requests made from one template share it."""
     features: tuple[int, ...] = ()
-    """Hashes of what the predictor sees of the prompt."""
+    """What the predictor sees of the prompt, as integers; made by the log's own thread."""
     prompt: str | None = None
 
 
@@ -99,6 +99,10 @@ statement for each row would have to win from the event loop, every time."""
 SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
 MAX_INTEGER = 2**63 - 1
 FEATURES = FIELDS.index("features")
+DESCRIBED_AT_ONCE = 256
+"""Records of one commit that get features; with more of them a second, requests matter more."""
+
+MakeFeatures = Callable[[], tuple[int, ...]]
 
 
 class RequestLogError(Exception):
@@ -137,19 +141,23 @@ class RequestLog:
         """Records lost to a full disk or a full queue."""
         self._batch_s = batch_s
         self._max_waiting = max_waiting
-        self._waiting: queue.SimpleQueue[RequestRecord | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[RequestRecord, MakeFeatures | None] | None]
+        self._waiting = queue.SimpleQueue()
         self._closing = threading.Event()
         self._warned = False
         self._database = _open(path)
         self._thread = threading.Thread(target=self._run, name="headway-request-log", daemon=True)
         self._thread.start()
 
-    def write(self, record: RequestRecord) -> None:
-        """Hand over one record. Never blocks and never raises."""
+    def write(self, record: RequestRecord, features: MakeFeatures | None = None) -> None:
+        """Hand over one record. Never blocks and never raises.
+
+        `features` makes those of the record later, off the hot path.
+        """
         if self._closing.is_set() or self._waiting.qsize() >= self._max_waiting:
             self.dropped += 1
         else:
-            self._waiting.put(record)
+            self._waiting.put((record, features))
 
     def close(self) -> None:
         """Write what waits and close the file. A second call does nothing."""
@@ -164,11 +172,12 @@ class RequestLog:
             self._closing.wait(self._batch_s)
             batch = [first]
             for _ in range(self._waiting.qsize()):
-                if (record := self._waiting.get()) is None:
+                if (more := self._waiting.get()) is None:
                     self._waiting.put(None)  # the end, once this batch is on disk
                     break
-                batch.append(record)
-            self._commit(batch)
+                batch.append(more)
+            described = [_described(*entry) for entry in batch[:DESCRIBED_AT_ONCE]]
+            self._commit(described + [record for record, _ in batch[DESCRIBED_AT_ONCE:]])
         self._database.close()
 
     def _commit(self, batch: list[RequestRecord]) -> None:
@@ -217,6 +226,16 @@ class RequestLog:
         if max(record.max_tokens or 0, record.prompt_tokens or 0) > MAX_INTEGER:
             raise OverflowError("its tokens are too large an integer for SQLite")
         return msgspec.json.encode(record).decode()
+
+
+def _described(record: RequestRecord, features: MakeFeatures | None) -> RequestRecord:
+    if features is None:
+        return record
+    try:
+        return msgspec.structs.replace(record, features=features())
+    except Exception:  # the row matters more
+        logger.exception("request %r has no features in the log", record.id)
+        return record
 
 
 def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:

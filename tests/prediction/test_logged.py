@@ -1,0 +1,34 @@
+"""What is kept of a prompt."""
+
+import msgspec
+import numpy as np
+
+from headway.prediction.features import FeatureMaker
+from headway.prediction.logged import features_of, logged_features
+from headway.prediction.prompt import Prompt
+
+
+def logged(text: str) -> tuple[int, ...]:
+    messages = [{"role": "user", "content": text}]
+    return logged_features("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
+
+
+def test_the_features_come_back_and_the_order_of_words_does_not() -> None:
+    texts = ["Write TEN lines about whales.", "Why?"]
+    features, rows = features_of([logged(text) for text in texts])
+    made = FeatureMaker().of([Prompt(text) for text in texts])
+    assert rows == [0, 1]
+    assert np.allclose(features.dense, made.dense, atol=0.01)
+    assert features.buckets == [sorted(buckets) for buckets in made.buckets]
+
+
+def test_rows_of_other_versions_and_damaged_ones_are_left_out() -> None:
+    good = logged("Hello")
+    features, rows = features_of([(), (1, 2, 3), good, (0, *good[1:]), good[:50]])
+    assert (rows, len(features)) == ([2], 1)
+    assert len(features_of([])[0]) == 0
+
+
+def test_a_prompt_of_token_ids_or_none_at_all_is_fine() -> None:
+    assert logged_features("completion", {"prompt": msgspec.Raw(b"[1,2,3]")})
+    assert logged_features("completion", {})
