@@ -40,7 +40,7 @@ class Reader:
 
     def estimate(self, score: float) -> SizeEstimate:
         place = bin_of(round(2.0**score))
-        return SizeEstimate(BIN_TOKENS, [float(n == place) for n in range(len(BIN_TOKENS))])
+        return SizeEstimate(BIN_TOKENS, [0.5 ** abs(n - place) for n in range(len(BIN_TOKENS))])
 
 
 @pytest.fixture
