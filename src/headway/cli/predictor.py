@@ -110,8 +110,6 @@ def info(model: ModelFile, json: AsJson = False) -> None:
     print(f"trained       {trained} on {card.examples} examples: {', '.join(card.data)}")
     print(f"held back     Kendall's tau {card.kendall_tau:.3f}")
     print(f"size          {model.stat().st_size / 1e6:.1f} MB")
-    if card.note:
-        print(f"note          {card.note}")
 
 
 def explain(

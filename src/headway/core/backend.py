@@ -71,8 +71,9 @@ class Backend:
 
     def revised(self, request: Request) -> None:
         """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""
-        self.work_tokens += request.remaining_tokens - request.outstanding_tokens
-        request.outstanding_tokens = request.remaining_tokens
+        remaining_tokens = request.remaining_tokens
+        self.work_tokens += remaining_tokens - request.outstanding_tokens
+        request.outstanding_tokens = remaining_tokens
 
     def release(self, request: Request) -> None:
         """`request` runs here no more."""

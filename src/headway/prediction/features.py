@@ -12,7 +12,7 @@ import numpy as np
 from headway.prediction import lexical
 from headway.prediction.arrays import Floats, State
 from headway.prediction.prompt import Prompt
-from headway.prediction.vectors import HEAD_WORDS, WordVectors, shipped_vectors
+from headway.prediction.vectors import HEAD_WORDS, shipped_vectors
 from headway.prediction.words import BUCKETS, hashed_pairs, words_of
 
 FREQUENT_LINE = 0.05
@@ -32,10 +32,6 @@ class Features:
     def __len__(self) -> int:
         return len(self.buckets)
 
-    def rows(self, chosen: Sequence[int] | np.ndarray) -> Features:
-        """Those of some of the prompts."""
-        return Features(self.dense[chosen], [self.buckets[row] for row in chosen])
-
 
 class FeatureMaker:
     """Makes Features, looking only at what is a prompt's own.
@@ -44,11 +40,9 @@ class FeatureMaker:
         template_lines: hashes of the lines that prompts of this traffic share.
     """
 
-    def __init__(
-        self, template_lines: Iterable[int] = (), vectors: WordVectors | None = None
-    ) -> None:
+    def __init__(self, template_lines: Iterable[int] = ()) -> None:
         self._template_lines = frozenset(template_lines)
-        self._vectors = vectors or shipped_vectors()
+        self._vectors = shipped_vectors()
 
     @classmethod
     def learned_from(cls, prompts: Sequence[Prompt]) -> FeatureMaker:

@@ -35,7 +35,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     trained_unix_s: float
     kendall_tau: float
     """Of held-back scores with the lengths that came."""
-    note: str = ""
 
 
 class Predictor:

@@ -34,8 +34,6 @@ class Stack:
         base: a model of other traffic, whose views are features too.
     """
 
-    kind = "stack"
-
     def __init__(
         self,
         maker: FeatureMaker,
@@ -126,11 +124,8 @@ class Stack:
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
-        return self.scores_of(self._maker.of(prompts))
-
-    def scores_of(self, features: Features) -> Floats:
-        """The same for prompts that are features already."""
-        scores: Floats = self._views(features) @ self._blend[:3] + self._blend[3]
+        views = self._views(self._maker.of(prompts))
+        scores: Floats = views @ self._blend[:3] + self._blend[3]
         return scores
 
     def _views(self, features: Features) -> Floats:
