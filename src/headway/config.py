@@ -135,8 +135,16 @@ class PredictionConfig(Section):
 
     predictor: Path | Literal["shipped", "off"] = "shipped"
     """A file made by `headway predictor train`; or what comes with Headway; or history alone."""
+    learn: bool = True
+    """Replace the shipped predictor by better ones, trained from the request log in the
+    background; needs headway[predict]."""
     fallback: str = "fcfs"
     """The policy to order by while predictions prove to be worth nothing."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether predictors are to be trained; one that the operator chose stays."""
+        return self.learn and self.predictor == "shipped"
 
     @field_validator("fallback")
     @classmethod

@@ -19,8 +19,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 from headway.prediction.bins import BIN_TOKENS, bin_of
 from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Prediction
+from headway.prediction.live import LivePredictor, Reading
 from headway.prediction.watch import Watch
 
 
@@ -31,12 +30,10 @@ class Reader:
         self.broken = broken
         self.calibration = self
 
-    def predict(self, prompts):
+    def scores(self, prompts):
         if self.broken:
             raise RuntimeError("no idea")
-        return [
-            Prediction(float(prompt.text), self.estimate(float(prompt.text))) for prompt in prompts
-        ]
+        return [float(prompt.text) for prompt in prompts]
 
     def estimate(self, score: float) -> SizeEstimate:
         place = bin_of(round(2.0**score))
@@ -95,7 +92,7 @@ def test_an_order_worth_nothing_is_found_out_and_fcfs_takes_over(caplog) -> None
     def finished(score: float, output_tokens: int) -> None:
         request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
         work = Work(request, "completion", "", "m", b"", {}, output_tokens=output_tokens)
-        work.forecast = live.forecast(Prediction(score, live.predictor.calibration), "m", "", 1)
+        work.forecast = live.forecast(Reading(score, live.predictor_of("m")), "m", "", 1)
         foresight.ended(work)
 
     for _ in range(200):

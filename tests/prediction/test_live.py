@@ -10,17 +10,21 @@ from headway.prediction.live import LivePredictor
 from headway.prediction.prompt import Prompt
 
 
+def read(live: LivePredictor, prompts):
+    return live.read([("m", prompt) for prompt in prompts])
+
+
 def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
     history = LengthHistory()
     live = LivePredictor(predictor, history)
     first, later = examples(150, seed=6), examples(150, seed=7)
 
     def forecasts(source):
-        return [live.forecast(p, "wordy", "t", 1) for p in live.read(source.prompts)]
+        return [live.forecast(p, "wordy", "t", 1) for p in read(live, source.prompts)]
 
     for prompt, length in zip(first.prompts, first.lengths, strict=True):
-        (prediction,) = live.read([prompt])
-        forecast = live.forecast(prediction, "wordy", "t", 1)
+        (reading,) = read(live, [prompt])
+        forecast = live.forecast(reading, "wordy", "t", 1)
         live.observe(forecast, "wordy", 1, round(4 * length))
         history.observe("wordy", "t", 1, round(4 * length))
     learned = forecasts(later)
@@ -32,8 +36,8 @@ def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
 def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
     history = LengthHistory()
     live = LivePredictor(predictor, history)
-    (prediction,) = live.read([Prompt("Write a long essay about maps in detail.")])
+    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
     for _ in range(60):
-        live.observe(live.forecast(prediction, "m", "t", 7), "m", 7, 5)
+        live.observe(live.forecast(reading, "m", "t", 7), "m", 7, 5)
         history.observe("m", "t", 7, 5)
-    assert live.forecast(prediction, "m", "t", 7).estimate.quantile(0.5) == 5
+    assert live.forecast(reading, "m", "t", 7).estimate.quantile(0.5) == 5

@@ -11,7 +11,7 @@ from headway import __version__
 from headway.cli.config import show
 from headway.cli.exit import Failure
 from headway.cli.key import new
-from headway.cli.predictor import evaluate, explain, info, train
+from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
 
 
@@ -31,7 +31,7 @@ def application(command: str | None) -> typer.Typer:
         app.command("bench", help="Compare policies, or load a server that runs.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
     app.add_typer(_group("Make API keys.", new), name="key")
-    predictors = _group("Train and test predictors of output length.", train, info, explain)
+    predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
     predictors.command("eval")(evaluate)
     app.add_typer(predictors, name="predictor")
     app.command()(version)

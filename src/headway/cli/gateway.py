@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +25,8 @@ from headway.prediction.artefact import ArtefactError, load, shipped
 from headway.prediction.history import LengthHistory
 from headway.prediction.predictor import Predictor
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
+
+logger = logging.getLogger(__name__)
 
 RECALLED_REQUESTS = 10_000
 EMBEDDED = "embedded"
@@ -55,6 +59,8 @@ def serve(settings: Settings) -> None:
         except OSError as error:
             raise _os_failure(error, settings) from None
 
+        learned = learned_in(log.path) if log is not None and settings.prediction.learns else None
+
         def gateway() -> Gateway:
             embedded = [
                 EmbeddedServer(
@@ -73,6 +79,7 @@ def serve(settings: Settings) -> None:
                 history=history,
                 predictor=predictor,
                 request_log=log,
+                learned=learned,
             )
 
         try:
@@ -103,6 +110,14 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     if choice == "off":
         return None
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
+
+
+def learned_in(request_log: Path) -> Path | None:
+    """Where predictors trained from the log at `request_log` are kept; None if none can be."""
+    if find_spec("lightgbm") is None or find_spec("scipy") is None:
+        logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
+        return None
+    return request_log.parent / "predictors"
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

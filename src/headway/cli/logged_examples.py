@@ -9,11 +9,16 @@ import numpy as np
 from headway.prediction.examples import ExamplesError
 from headway.prediction.features import Features
 from headway.prediction.logged import features_of
-from headway.store.request_log import RequestLogError, read
+from headway.store.request_log import RequestLogError, newest, read
+
+MOST = 100_000
+"""Requests of the log that are looked at, the newest: older traffic is another."""
 
 
 def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     """Features and output tokens of the finished requests of `model` in the log at `path`.
+
+    In the order in which they ended.
 
     Raises:
         ExamplesError: there is no such log, or it holds no request of `model`.
@@ -24,7 +29,7 @@ def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     lengths: list[int] = []
     models: set[str] = set()
     try:
-        for _, record in read(path):
+        for _, record in read(path, after=max(0, newest(path) - MOST)):
             if record.outcome == "finished" and record.output_tokens:
                 models.add(record.model)
                 if record.model == model:

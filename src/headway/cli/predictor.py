@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,14 +59,48 @@ def train(
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise Failure(
-            f"training needs {error.name}: pip install 'headway[predict]'", BAD_CONFIG
-        ) from None
+        raise _needs_extra(error) from None
     card = predictor.card
     print(
         f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
         f"prompts held back, {out.stat().st_size / 1e6:.1f} MB"
     )
+
+
+def refit(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Of an earlier predictor, or none.")],
+    target: Annotated[str, typer.Option(help="The model whose lengths to learn.")],
+    log: Annotated[Path, typer.Option("--log", metavar="DB", help="A gateway's request log.")],
+) -> None:
+    """Learn from a gateway's log, and write what is better than FILE on its newest requests.
+
+    Where there is no FILE that can be used, it must be better than what ships. Prints one JSON
+    object. Runs only while nothing else wants the processor.
+    """
+    import msgspec
+
+    from headway.cli.logged_examples import logged_examples
+    from headway.prediction.artefact import ArtefactError, load, save, shipped
+    from headway.prediction.examples import ExamplesError
+    from headway.prediction.refit import refit as refit_on
+
+    _stand_back()
+    prior = shipped()
+    try:
+        current = load(out)
+    except ArtefactError:
+        current = prior
+    try:
+        features, lengths = logged_examples(log, target)
+        new = refit_on(target, log.name, features, lengths, current, prior.model)
+        if new.trial.better:
+            save(new.predictor, out)
+    except (ExamplesError, ArtefactError) as error:
+        raise Failure(error) from None
+    except ImportError as error:
+        raise _needs_extra(error) from None
+    trial = msgspec.structs.asdict(new.trial) | {"replaced": new.trial.better}
+    print(msgspec.json.encode(trial).decode())
 
 
 def evaluate(
@@ -130,6 +167,18 @@ def explain(
     print(f"{found.mean_tokens:.0f} tokens; in 8 of 10 cases {low} to {high}")
     for word in found.words:
         print(f"  {word.text:20} x {word.factor:.2f}")
+
+
+def _stand_back() -> None:
+    """Give way to everything else on this machine."""
+    with contextlib.suppress(OSError):
+        os.nice(19)
+        if sys.platform == "linux":
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _needs_extra(error: ImportError) -> Failure:
+    return Failure(f"training needs {error.name}: pip install 'headway[predict]'", BAD_CONFIG)
 
 
 def _load(path: Path) -> Predictor:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from headway.core.scheduler import Scheduler
+from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Prediction
+from headway.prediction.live import LivePredictor, Reading
 from headway.prediction.prompt import Prompt
 from headway.prediction.watch import Watch
 
@@ -40,6 +40,7 @@ class Foresight:
         watch: told every prediction and its outcome. While it does not trust the order, the
             scheduler orders by `fallback` instead of its own policy.
         fallback: name of a policy that needs no predictions.
+        refits: trains predictors anew; None: they stay as they are.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Foresight:
         live: LivePredictor | None,
         watch: Watch,
         fallback: str,
+        refits: Refits | None = None,
     ) -> None:
         self.watch = watch
         self.live = live
@@ -58,6 +60,7 @@ class Foresight:
         """Prompts that the predictor could not read."""
         self.spent_s = 0.0
         """Time the predictor took for them."""
+        self.refits = refits
         self._scheduler = scheduler
         self._clock = clock
         self._policy = scheduler.policy_name
@@ -70,12 +73,16 @@ class Foresight:
         """Begin to predict; called in the event loop."""
         if self.live is None:
             return
+        if self.refits is not None:
+            self.refits.start()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="headway-predictor", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the thread; predictions that are under way are dropped."""
+        if self.refits is not None:
+            await self.refits.close()
         if self._thread is not None:
             self._loop = None
             self._asked.put(None)
@@ -94,6 +101,8 @@ class Foresight:
 
     def ended(self, work: Work) -> None:
         """`work` finished by itself: learn from it, and see whether the order is still trusted."""
+        if self.refits is not None:
+            self.refits.answered(work.model)
         tokens = work.output_tokens
         forecast = work.forecast
         if forecast is not None and self.live is not None:
@@ -134,7 +143,7 @@ class Foresight:
                 works.append(work)
             start_s = time.perf_counter()
             try:
-                predictions = self.live.read([_prompt(work) for work in works])
+                readings = self.live.read([(work.model, _prompt(work)) for work in works])
             except Exception:
                 # Whatever is wrong with the predictor, requests go on without it.
                 logger.exception("the predictor failed on %d prompts", len(works))
@@ -145,15 +154,15 @@ class Foresight:
             if loop is None:
                 return
             with suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(self._deliver, works, predictions)
+                loop.call_soon_threadsafe(self._deliver, works, readings)
 
-    def _deliver(self, works: Sequence[Work], predictions: Sequence[Prediction]) -> None:
+    def _deliver(self, works: Sequence[Work], readings: Sequence[Reading]) -> None:
         assert self.live is not None
         self.predicted += len(works)
         now_s = self._clock()
-        for work, prediction in zip(works, predictions, strict=True):
+        for work, reading in zip(works, readings, strict=True):
             request = work.request
-            forecast = self.live.forecast(prediction, work.model, request.tenant, work.template)
+            forecast = self.live.forecast(reading, work.model, request.tenant, work.template)
             work.forecast = forecast
             if self.watch.trusted:
                 estimate = forecast.estimate.capped(request.max_tokens)

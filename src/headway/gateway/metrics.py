@@ -111,6 +111,13 @@ class _Predictions(Collector):
                 float(foresight.watch.trusted),
             ),
         ]
+        if foresight.refits is not None:
+            refits = CounterMetricFamily(
+                "headway_prediction_refits", "Predictors trained anew", labels=["outcome"]
+            )
+            refits.add_metric(["replaced"], foresight.refits.replaced)
+            refits.add_metric(["kept"], foresight.refits.kept)
+            metrics.append(refits)
         quality = foresight.watch.quality
         if quality is not None:
             told = {

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from headway.core.scheduler import Scheduler
 from headway.engines.embedded import EmbeddedServer
@@ -20,6 +21,7 @@ from headway.gateway.http_server import HttpServer
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import Metrics
+from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
 from headway.prediction.history import LengthHistory
@@ -47,6 +49,7 @@ class Gateway:
         history: what is known about output lengths; learns while serving.
         predictor: reads prompts; None: history is all.
         request_log: where finished requests are written; None: nowhere.
+        learned: folder of the predictors that are trained from the request log; None: none are.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Gateway:
         history: LengthHistory | None = None,
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
+        learned: Path | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
     ) -> None:
         self.settings = settings
@@ -65,12 +69,16 @@ class Gateway:
         self.dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
         self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
         live = None if predictor is None else LivePredictor(predictor, history)
+        refits = None
+        if live is not None and request_log is not None and learned is not None:
+            refits = Refits(live, request_log.path, learned)
         self._foresight = foresight = Foresight(
             self.dispatcher.scheduler,
             self.dispatcher.clock,
             live,
             Watch(),
             settings.fallback_policy,
+            refits,
         )
         self.dispatcher.use(self.pool, foresight)
         keys = KeyRing(settings.keys, self.dispatcher.clock())
@@ -108,7 +116,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         self._accounts.flush()
-        self._foresight.close()
+        await self._foresight.close()
         await self.pool.close()
 
 

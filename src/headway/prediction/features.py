@@ -32,6 +32,10 @@ class Features:
     def __len__(self) -> int:
         return len(self.buckets)
 
+    def rows(self, which: slice) -> Features:
+        """Those of some of the prompts."""
+        return Features(self.dense[which], self.buckets[which])
+
 
 class FeatureMaker:
     """Makes Features, looking only at what is a prompt's own.

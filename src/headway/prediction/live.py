@@ -10,7 +10,7 @@ from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
 from headway.prediction.evidence import Evidence, mixed
 from headway.prediction.history import LengthHistory
-from headway.prediction.predictor import Prediction, Predictor
+from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 
 PSEUDO_ANSWERS = 8.0
@@ -23,6 +23,16 @@ _OCTAVES = tuple(map(log2, BIN_TOKENS))
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a predictor made of a prompt."""
+
+    score: float
+    """Expected log2 of output tokens, before any correction."""
+    predictor: Predictor
+    """Whose score it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """What is expected of one request, and of what it was made."""
 
@@ -32,20 +42,20 @@ class Forecast:
     """Before any limit that the request sets."""
     of_prompt: SizeEstimate
     of_history: SizeEstimate
-    raw_score: float
-    """Of the predictor, before any correction."""
+    reading: Reading
 
 
 class LivePredictor:
     """Forecasts for one gateway.
 
     Args:
-        predictor: reads prompts.
+        predictor: reads prompts to models that have none of their own.
         history: the lengths so far, which the gateway keeps up to date.
     """
 
     def __init__(self, predictor: Predictor, history: LengthHistory) -> None:
-        self.predictor = predictor
+        self._predictor = predictor
+        self._of_model: dict[str, Predictor] = {}
         self._history = history
         self._evidence = Evidence()
         self._errors: dict[str, tuple[float, float]] = {}
@@ -53,25 +63,48 @@ class LivePredictor:
             tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
         ] = {}
 
-    def read(self, prompts: Sequence[Prompt]) -> list[Prediction]:
-        """The costly part, for a thread of its own: nothing but the prompts is looked at."""
-        return self.predictor.predict(prompts)
+    def use(self, model: str, predictor: Predictor) -> None:
+        """From now on `predictor` reads the prompts to `model`."""
+        self._of_model[model] = predictor
+        self._errors.pop(model, None)
 
-    def forecast(self, prediction: Prediction, model: str, tenant: str, template: int) -> Forecast:
-        """Make of `prediction` what is to be expected of a request."""
-        of_prompt = self.predictor.calibration.estimate(prediction.score + self._bias(model))
+    def predictor_of(self, model: str) -> Predictor:
+        """Who reads the prompts to `model`."""
+        return self._of_model.get(model, self._predictor)
+
+    def read(self, prompts: Sequence[tuple[str, Prompt]]) -> list[Reading]:
+        """What the predictors make of prompts, each to the model before it.
+
+        The costly part, for a thread of its own: nothing that changes is looked at twice.
+        """
+        places: dict[Predictor, list[int]] = {}
+        for place, (model, _) in enumerate(prompts):
+            places.setdefault(self.predictor_of(model), []).append(place)
+        readings: dict[int, Reading] = {}
+        for predictor, its in places.items():
+            scores = predictor.scores([prompts[place][1] for place in its])
+            readings |= {
+                place: Reading(score, predictor) for place, score in zip(its, scores, strict=True)
+            }
+        return [readings[place] for place in range(len(prompts))]
+
+    def forecast(self, reading: Reading, model: str, tenant: str, template: int) -> Forecast:
+        """Make of `reading` what is to be expected of a request."""
+        calibration = reading.predictor.calibration
+        of_prompt = calibration.estimate(reading.score + self._bias(reading, model))
         of_history = self._history.estimate(model, tenant, template, None)
         estimate = self._mixed(of_prompt, of_history, self._evidence.weight(model, template))
         score = sum(map(float.__mul__, _OCTAVES, estimate.weights))
-        return Forecast(score, estimate, of_prompt, of_history, prediction.score)
+        return Forecast(score, estimate, of_prompt, of_history, reading)
 
     def observe(self, forecast: Forecast, model: str, template: int, output_tokens: int) -> None:
         """A request of which that was expected finished by itself with `output_tokens`."""
-        error = log2(max(1, output_tokens)) - forecast.raw_score
-        total, count = self._errors.get(model, (0.0, 0.0))
-        if count >= REMEMBERED_ANSWERS:
-            total, count = total / 2.0, count / 2.0
-        self._errors[model] = (total + error, count + 1.0)
+        if forecast.reading.predictor is self.predictor_of(model):
+            error = log2(max(1, output_tokens)) - forecast.reading.score
+            total, count = self._errors.get(model, (0.0, 0.0))
+            if count >= REMEMBERED_ANSWERS:
+                total, count = total / 2.0, count / 2.0
+            self._errors[model] = (total + error, count + 1.0)
         self._evidence.observe(
             model, template, forecast.of_prompt, forecast.of_history, output_tokens
         )
@@ -91,7 +124,9 @@ class LivePredictor:
             known = self._known[key] = (estimate, of_prompt, of_history)
         return known[0]
 
-    def _bias(self, model: str) -> float:
-        """Octaves by which answers of `model` are longer than the predictor says."""
+    def _bias(self, reading: Reading, model: str) -> float:
+        """Octaves by which answers of `model` are longer than its predictor says."""
+        if reading.predictor is not self.predictor_of(model):
+            return 0.0
         total, count = self._errors.get(model, (0.0, 0.0))
         return total / (count + PSEUDO_ANSWERS)

@@ -45,9 +45,16 @@ class Predictor:
         self.calibration = calibration
         self.card = card
 
-    def predict(self, prompts: Sequence[Prompt]) -> list[Prediction]:
-        """One prediction per prompt. Limits such as `max_tokens` are the caller's to apply."""
+    def scores(self, prompts: Sequence[Prompt]) -> list[float]:
+        """One score per prompt, see Prediction; always a number."""
         if not prompts:
             return []
         scores = np.nan_to_num(self.model.scores(prompts), nan=0.0, posinf=15.0, neginf=0.0)
-        return [Prediction(score, self.calibration.estimate(score)) for score in scores.tolist()]
+        numbers: list[float] = scores.tolist()
+        return numbers
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[Prediction]:
+        """One prediction per prompt. Limits such as `max_tokens` are the caller's to apply."""
+        return [
+            Prediction(score, self.calibration.estimate(score)) for score in self.scores(prompts)
+        ]

@@ -124,8 +124,11 @@ class Stack:
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
-        views = self._views(self._maker.of(prompts))
-        scores: Floats = views @ self._blend[:3] + self._blend[3]
+        return self.scores_of(self._maker.of(prompts))
+
+    def scores_of(self, features: Features) -> Floats:
+        """The same for prompts whose features are known."""
+        scores: Floats = self._views(features) @ self._blend[:3] + self._blend[3]
         return scores
 
     def _views(self, features: Features) -> Floats:

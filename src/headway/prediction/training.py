@@ -56,7 +56,7 @@ def train_on_log(
         name: of the log.
         features: of finished requests.
         lengths: their output tokens.
-        base: a model of other traffic, such as the one that ships.
+        base: a model of other traffic, such as the one that ships; None: there is none.
 
     Raises:
         ExamplesError: too few requests.

@@ -1,0 +1,135 @@
+"""Trains predictors anew beside the gateway, and uses those that turn out better."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from headway.prediction.artefact import ArtefactError, load
+from headway.prediction.live import LivePredictor
+from headway.prediction.refit import Trial
+
+logger = logging.getLogger(__name__)
+
+LEAST_ANSWERS = 250
+"""Of a model, until its predictor is trained anew."""
+GROWTH = 0.25
+"""By which part its known answers must have grown until the next time."""
+
+
+class Refits:
+    """One predictor for each model, from the answers in the request log.
+
+    `headway predictor refit` does the work, in a process that gives way to everything else; what
+    it finds is loaded in a thread and swapped in between two predictions. Whatever goes wrong
+    costs a line in the log.
+
+    Args:
+        live: uses the predictors.
+        request_log: the SQLite file to learn from.
+        folder: where the predictors are kept, a file for each model.
+    """
+
+    def __init__(self, live: LivePredictor, request_log: Path, folder: Path) -> None:
+        self.replaced = 0
+        """Predictors that were better than the one before."""
+        self.kept = 0
+        """Times when the one before was not worse."""
+        self._live = live
+        self._request_log = request_log
+        self._folder = folder
+        self._answers: Counter[str] = Counter()
+        self._due_at: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Use what was learned before this start."""
+        for path in sorted(self._folder.glob("*.npz")):
+            self._use(path)
+
+    def answered(self, model: str) -> None:
+        """A request to `model` finished, and its row is about to be in the log."""
+        self._answers[model] += 1
+        if self._task is None and self._answers[model] >= self._due_at.get(model, LEAST_ANSWERS):
+            self._due_at[model] = self._answers[model] * (1.0 + GROWTH) + LEAST_ANSWERS
+            self._task = asyncio.create_task(self._refit(model))
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def path_of(self, model: str) -> Path:
+        """The file of `model`'s predictor."""
+        return self._folder / f"{quote(model, safe='')}.npz"
+
+    async def _refit(self, model: str) -> None:
+        try:
+            path = self.path_of(model)
+            trial = await _run(self._request_log, model, path)
+            if trial is None:
+                return
+            if trial.better:
+                await asyncio.to_thread(self._use, path)
+                self.replaced += 1
+            else:
+                self.kept += 1
+            logger.info(
+                "the predictor of %s %s: Kendall's tau on its newest %d requests is %.3f, that of "
+                "one trained on the %d before them %.3f",
+                model,
+                "was replaced" if trial.better else "stays",
+                trial.newest,
+                trial.tau_current,
+                trial.examples,
+                trial.tau_new,
+            )
+        finally:
+            self._task = None
+
+    def _use(self, path: Path) -> None:
+        try:
+            predictor = load(path)
+        except ArtefactError as error:
+            logger.warning("a learned predictor is not used: %s", error)
+        else:
+            self._live.use(predictor.card.target, predictor)
+
+
+async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
+    """Its trial; None if it failed, which is then in the log."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from headway.cli import main; main()",
+        *("predictor", "refit", "--log", str(request_log)),
+        *("--target", model, "--out", str(path)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    try:
+        out, errors = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    try:
+        return msgspec.json.decode(out, type=Trial)
+    except msgspec.DecodeError:
+        lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
+        logger.warning("no new predictor of %s: %s", model, lines[-1])
+        return None
