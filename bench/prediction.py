@@ -21,23 +21,33 @@ from pathlib import Path
 from statistics import mean
 from zlib import crc32
 
+import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from claims import Claim, publish
+from headway.prediction.artefact import shipped_refinement
+from headway.prediction.bins import quantile
 from headway.prediction.evaluation import evaluate, kendall_tau
-from headway.prediction.examples import Examples, load_folder
+from headway.prediction.examples import Examples, load_answers, load_folder
 from headway.prediction.features import FeatureMaker
+from headway.prediction.history import LengthHistory, template_hash
 from headway.prediction.kernel import KernelRidge
 from headway.prediction.predictor import Predictor
+from headway.prediction.prompt import Prompt
 from headway.prediction.ridge import HashedRidge
 from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
 from headway.prediction.training import train
 from headway.prediction.trees import Trees
+from headway.prediction.unfinished import Unfinished, cut_off
 
 FOLDS = 5
 ONE_FOLD_FROM = 5000
+PARTS = (0.25, 0.5, 0.75)
+"""Of an answer, at which what is left of it is predicted."""
+WITH_ANSWERS = ("alpaca_eval",)
+"""Sets whose answers are there as text, and on which the refinement was not trained."""
 LISTS_OF = 32
 """Prompts in one list of the listwise ranker, as in Fu et al."""
 
@@ -82,6 +92,21 @@ def folds_of(examples: Examples) -> np.ndarray:
     """The fold of each prompt, by its text."""
     normal = [re.sub(r"\W+", " ", prompt.text.lower()).strip() for prompt in examples.prompts]
     return np.array([crc32(text.encode()) % FOLDS for text in normal])
+
+
+def history(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
+    """No model: mean length of prompts that begin alike, leaning on the mean of all."""
+    known = LengthHistory()
+    for prompt, length in zip(own.prompts, own.lengths.tolist(), strict=True):
+        if np.isfinite(length):
+            known.observe("m", "t", _template(prompt), int(length))
+    means = [known.estimate("m", "t", _template(prompt), None).mean for prompt in test.prompts]
+    return np.array(means), None
+
+
+def _template(prompt: Prompt) -> int:
+    messages = [{"role": "user", "content": prompt.text}]
+    return template_hash("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
 
 
 def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
@@ -150,6 +175,7 @@ def stack_and_others(own: Examples, others: Sequence[Examples], test: Examples) 
 
 
 MODELS: dict[str, Callable[[Examples, Sequence[Examples], Examples], Scores]] = {
+    "history": history,
     "TF-IDF + ridge": tfidf_ridge,
     "kernel ridge": kernel_ridge,
     "boosting": boosting,
@@ -159,20 +185,38 @@ MODELS: dict[str, Callable[[Examples, Sequence[Examples], Examples], Scores]] = 
 }
 
 
-def remaining_error(predictor: Predictor, test: Examples, done: float) -> tuple[float, float]:
-    """Mean absolute error of the remaining tokens once the part `done` of each answer is there.
+def details_of(
+    predictor: Predictor, test: Examples, answers: Sequence[str | None]
+) -> dict[str, float]:
+    """What else a predictor achieves on a fold; `answers` are the texts of its examples."""
+    found = evaluate(predictor, test)
+    details = {
+        name: float(getattr(found, name))
+        for name in ("pairwise_accuracy", "coverage_80", "mae_tokens", "ms_per_prompt")
+    }
+    if any(answers):
+        foretold = [prediction.estimate for prediction in predictor.predict(test.prompts)]
+        for part in PARTS:
+            cut = cut_off(test.prompts, answers, test.lengths, foretold, [part])
+            details |= {f"{name} at {part:.0%}": e for name, e in remaining_errors(cut).items()}
+    return details
 
-    First of the static prediction (its mean less what came), then of the posterior.
+
+def remaining_errors(cut: Unfinished) -> dict[str, float]:
+    """Mean absolute error of the tokens still to come.
+
+    static: the predicted median less what came. survived: the median given that so much came.
+    refined: by the text as well, with the refinement that ships (trained on other prompts).
     """
-    static, refined = [], []
-    predictions = predictor.predict(test.prompts)
-    for prediction, length in zip(predictions, test.lengths.tolist(), strict=True):
-        produced = int(done * length)
-        left = length - produced
-        estimate = prediction.estimate
-        static.append(abs(max(0.0, estimate.mean - produced) - left))
-        refined.append(abs(estimate.remaining_mean(produced) - left))
-    return mean(static), mean(refined)
+    refined = shipped_refinement().left(cut.standings)
+    errors: dict[str, list[float]] = {"static": [], "survived": [], "refined": []}
+    for estimate, came, left, rest in zip(
+        cut.foretold, cut.output_tokens.tolist(), cut.left_tokens.tolist(), refined, strict=True
+    ):
+        errors["static"].append(abs(max(0.0, quantile(estimate, 0.5) - came) - left))
+        errors["survived"].append(abs(estimate.after(came).quantile(0.5) - left))
+        errors["refined"].append(abs(quantile(rest, 0.5) - left))
+    return {name: mean(values) for name, values in errors.items()}
 
 
 def without_target(source: Examples) -> Examples:
@@ -189,13 +233,17 @@ def measure(
     others = [
         without_target(load_folder(data / name, row.target)) for name in SETS if name != row.data
     ]
+    answers: list[str | None] = [None] * len(own)
+    if row.data in WITH_ANSWERS:
+        answers = load_answers(data / row.data, row.target)
     fold_of_own = folds_of(own)
     folds_of_others = [folds_of(other) for other in others]
     taus: dict[str, list[float]] = {name: [] for name in models}
     details: dict[str, list[float]] = {}
     seconds = []
     for fold in range(1 if len(own) >= ONE_FOLD_FROM else FOLDS):
-        test = own.rows(fold_of_own == fold).answered()
+        tested = np.flatnonzero((fold_of_own == fold) & np.isfinite(own.lengths))
+        test, answers_of_test = own.rows(tested), [answers[number] for number in tested]
         learned = own.rows(fold_of_own != fold)
         learned_others = [
             other.rows(folds != fold) for other, folds in zip(others, folds_of_others, strict=True)
@@ -206,13 +254,8 @@ def measure(
             taus[name].append(kendall_tau(scores, test.lengths))
             if predictor is not None:
                 seconds.append(time.perf_counter() - start_s)
-                found = evaluate(predictor, test)
-                for key in ("pairwise_accuracy", "coverage_80", "mae_tokens", "ms_per_prompt"):
-                    details.setdefault(f"{name}: {key}", []).append(getattr(found, key))
-                for done in (0.25, 0.5, 0.75):
-                    static, refined = remaining_error(predictor, test, done)
-                    details.setdefault(f"{name}: static at {done:.0%}", []).append(static)
-                    details.setdefault(f"{name}: refined at {done:.0%}", []).append(refined)
+                for key, value in details_of(predictor, test, answers_of_test).items():
+                    details.setdefault(f"{name}: {key}", []).append(value)
     return (
         {name: mean(values) for name, values in taus.items()},
         {key: mean(values) for key, values in details.items()},
@@ -244,6 +287,11 @@ def main() -> int:
             claims.append(
                 Claim(f"tau, {row.data}, {row.target}", taus[best], row.bar, at_most=False)
             )
+        for part in PARTS:
+            static = details.get(f"{best}: static at {part:.0%}")
+            if static:
+                ratio = details[f"{best}: refined at {part:.0%}"] / static
+                claims.append(Claim(f"rest at {part:.0%}, {row.data}, refined / static", ratio, 1))
         everything.append({"data": row.data, "target": row.target, "tau": taus} | details)
         print(row.data, row.target, {k: round(v, 3) for k, v in taus.items()}, flush=True)
         print("   ", {k: round(v, 3) for k, v in details.items()}, f"{seconds:.0f} s", flush=True)

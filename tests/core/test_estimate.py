@@ -36,6 +36,7 @@ def test_what_remains_is_the_mean_of_the_longer_ones(sample, produced) -> None:
     longer = [n - produced for n in sample if n > produced]
     expected = sum(longer) / len(longer) if longer else max(1, produced)
     assert estimate.remaining_mean(produced) == pytest.approx(expected)
+    assert estimate.after(produced).mean == pytest.approx(expected)
 
 
 def test_gittins_is_the_length_itself_when_it_is_known() -> None:

@@ -8,6 +8,7 @@ import random
 import pytest
 from tests.gateway.conftest import client_of, until
 from tests.gateway.doubles import EnginePool, ExactEngine
+from tests.prediction.conftest import live_predictor
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
@@ -18,8 +19,8 @@ from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 from headway.prediction.bins import BIN_TOKENS, bin_of
-from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor, Reading
+from headway.prediction.live import Reading
+from headway.prediction.refinement import CUTS
 from headway.prediction.watch import Watch
 
 
@@ -76,6 +77,27 @@ async def test_who_waits_is_ranked_by_its_prompt(stack, engine, policy) -> None:
     await asyncio.gather(first, *asked)
 
 
+async def test_whoever_runs_is_foreseen_anew_by_what_there_is_of_its_answer(stack, engine) -> None:
+    gateway = await gateway_with(stack, engine, Reader(), "srpt")
+    client = client_of(gateway)
+    long = asyncio.ensure_future(
+        client.completions.create(model="counter", prompt="10", max_tokens=64)
+    )
+    await until(lambda: engine.running == 1)
+    short = ask(gateway, "9")
+    foresight, scheduler = gateway._foresight, gateway.dispatcher.scheduler
+    await until(lambda: foresight.predicted == 2)
+    work = next(w for w in gateway.dispatcher.works.values() if w.backend)
+    before = work.request.estimate
+    engine.allow(CUTS[0])
+    await until(lambda: foresight.refined == 1)
+    assert work.request.estimate != before
+    assert work.request.estimate.tokens[0] > CUTS[0]
+    assert scheduler.waiting() == 1
+    engine.allow()
+    await asyncio.gather(long, short)
+
+
 async def test_nothing_is_predicted_while_nobody_waits(stack, engine) -> None:
     gateway = await gateway_with(stack, engine, Reader(), "sjf")
     engine.allow()
@@ -85,7 +107,7 @@ async def test_nothing_is_predicted_while_nobody_waits(stack, engine) -> None:
 
 def test_an_order_worth_nothing_is_found_out_and_fcfs_takes_over(caplog) -> None:
     scheduler = Scheduler(SchedulerSettings(policy="srpt"))
-    live = LivePredictor(Reader(), LengthHistory())  # type: ignore[arg-type]
+    live = live_predictor(Reader())  # type: ignore[arg-type]
     foresight = Foresight(scheduler, lambda: 0.0, live, Watch(), "fcfs")
     rng = random.Random(4)
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.prediction.conftest import examples
+from tests.prediction.conftest import examples, live_predictor
 
 from headway.gateway.refits import LEAST_ANSWERS, Refits
 from headway.prediction.artefact import shipped
-from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor
 from headway.prediction.logged import logged_features
 from headway.store.request_log import RequestLog, RequestRecord
 
@@ -47,7 +45,7 @@ async def test_after_enough_answers_a_better_predictor_takes_over(
 ) -> None:
     caplog.set_level(logging.INFO)
     prior = shipped()
-    live = LivePredictor(prior, LengthHistory())
+    live = live_predictor(prior)
     refits = Refits(live, request_log, request_log.parent / "predictors")
     refits.start()
     for _ in range(LEAST_ANSWERS):
@@ -59,14 +57,14 @@ async def test_after_enough_answers_a_better_predictor_takes_over(
     assert live.predictor_of("another") is prior
     assert "was replaced" in caplog.text
 
-    restarted = LivePredictor(prior, LengthHistory())
+    restarted = live_predictor(prior)
     Refits(restarted, request_log, request_log.parent / "predictors").start()
     assert restarted.predictor_of(MODEL).card.target == MODEL
 
 
 async def test_a_damaged_predictor_is_passed_over(tmp_path: Path, caplog) -> None:
     prior = shipped()
-    live = LivePredictor(prior, LengthHistory())
+    live = live_predictor(prior)
     refits = Refits(live, tmp_path / "requests.db", tmp_path)
     refits.path_of(MODEL).write_bytes(b"not a predictor")
     refits.start()
@@ -75,7 +73,7 @@ async def test_a_damaged_predictor_is_passed_over(tmp_path: Path, caplog) -> Non
 
 
 async def test_a_log_without_the_model_is_one_warning(request_log: Path, caplog) -> None:
-    refits = Refits(LivePredictor(shipped(), LengthHistory()), request_log, request_log.parent)
+    refits = Refits(live_predictor(shipped()), request_log, request_log.parent)
     for _ in range(LEAST_ANSWERS):
         refits.answered("unheard-of")
     assert refits._task is not None
@@ -85,7 +83,7 @@ async def test_a_log_without_the_model_is_one_warning(request_log: Path, caplog)
 
 
 async def test_closing_ends_what_is_under_way(request_log: Path) -> None:
-    refits = Refits(LivePredictor(shipped(), LengthHistory()), request_log, request_log.parent)
+    refits = Refits(live_predictor(shipped()), request_log, request_log.parent)
     for _ in range(LEAST_ANSWERS):
         refits.answered(MODEL)
     await refits.close()

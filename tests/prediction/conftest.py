@@ -7,7 +7,10 @@ import random
 import numpy as np
 import pytest
 
+from headway.prediction.artefact import shipped_refinement
 from headway.prediction.examples import Examples
+from headway.prediction.history import LengthHistory
+from headway.prediction.live import LivePredictor
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.training import train
@@ -31,6 +34,10 @@ def examples(count: int, seed: int = 0, name: str = "made-up") -> Examples:
         prompts.append(Prompt(f"{asked.format(rng.choice(THINGS))} ({number})"))
         lengths.append(max(1, round(tokens * rng.lognormvariate(0.0, 0.25))))
     return Examples(name, prompts, np.array(lengths, float), np.empty((count, 0)))
+
+
+def live_predictor(predictor: Predictor, history: LengthHistory | None = None) -> LivePredictor:
+    return LivePredictor(predictor, history or LengthHistory(), shipped_refinement())
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.prediction.conftest import examples
+from tests.prediction.conftest import examples, live_predictor
 
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.history import LengthHistory
@@ -16,7 +16,7 @@ def read(live: LivePredictor, prompts):
 
 def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
     history = LengthHistory()
-    live = LivePredictor(predictor, history)
+    live = live_predictor(predictor, history)
     first, later = examples(150, seed=6), examples(150, seed=7)
 
     def forecasts(source):
@@ -35,7 +35,7 @@ def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
 
 def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
     history = LengthHistory()
-    live = LivePredictor(predictor, history)
+    live = live_predictor(predictor, history)
     (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
     for _ in range(60):
         live.observe(live.forecast(reading, "m", "t", 7), "m", 7, 5)

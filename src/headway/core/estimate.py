@@ -98,6 +98,17 @@ class SizeEstimate:
             )
         return self._capped
 
+    def after(self, produced: int) -> SizeEstimate:
+        """The distribution of output tokens still to come, given that `produced` came already.
+
+        All mass is on `produced` once it has outlived its distribution (see `remaining_mean`).
+        """
+        start = bisect_right(self.tokens, produced)
+        if not any(self.weights[start:]):
+            return SizeEstimate.exactly(produced)
+        left = [point - produced for point in self.tokens[start:]]
+        return SizeEstimate(left, self.weights[start:])
+
     def remaining_mean(self, produced: int) -> float:
         """Expected output tokens still to come, given that `produced` came and it goes on.
 

@@ -194,6 +194,8 @@ class Dispatcher:
         work.output_tokens += tokens
         if work.backend:
             self.scheduler.progress(work.request.id, work.output_tokens, now_s)
+            if work.output_tokens >= work.look_at and self._foresight is not None:
+                self._foresight.progressed(work)
 
     async def failed(self, work: Work, error: BackendGone) -> None:
         """Its backend broke: put `work` back in its place, for another run.

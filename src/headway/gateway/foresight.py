@@ -10,19 +10,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from headway.core.estimate import SizeEstimate
 from headway.core.scheduler import Scheduler
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.live import LivePredictor, Reading
+from headway.prediction.live import LivePredictor, Reading, Standing
 from headway.prediction.prompt import Prompt
+from headway.prediction.refinement import next_cut
 from headway.prediction.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
-"""Prompts predicted together."""
+"""Prompts and unfinished answers read together."""
 MOST_WAITING = 4096
-"""Prompts that may wait for the predictor; more keep what history says."""
+"""That may wait for the predictor; more keep what is known of them."""
 
 
 class Foresight:
@@ -30,7 +32,8 @@ class Foresight:
 
     A request is let in with what history says of its like, and runs at once if it can. Where
     anybody must wait, whoever waits and runs is predicted from its prompt, in a thread of its
-    own, and ranked anew when the prediction is there. So no request ever waits for a prediction,
+    own, and ranked anew when the prediction is there; whoever runs meanwhile is, again and again,
+    by what there is of its answer. So no request ever waits for a prediction,
     and a predictor that is slow or broken costs nothing but its predictions.
 
     Args:
@@ -56,8 +59,10 @@ class Foresight:
         self.live = live
         self.predicted = 0
         """Prompts predicted so far."""
+        self.refined = 0
+        """Times that an unfinished answer was predicted anew."""
         self.failed = 0
-        """Prompts that the predictor could not read."""
+        """Prompts and answers that could not be read."""
         self.spent_s = 0.0
         """Time the predictor took for them."""
         self.refits = refits
@@ -65,7 +70,7 @@ class Foresight:
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
-        self._asked: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Work, Standing | None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -99,6 +104,17 @@ class Foresight:
                 if running is not None:
                     self._ask(running)
 
+    def progressed(self, work: Work) -> None:
+        """`work` runs and has reached `look_at`: if anybody waits, foresee what is left of it."""
+        work.look_at = next_cut(work.output_tokens)
+        forecast, generation = work.forecast, work.generation
+        if forecast is None or generation is None or not self._scheduler.waiting():
+            return
+        if self._asked.qsize() < MOST_WAITING:
+            text = "".join([piece.text for piece in generation.pieces])
+            standing = Standing(_prompt(work), text, work.output_tokens, forecast.estimate)
+            self._asked.put((work, standing))
+
     def ended(self, work: Work) -> None:
         """`work` finished by itself: learn from it, and see whether the order is still trusted."""
         if self.refits is not None:
@@ -130,43 +146,58 @@ class Foresight:
             return
         if self._asked.qsize() < MOST_WAITING:
             work.foreseen = True
-            self._asked.put(work)
+            self._asked.put((work, None))
 
     def _run(self) -> None:
         assert self.live is not None
         while (first := self._asked.get()) is not None:
-            works = [first]
-            while len(works) < MOST_AT_ONCE and not self._asked.empty():
-                work = self._asked.get()
-                if work is None:
+            asked = [first]
+            while len(asked) < MOST_AT_ONCE and not self._asked.empty():
+                another = self._asked.get()
+                if another is None:
                     return
-                works.append(work)
+                asked.append(another)
+            unread = [work for work, standing in asked if standing is None]
+            standings = [(work, standing) for work, standing in asked if standing is not None]
             start_s = time.perf_counter()
             try:
-                readings = self.live.read([(work.model, _prompt(work)) for work in works])
+                readings = self.live.read([(work.model, _prompt(work)) for work in unread])
+                estimates = self.live.refine([standing for _, standing in standings])
             except Exception:
                 # Whatever is wrong with the predictor, requests go on without it.
-                logger.exception("the predictor failed on %d prompts", len(works))
-                self.failed += len(works)
+                logger.exception("the predictor failed on %d requests", len(asked))
+                self.failed += len(asked)
                 continue
             self.spent_s += time.perf_counter() - start_s
             loop = self._loop
             if loop is None:
                 return
             with suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(self._deliver, works, readings)
+                loop.call_soon_threadsafe(self._foreseen, list(zip(unread, readings, strict=True)))
+                loop.call_soon_threadsafe(
+                    self._refined,
+                    [(work, new) for (work, _), new in zip(standings, estimates, strict=True)],
+                )
 
-    def _deliver(self, works: Sequence[Work], readings: Sequence[Reading]) -> None:
+    def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
         assert self.live is not None
-        self.predicted += len(works)
-        now_s = self._clock()
-        for work, reading in zip(works, readings, strict=True):
-            request = work.request
-            forecast = self.live.forecast(reading, work.model, request.tenant, work.template)
-            work.forecast = forecast
-            if self.watch.trusted:
-                estimate = forecast.estimate.capped(request.max_tokens)
-                self._scheduler.revise(request.id, estimate, forecast.score, now_s)
+        self.predicted += len(read)
+        for work, reading in read:
+            work.forecast = self.live.forecast(
+                reading, work.model, work.request.tenant, work.template
+            )
+            self._revise(work, work.forecast.estimate)
+
+    def _refined(self, standings: Sequence[tuple[Work, SizeEstimate]]) -> None:
+        self.refined += len(standings)
+        for work, estimate in standings:
+            self._revise(work, estimate)
+
+    def _revise(self, work: Work, estimate: SizeEstimate) -> None:
+        assert work.forecast is not None
+        if self.watch.trusted:
+            capped = estimate.capped(work.request.max_tokens)
+            self._scheduler.revise(work.request.id, capped, work.forecast.score, self._clock())
 
 
 def _prompt(work: Work) -> Prompt:

@@ -100,7 +100,12 @@ class _Predictions(Collector):
         metrics: list[Metric] = [
             CounterMetricFamily("headway_predictions", "Prompts predicted", foresight.predicted),
             CounterMetricFamily(
-                "headway_prediction_failures", "Prompts that could not be read", foresight.failed
+                "headway_refinements", "Unfinished answers predicted anew", foresight.refined
+            ),
+            CounterMetricFamily(
+                "headway_prediction_failures",
+                "Prompts and answers that could not be read",
+                foresight.failed,
             ),
             CounterMetricFamily(
                 "headway_prediction_seconds", "Time the predictor took", foresight.spent_s

@@ -24,6 +24,7 @@ from headway.gateway.metrics import Metrics
 from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
+from headway.prediction.artefact import shipped_refinement
 from headway.prediction.history import LengthHistory
 from headway.prediction.live import LivePredictor
 from headway.prediction.predictor import Predictor
@@ -68,7 +69,9 @@ class Gateway:
         history = LengthHistory() if history is None else history
         self.dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
         self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
-        live = None if predictor is None else LivePredictor(predictor, history)
+        live = None
+        if predictor is not None:
+            live = LivePredictor(predictor, history, shipped_refinement())
         refits = None
         if live is not None and request_log is not None and learned is not None:
             refits = Refits(live, request_log.path, learned)

@@ -12,6 +12,7 @@ from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
 from headway.prediction.live import Forecast
+from headway.prediction.refinement import CUTS
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +44,8 @@ class Work:
     """The predictor was asked."""
     forecast: Forecast | None = None
     """What it answered, once it has."""
+    look_at: int = CUTS[0]
+    """Output tokens at which what is left of its answer is foreseen anew."""
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None

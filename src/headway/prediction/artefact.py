@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from headway.prediction.arrays import named, part
+from headway.prediction.arrays import State, named, part
 from headway.prediction.calibration import Calibration
 from headway.prediction.features import fingerprint
 from headway.prediction.predictor import Card, Predictor
+from headway.prediction.refinement import Refinement
 from headway.prediction.stack import Stack
 
 FORMAT = 1
@@ -36,21 +38,19 @@ def save(predictor: Predictor, path: Path) -> None:
         ArtefactError: the file cannot be written.
     """
     header = msgspec.json.encode(_Header(FORMAT, fingerprint(), predictor.card))
-    arrays = {
-        "header": np.frombuffer(header, np.uint8),
-        **named("model", predictor.model.state()),
-        **named("calibration", predictor.calibration.state()),
-    }
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise ArtefactError(f"cannot write the predictor to {path}: {error.strerror}") from None
+    _write(
+        {
+            "header": np.frombuffer(header, np.uint8),
+            **named("model", predictor.model.state()),
+            **named("calibration", predictor.calibration.state()),
+        },
+        path,
+    )
+
+
+def save_refinement(refinement: Refinement, path: Path) -> None:
+    """The same for a refinement."""
+    _write(refinement.state(), path)
 
 
 def shipped() -> Predictor:
@@ -59,21 +59,19 @@ def shipped() -> Predictor:
         return load(path)
 
 
+def shipped_refinement() -> Refinement:
+    """The refinement that comes with Headway; `training/prior.md` says what it knows."""
+    with as_file(files("headway.prediction") / "data" / "refinement.npz") as path:
+        return Refinement.of(_read(path))
+
+
 def load(path: Path) -> Predictor:
     """Read what `save` wrote.
 
     Raises:
         ArtefactError: there is no such file, it is damaged, or another Headway made it.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            state = {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise ArtefactError(f"there is no predictor file {path}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise ArtefactError(
-            f"{path} is not a Headway predictor, or it is damaged ({error}); train it anew"
-        ) from None
+    state = _read(path)
     try:
         header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
     except (KeyError, msgspec.DecodeError):
@@ -89,3 +87,28 @@ def load(path: Path) -> Predictor:
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged: {error!r}; train it anew") from None
     return Predictor(model, calibration, header.card)
+
+
+def _write(arrays: State, path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise ArtefactError(f"cannot write the predictor to {path}: {error.strerror}") from None
+
+
+def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise ArtefactError(f"there is no predictor file {path}") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise ArtefactError(
+            f"{path} is not a Headway predictor, or it is damaged ({error}); train it anew"
+        ) from None

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import msgspec
 import numpy as np
 
 from headway.prediction.prompt import Prompt
+
+Line = TypeVar("Line")
 
 
 class ExamplesError(Exception):
@@ -65,6 +67,12 @@ class _Line(msgspec.Struct):
     system: str = ""
 
 
+class _Answer(msgspec.Struct):
+    id: int | str
+    model: str
+    response: str
+
+
 def load_folder(folder: Path, target: str) -> Examples:
     """Read `prompts.jsonl` (id, prompt) and `lengths.csv` (id, a column per model), or `.gz`.
 
@@ -79,22 +87,35 @@ def load_folder(folder: Path, target: str) -> Examples:
     column = models.index(target) if target in models else None
     prompts: list[Prompt] = []
     lengths: list[np.ndarray] = []
-    with _opened(folder, "prompts.jsonl") as (file, path):
-        for number, line in enumerate(file, start=1):
-            try:
-                read = msgspec.json.decode(line, type=_Line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ExamplesError(f"{path}, line {number}: {error}") from None
-            of_prompt = rows.get(str(read.id))
-            if of_prompt is not None:
-                prompts.append(Prompt(read.prompt, read.system))
-                lengths.append(of_prompt)
+    for line in _lines(folder, "prompts.jsonl", _Line):
+        of_prompt = rows.get(str(line.id))
+        if of_prompt is not None:
+            prompts.append(Prompt(line.prompt, line.system))
+            lengths.append(of_prompt)
     if not prompts:
         raise ExamplesError(f"{folder}: no prompt has a length; do the ids of both files agree?")
     table = np.array(lengths)
     own = table[:, column] if column is not None else np.full(len(prompts), np.nan)
     others = np.delete(table, column, axis=1) if column is not None else table
     return Examples(folder.name, prompts, own, others)
+
+
+def load_answers(folder: Path, model: str) -> list[str | None]:
+    """The text that `model` answered to each prompt of `load_folder`, None where it is not there.
+
+    From `responses_sample.jsonl` (id, model, response), or `.gz`.
+
+    Raises:
+        ExamplesError: a file is missing, or a line of it makes no sense.
+    """
+    known, _ = _lengths(folder)
+    answers = {
+        str(line.id): line.response
+        for line in _lines(folder, "responses_sample.jsonl", _Answer)
+        if line.model == model
+    }
+    ids = [str(line.id) for line in _lines(folder, "prompts.jsonl", _Line)]
+    return [answers.get(prompt_id) for prompt_id in ids if prompt_id in known]
 
 
 def models_of(folder: Path) -> list[str]:
@@ -124,6 +145,15 @@ def _lengths(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             values[~np.isfinite(values)] = np.nan
             rows[row[0]] = np.maximum(values, 1.0)
     return rows, models
+
+
+def _lines(folder: Path, name: str, kind: type[Line]) -> Iterator[Line]:
+    with _opened(folder, name) as (file, path):
+        for number, line in enumerate(file, start=1):
+            try:
+                yield msgspec.json.decode(line, type=kind)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ExamplesError(f"{path}, line {number}: {error}") from None
 
 
 @contextmanager

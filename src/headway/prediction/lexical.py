@@ -146,6 +146,16 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
     ]
 
 
+def asked_items(words: Sequence[str]) -> float:
+    """How many things of a kind a prompt with these words asks for by number; 0 if it does not."""
+    asked = [0.0] * len(_ASKED)
+    for index, word in enumerate(words):
+        value = int(word[:6]) if word.isdecimal() else _NUMBERS.get(word, 0)
+        if value:
+            _count_asked(value, words[index + 1 : index + 3], asked)
+    return asked[_ASKED.index("asked_items")]
+
+
 def _count_asked(value: int, following: Sequence[str], asked: list[float]) -> None:
     """Five words, three short paragraphs, 10 tips: what a number counts."""
     for unit in following:

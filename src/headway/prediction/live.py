@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
+import numpy as np
+
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
 from headway.prediction.evidence import Evidence, mixed
 from headway.prediction.history import LengthHistory
+from headway.prediction.lexical import asked_items
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
+from headway.prediction.refinement import Refinement, standing
+from headway.prediction.words import words_of
 
 PSEUDO_ANSWERS = 8.0
 """A model's answers count as much as the belief that the predictor is right about it, then."""
@@ -45,16 +50,33 @@ class Forecast:
     reading: Reading
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An answer that is not finished."""
+
+    prompt: Prompt
+    text: str
+    """Of the answer, so far."""
+    output_tokens: int
+    """Of it."""
+    foretold: SizeEstimate
+    """Output tokens of the whole answer, as known before."""
+
+
 class LivePredictor:
     """Forecasts for one gateway.
 
     Args:
         predictor: reads prompts to models that have none of their own.
         history: the lengths so far, which the gateway keeps up to date.
+        refinement: reads unfinished answers.
     """
 
-    def __init__(self, predictor: Predictor, history: LengthHistory) -> None:
+    def __init__(
+        self, predictor: Predictor, history: LengthHistory, refinement: Refinement
+    ) -> None:
         self._predictor = predictor
+        self._refinement = refinement
         self._of_model: dict[str, Predictor] = {}
         self._history = history
         self._evidence = Evidence()
@@ -87,6 +109,23 @@ class LivePredictor:
                 place: Reading(score, predictor) for place, score in zip(its, scores, strict=True)
             }
         return [readings[place] for place in range(len(prompts))]
+
+    def refine(self, answers: Sequence[Standing]) -> list[SizeEstimate]:
+        """Output tokens of whole answers, by what there is of them; for the thread, too."""
+        if not answers:
+            return []
+        rows = [
+            standing(
+                answer.text,
+                answer.output_tokens,
+                asked_items(words_of(answer.prompt.text)),
+                answer.foretold,
+            )
+            for answer in answers
+        ]
+        return self._refinement.refined(
+            np.array(rows), [answer.output_tokens for answer in answers]
+        )
 
     def forecast(self, reading: Reading, model: str, tenant: str, template: int) -> Forecast:
         """Make of `reading` what is to be expected of a request."""

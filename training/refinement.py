@@ -1,0 +1,67 @@
+"""Train the refinement that ships with Headway: how much of an unfinished answer is to come.
+
+    HEADWAY_DATA=../shared/data python training/refinement.py
+
+From the answers of four models to the prompts of Arena-Hard, under a permissive licence
+(`training/prior.md`). What the prompt alone foretells comes from predictors that were not trained
+on the prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from headway.core.estimate import SizeEstimate
+from headway.prediction.artefact import save_refinement
+from headway.prediction.examples import Examples, load_answers, load_folder
+from headway.prediction.training import train
+from headway.prediction.unfinished import Unfinished, cut_off, joined
+
+OUT = Path(__file__).parents[1] / "src/headway/prediction/data/refinement.npz"
+MODELS = (
+    "gpt-3.5-turbo-0125",
+    "llama-3-8b-instruct",
+    "llama-3-70b-instruct",
+    "qwen2.5-72b-instruct",
+)
+FOLDS = 5
+
+
+def foretold(examples: Examples) -> list[SizeEstimate]:
+    """Of every answer's length, by a predictor that was not trained on its prompt."""
+    fold_of = np.random.default_rng(0).permutation(len(examples)) % FOLDS
+    estimates: dict[int, SizeEstimate] = {}
+    for fold in range(FOLDS):
+        predictor = train("a model", [examples.rows(fold_of != fold)])
+        back = np.flatnonzero(fold_of == fold)
+        predictions = predictor.predict([examples.prompts[number] for number in back])
+        estimates |= {n: p.estimate for n, p in zip(back.tolist(), predictions, strict=True)}
+    return [estimates[number] for number in range(len(examples))]
+
+
+def answers_of(folder: Path, model: str) -> Unfinished:
+    """Every answer of `model` in `folder`, cut off again and again."""
+    examples = load_folder(folder, model)
+    answers = load_answers(folder, model)
+    return cut_off(examples.prompts, answers, examples.lengths, foretold(examples))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    folder = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text" / "arena_hard_v0.1"
+    everything = joined([answers_of(folder, model) for model in MODELS])
+    save_refinement(everything.fit(), options.out)
+    print(f"{len(everything.left_tokens)} unfinished answers")
+    print(f"{options.out.stat().st_size / 1e6:.1f} MB in {options.out}")
+
+
+if __name__ == "__main__":
+    main()
