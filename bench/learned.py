@@ -19,8 +19,8 @@ import os
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -31,25 +31,26 @@ import numpy as np
 from claims import Claim, publish
 from headway.cli.logged_examples import logged_examples
 from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.compare import Contender, compare
 from headway.loadtest.metrics import mean, variation
-from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import Prompt, load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult, Row
 from headway.loadtest.server import HeadwayServer
+from headway.loadtest.solo import SoloTime, warm_up
 from headway.loadtest.table import table_console, table_of
 from headway.loadtest.workload import Workload
 from headway.prediction.artefact import save, shipped
 from headway.prediction.training import train_on_log
 
-CONTENDERS = (
-    Contender("fcfs"),
-    Contender("ltr"),
-    Contender("gittins"),
-    Contender("srpt", oracle=True),
-)
+POLICIES = ("fcfs", "ltr", "gittins", "oracle")
+"""The last is srpt that is told every length."""
 LOOK_EVERY_S = 0.2
+SETS = (
+    "alpaca52k_vicuna20k,alpaca_eval,arena_hard_v0.1,flask,just_eval,gpteacher_gpt4,"
+    "halueval_chatgpt,zeroeval_gsm,zeroeval_math_l5,zeroeval_crux"
+)
+REPEAT_PENALTY = 1.1
+"""As Ollama sends by default."""
 
 
 def prompts_of(options: argparse.Namespace) -> tuple[list[Prompt], list[Prompt]]:
@@ -66,9 +67,15 @@ def prompts_of(options: argparse.Namespace) -> tuple[list[Prompt], list[Prompt]]
     return distinct[: options.first_day], distinct[options.first_day :]
 
 
+def natural(load: Workload) -> Workload:
+    """The same answers without the endless loops that small models fall into when greedy."""
+    requests = [replace(request, repeat_penalty=REPEAT_PENALTY) for request in load.requests]
+    return Workload(tuple(requests))
+
+
 async def first_day(prompts: Sequence[Prompt], options: argparse.Namespace, log: Path) -> None:
     """Send all of them; what came is in the request log at `log`."""
-    load = Workload.build(prompts, count=len(prompts), max_tokens=options.max_tokens)
+    load = natural(Workload.build(prompts, count=len(prompts), max_tokens=options.max_tokens))
     settings = {
         "policy": "fcfs",
         "slots": options.slots,
@@ -101,6 +108,37 @@ def model_in(log: Path) -> str:
     from headway.store.request_log import read
 
     return next(record.model for _, record in read(log) if record.outcome == "finished")
+
+
+async def second_day(
+    name: str, load: Workload, options: argparse.Namespace, predictor: Path
+) -> list[Row]:
+    """`load` under every policy, `repeats` times; fcfs comes first and tells the oracle."""
+    settings = {
+        "slots": options.slots,
+        "prediction": {"predictor": str(predictor)},
+        "tiers": {"standard": {"max_wait_s": options.max_wait}},
+    }
+    runs: dict[str, list[tuple[Outcome, ...]]] = {policy: [] for policy in POLICIES}
+    alone: list[Outcome] = []
+    told = load
+    for repeat in range(options.repeats):
+        rest = random.Random(repeat).sample(POLICIES[1:], len(POLICIES) - 1)
+        for policy in ("fcfs", *rest):
+            of_scheduler = {"policy": "srpt" if policy == "oracle" else policy}
+            async with (
+                HeadwayServer({**settings, **of_scheduler}) as server,
+                LoadClient(server.url, "default") as client,
+            ):
+                alone += await warm_up(client, load)
+                outcomes = await client.run(told if policy == "oracle" else load)
+            runs[policy].append(tuple(outcomes))
+            if policy == "fcfs":
+                told = load.expecting([outcome.output_tokens for outcome in outcomes])
+            latency_s = mean([outcome.latency_s for outcome in outcomes])
+            print(f"{name}: {policy}, run {repeat + 1}: mean {latency_s:.1f} s", flush=True)
+    solo = SoloTime.fit(alone)
+    return [Row(p, tuple(runs[p]), solo, oracle=p == "oracle") for p in POLICIES]
 
 
 def claims_of(rows: Sequence[Row], load: str, bound_s: float) -> list[Claim]:
@@ -158,12 +196,14 @@ async def random_order(
     """For each repeat: answers until the predictor was caught, and latency / fcfs from then on."""
     caught, costs = [], []
     for repeat in range(options.repeats):
-        load = Workload.build(
-            prompts,
-            count=options.caught_within * 2,
-            arrivals=f"poisson:{0.9 * rate}",
-            max_tokens=options.max_tokens,
-            seed=options.seed + repeat,
+        load = natural(
+            Workload.build(
+                prompts,
+                count=options.caught_within * 3 // 2,
+                arrivals=f"poisson:{0.9 * rate}",
+                max_tokens=options.max_tokens,
+                seed=options.seed + repeat,
+            )
         )
         runs = {}
         for policy in random.Random(repeat).sample(["ltr", "fcfs"], 2):
@@ -197,22 +237,19 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     good, shuffled = folder / "learned.npz", folder / "shuffled.npz"
     learn(log, good, shuffled=False)
     learn(log, shuffled, shuffled=True)
-    build = partial(
-        Workload.build, tested_on, count=options.requests, max_tokens=options.max_tokens
-    )
-    settings = {
-        "slots": options.slots,
-        "prediction": {"predictor": str(good)},
-        "tiers": {"standard": {"max_wait_s": options.max_wait}},
-    }
     console = table_console()
     claims: list[Claim] = []
     details: dict[str, object] = {}
+    load = natural(Workload.build(tested_on, count=options.requests, max_tokens=options.max_tokens))
     rate = 0.0
     for name in ("burst", "overload"):
-        load = build(arrivals=f"poisson:{1.2 * rate}") if rate else build()
-        with ProgressBar(console) as bar:
-            rows = await compare(CONTENDERS, load, bar, settings=settings, repeats=options.repeats)
+        if rate:
+            moments = random.Random(options.seed)
+            at_s = accumulate(moments.expovariate(1.2 * rate) for _ in load.requests)
+            load = Workload(
+                tuple(replace(r, at_s=s) for r, s in zip(load.requests, at_s, strict=True))
+            )
+        rows = await second_day(name, load, options, good)
         fcfs = rows[0].summary
         rate = rate or fcfs.requests / fcfs.duration_s
         result = BenchResult(tuple(rows), {"load": name, "requests_per_s": rate})
@@ -235,14 +272,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", default="alpaca52k_vicuna20k,just_eval,halueval_chatgpt")
-    parser.add_argument("--of-each", type=int, default=600, help="prompts drawn from each set")
-    parser.add_argument("--max-characters", type=int, default=800, help="of a prompt")
-    parser.add_argument("--first-day", type=int, default=1000, help="requests to learn from")
+    parser.add_argument("--sets", default=SETS)
+    parser.add_argument("--of-each", type=int, default=160, help="prompts drawn from each set")
+    parser.add_argument("--max-characters", type=int, default=1000, help="of a prompt")
+    parser.add_argument("--first-day", type=int, default=600, help="requests to learn from")
     parser.add_argument("--log", type=Path, help="a first day recorded before: not run again")
     parser.add_argument("--requests", type=int, default=200, help="of the second day")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=400)
+    parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
     parser.add_argument("--caught-within", type=int, default=200, help="answers")
     parser.add_argument("--slots", type=int, default=4)

@@ -175,6 +175,8 @@ class LoadClient:
             body["ignore_eos"] = True
         if not request.cache_prompt:
             body["cache_prompt"] = False
+        if request.repeat_penalty != 1.0:
+            body["repeat_penalty"] = request.repeat_penalty
         return msgspec.json.encode(body)
 
 

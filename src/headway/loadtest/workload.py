@@ -32,6 +32,8 @@ class LoadRequest:
     """Produce exactly `max_tokens` (vLLM's and llama.cpp's field of that name)."""
     cache_prompt: bool = True
     """False: compute the whole prompt, whatever is cached (llama.cpp's field of that name)."""
+    repeat_penalty: float = 1.0
+    """Above 1 repetition is less likely (llama.cpp's field of that name; Ollama sends 1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
