@@ -1,6 +1,7 @@
 """How well output lengths are predicted, on prompts that were not trained on.
 
-    HEADWAY_DATA=../shared/data python bench/prediction.py [--only flask,zeroeval_gsm] [--matrix]
+    HEADWAY_DATA=../shared/data python bench/prediction.py [--only flask,zeroeval_gsm]
+    HEADWAY_DATA=../shared/data python bench/prediction.py --matrix
 
 Prompts are split by a hash of their text, so that one text is on one side in every set. Sets of
 more than 5,000 prompts are tested on one fifth, smaller ones on each fifth in turn; the numbers
@@ -32,7 +33,7 @@ from headway.prediction.bins import quantile
 from headway.prediction.evaluation import evaluate, kendall_tau
 from headway.prediction.examples import Examples, load_answers, load_folder
 from headway.prediction.features import FeatureMaker
-from headway.prediction.history import LengthHistory, template_hash
+from headway.prediction.history import LengthHistory, Origin, template_hash
 from headway.prediction.kernel import KernelRidge
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
@@ -99,14 +100,15 @@ def history(own: Examples, others: Sequence[Examples], test: Examples) -> Scores
     known = LengthHistory()
     for prompt, length in zip(own.prompts, own.lengths.tolist(), strict=True):
         if np.isfinite(length):
-            known.observe("m", "t", _template(prompt), int(length))
-    means = [known.estimate("m", "t", _template(prompt), None).mean for prompt in test.prompts]
+            known.observe(_origin(prompt), int(length))
+    means = [known.estimate(_origin(prompt), None).mean for prompt in test.prompts]
     return np.array(means), None
 
 
-def _template(prompt: Prompt) -> int:
+def _origin(prompt: Prompt) -> Origin:
     messages = [{"role": "user", "content": prompt.text}]
-    return template_hash("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
+    fields = {"messages": msgspec.Raw(msgspec.json.encode(messages))}
+    return Origin("m", "t", template_hash("chat", fields))
 
 
 def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:
@@ -263,15 +265,39 @@ def measure(
     )
 
 
+def transfer(data: Path) -> tuple[Table, list[dict[str, object]]]:
+    """Tau of a predictor trained on one set's prompts, on the prompts of every other."""
+    sets = [load_folder(data / row.data, row.target) for row in ROWS]
+    names = [f"{row.data}, {row.target}" for row in ROWS]
+    table = Table("trained on", *map(str, range(1, len(ROWS) + 1)), title="tested on")
+    found: list[dict[str, object]] = []
+    for number, learned in enumerate(sets):
+        predictor = train("target", [learned.rows(folds_of(learned) != 0)])
+        taus = []
+        for tested in sets:
+            held_back = tested.rows(folds_of(tested) == 0).answered()
+            scores = predictor.model.scores(held_back.prompts)
+            taus.append(kendall_tau(scores, held_back.lengths))
+        table.add_row(f"{number + 1} {names[number]}", *(f"{tau:.2f}" for tau in taus))
+        found.append({"trained_on": names[number], "tau": dict(zip(names, taus, strict=True))})
+        print(names[number], [round(tau, 2) for tau in taus], flush=True)
+    return table, found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="sets, by name; all if empty")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--matrix", action="store_true", help="train on one set, test on all")
     parser.add_argument("--json", type=Path, default=Path("results/prediction.json"))
     options = parser.parse_args()
     data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text"
+    if options.matrix:
+        matrix, found = transfer(data)
+        Console(width=160).print(matrix)
+        return publish([], {"transfer": found}, options.json)
     models = options.models.split(",")
     table = Table("data", "target", *models, "bar", title="Kendall's tau, prompts held back")
     claims, everything = [], []

@@ -17,14 +17,16 @@ from headway.engines.engine import Generation
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
+from headway.prediction.history import Origin
 
 
 def work(name: str, tokens: int = 5) -> Work:
     fields = {"max_tokens": msgspec.Raw(str(tokens).encode())}
     request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter")
     generation = Generation(kind="completion", body=fields, model="counter")
+    origin = Origin("counter")
     return Work(
-        request, "completion", "/v1/completions", "counter", b"", fields, generation=generation
+        request, "completion", "/v1/completions", origin, b"", fields, generation=generation
     )
 
 

@@ -19,6 +19,7 @@ from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 from headway.prediction.bins import BIN_TOKENS, bin_of
+from headway.prediction.history import Origin
 from headway.prediction.live import Reading
 from headway.prediction.refinement import CUTS
 from headway.prediction.watch import Watch
@@ -113,8 +114,8 @@ def test_an_order_worth_nothing_is_found_out_and_fcfs_takes_over(caplog) -> None
 
     def finished(score: float, output_tokens: int) -> None:
         request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
-        work = Work(request, "completion", "", "m", b"", {}, output_tokens=output_tokens)
-        work.forecast = live.forecast(Reading(score, live.predictor_of("m")), "m", "", 1)
+        work = Work(request, "completion", "", Origin("m"), b"", {}, output_tokens=output_tokens)
+        work.forecast = live.forecast(Reading(score, live.predictor_of("m")), Origin("m"))
         foresight.ended(work)
 
     for _ in range(200):

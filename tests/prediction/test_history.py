@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.prediction.history import BIN_TOKENS, LengthHistory, bin_of, template_hash
+from headway.prediction.history import BIN_TOKENS, LengthHistory, Origin, bin_of, template_hash
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -12,7 +12,7 @@ def raw(value: object) -> msgspec.Raw:
 
 
 def test_without_history_the_estimate_is_wide_and_around_chat_length() -> None:
-    estimate = LengthHistory().estimate("m", "t", 1, None)
+    estimate = LengthHistory().estimate(Origin("m", "t", 1), None)
     assert 100 < estimate.mean < 400
     assert estimate.quantile(0.1) < 64 < 256 < estimate.quantile(0.9)
 
@@ -20,30 +20,44 @@ def test_without_history_the_estimate_is_wide_and_around_chat_length() -> None:
 def test_a_template_with_short_answers_is_told_from_one_with_long_answers() -> None:
     history = LengthHistory()
     for _ in range(50):
-        history.observe("m", "t", 1, 10)
-        history.observe("m", "t", 2, 1000)
-    assert history.estimate("m", "t", 1, None).mean * 5 < history.estimate("m", "t", 2, None).mean
+        history.observe(Origin("m", "t", 1), 10)
+        history.observe(Origin("m", "t", 2), 1000)
+    assert (
+        history.estimate(Origin("m", "t", 1), None).mean * 5
+        < history.estimate(Origin("m", "t", 2), None).mean
+    )
 
 
 def test_an_unseen_template_leans_on_its_tenant_and_an_unseen_tenant_on_the_model() -> None:
     history = LengthHistory()
     for _ in range(200):
-        history.observe("m", "t", 1, 12)
+        history.observe(Origin("m", "t", 1), 12)
     for tenant, template in (("t", 99), ("other", 99)):
-        assert history.estimate("m", tenant, template, None).quantile(0.5) <= 13
+        assert history.estimate(Origin("m", tenant, template), None).quantile(0.5) <= 13
+
+
+def test_the_calls_of_a_program_are_alike() -> None:
+    history = LengthHistory()
+    for call in range(40):
+        history.observe(Origin("m", "t", 1, f"program-{call % 2}"), (20, 500)[call % 2])
+    terse, wordy, new = (
+        history.estimate(Origin("m", "t", 1, f"program-{n}"), None).quantile(0.5) for n in range(3)
+    )
+    assert terse < 30 <= new <= wordy
+    assert wordy > 400
 
 
 def test_max_tokens_caps_the_estimate() -> None:
-    assert LengthHistory().estimate("m", "t", 1, 20).longest == 20
+    assert LengthHistory().estimate(Origin("m", "t", 1), 20).longest == 20
 
 
 def test_the_estimate_follows_traffic_that_changes() -> None:
     history = LengthHistory()
     for _ in range(5000):
-        history.observe("m", "t", 1, 1000)
+        history.observe(Origin("m", "t", 1), 1000)
     for _ in range(3000):
-        history.observe("m", "t", 1, 10)
-    assert history.estimate("m", "t", 1, None).quantile(0.5) <= 13
+        history.observe(Origin("m", "t", 1), 10)
+    assert history.estimate(Origin("m", "t", 1), None).quantile(0.5) <= 13
 
 
 @given(st.integers(1, BIN_TOKENS[-1]))
@@ -55,8 +69,8 @@ def test_a_bin_reaches_up_to_its_edge_and_is_at_most_a_fifth_wide(tokens: int) -
 def test_a_request_is_not_believed_to_go_on_for_long_while_it_is_as_long_as_all_others() -> None:
     history = LengthHistory()
     for _ in range(100):
-        history.observe("m", "t", 1, 200)
-    estimate = history.estimate("m", "t", 1, None)
+        history.observe(Origin("m", "t", 1), 200)
+    estimate = history.estimate(Origin("m", "t", 1), None)
     assert estimate.remaining_mean(199) < 60
 
 

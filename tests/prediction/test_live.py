@@ -5,9 +5,11 @@ import pytest
 from tests.prediction.conftest import examples, live_predictor
 
 from headway.prediction.evaluation import kendall_tau
-from headway.prediction.history import LengthHistory
+from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.live import LivePredictor
 from headway.prediction.prompt import Prompt
+
+WORDY, TERSE = Origin("wordy", "t", 1), Origin("m", "t", 7)
 
 
 def read(live: LivePredictor, prompts):
@@ -20,13 +22,13 @@ def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
     first, later = examples(150, seed=6), examples(150, seed=7)
 
     def forecasts(source):
-        return [live.forecast(p, "wordy", "t", 1) for p in read(live, source.prompts)]
+        return [live.forecast(p, WORDY) for p in read(live, source.prompts)]
 
     for prompt, length in zip(first.prompts, first.lengths, strict=True):
         (reading,) = read(live, [prompt])
-        forecast = live.forecast(reading, "wordy", "t", 1)
-        live.observe(forecast, "wordy", 1, round(4 * length))
-        history.observe("wordy", "t", 1, round(4 * length))
+        forecast = live.forecast(reading, WORDY)
+        live.observe(forecast, WORDY, round(4 * length))
+        history.observe(WORDY, round(4 * length))
     learned = forecasts(later)
     errors = np.log2(4 * later.lengths) - [forecast.score for forecast in learned]
     assert np.mean(errors) == pytest.approx(0.0, abs=0.4)
@@ -38,6 +40,6 @@ def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
     live = live_predictor(predictor, history)
     (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
     for _ in range(60):
-        live.observe(live.forecast(reading, "m", "t", 7), "m", 7, 5)
-        history.observe("m", "t", 7, 5)
-    assert live.forecast(reading, "m", "t", 7).estimate.quantile(0.5) == 5
+        live.observe(live.forecast(reading, TERSE), TERSE, 5)
+        history.observe(TERSE, 5)
+    assert live.forecast(reading, TERSE).estimate.quantile(0.5) == 5

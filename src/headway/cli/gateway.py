@@ -22,7 +22,7 @@ from headway.engines.model_file import ModelError, find_model
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.prediction.artefact import ArtefactError, load, shipped
-from headway.prediction.history import LengthHistory
+from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.predictor import Predictor
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 
@@ -101,7 +101,8 @@ def lengths_in(database: Path) -> LengthHistory:
     for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
         if record.outcome == "finished" and record.output_tokens:
             template = int(record.template or "0", 16)
-            history.observe(record.model, record.tenant, template, record.output_tokens)
+            origin = Origin(record.model, record.tenant, template, record.program)
+            history.observe(origin, record.output_tokens)
     return history
 
 

@@ -120,8 +120,7 @@ class Accounts:
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history knows the answer
-            tenant = work.request.tenant
-            self._history.observe(work.model, tenant, work.template, work.output_tokens)
+            self._history.observe(work.origin, work.output_tokens)
         logged = request_logger.isEnabledFor(logging.INFO)
         if self._request_log is None and not logged:
             return
@@ -155,7 +154,7 @@ class Accounts:
             tier=request.tier.label,
             tenant=request.tenant,
             program=request.program,
-            model=work.model,
+            model=work.origin.model,
             backend=work.served_by,
             policy=self._scheduler.policy_name,
             prompt_tokens=work.prompt_tokens,
@@ -170,7 +169,7 @@ class Accounts:
             outcome=outcome,
             status=status,
             reason=reason or work.obstacle or "",
-            template=f"{work.template:x}",
+            template=f"{work.origin.template:x}",
             prompt=prompt,
         )
 

@@ -190,7 +190,7 @@ class Dispatcher:
             # From here on only an engine with the same vocabulary can go on.
             description = self.statuses[work.served_by].description
             if description is not None:
-                work.request.lane = f"{work.model}#{description.vocabulary}"
+                work.request.lane = f"{work.origin.model}#{description.vocabulary}"
         work.output_tokens += tokens
         if work.backend:
             self.scheduler.progress(work.request.id, work.output_tokens, now_s)
@@ -318,8 +318,8 @@ class Dispatcher:
             if status.description and (down_s is None or now_s - down_s < limit_s):
                 reachable.update(status.description.models)
         for work in list(self.works.values()):
-            if not work.backend and work.model not in reachable and not work.failure:
-                self._fail(work, no_backend(work.model))
+            if not work.backend and work.origin.model not in reachable and not work.failure:
+                self._fail(work, no_backend(work.origin.model))
 
     def _fail(self, work: Work, error: ApiError) -> None:
         work.failure = error

@@ -62,7 +62,7 @@ class ExactResponder:
             "id": _id(work),
             "object": "chat.completion" if work.kind == "chat" else "text_completion",
             "created": int(time.time()),
-            "model": work.model,
+            "model": work.origin.model,
             "choices": [choice],
             "usage": self._usage(work),
         }
@@ -121,7 +121,7 @@ class _Chunk:
             "id": _id(work),
             "object": "chat.completion.chunk" if chat else "text_completion",
             "created": int(time.time()),
-            "model": work.model,
+            "model": work.origin.model,
         }
         self._start = b"data: " + _encode(fields)[:-1] + b',"choices":['
         # Where usage is asked for, OpenAI sends it as null on every event but the last.

@@ -118,11 +118,11 @@ class Foresight:
     def ended(self, work: Work) -> None:
         """`work` finished by itself: learn from it, and see whether the order is still trusted."""
         if self.refits is not None:
-            self.refits.answered(work.model)
+            self.refits.answered(work.origin.model)
         tokens = work.output_tokens
         forecast = work.forecast
         if forecast is not None and self.live is not None:
-            self.live.observe(forecast, work.model, work.template, tokens)
+            self.live.observe(forecast, work.origin, tokens)
             changed = self.watch.observe(forecast.score, forecast.estimate, tokens)
             if changed:
                 self._hand_over()
@@ -161,7 +161,7 @@ class Foresight:
             standings = [(work, standing) for work, standing in asked if standing is not None]
             start_s = time.perf_counter()
             try:
-                readings = self.live.read([(work.model, _prompt(work)) for work in unread])
+                readings = self.live.read([(work.origin.model, _prompt(work)) for work in unread])
                 estimates = self.live.refine([standing for _, standing in standings])
             except Exception:
                 # Whatever is wrong with the predictor, requests go on without it.
@@ -183,9 +183,7 @@ class Foresight:
         assert self.live is not None
         self.predicted += len(read)
         for work, reading in read:
-            work.forecast = self.live.forecast(
-                reading, work.model, work.request.tenant, work.template
-            )
+            work.forecast = self.live.forecast(reading, work.origin)
             self._revise(work, work.forecast.estimate)
 
     def _refined(self, standings: Sequence[tuple[Work, SizeEstimate]]) -> None:

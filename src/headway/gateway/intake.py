@@ -20,7 +20,7 @@ from headway.gateway.keys import KeyRing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.wire import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
 from headway.gateway.work import Work
-from headway.prediction.history import LengthHistory, template_hash
+from headway.prediction.history import LengthHistory, Origin, template_hash
 
 TIER_OF_SERVICE = {
     "priority": Tier.INTERACTIVE,
@@ -81,7 +81,12 @@ class Intake:
         if caller is not None:
             tier = caller.ceiling(tier)
         tenant = asked.text("tenant") or call.user or (caller.tenant if caller else "anonymous")
-        template = template_hash(kind, fields) if kind is not None else 0
+        origin = Origin(
+            model=model,
+            tenant=tenant,
+            template=template_hash(kind, fields) if kind is not None else 0,
+            program=asked.text("program") or "",
+        )
         prompt_tokens = max(1, len(body) // BYTES_PER_TOKEN)
         expected = asked.number("expected-tokens")
         if expected is not None:
@@ -89,7 +94,7 @@ class Intake:
         elif kind is None:
             estimate = SizeEstimate.exactly(1)
         else:
-            estimate = self._history.estimate(model, tenant, template, limit)
+            estimate = self._history.estimate(origin, limit)
         if caller is not None:
             caller.admit(prompt_tokens + estimate.mean, now_s)
         deadline_ms = asked.number("deadline-ms")
@@ -102,7 +107,7 @@ class Intake:
             lane=model,
             tier=tier,
             tenant=tenant,
-            program=asked.text("program") or "",
+            program=origin.program,
             priority=call.priority or 0,
             deadline_s=None if deadline_ms is None else now_s + deadline_ms / 1000.0,
             prefix=crc32(memoryview(fields[prompt_field])[:PREFIX_BYTES]),
@@ -113,11 +118,10 @@ class Intake:
             request=request,
             kind=kind,
             path=path,
-            model=model,
+            origin=origin,
             body=body,
             fields=fields,
             renamed=renamed,
-            template=template,
             told=expected is not None,
             obstacle=obstacle,
             caller=caller,

@@ -43,7 +43,7 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     return QueuedRequest(
         id=request.id,
         state=request.state.value,
-        model=work.model,
+        model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
         program=request.program,

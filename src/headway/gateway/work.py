@@ -11,6 +11,7 @@ from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
+from headway.prediction.history import Origin
 from headway.prediction.live import Forecast
 from headway.prediction.refinement import CUTS
 
@@ -27,7 +28,7 @@ class Work:
     """None for embeddings, which generate nothing."""
     path: str
     """Of the endpoint, here and at the backend."""
-    model: str
+    origin: Origin
     body: bytes
     """As the client sent it."""
     fields: dict[str, msgspec.Raw]
@@ -37,7 +38,6 @@ class Work:
     stream: bool = False
     include_usage: bool = False
     """The client wants usage at the end of its stream."""
-    template: int = 0
     told: bool = False
     """The client said how long the answer will be."""
     foreseen: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import exp, log2
 from zlib import crc32
 
@@ -37,24 +38,42 @@ def template_hash(kind: str, fields: Mapping[str, msgspec.Raw]) -> int:
     return crc32(bytes(prompt)[:TEMPLATE_BYTES].translate(_DIGITS))
 
 
-class LengthHistory:
-    """Output lengths of finished requests by model, tenant and template.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from."""
 
-    Each level leans on the one above it: a template on its tenant, a tenant on its model, a
-    model on the prior, with PSEUDO_COUNTS observations' weight (Dirichlet shrinkage).
+    model: str
+    tenant: str = ""
+    template: int = 0
+    """Hash of how its prompt begins, see `template_hash`."""
+    program: str = ""
+    """The agent's or conversation's run that it is one call of; empty if it is none."""
+
+    @property
+    def levels(self) -> tuple[tuple[object, ...], ...]:
+        """From the widest to the narrowest: requests that agree on one of them are alike."""
+        model, tenant, template = self.model, self.tenant, self.template
+        wide = ((model,), (model, tenant), (model, tenant, template))
+        return (*wide, (model, tenant, template, self.program)) if self.program else wide
+
+
+class LengthHistory:
+    """Output lengths of finished requests by model, tenant, template and program.
+
+    Each level leans on the one above it: the calls of a program on their template, a template on
+    its tenant, a tenant on its model, a model on the prior, with PSEUDO_COUNTS observations'
+    weight (Dirichlet shrinkage).
     """
 
     def __init__(self) -> None:
         self._histograms: OrderedDict[tuple[object, ...], Histogram] = OrderedDict()
         self._prior = _prior()
 
-    def estimate(
-        self, model: str, tenant: str, template: int, max_tokens: int | None
-    ) -> SizeEstimate:
+    def estimate(self, origin: Origin, max_tokens: int | None) -> SizeEstimate:
         """The distribution of output tokens to expect, under the request's `max_tokens`."""
         weights = self._prior
         estimate: SizeEstimate | None = None
-        for key in ((model,), (model, tenant), (model, tenant, template)):
+        for key in origin.levels:
             histogram = self._histograms.get(key)
             if histogram is None:
                 break
@@ -64,9 +83,9 @@ class LengthHistory:
             estimate = _PRIOR_ESTIMATE
         return estimate.capped(max_tokens)
 
-    def observe(self, model: str, tenant: str, template: int, output_tokens: int) -> None:
+    def observe(self, origin: Origin, output_tokens: int) -> None:
         """A request finished by itself with `output_tokens`."""
-        for key in ((model,), (model, tenant), (model, tenant, template)):
+        for key in origin.levels:
             histogram = self._histograms.get(key)
             if histogram is None:
                 histogram = self._histograms[key] = Histogram()

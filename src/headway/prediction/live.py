@@ -11,7 +11,7 @@ import numpy as np
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
 from headway.prediction.evidence import Evidence, mixed
-from headway.prediction.history import LengthHistory
+from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.lexical import asked_items
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
@@ -127,17 +127,19 @@ class LivePredictor:
             np.array(rows), [answer.output_tokens for answer in answers]
         )
 
-    def forecast(self, reading: Reading, model: str, tenant: str, template: int) -> Forecast:
+    def forecast(self, reading: Reading, origin: Origin) -> Forecast:
         """Make of `reading` what is to be expected of a request."""
         calibration = reading.predictor.calibration
-        of_prompt = calibration.estimate(reading.score + self._bias(reading, model))
-        of_history = self._history.estimate(model, tenant, template, None)
-        estimate = self._mixed(of_prompt, of_history, self._evidence.weight(model, template))
+        of_prompt = calibration.estimate(reading.score + self._bias(reading, origin.model))
+        of_history = self._history.estimate(origin, None)
+        weight = self._evidence.weight(origin.model, origin.template)
+        estimate = self._mixed(of_prompt, of_history, weight)
         score = sum(map(float.__mul__, _OCTAVES, estimate.weights))
         return Forecast(score, estimate, of_prompt, of_history, reading)
 
-    def observe(self, forecast: Forecast, model: str, template: int, output_tokens: int) -> None:
+    def observe(self, forecast: Forecast, origin: Origin, output_tokens: int) -> None:
         """A request of which that was expected finished by itself with `output_tokens`."""
+        model = origin.model
         if forecast.reading.predictor is self.predictor_of(model):
             error = log2(max(1, output_tokens)) - forecast.reading.score
             total, count = self._errors.get(model, (0.0, 0.0))
@@ -145,7 +147,7 @@ class LivePredictor:
                 total, count = total / 2.0, count / 2.0
             self._errors[model] = (total + error, count + 1.0)
         self._evidence.observe(
-            model, template, forecast.of_prompt, forecast.of_history, output_tokens
+            model, origin.template, forecast.of_prompt, forecast.of_history, output_tokens
         )
 
     def _mixed(
