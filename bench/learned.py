@@ -39,7 +39,7 @@ from headway.loadtest.server import HeadwayServer
 from headway.loadtest.solo import SoloTime, warm_up
 from headway.loadtest.table import table_console, table_of
 from headway.loadtest.workload import Workload
-from headway.prediction.artefact import save, shipped
+from headway.prediction.artefact import save, shipped_stack
 from headway.prediction.training import train_on_log
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")
@@ -92,7 +92,7 @@ def learn(log: Path, out: Path, *, shuffled: bool) -> None:
     features, lengths = logged_examples(log, model_in(log))
     if shuffled:
         lengths = np.random.default_rng(0).permutation(lengths)
-    base = None if shuffled else shipped().model
+    base = None if shuffled else shipped_stack()
     predictor = train_on_log("second day", log.name, features, lengths, base)
     save(predictor, out)
     print(

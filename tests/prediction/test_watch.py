@@ -45,6 +45,20 @@ def test_one_that_turns_bad_is_caught_within_200_requests_and_trusted_again_late
     assert watch.trusted
 
 
+def test_the_shortest_of_a_burst_are_alike_and_that_is_not_held_against_the_predictor() -> None:
+    rng = random.Random(1)
+    burst = sorted((score := rng.gauss(6.0, 1.0), score + rng.gauss(0.0, 2.0)) for _ in range(400))
+    watch = Watch()
+    for score, _ in burst:
+        watch.foretold(score)
+    for score, log_length in burst[:LEAST]:
+        watch.observe(score, WIDE, round(2.0**log_length))
+    assert watch.quality is not None
+    assert watch.quality.kendall_tau < watch.quality.tau_of_all
+    assert 0.15 < watch.quality.tau_of_all < 0.45
+    assert watch.trusted
+
+
 def test_nothing_is_said_of_a_few() -> None:
     watch = Watch()
     assert feed(watch, LEAST - 1, noise=1.0) == LEAST - 1

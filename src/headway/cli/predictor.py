@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -36,25 +37,34 @@ def train(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="DB", help="A gateway's request log.")
     ] = None,
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="Fine-tune a small transformer, too: with --data.")
+    ] = False,
 ) -> None:
     """Learn from a gateway's log, or from folders of prompts and lengths.
 
     Folders without the target column teach what prompts ask for in general.
     """
     from headway.cli.logged_examples import logged_examples
-    from headway.prediction.artefact import ArtefactError, save, shipped
+    from headway.prediction.artefact import ArtefactError, save, shipped_stack
     from headway.prediction.examples import ExamplesError, load_folder
     from headway.prediction.training import train as train_on
     from headway.prediction.training import train_on_log
 
     if bool(data) == (log is not None):
         raise Failure("pass what to learn from: --data DIR, or --log DB", BAD_CONFIG)
+    if encoder and log is not None:
+        raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
+    if encoder:  # it takes minutes, and tells how many
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        logging.getLogger("headway").setLevel(logging.INFO)
     try:
         if log is not None:
             features, lengths = logged_examples(log, target)
-            predictor = train_on_log(target, log.name, features, lengths, shipped().model)
+            predictor = train_on_log(target, log.name, features, lengths, shipped_stack())
         else:
-            predictor = train_on(target, [load_folder(folder, target) for folder in data or ()])
+            sources = [load_folder(folder, target) for folder in data or ()]
+            predictor = train_on(target, sources, encoder=encoder)
         save(predictor, out)
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
@@ -80,19 +90,18 @@ def refit(
     import msgspec
 
     from headway.cli.logged_examples import logged_examples
-    from headway.prediction.artefact import ArtefactError, load, save, shipped
+    from headway.prediction.artefact import ArtefactError, load, save, shipped, shipped_stack
     from headway.prediction.examples import ExamplesError
     from headway.prediction.refit import refit as refit_on
 
     _stand_back()
-    prior = shipped()
     try:
         current = load(out)
     except ArtefactError:
-        current = prior
+        current = shipped()
     try:
         features, lengths = logged_examples(log, target)
-        new = refit_on(target, log.name, features, lengths, current, prior.model)
+        new = refit_on(target, log.name, features, lengths, current, shipped_stack())
         if new.trial.better:
             save(new.predictor, out)
     except (ExamplesError, ArtefactError) as error:
@@ -178,7 +187,8 @@ def _stand_back() -> None:
 
 
 def _needs_extra(error: ImportError) -> Failure:
-    return Failure(f"training needs {error.name}: pip install 'headway[predict]'", BAD_CONFIG)
+    extra = "predict" if error.name in {"lightgbm", "scipy", "sklearn"} else "encoder-training"
+    return Failure(f"training needs {error.name}: pip install 'headway[{extra}]'", BAD_CONFIG)
 
 
 def _load(path: Path) -> Predictor:

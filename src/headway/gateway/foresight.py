@@ -137,7 +137,7 @@ class Foresight:
             self._scheduler.policy_name,
             policy,
             quality.n,
-            quality.kendall_tau,
+            quality.tau_of_all,
         )
         self._scheduler.use_policy(policy, self._clock())
 
@@ -184,6 +184,7 @@ class Foresight:
         self.predicted += len(read)
         for work, reading in read:
             work.forecast = self.live.forecast(reading, work.origin)
+            self.watch.foretold(work.forecast.score)
             self._revise(work, work.forecast.estimate)
 
     def _refined(self, standings: Sequence[tuple[Work, SizeEstimate]]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headway.prediction.arrays import State, named, part
 from headway.prediction.calibration import Calibration
+from headway.prediction.encoded import EncodedStack
 from headway.prediction.features import fingerprint
 from headway.prediction.predictor import Card, Predictor
 from headway.prediction.refinement import Refinement
@@ -59,6 +60,13 @@ def shipped() -> Predictor:
         return load(path)
 
 
+def shipped_stack() -> Stack:
+    """Its model: the base of those that are trained on a gateway's own traffic."""
+    model = shipped().model
+    assert isinstance(model, Stack)
+    return model
+
+
 def shipped_refinement() -> Refinement:
     """The refinement that comes with Headway; `training/prior.md` says what it knows."""
     with as_file(files("headway.prediction") / "data" / "refinement.npz") as path:
@@ -82,10 +90,15 @@ def load(path: Path) -> Predictor:
             f"{header.features}; this one: {FORMAT}, {fingerprint()}); train it anew"
         )
     try:
-        model = Stack.of(part(state, "model"))
+        of_model = part(state, "model")
+        model = EncodedStack.of(of_model) if part(of_model, "encoder") else Stack.of(of_model)
         calibration = Calibration.of(part(state, "calibration"))
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged: {error!r}; train it anew") from None
+    except ImportError as error:
+        raise ArtefactError(
+            f"{path} has an encoder, which needs {error.name}: pip install 'headway[encoder]'"
+        ) from None
     return Predictor(model, calibration, header.card)
 
 

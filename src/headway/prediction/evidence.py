@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from math import exp, log
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS, bin_of
 
-FORGETTING = 0.97
-"""What an observation still counts one observation later."""
-SUREST = 6.0
-"""Log odds beyond which no forecast is believed, however good it was so far."""
+SUREST = 0.01
+"""No forecast is believed less, however bad it was so far: it may become better."""
+MEMORY = 16.0
+"""An observation counts for 1/MEMORY of the weight, or for more while there are few."""
 REMEMBERED_KEYS = 8192
 LEAST_LIKELY = 1e-4
 
 
 class Evidence:
-    """Log odds of the prompt's forecast against history's, by model and by template.
+    """Weight of the prompt's forecast against history's, by model and by template.
 
-    Bayesian model averaging with forgetting (Raftery et al. 2010): every answer counts by how
-    likely each of the two had said its length is. A template that was not seen yet takes the
-    odds of its model.
+    Online expectation-maximisation of a mixture's weight (Cappe and Moulines 2009): each answer
+    moves it towards the forecast that had said its length is likely. Two that are equally good
+    stay mixed. A template that was not seen yet takes the weight of its model.
     """
 
     def __init__(self) -> None:
-        self._log_odds: OrderedDict[tuple[object, ...], float] = OrderedDict()
+        self._weights: OrderedDict[tuple[object, ...], tuple[float, float]] = OrderedDict()
 
     def weight(self, model: str, template: int) -> float:
         """How far to believe the prompt's forecast: 0 not at all, 1 wholly."""
-        odds = self._log_odds.get((model, template), self._log_odds.get((model,), 0.0))
-        return 1.0 / (1.0 + exp(-odds))
+        return self._of((model, template), self._of((model,), (0.5, 0.0)))[0]
 
     def observe(
         self,
@@ -42,16 +40,20 @@ class Evidence:
     ) -> None:
         """An answer had `output_tokens`; both forecasts are over BIN_TOKENS."""
         place = bin_of(output_tokens)
-        gained = log(max(LEAST_LIKELY, of_prompt.weights[place])) - log(
-            max(LEAST_LIKELY, of_history.weights[place])
-        )
-        of_model = self._log_odds.get((model,), 0.0)
+        prompt = max(LEAST_LIKELY, of_prompt.weights[place])
+        history = max(LEAST_LIKELY, of_history.weights[place])
+        of_model = self._of((model,), (0.5, 0.0))
         for key in ((model,), (model, template)):
-            odds = FORGETTING * self._log_odds.get(key, of_model) + gained
-            self._log_odds[key] = max(-SUREST, min(SUREST, odds))
-            self._log_odds.move_to_end(key)
-        while len(self._log_odds) > REMEMBERED_KEYS:
-            self._log_odds.popitem(last=False)
+            weight, count = self._of(key, (of_model[0], 0.0))
+            share = weight * prompt / (weight * prompt + (1.0 - weight) * history)
+            weight += (share - weight) / min(count + 3.0, MEMORY)
+            self._weights[key] = (min(1.0 - SUREST, max(SUREST, weight)), count + 1.0)
+            self._weights.move_to_end(key)
+        while len(self._weights) > REMEMBERED_KEYS:
+            self._weights.popitem(last=False)
+
+    def _of(self, key: tuple[object, ...], unknown: tuple[float, float]) -> tuple[float, float]:
+        return self._weights.get(key, unknown)
 
 
 def mixed(one: SizeEstimate, other: SizeEstimate, weight: float) -> SizeEstimate:

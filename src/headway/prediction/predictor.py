@@ -10,6 +10,7 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.calibration import Calibration
+from headway.prediction.encoded import EncodedStack
 from headway.prediction.prompt import Prompt
 from headway.prediction.stack import Stack
 
@@ -40,7 +41,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 class Predictor:
     """A model, what its scores mean in tokens, and where it comes from."""
 
-    def __init__(self, model: Stack, calibration: Calibration, card: Card) -> None:
+    def __init__(self, model: Stack | EncodedStack, calibration: Calibration, card: Card) -> None:
         self.model = model
         self.calibration = calibration
         self.card = card

@@ -111,7 +111,7 @@ class Stack:
                 stacked[back]
             )
         everything = np.arange(count)
-        blend = _blend(held_back, centred, weights)
+        blend = blend_of(held_back, centred, weights)
         model = cls(
             maker,
             ridge_on(everything),
@@ -182,10 +182,10 @@ def _folds(groups: np.ndarray) -> np.ndarray:
     return folds
 
 
-def _blend(held_back: Floats, targets: Floats, weights: Floats) -> Floats:
-    """Non-negative weights of the three views that come closest to `targets`."""
+def blend_of(views: Floats, targets: Floats, weights: Floats) -> Floats:
+    """Non-negative weights of `views` (a column each) that come closest to `targets`."""
     from scipy.optimize import nnls
 
     scale = np.sqrt(weights)[:, None]
-    blend: Floats = nnls(held_back * scale, targets * scale[:, 0])[0].astype(np.float32)
+    blend: Floats = nnls(views * scale, targets * scale[:, 0])[0].astype(np.float32)
     return blend

@@ -10,26 +10,36 @@ import numpy as np
 
 from headway.prediction.arrays import Floats
 from headway.prediction.calibration import Calibration
+from headway.prediction.encoded import EncodedStack
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.examples import Examples, ExamplesError
 from headway.prediction.features import FeatureMaker, Features
+from headway.prediction.finetuning import Lesson, fine_tune
 from headway.prediction.predictor import Card, Predictor
 from headway.prediction.prompt import Prompt
-from headway.prediction.stack import Stack
+from headway.prediction.stack import MANY, Stack
 
 LEAST_EXAMPLES = 100
 LEAST_OF_OTHERS = 200
 """Other data that are fewer teach nothing about the target."""
+LEAST_FOR_ENCODER = 300
+ENCODER_TESTED_ON, ENCODER_TESTED_ON_OF_FEW = 0.1, 0.2
+"""Part of the prompts that the encoder is not trained on: there its weight is found."""
 MOST_OF_OTHERS = 10_000
 """Of one other source: more of the same adds time and little else."""
 
 
-def train(target: str, sources: Sequence[Examples]) -> Predictor:
+def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) -> Predictor:
     """A predictor of `target`'s lengths.
 
     Sources with lengths of the target are what is learned. What other models answered to the same
     prompts steadies it: one answer says little of what its prompt asks for. What they answered to
     other prompts is learned first, by a model that becomes the base of the second.
+
+    Args:
+        target: name of the model.
+        sources: what to learn from.
+        encoder: whether to fine-tune one, too, which takes minutes.
 
     Raises:
         ExamplesError: too few lengths of the target.
@@ -37,13 +47,48 @@ def train(target: str, sources: Sequence[Examples]) -> Predictor:
     own = [source.answered() for source in sources if source.has_target]
     prompts = [prompt for source in own for prompt in source.prompts]
     lengths = np.concatenate([source.lengths for source in own]) if own else np.empty(0)
-    steady = np.concatenate([_steadied(source) for source in own]) if own else np.empty(0)
-    _enough(target, len(prompts))
-    base = _other_data(sources, {_normal(prompt.text) for prompt in prompts})
+    _enough(target, len(prompts), LEAST_FOR_ENCODER if encoder else LEAST_EXAMPLES)
+    steady = np.concatenate([_steadied(source) for source in own]).astype(np.float32)
+    known = {_normal(prompt.text) for prompt in prompts}
+    base = _other_data(sources, known)
     maker = FeatureMaker.learned_from(prompts)
-    names = [source.name for source in sources]
     groups = _groups(prompts)
-    return _predictor(target, names, maker, maker.of(prompts), lengths, steady, groups, base)
+    model, scores = Stack.fit(maker, maker.of(prompts), steady, groups, base=base)
+    names = [source.name for source in sources]
+    if not encoder:
+        return _predictor(target, names, model, scores, lengths, len(prompts))
+    part = ENCODER_TESTED_ON if len(prompts) >= MANY else ENCODER_TESTED_ON_OF_FEW
+    chosen = np.flatnonzero(np.random.default_rng(1).random(len(groups))[groups] < part)
+    held_back = {_normal(prompts[number].text) for number in chosen}
+    tuned = fine_tune(_lessons(sources, held_back, known))
+    encoded, scores = EncodedStack.fit(
+        model, tuned, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
+    )
+    return _predictor(target, names, encoded, scores, lengths[chosen], len(prompts))
+
+
+def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) -> list[Lesson]:
+    """What an encoder learns: the target first, then all other models, prompt by prompt.
+
+    Prompts that are `held_back` are in none; those that are `known` only where the target's own
+    length is.
+    """
+    lessons = []
+    for source in sources:
+        normal = [_normal(prompt.text) for prompt in source.prompts]
+        answered = np.isfinite(source.lengths)
+        allowed = np.array(
+            [
+                text not in held_back and (text not in known or bool(answered[number]))
+                for number, text in enumerate(normal)
+            ]
+        )
+        rows = source.rows(allowed)
+        if len(rows):
+            texts = [prompt.text for prompt in rows.prompts]
+            logs = np.log2(np.column_stack([rows.lengths, rows.others]))
+            lessons.append(Lesson(texts, logs))
+    return lessons
 
 
 def train_on_log(
@@ -63,33 +108,29 @@ def train_on_log(
     """
     _enough(target, len(features))
     groups = np.array([hash(tuple(buckets)) for buckets in features.buckets])
-    logs = np.log2(lengths)
-    return _predictor(target, [name], FeatureMaker(), features, lengths, logs, groups, base)
+    targets = np.log2(lengths).astype(np.float32)
+    model, scores = Stack.fit(FeatureMaker(), features, targets, groups, base=base)
+    return _predictor(target, [name], model, scores, lengths, len(features))
 
 
-def _enough(target: str, examples: int) -> None:
-    if examples < LEAST_EXAMPLES:
-        raise ExamplesError(
-            f"{examples} examples of {target!r} are too few; {LEAST_EXAMPLES} are the least"
-        )
+def _enough(target: str, examples: int, least: int = LEAST_EXAMPLES) -> None:
+    if examples < least:
+        raise ExamplesError(f"{examples} examples of {target!r} are too few; {least} are the least")
 
 
 def _predictor(
     target: str,
     names: Sequence[str],
-    maker: FeatureMaker,
-    features: Features,
+    model: Stack | EncodedStack,
+    held_back: Floats,
     lengths: np.ndarray,
-    steady: np.ndarray,
-    groups: np.ndarray,
-    base: Stack | None,
+    examples: int,
 ) -> Predictor:
-    targets = steady.astype(np.float32)
-    model, held_back = Stack.fit(maker, features, targets, groups, base=base)
+    """`model`, with what scores that were `held_back` meant in tokens."""
     card = Card(
         target=target,
         data=tuple(names),
-        examples=len(features),
+        examples=examples,
         trained_unix_s=time.time(),
         kendall_tau=kendall_tau(held_back, lengths),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
-from math import log2
+from math import asin, log2, pi, sin, sqrt
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Quality:
 
     n: int
     kendall_tau: float
+    tau_of_all: float
+    """The same, had those that finished been as varied as all that were predicted."""
     pairwise_accuracy: float
     coverage_80: float
     bias_octaves: float
@@ -47,6 +50,11 @@ class Watch:
         """As of the last look; None before the first."""
         self._seen: deque[tuple[float, float, bool]] = deque(maxlen=WINDOW)
         self._since_look = 0
+        self._foretold: deque[float] = deque(maxlen=2 * WINDOW)
+
+    def foretold(self, score: float) -> None:
+        """A request was predicted, and will finish some time."""
+        self._foretold.append(score)
 
     def observe(self, score: float, estimate: SizeEstimate, output_tokens: int) -> bool:
         """A request finished by itself. Returns whether `trusted` changed."""
@@ -61,13 +69,30 @@ class Watch:
         self.quality = Quality(
             n=len(scores),
             kendall_tau=tau,
+            tau_of_all=_of_all(tau, float(scores.std()), self._foretold),
             pairwise_accuracy=pairwise_accuracy(scores, lengths),
             coverage_80=float(inside.mean()),
             bias_octaves=float((lengths - scores).mean()),
         )
         before = self.trusted
+        tau = self.quality.tau_of_all
         if self.trusted and tau < self.distrust_below:
             self.trusted = False
         elif not self.trusted and tau > self.trust_above:
             self.trusted = True
         return self.trusted is not before
+
+
+def _of_all(tau: float, spread: float, foretold: Collection[float]) -> float:
+    """Kendall's tau without restriction of range.
+
+    Where the shortest go first, those that finished are alike, and their order tells less of the
+    predictions than that of all would. Source: Thorndike 1949, case 2; Greiner's relation between
+    tau and the correlation.
+    """
+    if not spread or len(foretold) < LEAST:
+        return tau
+    wider = max(1.0, float(np.std(list(foretold))) / spread)
+    of_finished = sin(pi / 2.0 * tau)
+    of_all = of_finished * wider / sqrt(1.0 + of_finished**2 * (wider**2 - 1.0))
+    return 2.0 / pi * asin(of_all)

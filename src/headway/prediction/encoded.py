@@ -1,0 +1,80 @@
+"""The stack and an encoder, blended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headway.prediction.arrays import Floats, State, named, part
+from headway.prediction.encoder import Encoder
+from headway.prediction.features import Features
+from headway.prediction.prompt import Prompt
+from headway.prediction.stack import Stack, blend_of
+
+
+class EncodedStack:
+    """The best order that there is, at a few milliseconds a prompt.
+
+    Args:
+        stack: what words, counts and meaning say.
+        encoder: what the sentences say.
+        blend: weights of the two, and the intercept.
+    """
+
+    def __init__(self, stack: Stack, encoder: Encoder, blend: Floats) -> None:
+        self.encoder = encoder
+        self._stack = stack
+        self._blend = blend
+
+    @classmethod
+    def fit(
+        cls,
+        stack: Stack,
+        encoder: Encoder,
+        held_back: Floats,
+        prompts: Sequence[Prompt],
+        targets: Floats,
+    ) -> tuple[EncodedStack, Floats]:
+        """The two blended, and the scores of the prompts.
+
+        Args:
+            stack: trained on everything.
+            encoder: not trained on `prompts`.
+            held_back: scores of `prompts` by stacks that were not, either.
+            prompts: to find the weights on.
+            targets: one for each of them.
+        """
+        views = np.column_stack([held_back, encoder.scores([prompt.text for prompt in prompts])])
+        centre = views.mean(axis=0)
+        mean = float(targets.mean())
+        weights = blend_of(views - centre, targets - mean, np.ones(len(targets), np.float32))
+        blend = np.append(weights, mean - centre @ weights).astype(np.float32)
+        scores: Floats = (views @ weights + blend[2]).astype(np.float32)
+        return cls(stack, encoder, blend), scores
+
+    def scores(self, prompts: Sequence[Prompt]) -> Floats:
+        """One score per prompt, in the unit of the targets."""
+        of_stack = self._stack.scores(prompts)
+        of_encoder = self.encoder.scores([prompt.text for prompt in prompts])
+        scores: Floats = of_stack * self._blend[0] + of_encoder * self._blend[1] + self._blend[2]
+        return scores
+
+    def scores_of(self, features: Features) -> Floats:
+        """What the stack alone says, where nothing but features is known."""
+        return self._stack.scores_of(features)
+
+    def state(self) -> State:
+        return {
+            **self._stack.state(),
+            **named("encoder", self.encoder.state()),
+            "blend_with_encoder": self._blend,
+        }
+
+    @classmethod
+    def of(cls, state: State) -> EncodedStack:
+        return cls(
+            Stack.of(state),
+            Encoder.of(part(state, "encoder")),
+            state["blend_with_encoder"].astype(np.float32),
+        )
