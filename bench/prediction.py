@@ -30,6 +30,7 @@ from rich.table import Table
 from claims import Claim, publish
 from headway.prediction.artefact import shipped_refinement
 from headway.prediction.bins import quantile
+from headway.prediction.cuts import Cuts, cut_off
 from headway.prediction.evaluation import evaluate, kendall_tau
 from headway.prediction.examples import Examples, load_answers, load_folder
 from headway.prediction.features import FeatureMaker
@@ -41,7 +42,6 @@ from headway.prediction.ridge import HashedRidge
 from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
 from headway.prediction.training import train
 from headway.prediction.trees import Trees
-from headway.prediction.unfinished import Unfinished, cut_off
 
 FOLDS = 5
 ONE_FOLD_FROM = 5000
@@ -244,20 +244,21 @@ def details_of(
     return details
 
 
-def remaining_errors(cut: Unfinished) -> dict[str, float]:
+def remaining_errors(cut: Cuts) -> dict[str, float]:
     """Mean absolute error of the tokens still to come.
 
     static: the predicted median less what came. survived: the median given that so much came.
     refined: by the text as well, with the refinement that ships (trained on other prompts).
     """
-    refined = shipped_refinement().left(cut.standings)
+    octaves = shipped_refinement().octaves(cut.standings)
     errors: dict[str, list[float]] = {"static": [], "survived": [], "refined": []}
-    for estimate, came, left, rest in zip(
-        cut.foretold, cut.output_tokens.tolist(), cut.left_tokens.tolist(), refined, strict=True
+    for estimate, came, left, longer in zip(
+        cut.foretold, cut.output_tokens.tolist(), cut.left_tokens.tolist(), octaves, strict=True
     ):
+        survived = estimate.after(came).quantile(0.5)
         errors["static"].append(abs(max(0.0, quantile(estimate, 0.5) - came) - left))
-        errors["survived"].append(abs(estimate.after(came).quantile(0.5) - left))
-        errors["refined"].append(abs(quantile(rest, 0.5) - left))
+        errors["survived"].append(abs(survived - left))
+        errors["refined"].append(abs(survived * 2.0**longer - left))
     return {name: mean(values) for name, values in errors.items()}
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.artefact import save_refinement
+from headway.prediction.cuts import Cuts, cut_off, joined
 from headway.prediction.examples import Examples, load_answers, load_folder
 from headway.prediction.training import train
-from headway.prediction.unfinished import Unfinished, cut_off, joined
 
 OUT = Path(__file__).parents[1] / "src/headway/prediction/data/refinement.npz"
 MODELS = (
@@ -43,7 +43,7 @@ def foretold(examples: Examples) -> list[SizeEstimate]:
     return [estimates[number] for number in range(len(examples))]
 
 
-def answers_of(folder: Path, model: str) -> Unfinished:
+def answers_of(folder: Path, model: str) -> Cuts:
     """Every answer of `model` in `folder`, cut off again and again."""
     examples = load_folder(folder, model)
     answers = load_answers(folder, model)

@@ -94,9 +94,11 @@ async def test_whoever_runs_is_foreseen_anew_by_what_there_is_of_its_answer(stac
     await until(lambda: foresight.refined == 1)
     assert work.request.estimate != before
     assert work.request.estimate.tokens[0] > CUTS[0]
+    assert [look.output_tokens for look in work.looks] == [CUTS[0]]
     assert scheduler.waiting() == 1
     engine.allow()
     await asyncio.gather(long, short)
+    await until(lambda: "counter" in foresight.live._corrections)
 
 
 async def test_nothing_is_predicted_while_nobody_waits(stack, engine) -> None:

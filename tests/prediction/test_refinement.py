@@ -8,15 +8,22 @@ import pytest
 from headway.core.estimate import SizeEstimate
 from headway.prediction.artefact import save_refinement, shipped_refinement
 from headway.prediction.bins import BIN_TOKENS
+from headway.prediction.cuts import Cuts, cut_off, joined
 from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import CUTS, Refinement, next_cut, standing
-from headway.prediction.unfinished import Unfinished, cut_off, joined
+from headway.prediction.refinement import (
+    CUTS,
+    Correction,
+    Refinement,
+    next_cut,
+    standing,
+    stretched,
+)
 
 ANYTHING = SizeEstimate(BIN_TOKENS, [1.0] * len(BIN_TOKENS))
 WORDS_OF_ITEM = 20
 
 
-def lists(count: int, seed: int = 0) -> Unfinished:
+def lists(count: int, seed: int = 0) -> Cuts:
     """Answers of as many items as asked, whose prompts foretell nothing."""
     rng = random.Random(seed)
     asked = [rng.choice([3, 5, 10, 20, 40]) for _ in range(count)]
@@ -46,25 +53,38 @@ def test_every_octave_is_looked_at_twice() -> None:
 def test_the_items_that_are_there_tell_how_many_are_to_come(tmp_path) -> None:
     refinement = lists(300).fit()
     later = lists(60, seed=1)
-    medians = np.array([e.quantile(0.5) for e in refinement.left(later.standings)], float)
-    blind = np.array([ANYTHING.after(int(n)).quantile(0.5) for n in later.output_tokens], float)
-    error, blind_error = (np.abs(x - later.left_tokens).mean() for x in (medians, blind))
-    assert error < 0.25 * blind_error
+    octaves = np.array(refinement.octaves(later.standings))
+    seen = np.log2(later.left_tokens) - later.middle_octaves
+    assert np.abs(octaves - seen).mean() < 0.25 * np.abs(seen - seen.mean()).mean()
     save_refinement(refinement, tmp_path / "r.npz")
     with np.load(tmp_path / "r.npz") as state:
         again = Refinement.of(dict(state))
-    for one, other in zip(
-        refinement.left(later.standings), again.left(later.standings), strict=True
-    ):
-        assert one.mean == pytest.approx(other.mean, rel=1e-2)
+    assert again.octaves(later.standings) == pytest.approx(octaves.tolist(), abs=1e-3)
 
 
-def test_the_whole_answer_is_longer_than_what_is_there() -> None:
-    row = standing("1. One\n2. Two\n", 64, 10.0, ANYTHING)
-    (estimate,) = shipped_refinement().refined(row[None], [64])
-    assert estimate.tokens[0] > 64
-    assert estimate.mean > 64
+@pytest.mark.parametrize("octaves", [-8.0, -0.3, 0.0, 1.5])
+def test_what_is_foretold_of_the_rest_is_stretched(octaves: float) -> None:
+    whole = stretched(ANYTHING, 64, octaves)
+    assert whole.tokens[0] > 64
+    rest, longer = ANYTHING.after(64), whole.after(64)
+    assert longer.quantile(0.5) == pytest.approx(rest.quantile(0.5) * 2.0**octaves, abs=1.0)
+    assert sum(whole.weights) == pytest.approx(1.0)
+
+
+def test_a_refinement_is_followed_as_far_as_it_proved_right() -> None:
+    rng = random.Random(0)
+    good, useless, biased = Correction(), Correction(), Correction()
+    assert good.of(1.0) == 0.0
+    for _ in range(400):
+        said = rng.gauss(0.0, 0.5)
+        good.observe(said, said + rng.gauss(0.0, 0.5))
+        useless.observe(said, rng.gauss(0.0, 0.5))
+        biased.observe(said + 1.0, said)
+    assert good.of(1.0) == pytest.approx(0.9, abs=0.15)
+    assert useless.of(1.0) == pytest.approx(0.0, abs=0.2)
+    assert biased.of(1.0) == pytest.approx(0.0, abs=0.15)
 
 
 def test_an_answer_that_outlived_its_prediction_has_a_standing() -> None:
     assert np.isfinite(standing("text", 500, 0.0, SizeEstimate.exactly(20))).all()
+    assert shipped_refinement().octaves(standing("1. A", 20, 9.0, ANYTHING)[None])

@@ -14,7 +14,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.scheduler import Scheduler
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.live import LivePredictor, Reading, Standing
+from headway.prediction.live import LivePredictor, Look, Reading, Unfinished
 from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import next_cut
 from headway.prediction.watch import Watch
@@ -70,7 +70,7 @@ class Foresight:
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
-        self._asked: queue.SimpleQueue[tuple[Work, Standing | None] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Work, Unfinished | None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -112,8 +112,8 @@ class Foresight:
             return
         if self._asked.qsize() < MOST_WAITING:
             text = "".join([piece.text for piece in generation.pieces])
-            standing = Standing(_prompt(work), text, work.output_tokens, forecast.estimate)
-            self._asked.put((work, standing))
+            unfinished = Unfinished(_prompt(work), text, work.output_tokens, forecast.estimate)
+            self._asked.put((work, unfinished))
 
     def ended(self, work: Work) -> None:
         """`work` finished by itself: learn from it, and see whether the order is still trusted."""
@@ -123,6 +123,7 @@ class Foresight:
         forecast = work.forecast
         if forecast is not None and self.live is not None:
             self.live.observe(forecast, work.origin, tokens)
+            self.live.looked(work.looks, work.origin.model, tokens)
             changed = self.watch.observe(forecast.score, forecast.estimate, tokens)
             if changed:
                 self._hand_over()
@@ -157,12 +158,12 @@ class Foresight:
                 if another is None:
                     return
                 asked.append(another)
-            unread = [work for work, standing in asked if standing is None]
-            standings = [(work, standing) for work, standing in asked if standing is not None]
+            unread = [work for work, answer in asked if answer is None]
+            unfinished = [(work, answer) for work, answer in asked if answer is not None]
             start_s = time.perf_counter()
             try:
                 readings = self.live.read([(work.origin.model, _prompt(work)) for work in unread])
-                estimates = self.live.refine([standing for _, standing in standings])
+                looks = self.live.look([answer for _, answer in unfinished])
             except Exception:
                 # Whatever is wrong with the predictor, requests go on without it.
                 logger.exception("the predictor failed on %d requests", len(asked))
@@ -174,10 +175,8 @@ class Foresight:
                 return
             with suppress(RuntimeError):  # it has just been closed
                 loop.call_soon_threadsafe(self._foreseen, list(zip(unread, readings, strict=True)))
-                loop.call_soon_threadsafe(
-                    self._refined,
-                    [(work, new) for (work, _), new in zip(standings, estimates, strict=True)],
-                )
+                works = [work for work, _ in unfinished]
+                loop.call_soon_threadsafe(self._looked, list(zip(works, looks, strict=True)))
 
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
         assert self.live is not None
@@ -187,10 +186,12 @@ class Foresight:
             self.watch.foretold(work.forecast.score)
             self._revise(work, work.forecast.estimate)
 
-    def _refined(self, standings: Sequence[tuple[Work, SizeEstimate]]) -> None:
-        self.refined += len(standings)
-        for work, estimate in standings:
-            self._revise(work, estimate)
+    def _looked(self, looked: Sequence[tuple[Work, Look]]) -> None:
+        assert self.live is not None
+        self.refined += len(looked)
+        for work, look in looked:
+            work.looks.append(look)
+            self._revise(work, self.live.refined(look, work.origin.model))
 
     def _revise(self, work: Work, estimate: SizeEstimate) -> None:
         assert work.forecast is not None

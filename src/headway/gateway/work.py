@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,7 +12,7 @@ from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
 from headway.prediction.history import Origin
-from headway.prediction.live import Forecast
+from headway.prediction.live import Forecast, Look
 from headway.prediction.refinement import CUTS
 
 
@@ -44,6 +44,8 @@ class Work:
     """The predictor was asked."""
     forecast: Forecast | None = None
     """What it answered, once it has."""
+    looks: list[Look] = field(default_factory=list)
+    """What its unfinished answer said of its rest."""
     look_at: int = CUTS[0]
     """Output tokens at which what is left of its answer is foreseen anew."""
     obstacle: str | None = None

@@ -15,7 +15,13 @@ from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.lexical import asked_items
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import Refinement, standing
+from headway.prediction.refinement import (
+    Correction,
+    Refinement,
+    middle_octaves,
+    standing,
+    stretched,
+)
 from headway.prediction.words import words_of
 
 PSEUDO_ANSWERS = 8.0
@@ -51,16 +57,26 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An answer that is not finished."""
+class Unfinished:
+    """An answer that runs."""
 
     prompt: Prompt
     text: str
-    """Of the answer, so far."""
+    """So far."""
     output_tokens: int
-    """Of it."""
     foretold: SizeEstimate
-    """Output tokens of the whole answer, as known before."""
+    """Output tokens of the whole answer, from the prompt alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an unfinished answer said of its rest."""
+
+    output_tokens: int
+    """That were there."""
+    octaves: float
+    """By which the rest is longer than foretold, before any correction."""
+    foretold: SizeEstimate
 
 
 class LivePredictor:
@@ -80,6 +96,7 @@ class LivePredictor:
         self._of_model: dict[str, Predictor] = {}
         self._history = history
         self._evidence = Evidence()
+        self._corrections: dict[str, Correction] = {}
         self._errors: dict[str, tuple[float, float]] = {}
         self._known: dict[
             tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
@@ -110,8 +127,8 @@ class LivePredictor:
             }
         return [readings[place] for place in range(len(prompts))]
 
-    def refine(self, answers: Sequence[Standing]) -> list[SizeEstimate]:
-        """Output tokens of whole answers, by what there is of them; for the thread, too."""
+    def look(self, answers: Sequence[Unfinished]) -> list[Look]:
+        """What unfinished answers say; for the thread, too."""
         if not answers:
             return []
         rows = [
@@ -123,9 +140,25 @@ class LivePredictor:
             )
             for answer in answers
         ]
-        return self._refinement.refined(
-            np.array(rows), [answer.output_tokens for answer in answers]
-        )
+        return [
+            Look(answer.output_tokens, octaves, answer.foretold)
+            for answer, octaves in zip(
+                answers, self._refinement.octaves(np.array(rows)), strict=True
+            )
+        ]
+
+    def refined(self, look: Look, model: str) -> SizeEstimate:
+        """Output tokens of the whole answer, before any limit that the request sets."""
+        correction = self._corrections.get(model) or Correction()
+        return stretched(look.foretold, look.output_tokens, correction.of(look.octaves))
+
+    def looked(self, looks: Sequence[Look], model: str, output_tokens: int) -> None:
+        """An answer of `model` that was looked at so often finished with `output_tokens`."""
+        correction = self._corrections.setdefault(model, Correction())
+        for look in looks:
+            left = max(1, output_tokens - look.output_tokens)
+            seen = log2(left) - middle_octaves(look.foretold, look.output_tokens)
+            correction.observe(look.octaves, seen)
 
     def forecast(self, reading: Reading, origin: Origin) -> Forecast:
         """Make of `reading` what is to be expected of a request."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log2
 
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.arrays import Floats, State, named, part
-from headway.prediction.bins import BIN_TOKENS
-from headway.prediction.calibration import Calibration
+from headway.prediction.arrays import Floats, State
 from headway.prediction.partial import partial
 from headway.prediction.trees import Trees
 
-FOLDS = 5
+PSEUDO_ANSWERS = 30.0
+PSEUDO_VARIANCE = 0.25
+"""In octaves squared: as much as a refinement usually says."""
+REMEMBERED = 2000.0
 CUTS = tuple(sorted({round(2.0 ** (half_octaves / 2)) for half_octaves in range(8, 27)}))
 """Output tokens at which an answer is looked at again: two to each octave, from 16 on."""
 
@@ -25,7 +25,7 @@ def next_cut(output_tokens: int) -> int:
 
 
 def standing(text: str, output_tokens: int, asked_items: float, foretold: SizeEstimate) -> Floats:
-    """Features of an unfinished answer.
+    """Features of an unfinished answer, beside what is foretold of its rest.
 
     Args:
         text: so far.
@@ -34,72 +34,99 @@ def standing(text: str, output_tokens: int, asked_items: float, foretold: SizeEs
         foretold: output tokens of the whole answer, from the prompt alone.
     """
     rest = foretold.after(output_tokens)
-    low, middle, high = (log2(max(1, rest.quantile(q))) for q in (0.1, 0.5, 0.9))
+    low, middle, high = (log2(rest.quantile(q)) for q in (0.1, 0.5, 0.9))
     return np.array(
         [
             *partial(text, output_tokens, asked_items),
-            log2(foretold.mean),
             log2(foretold.mean) - log2(output_tokens + 1),
-            log2(max(1.0, rest.mean)),
-            middle,
+            log2(rest.mean) - middle,
             high - low,
         ],
         np.float32,
     )
 
 
+def middle_octaves(foretold: SizeEstimate, output_tokens: int) -> float:
+    """log2 of the median of what is foretold of the rest."""
+    return log2(foretold.after(output_tokens).quantile(0.5))
+
+
+def stretched(foretold: SizeEstimate, output_tokens: int, octaves: float) -> SizeEstimate:
+    """Output tokens of an answer of which `output_tokens` are there.
+
+    What is foretold of the rest, made longer by so many `octaves`.
+    """
+    rest, factor = foretold.after(output_tokens), 2.0**octaves
+    weights: dict[int, float] = {}
+    for tokens, weight in zip(rest.tokens, rest.weights, strict=True):
+        whole = output_tokens + max(1, round(tokens * factor))
+        weights[whole] = weights.get(whole, 0.0) + weight
+    return SizeEstimate(list(weights), list(weights.values()))
+
+
 class Refinement:
-    """Tokens still to come, learned from answers that were cut off at CUTS.
+    """By how much the rest of an answer is longer than foretold, learned from answers cut off.
 
     A landmark model (van Houwelingen 2007): among all answers that came so far, how much more
-    came, given what was foretold and what the text looks like.
+    came, given what was foretold and what the text looks like. It is relative, so that it holds
+    for models that write more, or less, than those it was learned from.
     """
 
-    def __init__(self, trees: Trees, calibration: Calibration) -> None:
+    def __init__(self, trees: Trees) -> None:
         self._trees = trees
-        self._calibration = calibration
 
     @classmethod
-    def fit(cls, rows: Floats, left_tokens: np.ndarray, groups: np.ndarray) -> Refinement:
+    def fit(cls, rows: Floats, octaves: np.ndarray) -> Refinement:
         """Learn from unfinished answers.
 
         Args:
             rows: a `standing` each.
-            left_tokens: that came after it, at least 1.
-            groups: a number for each row; those of one prompt are held back together.
+            octaves: log2 of the tokens that came after it, less `middle_octaves`.
         """
-        targets = np.log2(left_tokens).astype(np.float32)
+        weights = np.ones(len(rows), np.float32)
+        targets = octaves.astype(np.float32)
+        return cls(Trees.fit(rows, targets, weights, rounds=100, learning_rate=0.05, leaves=15))
 
-        def trees_on(chosen: np.ndarray) -> Trees:
-            weights = np.ones(int(chosen.sum()), np.float32)
-            return Trees.fit(
-                rows[chosen], targets[chosen], weights, rounds=200, learning_rate=0.05, leaves=15
-            )
-
-        held_back = np.empty(len(rows), np.float32)
-        for fold in range(FOLDS):
-            back = groups % FOLDS == fold
-            held_back[back] = trees_on(~back).scores(rows[back])
-        trees = trees_on(np.ones(len(rows), bool))
-        return cls(trees, Calibration.fit(held_back, left_tokens))
-
-    def left(self, rows: Floats) -> list[SizeEstimate]:
-        """Output tokens still to come, for each `standing` in `rows`."""
-        return [self._calibration.estimate(score) for score in self._trees.scores(rows).tolist()]
-
-    def refined(self, rows: Floats, output_tokens: Sequence[int]) -> list[SizeEstimate]:
-        """Output tokens of the whole answers, of which `output_tokens` are there."""
-        return [
-            SizeEstimate([produced + tokens for tokens in BIN_TOKENS], rest.weights)
-            for produced, rest in zip(output_tokens, self.left(rows), strict=True)
-        ]
+    def octaves(self, rows: Floats) -> list[float]:
+        """By how many octaves the rest is longer than foretold, for each `standing` in `rows`."""
+        octaves: list[float] = self._trees.scores(rows).tolist()
+        return octaves
 
     def state(self) -> State:
-        return {
-            **named("trees", self._trees.state()),
-            **named("calibration", self._calibration.state()),
-        }
+        return self._trees.state()
 
     @classmethod
     def of(cls, state: State) -> Refinement:
-        return cls(Trees.of(part(state, "trees")), Calibration.of(part(state, "calibration")))
+        return cls(Trees.of(state))
+
+
+class Correction:
+    """How far to follow a refinement for one model: a straight line, fitted as answers come.
+
+    Least squares with forgetting. It begins as one that has seen PSEUDO_ANSWERS for which the
+    refinement was worth nothing, so that a model which writes unlike those that the refinement
+    was learned from is not misjudged for long.
+    """
+
+    def __init__(self) -> None:
+        self._count = self._said = self._seen = self._said_said = self._said_seen = 0.0
+
+    def of(self, octaves: float) -> float:
+        """What to make of `octaves` that the refinement says."""
+        count = self._count + PSEUDO_ANSWERS
+        said, seen = self._said / count, self._seen / count
+        spread = self._said_said / count - said**2 + PSEUDO_ANSWERS / count * PSEUDO_VARIANCE
+        together = self._said_seen / count - said * seen
+        slope = min(1.0, max(0.0, together / spread))
+        return seen + slope * (octaves - said)
+
+    def observe(self, octaves: float, seen: float) -> None:
+        """The refinement said `octaves`; the rest was longer than foretold by `seen` octaves."""
+        if self._count >= REMEMBERED:
+            for name in ("_count", "_said", "_seen", "_said_said", "_said_seen"):
+                setattr(self, name, getattr(self, name) / 2.0)
+        self._count += 1.0
+        self._said += octaves
+        self._seen += seen
+        self._said_said += octaves * octaves
+        self._said_seen += octaves * seen

@@ -11,12 +11,12 @@ from headway.core.estimate import SizeEstimate
 from headway.prediction.arrays import Floats
 from headway.prediction.lexical import asked_items
 from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import CUTS, Refinement, standing
+from headway.prediction.refinement import CUTS, Refinement, middle_octaves, standing
 from headway.prediction.words import words_of
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class Cuts:
     """Parts of answers, by row."""
 
     standings: Floats
@@ -24,24 +24,18 @@ class Unfinished:
     """That are there."""
     left_tokens: np.ndarray
     """That are not."""
-    prompts: np.ndarray
-    """The number of each row's prompt."""
     foretold: list[SizeEstimate]
     """What its prompt alone said of the whole answer."""
 
-    def rows(self, chosen: np.ndarray) -> Unfinished:
-        """Those where `chosen` is true."""
-        return Unfinished(
-            self.standings[chosen],
-            self.output_tokens[chosen],
-            self.left_tokens[chosen],
-            self.prompts[chosen],
-            [self.foretold[number] for number in np.flatnonzero(chosen)],
-        )
-
     def fit(self) -> Refinement:
         """What they teach."""
-        return Refinement.fit(self.standings, self.left_tokens, self.prompts)
+        return Refinement.fit(self.standings, np.log2(self.left_tokens) - self.middle_octaves)
+
+    @property
+    def middle_octaves(self) -> np.ndarray:
+        """log2 of the median of what is foretold of each rest."""
+        pairs = zip(self.foretold, self.output_tokens.tolist(), strict=True)
+        return np.array([middle_octaves(estimate, came) for estimate, came in pairs])
 
 
 def cut_off(
@@ -50,7 +44,7 @@ def cut_off(
     lengths: np.ndarray,
     foretold: Sequence[SizeEstimate],
     parts: Sequence[float] = (),
-) -> Unfinished:
+) -> Cuts:
     """Every answer, cut at all of CUTS that it reaches, or after the given `parts` of it.
 
     Args:
@@ -73,21 +67,19 @@ def cut_off(
                 row = standing(text, cut, asked, foretold[number])
                 rows.append((row, cut, length - cut, number))
     standings, output_tokens, left_tokens, numbers = zip(*rows, strict=True)
-    return Unfinished(
+    return Cuts(
         np.array(standings, np.float32),
         np.array(output_tokens),
         np.array(left_tokens),
-        np.array(numbers),
         [foretold[number] for number in numbers],
     )
 
 
-def joined(sources: Sequence[Unfinished]) -> Unfinished:
-    """All of them; rows of one prompt number stay together."""
-    return Unfinished(
+def joined(sources: Sequence[Cuts]) -> Cuts:
+    """All of them."""
+    return Cuts(
         np.concatenate([source.standings for source in sources]),
         np.concatenate([source.output_tokens for source in sources]),
         np.concatenate([source.left_tokens for source in sources]),
-        np.concatenate([source.prompts for source in sources]),
         [estimate for source in sources for estimate in source.foretold],
     )
