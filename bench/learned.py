@@ -241,9 +241,11 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     claims: list[Claim] = []
     details: dict[str, object] = {}
     load = natural(Workload.build(tested_on, count=options.requests, max_tokens=options.max_tokens))
-    rate = 0.0
+    rate = options.rate
     for name in ("burst", "overload"):
-        if rate:
+        if name not in options.parts:
+            continue
+        if name == "overload":
             moments = random.Random(options.seed)
             at_s = accumulate(moments.expovariate(1.2 * rate) for _ in load.requests)
             load = Workload(
@@ -251,7 +253,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
             )
         rows = await second_day(name, load, options, good)
         fcfs = rows[0].summary
-        rate = rate or fcfs.requests / fcfs.duration_s
+        if name == "burst":
+            rate = fcfs.requests / fcfs.duration_s
         result = BenchResult(tuple(rows), {"load": name, "requests_per_s": rate})
         console.print(table_of(result))
         claims += claims_of(rows, name, options.max_wait)
@@ -259,12 +262,13 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
         page = options.json.with_name(f"{options.json.stem}-{name}.html")
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(report_html(result), encoding="utf-8")
-    caught, costs = await random_order(tested_on, options, shuffled, rate)
-    claims += [
-        Claim("random order: answers until it is caught", max(caught), options.caught_within),
-        Claim("random order: latency / fcfs from then on, median", median(costs), 1.05),
-    ]
-    details["random_order"] = {"caught_after": caught, "latency_over_fcfs": costs}
+    if "random" in options.parts:
+        caught, costs = await random_order(tested_on, options, shuffled, rate)
+        claims += [
+            Claim("random order: answers until it is caught", max(caught), options.caught_within),
+            Claim("random order: latency / fcfs from then on, median", median(costs), 1.05),
+        ]
+        details["random_order"] = {"caught_after": caught, "latency_over_fcfs": costs}
     return publish(claims, details, options.json)
 
 
@@ -278,6 +282,10 @@ def main() -> int:
     parser.add_argument("--first-day", type=int, default=600, help="requests to learn from")
     parser.add_argument("--log", type=Path, help="a first day recorded before: not run again")
     parser.add_argument("--requests", type=int, default=200, help="of the second day")
+    parser.add_argument("--parts", default="burst,overload,random", help="of the second day")
+    parser.add_argument(
+        "--rate", type=float, default=0.8, help="requests/s served, where the burst is left out"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
