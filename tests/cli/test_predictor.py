@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from functools import partial
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.cli.test_command_line import empty_folder, headway, one_line_failure  # noqa: F401
-from tests.prediction.conftest import examples
-
-from headway.prediction.logged import logged_features
-from headway.store.request_log import RequestLog, RequestRecord
+from tests.prediction.conftest import examples, write_log
 
 
 def write_folder(folder: Path, count: int, seed: int = 0) -> Path:
@@ -55,28 +50,14 @@ def test_info_and_explain(model: Path) -> None:
 
 
 def test_it_learns_from_a_gateways_log_that_holds_no_prompts(tmp_path: Path) -> None:
-    log = RequestLog(tmp_path / "requests.db")
-    source = examples(120)
-    for number, (prompt, length) in enumerate(zip(source.prompts, source.lengths, strict=True)):
-        messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
-        log.write(
-            RequestRecord(
-                id=f"r{number}",
-                arrival_unix_s=float(number),
-                tier="standard",
-                model="m",
-                output_tokens=int(length),
-                outcome="finished",
-                status=200,
-            ),
-            partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
-        )
-    log.close()
+    write_log(tmp_path / "requests.db", examples(120), "m")
     arguments = ("predictor", "train", "--log", tmp_path / "requests.db", "--out", "m.npz")
     done = headway(*arguments, "--target", "m")
     assert "120 examples of m, Kendall's tau 0." in done.stdout, done.stderr
     failure = one_line_failure(headway(*arguments, "--target", "another"), 1)
     assert "holds no finished request of 'another'; it has m" in failure
+    failure = one_line_failure(headway(*arguments, "--target", "m", "--encoder"), 2)
+    assert "pass --data DIR" in failure
     data = write_folder(tmp_path / "later", 100, seed=2)
     done = headway(
         *("predictor", "eval", "--model", "m.npz", "--data", data, "--target", "small-model"),

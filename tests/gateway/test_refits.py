@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 
-import msgspec
 import pytest
-from tests.prediction.conftest import examples, live_predictor
+from tests.prediction.conftest import examples, live_predictor, write_log
 
 from headway.gateway.refits import LEAST_ANSWERS, Refits
 from headway.prediction.artefact import shipped
-from headway.prediction.logged import logged_features
-from headway.store.request_log import RequestLog, RequestRecord
 
 MODEL = "org/model"
 
 
 @pytest.fixture
 def request_log(tmp_path: Path) -> Path:
-    log = RequestLog(tmp_path / "requests.db")
-    source = examples(LEAST_ANSWERS)
-    for number, (prompt, length) in enumerate(zip(source.prompts, source.lengths, strict=True)):
-        messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
-        log.write(
-            RequestRecord(
-                id=f"r{number}",
-                arrival_unix_s=float(number),
-                tier="standard",
-                model=MODEL,
-                output_tokens=int(length),
-                outcome="finished",
-                status=200,
-            ),
-            partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
-        )
-    log.close()
-    return log.path
+    write_log(tmp_path / "requests.db", examples(LEAST_ANSWERS), MODEL)
+    return tmp_path / "requests.db"
 
 
 async def test_after_enough_answers_a_better_predictor_takes_over(

