@@ -18,7 +18,7 @@ from headway.prediction.logged import logged_features
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.training import train
-from headway.store.request_log import RequestLog, RequestRecord
+from headway.store.request_log import DESCRIBED_AT_ONCE, RequestLog, RequestRecord
 
 THINGS = ("rivers", "bridges", "apples", "law", "trains", "whales", "music", "glass", "bees")
 ASKED = {
@@ -43,22 +43,25 @@ def examples(count: int, seed: int = 0, name: str = "made-up") -> Examples:
 
 def write_log(path: Path, source: Examples, model: str) -> None:
     """A request log in which `model` finished every example."""
-    log = RequestLog(path)
-    for number, (prompt, length) in enumerate(zip(source.prompts, source.lengths, strict=True)):
-        messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
-        log.write(
-            RequestRecord(
-                id=f"r{number}",
-                arrival_unix_s=float(number),
-                tier="standard",
-                model=model,
-                output_tokens=int(length),
-                outcome="finished",
-                status=200,
-            ),
-            partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
-        )
-    log.close()
+    answered = list(zip(source.prompts, source.lengths, strict=True))
+    for first in range(0, len(answered), DESCRIBED_AT_ONCE):  # of more, some get no features
+        log = RequestLog(path)
+        some = answered[first : first + DESCRIBED_AT_ONCE]
+        for number, (prompt, length) in enumerate(some, start=first):
+            messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
+            log.write(
+                RequestRecord(
+                    id=f"r{number}",
+                    arrival_unix_s=float(number),
+                    tier="standard",
+                    model=model,
+                    output_tokens=int(length),
+                    outcome="finished",
+                    status=200,
+                ),
+                partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
+            )
+        log.close()
 
 
 def live_predictor(predictor: Predictor, history: LengthHistory | None = None) -> LivePredictor:

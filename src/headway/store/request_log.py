@@ -99,7 +99,7 @@ statement for each row would have to win from the event loop, every time."""
 SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
 MAX_INTEGER = 2**63 - 1
 FEATURES = FIELDS.index("features")
-DESCRIBED_AT_ONCE = 256
+DESCRIBED_AT_ONCE = 64
 """Records of one commit that get features; with more of them a second, requests matter more."""
 
 MakeFeatures = Callable[[], tuple[int, ...]]
