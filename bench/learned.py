@@ -1,6 +1,6 @@
 """Scheduling by learned lengths: what the first day taught, on the prompts of the second.
 
-    HEADWAY_DATA=../shared/data python bench/learned.py [--first-day 1000] [--repeats 3]
+    HEADWAY_DATA=../shared/data python bench/learned.py [--first-day 600] [--repeats 3]
 
 First day: real prompts run through the gateway, greedily, and its request log is what
 `headway predictor train --log` learns from. Second day, other prompts:
@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import os
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -41,6 +40,8 @@ from headway.loadtest.table import table_console, table_of
 from headway.loadtest.workload import Workload
 from headway.prediction.artefact import save, shipped_stack
 from headway.prediction.training import train_on_log
+from headway.prediction.words import normal
+from headway.store.request_log import read
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")
 """The last is srpt that is told every length."""
@@ -62,7 +63,7 @@ def prompts_of(options: argparse.Namespace) -> tuple[list[Prompt], list[Prompt]]
         for prompt in random.Random(options.seed).sample(load_prompts(name, data), options.of_each)
         if len(prompt.text) <= options.max_characters
     ]
-    distinct = list({re.sub(r"\W+", " ", prompt.text.lower()): prompt for prompt in pool}.values())
+    distinct = list({normal(prompt.text): prompt for prompt in pool}.values())
     random.Random(options.seed).shuffle(distinct)
     return distinct[: options.first_day], distinct[options.first_day :]
 
@@ -105,8 +106,6 @@ def learn(log: Path, out: Path, *, shuffled: bool) -> None:
 
 def model_in(log: Path) -> str:
     """The model that the requests of `log` were sent to."""
-    from headway.store.request_log import read
-
     return next(record.model for _, record in read(log) if record.outcome == "finished")
 
 

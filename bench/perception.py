@@ -48,7 +48,7 @@ async def measure(options: argparse.Namespace) -> int:
     def asking(template: str, max_tokens: int) -> Workload:
         requests = [
             LoadRequest(0.0, ({"role": "user", "content": template.format(text)},), max_tokens)
-            for text in (t.replace("{", "(").replace("}", ")") for t in texts)
+            for text in texts
         ]
         return Workload(tuple(requests))
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from headway.prediction.ridge import HashedRidge
 from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
 from headway.prediction.training import train
 from headway.prediction.trees import Trees
+from headway.prediction.words import normal
 
 FOLDS = 5
 ONE_FOLD_FROM = 5000
@@ -92,8 +92,7 @@ Scores = tuple[np.ndarray, Predictor | None]
 
 def folds_of(examples: Examples) -> np.ndarray:
     """The fold of each prompt, by its text."""
-    normal = [re.sub(r"\W+", " ", prompt.text.lower()).strip() for prompt in examples.prompts]
-    return np.array([crc32(text.encode()) % FOLDS for text in normal])
+    return np.array([crc32(normal(prompt.text).encode()) % FOLDS for prompt in examples.prompts])
 
 
 def history(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:

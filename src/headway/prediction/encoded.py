@@ -23,7 +23,7 @@ class EncodedStack:
     """
 
     def __init__(self, stack: Stack, encoder: Encoder, blend: Floats) -> None:
-        self.encoder = encoder
+        self._encoder = encoder
         self._stack = stack
         self._blend = blend
 
@@ -56,7 +56,7 @@ class EncodedStack:
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
         of_stack = self._stack.scores(prompts)
-        of_encoder = self.encoder.scores([prompt.text for prompt in prompts])
+        of_encoder = self._encoder.scores([prompt.text for prompt in prompts])
         scores: Floats = of_stack * self._blend[0] + of_encoder * self._blend[1] + self._blend[2]
         return scores
 
@@ -67,7 +67,7 @@ class EncodedStack:
     def state(self) -> State:
         return {
             **self._stack.state(),
-            **named("encoder", self.encoder.state()),
+            **named("encoder", self._encoder.state()),
             "blend_with_encoder": self._blend,
         }
 

@@ -13,6 +13,8 @@ MEMORY = 16.0
 """An observation counts for 1/MEMORY of the weight, or for more while there are few."""
 REMEMBERED_KEYS = 8192
 LEAST_LIKELY = 1e-4
+_UNKNOWN = (0.5, 0.0)
+"""Weight, and observations, of what was not seen yet."""
 
 
 class Evidence:
@@ -28,7 +30,8 @@ class Evidence:
 
     def weight(self, model: str, template: int) -> float:
         """How far to believe the prompt's forecast: 0 not at all, 1 wholly."""
-        return self._of((model, template), self._of((model,), (0.5, 0.0)))[0]
+        of_model = self._weights.get((model,), _UNKNOWN)
+        return self._weights.get((model, template), of_model)[0]
 
     def observe(
         self,
@@ -42,18 +45,15 @@ class Evidence:
         place = bin_of(output_tokens)
         prompt = max(LEAST_LIKELY, of_prompt.weights[place])
         history = max(LEAST_LIKELY, of_history.weights[place])
-        of_model = self._of((model,), (0.5, 0.0))
+        of_model, _ = self._weights.get((model,), _UNKNOWN)
         for key in ((model,), (model, template)):
-            weight, count = self._of(key, (of_model[0], 0.0))
+            weight, count = self._weights.get(key, (of_model, 0.0))
             share = weight * prompt / (weight * prompt + (1.0 - weight) * history)
             weight += (share - weight) / min(count + 3.0, MEMORY)
             self._weights[key] = (min(1.0 - SUREST, max(SUREST, weight)), count + 1.0)
             self._weights.move_to_end(key)
         while len(self._weights) > REMEMBERED_KEYS:
             self._weights.popitem(last=False)
-
-    def _of(self, key: tuple[object, ...], unknown: tuple[float, float]) -> tuple[float, float]:
-        return self._weights.get(key, unknown)
 
 
 def mixed(one: SizeEstimate, other: SizeEstimate, weight: float) -> SizeEstimate:

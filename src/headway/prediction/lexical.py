@@ -94,7 +94,6 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
     """
     counts = [0.0] * len(GROUPS)
     at_start = [0.0] * len(GROUPS)
-    asked = [0.0] * len(_ASKED)
     numbers = characters = foreign = 0
     marks: dict[str, int] = {}
     for index, word in enumerate(words):
@@ -106,14 +105,10 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
             counts[group] += 1.0
             if index < HEAD_WORDS:
                 at_start[group] += 1.0
-        value = _NUMBERS.get(word, 0)
         if word.isdecimal():
             numbers += 1
-            value = int(word[:6])
         elif not word.isascii():
             foreign += 1
-        if value:
-            _count_asked(value, words[index + 1 : index + 3], asked)
     get = marks.get
     last_line = text.rstrip()[-400:].rpartition("\n")[2]
     limit = prompt.max_tokens
@@ -132,7 +127,7 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
         log1p(numbers),
         characters / (len(words) + 1.0),
         foreign / (len(words) + 1.0),
-        *map(log1p, asked),
+        *map(log1p, _asked(words)),
         *map(log1p, counts),
         *map(log1p, at_start),
         log1p(len(prompt.system)),
@@ -148,12 +143,17 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
 
 def asked_items(words: Sequence[str]) -> float:
     """How many things of a kind a prompt with these words asks for by number; 0 if it does not."""
+    return _asked(words)[_ASKED.index("asked_items")]
+
+
+def _asked(words: Sequence[str]) -> list[float]:
+    """How much of each of _ASKED these words name by number; 0 where they do not."""
     asked = [0.0] * len(_ASKED)
     for index, word in enumerate(words):
         value = int(word[:6]) if word.isdecimal() else _NUMBERS.get(word, 0)
         if value:
             _count_asked(value, words[index + 1 : index + 3], asked)
-    return asked[_ASKED.index("asked_items")]
+    return asked
 
 
 def _count_asked(value: int, following: Sequence[str], asked: list[float]) -> None:

@@ -109,24 +109,20 @@ class Correction:
     """
 
     def __init__(self) -> None:
-        self._count = self._said = self._seen = self._said_said = self._said_seen = 0.0
+        self._sums = [0.0] * 5
+        """Of 1, what was said, what was seen, said squared, and said times seen."""
 
     def of(self, octaves: float) -> float:
         """What to make of `octaves` that the refinement says."""
-        count = self._count + PSEUDO_ANSWERS
-        said, seen = self._said / count, self._seen / count
-        spread = self._said_said / count - said**2 + PSEUDO_ANSWERS / count * PSEUDO_VARIANCE
-        together = self._said_seen / count - said * seen
+        count = self._sums[0] + PSEUDO_ANSWERS
+        said, seen, said_said, said_seen = (total / count for total in self._sums[1:])
+        spread = said_said - said**2 + PSEUDO_ANSWERS / count * PSEUDO_VARIANCE
+        together = said_seen - said * seen
         slope = min(1.0, max(0.0, together / spread))
         return seen + slope * (octaves - said)
 
     def observe(self, octaves: float, seen: float) -> None:
         """The refinement said `octaves`; the rest was longer than foretold by `seen` octaves."""
-        if self._count >= REMEMBERED:
-            for name in ("_count", "_said", "_seen", "_said_said", "_said_seen"):
-                setattr(self, name, getattr(self, name) / 2.0)
-        self._count += 1.0
-        self._said += octaves
-        self._seen += seen
-        self._said_said += octaves * octaves
-        self._said_seen += octaves * seen
+        kept = 0.5 if self._sums[0] >= REMEMBERED else 1.0
+        new = (1.0, octaves, seen, octaves * octaves, octaves * seen)
+        self._sums = [kept * total + one for total, one in zip(self._sums, new, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from headway.prediction.finetuning import Lesson, fine_tune
 from headway.prediction.predictor import Card, Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.stack import MANY, Stack
+from headway.prediction.words import normal
 
 LEAST_EXAMPLES = 100
 LEAST_OF_OTHERS = 200
@@ -49,7 +49,7 @@ def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) ->
     lengths = np.concatenate([source.lengths for source in own]) if own else np.empty(0)
     _enough(target, len(prompts), LEAST_FOR_ENCODER if encoder else LEAST_EXAMPLES)
     steady = np.concatenate([_steadied(source) for source in own]).astype(np.float32)
-    known = {_normal(prompt.text) for prompt in prompts}
+    known = {normal(prompt.text) for prompt in prompts}
     base = _other_data(sources, known)
     maker = FeatureMaker.learned_from(prompts)
     groups = _groups(prompts)
@@ -59,7 +59,7 @@ def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) ->
         return _predictor(target, names, model, scores, lengths, len(prompts))
     part = ENCODER_TESTED_ON if len(prompts) >= MANY else ENCODER_TESTED_ON_OF_FEW
     chosen = np.flatnonzero(np.random.default_rng(1).random(len(groups))[groups] < part)
-    held_back = {_normal(prompts[number].text) for number in chosen}
+    held_back = {normal(prompts[number].text) for number in chosen}
     tuned = fine_tune(_lessons(sources, held_back, known))
     encoded, scores = EncodedStack.fit(
         model, tuned, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
@@ -75,12 +75,12 @@ def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) 
     """
     lessons = []
     for source in sources:
-        normal = [_normal(prompt.text) for prompt in source.prompts]
+        texts_of_all = [normal(prompt.text) for prompt in source.prompts]
         answered = np.isfinite(source.lengths)
         allowed = np.array(
             [
                 text not in held_back and (text not in known or bool(answered[number]))
-                for number, text in enumerate(normal)
+                for number, text in enumerate(texts_of_all)
             ]
         )
         rows = source.rows(allowed)
@@ -175,7 +175,7 @@ def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
         chosen = [
             number
             for number, prompt in enumerate(source.prompts)
-            if np.isfinite(common[number]) and _normal(prompt.text) not in known
+            if np.isfinite(common[number]) and normal(prompt.text) not in known
         ]
         if len(chosen) < LEAST_OF_OTHERS:
             continue
@@ -202,7 +202,3 @@ def _groups(prompts: Sequence[Prompt]) -> np.ndarray:
     """A number for each prompt, the same for equal texts."""
     known: dict[str, int] = {}
     return np.array([known.setdefault(prompt.text, len(known)) for prompt in prompts])
-
-
-def _normal(text: str) -> str:
-    return re.sub(r"\W+", " ", text.lower()).strip()

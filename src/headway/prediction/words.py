@@ -27,6 +27,11 @@ def words_of(text: str) -> list[str]:
     return words
 
 
+def normal(text: str) -> str:
+    """The same for texts that differ in case, marks and space only."""
+    return re.sub(r"\W+", " ", text.lower()).strip()
+
+
 def hashed_pairs(words: list[str]) -> list[int]:
     """Buckets of every word and of every two that follow each other, with repetitions."""
     hashes = [crc32(word.encode("utf-8", "surrogatepass")) for word in words]
