@@ -19,8 +19,9 @@ from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
-from headway.loadtest.table import table_console, table_of
+from headway.loadtest.table import table_of
 from headway.loadtest.workload import Workload
+from headway.report.terminal import table_console
 
 
 def main() -> int:

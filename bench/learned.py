@@ -36,11 +36,12 @@ from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult, Row
 from headway.loadtest.server import HeadwayServer
 from headway.loadtest.solo import SoloTime, warm_up
-from headway.loadtest.table import table_console, table_of
+from headway.loadtest.table import table_of
 from headway.loadtest.workload import Workload
 from headway.prediction.artefact import save, shipped_stack
 from headway.prediction.training import train_on_log
 from headway.prediction.words import normal
+from headway.report.terminal import table_console
 from headway.store.request_log import read
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")

@@ -185,6 +185,9 @@ class LogConfig(Section):
     """SQLite file that gets one row for every request; null: none."""
     prompts: bool = False
     """Whether that row holds the prompt's text."""
+    events: Path | None = None
+    """File that gets every event and decision of the scheduler, for `headway trace replay`; null:
+    none. It is begun anew at every start."""
 
 
 class Settings(BaseSettings):

@@ -1,7 +1,7 @@
 import pytest
 
 from headway.loadtest.client import Outcome
-from headway.loadtest.metrics import Summary, oracle_gain_captured, percentile, variation
+from headway.loadtest.metrics import Summary, percentile, variation
 from headway.loadtest.solo import SoloTime
 from headway.loadtest.workload import LoadRequest
 
@@ -56,13 +56,6 @@ def test_errors_are_counted_and_not_averaged() -> None:
 def test_the_median_of_runs_is_taken_number_by_number() -> None:
     runs = [Summary.of([outcome(s, 10)], SOLO) for s in (1.0, 9.0, 2.0)]
     assert Summary.median_of(runs).latency_mean_s == 2.0
-
-
-def test_oracle_gain_captured_is_a_share_of_the_gain() -> None:
-    fcfs, policy, oracle = (Summary.of([outcome(s, 10)], SOLO) for s in (10.0, 6.0, 5.0))
-    assert oracle_gain_captured(fcfs, policy, oracle) == pytest.approx(0.8)
-    assert oracle_gain_captured(fcfs, fcfs, oracle) == 0.0
-    assert oracle_gain_captured(oracle, policy, fcfs) is None
 
 
 def test_percentiles_lie_between_neighbours() -> None:

@@ -25,6 +25,7 @@ def test_an_encoder_learns_who_writes_long(monkeypatch: pytest.MonkeyPatch) -> N
             [p.text for p in other.prompts], np.hstack([unknown, -np.log2(other.lengths)[:, None]])
         ),
     ]
-    scores = fine_tune(lessons).scores([p.text for p in later.prompts])
+    (encoder,) = fine_tune(lessons)
+    scores = encoder.scores([p.text for p in later.prompts])
     assert kendall_tau(scores, later.lengths) > 0.6
     assert abs(np.mean(scores - np.log2(later.lengths))) < 1.5

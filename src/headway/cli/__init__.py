@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 
 import typer
 
@@ -14,21 +15,43 @@ from headway.cli.key import new
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
 
+LATER = {
+    "bench": ("headway.loadtest.command", "Compare policies, or load a server that runs."),
+    "simulate": (
+        "headway.simulation.command",
+        "Run recorded traffic under one policy after another, on virtual time.",
+    ),
+    "advise": ("headway.simulation.answers_command", "Say which policy serves traffic best."),
+    "plan": ("headway.simulation.answers_command", "Say how many engines meet an SLO."),
+    "calibrate": (
+        "headway.simulation.calibrate_command",
+        "Measure a live server, and write its profile for the simulator.",
+    ),
+}
+"""Commands whose module takes a while to import: it, and what help says."""
+TRACE = "Look at traces, and make one from another."
+
 
 def application(command: str | None) -> typer.Typer:
     """The command line, of which `command` is the one that will run.
 
-    The options of `bench` are declared beside the load generator, which takes a while to
-    import: without need it stands in the list with its name only.
+    The options of some are declared beside what they run, which takes a while to import: without
+    need these stand in the list with their names only.
     """
     app = _typer("A scheduler for LLM work: who runs, and who waits.")
     app.command()(serve)
-    if command == "bench":
-        from headway.loadtest.command import bench
+    for name, (module, text) in LATER.items():
+        if name == command:
+            app.command()(getattr(import_module(module), name))
+        else:
+            app.command(name, help=text)(version)
+    if command == "trace":
+        from headway.simulation import trace_command as of_trace
 
-        app.command()(bench)
+        traces = _group(TRACE, *of_trace.COMMANDS)
+        app.add_typer(traces, name="trace")
     else:
-        app.command("bench", help="Compare policies, or load a server that runs.")(version)
+        app.command("trace", help=TRACE)(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
     app.add_typer(_group("Make API keys.", new), name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.config import BackendConfig, KeyConfig, Settings
 from headway.core.request import Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import ModelError, find_model
@@ -24,6 +27,7 @@ from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.prediction.artefact import ArtefactError, load, shipped
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.predictor import Predictor
+from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 
 logger = logging.getLogger(__name__)
@@ -46,7 +50,7 @@ def serve(settings: Settings) -> None:
             BAD_CONFIG,
         )
     endpoints = endpoints_of(settings.backends)
-    with Logs(settings.log.level):
+    with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
             model = find_model(settings.model) if settings.embedded else None
@@ -60,6 +64,12 @@ def serve(settings: Settings) -> None:
             raise _os_failure(error, settings) from None
 
         learned = learned_in(log.path) if log is not None and settings.prediction.learns else None
+
+        def scheduler(of: SchedulerSettings) -> Scheduler:
+            if settings.log.events is None:
+                return Scheduler(of)
+            path = settings.log.events.expanduser()
+            return LoggedScheduler(of, files.enter_context(path.open("wb")))
 
         def gateway() -> Gateway:
             embedded = [
@@ -80,6 +90,7 @@ def serve(settings: Settings) -> None:
                 predictor=predictor,
                 request_log=log,
                 learned=learned,
+                scheduler=scheduler,
             )
 
         try:

@@ -89,7 +89,7 @@ class Scheduler:
         backend = self.backends[name]
         orphans = list(backend.running.values())
         for request in orphans:
-            self.requeue(request.id, now_s)
+            self._send_back(request)
         del self.backends[name]
         self._map_lanes()
         return orphans
@@ -203,10 +203,7 @@ class Scheduler:
 
     def requeue(self, request_id: str, now_s: float) -> None:
         """A running request lost its backend: it waits again, in its old place."""
-        request = self._running(request_id)
-        self._stop(request)
-        request.state = State.PREEMPTED
-        self._enqueue(request)
+        self._send_back(self._running(request_id))
 
     # ---- decisions --------------------------------------------------------------------------
 
@@ -252,6 +249,11 @@ class Scheduler:
         if tier is not None:
             return self._tier_running[tier]
         return sum(self._tier_running.values())
+
+    @property
+    def preempts(self) -> bool:
+        """Whether `step` may stop a running request, and so wants to know its progress."""
+        return self._preemption.possible
 
     def backlog_s(self, tier: Tier | None = None) -> float:
         """Predicted time to serve what waits, in `tier` or in all, with every slot."""
@@ -384,10 +386,8 @@ class Scheduler:
                 if victim is None:
                     break
                 backend = self.backends[victim.backend]
-                self._stop(victim)
-                victim.state = State.PREEMPTED
                 victim.preemptions += 1
-                self._enqueue(victim)
+                self._send_back(victim)
                 decisions.append(Preempt(victim, backend.name))
                 self._start(request, backend, now_s)
                 decisions.append(Start(request, backend.name))
@@ -417,6 +417,12 @@ class Scheduler:
             self._tenant_running[request.tenant] = left
         else:
             del self._tenant_running[request.tenant]
+
+    def _send_back(self, request: Request) -> None:
+        """A running request waits again."""
+        self._stop(request)
+        request.state = State.PREEMPTED
+        self._enqueue(request)
 
     def _enqueue(self, request: Request) -> None:
         """`request` begins to wait."""

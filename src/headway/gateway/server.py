@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headway.core.scheduler import Scheduler
+from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
@@ -51,6 +52,8 @@ class Gateway:
         predictor: reads prompts; None: history is all.
         request_log: where finished requests are written; None: nowhere.
         learned: folder of the predictors that are trained from the request log; None: none are.
+        pool: makes the backends' pool.
+        scheduler: makes the scheduler, such as one that writes its events down.
     """
 
     def __init__(
@@ -64,10 +67,11 @@ class Gateway:
         request_log: RequestLog | None = None,
         learned: Path | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
+        scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
         self.settings = settings
         history = LengthHistory() if history is None else history
-        self.dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
+        self.dispatcher = Dispatcher(scheduler(settings.scheduler), settings)
         self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
         live = None
         if predictor is not None:

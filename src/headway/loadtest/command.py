@@ -19,8 +19,9 @@ from headway.loadtest.progress import ProgressBar
 from headway.loadtest.prompts import PromptsError, load_prompts
 from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
-from headway.loadtest.table import errors_of, table_console, table_of
+from headway.loadtest.table import errors_of, table_of
 from headway.loadtest.workload import Workload
+from headway.report.terminal import table_console
 
 ORACLE = "srpt+oracle"
 

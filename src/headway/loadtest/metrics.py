@@ -10,9 +10,6 @@ from statistics import fmean, median
 from headway.loadtest.client import Outcome
 from headway.loadtest.solo import SoloTime
 
-LEAST_GAIN = 0.02
-"""Share of FCFS's mean latency; below it the oracle's gain is noise."""
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -103,17 +100,6 @@ def tpot_s(outcome: Outcome) -> float:
     """Time per output token after the first."""
     decode_s = outcome.latency_s - (outcome.ttft_s or 0.0)
     return decode_s / max(1, outcome.output_tokens - 1)
-
-
-def oracle_gain_captured(fcfs: Summary, policy: Summary, oracle: Summary) -> float | None:
-    """(FCFS - policy) / (FCFS - oracle) on mean latency.
-
-    None if the oracle itself gains less than LEAST_GAIN: without a queue there is nothing to gain.
-    """
-    gain_s = fcfs.latency_mean_s - oracle.latency_mean_s
-    if gain_s <= LEAST_GAIN * fcfs.latency_mean_s:
-        return None
-    return (fcfs.latency_mean_s - policy.latency_mean_s) / gain_s
 
 
 def mean(values: Sequence[float]) -> float:

@@ -5,61 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from headway.loadtest import chart
-from headway.loadtest.chart import Axis, Series
 from headway.loadtest.client import Outcome
 from headway.loadtest.metrics import mean, percentile, variation
 from headway.loadtest.result import BenchResult, Row
-from headway.loadtest.table import COLUMNS, errors_of, figures, share
-
-COLOURS = 8
-"""Distinct ones in the style sheet; rows beyond use them again."""
+from headway.loadtest.table import COLUMNS, errors_of
+from headway.report import chart
+from headway.report.chart import Axis, Series
+from headway.report.figures import figures, share
+from headway.report.page import COLOURS, facts, page, section, swatch
 
 
 def report_html(result: BenchResult) -> str:
     """The page: table, latency distribution, latency of each request, TTFT by tier, settings."""
-    title = "Headway bench"
     best = min(result.rows, key=lambda row: row.summary.latency_mean_s)
     sections = [
-        _section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
-        _section(
+        section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
+        section(
             "Latency, all requests",
             "<p>Share of requests answered completely within a time; further left is better. "
             "A long tail to the right is the price of a good mean.</p>"
             + _legend(result.rows)
             + _distribution(result.rows),
         ),
-        _section(
+        section(
             "Who gains and who pays",
             "<p>Each dot is a request: its answer's length against its latency. "
             "Short requests at the lower left were not held up by long ones.</p>"
             + _panels(result.rows, _by_length(result.rows)),
         ),
-        _section(
+        section(
             "Over time",
             "<p>Latency of each request, in order of arrival.</p>"
             + _panels(result.rows, _by_arrival(result.rows)),
         ),
-        _section(
+        section(
             "Time to first token, by tier",
             "<p>Bars are medians, whiskers reach to p99.</p>"
             + _legend(result.rows)
             + _ttft_by_tier(result.rows),
         ),
-        _section("The load", _load(result)),
-        _section("Settings", _settings(result)),
+        section("The load", _load(result)),
+        section("Settings", _settings(result)),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
-        f"<p>{result.created:%d %B %Y, %H:%M} UTC</p></header>{''.join(sections)}"
-        "</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+    return page("Headway bench", result.created, sections)
 
 
 def _headline(result: BenchResult, best: Row) -> str:
@@ -88,7 +76,7 @@ def _table(result: BenchResult, best: Row) -> str:
         cells = [text(row.summary) for _, text in COLUMNS] + ([share(gain)] if with_gain else [])
         rows.append(
             f"<tr{' class=best' if row is best and len(result.rows) > 1 else ''}><th>"
-            f"{_swatch(slot, row)}{escape(row.label)}</th>"
+            f"{swatch(slot, row.oracle)}{escape(row.label)}</th>"
             + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
             + "</tr>"
         )
@@ -106,12 +94,10 @@ def _errors(result: BenchResult) -> str:
     return "".join(f'<p class="error">{escape(line)}</p>' for line in errors_of(result))
 
 
-def _swatch(slot: int, row: Row) -> str:
-    return f'<i class="swatch c{slot % COLOURS}{" dashed" if row.oracle else ""}"></i>'
-
-
 def _legend(rows: Sequence[Row]) -> str:
-    labels = (f"<span>{_swatch(n, row)}{escape(row.label)}</span>" for n, row in enumerate(rows))
+    labels = (
+        f"<span>{swatch(n, row.oracle)}{escape(row.label)}</span>" for n, row in enumerate(rows)
+    )
     return f'<p class="legend">{"".join(labels)}</p>'
 
 
@@ -190,7 +176,8 @@ def _describe(outcome: Outcome) -> str:
 
 def _panels(rows: Sequence[Row], charts: Sequence[str]) -> str:
     figures = (
-        f"<figure><figcaption>{_swatch(slot, row)}{escape(row.label)}</figcaption>{svg}</figure>"
+        f"<figure><figcaption>{swatch(slot, row.oracle)}{escape(row.label)}</figcaption>"
+        f"{svg}</figure>"
         for slot, (row, svg) in enumerate(zip(rows, charts, strict=True))
     )
     return f'<div class="panels">{"".join(figures)}</div>'
@@ -220,7 +207,7 @@ def _load(result: BenchResult) -> str:
     lengths = [float(o.output_tokens) for o in _good(first)]
     arrivals = [o.request.at_s for o in first.runs[0]] if first.runs else []
     span_s = max(arrivals, default=0.0)
-    facts = {
+    found = {
         "requests in a run": f"{len(arrivals)}",
         "arrivals": f"over {figures(span_s)} s" if span_s else "all at once",
         "output tokens": f"mean {mean(lengths):.0f}, median {percentile(lengths, 0.5):.0f}, "
@@ -232,54 +219,8 @@ def _load(result: BenchResult) -> str:
         )
         + " requests on average, waiting or running",
     }
-    return _facts(facts)
+    return facts(found)
 
 
 def _settings(result: BenchResult) -> str:
-    return _facts({name: str(value) for name, value in result.settings.items()})
-
-
-def _facts(facts: dict[str, str]) -> str:
-    items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
-    return f"<dl>{''.join(items)}</dl>"
-
-
-STYLE = """
-:root{--bg:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#5c6675;--line:#e3e7ec;--best:#eef6f1}
-.c0{--c:#7a8494}.c1{--c:#2563c9}.c2{--c:#0d8a5f}.c3{--c:#d9731a}
-.c4{--c:#8b46c1}.c5{--c:#c22f52}.c6{--c:#0c8fa8}.c7{--c:#8a7a10}
-@media(prefers-color-scheme:dark){
-:root{--bg:#12161d;--card:#1a2029;--ink:#e7ebf1;--soft:#98a3b3;--line:#2c3542;--best:#1b2f28}
-.c0{--c:#9aa5b5}.c1{--c:#6ea3f7}.c2{--c:#3fc493}.c3{--c:#f2a05a}
-.c4{--c:#bd8cec}.c5{--c:#f0788f}.c6{--c:#4cc4dc}.c7{--c:#cdbb4a}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--bg);color:var(--ink);
-font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1060px;margin:0 auto;padding:32px 20px 64px}
-header{display:flex;align-items:baseline;justify-content:space-between;margin-bottom:20px}
-header p{color:var(--soft);margin:0}
-h1{font-size:26px;margin:0;letter-spacing:-.01em}h2{font-size:17px;margin:0 0 6px}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;
-padding:20px 24px;margin-bottom:18px}
-p{margin:0 0 12px;color:var(--soft)}.headline{color:var(--ink);font-size:17px}
-.note{font-size:13px;margin:12px 0 0}.error{color:#c22f52;margin:10px 0 0}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums;white-space:nowrap}
-th,td{padding:7px 6px;text-align:right;border-bottom:1px solid var(--line)}
-thead th{color:var(--soft);font-weight:500;font-size:12.5px}
-tbody th{text-align:left;font-weight:600}tr.best{background:var(--best)}
-tbody tr:last-child>*{border-bottom:0}
-.swatch{display:inline-block;width:18px;height:0;border-top:3px solid var(--c);
-margin-right:8px;vertical-align:middle}.swatch.dashed{border-top-style:dashed}
-.legend span{margin-right:20px;white-space:nowrap;color:var(--ink)}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px 20px}
-figure{margin:0}figcaption{font-weight:600}
-svg{display:block;width:100%;height:auto;font:inherit}
-.grid{stroke:var(--line)}.axis{stroke:var(--soft)}
-.tick,.name{font-size:11.5px;fill:var(--soft)}
-.line{fill:none;stroke:var(--c);stroke-width:2.2;stroke-linejoin:round}
-.dot{fill:var(--c);fill-opacity:.6}.dot:hover{fill-opacity:1}
-.bar rect{fill:var(--c);fill-opacity:.85}.bar path{stroke:var(--c);stroke-width:1.6;fill:none}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:5px 24px;margin:0}
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-"""
+    return facts({name: str(value) for name, value in result.settings.items()})

@@ -10,8 +10,9 @@ from functools import cached_property
 
 import headway
 from headway.loadtest.client import Outcome
-from headway.loadtest.metrics import Summary, oracle_gain_captured, slowdown, wait_s
+from headway.loadtest.metrics import Summary, slowdown, wait_s
 from headway.loadtest.solo import SoloTime
+from headway.report.gain import gain_captured
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class BenchResult:
         oracle = next((other for other in self.rows if other.oracle), None)
         if fcfs is None or oracle is None:
             return None
-        return oracle_gain_captured(fcfs.summary, row.summary, oracle.summary)
+        means_s = (r.summary.latency_mean_s for r in (fcfs, row, oracle))
+        return gain_captured(*means_s)
 
     def to_json(self) -> dict[str, object]:
         """The layout of `--json`; every time is in seconds, as the names say.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TEXTS_SEEN = 60_000
+TEXTS_SEEN = 120_000
 """Texts are read again until so many were, at least once and at most MOST_EPOCHS times."""
 MOST_EPOCHS = 8
 RARE = 5_000
@@ -42,12 +42,12 @@ class Lesson:
 
     texts: Sequence[str]
     targets: np.ndarray
-    """(texts, models): log2 of output tokens, NaN where unknown; the first column is that of the
-    model whose lengths are to be foretold, in every lesson, the others are each lesson's own."""
+    """(texts, models): log2 of output tokens, NaN where unknown. The first columns are those of the
+    models whose lengths are to be foretold, in every lesson; the others are each lesson's own."""
 
 
-def fine_tune(lessons: Sequence[Lesson], seed: int = 0) -> Encoder:
-    """An encoder whose score is log2 of the output tokens of the first model.
+def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> list[Encoder]:
+    """An encoder for each of the first `foretold` models: its score is log2 of output tokens.
 
     Every model has a linear head on the mean of the last layer, and is learned in units of its
     own spread: what all of them know of a prompt is far more than one answer of one of them
@@ -67,7 +67,7 @@ def fine_tune(lessons: Sequence[Lesson], seed: int = 0) -> Encoder:
     body = AutoModel.from_pretrained(folder)
     texts = [shortened(text) for lesson in lessons for text in lesson.texts]
     ids = tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
-    known = _side_by_side([lesson.targets for lesson in lessons])
+    known = _side_by_side([lesson.targets for lesson in lessons], foretold)
     head = torch.nn.Linear(body.config.hidden_size, known.shape[1])
     mean, spread = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
     spread[~(spread > 0.0)] = 1.0
@@ -110,22 +110,26 @@ def fine_tune(lessons: Sequence[Lesson], seed: int = 0) -> Encoder:
                 "encoder: step %d of %d, error %.3f, %.0f s left", step + 1, steps, error, left_s
             )
     body.eval()
+    tokens_of_text = (folder / "tokenizer.json").read_bytes()
+    encoders = []
     with torch.no_grad():
-        weight, bias = head.weight[0] * float(spread[0]), head.bias[0] * float(spread[0])
-        model = _exported(_scorer(body, weight, bias + float(mean[0])))
-    return Encoder(model, (folder / "tokenizer.json").read_bytes())
+        for model in range(foretold):
+            weight = head.weight[model] * float(spread[model])
+            bias = head.bias[model] * float(spread[model]) + float(mean[model])
+            encoders.append(Encoder(_exported(_scorer(body, weight, bias)), tokens_of_text))
+    return encoders
 
 
-def _side_by_side(targets: Sequence[np.ndarray]) -> np.ndarray:
-    """One row a text: the first columns of all are one, the others stand beside each other."""
-    width = 1 + sum(of_lesson.shape[1] - 1 for of_lesson in targets)
+def _side_by_side(targets: Sequence[np.ndarray], shared: int) -> np.ndarray:
+    """One row a text: `shared` columns are those of all, the others stand beside each other."""
+    width = shared + sum(of_lesson.shape[1] - shared for of_lesson in targets)
     known = np.full((sum(map(len, targets)), width), np.nan, np.float32)
-    row, column = 0, 1
+    row, column = 0, shared
     for of_lesson in targets:
-        rows, columns = of_lesson.shape
-        known[row : row + rows, 0] = of_lesson[:, 0]
-        known[row : row + rows, column : column + columns - 1] = of_lesson[:, 1:]
-        row, column = row + rows, column + columns - 1
+        rows, columns = len(of_lesson), of_lesson.shape[1] - shared
+        known[row : row + rows, :shared] = of_lesson[:, :shared]
+        known[row : row + rows, column : column + columns] = of_lesson[:, shared:]
+        row, column = row + rows, column + columns
     return known[:, np.isfinite(known).any(axis=0)]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 
 from headway.prediction.arrays import Floats
 from headway.prediction.calibration import Calibration
 from headway.prediction.encoded import EncodedStack
+from headway.prediction.encoder import Encoder
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.examples import Examples, ExamplesError
 from headway.prediction.features import FeatureMaker, Features
@@ -23,13 +25,15 @@ LEAST_EXAMPLES = 100
 LEAST_OF_OTHERS = 200
 """Other data that are fewer teach nothing about the target."""
 LEAST_FOR_ENCODER = 300
-ENCODER_TESTED_ON, ENCODER_TESTED_ON_OF_FEW = 0.1, 0.2
+BLENDED_ON, BLENDED_ON_OF_FEW = 0.1, 0.2
 """Part of the prompts that the encoder is not trained on: there its weight is found."""
 MOST_OF_OTHERS = 10_000
 """Of one other source: more of the same adds time and little else."""
 
 
-def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) -> Predictor:
+def train(
+    target: str, sources: Sequence[Examples], *, encoder: bool | Encoder = False
+) -> Predictor:
     """A predictor of `target`'s lengths.
 
     Sources with lengths of the target are what is learned. What other models answered to the same
@@ -39,7 +43,8 @@ def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) ->
     Args:
         target: name of the model.
         sources: what to learn from.
-        encoder: whether to fine-tune one, too, which takes minutes.
+        encoder: whether to fine-tune one, too, which takes half an hour; or one that was, without
+            the prompts that are `blended_on`.
 
     Raises:
         ExamplesError: too few lengths of the target.
@@ -57,14 +62,21 @@ def train(target: str, sources: Sequence[Examples], *, encoder: bool = False) ->
     names = [source.name for source in sources]
     if not encoder:
         return _predictor(target, names, model, scores, lengths, len(prompts))
-    part = ENCODER_TESTED_ON if len(prompts) >= MANY else ENCODER_TESTED_ON_OF_FEW
-    chosen = np.flatnonzero(np.random.default_rng(1).random(len(groups))[groups] < part)
-    held_back = {normal(prompts[number].text) for number in chosen}
-    tuned = fine_tune(_lessons(sources, held_back, known))
+    chosen = np.flatnonzero(blended_on(prompts))
+    if not isinstance(encoder, Encoder):
+        held_back = {normal(prompts[number].text) for number in chosen}
+        (encoder,) = fine_tune(_lessons(sources, held_back, known))
     encoded, scores = EncodedStack.fit(
-        model, tuned, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
+        model, encoder, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
     )
     return _predictor(target, names, encoded, scores, lengths[chosen], len(prompts))
+
+
+def blended_on(prompts: Sequence[Prompt]) -> np.ndarray:
+    """Which of the target's prompts no encoder may be trained on; equal texts alike."""
+    part = BLENDED_ON if len(prompts) >= MANY else BLENDED_ON_OF_FEW
+    hashes = [crc32(normal(p.text).encode(errors="replace"), 1) for p in prompts]
+    return np.array(hashes) < part * 2**32
 
 
 def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) -> list[Lesson]:

@@ -159,3 +159,31 @@ def bars(
                 f'<path d="M{centre:.1f} {top:.1f}V{mark:.1f}M{centre - 5:.1f} {mark:.1f}h10"/></g>'
             )
     return frame.svg()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time in one row of a Gantt chart."""
+
+    row: int
+    begin: float
+    end: float
+    slot: int
+    title: str
+
+
+def gantt(spans: Sequence[Span], rows: int, x: Axis, width: int = 860) -> str:
+    """Who occupied which row when."""
+    height = TOP + BOTTOM + max(60, rows * 14)
+    frame = Frame(x, Axis("slot", rows), width, height)
+    frame.draw_x_ticks()
+    tall = max(2.0, (height - TOP - BOTTOM) / max(1, rows) - 2.0)
+    for span in spans:
+        left, right = frame.x_px(span.begin), frame.x_px(span.end)
+        top = frame.y_px(span.row + 1.0) + 1.0
+        frame.draw(
+            f'<rect class="span c{span.slot}" x="{left:.1f}" y="{top:.1f}" '
+            f'width="{max(0.5, right - left - 0.5):.1f}" height="{tall:.1f}">'
+            f"<title>{escape(span.title)}</title></rect>"
+        )
+    return frame.svg()

@@ -1,0 +1,1 @@
+"""Measurements as pages and charts: what load tests and simulations show alike."""

@@ -1,0 +1,1 @@
+"""What would a policy have done to this traffic? The scheduler, on virtual time."""

@@ -1,0 +1,154 @@
+"""`headway advise` and `headway plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from headway.report.figures import figures, share
+from headway.report.terminal import results_table, table_console
+from headway.simulation.answers import Candidate, Plan, candidates, plans
+from headway.simulation.errors import SimulationError
+from headway.simulation.foresight import KINDS
+from headway.simulation.generated import ARRIVALS
+from headway.simulation.options import DEFAULT_PROFILE, settings_of, sites_of, traces_of
+from headway.simulation.slo import Target, parse_targets
+
+TraceText = Annotated[
+    str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
+]
+Objective = Annotated[str, typer.Option(help="As ttft_p99=1s,latency_mean=10s.")]
+Prediction = Annotated[str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")]
+Faster = Annotated[float, typer.Option(help="Arrivals come so many times faster.")]
+Requests = Annotated[int, typer.Option(min=0, help="Only so many; 0: all.")]
+SHOWN = 8
+
+
+def advise(
+    trace: TraceText,
+    slo: Objective,
+    profile: Annotated[
+        str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
+    ] = DEFAULT_PROFILE,
+    policies: Annotated[
+        str, typer.Option(help="Those to choose from.")
+    ] = "fcfs,sjf,srpt,trail,gittins,hrrn,mlfq",
+    predict: Prediction = "history",
+    faster: Faster = 1.0,
+    requests: Requests = 0,
+) -> None:
+    """Say which policy and settings serve this traffic best, and what they would have bought."""
+    console = table_console()
+    try:
+        targets = parse_targets(slo)
+        sites = sites_of(profile)
+        (found,) = traces_of(trace, sites, requests=requests, faster=faster)
+        names = [name.strip() for name in policies.split(",") if name.strip()]
+        with console.status("simulating"):
+            tried = list(candidates(found, sites, names, predict, settings_of()))
+    except (SimulationError, OSError) as error:
+        _fail("advise", error)
+    best = min(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
+    ordered = sorted(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
+    console.print(
+        results_table(
+            ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"],
+            [_candidate_cells(one, targets) for one in ordered[:SHOWN]],
+        )
+    )
+    for line in advice(best, tried, targets):
+        console.print(line, markup=False, highlight=False)
+
+
+def advice(best: Candidate, tried: Sequence[Candidate], targets: Sequence[Target]) -> list[str]:
+    """The recommendation in words."""
+    settings = " ".join(f"--set {name}={value}" for name, value in best.options.items())
+    met = not best.missed(targets)
+    lines = [f"Use: headway serve {settings}"]
+    first = next((one for one in tried if one.policy == "fcfs" and not one.slots), None)
+    if first is not None and first is not best:
+        was, would = first.run.measures, best.run.measures
+        lines.append(
+            f"It has {would.latency_s.mean / was.latency_s.mean:.2f} times the mean latency of "
+            f"fcfs ({figures(would.latency_s.mean)} s, not {figures(was.latency_s.mean)} s), p99 "
+            f"{figures(would.latency_s.p99)} s, not {figures(was.latency_s.p99)} s; worst wait "
+            f"{figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
+        )
+    if not met:
+        worst = max(targets, key=lambda target: target.missed(best.run.measures))
+        lines.append(
+            f"No policy meets {worst}: the best reaches {figures(worst.value_s(best.run.measures))}"
+            f" s. `headway plan` says how many engines would."
+        )
+    return lines
+
+
+def plan(
+    trace: TraceText,
+    slo: Objective,
+    profile: Annotated[
+        str, typer.Option(help="Profiles to choose from, with commas between.")
+    ] = DEFAULT_PROFILE,
+    policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
+    predict: Prediction = "history",
+    faster: Faster = 1.0,
+    requests: Requests = 0,
+) -> None:
+    """Say how many engines of which profile meet an SLO, and what more or fewer would do."""
+    console = table_console()
+    try:
+        targets = parse_targets(slo)
+        sites = sites_of(profile)
+        (found,) = traces_of(trace, sites, requests=requests, faster=faster)
+        with console.status("simulating"):
+            tried = {
+                site.profile.name: plans(
+                    found, site.profile, policy, predict, targets, settings_of()
+                )
+                for site in sites
+            }
+    except (SimulationError, OSError) as error:
+        _fail("plan", error)
+    rows = [
+        _plan_cells(name, one, targets) for name, of_profile in tried.items() for one in of_profile
+    ]
+    headings = ["profile", "engines", *map(str, targets), "mean s", "util.", "cost /h", "met"]
+    console.print(results_table(headings, rows))
+    least = {name: next(one for one in found if one.met) for name, found in tried.items()}
+    prices = {site.profile.name: site.profile.price_per_hour for site in sites}
+    best = min(least, key=lambda name: (prices[name] or 1.0) * least[name].replicas)
+    price = prices[best] * least[best].replicas
+    cost = f", {price:.2f} an hour" if price else ""
+    print(f"Take {least[best].replicas} of {best}{cost}.")
+
+
+def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
+    measures = one.run.measures
+    settings = ", ".join(
+        f"{name.rpartition('.')[2]} {value}" if name != "policy" else value
+        for name, value in one.options.items()
+    )
+    values = (*(target.value_s(measures) for target in targets), measures.latency_s.mean)
+    return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]
+
+
+def _plan_cells(name: str, one: Plan, targets: Sequence[Target]) -> list[str]:
+    measures = one.run.measures
+    hours = measures.duration_s / 3600.0
+    return [
+        name,
+        str(one.replicas),
+        *(figures(target.value_s(measures)) for target in targets),
+        figures(measures.latency_s.mean),
+        share(measures.utilisation),
+        figures(measures.cost / hours) if hours else "-",
+        "yes" if one.met else "no",
+    ]
+
+
+def _fail(command: str, error: Exception) -> None:
+    Console(stderr=True).print(f"headway {command}: {error}", markup=False, highlight=False)
+    raise typer.Exit(1) from None

@@ -1,0 +1,165 @@
+"""`headway simulate`: what would these policies have done to this traffic?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+from headway.report.terminal import table_console
+from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
+from headway.simulation.errors import SimulationError
+from headway.simulation.foresight import KINDS
+from headway.simulation.generated import ARRIVALS, LENGTHS, Recipe
+from headway.simulation.load import at_load
+from headway.simulation.options import DEFAULT_PROFILE, settings_of, sites_of, traces_of
+from headway.simulation.report import report_html
+from headway.simulation.result import SimulationResult
+from headway.simulation.slo import parse_slo
+from headway.simulation.table import table_of
+
+
+def simulate(
+    trace: Annotated[
+        str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
+    ],
+    policies: Annotated[
+        str, typer.Option(help="Policies to compare; NAME+PREDICTION is told otherwise of lengths.")
+    ] = "fcfs,sjf,srpt,gittins",
+    predict: Annotated[
+        str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")
+    ] = "history",
+    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
+    profile: Annotated[
+        str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
+    ] = DEFAULT_PROFILE,
+    slots: Annotated[
+        int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
+    ] = 0,
+    load: Annotated[
+        float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
+    ] = 0.0,
+    faster: Annotated[float, typer.Option(help="Arrivals come so many times faster.")] = 1.0,
+    loads: Annotated[
+        str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: a plot in the report.")
+    ] = "",
+    requests: Annotated[
+        int, typer.Option(min=0, help="Only so many; 0: all, or 1,000 where they are made.")
+    ] = 0,
+    prompt: Annotated[str, typer.Option(help=f"Prompt tokens, where made: {LENGTHS}.")] = (
+        Recipe.prompt
+    ),
+    output: Annotated[str, typer.Option(help="Output tokens, likewise.")] = Recipe.output,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs with other chances; intervals are shown.")
+    ] = 1,
+    slo: Annotated[
+        str, typer.Option(help="What a good request achieves, as ttft=1s,tpot=50ms,latency=30s.")
+    ] = "",
+    max_wait: Annotated[
+        float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
+    ] = 0.0,
+    fairness: Annotated[str, typer.Option(help="Among tenants: off, vtc or drr.")] = "off",
+    processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
+    ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a row a run here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots here.")] = None,
+) -> None:
+    """Run recorded traffic through the scheduler on virtual time, under one policy after another.
+
+    The scheduler is the gateway's own; engines are models, as their profiles say.
+    """
+    to_terminal = str(json_file) == "-"
+    console = Console(stderr=True) if to_terminal else table_console()
+    try:
+        sites = sites_of(profile, slots)
+        settings = settings_of(max_wait, fairness)
+        traces = traces_of(
+            trace,
+            sites,
+            requests=requests,
+            faster=faster,
+            load=load,
+            prompt=prompt,
+            output=output,
+            seeds=seeds,
+        )
+        labels = [name.strip() for name in policies.split(",") if name.strip()]
+        contenders = {label: Contender.parse(label, predict) for label in labels}
+        if oracle:
+            contenders[ORACLE] = Contender.parse(ORACLE, predict)
+        if not contenders:
+            raise SimulationError("no policies to compare; name some, as in --policies fcfs,srpt")
+        scenario = Scenario(traces, sites, settings, parse_slo(slo))
+        total = len(contenders) * sum(map(len, traces))
+        with _progress(console) as bar:
+            task = bar.add_task("requests", total=total)
+            runs = compare(
+                scenario,
+                contenders,
+                processes=processes,
+                progress=lambda ended: bar.update(task, completed=ended),
+            )
+        asked = {
+            "trace": trace,
+            "requests": len(traces[0]),
+            "arrivals over": f"{traces[0].span_s:.1f} s",
+            "profile": profile,
+            "slots": ", ".join(str(site.backend.slots) for site in sites),
+            "load": load or "as recorded",
+            "faster": faster,
+            "prediction": predict,
+            "starvation bound": f"{max_wait:g} s" if max_wait else "none",
+            "fairness": fairness,
+            "SLO": slo or "none",
+            "seeds": seeds,
+        }
+        result = SimulationResult(runs, asked)
+        by_load = {}
+        for share in _loads(loads):
+            paced = [at_load(one, share, sites, settings) for one in traces]
+            of_load = replace(scenario, traces=paced)
+            by_load[share] = SimulationResult(
+                compare(of_load, contenders, processes=processes), asked | {"load": share}
+            )
+        if report is not None:
+            report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
+        if csv_file is not None:
+            csv_file.write_text(result.to_csv(), encoding="utf-8")
+        if to_terminal:
+            print(json.dumps(result.to_json(), indent=1))
+        elif json_file is not None:
+            json_file.write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+    except (SimulationError, OSError) as error:
+        Console(stderr=True).print(f"headway simulate: {error}", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    console.print(table_of(result))
+
+
+def _loads(text: str) -> list[float]:
+    try:
+        loads = [float(part) for part in text.split(",") if part.strip()]
+        if not all(0.0 < load < 100.0 for load in loads):
+            raise ValueError
+    except ValueError:
+        raise SimulationError(f"cannot read loads {text!r}; write 0.5,0.7,0.9") from None
+    return loads
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        "[progress.description]{task.description}",
+        BarColumn(),
+        "{task.completed:,.0f} of {task.total:,.0f}",
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,41 @@
+"""Rows of a CSV file by the names of their columns, with errors that name them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from headway.simulation.errors import SimulationError
+from headway.simulation.trace_file import opened
+
+Value = TypeVar("Value")
+
+
+def columns_of(path: Path, columns: dict[str, Callable[[str], Value]]) -> dict[str, list[Value]]:
+    """The columns asked for, each cell read by its function.
+
+    Raises:
+        SimulationError: a column is missing, or a cell cannot be read.
+    """
+    found: dict[str, list[Value]] = {name: [] for name in columns}
+    with opened(path) as file:
+        rows = csv.DictReader(file)
+        missing = [name for name in columns if name not in (rows.fieldnames or ())]
+        if missing:
+            raise SimulationError(f"{path} has no column {missing[0]!r}")
+        for number, row in enumerate(rows, start=1):
+            for name, read in columns.items():
+                try:
+                    found[name].append(read(row[name]))
+                except (ValueError, TypeError):
+                    raise SimulationError(
+                        f"{path}, row {number}: {name} {row[name]!r} cannot be read"
+                    ) from None
+    return found
+
+
+def in_order(times: Sequence[float]) -> list[int]:
+    """Numbers of the rows by their time; equal times as they stand."""
+    return sorted(range(len(times)), key=times.__getitem__)

@@ -1,0 +1,38 @@
+"""How much traffic engines can take, and how fast a trace has to come to load them so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from headway.core.settings import SchedulerSettings
+from headway.simulation.foresight import FromHistory
+from headway.simulation.simulator import Site, simulate
+from headway.simulation.trace import Trace
+
+PROBED = 4000
+"""Requests of a trace that tell its capacity."""
+
+
+def capacity_rps(trace: Trace, sites: Sequence[Site], settings: SchedulerSettings) -> float:
+    """Requests of this trace that the engines finish in a second when they are never idle.
+
+    Measured: the first PROBED requests at once, first come first served, from when a tenth has
+    ended until nine tenths have, so that neither the beginning nor the emptying counts.
+    """
+    probe = trace.first(PROBED)
+    at_once = replace(probe, arrival_s=np.zeros(len(probe)), after=np.empty(0, np.int64))
+    fcfs = replace(settings, policy="fcfs", max_queue=None, tiers={})
+    ended_s = np.sort(simulate(at_once, sites, fcfs, FromHistory(at_once)).ended_s)
+    low, high = len(ended_s) // 10, len(ended_s) * 9 // 10
+    if high <= low or ended_s[high] <= ended_s[low]:
+        return len(ended_s) / float(ended_s[-1])
+    return float((high - low) / (ended_s[high] - ended_s[low]))
+
+
+def at_load(trace: Trace, load: float, sites: Sequence[Site], settings: SchedulerSettings) -> Trace:
+    """The trace, as much faster or slower as makes it `load` times what the engines can take."""
+    rate = len(trace) / max(trace.span_s, 1e-9)
+    return trace.faster(load * capacity_rps(trace, sites, settings) / rate)

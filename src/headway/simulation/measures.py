@@ -1,0 +1,137 @@
+"""The numbers of a simulated run: what its row of the table shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headway.simulation.outcome import Outcome
+from headway.simulation.profile import Profile
+from headway.simulation.simulator import Site
+from headway.simulation.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Of one quantity, over requests; all 0 of nothing."""
+
+    mean: float = 0.0
+    p50: float = 0.0
+    p90: float = 0.0
+    p99: float = 0.0
+    max: float = 0.0
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Distribution:
+        """Values that are NaN do not count."""
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return cls()
+        p50, p90, p99 = np.quantile(values, (0.5, 0.9, 0.99)).tolist()
+        return cls(float(values.mean()), p50, p90, p99, float(values.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """What a request must achieve to count: its goodput. None: not asked."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Of one run. Latency is from when a request was sent to its last token."""
+
+    requests: int
+    rejected: int
+    duration_s: float
+    """From the first request to the last answer."""
+    latency_s: Distribution
+    ttft_s: Distribution
+    tpot_s: Distribution
+    wait_s: Distribution
+    slowdown: Distribution
+    """Latency over the time that the request takes on the idle engine."""
+    s_per_token: Distribution
+    throughput_tokens_per_s: float
+    throughput_requests_per_s: float
+    goodput: float
+    """Share of requests that met the SLO."""
+    load: float
+    """Mean number of requests in the system, waiting or running."""
+    utilisation: float
+    """Share of the time in which an engine worked, over all of them."""
+    fairness: float
+    """Jain's index of the tenants' mean slowdown: 1 if all are alike, 1/n if one has it all."""
+    preemptions: int
+    recomputed: int
+    cost: float
+    """At the profiles' price per hour, for the duration."""
+
+
+def measures_of(
+    trace: Trace, outcome: Outcome, sites: Sequence[Site], slo: Slo | None = None
+) -> Measures:
+    """The numbers of one run of `trace` on `sites`."""
+    slo = slo or Slo()
+    good = outcome.finished
+    latency_s, ttft_s = outcome.latency_s, outcome.ttft_s
+    tokens = trace.output_tokens
+    more = np.where(tokens > 1, tokens - 1, np.nan)
+    tpot_s = (outcome.ended_s - outcome.first_token_s) / more
+    slowdown = latency_s / alone_s(trace, sites[0].profile)
+    met = good.copy()
+    for limit_s, values in ((slo.ttft_s, ttft_s), (slo.tpot_s, tpot_s), (slo.latency_s, latency_s)):
+        if limit_s is not None:
+            met &= ~(values > limit_s)
+    began_s = float(np.nanmin(outcome.released_s)) if len(trace) else 0.0
+    duration_s = float(np.nanmax(outcome.ended_s, initial=began_s)) - began_s
+    lasted_s = max(duration_s, 1e-9)
+    hours = duration_s / 3600.0
+    return Measures(
+        requests=len(trace),
+        rejected=int((~good).sum()),
+        duration_s=duration_s,
+        latency_s=Distribution.of(latency_s),
+        ttft_s=Distribution.of(ttft_s),
+        tpot_s=Distribution.of(tpot_s),
+        wait_s=Distribution.of(outcome.wait_s),
+        slowdown=Distribution.of(slowdown),
+        s_per_token=Distribution.of(latency_s / tokens),
+        throughput_tokens_per_s=float(tokens[good].sum()) / lasted_s,
+        throughput_requests_per_s=float(good.sum()) / lasted_s,
+        goodput=float(met.mean()),
+        load=float(np.nansum(latency_s)) / lasted_s,
+        utilisation=outcome.busy_s / lasted_s / len(sites),
+        fairness=_fairness(trace, slowdown),
+        preemptions=int(outcome.preemptions.sum()),
+        recomputed=outcome.recomputed,
+        cost=hours * sum(site.profile.price_per_hour for site in sites),
+    )
+
+
+def alone_s(trace: Trace, profile: Profile) -> np.ndarray:
+    """Time of each request on the idle engine, nothing of it cached."""
+    known: dict[tuple[int, int], float] = {}
+    times = np.empty(len(trace))
+    sizes = zip(trace.prompt_tokens.tolist(), trace.output_tokens.tolist(), strict=True)
+    for number, size in enumerate(sizes):
+        if size not in known:
+            known[size] = profile.alone_s(*size)
+        times[number] = known[size]
+    return times
+
+
+def _fairness(trace: Trace, slowdown: np.ndarray) -> float:
+    by_tenant: dict[str, list[float]] = {}
+    for tenant, value in zip(trace.tenants or (), slowdown.tolist(), strict=False):
+        if np.isfinite(value):
+            by_tenant.setdefault(tenant, []).append(value)
+    means = np.array([np.mean(values) for values in by_tenant.values()])
+    if len(means) < 2:
+        return 1.0
+    return float(means.sum() ** 2 / (len(means) * (means**2).sum()))

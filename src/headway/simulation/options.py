@@ -1,0 +1,95 @@
+"""What the commands of the simulator share: engines, settings and traffic from their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings, TierSettings
+from headway.simulation.errors import SimulationError
+from headway.simulation.generated import Recipe, is_recipe
+from headway.simulation.importers import load_trace
+from headway.simulation.load import at_load
+from headway.simulation.profiles import load_profile
+from headway.simulation.simulator import Site
+from headway.simulation.trace import Trace
+
+DEFAULT_PROFILE = "smollm2-135m-2-cores"
+MADE = 1000
+"""Requests of a trace that is made, where nobody says."""
+
+
+def sites_of(profiles: str, slots: int = 0) -> list[Site]:
+    """Engines from `NAME`, `NAME*COUNT` and commas.
+
+    Raises:
+        SimulationError: a profile or a count is not one.
+    """
+    sites: list[Site] = []
+    for part in filter(None, (text.strip() for text in profiles.split(","))):
+        name, star, count = part.rpartition("*")
+        if not star:
+            name, count = part, "1"
+        if not count.isdecimal() or not int(count):
+            raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
+        found = load_profile(name)
+        for _ in range(int(count)):
+            sites.append(Site(f"{found.name}-{len(sites) + 1}", found, slots))
+    if not sites:
+        raise SimulationError("a simulation needs an engine; name its profile")
+    return sites
+
+
+def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSettings:
+    """The scheduler's settings but for its policy. A `max_wait_s` of 0 is none.
+
+    Raises:
+        SimulationError: there is no such fairness.
+    """
+    if fairness not in ("off", "vtc", "drr"):
+        raise SimulationError(f"no fairness {fairness!r}; there are off, vtc, drr")
+    bound = TierSettings(max_wait_s=max_wait_s) if max_wait_s else TierSettings()
+    return SchedulerSettings(
+        policy="fcfs",
+        tiers=dict.fromkeys(Tier, bound),
+        fairness=fairness,  # type: ignore[arg-type]
+    )
+
+
+def traces_of(
+    trace: str,
+    sites: Sequence[Site],
+    *,
+    requests: int = 0,
+    faster: float = 1.0,
+    load: float = 0.0,
+    prompt: str = Recipe.prompt,
+    output: str = Recipe.output,
+    seeds: int = 1,
+) -> list[Trace]:
+    """One trace for each seed: made, or the recorded one every time.
+
+    Args:
+        trace: a file or folder, or arrivals to be made.
+        sites: what `load` is relative to.
+        requests: at most so many; 0: all, or MADE.
+        faster: arrivals come so many times faster.
+        load: they are scaled to this share of what `sites` can take; 0: they are not.
+        prompt, output: lengths of what is made.
+        seeds: how many.
+
+    Raises:
+        SimulationError: the trace cannot be read or made.
+    """
+    if is_recipe(trace):
+        recipe = Recipe(trace, prompt, output, requests or MADE)
+        traces = [recipe.make(seed) for seed in range(seeds)]
+    else:
+        found = load_trace(Path(trace))
+        traces = [found.first(requests) if requests else found]
+    if load:
+        traces = [at_load(one, load, sites, settings_of()) for one in traces]
+    elif faster != 1.0:
+        traces = [one.faster(faster) for one in traces]
+    return traces * (seeds // len(traces))

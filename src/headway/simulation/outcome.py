@@ -1,0 +1,59 @@
+"""What became of every request of a simulated trace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run, as columns: one row a request of the trace, in its order. Times in seconds."""
+
+    released_s: np.ndarray
+    """When it was sent: its arrival, or after the request before it in its session."""
+    started_s: np.ndarray
+    """When it first got a slot; NaN: never."""
+    first_token_s: np.ndarray
+    ended_s: np.ndarray
+    """NaN: it was rejected."""
+    preemptions: np.ndarray
+    backends: list[str]
+    """By number, those of `backend`."""
+    backend: np.ndarray
+    """Which of them served it last; -1: none."""
+    busy_s: float
+    """Seconds in which engines worked, over all of them."""
+    recomputed: int
+    """Times that an engine ran out of memory, and somebody's was taken back."""
+    spans: list[tuple[int, int, float, float]]
+    """The first stretches of service: request, backend, from, to."""
+    events: int
+    """Steps of the simulation."""
+    spent_s: float = 0.0
+    """Wall-clock time of the run."""
+
+    @property
+    def finished(self) -> np.ndarray:
+        """Which requests were answered."""
+        finished: np.ndarray = np.isfinite(self.ended_s)
+        return finished
+
+    @property
+    def latency_s(self) -> np.ndarray:
+        """From being sent to the last token."""
+        latency_s: np.ndarray = self.ended_s - self.released_s
+        return latency_s
+
+    @property
+    def ttft_s(self) -> np.ndarray:
+        """From being sent to the first token."""
+        ttft_s: np.ndarray = self.first_token_s - self.released_s
+        return ttft_s
+
+    @property
+    def wait_s(self) -> np.ndarray:
+        """From being sent to the first slot."""
+        wait_s: np.ndarray = self.started_s - self.released_s
+        return wait_s

@@ -1,0 +1,58 @@
+"""Prompts that begin like others: what of them is in the KV memory still."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from headway.simulation.trace import BLOCK_TOKENS
+
+if TYPE_CHECKING:
+    from headway.simulation.engine import EngineRequest
+
+
+class PrefixCache:
+    """Contexts and blocks of prompts, of which the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[object, int] = OrderedDict()
+        self._tokens = 0
+
+    def keep(self, key: object, tokens: int) -> None:
+        """`tokens` of KV memory are there under `key`."""
+        self._tokens += tokens - self._kept.pop(key, 0)
+        self._kept[key] = tokens
+
+    def keep_blocks(self, hashes: tuple[int, ...], prompt_tokens: int) -> None:
+        """A prompt was computed whose blocks have these hashes."""
+        left = prompt_tokens
+        for block in hashes:
+            self.keep(block, min(BLOCK_TOKENS, left))
+            left -= BLOCK_TOKENS
+
+    def found(self, request: EngineRequest) -> int:
+        """Tokens of its context that need not be computed, which are used now."""
+        own = self._use(("own", request.number))
+        if own:
+            return min(own, request.context_tokens)
+        if request.session is not None:
+            return min(self._use(request.session), request.shared_tokens)
+        found = 0
+        for block in request.hashes:
+            tokens = self._use(block)
+            if not tokens:
+                break
+            found += tokens
+        return min(found, request.context_tokens)
+
+    def shrink(self, most_tokens: int) -> None:
+        """Forget until no more than `most_tokens` are kept."""
+        while self._tokens > most_tokens and self._kept:
+            _, tokens = self._kept.popitem(last=False)
+            self._tokens -= tokens
+
+    def _use(self, key: object) -> int:
+        tokens = self._kept.get(key, 0)
+        if tokens:
+            self._kept.move_to_end(key)
+        return tokens

@@ -1,0 +1,55 @@
+"""Public traces: where they are and what one may do with them. Nothing is downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One public trace."""
+
+    name: str
+    holds: str
+    address: str
+    licence: str
+
+
+SOURCES = (
+    Source(
+        "Azure LLM inference 2023 and 2024",
+        "arrivals and lengths of production chat and code completion",
+        "https://github.com/Azure/AzurePublicDataset",
+        "CC-BY-4.0",
+    ),
+    Source(
+        "Mooncake",
+        "an hour of Kimi's conversations, tool and agent calls, with hashes of prompt blocks",
+        "https://github.com/kvcache-ai/Mooncake",
+        "Apache-2.0",
+    ),
+    Source(
+        "BurstGPT",
+        "months of ChatGPT and GPT-4 use on a campus: arrivals and lengths",
+        "https://github.com/HPMLL/BurstGPT",
+        "CC-BY-4.0",
+    ),
+    Source(
+        "ServeGen",
+        "statistics of Alibaba's production models, client by client, to draw requests from",
+        "https://github.com/alibaba/ServeGen",
+        "Apache-2.0",
+    ),
+    Source(
+        "LMCache agent traces",
+        "sessions of coding and customer service agents, step by step",
+        "https://github.com/LMCache/lmcache-agent-trace",
+        "Apache-2.0",
+    ),
+    Source(
+        "AgentCgroup",
+        "sessions of Claude Code on SWE tasks, with the time of every tool",
+        "https://github.com/yunwei37/agentcgroup",
+        "GPL-2.0",
+    ),
+)

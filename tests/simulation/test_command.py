@@ -1,0 +1,102 @@
+"""`headway simulate`, `advise`, `plan` and `trace` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headway.cli import application
+
+SMALL = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    texts = [str(word) for word in words]
+    result = CliRunner().invoke(application(texts[0]), texts)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("out.json", "out.csv", "out.html")]
+    code, out, err = run(
+        "simulate", "poisson:20", *SMALL, "--policies", "fcfs,srpt", "--seeds", "2",
+        "--json", files[0], "--csv", files[1], "--report", files[2], "--loads", "0.5,0.9",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "fcfs" in out and "oracle" in out
+    found = json.loads(files[0].read_text())["policies"]
+    assert set(found) == {"fcfs", "srpt", "srpt+oracle"}
+    assert set(found["srpt"]["latency_s"]) == {"mean", "p50", "p90", "p99", "max"}
+    assert set(found["srpt"]) >= {"ttft_s", "slowdown", "oracle_gain_captured", "goodput"}
+    rows = list(csv.DictReader(files[1].open()))
+    assert len(rows) == 6
+    assert float(rows[0]["latency_s.mean"]) > 0
+    page = files[2].read_text()
+    assert page.count("<svg") >= 6
+    assert "<script" not in page and "http" not in page
+
+
+def test_json_alone_goes_to_the_terminal() -> None:
+    code, out, _ = run("simulate", "burst", *SMALL, "--policies", "fcfs", "--json", "-")
+    assert code == 0
+    assert json.loads(out)["policies"]["fcfs"]["requests"] == 60
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none.csv"], "there is no trace none.csv"),
+        (["poisson:fast"], "cannot make 'poisson:fast'; there are burst, poisson:RATE"),
+        (["burst", "--policies", "fastest"], "no policy 'fastest'; there are fcfs"),
+        (["burst", "--predict", "magic"], "no prediction 'magic'; there are oracle"),
+        (["burst", "--profile", "cray"], "no profile 'cray'"),
+        (["burst", "--output", "pareto:100@1"], "cannot make 'pareto:100@1'"),
+        (["burst", "--slo", "joy=1s"], "no SLO 'joy'"),
+        (["burst", "--slo", "ttft=soon"], "'soon' is no time"),
+        (["burst", "--loads", "many"], "cannot read loads 'many'"),
+        (["burst", "--fairness", "none"], "no fairness 'none'"),
+    ],
+)
+def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:
+    code, _, err = run("simulate", *words)
+    assert code == 1
+    assert says in " ".join(err.split())
+
+
+def test_advice_names_a_policy_and_what_it_buys() -> None:
+    code, out, err = run(
+        "advise", "burst", *SMALL, "--slo", "latency_mean=1ms", "--policies", "fcfs,sjf",
+        "--predict", "oracle",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Use: headway serve --set policy=" in out
+    assert "No policy meets latency_mean=0.001s" in out
+
+
+def test_a_plan_says_how_many(tmp_path: Path) -> None:
+    profile = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
+    code, out, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=2s")
+    assert code == 0, err
+    assert "of llama-3.1-8b-rtx4090, " in out
+    code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
+    assert code == 1
+    assert "cannot be met: alone on an idle" in " ".join(err.split())
+
+
+def test_traces_are_made_looked_at_and_cut(tmp_path: Path) -> None:
+    made, cut = tmp_path / "made.csv.gz", tmp_path / "cut.csv"
+    assert run("trace", "generate", "gamma:5@2", "--requests", "300", "--out", made)[0] == 0
+    code, out, _ = run("trace", "info", made)
+    assert code == 0
+    assert "300" in out
+    assert run("trace", "sample", made, "--requests", "50", "--seed", "1", "--out", cut)[0] == 0
+    assert run("trace", "scale", cut, "--faster", "2", "--out", cut)[0] == 0
+    assert "50" in run("trace", "convert", cut, "--most-tokens", "100000", "--out", made)[1]
+    assert "CC-BY-4.0" in run("trace", "fetch")[1]
+    code, _, err = run("trace", "info", tmp_path / "none")
+    assert (code, "there is no trace" in err) == (1, True)

@@ -1,0 +1,94 @@
+"""What the scheduler was told and decided: written down, and decided alike when told again."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.core.backend import Backend
+from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
+from headway.core.request import Request, Tier
+from headway.core.scheduler import Scheduler
+from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
+from headway.store.event_log import EventLogError, LoggedScheduler, read_events, replay
+
+EAGER = PreemptionSettings(min_run_s=0.0, gain_factor=0.1)
+
+
+def drive(scheduler: Scheduler, moves: list[tuple[int, int, Tier, float]]) -> None:
+    """Let things happen: `moves` say what arrives, how long it is, and how much is produced."""
+    scheduler.set_backend(Backend("a", 2), 0.0)
+    now_s = 0.0
+    for number, (kind, tokens, tier, wait_s) in enumerate(moves):
+        now_s += wait_s
+        running = [r for b in scheduler.backends.values() for r in b.running.values()]
+        if kind == 0 or not running:
+            estimate = SizeEstimate((tokens, tokens + 50), (0.7, 0.3))
+            deadline_s = now_s + 100.0 if kind == 3 else None
+            request = Request(
+                f"r{number}", now_s, 5, estimate, tier=tier, deadline_s=deadline_s, tenant=str(kind)
+            )
+            scheduler.add(request, now_s)
+        elif kind == 1:
+            first = running[0]
+            scheduler.progress(first.id, first.output_tokens + tokens, now_s)
+        elif kind == 2:
+            scheduler.finish(running[-1].id, now_s)
+        elif kind == 3:
+            scheduler.revise(running[0].id, SizeEstimate.exactly(tokens), 3.0, now_s)
+        elif kind == 4:
+            scheduler.requeue(running[0].id, now_s)
+        elif kind == 5:
+            scheduler.cancel(running[0].id, now_s)
+        else:
+            scheduler.set_backend(Backend("b", tokens % 3), now_s)
+        scheduler.step(now_s)
+
+
+moves = st.tuples(
+    st.integers(0, 6), st.integers(1, 300), st.sampled_from(Tier), st.sampled_from([0.0, 0.1, 5.0])
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(list(POLICIES)), st.lists(moves, min_size=1, max_size=60))
+def test_told_again_it_decides_alike(
+    tmp_path_factory: pytest.TempPathFactory, policy: str, what: list[tuple[int, int, Tier, float]]
+) -> None:
+    file = io.BytesIO()
+    tiers = {Tier.BATCH: TierSettings(max_wait_s=20.0)}
+    scheduler = LoggedScheduler(
+        SchedulerSettings(policy=policy, preemption=EAGER, tiers=tiers, fairness="vtc"), file
+    )
+    drive(scheduler, what)
+    path = tmp_path_factory.mktemp("log") / "events.jsonl"
+    path.write_bytes(file.getvalue())
+    found = list(replay(list(read_events(path))))
+    assert len(found) >= len(what)
+    assert any(then for _, then, _ in found)
+    for event, then, now in found:
+        assert then == now, event
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    LoggedScheduler(SchedulerSettings(), file).set_backend(Backend("a", 1), 0.0)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(file.getvalue()[:-5])
+    assert len(list(read_events(path))) == 1
+
+
+def test_a_broken_log_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with pytest.raises(EventLogError, match="cannot be read"):
+        list(read_events(path))
+    path.write_text('{"type": "nonsense"}\n')
+    with pytest.raises(EventLogError, match="line 1"):
+        list(read_events(path))
+    with pytest.raises(EventLogError, match="begins with the settings"):
+        list(replay([]))
