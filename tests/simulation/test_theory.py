@@ -20,7 +20,7 @@ TOKEN_S = CLOCK.dense(1)
 SITE = Site("one", CLOCK)
 FREE = PreemptionSettings(gain_factor=0.0, min_run_s=0.0, max_preemptions=10**9)
 """Preemption as theory has it: it costs nothing, and nobody is protected."""
-REQUESTS = 20_000
+REQUESTS = 8_000
 
 
 def traffic(load: float, tokens: np.ndarray, seed: int) -> Trace:
@@ -99,7 +99,7 @@ class Known:
 
 def test_nobody_without_foresight_beats_gittins() -> None:
     rng = np.random.default_rng(5)
-    tokens = np.where(rng.random(6000) < 0.8, 10, 400)  # most end soon, some go on for long
+    tokens = np.where(rng.random(4000) < 0.8, 10, 400)  # most end soon, some go on for long
     of = traffic(0.8, tokens, seed=6)
     means = {
         policy: mean_and_error(run(of, policy, Known(tokens)).latency_s)
@@ -133,6 +133,6 @@ def test_two_tenants_that_always_wait_get_the_same_within_vtcs_bound() -> None:
 
 
 def test_utilisation_is_the_load() -> None:
-    of = traffic(0.5, FIXED[:4000], seed=8)
+    of = traffic(0.5, FIXED[:3000], seed=8)
     outcome = run(of, "fcfs")
     assert measures_of(of, outcome, [SITE]).utilisation == pytest.approx(0.5, rel=0.05)

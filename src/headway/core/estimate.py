@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 
@@ -20,7 +20,7 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_capped", "_envelope", "mean", "tokens", "weights")
+    __slots__ = ("_capped", "_envelopes", "_tails", "mean", "tokens", "weights")
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -40,7 +40,8 @@ class SizeEstimate:
         self.tokens = tuple(tokens)
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
-        self._envelope: LowerEnvelope | None = None
+        self._envelopes: dict[int, LowerEnvelope] = {}
+        self._tails: tuple[list[float], list[float]] | None = None
         self._capped: SizeEstimate | None = None
 
     @classmethod
@@ -118,11 +119,10 @@ class SizeEstimate:
         if produced <= 0:
             return self.mean
         start = bisect_right(self.tokens, produced)
-        mass = sum(self.weights[start:])
-        if mass <= 0.0:
+        masses, works = self._tails or self._sum_tails()
+        if masses[start] <= 0.0:
             return float(max(1, produced))
-        ahead = sum(t * w for t, w in zip(self.tokens[start:], self.weights[start:], strict=True))
-        return ahead / mass - produced
+        return works[start] / masses[start] - produced
 
     def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
         """The Gittins rank, in tokens (smaller runs first).
@@ -132,26 +132,42 @@ class SizeEstimate:
         before the first token (prefill), in units of one output token.
         Source: Gittins 1979; Scully et al. 2018.
         """
-        if produced > 0:
-            quanta = list(self._quanta(produced))
-            if not quanta:
-                return setup_tokens + max(1, produced)
-            return min(spent + setup_tokens * starts for spent, starts in quanta)
-        if self._envelope is None:
-            self._envelope = LowerEnvelope(self._quanta(0))
-        return self._envelope.at(setup_tokens)
+        tokens = self.tokens
+        if produced >= tokens[-1]:
+            return setup_tokens + max(1, produced)
+        start = bisect_right(tokens, produced)
+        envelope = self._envelopes.get(start) or self._envelope(start)
+        return envelope.at(tokens[start] - produced + setup_tokens)
 
-    def _quanta(self, produced: int) -> Iterator[tuple[float, float]]:
-        """For each quantum that may see an end: work and starts per completion."""
-        start = bisect_right(self.tokens, produced)
+    def _sum_tails(self) -> tuple[list[float], list[float]]:
+        """From each support point on: weight, and weight times tokens; then 0."""
+        masses, works = [0.0], [0.0]
+        for point, weight in zip(reversed(self.tokens), reversed(self.weights), strict=True):
+            masses.append(masses[-1] + weight)
+            works.append(works[-1] + weight * point)
+        self._tails = masses[::-1], works[::-1]
+        return self._tails
+
+    def _envelope(self, start: int) -> LowerEnvelope:
+        """Work per completion, of those that outlived the points before `start`, at best.
+
+        For a quantum that ends at a point it is a straight line in t and in the setup, with one
+        slope for both: a function of (first point - t + setup).
+        """
+        first = self.tokens[start]
         mass = sum(self.weights[start:])
         done = 0.0  # P(X <= point and X > t)
-        work = 0.0  # E[(X - t); X <= point]
+        work = 0.0  # E[X - first; X <= point]
+        lines = []
         for point, weight in zip(self.tokens[start:], self.weights[start:], strict=True):
             done += weight
-            work += weight * (point - produced)
+            work += weight * (point - first)
             if done > 0.0:
-                yield (work + (mass - done) * (point - produced)) / done, mass / done
+                slope = mass / done
+                lines.append(((work + (mass - done) * (point - first)) / done, slope))
+        # Where nothing has weight, it outlived its distribution as well.
+        envelope = self._envelopes[start] = LowerEnvelope(lines or [(float(first), 1.0)])
+        return envelope
 
 
 class LowerEnvelope:

@@ -37,40 +37,50 @@ class PreemptionRule:
 
     def victim(self, waiting: Request, backends: Iterable[Backend], now_s: float) -> Request | None:
         """The running request to stop for `waiting`: of the lowest tier, the one ranked last."""
-        worst: Request | None = None
-        worst_key = (-1, 0.0, -1)
-        for backend in backends:
-            if len(backend.running) > backend.slots or not backend.slots:
-                continue  # it is being drained: what is freed there is not for others
-            for running in backend.running.values():
-                key = (int(running.tier), self.policy.rank(running), running.sequence)
-                if (worst is None or key > worst_key) and self._worth_it(
-                    waiting, running, backend, now_s
-                ):
-                    worst, worst_key = running, key
-        return worst
+        rank = self.policy.rank
+        candidates = [
+            (int(running.tier), rank(running), running.sequence, running, backend)
+            for backend in backends
+            # One that is being drained does not count: what is freed there is not for others.
+            if backend.slots and len(backend.running) <= backend.slots
+            for running in backend.running.values()
+            if not self._protected(running, waiting, now_s)
+        ]
+        candidates.sort(reverse=True)  # no two have one sequence number
+        due = waiting.due_s <= now_s
+        for _, _, _, running, backend in candidates:
+            gain_s = INFINITE if due else self._gain_s(waiting, running)
+            if gain_s <= 0.0:
+                return None  # and nobody ranked before it yields either
+            if self._pays(gain_s, waiting, running, backend):
+                return running
+        return None
 
-    def _worth_it(self, waiting: Request, running: Request, backend: Backend, now_s: float) -> bool:
+    def _protected(self, running: Request, waiting: Request, now_s: float) -> bool:
+        """Whether `running` is not to be stopped now, whatever that would gain."""
         limits = self.settings
-        if not self._may_take_from(running, waiting):
-            return False
-        if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
-            return False  # it has waited enough: now it runs to its end
         if now_s - running.resumed_s < limits.min_run_s:
-            return False
+            return True
         if running.output_tokens <= running.resumed_tokens:
-            return False  # its prefill would be lost: every run gives at least one token
+            return True  # its prefill would be lost: every run gives at least one token
+        if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
+            return True  # it has waited enough: now it runs to its end
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
         if limit_c is not None and running.output_tokens >= limit_c * running.predicted_tokens:
+            return True
+        return not self._may_take_from(running, waiting)
+
+    def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
+        """Whether the gain is worth what stopping `running` costs."""
+        threshold_s = self.settings.gain_factor * backend.cost.preempt_s
+        if not gain_s > threshold_s:  # nor is it if nobody can say, as between infinite ranks
             return False
-        threshold_s = limits.gain_factor * backend.cost.preempt_s
         if backend.cost.remaining_s(running) <= threshold_s:
             return False  # its slot will be free sooner than a preemption pays
-        if backend.kv_tokens is not None:
-            freed = backend.kv_reserved - running.reserved_kv_tokens
-            if freed + waiting.kv_tokens > backend.kv_tokens:
-                return False
-        return waiting.due_s <= now_s or self._gain_s(waiting, running) > threshold_s
+        if backend.kv_tokens is None:
+            return True
+        freed = backend.kv_reserved - running.reserved_kv_tokens
+        return freed + waiting.kv_tokens <= backend.kv_tokens
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
         """Whether somebody of `waiting`'s tier may ever take the slot of `running`."""

@@ -6,7 +6,7 @@ events give the same decisions under the gateway, under the simulator and in a t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
@@ -38,12 +38,22 @@ class Scheduler:
     Events are methods; each takes the time `now_s`, which must not go backwards. Call `step`
     after an event, and at `next_wakeup_s`, and carry out the decisions in their order.
 
+    Args:
+        settings: everything an operator decides.
+        produced: asked before running requests are compared, of a driver that does not tell
+            every token at once: the output tokens of what runs on a backend. None: `progress`
+            tells them all.
+
     Raises:
         ValueError: on construction, if the policy has no such name; on an event that cannot
             happen in the request's state. Nothing has changed then.
     """
 
-    def __init__(self, settings: SchedulerSettings) -> None:
+    def __init__(
+        self,
+        settings: SchedulerSettings,
+        produced: Callable[[Backend, float], Iterable[tuple[Request, int]]] | None = None,
+    ) -> None:
         policy = _policy_class(settings.policy)(settings)
         self.settings = settings
         self.policy_name = settings.policy
@@ -64,8 +74,8 @@ class Scheduler:
         self._backlog = Backlog()
         self._tenant_running: dict[str, int] = {}
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
-        self._preemption_checked_s = float("-inf")
-        self._preemption_checked_for = ("", -1)
+        self._produced = produced
+        self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -172,16 +182,12 @@ class Scheduler:
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
         """A running request has produced `output_tokens` in all."""
         request = self._running(request_id)
-        new_tokens = output_tokens - request.output_tokens
-        if new_tokens < 0:
+        if output_tokens < request.output_tokens:
             raise ValueError(
                 f"request {request_id!r} had {request.output_tokens} output tokens already; "
                 f"progress is told as the total, not {output_tokens}"
             )
-        request.output_tokens = output_tokens
-        self.backends[request.backend].progressed(request, new_tokens)
-        if self._ledger is not None:
-            self._ledger.charge(request.tenant, OUTPUT_WEIGHT * new_tokens)
+        self._progressed(request, output_tokens, self.backends[request.backend])
 
     def finish(self, request_id: str, now_s: float) -> None:
         """A running request is done."""
@@ -214,7 +220,7 @@ class Scheduler:
             self._give_up_deadlines(now_s, decisions)
         if self._backlog.requests:
             self._fill(now_s, decisions)
-            if self._backlog.requests and self._preemption.possible:
+            if self._backlog.requests and self.may_preempt:
                 self._preempt(now_s, decisions)
         return decisions
 
@@ -224,7 +230,7 @@ class Scheduler:
         most_urgent = self._deadlines.peek(now_s)
         if most_urgent is not None:
             times.append(most_urgent.latest_start_s)
-        if self._backlog.requests and self._preemption.possible:
+        if self._backlog.requests and self.may_preempt:
             if any(backend.running for backend in self.backends.values()):
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
             for lane in self._lanes.values():
@@ -251,9 +257,16 @@ class Scheduler:
         return sum(self._tier_running.values())
 
     @property
-    def preempts(self) -> bool:
-        """Whether `step` may stop a running request, and so wants to know its progress."""
-        return self._preemption.possible
+    def may_preempt(self) -> bool:
+        """Whether somebody who waits might take the slot of somebody who runs."""
+        if not self._preemption.possible:
+            return False
+        if self._policy.preemptive:
+            return True
+        waiting, running = self._backlog.in_tier, self._tier_running
+        if running[Tier.BATCH] and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
+            return True
+        return bool(running[Tier.STANDARD] and waiting(Tier.INTERACTIVE))
 
     def backlog_s(self, tier: Tier | None = None) -> float:
         """Predicted time to serve what waits, in `tier` or in all, with every slot."""
@@ -376,13 +389,20 @@ class Scheduler:
                 request = lane.next(now_s, self._tier_ok, self._tenant_gate)
                 if request is None:
                     break
-                # Ranks of running requests change slowly: look again for the same one later.
-                checked_for = (request.id, request.ticket)
-                again_s = self._preemption_checked_s + self.settings.preemption.min_run_s
-                if checked_for == self._preemption_checked_for and now_s < again_s:
+                # Ranks of running requests change slowly: where nobody had to give way to
+                # somebody as urgent just before, look again later.
+                urgency = (request.due_s > now_s, int(request.tier), self._policy.rank(request))
+                looked_s, most_urgent = self._looked.get(name, _NEVER)
+                again_s = looked_s + self.settings.preemption.min_run_s
+                if now_s < again_s and urgency >= most_urgent:
                     break
-                self._preemption_checked_for, self._preemption_checked_s = checked_for, now_s
-                victim = self._preemption.victim(request, self._serving.get(name, ()), now_s)
+                self._looked[name] = (now_s, urgency)
+                serving = self._serving.get(name, ())
+                if self._produced is not None:
+                    for backend in serving:
+                        for running, output_tokens in self._produced(backend, now_s):
+                            self._progressed(running, output_tokens, backend)
+                victim = self._preemption.victim(request, serving, now_s)
                 if victim is None:
                     break
                 backend = self.backends[victim.backend]
@@ -417,6 +437,13 @@ class Scheduler:
             self._tenant_running[request.tenant] = left
         else:
             del self._tenant_running[request.tenant]
+
+    def _progressed(self, request: Request, output_tokens: int, backend: Backend) -> None:
+        new_tokens = output_tokens - request.output_tokens
+        request.output_tokens = output_tokens
+        backend.progressed(request, new_tokens)
+        if self._ledger is not None:
+            self._ledger.charge(request.tenant, OUTPUT_WEIGHT * new_tokens)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""
@@ -509,6 +536,9 @@ class Scheduler:
             return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
         ranks = self._policy.rank(one), self._policy.rank(other)
         return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
+
+
+_NEVER = (float("-inf"), (True, 0, float("inf")))
 
 
 def _policy_class(name: str) -> type[Policy]:

@@ -8,6 +8,7 @@ iteration by iteration.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf, sqrt
@@ -103,14 +104,11 @@ class EngineModel:
         self._longer_s = 0.0
         """Time of its first iteration, and what each takes longer than the one before."""
         self._end_s = inf
+        self.next_event_s = inf
+        """When `advance` has something to do."""
         self._chunks: list[tuple[EngineRequest, int]] = []
 
     # ---- from outside -----------------------------------------------------------------------
-
-    @property
-    def next_event_s(self) -> float:
-        """When `advance` has something to do."""
-        return min(self._end_s, self._arriving[0][0]) if self._arriving else self._end_s
 
     @property
     def kv_used_tokens(self) -> int:
@@ -120,23 +118,33 @@ class EngineModel:
 
     def submit(self, request: EngineRequest, now_s: float) -> None:
         """Hand a request in."""
-        self._admitted += 1
-        heappush(self._arriving, (now_s + self.profile.request_s, self._admitted, request))
+        if self.profile.request_s:
+            self._admitted += 1
+            heappush(self._arriving, (now_s + self.profile.request_s, self._admitted, request))
+        else:
+            self._queue.append(request)
+            self._cut(now_s)
+        self._look_ahead()
 
     def cancel(self, request: EngineRequest, now_s: float) -> None:
         """Take a request out; the iteration that runs now is finished with it."""
-        request.produced, request.here = self.produced(request, now_s), False
+        request.produced, request.here = self.produced_by(now_s)(request), False
         if request.decodes:
             self._cache.keep(("own", request.number), request.context_tokens)
         self._leaving.append(request)
         self._cut(now_s)
+        self._look_ahead()
 
-    def produced(self, request: EngineRequest, now_s: float) -> int:
-        """Output tokens that `request` has at `now_s`."""
-        if not request.decodes or not request.here:
-            return request.produced
+    def produced_by(self, now_s: float) -> Callable[[EngineRequest], int]:
+        """Tells how many output tokens a request has at `now_s`."""
         step = self._step + self.steps_done(now_s)
-        return request.produced + step - request.began_step
+
+        def produced(request: EngineRequest) -> int:
+            if request.decodes and request.here:
+                return request.produced + step - request.began_step
+            return request.produced
+
+        return produced
 
     def steps_done(self, now_s: float) -> int:
         """Iterations of the present stretch that are complete at `now_s`."""
@@ -155,7 +163,13 @@ class EngineModel:
                     self._cut(at_s)
             else:
                 self._boundary(events)
+            self._look_ahead()
         return events
+
+    def _look_ahead(self) -> None:
+        self.next_event_s = self._end_s
+        if self._arriving and self._arriving[0][0] < self._end_s:
+            self.next_event_s = self._arriving[0][0]
 
     # ---- iterations -------------------------------------------------------------------------
 

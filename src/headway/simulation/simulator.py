@@ -7,10 +7,10 @@ only time is computed, and not waited for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from math import inf
+from math import inf, isnan, nan
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Simulation:
         settings: SchedulerSettings,
         foresight: Foresight,
     ) -> None:
-        self.scheduler = Scheduler(settings)
+        self.scheduler = Scheduler(settings, self._produced)
         self._trace = trace
         self._foresight = foresight
         self._engines: dict[str, EngineModel] = {}
@@ -107,18 +107,19 @@ class Simulation:
         self._resumed_s: dict[int, float] = {}
         self._released: list[tuple[float, int]] = []
         """Requests of sessions, of which the one before has ended."""
-        nowhere = np.full(len(trace), np.nan)
-        self._released_s, self._started_s = nowhere.copy(), nowhere.copy()
-        self._first_s, self._ended_s = nowhere.copy(), nowhere.copy()
-        self._preemptions = np.zeros(len(trace), np.int64)
-        self._backend = np.full(len(trace), -1)
+        # Lists, here and below: one by one they are read and written faster than arrays.
+        self._released_s, self._started_s = ([nan] * len(trace) for _ in range(2))
+        self._first_s, self._ended_s = ([nan] * len(trace) for _ in range(2))
+        self._preemptions = [0] * len(trace)
+        self._backend = [-1] * len(trace)
         self._spans: list[tuple[int, int, float, float]] = []
         self._ended = 0
         self._events = 0
-        # Lists are read one by one faster than arrays.
         self._arrival_s = trace.arrival_s.tolist()
         self._prompt_tokens = trace.prompt_tokens.tolist()
         self._output_tokens = trace.output_tokens.tolist()
+        self._max_tokens = trace.max_tokens.tolist()
+        self._deadline_s = trace.deadline_s.tolist()
         self._free = [number for number in range(len(trace)) if not _waits(trace, number)]
 
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
@@ -127,35 +128,41 @@ class Simulation:
         engines = list(self._engines.values())
         arrivals, free, arrival_s = 0, self._free, self._arrival_s
         wakeup_s = inf
+        next_arrival_s = arrival_s[free[0]] if free else inf
         while True:
-            now_s = min(engine.next_event_s for engine in engines)
-            now_s = min(now_s, wakeup_s)
-            if arrivals < len(free):
-                now_s = min(now_s, arrival_s[free[arrivals]])
-            if self._released:
-                now_s = min(now_s, self._released[0][0])
+            now_s = min(wakeup_s, next_arrival_s)
+            for engine in engines:
+                if engine.next_event_s < now_s:
+                    now_s = engine.next_event_s
+            if self._released and self._released[0][0] < now_s:
+                now_s = self._released[0][0]
             if now_s == inf:
                 break
             self._events += 1
+            changed = now_s >= wakeup_s
             for engine in engines:
-                if engine.next_event_s <= now_s:
-                    self._heard(engine, now_s)
-            while arrivals < len(free) and arrival_s[free[arrivals]] <= now_s:
+                if engine.next_event_s <= now_s and self._heard(engine, now_s):
+                    changed = True
+            while next_arrival_s <= now_s:
                 self._send(free[arrivals], now_s)
                 arrivals += 1
+                next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
+                changed = True
             while self._released and self._released[0][0] <= now_s:
                 self._send(heappop(self._released)[1], now_s)
-            wakeup_s = self._step(now_s)
+                changed = True
+            if changed:
+                wakeup_s = self._step(now_s)
             if progress is not None and not self._events % TELL_EVERY:
                 progress(self._ended)
         return Outcome(
-            self._released_s,
-            self._started_s,
-            self._first_s,
-            self._ended_s,
-            self._preemptions,
+            np.array(self._released_s),
+            np.array(self._started_s),
+            np.array(self._first_s),
+            np.array(self._ended_s),
+            np.array(self._preemptions),
             list(self._place),
-            self._backend,
+            np.array(self._backend),
             sum(engine.busy_s for engine in engines),
             sum(engine.recomputed for engine in engines),
             self._spans,
@@ -167,8 +174,8 @@ class Simulation:
         """A client sends request `number`."""
         trace = self._trace
         estimate, score = self._foresight.foretell(number)
-        limit = int(trace.max_tokens[number]) if len(trace.max_tokens) else 0
-        deadline_s = float(trace.deadline_s[number]) if len(trace.deadline_s) else np.nan
+        limit = self._max_tokens[number] if self._max_tokens else 0
+        deadline_s = self._deadline_s[number] if self._deadline_s else nan
         request = Request(
             id=str(number),
             arrival_s=now_s,
@@ -177,7 +184,7 @@ class Simulation:
             tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
             tenant=trace.tenants[number] if trace.tenants else "",
             program=trace.programs[number] if trace.programs else "",
-            deadline_s=None if np.isnan(deadline_s) else now_s + deadline_s,
+            deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
             prefix=self._prefix(number),
             max_tokens=limit or None,
             score=score,
@@ -203,8 +210,6 @@ class Simulation:
         waiting = scheduler.waiting()
         if not waiting:
             return inf
-        if scheduler.preempts:
-            self._tell_progress(now_s)
         for decision in scheduler.step(now_s):
             request = decision.request
             number = int(request.id)
@@ -236,20 +241,21 @@ class Simulation:
             int(trace.shared_tokens[number]) if len(trace.shared_tokens) else 0,
         )
 
-    def _tell_progress(self, now_s: float) -> None:
-        scheduler = self.scheduler
-        for name, engine in self._engines.items():
-            for request in scheduler.backends[name].running.values():
-                produced = engine.produced(self._sequences[request.id], now_s)
-                if produced > request.output_tokens:
-                    scheduler.progress(request.id, produced, now_s)
+    def _produced(self, backend: Backend, now_s: float) -> Iterator[tuple[Request, int]]:
+        """What the requests on a backend have produced."""
+        produced = self._engines[backend.name].produced_by(now_s)
+        for request in backend.running.values():
+            running = self._sequences.get(request.id)
+            if running is not None:  # else this very step starts it
+                yield request, produced(running)
 
-    def _heard(self, engine: EngineModel, now_s: float) -> None:
-        """Tell the scheduler what came of an engine."""
+    def _heard(self, engine: EngineModel, now_s: float) -> bool:
+        """Tell the scheduler what came of an engine; whether a slot is free now."""
+        freed = False
         for event in engine.advance(now_s):
             number = event.request.number
             if isinstance(event, FirstToken):
-                if np.isnan(self._first_s[number]):
+                if isnan(self._first_s[number]):
                     self._first_s[number] = now_s
                 continue
             request = self._requests[number]
@@ -260,16 +266,18 @@ class Simulation:
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
             self._over(number, now_s)
+            freed = True
+        return freed
 
     def _served(self, number: int, from_s: float, to_s: float) -> None:
         if len(self._spans) < MOST_SPANS:
-            self._spans.append((number, int(self._backend[number]), from_s, to_s))
+            self._spans.append((number, self._backend[number], from_s, to_s))
 
     def _over(self, number: int, now_s: float) -> None:
         """A request is done with, answered or not."""
         request = self._requests.pop(number, None)
         if request is not None:
-            self._started_s[number] = request.started_s if request.started_s >= 0.0 else np.nan
+            self._started_s[number] = request.started_s if request.started_s >= 0.0 else nan
             self._preemptions[number] = request.preemptions
             assert request.state in (State.FINISHED, State.REJECTED)
         self._ended += 1
