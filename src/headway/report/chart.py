@@ -174,13 +174,13 @@ class Span:
 
 def gantt(spans: Sequence[Span], rows: int, x: Axis, width: int = 860) -> str:
     """Who occupied which row when."""
-    height = TOP + BOTTOM + max(60, rows * 14)
+    height = TOP + BOTTOM + min(220, max(40, rows * 12))
     frame = Frame(x, Axis("slot", rows), width, height)
     frame.draw_x_ticks()
-    tall = max(2.0, (height - TOP - BOTTOM) / max(1, rows) - 2.0)
+    tall = max(1.5, (frame.y_px(0.0) - frame.y_px(1.0)) - 1.5)
     for span in spans:
         left, right = frame.x_px(span.begin), frame.x_px(span.end)
-        top = frame.y_px(span.row + 1.0) + 1.0
+        top = frame.y_px(span.row + 1.0) + 0.75
         frame.draw(
             f'<rect class="span c{span.slot}" x="{left:.1f}" y="{top:.1f}" '
             f'width="{max(0.5, right - left - 0.5):.1f}" height="{tall:.1f}">'

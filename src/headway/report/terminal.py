@@ -20,6 +20,13 @@ def table_console() -> Console:
     return console
 
 
+def show(console: Console, table: Table) -> None:
+    """Print `table` whole: a terminal that is narrower breaks its lines."""
+    needed = console.measure(table, options=console.options.update(width=1000)).maximum
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
 def results_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """One row a policy or server, named by its first cell. Spaces in headings break lines."""
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from headway.report.figures import figures, share
-from headway.report.terminal import results_table, table_console
+from headway.report.terminal import results_table, show, table_console
 from headway.simulation.answers import Candidate, Plan, candidates, plans
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import KINDS
@@ -53,12 +53,9 @@ def advise(
         _fail("advise", error)
     best = min(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
     ordered = sorted(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
-    console.print(
-        results_table(
-            ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"],
-            [_candidate_cells(one, targets) for one in ordered[:SHOWN]],
-        )
-    )
+    headings = ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"]
+    rows = [_candidate_cells(one, targets) for one in ordered[:SHOWN]]
+    show(console, results_table(headings, rows))
     for line in advice(best, tried, targets):
         console.print(line, markup=False, highlight=False)
 
@@ -116,7 +113,7 @@ def plan(
         _plan_cells(name, one, targets) for name, of_profile in tried.items() for one in of_profile
     ]
     headings = ["profile", "engines", *map(str, targets), "mean s", "util.", "cost /h", "met"]
-    console.print(results_table(headings, rows))
+    show(console, results_table(headings, rows))
     least = {name: next(one for one in found if one.met) for name, found in tried.items()}
     prices = {site.profile.name: site.profile.price_per_hour for site in sites}
     best = min(least, key=lambda name: (prices[name] or 1.0) * least[name].replicas)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-from headway.report.terminal import table_console
+from headway.report.terminal import show, table_console
 from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import KINDS
@@ -140,7 +140,7 @@ def simulate(
     except (SimulationError, OSError) as error:
         Console(stderr=True).print(f"headway simulate: {error}", markup=False, highlight=False)
         raise typer.Exit(1) from None
-    console.print(table_of(result))
+    show(console, table_of(result))
 
 
 def _loads(text: str) -> list[float]:

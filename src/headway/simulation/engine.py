@@ -81,6 +81,8 @@ class EngineModel:
         self.recomputed = 0
         """Requests that had to give their memory back."""
         self.busy_s = 0.0
+        self.kv_token_s = 0.0
+        """KV memory in use, over time."""
         self.iterations = 0
         self._arriving: list[tuple[float, int, EngineRequest]] = []
         self._queue: deque[EngineRequest] = deque()
@@ -199,7 +201,9 @@ class EngineModel:
     def _boundary(self, events: list[Event]) -> None:
         """The stretch is over: tell what came of it, and begin the next."""
         decoded = self._steps
-        self.busy_s += self._end_s - self._clock_s
+        spent_s = self._end_s - self._clock_s
+        self.busy_s += spent_s
+        self.kv_token_s += spent_s * (self.kv_used_tokens + decoded * len(self._decoding) / 2.0)
         self._clock_s = self._end_s
         if self._chunks:
             decoded = 1 if self.profile.mixed else 0

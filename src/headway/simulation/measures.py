@@ -65,6 +65,8 @@ class Measures:
     """Mean number of requests in the system, waiting or running."""
     utilisation: float
     """Share of the time in which an engine worked, over all of them."""
+    kv_use: float
+    """Mean share of the KV memory in use; 0 where the profile states none."""
     fairness: float
     """Jain's index of the tenants' mean slowdown: 1 if all are alike, 1/n if one has it all."""
     preemptions: int
@@ -92,6 +94,7 @@ def measures_of(
     duration_s = float(np.nanmax(outcome.ended_s, initial=began_s)) - began_s
     lasted_s = max(duration_s, 1e-9)
     hours = duration_s / 3600.0
+    memory = sum(site.profile.kv_tokens for site in sites)
     return Measures(
         requests=len(trace),
         rejected=int((~good).sum()),
@@ -107,6 +110,7 @@ def measures_of(
         goodput=float(met.mean()),
         load=float(np.nansum(latency_s)) / lasted_s,
         utilisation=outcome.busy_s / lasted_s / len(sites),
+        kv_use=outcome.kv_token_s / lasted_s / memory if memory else 0.0,
         fairness=_fairness(trace, slowdown),
         preemptions=int(outcome.preemptions.sum()),
         recomputed=outcome.recomputed,

@@ -25,6 +25,8 @@ class Outcome:
     """Which of them served it last; -1: none."""
     busy_s: float
     """Seconds in which engines worked, over all of them."""
+    kv_token_s: float
+    """KV memory in use, over time, over all of them."""
     recomputed: int
     """Times that an engine ran out of memory, and somebody's was taken back."""
     spans: list[tuple[int, int, float, float]]

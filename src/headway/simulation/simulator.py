@@ -164,6 +164,7 @@ class Simulation:
             list(self._place),
             np.array(self._backend),
             sum(engine.busy_s for engine in engines),
+            sum(engine.kv_token_s for engine in engines),
             sum(engine.recomputed for engine in engines),
             self._spans,
             self._events,

@@ -30,6 +30,7 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], Text], ...] = (
 
 WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("rejected", ("rejected",), lambda value: f"{value:.0f}", 0.0),
+    ("KV use", ("kv_use",), share, 0.0),
     ("good- put", ("goodput",), share, 1.0),
     ("fair- ness", ("fairness",), lambda value: f"{value:.2f}", 1.0),
     ("recom- puted", ("recomputed",), lambda value: f"{value:.0f}", 0.0),

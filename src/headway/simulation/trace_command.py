@@ -32,7 +32,7 @@ def info(trace: TraceFile, kind: Kind = "") -> None:
     """What a trace holds."""
     found = _guarded(lambda: load_trace(trace, kind=kind))
     for name, text in facts_of(found).items():
-        print(f"{name:<18}{text}")
+        print(f"{name:<20}{text}")
 
 
 def convert(
