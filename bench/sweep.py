@@ -1,6 +1,6 @@
 """Which policy wins on which traffic: real traces under every policy, at one load.
 
-    HEADWAY_DATA=../shared/data python bench/sweep.py [--load 0.9] [--predict noise:0.7]
+    HEADWAY_DATA=../shared/data python bench/sweep.py [--load 0.95] [--predict noise:0.7]
 
 Each trace runs on one engine of the same profile, its arrivals scaled to the load. A page with
 plots of each trace is written beside the JSON file.
@@ -40,7 +40,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--profile", default="llama-3.1-8b-rtxpro6000")
-    parser.add_argument("--load", type=float, default=0.9)
+    parser.add_argument("--load", type=float, default=0.95)
     parser.add_argument("--predict", default="noise:0.7")
     parser.add_argument("--requests", type=int, default=8000)
     parser.add_argument("--json", type=Path, default=Path("results/sweep.json"))

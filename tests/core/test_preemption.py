@@ -35,6 +35,16 @@ def test_a_gain_below_what_the_backend_states_as_cost_is_not_taken() -> None:
         assert stopped(schedule, request("short", 5, 1.0)) == expected
 
 
+def test_a_context_that_would_be_computed_again_counts_as_cost() -> None:
+    for share, expected in ((0.0, ["long"]), (1.0, [])):
+        cost = CostModel(0.001, 0.01, 0.05, recompute_share=share)
+        schedule = one_slot(cost=cost)
+        long = request("long", 900)
+        long.prompt_tokens = 5000
+        run(schedule, long)
+        assert stopped(schedule, request("short", 5, 1.0)) == expected
+
+
 def test_a_request_about_to_end_is_left_alone_even_for_a_higher_tier() -> None:
     schedule = one_slot()
     run(schedule, request("ending", 100, tier=Tier.BATCH), tokens=95)

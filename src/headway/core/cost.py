@@ -17,7 +17,10 @@ class CostModel:
     prefill_s_per_token: float = 0.0005
     decode_s_per_token: float = 0.02
     preempt_s: float = 0.05
-    """What stopping and resuming one request costs: a step, and the prefill its cache lost."""
+    """What stopping and resuming one request costs, whatever its length: a step or two."""
+    recompute_share: float = 0.0
+    """Part of a stopped request's context that is computed again when it goes on: 0 where the
+    engine keeps it, up to 1 where others need the memory meanwhile."""
 
     def prefill_s(self, request: Request) -> float:
         """Time before its first token, cached prefix excluded."""
@@ -32,6 +35,11 @@ class CostModel:
         if request.output_tokens <= 0:
             return self.service_s(request)
         return self.decode_s_per_token * request.remaining_tokens
+
+    def stop_s(self, request: Request) -> float:
+        """What stopping `request` and going on with it later costs."""
+        context = request.prompt_tokens + request.output_tokens
+        return self.preempt_s + self.recompute_share * self.prefill_s_per_token * context
 
     def attained_s(self, request: Request) -> float:
         """Service received so far, prefill included (also while it only waits for it)."""

@@ -72,7 +72,7 @@ class PreemptionRule:
 
     def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
         """Whether the gain is worth what stopping `running` costs."""
-        threshold_s = self.settings.gain_factor * backend.cost.preempt_s
+        threshold_s = self.settings.gain_factor * backend.cost.stop_s(running)
         if not gain_s > threshold_s:  # nor is it if nobody can say, as between infinite ranks
             return False
         if backend.cost.remaining_s(running) <= threshold_s:

@@ -162,7 +162,10 @@ class Member:
 
     def _told(self, description: Description) -> None:
         self._described_s = time.monotonic()
-        self._description = replace(description, cost=self._cost.model)
+        lost = description.cost.recompute_share
+        self._description = replace(
+            description, cost=replace(self._cost.model, recompute_share=lost)
+        )
         self._error = None
         self._refresh()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headway.core.cost import CostModel
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import (
     BackendGone,
@@ -58,6 +59,8 @@ class VllmEngine(ResumableEngine):
             embeddings=self._probed.embeddings,
             vocabulary=self._probed.vocabulary,
             parses_chat=self._probed.parses_chat,
+            # Others take the memory of who is stopped, sooner or later: expect the worst.
+            cost=CostModel(recompute_share=1.0),
             engine=self.kind,
         )
 

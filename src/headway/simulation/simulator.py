@@ -45,17 +45,25 @@ class Site:
     @property
     def backend(self) -> Backend:
         """As the scheduler sees it."""
-        return Backend(self.name, self.slots or self.profile.slots, cost=cost_of(self.profile))
+        slots = self.slots or self.profile.slots
+        return Backend(self.name, slots, cost=cost_of(self.profile, slots))
 
 
-def cost_of(profile: Profile) -> CostModel:
-    """What the scheduler would know of an engine: a straight line, measured alone."""
-    decode_s = profile.alone_s(128, 129) - profile.alone_s(128, 1)
-    prefill_s = profile.prefill_s(min(512, profile.batch_tokens)) - profile.prefill_s(1)
+def cost_of(profile: Profile, slots: int = 0) -> CostModel:
+    """What the scheduler would know of an engine: seconds of a slot, with all others busy.
+
+    An output token takes a slot for one iteration. A prompt token makes the iteration longer for
+    everybody, and so takes its time of every slot.
+    """
+    slots = slots or profile.slots
+    chunk = max(2, min(512, profile.batch_tokens - slots))
+    iteration_s = profile.dense(slots) + profile.sequence_s * slots
+    longer_s = profile.dense(slots + chunk) - profile.dense(slots)
     return CostModel(
-        prefill_s_per_token=prefill_s / min(511, profile.batch_tokens - 1 or 1),
-        decode_s_per_token=decode_s / 128.0,
-        preempt_s=2.0 * profile.dense(1),
+        prefill_s_per_token=longer_s / chunk * slots,
+        decode_s_per_token=iteration_s,
+        preempt_s=2.0 * iteration_s,
+        recompute_share=1.0 if profile.kv_tokens else 0.0,
     )
 
 
@@ -98,7 +106,7 @@ class Simulation:
         self._engines: dict[str, EngineModel] = {}
         self._place = {site.name: number for number, site in enumerate(sites)}
         _check_memory(trace, sites)
-        self.scheduler.calibrate(cost_of(sites[0].profile), 0.0)
+        self.scheduler.calibrate(sites[0].backend.cost, 0.0)
         for site in sites:
             self.scheduler.set_backend(site.backend, 0.0)
             self._engines[site.name] = EngineModel(site.profile)
