@@ -1,98 +1,162 @@
-"""How close the simulator comes to real vLLM runs, from measurements of single layers alone.
+"""How close the simulator comes to the embedded engine: calibrated once, then asked to foretell.
 
-    HEADWAY_DATA=../shared/data python bench/fidelity.py
+    python bench/fidelity.py [--loads 0.6,0.9,1.2] [--minutes 15] [--repeats 1]
 
-Replays the arrivals of measured runs (`profiles/vllm_runs`) through the profiles that ship, which
-know nothing of these runs, and compares mean latency and mean time to first token.
+`headway calibrate` measures the engine; its profile says how much traffic is a load of 1. Then real
+requests come for some minutes as a Poisson process, real prompts and answers of lengths that vary
+as people's do, and the simulator is given the same arrivals and lengths.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-import os
-from dataclasses import dataclass
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from math import log
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
+from headway.loadtest.client import LoadClient, Outcome
+from headway.loadtest.prompts import load_prompts
+from headway.loadtest.server import HeadwayServer
+from headway.loadtest.workload import LoadRequest, Workload
+from headway.simulation.calibrate import fit, probe
 from headway.simulation.foresight import FromHistory
-from headway.simulation.measures import Distribution, measures_of
-from headway.simulation.profiles import load_profile
+from headway.simulation.load import capacity_rps
+from headway.simulation.measures import Distribution
+from headway.simulation.options import settings_of
+from headway.simulation.profile import Profile
 from headway.simulation.simulator import Site, simulate
 from headway.simulation.trace import Trace
 
-RUNS = {
-    "RTX4090__Llama-3.1-8B": "llama-3.1-8b-rtx4090",
-    "RTXPRO6000__Llama-3.1-8B": "llama-3.1-8b-rtxpro6000",
-}
-"""Run and profile."""
-ALLOWED = 0.08
+MEAN_TOKENS, SPREAD = 90, 0.8
+"""Of the answers: log-normal."""
+MOST_TOKENS = 400
+TOLERATED = {"mean": 0.05, "p50": 0.05, "p99": 0.10}
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One real run."""
+def load_of(rate: float, seconds: float, seed: int) -> Workload:
+    """Requests that come for so long, so many a second."""
+    rng = random.Random(seed)
+    prompts = load_prompts(None, None)
+    requests, now_s = [], 0.0
+    while (now_s := now_s + rng.expovariate(rate)) < seconds:
+        tokens = rng.lognormvariate(log(MEAN_TOKENS) - SPREAD**2 / 2, SPREAD)
+        requests.append(
+            LoadRequest(
+                now_s,
+                rng.choice(prompts).messages,
+                max(1, min(MOST_TOKENS, round(tokens))),
+                ignore_eos=True,
+                cache_prompt=False,
+            )
+        )
+    return Workload(tuple(requests))
 
-    trace: Trace
-    ttft_s: np.ndarray
-    latency_s: np.ndarray
 
-
-def measured(path: Path) -> Measured:
-    """Times count from when vLLM had the request, as its own log does."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = sorted(map(json.loads, file), key=lambda row: row["queued_ts"])
-    queued_s = np.array([row["queued_ts"] for row in rows])
-    trace = Trace(
-        path.name,
-        queued_s - queued_s[0],
-        np.array([row["input_toks"] for row in rows]),
-        np.array([row["output_toks"] for row in rows]),
+def trace_of(outcomes: Sequence[Outcome]) -> Trace:
+    return Trace(
+        "what was sent",
+        np.array([outcome.request.at_s for outcome in outcomes]),
+        np.array([outcome.prompt_tokens for outcome in outcomes]),
+        np.array([outcome.output_tokens for outcome in outcomes]),
     )
-    first_s = np.array([row["first_token_ts"] for row in rows])
-    last_s = np.array([row["last_token_ts"] for row in rows])
-    return Measured(trace, first_s - queued_s, last_s - queued_s)
+
+
+async def measure(options: argparse.Namespace) -> int:
+    serve = {"policy": "fcfs", "slots": options.slots}
+    claims: list[Claim] = []
+    details: dict[str, object] = {}
+    async with HeadwayServer(serve) as server, LoadClient(server.url, "default", "", 3600) as c:
+        profile = fit("embedded", await probe(c, options.slots, print), batch_tokens=2048)
+        rate = await capacity(c, profile)
+        print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
+        for load in map(float, options.loads.split(",")):
+            runs = []
+            for repeat in range(options.repeats):
+                seconds = 60.0 * options.minutes
+                outcomes = await c.run(load_of(load * rate, seconds, options.seed + repeat))
+                runs.append(compared(outcomes, profile))
+                print(f"load {load:g}, run {repeat + 1}:", runs[-1], flush=True)
+            details[f"load {load:g}"] = runs
+            claims += claims_of(load, runs)
+    return publish(claims, {"profile": repr(profile)} | details, options.json)
+
+
+async def capacity(client: LoadClient, profile: Profile) -> float:
+    """Requests a second that the profile can take, of those that will be sent."""
+    sample = load_of(10.0, 30.0, seed=99)
+    tokens = {}
+    for request in sample.requests:
+        if characters(request) not in tokens:
+            one = replace(request, at_s=0.0, max_tokens=1)
+            tokens[characters(request)] = (await client.send(one)).prompt_tokens
+    trace = Trace(
+        "sample",
+        np.array([request.at_s for request in sample.requests]),
+        np.array([tokens[characters(request)] for request in sample.requests]),
+        np.array([request.max_tokens for request in sample.requests]),
+    )
+    return capacity_rps(trace, [Site("embedded", profile)], settings_of())
+
+
+def characters(request: LoadRequest) -> int:
+    return sum(len(message["content"]) for message in request.messages)
+
+
+def compared(outcomes: Sequence[Outcome], profile: Profile) -> dict[str, dict[str, float]]:
+    """Real and simulated statistics of one run."""
+    failed = [outcome.error for outcome in outcomes if not outcome.ok]
+    if failed:
+        raise SystemExit(f"{len(failed)} requests failed: {failed[0]}")
+    trace = trace_of(outcomes)
+    settings = SchedulerSettings(policy="fcfs")
+    simulated = simulate(trace, [Site("embedded", profile)], settings, FromHistory(trace))
+    pairs = {
+        "latency": (np.array([o.latency_s for o in outcomes]), simulated.latency_s),
+        "TTFT": (np.array([o.ttft_s or 0.0 for o in outcomes]), simulated.ttft_s),
+    }
+    found = {}
+    for name, (real, foretold) in pairs.items():
+        for statistic in TOLERATED:
+            real_s = getattr(Distribution.of(real), statistic)
+            foretold_s = getattr(Distribution.of(foretold), statistic)
+            found[f"{statistic} {name}"] = {
+                "real_s": round(real_s, 3),
+                "simulated_s": round(foretold_s, 3),
+                "off": round(foretold_s / real_s - 1.0, 4),
+            }
+    return found
+
+
+def claims_of(load: float, runs: Sequence[dict[str, dict[str, float]]]) -> list[Claim]:
+    return [
+        Claim(
+            f"load {load:g}: {name}, off by",
+            abs(median(run[name]["off"] for run in runs)),
+            TOLERATED[name.split()[0]],
+        )
+        for name in runs[0]
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--loads", default="0.6,0.9,1.2")
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/fidelity.json"))
-    options = parser.parse_args()
-    data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "profiles/vllm_runs"
-    claims, details = [], {}
-    for run, name in RUNS.items():
-        real = measured(data / f"{run}__requests.jsonl.gz")
-        site = Site(name, load_profile(name))
-        settings = SchedulerSettings(policy="fcfs")
-        outcome = simulate(real.trace, [site], settings, FromHistory(real.trace))
-        found = measures_of(real.trace, outcome, [site])
-        pairs = {
-            "mean latency": (found.latency_s.mean, float(real.latency_s.mean())),
-            "mean TTFT": (found.ttft_s.mean, float(real.ttft_s.mean())),
-        }
-        details[run] = {
-            "simulated": {"latency_s": vars_of(found.latency_s), "ttft_s": vars_of(found.ttft_s)},
-            "measured": {
-                "latency_s": vars_of(Distribution.of(real.latency_s)),
-                "ttft_s": vars_of(Distribution.of(real.ttft_s)),
-            },
-        }
-        print(run, json.dumps(details[run], indent=1))
-        for what, (simulated_s, real_s) in pairs.items():
-            off = abs(simulated_s / real_s - 1.0)
-            claims.append(Claim(f"{run}: {what}, off by", off, ALLOWED))
-    return publish(claims, details, options.json)
-
-
-def vars_of(distribution: Distribution) -> dict[str, float]:
-    names = ("mean", "p50", "p90", "p99", "max")
-    return {name: round(getattr(distribution, name), 3) for name in names}
+    return asyncio.run(measure(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,13 @@ class Piece:
     end_s: float = 0.0
 
 
+def iteration_s(profile: Profile, decoding: int, prompts: int) -> float:
+    """All tokens in one pass, or prompts and the others in two."""
+    if profile.apart and decoding and prompts:
+        return profile.dense(decoding) + profile.dense(prompts)
+    return profile.dense(decoding + prompts)
+
+
 def run(profile: Profile, pieces: list[Piece]) -> None:
     """Fill in when each piece had its first token and its last one."""
     coming = sorted(pieces, key=lambda piece: piece.at_s)
@@ -49,7 +56,7 @@ def run(profile: Profile, pieces: list[Piece]) -> None:
                 budget -= tokens
         kv_s = profile.mixed_kv_s if chunks and profile.mixed_kv_s else profile.decode_kv_s
         now_s += (
-            profile.dense(len(decoding) + sum(tokens for _, tokens in chunks))
+            iteration_s(profile, len(decoding), sum(tokens for _, tokens in chunks))
             + profile.sequence_s * (len(decoding) + len(chunks))
             + kv_s * sum(piece.prompt_tokens + piece.produced for piece in decoding)
             + profile.prefill_kv_s * attention

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeVar
 
@@ -20,7 +21,9 @@ DECODED = 64
 """Tokens of each answer while decoding is measured."""
 PROMPTS = (16, 64, 256, 512, 1024)
 """Words of the prompts whose prefill is measured."""
-REPEATS = 3
+AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
+"""Requests that decode side by side: time per token does not rise evenly with them."""
+REPEATS = 5
 SHORT_PROMPT, LONG_PROMPT = 16, 768
 """Words before which decoding is measured: what a long context costs."""
 WORDS = """time person year way day thing man world life hand part child eye woman place work week
@@ -48,12 +51,25 @@ class Prefill:
     ttft_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """Requests that decoded while a prompt was computed."""
+
+    requests: int
+    prompt_tokens: int
+    gap_s: float
+    """The longest time between two tokens of theirs: the iteration with the prompt."""
+
+
 @dataclass(frozen=True)
 class Probes:
     """Everything that was measured."""
 
     decodings: Sequence[Decoding]
     prefills: Sequence[Prefill]
+    mixed: Sequence[Mixed]
+    cached_ttft_s: float
+    """TTFT of a prompt that was computed before: what is left is not the engine's work."""
 
 
 async def probe(
@@ -74,11 +90,9 @@ async def probe(
         client, [_request(rng, SHORT_PROMPT, DECODED)]
     )  # pays for everything that happens once
     decodings, prefills = [], []
-    at_once = 1
-    while at_once <= most:
+    for at_once in sorted({n for n in AT_ONCE if n < most} | {most}):
         told(f"{at_once} at once")
         decodings += [await _decoding(client, rng, at_once, SHORT_PROMPT) for _ in range(REPEATS)]
-        at_once = at_once * 2 if at_once * 2 <= most or at_once == most else most
     told("long contexts")
     decodings += [await _decoding(client, rng, most, LONG_PROMPT) for _ in range(REPEATS)]
     for words in PROMPTS:
@@ -87,7 +101,14 @@ async def probe(
             (outcome,) = await _sent(client, [_request(rng, words, 1)])
             ttft_s = outcome.ttft_s or outcome.latency_s
             prefills.append(Prefill(words, outcome.prompt_tokens, ttft_s))
-    return Probes(decodings, prefills)
+    mixed = []
+    if most > 1:
+        told("a prompt among others")
+        mixed = [await _mixed(client, rng, most - 1) for _ in range(2 * REPEATS)]
+    told("a prompt that is known")
+    again = replace(_request(rng, PROMPTS[2], 1), cache_prompt=True)
+    known = [(await _sent(client, [again]))[0].ttft_s or 0.0 for _ in range(1 + REPEATS)]
+    return Probes(decodings, prefills, mixed, median(known[1:]))
 
 
 async def _decoding(client: LoadClient, rng: random.Random, at_once: int, words: int) -> Decoding:
@@ -109,6 +130,17 @@ async def _decoding(client: LoadClient, rng: random.Random, at_once: int, words:
     return Decoding(at_once, words, context, median(gaps))
 
 
+async def _mixed(client: LoadClient, rng: random.Random, decoding: int) -> Mixed:
+    """The late prompt comes when those that decode are about half way."""
+    requests = [_request(rng, SHORT_PROMPT, DECODED) for _ in range(decoding)]
+    (first, *_) = await _sent(client, requests)
+    late_s = (first.token_s[0] + first.token_s[-1]) / 2.0
+    late = replace(_request(rng, SHORT_PROMPT, 1), at_s=late_s)
+    *streams, last = await _sent(client, [*requests, late])
+    gaps = [max(b - a for a, b in pairwise(outcome.token_s)) for outcome in streams]
+    return Mixed(decoding, last.prompt_tokens, median(gaps))
+
+
 async def _sent(client: LoadClient, requests: Sequence[LoadRequest]) -> list[Outcome]:
     outcomes = await client.run(Workload(tuple(requests)))
     for outcome in outcomes:
@@ -124,9 +156,10 @@ def _request(rng: random.Random, words: int, tokens: int) -> LoadRequest:
 
 
 def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
-    """The profile that explains the probes; medians where one was repeated."""
+    """The profile that explains the probes."""
     decoding = {
-        key: Decoding(*key, fmean(d.context_tokens for d in same), median(d.tpot_s for d in same))
+        # The mean: what disturbs an engine now and then does so in its service, too.
+        key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
         for key, same in _grouped(probes.decodings, lambda d: (d.requests, d.words)).items()
     }
     most = max(requests for requests, _ in decoding)
@@ -142,13 +175,16 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         (fmean(p.prompt_tokens for p in same), median(p.ttft_s for p in same))
         for same in _grouped(probes.prefills, lambda p: p.words).values()
     )
-    request_s = _request_s(prefill, dense)
+    longest_s = prefill[-1][1]
+    # A server that computes it all again says nothing of what a request costs beside that.
+    cached = probes.cached_ttft_s < longest_s * PROMPTS[2] / PROMPTS[-1] / 2.0
+    request_s = max(0.0, probes.cached_ttft_s - min(dense.values())) if cached else 0.0
     for tokens, ttft_s in prefill:
         if max(dense) < tokens <= batch_tokens:
             # Never less than the tokens before it, whatever noise says.
             dense[tokens] = max(ttft_s - request_s, max(dense.values()))
     ordered = sorted(dense.items())
-    return Profile(
+    profile = Profile(
         name,
         tuple(tokens for tokens, _ in ordered),
         tuple(seconds for _, seconds in ordered),
@@ -158,6 +194,21 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         request_s=request_s,
         source="headway calibrate",
     )
+    return replace(profile, apart=_apart(profile, probes.mixed))
+
+
+def _apart(profile: Profile, mixed: Sequence[Mixed]) -> bool:
+    """Whether two passes explain an iteration with a prompt better than one."""
+    off_s = {
+        apart: sum(abs(_gap_s(replace(profile, apart=apart), one) - one.gap_s) for one in mixed)
+        for apart in (False, True)
+    }
+    return off_s[True] < off_s[False]
+
+
+def _gap_s(profile: Profile, one: Mixed) -> float:
+    contexts = one.requests * (one.prompt_tokens + DECODED / 2.0)
+    return profile.mixed_s(one.prompt_tokens, one.requests) + profile.decode_kv_s * contexts
 
 
 def residuals(profile: Profile, probes: Probes) -> list[tuple[str, float, float]]:
@@ -171,14 +222,10 @@ def residuals(profile: Profile, probes: Probes) -> list[tuple[str, float, float]
     for one in probes.prefills:
         name = f"prompt of {one.prompt_tokens} tokens: time to first token"
         rows.append((name, one.ttft_s, profile.prefill_s(one.prompt_tokens)))
+    for both in probes.mixed:
+        name = f"prompt of {both.prompt_tokens} tokens beside {both.requests} that decode"
+        rows.append((name, both.gap_s, _gap_s(profile, both)))
     return rows
-
-
-def _request_s(prefill: Sequence[tuple[float, float]], dense: dict[float, float]) -> float:
-    """What a request costs outside of the engine's loop: TTFT of no prompt, less an iteration."""
-    (low, low_s), (high, high_s) = prefill[:2]
-    slope = (high_s - low_s) / (high - low)
-    return max(0.0, low_s - slope * low - min(dense.values()))
 
 
 def _grouped(values: Sequence[Value], key: Callable[[Value], Key]) -> dict[Key, list[Value]]:

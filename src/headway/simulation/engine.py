@@ -304,7 +304,7 @@ class EngineModel:
                 if not budget:
                     break
             tokens = sum(tokens for _, tokens in self._chunks)
-            spent_s = profile.dense(tokens + decoding) + profile.prefill_kv_s * attention
+            spent_s = profile.mixed_s(tokens, decoding) + profile.prefill_kv_s * attention
             spent_s += profile.sequence_s * (decoding + len(self._chunks))
             if decoding:
                 spent_s += (profile.mixed_kv_s or profile.decode_kv_s) * self._contexts

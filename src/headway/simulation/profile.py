@@ -53,6 +53,9 @@ class Profile:
     """Added to every request outside of the engine's loop: HTTP, tokenizing."""
     mixed: bool = True
     """Whether prompts are computed while others decode (chunked prefill); else they go first."""
+    apart: bool = False
+    """Whether such an iteration goes through the model twice, once for prompts and once for those
+    that decode, as llama.cpp's does; else all tokens share one pass."""
     price_per_hour: float = 0.0
     start_s: float = 0.0
     """From a cold machine to the first request."""
@@ -103,6 +106,12 @@ class Profile:
         context = prompt_tokens + (decodes + 1) / 2.0
         decode_s = decodes * (self.dense(1) + self.sequence_s + self.decode_kv_s * context)
         return self.prefill_s(prompt_tokens, cached_tokens) + decode_s
+
+    def mixed_s(self, prompts: int, decoding: int) -> float:
+        """Seconds of an iteration with so many tokens of prompts, without attention."""
+        if self.apart and decoding:
+            return self.dense(prompts) + self.dense(decoding)
+        return self.dense(prompts + decoding)
 
     def prefill_s(self, prompt_tokens: int, cached_tokens: int = 0) -> float:
         """Time to first token on the idle engine."""
