@@ -22,9 +22,10 @@ class Piece:
 
 def iteration_s(profile: Profile, decoding: int, prompts: int) -> float:
     """All tokens in one pass, or prompts and the others in two."""
+    mixing_s = profile.mixing_s if decoding and prompts else 0.0
     if profile.apart and decoding and prompts:
-        return profile.dense(decoding) + profile.dense(prompts)
-    return profile.dense(decoding + prompts)
+        return mixing_s + profile.dense(decoding) + profile.dense(prompts)
+    return mixing_s + profile.dense(decoding + prompts)
 
 
 def run(profile: Profile, pieces: list[Piece]) -> None:

@@ -23,7 +23,7 @@ profiles = st.sampled_from(
     [
         SMALL,
         replace(SMALL, mixed=False),
-        replace(SMALL, apart=True),
+        replace(SMALL, apart=True, mixing_s=0.002),
         replace(SMALL, decode_kv_s=0.0),
         replace(SMALL, mixed_kv_s=0.000005, request_s=0.003),
         replace(SMALL, slots=1),

@@ -194,16 +194,16 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         request_s=request_s,
         source="headway calibrate",
     )
-    return replace(profile, apart=_apart(profile, probes.mixed))
+    return _mixing(profile, probes.mixed)
 
 
-def _apart(profile: Profile, mixed: Sequence[Mixed]) -> bool:
-    """Whether two passes explain an iteration with a prompt better than one."""
-    off_s = {
-        apart: sum(abs(_gap_s(replace(profile, apart=apart), one) - one.gap_s) for one in mixed)
-        for apart in (False, True)
-    }
-    return off_s[True] < off_s[False]
+def _mixing(profile: Profile, mixed: Sequence[Mixed]) -> Profile:
+    """Whether two passes explain an iteration with a prompt better than one, and what is left."""
+    both = [replace(profile, apart=apart) for apart in (False, True)]
+    off_s = [[one.gap_s - _gap_s(candidate, one) for one in mixed] for candidate in both]
+    apart = sum(map(abs, off_s[True])) < sum(map(abs, off_s[False]))
+    left_s = median(off_s[apart]) if mixed else 0.0
+    return replace(both[apart], mixing_s=max(0.0, left_s))
 
 
 def _gap_s(profile: Profile, one: Mixed) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import exp, log2
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
 from headway.prediction.history import LengthHistory, Origin
 from headway.simulation.errors import SimulationError
+from headway.simulation.importers.rows import columns_of
 from headway.simulation.trace import Trace
 
 MODEL = "simulated"
@@ -119,7 +121,9 @@ class Recorded:
 
 NEIGHBOURS = 20
 """Requests of a record that are about as long as one of the trace."""
-KINDS = "oracle, history, noise:OCTAVES (0.5 is a good predictor, 1 a fair one)"
+KINDS = "oracle, history, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE"
+REAL, FORETOLD = "output_tokens", "pred_multi_class"
+"""Columns of a record: lengths, and the class that was foretold of each."""
 
 
 def foresight_of(kind: str, trace: Trace, seed: int = 0) -> Foresight:
@@ -140,6 +144,9 @@ def foresight_of(kind: str, trace: Trace, seed: int = 0) -> Foresight:
             octaves = -1.0
         if 0.0 < octaves < 20.0:
             return Noisy(trace, octaves, seed)
+    if name == "recorded" and argument:
+        found = columns_of(Path(argument), {REAL: float, FORETOLD: float})
+        return Recorded(trace, np.array(found[REAL]), np.array(found[FORETOLD]), seed)
     raise SimulationError(f"no prediction {kind!r}; there are {KINDS}")
 
 

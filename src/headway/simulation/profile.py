@@ -56,6 +56,8 @@ class Profile:
     apart: bool = False
     """Whether such an iteration goes through the model twice, once for prompts and once for those
     that decode, as llama.cpp's does; else all tokens share one pass."""
+    mixing_s: float = 0.0
+    """Added to an iteration that computes prompts while others decode."""
     price_per_hour: float = 0.0
     start_s: float = 0.0
     """From a cold machine to the first request."""
@@ -109,9 +111,11 @@ class Profile:
 
     def mixed_s(self, prompts: int, decoding: int) -> float:
         """Seconds of an iteration with so many tokens of prompts, without attention."""
-        if self.apart and decoding:
-            return self.dense(prompts) + self.dense(decoding)
-        return self.dense(prompts + decoding)
+        if not decoding:
+            return self.dense(prompts)
+        if self.apart:
+            return self.mixing_s + self.dense(prompts) + self.dense(decoding)
+        return self.mixing_s + self.dense(prompts + decoding)
 
     def prefill_s(self, prompt_tokens: int, cached_tokens: int = 0) -> float:
         """Time to first token on the idle engine."""
