@@ -9,10 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from headway.simulation.errors import SimulationError
-from headway.simulation.importers.rows import columns_of, in_order
+from headway.simulation.importers.rows import columns_of, in_order, json_lines
 from headway.simulation.trace import Trace
-from headway.simulation.trace_file import opened
 
 
 class _Line(msgspec.Struct):
@@ -25,7 +23,7 @@ class _Line(msgspec.Struct):
 
 def load(path: Path) -> Trace:
     """Requests without output are left out. Raises SimulationError."""
-    lines = _csv(path) if ".csv" in path.suffixes else _jsonl(path)
+    lines = _csv(path) if ".csv" in path.suffixes else list(json_lines(path, _Line))
     lines = [line for line in lines if line.output_length >= 1]
     lines = [lines[number] for number in in_order([line.timestamp for line in lines])]
     times = np.array([line.timestamp for line in lines]) / 1000.0
@@ -36,17 +34,6 @@ def load(path: Path) -> Trace:
         np.array([line.output_length for line in lines], int),
         prefix_hashes=[line.hash_ids for line in lines],
     )
-
-
-def _jsonl(path: Path) -> list[_Line]:
-    lines = []
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                lines.append(msgspec.json.decode(line, type=_Line))
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                raise SimulationError(f"{path}, row {number}: {error}") from None
-    return lines
 
 
 def _csv(path: Path) -> list[_Line]:

@@ -1,11 +1,13 @@
-"""Rows of a CSV file by the names of their columns, with errors that name them."""
+"""Rows of CSV and JSONL files, with errors that name them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from headway.simulation.errors import SimulationError
 from headway.simulation.trace_file import opened
@@ -34,6 +36,20 @@ def columns_of(path: Path, columns: dict[str, Callable[[str], Value]]) -> dict[s
                         f"{path}, row {number}: {name} {row[name]!r} cannot be read"
                     ) from None
     return found
+
+
+def json_lines(path: Path, kind: type[Value]) -> Iterator[Value]:
+    """The lines of a JSONL file, each of which is a `kind`.
+
+    Raises:
+        SimulationError: one is not; the message names it.
+    """
+    with opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield msgspec.json.decode(line, type=kind)
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                raise SimulationError(f"{path}, row {number}: {error}") from None
 
 
 def in_order(times: Sequence[float]) -> list[int]:

@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 
 from headway.simulation.errors import SimulationError
-from headway.simulation.importers.rows import columns_of, in_order
+from headway.simulation.importers.rows import columns_of, in_order, json_lines
 from headway.simulation.trace import Trace
-from headway.simulation.trace_file import opened
 
 WINDOW_S = 600.0
 """For which a rate holds."""
@@ -101,13 +100,8 @@ def _drawn(rng: np.random.Generator, pdf: list[tuple[float, float]], count: int)
 
 def _lengths(path: Path) -> dict[int, list[_Lengths]]:
     by_client: dict[int, list[_Lengths]] = {}
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                lengths = msgspec.json.decode(line, type=_Lengths)
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                raise SimulationError(f"{path}, row {number}: {error}") from None
-            by_client.setdefault(lengths.client, []).append(lengths)
+    for lengths in json_lines(path, _Lengths):
+        by_client.setdefault(lengths.client, []).append(lengths)
     return by_client
 
 

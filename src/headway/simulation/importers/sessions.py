@@ -7,9 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from headway.simulation.errors import SimulationError
+from headway.simulation.importers.rows import json_lines
 from headway.simulation.trace import Trace
-from headway.simulation.trace_file import opened
 
 TYPICAL_TPOT_S = 0.02
 """Where a session does not say when its answers ended: what a token of them took."""
@@ -85,13 +84,7 @@ def load(path: Path) -> Trace:
 
 
 def _sessions(path: Path) -> list[_Session]:
-    sessions = []
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                session = msgspec.json.decode(line, type=_Session)
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                raise SimulationError(f"{path}, row {number}: {error}") from None
-            session.steps = [step for step in session.steps if step.output_tokens >= 1]
-            sessions.append(session)
+    sessions = list(json_lines(path, _Session))
+    for session in sessions:
+        session.steps = [step for step in session.steps if step.output_tokens >= 1]
     return sessions
