@@ -1,10 +1,12 @@
 """Makes the engine profiles that ship, from published measurements of single layers.
 
+    pip install pyarrow scipy
     HEADWAY_DATA=../shared/data python training/profiles.py
 
-Source: LLMServingSim's profiles of vLLM 0.19 (casys-kaist/LLMServingSim, MIT): microseconds of
+Sources: LLMServingSim's profiles of vLLM 0.19 (casys-kaist/LLMServingSim, MIT): microseconds of
 every layer by tokens, of attention by what is prefilled and decoded, of what comes once a
-sequence. An iteration is all layers one after the other, and HOST_S.
+sequence; and the operator tables of aiconfigurator-core (Apache-2.0): milliseconds of matrix
+products and of attention on vLLM. An iteration is all layers one after the other, and HOST_S.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ import gzip
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 from scipy.optimize import nnls
 
 from headway.simulation.profile import Profile, write_profile
 
 OUT = Path(__file__).parents[1] / "src/headway/simulation/profiles"
 SOURCE = "layers measured by LLMServingSim on vLLM 0.19 (MIT), added up by training/profiles.py"
+OPERATORS = (
+    "operators measured by aiconfigurator-core (Apache-2.0), added up by training/profiles.py"
+)
 POINTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 """Tokens of an iteration at which the profile keeps a time."""
 ONCE = {"embedding", "final_layernorm"}
@@ -46,7 +53,6 @@ class Model:
     slots: int
     kv_tokens: int
     """KV memory with vLLM's default share of the GPU."""
-    price_per_hour: float
 
 
 MODELS = (
@@ -57,7 +63,6 @@ MODELS = (
         batch_tokens=2048,
         slots=256,
         kv_tokens=41_408,
-        price_per_hour=0.4,
     ),
     Model(
         "RTXPRO6000__meta-llama__Llama-3.1-8B__bf16__tp1",
@@ -66,7 +71,6 @@ MODELS = (
         batch_tokens=2048,
         slots=128,
         kv_tokens=530_000,
-        price_per_hour=1.8,
     ),
     Model(
         "RTXPRO6000__Qwen__Qwen3-32B__bf16__tp1",
@@ -75,7 +79,6 @@ MODELS = (
         batch_tokens=2048,
         slots=128,
         kv_tokens=75_000,
-        price_per_hour=1.8,
     ),
 )
 
@@ -159,21 +162,122 @@ def profile_of(folder: Path, model: Model) -> Profile:
         batch_tokens=model.batch_tokens,
         slots=model.slots,
         kv_tokens=model.kv_tokens,
-        price_per_hour=model.price_per_hour,
         start_s=60.0,
         source=SOURCE,
     )
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """What the operator tables of a GPU do not say themselves."""
+
+    files: str
+    name: str
+    memory_bytes: float
+    memory_bytes_per_s: float
+
+
+GPUS = (
+    Gpu("a100_sxm", "a100", 80e9, 2.04e12),
+    Gpu("h100_sxm", "h100", 80e9, 3.35e12),
+    Gpu("h200_sxm", "h200", 141e9, 4.8e12),
+    Gpu("l40s", "l40s", 48e9, 0.86e12),
+)
+BLOCKS, HIDDEN, HEADS, KV_HEADS, HEAD = 32, 4096, 32, 8, 128
+PRODUCTS = ((6144, 4096), (4096, 4096), (28_672, 4096), (4096, 14_336))
+"""Matrix products of a block of Llama-3.1-8B: columns, and what is summed over."""
+VOCABULARY = 128_256
+WEIGHT_BYTES = 16.1e9
+KV_BYTES = 2 * 2 * BLOCKS * KV_HEADS * HEAD
+SMALL_US = 9.0
+"""Norms, rotation and activation of a block over few tokens, as on the RTX 4090."""
+TOUCHED_BYTES = 2 * (6 * HIDDEN + 3 * 14_336 + 2 * (HEADS + KV_HEADS) * HEAD)
+"""What they read and write of each token."""
+USED = 0.9
+"""Share of the memory that vLLM takes; 2 GB of it are for activations."""
+
+
+def product_ms(table: dict[tuple[int, int], dict[int, float]], m: int, n: int, k: int) -> float:
+    """Milliseconds of an (m, k) by (k, n) product, from the sizes that were measured."""
+    columns = sorted({columns for columns, _ in table})
+    depths = sorted({depth for _, depth in table})
+    if n > columns[-1]:
+        return product_ms(table, m, columns[-1], k) * n / columns[-1]
+
+    def measured(columns: int, depth: int) -> float:
+        of = table[columns, depth]
+        tokens = sorted(of)
+        return float(np.interp(m, tokens, [of[t] for t in tokens]))
+
+    near = [depth for depth in depths if depth <= k][-1:] + [d for d in depths if d >= k][:1]
+    by_depth = [
+        np.interp(n, columns, [measured(c, d) if (c, d) in table else np.nan for c in columns])
+        for d in near
+    ]
+    return float(np.interp(k, near, by_depth))
+
+
+def operators(path: Path) -> list[dict[str, Any]]:
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    return [
+        row
+        for row in rows
+        if {row.get("gemm_dtype"), row.get("attn_dtype")} & {"bfloat16", "float16"}
+        and row.get("kv_cache_dtype", "bfloat16") in ("bfloat16", "float16")
+        and not row.get("window_size")
+    ]
+
+
+def profile_of_gpu(folder: Path, gpu: Gpu) -> Profile:
+    """Llama-3.1-8B in 16 bits on one GPU."""
+    products: dict[tuple[int, int], dict[int, float]] = {}
+    for row in operators(folder / f"{gpu.files}__gemm_perf.parquet"):
+        products.setdefault((row["n"], row["k"]), {})[row["m"]] = row["latency"]
+    shape = (HEADS, KV_HEADS, HEAD)
+    attention: dict[str, list[tuple[float, float, float]]] = {}
+    for kind in ("context", "generation"):
+        for row in operators(folder / f"{gpu.files}__{kind}_attention_perf.parquet"):
+            if (row["num_heads"], row["num_key_value_heads"], row["head_dim"]) == shape:
+                context = row["isl"] + row["step"]
+                attention.setdefault(kind, []).append((row["batch_size"], context, row["latency"]))
+    batch, context, ms = np.array(
+        [row for row in attention["generation"] if row[0] * row[1] <= 1 << 20]
+    ).T
+    base_ms, sequence_ms, kv_ms = line(
+        np.column_stack([np.ones(len(ms)), batch, batch * context]), ms
+    )
+    batch, length, ms = np.array([row for row in attention["context"] if row[1] >= 128]).T
+    _, prefill_ms = line(np.column_stack([np.ones(len(ms)), batch * length**2 / 2.0]), ms)
+    dense_s = []
+    for tokens in POINTS:
+        block_ms = sum(product_ms(products, tokens, n, k) for n, k in PRODUCTS) + base_ms
+        small_us = SMALL_US + 1e6 * tokens * TOUCHED_BYTES / gpu.memory_bytes_per_s
+        head_ms = product_ms(products, min(tokens, 256), VOCABULARY, HIDDEN)
+        dense_s.append((BLOCKS * (block_ms + 1e-3 * small_us) + head_ms) * 1e-3 + HOST_S)
+    return Profile(
+        f"llama-3.1-8b-{gpu.name}",
+        dense_tokens=tuple(map(float, POINTS)),
+        dense_s=tuple(round(value, 8) for value in np.maximum.accumulate(dense_s).tolist()),
+        sequence_s=BLOCKS * sequence_ms * 1e-3,
+        decode_kv_s=BLOCKS * kv_ms * 1e-3,
+        prefill_kv_s=BLOCKS * prefill_ms * 1e-3,
+        kv_tokens=int((USED * gpu.memory_bytes - WEIGHT_BYTES - 2e9) / KV_BYTES) // 1000 * 1000,
+        start_s=60.0,
+        source=OPERATORS,
+    )
+
+
 def main() -> None:
-    data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "profiles/llmservingsim"
-    for model in MODELS:
-        profile = profile_of(data, model)
-        (OUT / f"{model.name}.json").write_bytes(write_profile(profile))
+    data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "profiles"
+    profiles = [profile_of(data / "llmservingsim", model) for model in MODELS]
+    profiles += [profile_of_gpu(data / "aiconfigurator_ops", gpu) for gpu in GPUS]
+    for profile in profiles:
+        (OUT / f"{profile.name}.json").write_bytes(write_profile(profile))
         print(
-            f"{model.name}: {1e3 * profile.dense(1):.2f} ms an iteration, "
+            f"{profile.name}: {1e3 * profile.dense(1):.2f} ms an iteration, "
             f"{1e9 * profile.decode_kv_s:.2f} ns a token of context "
-            f"({1e9 * profile.mixed_kv_s:.2f} beside a prompt)"
+            f"({1e9 * profile.mixed_kv_s:.2f} beside a prompt), a prompt of 2,048 tokens in "
+            f"{1e3 * profile.prefill_s(2048):.0f} ms"
         )
 
 

@@ -60,6 +60,8 @@ def test_json_alone_goes_to_the_terminal() -> None:
         (["burst", "--slo", "ttft=soon"], "'soon' is no time"),
         (["burst", "--loads", "many"], "cannot read loads 'many'"),
         (["burst", "--fairness", "none"], "no fairness 'none'"),
+        (["burst", "--price", "much"], "cannot read the price 'much'"),
+        (["burst", "--profile", "llama-3.1-8b-h100*x"], "cannot read 'llama-3.1-8b-h100*x'"),
     ],
 )
 def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:
@@ -82,7 +84,9 @@ def test_a_plan_says_how_many(tmp_path: Path) -> None:
     profile = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
     code, out, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=2s")
     assert code == 0, err
-    assert "of llama-3.1-8b-rtx4090, " in out
+    assert "of llama-3.1-8b-rtx4090.\n" in out
+    code, out, _ = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=2s", "--price", "0.5")
+    assert "of llama-3.1-8b-rtx4090, " in out and " an hour" in out
     code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
     assert code == 1
     assert "cannot be met: alone on an idle" in " ".join(err.split())

@@ -89,6 +89,9 @@ def plan(
     profile: Annotated[
         str, typer.Option(help="Profiles to choose from, with commas between.")
     ] = DEFAULT_PROFILE,
+    price: Annotated[
+        str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
+    ] = "",
     policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
     predict: Prediction = "history",
     faster: Faster = 1.0,
@@ -98,7 +101,7 @@ def plan(
     console = table_console()
     try:
         targets = parse_targets(slo)
-        sites = sites_of(profile)
+        sites = sites_of(profile, price=price)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
         with console.status("simulating"):
             tried = {
@@ -117,8 +120,8 @@ def plan(
     least = {name: next(one for one in found if one.met) for name, found in tried.items()}
     prices = {site.profile.name: site.profile.price_per_hour for site in sites}
     best = min(least, key=lambda name: (prices[name] or 1.0) * least[name].replicas)
-    price = prices[best] * least[best].replicas
-    cost = f", {price:.2f} an hour" if price else ""
+    per_hour = prices[best] * least[best].replicas
+    cost = f", {per_hour:.2f} an hour" if per_hour else ""
     print(f"Take {least[best].replicas} of {best}{cost}.")
 
 

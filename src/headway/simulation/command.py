@@ -41,6 +41,9 @@ def simulate(
     slots: Annotated[
         int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
     ] = 0,
+    price: Annotated[
+        str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
+    ] = "",
     load: Annotated[
         float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
     ] = 0.0,
@@ -79,7 +82,7 @@ def simulate(
     to_terminal = str(json_file) == "-"
     console = Console(stderr=True) if to_terminal else table_console()
     try:
-        sites = sites_of(profile, slots)
+        sites = sites_of(profile, slots, price)
         settings = settings_of(max_wait, fairness)
         traces = traces_of(
             trace,

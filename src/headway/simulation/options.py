@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from headway.core.request import Tier
@@ -20,12 +21,13 @@ MADE = 1000
 """Requests of a trace that is made, where nobody says."""
 
 
-def sites_of(profiles: str, slots: int = 0) -> list[Site]:
-    """Engines from `NAME`, `NAME*COUNT` and commas.
+def sites_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
+    """Engines from `NAME`, `NAME*COUNT` and commas; their price from `2.5` or `NAME=2.5`.
 
     Raises:
-        SimulationError: a profile or a count is not one.
+        SimulationError: a profile, a count or a price is not one.
     """
+    prices = _prices(price)
     sites: list[Site] = []
     for part in filter(None, (text.strip() for text in profiles.split(","))):
         name, star, count = part.rpartition("*")
@@ -34,11 +36,27 @@ def sites_of(profiles: str, slots: int = 0) -> list[Site]:
         if not count.isdecimal() or not int(count):
             raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
         found = load_profile(name)
+        per_hour = prices.get(name, prices.get("", found.price_per_hour))
+        found = replace(found, price_per_hour=per_hour)
         for _ in range(int(count)):
             sites.append(Site(f"{found.name}-{len(sites) + 1}", found, slots))
     if not sites:
         raise SimulationError("a simulation needs an engine; name its profile")
     return sites
+
+
+def _prices(text: str) -> dict[str, float]:
+    """By profile; under the empty name that of all others."""
+    prices = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, price = part.rpartition("=")
+        try:
+            prices[name] = float(price)
+        except ValueError:
+            prices[name] = -1.0
+        if not 0.0 <= prices[name] < float("inf"):
+            raise SimulationError(f"cannot read the price {part!r}; write 2.5, or NAME=2.5")
+    return prices
 
 
 def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSettings:
