@@ -45,6 +45,16 @@ def test_a_context_that_would_be_computed_again_counts_as_cost() -> None:
         assert stopped(schedule, request("short", 5, 1.0)) == expected
 
 
+def test_two_that_arrive_together_both_take_a_slot_at_once() -> None:
+    schedule = scheduler("srpt")
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    for name in ("one", "two"):
+        run(schedule, request(name, 900))
+    for name, tokens in (("short", 5), ("less short", 9)):
+        schedule.add(request(name, tokens, 1.0), 1.0)
+    assert sum(isinstance(d, Preempt) for d in schedule.step(1.0)) == 2
+
+
 def test_a_request_about_to_end_is_left_alone_even_for_a_higher_tier() -> None:
     schedule = one_slot()
     run(schedule, request("ending", 100, tier=Tier.BATCH), tokens=95)

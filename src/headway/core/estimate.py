@@ -132,12 +132,12 @@ class SizeEstimate:
         before the first token (prefill), in units of one output token.
         Source: Gittins 1979; Scully et al. 2018.
         """
-        tokens = self.tokens
-        if produced >= tokens[-1]:
+        start = bisect_right(self.tokens, produced)
+        masses, _ = self._tails or self._sum_tails()
+        if masses[start] <= 0.0:
             return setup_tokens + max(1, produced)
-        start = bisect_right(tokens, produced)
         envelope = self._envelopes.get(start) or self._envelope(start)
-        return envelope.at(tokens[start] - produced + setup_tokens)
+        return envelope.at(self.tokens[start] - produced + setup_tokens)
 
     def _sum_tails(self) -> tuple[list[float], list[float]]:
         """From each support point on: weight, and weight times tokens; then 0."""
@@ -165,8 +165,7 @@ class SizeEstimate:
             if done > 0.0:
                 slope = mass / done
                 lines.append(((work + (mass - done) * (point - first)) / done, slope))
-        # Where nothing has weight, it outlived its distribution as well.
-        envelope = self._envelopes[start] = LowerEnvelope(lines or [(float(first), 1.0)])
+        envelope = self._envelopes[start] = LowerEnvelope(lines)
         return envelope
 
 

@@ -9,6 +9,9 @@ from headway.core.policies.policy import Policy
 from headway.core.request import Request
 from headway.core.settings import INFINITE, PreemptionSettings
 
+Candidate = tuple[int, float, int, Request, Backend]
+"""Tier, rank and sequence number of a running request; it, and where it runs."""
+
 
 class PreemptionRule:
     """Finds whom to stop, if stopping anybody is worth what it costs.
@@ -35,29 +38,38 @@ class PreemptionRule:
             return False
         return self._gain_s(waiting, running) > 0.0
 
-    def victim(self, waiting: Request, backends: Iterable[Backend], now_s: float) -> Request | None:
-        """The running request to stop for `waiting`: of the lowest tier, the one ranked last."""
+    def candidates(self, backends: Iterable[Backend], now_s: float) -> list[Candidate]:
+        """Running requests that may be stopped now, the first to go last: of the lowest tier, the
+        one ranked last."""
         rank = self.policy.rank
-        candidates = [
+        found = [
             (int(running.tier), rank(running), running.sequence, running, backend)
             for backend in backends
             # One that is being drained does not count: what is freed there is not for others.
             if backend.slots and len(backend.running) <= backend.slots
             for running in backend.running.values()
-            if not self._protected(running, waiting, now_s)
+            if not self._protected(running, now_s)
         ]
-        candidates.sort(reverse=True)  # no two have one sequence number
+        found.sort()  # no two have one sequence number
+        return found
+
+    def victim(self, waiting: Request, candidates: list[Candidate], now_s: float) -> Request | None:
+        """The one to stop for `waiting`, taken out of `candidates`; None: nobody gives way."""
         due = waiting.due_s <= now_s
-        for _, _, _, running, backend in candidates:
+        for place in reversed(range(len(candidates))):
+            _, _, _, running, backend = candidates[place]
+            if not self._may_take_from(running, waiting):
+                continue
             gain_s = INFINITE if due else self._gain_s(waiting, running)
             if gain_s <= 0.0:
                 return None  # and nobody ranked before it yields either
             if self._pays(gain_s, waiting, running, backend):
+                del candidates[place]
                 return running
         return None
 
-    def _protected(self, running: Request, waiting: Request, now_s: float) -> bool:
-        """Whether `running` is not to be stopped now, whatever that would gain."""
+    def _protected(self, running: Request, now_s: float) -> bool:
+        """Whether `running` is not to be stopped now, whoever waits."""
         limits = self.settings
         if now_s - running.resumed_s < limits.min_run_s:
             return True
@@ -66,9 +78,7 @@ class PreemptionRule:
         if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
             return True  # it has waited enough: now it runs to its end
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
-        if limit_c is not None and running.output_tokens >= limit_c * running.predicted_tokens:
-            return True
-        return not self._may_take_from(running, waiting)
+        return limit_c is not None and running.output_tokens >= limit_c * running.predicted_tokens
 
     def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
         """Whether the gain is worth what stopping `running` costs."""

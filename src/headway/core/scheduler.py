@@ -20,7 +20,7 @@ from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.placement import choose
 from headway.core.policies import POLICIES, Policy
-from headway.core.preemption import PreemptionRule
+from headway.core.preemption import Candidate, PreemptionRule
 from headway.core.queue import RankHeap
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
@@ -76,6 +76,7 @@ class Scheduler:
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._produced = produced
         self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
+        """By lane: when nobody gave way last, and to whom."""
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ class Scheduler:
         Ranks made by different cost models do not compare, so all that waits is ranked anew.
         """
         waiting = self._pull_all()
+        self._looked.clear()
         self._cost = self._policy.cost = cost
         for request in waiting:
             self._measure(request)
@@ -123,6 +125,7 @@ class Scheduler:
         """
         policy = _policy_class(name)(replace(self.settings, policy=name, cost=self._cost))
         waiting = self._pull_all()
+        self._looked.clear()
         self.policy_name, self._policy = name, policy
         self._preemption = self._preemption_rule()
         self._lanes = {}
@@ -385,25 +388,25 @@ class Scheduler:
     def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
         # A victim may wait in a lane that is not there yet: the copy lets it be made.
         for name, lane in list(self._lanes.items()):
+            candidates: list[Candidate] | None = None
             while lane.count:
                 request = lane.next(now_s, self._tier_ok, self._tenant_gate)
                 if request is None:
                     break
-                # Ranks of running requests change slowly: where nobody had to give way to
-                # somebody as urgent just before, look again later.
+                # Ranks of running requests change slowly: where nobody gave way to somebody as
+                # urgent just before, look again later.
                 urgency = (request.due_s > now_s, int(request.tier), self._policy.rank(request))
                 looked_s, most_urgent = self._looked.get(name, _NEVER)
                 again_s = looked_s + self.settings.preemption.min_run_s
                 if now_s < again_s and urgency >= most_urgent:
                     break
-                self._looked[name] = (now_s, urgency)
-                serving = self._serving.get(name, ())
-                if self._produced is not None:
-                    for backend in serving:
-                        for running, output_tokens in self._produced(backend, now_s):
-                            self._progressed(running, output_tokens, backend)
-                victim = self._preemption.victim(request, serving, now_s)
+                if candidates is None:
+                    serving = self._serving.get(name, ())
+                    self._catch_up(serving, now_s)
+                    candidates = self._preemption.candidates(serving, now_s)
+                victim = self._preemption.victim(request, candidates, now_s)
                 if victim is None:
+                    self._looked[name] = (now_s, urgency)
                     break
                 backend = self.backends[victim.backend]
                 victim.preemptions += 1
@@ -437,6 +440,13 @@ class Scheduler:
             self._tenant_running[request.tenant] = left
         else:
             del self._tenant_running[request.tenant]
+
+    def _catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
+        """Ask the driver what was produced, if it does not tell by itself."""
+        if self._produced is not None:
+            for backend in backends:
+                for running, output_tokens in self._produced(backend, now_s):
+                    self._progressed(running, output_tokens, backend)
 
     def _progressed(self, request: Request, output_tokens: int, backend: Backend) -> None:
         new_tokens = output_tokens - request.output_tokens
