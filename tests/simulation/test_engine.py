@@ -74,7 +74,7 @@ def test_a_request_that_is_taken_out_keeps_what_it_produced() -> None:
     engine.submit(request, 0.0)
     engine.advance(engine.next_event_s)
     engine.advance(engine.next_event_s)
-    assert engine.produced_by(0.2051)(request) == 20
+    assert engine.produced(request, 0.2051) == 20
     engine.cancel(request, 0.2051)
     assert request.produced == 20
     engine.advance(engine.next_event_s)

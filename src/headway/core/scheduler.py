@@ -76,7 +76,7 @@ class Scheduler:
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._produced = produced
         self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
-        """By lane: when nobody gave way last, and to whom."""
+        """By lane: when nobody gave way last, and to how urgent a request."""
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -450,6 +450,8 @@ class Scheduler:
 
     def _progressed(self, request: Request, output_tokens: int, backend: Backend) -> None:
         new_tokens = output_tokens - request.output_tokens
+        if not new_tokens:
+            return
         request.output_tokens = output_tokens
         backend.progressed(request, new_tokens)
         if self._ledger is not None:

@@ -8,7 +8,6 @@ iteration by iteration.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf, sqrt
@@ -49,6 +48,10 @@ class EngineRequest:
     def context_tokens(self) -> int:
         """Tokens to have in the KV cache before it decodes."""
         return self.prompt_tokens + self.produced
+
+    def produced_at(self, step: int) -> int:
+        """Output tokens it has after that iteration, while it decodes."""
+        return self.produced + step - self.began_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +133,22 @@ class EngineModel:
 
     def cancel(self, request: EngineRequest, now_s: float) -> None:
         """Take a request out; the iteration that runs now is finished with it."""
-        request.produced, request.here = self.produced_by(now_s)(request), False
+        request.produced, request.here = self.produced(request, now_s), False
         if request.decodes:
             self._cache.keep(("own", request.number), request.context_tokens)
         self._leaving.append(request)
         self._cut(now_s)
         self._look_ahead()
 
-    def produced_by(self, now_s: float) -> Callable[[EngineRequest], int]:
-        """Tells how many output tokens a request has at `now_s`."""
-        step = self._step + self.steps_done(now_s)
+    def produced(self, request: EngineRequest, now_s: float) -> int:
+        """Output tokens that `request` has at `now_s`."""
+        if request.decodes and request.here:
+            return request.produced_at(self.step_at(now_s))
+        return request.produced
 
-        def produced(request: EngineRequest) -> int:
-            if request.decodes and request.here:
-                return request.produced + step - request.began_step
-            return request.produced
-
-        return produced
+    def step_at(self, now_s: float) -> int:
+        """Iterations up to `now_s` in which everybody who decodes got a token."""
+        return self._step + self.steps_done(now_s)
 
     def steps_done(self, now_s: float) -> int:
         """Iterations of the present stretch that are complete at `now_s`."""

@@ -252,11 +252,12 @@ class Simulation:
 
     def _produced(self, backend: Backend, now_s: float) -> Iterator[tuple[Request, int]]:
         """What the requests on a backend have produced."""
-        produced = self._engines[backend.name].produced_by(now_s)
+        step, in_engine = self._engines[backend.name].step_at(now_s), self._sequences
         for request in backend.running.values():
-            running = self._sequences.get(request.id)
-            if running is not None:  # else this very step starts it
-                yield request, produced(running)
+            running = in_engine.get(request.id)
+            # Whom this very step starts is not there yet.
+            if running is not None and running.decodes:
+                yield request, running.produced_at(step)
 
     def _heard(self, engine: EngineModel, now_s: float) -> bool:
         """Tell the scheduler what came of an engine; whether a slot is free now."""
