@@ -162,7 +162,6 @@ def profile_of(folder: Path, model: Model) -> Profile:
         batch_tokens=model.batch_tokens,
         slots=model.slots,
         kv_tokens=model.kv_tokens,
-        start_s=60.0,
         source=SOURCE,
     )
 
@@ -262,7 +261,6 @@ def profile_of_gpu(folder: Path, gpu: Gpu) -> Profile:
         decode_kv_s=BLOCKS * kv_ms * 1e-3,
         prefill_kv_s=BLOCKS * prefill_ms * 1e-3,
         kv_tokens=int((USED * gpu.memory_bytes - WEIGHT_BYTES - 2e9) / KV_BYTES) // 1000 * 1000,
-        start_s=60.0,
         source=OPERATORS,
     )
 

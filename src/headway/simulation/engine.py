@@ -86,7 +86,6 @@ class EngineModel:
         self.busy_s = 0.0
         self.kv_token_s = 0.0
         """KV memory in use, over time."""
-        self.iterations = 0
         self._arriving: list[tuple[float, int, EngineRequest]] = []
         self._queue: deque[EngineRequest] = deque()
         self._prefilling: deque[EngineRequest] = deque()
@@ -209,8 +208,6 @@ class EngineModel:
         self._clock_s = self._end_s
         if self._chunks:
             decoded = 1 if self.profile.mixed else 0
-            self.iterations += 1 - decoded
-        self.iterations += decoded
         self._step += decoded
         self._contexts += decoded * len(self._decoding)
         for request, tokens in self._chunks:

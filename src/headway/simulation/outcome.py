@@ -31,8 +31,6 @@ class Outcome:
     """Times that an engine ran out of memory, and somebody's was taken back."""
     spans: list[tuple[int, int, float, float]]
     """The first stretches of service: request, backend, from, to."""
-    events: int
-    """Steps of the simulation."""
     spent_s: float = 0.0
     """Wall-clock time of the run."""
 

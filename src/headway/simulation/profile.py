@@ -59,8 +59,6 @@ class Profile:
     mixing_s: float = 0.0
     """Added to an iteration that computes prompts while others decode."""
     price_per_hour: float = 0.0
-    start_s: float = 0.0
-    """From a cold machine to the first request."""
     source: str = ""
     """Where the numbers come from, and their licence."""
 

@@ -175,7 +175,6 @@ class Simulation:
             sum(engine.kv_token_s for engine in engines),
             sum(engine.recomputed for engine in engines),
             self._spans,
-            self._events,
             time.perf_counter() - began_s,
         )
 
