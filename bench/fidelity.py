@@ -30,7 +30,6 @@ from headway.simulation.calibrate import fit, probe
 from headway.simulation.foresight import FromHistory
 from headway.simulation.load import capacity_rps
 from headway.simulation.measures import Distribution
-from headway.simulation.options import settings_of
 from headway.simulation.profile import Profile
 from headway.simulation.simulator import Site, simulate
 from headway.simulation.trace import Trace
@@ -103,7 +102,7 @@ async def capacity(client: LoadClient, profile: Profile) -> float:
         np.array([tokens[characters(request)] for request in sample.requests]),
         np.array([request.max_tokens for request in sample.requests]),
     )
-    return capacity_rps(trace, [Site("embedded", profile)], settings_of())
+    return capacity_rps(trace, [Site("embedded", profile)])
 
 
 def characters(request: LoadRequest) -> int:

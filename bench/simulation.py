@@ -17,7 +17,7 @@ from claims import Claim, publish
 from headway.core.policies import POLICIES
 from headway.simulation.comparison import Contender, Scenario, compare
 from headway.simulation.generated import Recipe
-from headway.simulation.load import at_load
+from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.measures import Slo
 from headway.simulation.options import settings_of
 from headway.simulation.profile import Profile
@@ -45,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     site = Site("one", ENGINE)
     trace = Recipe("poisson:1", count=options.requests).make()
-    trace = at_load(trace, options.load, [site], settings_of())
+    trace = at_load(trace, capacity_rps(trace, [site]), options.load)
     scenario = Scenario([trace], [site], settings_of(), Slo())
     claims, rates = [], {}
     for policy in POLICIES:

@@ -17,7 +17,7 @@ from headway.report.figures import figures, share
 from headway.report.terminal import results_table, show, table_console
 from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.simulation.importers import load_trace
-from headway.simulation.load import at_load
+from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.measures import Slo
 from headway.simulation.options import settings_of, sites_of
 from headway.simulation.report import report_html
@@ -54,7 +54,7 @@ def main() -> int:
     for name, (file, slots) in TRACES.items():
         sites = sites_of(options.profile, slots)
         trace = load_trace(folder / file).first(options.requests)
-        trace = at_load(trace, options.load, sites, settings)
+        trace = at_load(trace, capacity_rps(trace, sites), options.load)
         scenario = Scenario([trace], sites, settings, Slo())
         result = SimulationResult(compare(scenario, contenders), {"trace": file} | vars(options))
         details[name] = result.to_json()["policies"]

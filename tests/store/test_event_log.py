@@ -92,3 +92,8 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
         list(read_events(path))
     with pytest.raises(EventLogError, match="begins with the settings"):
         list(replay([]))
+    file = io.BytesIO()
+    LoggedScheduler(SchedulerSettings(), file)
+    path.write_bytes(file.getvalue() * 2)
+    with pytest.raises(EventLogError, match="begins twice"):
+        list(replay(list(read_events(path))))

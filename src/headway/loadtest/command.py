@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headway.core.request import Tier
 from headway.loadtest.arrivals import ArrivalsError
@@ -21,7 +20,7 @@ from headway.loadtest.report import report_html
 from headway.loadtest.result import BenchResult
 from headway.loadtest.table import errors_of, table_of
 from headway.loadtest.workload import Workload
-from headway.report.terminal import table_console
+from headway.report.terminal import fail, table_console
 
 ORACLE = "srpt+oracle"
 
@@ -134,8 +133,7 @@ def bench(
         if report is not None:
             report.write_text(report_html(result), encoding="utf-8")
     except (ArrivalsError, ContenderError, MixError, PromptsError, ServerError, OSError) as error:
-        Console(stderr=True).print(f"headway bench: {error}", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        fail("bench", error)
     console.print(table_of(result))
     for line in errors_of(result):
         console.print(line, style="red", markup=False)

@@ -12,7 +12,7 @@ from headway.loadtest.table import COLUMNS, errors_of
 from headway.report import chart
 from headway.report.chart import Axis, Series
 from headway.report.figures import figures, share
-from headway.report.page import COLOURS, facts, page, section, swatch
+from headway.report.page import COLOURS, facts, legend, page, section, swatch
 
 
 def report_html(result: BenchResult) -> str:
@@ -95,10 +95,7 @@ def _errors(result: BenchResult) -> str:
 
 
 def _legend(rows: Sequence[Row]) -> str:
-    labels = (
-        f"<span>{swatch(n, row.oracle)}{escape(row.label)}</span>" for n, row in enumerate(rows)
-    )
-    return f'<p class="legend">{"".join(labels)}</p>'
+    return legend((row.label, row.oracle) for row in rows)
 
 
 def _good(row: Row) -> list[Outcome]:

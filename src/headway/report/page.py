@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 
@@ -35,6 +35,15 @@ def facts(found: Mapping[str, str]) -> str:
 def swatch(slot: int, dashed: bool = False) -> str:
     """A short line in the colour of a row."""
     return f'<i class="swatch c{slot % COLOURS}{" dashed" if dashed else ""}"></i>'
+
+
+def legend(rows: Iterable[tuple[str, bool]]) -> str:
+    """Which colour is whose; each row is a label, and whether its line is dashed."""
+    labels = (
+        f"<span>{swatch(slot, dashed)}{escape(label)}</span>"
+        for slot, (label, dashed) in enumerate(rows)
+    )
+    return f'<p class="legend">{"".join(labels)}</p>'
 
 
 STYLE = """

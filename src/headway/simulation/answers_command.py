@@ -6,33 +6,34 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headway.report.figures import figures, share
-from headway.report.terminal import results_table, show, table_console
+from headway.report.terminal import fail, results_table, show, table_console
 from headway.simulation.answers import Candidate, Plan, candidates, plans
 from headway.simulation.errors import SimulationError
-from headway.simulation.foresight import KINDS
-from headway.simulation.generated import ARRIVALS
-from headway.simulation.options import DEFAULT_PROFILE, settings_of, sites_of, traces_of
+from headway.simulation.options import (
+    DEFAULT_PROFILE,
+    Engines,
+    Faster,
+    Prediction,
+    Price,
+    Requests,
+    TraceText,
+    names_in,
+    settings_of,
+    sites_of,
+    traces_of,
+)
 from headway.simulation.slo import Target, parse_targets
 
-TraceText = Annotated[
-    str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
-]
 Objective = Annotated[str, typer.Option(help="As ttft_p99=1s,latency_mean=10s.")]
-Prediction = Annotated[str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")]
-Faster = Annotated[float, typer.Option(help="Arrivals come so many times faster.")]
-Requests = Annotated[int, typer.Option(min=0, help="Only so many; 0: all.")]
 SHOWN = 8
 
 
 def advise(
     trace: TraceText,
     slo: Objective,
-    profile: Annotated[
-        str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
-    ] = DEFAULT_PROFILE,
+    profile: Engines = DEFAULT_PROFILE,
     policies: Annotated[
         str, typer.Option(help="Those to choose from.")
     ] = "fcfs,sjf,srpt,trail,gittins,hrrn,mlfq",
@@ -46,17 +47,16 @@ def advise(
         targets = parse_targets(slo)
         sites = sites_of(profile)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
-        names = [name.strip() for name in policies.split(",") if name.strip()]
+        names = names_in(policies)
         with console.status("simulating"):
             tried = list(candidates(found, sites, names, predict, settings_of()))
     except (SimulationError, OSError) as error:
-        _fail("advise", error)
-    best = min(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
+        fail("advise", error)
     ordered = sorted(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
     headings = ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"]
     rows = [_candidate_cells(one, targets) for one in ordered[:SHOWN]]
     show(console, results_table(headings, rows))
-    for line in advice(best, tried, targets):
+    for line in advice(ordered[0], tried, targets):
         console.print(line, markup=False, highlight=False)
 
 
@@ -89,9 +89,7 @@ def plan(
     profile: Annotated[
         str, typer.Option(help="Profiles to choose from, with commas between.")
     ] = DEFAULT_PROFILE,
-    price: Annotated[
-        str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
-    ] = "",
+    price: Price = "",
     policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
     predict: Prediction = "history",
     faster: Faster = 1.0,
@@ -111,7 +109,7 @@ def plan(
                 for site in sites
             }
     except (SimulationError, OSError) as error:
-        _fail("plan", error)
+        fail("plan", error)
     rows = [
         _plan_cells(name, one, targets) for name, of_profile in tried.items() for one in of_profile
     ]
@@ -147,8 +145,3 @@ def _plan_cells(name: str, one: Plan, targets: Sequence[Target]) -> list[str]:
         figures(measures.cost / hours) if hours else "-",
         "yes" if one.met else "no",
     ]
-
-
-def _fail(command: str, error: Exception) -> None:
-    Console(stderr=True).print(f"headway {command}: {error}", markup=False, highlight=False)
-    raise typer.Exit(1) from None

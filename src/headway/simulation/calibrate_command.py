@@ -12,7 +12,7 @@ from rich.console import Console
 
 from headway.loadtest.client import LoadClient, ServerError
 from headway.report.figures import figures
-from headway.report.terminal import results_table, table_console
+from headway.report.terminal import fail, results_table, table_console
 from headway.simulation.calibrate import Probes, fit, probe, residuals
 from headway.simulation.errors import SimulationError
 from headway.simulation.profile import write_profile
@@ -41,8 +41,7 @@ def calibrate(
         profile = fit(model, probes, batch_tokens)
         out.write_bytes(write_profile(profile))
     except (SimulationError, ServerError, OSError) as error:
-        Console(stderr=True).print(f"headway calibrate: {error}", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        fail("calibrate", error)
     rows = residuals(profile, probes)
     console.print(
         results_table(

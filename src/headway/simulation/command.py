@@ -11,13 +11,24 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-from headway.report.terminal import show, table_console
+from headway.report.terminal import fail, show, table_console
 from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.simulation.errors import SimulationError
-from headway.simulation.foresight import KINDS
-from headway.simulation.generated import ARRIVALS, LENGTHS, Recipe
-from headway.simulation.load import at_load
-from headway.simulation.options import DEFAULT_PROFILE, settings_of, sites_of, traces_of
+from headway.simulation.generated import LENGTHS, Recipe
+from headway.simulation.load import at_load, capacity_rps
+from headway.simulation.options import (
+    DEFAULT_PROFILE,
+    Engines,
+    Faster,
+    Prediction,
+    Price,
+    Requests,
+    TraceText,
+    names_in,
+    settings_of,
+    sites_of,
+    traces_of,
+)
 from headway.simulation.report import report_html
 from headway.simulation.result import SimulationResult
 from headway.simulation.slo import parse_slo
@@ -25,35 +36,25 @@ from headway.simulation.table import table_of
 
 
 def simulate(
-    trace: Annotated[
-        str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
-    ],
+    trace: TraceText,
     policies: Annotated[
         str, typer.Option(help="Policies to compare; NAME+PREDICTION is told otherwise of lengths.")
     ] = "fcfs,sjf,srpt,gittins",
-    predict: Annotated[
-        str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")
-    ] = "history",
+    predict: Prediction = "history",
     oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
-    profile: Annotated[
-        str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
-    ] = DEFAULT_PROFILE,
+    profile: Engines = DEFAULT_PROFILE,
     slots: Annotated[
         int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
     ] = 0,
-    price: Annotated[
-        str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
-    ] = "",
+    price: Price = "",
     load: Annotated[
         float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
     ] = 0.0,
-    faster: Annotated[float, typer.Option(help="Arrivals come so many times faster.")] = 1.0,
+    faster: Faster = 1.0,
     loads: Annotated[
         str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: a plot in the report.")
     ] = "",
-    requests: Annotated[
-        int, typer.Option(min=0, help="Only so many; 0: all, or 1,000 where they are made.")
-    ] = 0,
+    requests: Requests = 0,
     prompt: Annotated[str, typer.Option(help=f"Prompt tokens, where made: {LENGTHS}.")] = (
         Recipe.prompt
     ),
@@ -94,8 +95,7 @@ def simulate(
             output=output,
             seeds=seeds,
         )
-        labels = [name.strip() for name in policies.split(",") if name.strip()]
-        contenders = {label: Contender.parse(label, predict) for label in labels}
+        contenders = {label: Contender.parse(label, predict) for label in names_in(policies)}
         if oracle:
             contenders[ORACLE] = Contender.parse(ORACLE, predict)
         if not contenders:
@@ -126,8 +126,9 @@ def simulate(
         }
         result = SimulationResult(runs, asked)
         by_load = {}
+        capacities = [capacity_rps(one, sites) for one in traces] if loads else []
         for share in _loads(loads):
-            paced = [at_load(one, share, sites, settings) for one in traces]
+            paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
             of_load = replace(scenario, traces=paced)
             by_load[share] = SimulationResult(
                 compare(of_load, contenders, processes=processes), asked | {"load": share}
@@ -141,8 +142,7 @@ def simulate(
         elif json_file is not None:
             json_file.write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
     except (SimulationError, OSError) as error:
-        Console(stderr=True).print(f"headway simulate: {error}", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        fail("simulate", error)
     show(console, table_of(result))
 
 

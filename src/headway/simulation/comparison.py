@@ -80,8 +80,7 @@ def compare(
         progress: told of requests that ended, as they do or run by run.
 
     Raises:
-        SimulationError: there is no such prediction.
-        SimulationError: a request fits no engine.
+        SimulationError: there is no such prediction, or a request fits no engine.
     """
     tasks = [
         (label, contender, seed)

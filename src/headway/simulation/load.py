@@ -16,7 +16,7 @@ PROBED = 4000
 """Requests of a trace that tell its capacity."""
 
 
-def capacity_rps(trace: Trace, sites: Sequence[Site], settings: SchedulerSettings) -> float:
+def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
     """Requests of this trace that the engines finish in a second when they are never idle.
 
     Measured: the first PROBED requests at once, first come first served, from when a tenth has
@@ -24,7 +24,7 @@ def capacity_rps(trace: Trace, sites: Sequence[Site], settings: SchedulerSetting
     """
     probe = trace.first(PROBED)
     at_once = replace(probe, arrival_s=np.zeros(len(probe)), after=np.empty(0, np.int64))
-    fcfs = replace(settings, policy="fcfs", max_queue=None, tiers={})
+    fcfs = SchedulerSettings(policy="fcfs")
     ended_s = np.sort(simulate(at_once, sites, fcfs, FromHistory(at_once)).ended_s)
     low, high = len(ended_s) // 10, len(ended_s) * 9 // 10
     if high <= low or ended_s[high] <= ended_s[low]:
@@ -32,7 +32,7 @@ def capacity_rps(trace: Trace, sites: Sequence[Site], settings: SchedulerSetting
     return float((high - low) / (ended_s[high] - ended_s[low]))
 
 
-def at_load(trace: Trace, load: float, sites: Sequence[Site], settings: SchedulerSettings) -> Trace:
-    """The trace, as much faster or slower as makes it `load` times what the engines can take."""
+def at_load(trace: Trace, capacity: float, load: float) -> Trace:
+    """The trace, as much faster or slower as makes it `load` times a capacity in requests/s."""
     rate = len(trace) / max(trace.span_s, 1e-9)
-    return trace.faster(load * capacity_rps(trace, sites, settings) / rate)
+    return trace.faster(load * capacity / rate)

@@ -5,20 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
 from headway.simulation.errors import SimulationError
-from headway.simulation.generated import Recipe, is_recipe
+from headway.simulation.foresight import KINDS
+from headway.simulation.generated import ARRIVALS, Recipe, is_recipe
 from headway.simulation.importers import load_trace
-from headway.simulation.load import at_load
+from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.profiles import load_profile
 from headway.simulation.simulator import Site
 from headway.simulation.trace import Trace
 
+TraceText = Annotated[
+    str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
+]
+Prediction = Annotated[str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")]
+Engines = Annotated[
+    str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
+]
+Price = Annotated[
+    str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
+]
+Faster = Annotated[float, typer.Option(help="Arrivals come so many times faster.")]
+Requests = Annotated[
+    int, typer.Option(min=0, help="Only so many; 0: all, or 1,000 where they are made.")
+]
+
 DEFAULT_PROFILE = "smollm2-135m-2-cores"
 MADE = 1000
 """Requests of a trace that is made, where nobody says."""
+
+
+def names_in(text: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def sites_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
@@ -29,7 +53,7 @@ def sites_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
     """
     prices = _prices(price)
     sites: list[Site] = []
-    for part in filter(None, (text.strip() for text in profiles.split(","))):
+    for part in names_in(profiles):
         name, star, count = part.rpartition("*")
         if not star:
             name, count = part, "1"
@@ -48,7 +72,7 @@ def sites_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
 def _prices(text: str) -> dict[str, float]:
     """By profile; under the empty name that of all others."""
     prices = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in names_in(text):
         name, _, price = part.rpartition("=")
         try:
             prices[name] = float(price)
@@ -107,7 +131,7 @@ def traces_of(
         found = load_trace(Path(trace))
         traces = [found.first(requests) if requests else found]
     if load:
-        traces = [at_load(one, load, sites, settings_of()) for one in traces]
+        traces = [at_load(one, capacity_rps(one, sites), load) for one in traces]
     elif faster != 1.0:
         traces = [one.faster(faster) for one in traces]
     return traces * (seeds // len(traces))

@@ -11,7 +11,7 @@ import numpy as np
 from headway.report import chart
 from headway.report.chart import Axis, Series, Span
 from headway.report.figures import figures
-from headway.report.page import COLOURS, facts, page, section, swatch
+from headway.report.page import COLOURS, facts, legend, page, section, swatch
 from headway.simulation.comparison import ORACLE, Run, Scenario
 from headway.simulation.measures import alone_s
 from headway.simulation.outcome import Outcome
@@ -104,11 +104,7 @@ def _table(result: SimulationResult) -> str:
 
 
 def _legend(result: SimulationResult) -> str:
-    labels = (
-        f"<span>{swatch(slot, label == ORACLE)}{escape(label)}</span>"
-        for slot, label in enumerate(result.runs)
-    )
-    return f'<p class="legend">{"".join(labels)}</p>'
+    return legend((label, label == ORACLE) for label in result.runs)
 
 
 def _first_runs(result: SimulationResult) -> list[Run]:

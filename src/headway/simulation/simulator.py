@@ -128,7 +128,9 @@ class Simulation:
         self._output_tokens = trace.output_tokens.tolist()
         self._max_tokens = trace.max_tokens.tolist()
         self._deadline_s = trace.deadline_s.tolist()
-        self._free = [number for number in range(len(trace)) if not _waits(trace, number)]
+        waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+        self._free: list[int] = np.flatnonzero(~waits).tolist()
+        """Requests that wait for no other's end."""
 
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
@@ -215,8 +217,7 @@ class Simulation:
     def _step(self, now_s: float) -> float:
         """Let the scheduler decide, carry it out; when to come back even if nothing happens."""
         scheduler = self.scheduler
-        waiting = scheduler.waiting()
-        if not waiting:
+        if not scheduler.waiting():
             return inf
         for decision in scheduler.step(now_s):
             request = decision.request
@@ -293,10 +294,6 @@ class Simulation:
         for follower in self._trace.followers.get(number, ()):
             at_s = now_s + float(self._trace.gap_s[follower])
             heappush(self._released, (at_s, follower))
-
-
-def _waits(trace: Trace, number: int) -> bool:
-    return bool(len(trace.after)) and trace.after[number] >= 0
 
 
 def _check_memory(trace: Trace, sites: Sequence[Site]) -> None:

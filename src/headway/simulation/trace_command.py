@@ -8,15 +8,15 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from headway.report.figures import figures
+from headway.report.terminal import fail
 from headway.simulation.errors import SimulationError
 from headway.simulation.generated import ARRIVALS, LENGTHS, Recipe
 from headway.simulation.importers import FORMATS, load_trace
 from headway.simulation.sources import SOURCES
 from headway.simulation.trace import Trace
-from headway.simulation.trace_file import COLUMNS, write_trace
+from headway.simulation.trace_file import COLUMNS, TEXTS, write_trace
 from headway.store.event_log import EventLogError, read_events
 from headway.store.event_log import replay as replayed
 
@@ -171,8 +171,7 @@ def facts_of(trace: Trace) -> dict[str, str]:
 
 
 def _columns_of(trace: Trace) -> list[str]:
-    named = {"id": "ids", "tenant": "tenants", "program": "programs", "tier": "tiers"}
-    named["prompt_id"] = "prompt_ids"
+    named = TEXTS | {"tier": "tiers"}
     return [name for name in COLUMNS if len(getattr(trace, named.get(name, name)))]
 
 
@@ -194,8 +193,7 @@ def _guarded(action: Callable[[], Found]) -> Found:
     try:
         return action()
     except (SimulationError, EventLogError, OSError) as error:
-        Console(stderr=True).print(f"headway trace: {error}", markup=False, highlight=False)
-        raise typer.Exit(1) from None
+        fail("trace", error)
 
 
 COMMANDS = (info, convert, scale, sample, generate, replay, fetch)

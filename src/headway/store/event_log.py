@@ -39,13 +39,10 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, tag=True, frozen=True, kw_only=True):
-    """Something that the scheduler was told."""
+    """Something that happened at a time. What the scheduler was told can `tell` it again, and
+    gives back the decisions that follow."""
 
     now_s: float
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        """Tell it again; the decisions that follow."""
-        raise NotImplementedError
 
 
 class Opened(Event, frozen=True, kw_only=True):
@@ -306,12 +303,14 @@ def replay(events: Sequence[Line]) -> Iterator[tuple[Line, list[str], list[str]]
     """Each event, what was decided on it then, and what a new scheduler decides now.
 
     Raises:
-        EventLogError: the log does not begin with its settings.
+        EventLogError: the log does not begin with its settings, or begins twice.
     """
     if not events or not isinstance(events[0], Opened):
         raise EventLogError("an event log begins with the settings of its scheduler")
     scheduler = Scheduler(events[0].settings)
     for event in events[1:]:
+        if isinstance(event, Opened):
+            raise EventLogError("an event log is of one scheduler, and this one begins twice")
         decided = event.tell(scheduler)
         then: list[str] = []
         if isinstance(event, Stepped):
