@@ -44,7 +44,7 @@ from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.ridge import HashedRidge
 from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
-from headway.prediction.training import blended_on, train
+from headway.prediction.training import blended_on, steadied, train
 from headway.prediction.trees import Trees
 from headway.prediction.words import normal
 
@@ -238,11 +238,12 @@ def encoders(data: Path, fold: int) -> list[Encoder]:
         allowed = [normal(prompt.text) not in held_back for prompt in examples.prompts]
         chosen = (folds_of(examples) != fold) & np.array(allowed)
         targets = [
-            of_row.lengths if row.data == name else np.full(len(examples), np.nan)
+            steadied(of_row.rows(chosen)) if row.data == name else np.full(chosen.sum(), np.nan)
             for row, of_row in zip(ROWS, own, strict=True)
         ]
-        logs = np.log2(np.column_stack([*targets, examples.others]))[chosen]
-        lessons.append(Lesson([prompt.text for prompt in examples.rows(chosen).prompts], logs))
+        rows = examples.rows(chosen)
+        logs = np.column_stack([*targets, np.log2(rows.others)])
+        lessons.append(Lesson([prompt.text for prompt in rows.prompts], logs))
     return fine_tune(lessons, foretold=len(ROWS))
 
 

@@ -55,6 +55,7 @@ def write_log(path: Path, source: Examples, model: str) -> None:
                     arrival_unix_s=float(number),
                     tier="standard",
                     model=model,
+                    prompt_tokens=10,
                     output_tokens=int(length),
                     outcome="finished",
                     status=200,

@@ -13,8 +13,10 @@ from headway.prediction.artefact import ArtefactError, load, save
 from headway.prediction.calibration import Calibration
 from headway.prediction.encoded import EncodedStack
 from headway.prediction.encoder import MOST_TOKENS, Encoder, padded, shortened
+from headway.prediction.evaluation import evaluate
 from headway.prediction.predictor import Card, Predictor
 from headway.prediction.prompt import Prompt
+from headway.prediction.training import train
 
 
 def mean_id_encoder() -> Encoder:
@@ -87,3 +89,11 @@ def test_a_damaged_encoder_is_named(predictor, tmp_path: Path) -> None:
     save(Predictor(model, predictor.calibration, predictor.card), tmp_path / "e.npz")
     with pytest.raises(ArtefactError, match="encoder cannot be used"):
         load(tmp_path / "e.npz")
+
+
+def test_where_few_prompts_are_held_back_the_interval_still_covers() -> None:
+    """The encoder here says nothing; 80 of 400 prompts are all that it was not trained on."""
+    predictor = train("m", [examples(400)], encoder=mean_id_encoder())
+    found = evaluate(predictor, examples(400, seed=1))
+    assert found.coverage_80 == pytest.approx(0.8, abs=0.06)
+    assert found.kendall_tau > 0.7

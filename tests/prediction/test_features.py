@@ -35,9 +35,8 @@ def test_parameters_of_the_request_count_too() -> None:
     assert numbers("Hi", structured=True)["structured"] == 1.0
 
 
-def test_lines_that_many_prompts_share_are_left_out() -> None:
-    instruction = "Answer in the JSON format below."
-    prompts = [Prompt(f"How many are {n} times 7?\n{instruction}") for n in range(100)]
+def test_a_template_is_left_out_and_kept_with_the_maker() -> None:
+    prompts = [Prompt(f"How many are {n} times 7?\nAnswer as JSON.") for n in range(100)]
     learned, plain = FeatureMaker.learned_from(prompts), FeatureMaker()
     own = [Prompt(prompt.text.split("\n")[0]) for prompt in prompts]
     assert np.array_equal(learned.of(prompts).dense, plain.of(own).dense)

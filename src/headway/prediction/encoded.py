@@ -45,7 +45,7 @@ class EncodedStack:
             prompts: to find the weights on.
             targets: one for each of them.
         """
-        views = np.column_stack([held_back, encoder.scores([prompt.text for prompt in prompts])])
+        views = np.column_stack([held_back, encoder.scores(_own_texts(stack, prompts))])
         centre = views.mean(axis=0)
         mean = float(targets.mean())
         weights = blend_of(views - centre, targets - mean, np.ones(len(targets), np.float32))
@@ -56,7 +56,7 @@ class EncodedStack:
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
         of_stack = self._stack.scores(prompts)
-        of_encoder = self._encoder.scores([prompt.text for prompt in prompts])
+        of_encoder = self._encoder.scores(_own_texts(self._stack, prompts))
         scores: Floats = of_stack * self._blend[0] + of_encoder * self._blend[1] + self._blend[2]
         return scores
 
@@ -78,3 +78,8 @@ class EncodedStack:
             Encoder.of(part(state, "encoder")),
             state["blend_with_encoder"].astype(np.float32),
         )
+
+
+def _own_texts(stack: Stack, prompts: Sequence[Prompt]) -> list[str]:
+    """What the encoder reads: a template would take up most of what it can."""
+    return [stack.maker.template.own(prompt.text) for prompt in prompts]

@@ -8,9 +8,9 @@ import numpy as np
 
 from headway.prediction.arrays import Floats, State
 
-MOST_TOKENS = 96
-FIRST_CHARACTERS = 300
-LAST_CHARACTERS = 120
+MOST_TOKENS = 128
+FIRST_CHARACTERS = 400
+LAST_CHARACTERS = 150
 """How much of a long text is read: what is asked stands at its beginning or its end."""
 BATCH = 4
 """Larger ones win nothing on one core, and are more padding."""

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headway.prediction.encoder import MOST_TOKENS, Encoder, padded, shortened
+from headway.prediction.template import Template
 
 if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
 
-TEXTS_SEEN = 120_000
+TEXTS_SEEN = 160_000
 """Texts are read again until so many were, at least once and at most MOST_EPOCHS times."""
 MOST_EPOCHS = 8
 RARE = 5_000
@@ -65,7 +66,12 @@ def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> li
     folder = Path(str(files(package) / "model"))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     body = AutoModel.from_pretrained(folder)
-    texts = [shortened(text) for lesson in lessons for text in lesson.texts]
+    templates = [Template.learned_from(lesson.texts) for lesson in lessons]
+    texts = [
+        shortened(template.own(text))
+        for template, lesson in zip(templates, lessons, strict=True)
+        for text in lesson.texts
+    ]
     ids = tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
     known = _side_by_side([lesson.targets for lesson in lessons], foretold)
     head = torch.nn.Linear(body.config.hidden_size, known.shape[1])

@@ -43,7 +43,7 @@ class Stack:
         blend: Floats,
         base: Stack | None,
     ) -> None:
-        self._maker = maker
+        self.maker = maker
         self._ridge = ridge
         self._kernel = kernel
         self._trees = trees
@@ -124,7 +124,7 @@ class Stack:
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, in the unit of the targets."""
-        return self.scores_of(self._maker.of(prompts))
+        return self.scores_of(self.maker.of(prompts))
 
     def scores_of(self, features: Features) -> Floats:
         """The same for prompts whose features are known."""
@@ -143,7 +143,7 @@ class Stack:
     def state(self) -> State:
         state = {
             "blend": self._blend,
-            **named("maker", self._maker.state()),
+            **named("maker", self.maker.state()),
             **named("ridge", self._ridge.state()),
             **named("kernel", self._kernel.state()),
             **named("trees", self._trees.state()),

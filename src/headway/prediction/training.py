@@ -27,6 +27,8 @@ LEAST_OF_OTHERS = 200
 LEAST_FOR_ENCODER = 300
 BLENDED_ON, BLENDED_ON_OF_FEW = 0.1, 0.2
 """Part of the prompts that the encoder is not trained on: there its weight is found."""
+ENOUGH_HELD_BACK = 500
+"""So many errors show their distribution."""
 MOST_OF_OTHERS = 10_000
 """Of one other source: more of the same adds time and little else."""
 
@@ -53,7 +55,7 @@ def train(
     prompts = [prompt for source in own for prompt in source.prompts]
     lengths = np.concatenate([source.lengths for source in own]) if own else np.empty(0)
     _enough(target, len(prompts), LEAST_FOR_ENCODER if encoder else LEAST_EXAMPLES)
-    steady = np.concatenate([_steadied(source) for source in own]).astype(np.float32)
+    steady = np.concatenate([steadied(source) for source in own]).astype(np.float32)
     known = {normal(prompt.text) for prompt in prompts}
     base = _other_data(sources, known)
     maker = FeatureMaker.learned_from(prompts)
@@ -61,15 +63,45 @@ def train(
     model, scores = Stack.fit(maker, maker.of(prompts), steady, groups, base=base)
     names = [source.name for source in sources]
     if not encoder:
-        return _predictor(target, names, model, scores, lengths, len(prompts))
+        tau = kendall_tau(scores, lengths)
+        return _predictor(target, names, model, scores, lengths, len(prompts), tau)
     chosen = np.flatnonzero(blended_on(prompts))
     if not isinstance(encoder, Encoder):
         held_back = {normal(prompts[number].text) for number in chosen}
         (encoder,) = fine_tune(_lessons(sources, held_back, known))
-    encoded, scores = EncodedStack.fit(
+    encoded, blended = EncodedStack.fit(
         model, encoder, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
     )
-    return _predictor(target, names, encoded, scores, lengths[chosen], len(prompts))
+    tau = kendall_tau(blended, lengths[chosen])
+    if len(chosen) < ENOUGH_HELD_BACK:
+        blended, lengths = _as_if_held_back(scores, lengths, chosen, blended)
+    else:
+        lengths = lengths[chosen]
+    return _predictor(target, names, encoded, blended, lengths, len(prompts), tau)
+
+
+def _as_if_held_back(
+    of_stack: Floats, lengths: np.ndarray, chosen: np.ndarray, blended: Floats
+) -> tuple[Floats, np.ndarray]:
+    """Scores and lengths of all prompts, as if no encoder had seen any.
+
+    A few errors say how large errors are, and not how they are distributed: that is as with the
+    stack, whose held-back scores are known of all.
+
+    Args:
+        of_stack: held-back scores of all prompts.
+        lengths: of all.
+        chosen: those that the encoder did not see.
+        blended: their scores by both.
+    """
+    errors, known = np.log2(lengths) - of_stack, of_stack[chosen]
+    errors_of_both = np.log2(lengths[chosen]) - blended
+    if not known.std() or not errors[chosen].std():  # of equal lengths nothing is to be learned
+        return of_stack, lengths
+    scores = blended.mean() + (of_stack - known.mean()) * (blended.std() / known.std())
+    smaller = errors_of_both.std() / errors[chosen].std()
+    likely = errors_of_both.mean() + smaller * (errors - errors.mean())
+    return scores.astype(np.float32), 2.0 ** (scores + likely)
 
 
 def blended_on(prompts: Sequence[Prompt]) -> np.ndarray:
@@ -98,7 +130,7 @@ def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) 
         rows = source.rows(allowed)
         if len(rows):
             texts = [prompt.text for prompt in rows.prompts]
-            logs = np.log2(np.column_stack([rows.lengths, rows.others]))
+            logs = np.column_stack([steadied(rows), np.log2(rows.others)])
             lessons.append(Lesson(texts, logs))
     return lessons
 
@@ -122,7 +154,8 @@ def train_on_log(
     groups = np.array([hash(tuple(buckets)) for buckets in features.buckets])
     targets = np.log2(lengths).astype(np.float32)
     model, scores = Stack.fit(FeatureMaker(), features, targets, groups, base=base)
-    return _predictor(target, [name], model, scores, lengths, len(features))
+    tau = kendall_tau(scores, lengths)
+    return _predictor(target, [name], model, scores, lengths, len(features), tau)
 
 
 def _enough(target: str, examples: int, least: int = LEAST_EXAMPLES) -> None:
@@ -137,14 +170,15 @@ def _predictor(
     held_back: Floats,
     lengths: np.ndarray,
     examples: int,
+    tau: float,
 ) -> Predictor:
-    """`model`, with what scores that were `held_back` meant in tokens."""
+    """`model`, with what scores that were `held_back` meant in tokens, and how well they order."""
     card = Card(
         target=target,
         data=tuple(names),
         examples=examples,
         trained_unix_s=time.time(),
-        kendall_tau=kendall_tau(held_back, lengths),
+        kendall_tau=tau,
     )
     return Predictor(model, Calibration.fit(held_back, lengths), card)
 
@@ -164,17 +198,22 @@ def common_length(examples: Examples) -> Floats:
     return np.where(answers > 0, total / np.maximum(answers, 1), np.nan).astype(np.float32)
 
 
-def _steadied(own: Examples) -> np.ndarray:
-    """log2 of the target's lengths, each half way to what other models say of its prompt."""
+def steadied(source: Examples) -> np.ndarray:
+    """log2 of the target's lengths, each half way to what other models say of its prompt.
+
+    NaN where the target's length is unknown.
+    """
+    answered = np.isfinite(source.lengths)
+    own = source.rows(answered)
+    steady: np.ndarray = np.full(len(source), np.nan)
     logs = np.log2(own.lengths)
-    spread = logs.std()
+    steady[answered] = logs
+    spread = logs.std() if len(own) else 0.0
     others = common_length(Examples(own.name, own.prompts, np.full(len(own), np.nan), own.others))
-    if not spread or not np.isfinite(others).all() or not others.std():
-        unchanged: np.ndarray = logs
-        return unchanged
-    both = (logs - logs.mean()) / spread + others / others.std()
-    steadied: np.ndarray = logs.mean() + spread * (both - both.mean()) / both.std()
-    return steadied
+    if spread and np.isfinite(others).all() and others.std():
+        both = (logs - logs.mean()) / spread + others / others.std()
+        steady[answered] = logs.mean() + spread * (both - both.mean()) / both.std()
+    return steady
 
 
 def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
