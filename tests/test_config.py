@@ -283,7 +283,7 @@ def test_the_scheduler_gets_what_was_set() -> None:
     file(
         "policy: gittins\ntier_mode: weighted\nfairness: vtc\ntenant_weights: {acme: 2}\n"
         "tenant_max_running: 3\nmax_queue: 50\non_missed_deadline: downgrade\n"
-        "preemption: {enabled: false, trail_c: 0.8}\n"
+        "preemption: {enabled: false, trail_c: 0.8, quantum_s: 2}\n"
         "tiers: {interactive: {max_wait_s: null, max_slowdown: 5, max_running: 1}}\n"
     )
     scheduling = load().settings.scheduler()
@@ -292,6 +292,7 @@ def test_the_scheduler_gets_what_was_set() -> None:
     assert (scheduling.tenant_max_running, scheduling.max_queue) == (3, 50)
     assert scheduling.on_missed_deadline == "downgrade"
     assert (scheduling.preemption.enabled, scheduling.preemption.trail_c) == (False, 0.8)
+    assert scheduling.preemption.quantum_s == 2.0
     interactive = scheduling.tier(Tier.INTERACTIVE)
     assert (interactive.max_wait_s, interactive.max_slowdown) == (INFINITE, 5.0)
     assert interactive.max_running == 1

@@ -128,6 +128,8 @@ class PreemptionConfig(Section):
     """After so many it runs to its end."""
     trail_c: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """TRAIL's limit: preempt only while output tokens < c x prediction; null: no limit."""
+    quantum_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = PREEMPTION.quantum_s
+    """Service on the first level of `mlfq`; each next level gives twice that."""
 
 
 class PredictionConfig(Section):
@@ -294,6 +296,7 @@ class Settings(BaseSettings):
                 min_run_s=self.preemption.min_run_s,
                 max_preemptions=self.preemption.max_preemptions,
                 trail_c=self.preemption.trail_c,
+                quantum_s=self.preemption.quantum_s,
             ),
         )
 

@@ -120,6 +120,11 @@ def test_preemptive_policies_stop_a_long_one_for_a_short_one(policy) -> None:
     assert (long.state, long.preemptions) == (State.PREEMPTED, 1)
 
 
+def test_within_its_first_quantum_nobody_is_stopped_under_mlfq() -> None:
+    long, short = request("long", 2000), request("short", 5, 1.0)
+    assert running_then_arrives("mlfq", long, short, quantum_s=2.0) == []
+
+
 @pytest.mark.parametrize("policy", ["fcfs", "sjf", "hrrn"])
 def test_the_others_leave_alone_what_runs(policy) -> None:
     assert running_then_arrives(policy, request("long", 2000), request("short", 5, 1.0)) == []

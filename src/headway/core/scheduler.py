@@ -23,6 +23,7 @@ from headway.core.policies import POLICIES, Policy
 from headway.core.preemption import Candidate, PreemptionRule
 from headway.core.queue import RankHeap
 from headway.core.request import Request, State, Tier
+from headway.core.running import Running
 from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
 from headway.core.tiers import tier_order
@@ -66,13 +67,13 @@ class Scheduler:
         self._preemption = self._preemption_rule()
         self._lanes: dict[str, Waiting] = {}
         self._serving: dict[str, list[Backend]] = {}
+        self._running = Running(settings)
         # None spares the queues a call per tenant where no cap is set.
-        self._tenant_gate = self._tenant_ok if settings.tenant_max_running is not None else None
+        capped = settings.tenant_max_running is not None
+        self._tenant_gate = self._running.tenant_ok if capped else None
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
-        self._tier_running = dict.fromkeys(Tier, 0)
         self._backlog = Backlog()
-        self._tenant_running: dict[str, int] = {}
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._produced = produced
         self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
@@ -184,7 +185,7 @@ class Scheduler:
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
         """A running request has produced `output_tokens` in all."""
-        request = self._running(request_id)
+        request = self._one_that_runs(request_id)
         if output_tokens < request.output_tokens:
             raise ValueError(
                 f"request {request_id!r} had {request.output_tokens} output tokens already; "
@@ -194,7 +195,7 @@ class Scheduler:
 
     def finish(self, request_id: str, now_s: float) -> None:
         """A running request is done."""
-        request = self._running(request_id)
+        request = self._one_that_runs(request_id)
         self._stop(request)
         request.state = State.FINISHED
         del self._requests[request_id]
@@ -212,7 +213,7 @@ class Scheduler:
 
     def requeue(self, request_id: str, now_s: float) -> None:
         """A running request lost its backend: it waits again, in its old place."""
-        self._send_back(self._running(request_id))
+        self._send_back(self._one_that_runs(request_id))
 
     # ---- decisions --------------------------------------------------------------------------
 
@@ -255,9 +256,7 @@ class Scheduler:
 
     def running(self, tier: Tier | None = None) -> int:
         """Requests that run, in `tier` or in all."""
-        if tier is not None:
-            return self._tier_running[tier]
-        return sum(self._tier_running.values())
+        return self._running.requests if tier is None else self._running.in_tier(tier)
 
     @property
     def may_preempt(self) -> bool:
@@ -266,10 +265,10 @@ class Scheduler:
             return False
         if self._policy.preemptive:
             return True
-        waiting, running = self._backlog.in_tier, self._tier_running
-        if running[Tier.BATCH] and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
+        waiting, running = self._backlog.in_tier, self._running.in_tier
+        if running(Tier.BATCH) and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
             return True
-        return bool(running[Tier.STANDARD] and waiting(Tier.INTERACTIVE))
+        return bool(running(Tier.STANDARD) and waiting(Tier.INTERACTIVE))
 
     def backlog_s(self, tier: Tier | None = None) -> float:
         """Predicted time to serve what waits, in `tier` or in all, with every slot."""
@@ -291,9 +290,9 @@ class Scheduler:
             return "waits for a backend that serves its model"
         if request.due_s <= now_s:
             return "waits for the next slot: it is due by its starvation bound"
-        if not self._tier_ok(request.tier):
+        if not self._running.tier_ok(request.tier):
             return f"waits: tier {request.tier.label} runs at its cap"
-        if not self._tenant_ok(request.tenant):
+        if not self._running.tenant_ok(request.tenant):
             return f"waits: tenant {request.tenant} runs at its cap"
         rank = self._policy.rank(request)
         return (
@@ -372,7 +371,7 @@ class Scheduler:
             for name, lane in self._lanes.items():
                 if not lane.count or name in blocked or not self._has_free_slot(name):
                     continue
-                request = lane.next(now_s, self._tier_ok, self._tenant_gate)
+                request = lane.next(now_s, self._running.tier_ok, self._tenant_gate)
                 if request is not None and (best is None or self._precedes(request, best, now_s)):
                     best = request
             if best is None:
@@ -390,7 +389,7 @@ class Scheduler:
         for name, lane in list(self._lanes.items()):
             candidates: list[Candidate] | None = None
             while lane.count:
-                request = lane.next(now_s, self._tier_ok, self._tenant_gate)
+                request = lane.next(now_s, self._running.tier_ok, self._tenant_gate)
                 if request is None:
                     break
                 # Ranks of running requests change slowly: where nobody gave way to somebody as
@@ -424,8 +423,7 @@ class Scheduler:
         request.resumed_tokens = request.output_tokens
         request.state = State.RUNNING
         backend.take(request)
-        self._tier_running[request.tier] += 1
-        self._tenant_running[request.tenant] = self._tenant_running.get(request.tenant, 0) + 1
+        self._running.add(request)
         if first:
             self._tier_order.served(request.tier, request.service_s)
             if self._ledger is not None:
@@ -434,12 +432,7 @@ class Scheduler:
 
     def _stop(self, request: Request) -> None:
         self.backends[request.backend].release(request)
-        self._tier_running[request.tier] -= 1
-        left = self._tenant_running[request.tenant] - 1
-        if left:
-            self._tenant_running[request.tenant] = left
-        else:
-            del self._tenant_running[request.tenant]
+        self._running.remove(request)
 
     def _catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
         """Ask the driver what was produced, if it does not tell by itself."""
@@ -514,7 +507,7 @@ class Scheduler:
     def _preemption_rule(self) -> PreemptionRule:
         return PreemptionRule(self.settings.preemption, self._policy, self._tier_order.preempts)
 
-    def _running(self, request_id: str) -> Request:
+    def _one_that_runs(self, request_id: str) -> Request:
         request = self._requests.get(request_id)
         if request is None or request.state is not State.RUNNING:
             state = "not known" if request is None else request.state.value
@@ -529,14 +522,6 @@ class Scheduler:
 
     def _has_free_slot(self, lane: str) -> bool:
         return any(len(backend.running) < backend.slots for backend in self._serving.get(lane, ()))
-
-    def _tier_ok(self, tier: Tier) -> bool:
-        cap = self._tiers[tier].max_running
-        return cap is None or self._tier_running[tier] < cap
-
-    def _tenant_ok(self, tenant: str) -> bool:
-        cap = self.settings.tenant_max_running
-        return cap is None or self._tenant_running.get(tenant, 0) < cap
 
     def _precedes(self, one: Request, other: Request, now_s: float) -> bool:
         """Whether `one`, next in its lane, goes before `other`, next in another lane."""

@@ -40,6 +40,8 @@ class PreemptionSettings:
     """After so many it runs to its end."""
     trail_c: float | None = None
     """TRAIL's limit: preempt only while output tokens < c x initial prediction. None: no limit."""
+    quantum_s: float = 0.5
+    """Service that a request may attain on MLFQ's first level; each next level gives twice that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,28 @@ from math import ceil, log2
 
 from headway.core.policies.policy import Policy
 from headway.core.request import Request
-
-FIRST_QUANTUM_S = 0.5
+from headway.core.settings import SchedulerSettings
 
 
 class Mlfq(Policy):
     """By level, preemptive; within a level by arrival. Needs no prediction.
 
     Level k holds requests whose attained service, prefill included from the start, is within
-    the first k + 1 quanta, each twice the one before. A long prompt thereby skips the levels
-    that its prefill would use up, and a long answer sinks as it grows.
+    the first k + 1 quanta: `preemption.quantum_s`, and each next one twice the one before. A long
+    prompt thereby skips the levels that its prefill would use up, and a long answer sinks as it
+    grows.
     Source: FastServe (Wu et al. 2023); its promotion of starved requests is the starvation bound.
     """
 
     preemptive = True
 
+    def __init__(self, settings: SchedulerSettings) -> None:
+        super().__init__(settings)
+        self._quantum_s = settings.preemption.quantum_s
+
     def rank(self, request: Request) -> float:
         attained = self.cost.attained_s(request)
-        return max(0.0, ceil(log2(attained / FIRST_QUANTUM_S + 1.0)) - 1.0)
+        return max(0.0, ceil(log2(attained / self._quantum_s + 1.0)) - 1.0)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         # Levels are no seconds: a lower level outranks whatever the preemption costs.
