@@ -102,6 +102,27 @@ def test_without_memory_the_last_to_come_is_computed_anew() -> None:
     assert engine.recomputed == 1
 
 
+@pytest.mark.parametrize("swap_s", [0.0, 0.01])
+def test_who_lost_its_memory_still_gets_every_token(swap_s: float) -> None:
+    """One second an iteration: A, B and C have room for 5 tokens each, A and C for 14."""
+    profile = replace(
+        CLOCK, dense_s=(1.0,), slots=3, kv_tokens=48, block_tokens=1, prefix_cache=False
+    )
+    engine = EngineModel(replace(profile, swap_s_per_token=swap_s))
+    for number, tokens in enumerate((20, 10, 30)):
+        engine.submit(EngineRequest(number, prompt_tokens=10, output_tokens=tokens), 0.0)
+    times: dict[tuple[type, int], float] = {}
+    while engine.next_event_s < float("inf"):
+        now_s = engine.next_event_s
+        for event in engine.advance(now_s):
+            times.setdefault((type(event), event.request.number), now_s)
+    assert engine.recomputed == 2
+    moved_s = times[Finished, 0] - times[FirstToken, 0] - 19.0
+    assert moved_s == pytest.approx(0.0) if not swap_s else 0.1 < moved_s < 1.0
+    out_s = times[Finished, 2] - times[FirstToken, 2] - 29.0
+    assert out_s > 8.0
+
+
 def test_prompts_that_begin_alike_are_computed_once() -> None:
     engine = EngineModel(replace(SMALL, batch_tokens=2048))
     blocks = (11, 12, 13)

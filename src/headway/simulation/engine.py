@@ -41,6 +41,8 @@ class EngineRequest:
     decodes: bool = field(default=False, init=False)
     here: bool = field(default=True, init=False)
     """Neither finished nor cancelled."""
+    swapped: bool = field(default=False, init=False)
+    """Its KV memory is kept by the host."""
     order: int = field(default=0, init=False)
     """Of admission: the last is the first to give its memory back."""
 
@@ -76,7 +78,7 @@ class EngineModel:
 
     Who is handed in waits in the engine's own queue, first come first served, for a slot and for
     memory for its prompt. If memory runs out, who was admitted last gives all of its own back and
-    is computed anew later (as vLLM does).
+    is computed anew later (as vLLM does), or kept by the host meanwhile where the profile swaps.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -102,6 +104,8 @@ class EngineModel:
         """Tokens of context of all that decode, at that moment."""
         self._prompts = 0
         """KV memory of those that prefill."""
+        self._moved_tokens = 0
+        """KV memory that goes to the host or comes back before the next iteration."""
         self._steps = 0
         """Iterations of this stretch; 0: it is one that computes prompts, or nothing runs."""
         self._first_s = 0.0
@@ -151,7 +155,7 @@ class EngineModel:
 
     def steps_done(self, now_s: float) -> int:
         """Iterations of the present stretch that are complete at `now_s`."""
-        if not self._steps:
+        if not self._steps or now_s <= self._clock_s:
             return 0
         return min(self._steps, int(self._steps_in(now_s - self._clock_s + INSTANT_S)))
 
@@ -216,9 +220,9 @@ class EngineModel:
                 self._prefilled(request, events)
         self._chunks = []
         while self._ends and self._ends[0][0] <= self._step:
-            _, _, request = heappop(self._ends)
-            if request.here and request.decodes:
-                self._finished(request, events)
+            end = heappop(self._ends)
+            if _holds(end):
+                self._finished(end[2], events)
         for request in self._leaving:
             self._remove(request)
         self._leaving.clear()
@@ -278,7 +282,11 @@ class EngineModel:
             self._queue.popleft()
             self._admitted += 1
             request.order = self._admitted
-            cached = self._cache.found(request) if profile.prefix_cache else 0
+            if request.swapped:
+                request.swapped, cached = False, tokens - 1
+                self._moved_tokens += tokens
+            else:
+                cached = self._cache.found(request) if profile.prefix_cache else 0
             request.to_prefill = max(1, tokens - cached)
             self._prefilling.append(request)
             self._prompts += tokens
@@ -290,6 +298,10 @@ class EngineModel:
         self._steps, self._chunks = 0, []
         if running and profile.kv_tokens:
             running = self._make_room()
+        if self._moved_tokens:
+            pause_s = self._moved_tokens * profile.swap_s_per_token
+            self._clock_s, self.busy_s = self._clock_s + pause_s, self.busy_s + pause_s
+            self._moved_tokens = 0
         if self._prefilling:
             decoding = running if profile.mixed else 0
             budget = max(1, profile.batch_tokens - decoding)
@@ -315,7 +327,7 @@ class EngineModel:
                 + profile.decode_kv_s * self._contexts
             )
             self._longer_s = profile.decode_kv_s * running
-            while not self._ends[0][2].decodes:
+            while not _holds(self._ends[0]):
                 heappop(self._ends)
             self._steps = self._ends[0][0] - self._step
             if profile.kv_tokens:
@@ -333,7 +345,17 @@ class EngineModel:
             produced = last.produced + self._step - last.began_step
             self._release(last, self._step)
             last.produced = produced
+            if self.profile.swap_s_per_token:
+                last.swapped = True
+                self._moved_tokens += last.context_tokens
             self._queue.appendleft(last)
             self.recomputed += 1
             room = self.profile.kv_tokens - self.kv_used_tokens
         return len(self._decoding)
+
+
+def _holds(end: tuple[int, int, EngineRequest]) -> bool:
+    """Whether a request still ends at that iteration: one that lost its memory meanwhile was
+    admitted anew, and ends later."""
+    _, order, request = end
+    return request.here and request.decodes and request.order == order

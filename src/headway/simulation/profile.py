@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -47,6 +47,8 @@ class Profile:
     """KV memory; 0: every slot has all the memory it may need."""
     block_tokens: int = 16
     """KV memory is given out in blocks of so many tokens."""
+    swap_s_per_token: float = 0.0
+    """Moving a token's KV memory to the host or back; 0: who loses memory is computed anew."""
     prefix_cache: bool = True
     """Whether KV memory that is not in use is kept for prompts that begin alike."""
     request_s: float = 0.0
@@ -114,6 +116,18 @@ class Profile:
         if self.apart:
             return self.mixing_s + self.dense(prompts) + self.dense(decoding)
         return self.mixing_s + self.dense(prompts + decoding)
+
+    def slower(self, factor: float) -> Profile:
+        """The same, whose iterations take `factor` times as long."""
+        return replace(
+            self,
+            dense_s=tuple(factor * seconds for seconds in self.dense_s),
+            sequence_s=factor * self.sequence_s,
+            decode_kv_s=factor * self.decode_kv_s,
+            mixed_kv_s=factor * self.mixed_kv_s,
+            prefill_kv_s=factor * self.prefill_kv_s,
+            mixing_s=factor * self.mixing_s,
+        )
 
     def prefill_s(self, prompt_tokens: int, cached_tokens: int = 0) -> float:
         """Time to first token on the idle engine."""
