@@ -17,6 +17,7 @@ from headway.simulation.calibrate import (
     Mixed,
     Prefill,
     Probes,
+    Trial,
     fit,
     probe,
     residuals,
@@ -75,6 +76,20 @@ def test_a_server_that_caches_nothing_is_said_to_cost_nothing_beside_its_work() 
     assert fit("found", probes, batch_tokens=2048).request_s == 0.0
 
 
+def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None:
+    prompts, outputs = (40, 200, 80, 60, 120, 30), (50, 20, 90, 30, 60, 10)
+    probes = probes_of(KNOWN)
+    quiet = fit("found", probes, batch_tokens=2048)
+    asked = replace(probes, trials=[Trial(prompts, outputs, 1.0)])
+    *_, (_, _, foretold_s) = residuals(quiet, asked)
+    slow = replace(probes, trials=[Trial(prompts, outputs, 1.2 * foretold_s)])
+    found = fit("found", slow, batch_tokens=2048)
+    assert found.dense(4) == pytest.approx(1.2 * quiet.dense(4), rel=0.01)
+    assert found.request_s == quiet.request_s
+    *_, (_, measured_s, fitted_s) = residuals(found, slow)
+    assert fitted_s == pytest.approx(measured_s, rel=0.01)
+
+
 def test_a_profile_is_read_as_it_was_written() -> None:
     assert read_profile(write_profile(KNOWN), "file") == KNOWN
 
@@ -87,6 +102,8 @@ async def test_the_embedded_engine_can_be_probed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(calibrate, "PROMPTS", (16, 32, 64))
     monkeypatch.setattr(calibrate, "LONG_PROMPT", 96)
     monkeypatch.setattr(calibrate, "DECODED", 24)
+    monkeypatch.setattr(calibrate, "TRIALS", 1)
+    monkeypatch.setattr(calibrate, "TRIAL_OF", 2)
     async with (
         HeadwayServer({"policy": "fcfs", "slots": 2}) as server,
         LoadClient(server.url, "default") as client,

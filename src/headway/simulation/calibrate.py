@@ -9,10 +9,16 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeVar
 
+import numpy as np
+
+from headway.core.settings import SchedulerSettings
 from headway.loadtest.client import LoadClient, Outcome
 from headway.loadtest.workload import LoadRequest, Workload
 from headway.simulation.errors import SimulationError
+from headway.simulation.foresight import FromHistory
 from headway.simulation.profile import Profile
+from headway.simulation.simulator import Site, simulate
+from headway.simulation.trace import Trace
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -24,6 +30,11 @@ PROMPTS = (16, 64, 256, 512, 1024)
 AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 """Requests that decode side by side: time per token does not rise evenly with them."""
 REPEATS = 5
+TRIALS = 3
+TRIAL_OF = 8
+"""Requests of a trial for each slot."""
+TRIAL_WORDS, TRIAL_TOKENS = (16, 256), (16, 192)
+"""Least and most of a prompt and of an answer there, evenly on a log scale."""
 SHORT_PROMPT, LONG_PROMPT = 16, 768
 """Words before which decoding is measured: what a long context costs."""
 WORDS = """time person year way day thing man world life hand part child eye woman place work week
@@ -61,6 +72,16 @@ class Mixed:
     """The longest time between two tokens of theirs: the iteration with the prompt."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Requests of many sizes, sent at once and more than there are slots: traffic, in short."""
+
+    prompt_tokens: tuple[int, ...]
+    output_tokens: tuple[int, ...]
+    spent_s: float
+    """Until the last was answered."""
+
+
 @dataclass(frozen=True)
 class Probes:
     """Everything that was measured."""
@@ -70,12 +91,13 @@ class Probes:
     mixed: Sequence[Mixed]
     cached_ttft_s: float
     """TTFT of a prompt that was computed before: what is left is not the engine's work."""
+    trials: Sequence[Trial] = ()
 
 
 async def probe(
     client: LoadClient, most: int, told: Callable[[str], None] = lambda line: None
 ) -> Probes:
-    """Measure a server that serves nobody else, in a minute or some.
+    """Measure a server that serves nobody else, in a few minutes.
 
     Args:
         client: of the server.
@@ -108,7 +130,9 @@ async def probe(
     told("a prompt that is known")
     again = replace(_request(rng, PROMPTS[2], 1), cache_prompt=True)
     known = [(await _sent(client, [again]))[0].ttft_s or 0.0 for _ in range(1 + REPEATS)]
-    return Probes(decodings, prefills, mixed, median(known[1:]))
+    told(f"{TRIAL_OF * most} requests of many sizes")
+    trials = [await _trial(client, rng, most) for _ in range(TRIALS)]
+    return Probes(decodings, prefills, mixed, median(known[1:]), trials)
 
 
 async def _decoding(client: LoadClient, rng: random.Random, at_once: int, words: int) -> Decoding:
@@ -139,6 +163,24 @@ async def _mixed(client: LoadClient, rng: random.Random, decoding: int) -> Mixed
     *streams, last = await _sent(client, [*requests, late])
     gaps = [max(b - a for a, b in pairwise(outcome.token_s)) for outcome in streams]
     return Mixed(decoding, last.prompt_tokens, median(gaps))
+
+
+async def _trial(client: LoadClient, rng: random.Random, most: int) -> Trial:
+    def between(least: int, largest: int) -> int:
+        return round(float(least * (largest / least) ** rng.random()))
+
+    outcomes = await _sent(
+        client,
+        [
+            _request(rng, between(*TRIAL_WORDS), between(*TRIAL_TOKENS))
+            for _ in range(TRIAL_OF * most)
+        ],
+    )
+    return Trial(
+        tuple(outcome.prompt_tokens for outcome in outcomes),
+        tuple(outcome.output_tokens for outcome in outcomes),
+        max(outcome.latency_s for outcome in outcomes),
+    )
 
 
 async def _sent(client: LoadClient, requests: Sequence[LoadRequest]) -> list[Outcome]:
@@ -194,7 +236,26 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         request_s=request_s,
         source="headway calibrate",
     )
-    return _mixing(profile, probes.mixed)
+    return _as_in_trials(_mixing(profile, probes.mixed), probes.trials)
+
+
+def _as_in_trials(profile: Profile, trials: Sequence[Trial]) -> Profile:
+    """What steals time from an engine under traffic does so in no probe of one thing at a time."""
+    if not trials:
+        return profile
+    return profile.slower(median(of.spent_s / _trial_s(profile, of) for of in trials))
+
+
+def _trial_s(profile: Profile, trial: Trial) -> float:
+    trace = Trace(
+        "trial",
+        np.zeros(len(trial.prompt_tokens)),
+        np.array(trial.prompt_tokens),
+        np.array(trial.output_tokens),
+    )
+    site = Site(profile.name, profile)
+    outcome = simulate(trace, [site], SchedulerSettings(policy="fcfs"), FromHistory(trace))
+    return float(outcome.latency_s.max())
 
 
 def _mixing(profile: Profile, mixed: Sequence[Mixed]) -> Profile:
@@ -225,6 +286,9 @@ def residuals(profile: Profile, probes: Probes) -> list[tuple[str, float, float]
     for both in probes.mixed:
         name = f"prompt of {both.prompt_tokens} tokens beside {both.requests} that decode"
         rows.append((name, both.gap_s, _gap_s(profile, both)))
+    for trial in probes.trials:
+        name = f"{len(trial.prompt_tokens)} requests of many sizes: until the last is answered"
+        rows.append((name, trial.spent_s, _trial_s(profile, trial)))
     return rows
 
 

@@ -30,7 +30,7 @@ def calibrate(
         str, typer.Option(envvar="OPENAI_API_KEY", help="Sent to it.", show_default=False)
     ] = "",
 ) -> None:
-    """Measure a live server for a minute or some, and write its profile for the simulator.
+    """Measure a live server for a few minutes, and write its profile for the simulator.
 
     It must serve nobody else meanwhile, and know `ignore_eos`, as vLLM, SGLang, llama.cpp and
     Headway do.
