@@ -15,6 +15,7 @@ from headway.prediction.history import LengthHistory, Origin
 from headway.simulation.errors import SimulationError
 from headway.simulation.importers.rows import columns_of
 from headway.simulation.trace import Trace
+from headway.simulation.trained import Trained
 
 MODEL = "simulated"
 
@@ -121,7 +122,9 @@ class Recorded:
 
 NEIGHBOURS = 20
 """Requests of a record that are about as long as one of the trace."""
-KINDS = "oracle, history, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE"
+KINDS = (
+    "oracle, history, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE, predictor:FILE@PROMPTS"
+)
 REAL, FORETOLD = "output_tokens", "pred_multi_class"
 """Columns of a record: lengths, and the class that was foretold of each."""
 
@@ -147,6 +150,9 @@ def foresight_of(kind: str, trace: Trace, seed: int = 0) -> Foresight:
     if name == "recorded" and argument:
         found = columns_of(Path(argument), {REAL: float, FORETOLD: float})
         return Recorded(trace, np.array(found[REAL]), np.array(found[FORETOLD]), seed)
+    model, _, prompts = argument.partition("@")
+    if name == "predictor" and model and prompts:
+        return Trained(trace, Path(model), Path(prompts))
     raise SimulationError(f"no prediction {kind!r}; there are {KINDS}")
 
 

@@ -35,5 +35,6 @@ def load(path: Path) -> Trace:
         tenants=[record.tenant for record in records],
         tiers=[Tier.parse(record.tier) for record in records],
         programs=[record.program for record in records],
+        prompt_ids=[record.id for record in records],
         max_tokens=np.array([record.max_tokens or 0 for record in records], int),
     )
