@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from headway.core.request import Tier
-from headway.core.settings import SchedulerSettings, TierSettings
+from headway.core.settings import SchedulerSettings
 from headway.simulation.comparison import Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.measures import Slo
@@ -18,34 +19,76 @@ from headway.simulation.trace import Trace
 MOST_REPLICAS = 1024
 
 
+BOUNDS = (0.1, 0.3, 0.6)
+"""Starvation bounds that are tried, as parts of the worst wait without one."""
+LIMITS_C = (0.4, 1.2, 2.0)
+QUANTA = (0.1, 0.5, 2.0)
+"""In mean service times."""
+WEIGHTS = ((4.0, 2.0, 1.0), (16.0, 4.0, 1.0))
+"""Of the tiers, interactive first."""
+SLOTS = (0.25, 0.5, 0.75)
+"""Parts of what engines can take."""
+
+
 @dataclass(frozen=True)
-class Candidate:
-    """Settings that were tried, and how they did."""
+class Tuning:
+    """What `headway advise` turns; what is None stays as it is."""
 
     policy: str
-    settings: SchedulerSettings
-    slots: int
-    """Of each engine; 0: all it has."""
+    max_wait_s: float | None = None
+    trail_c: float | None = None
+    quantum_s: float | None = None
+    tier_weights: tuple[float, float, float] | None = None
+    slots: int | None = None
+
+    def contender(self, foresight: str, settings: SchedulerSettings) -> Contender:
+        """What runs with it; `settings` are those that it leaves alone."""
+        tiers = {tier: settings.tier(tier) for tier in Tier}
+        if self.max_wait_s is not None:
+            tiers = {t: replace(tiers[t], max_wait_s=self.max_wait_s) for t in tiers}
+        if self.tier_weights is not None:
+            weights = zip(Tier, self.tier_weights, strict=True)
+            tiers = {tier: replace(tiers[tier], weight=weight) for tier, weight in weights}
+            settings = replace(settings, tier_mode="weighted")
+        rule = settings.preemption
+        if self.trail_c is not None:
+            rule = replace(rule, trail_c=self.trail_c)
+        if self.quantum_s is not None:
+            rule = replace(rule, quantum_s=self.quantum_s)
+        settings = replace(settings, tiers=tiers, preemption=rule)
+        return Contender(self.policy, foresight, settings, self.slots or 0)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What sets it, by the names of the configuration."""
+        options = {"policy": self.policy}
+        if self.max_wait_s is not None:
+            for tier in Tier:
+                options[f"tiers.{tier.label}.max_wait_s"] = f"{self.max_wait_s:g}"
+        if self.trail_c is not None:
+            options["preemption.trail_c"] = f"{self.trail_c:g}"
+        if self.quantum_s is not None:
+            options["preemption.quantum_s"] = f"{self.quantum_s:g}"
+        if self.tier_weights is not None:
+            options["tier_mode"] = "weighted"
+            for tier, weight in zip(Tier, self.tier_weights, strict=True):
+                options[f"tiers.{tier.label}.weight"] = f"{weight:g}"
+        if self.slots is not None:
+            options["slots"] = str(self.slots)
+        return options
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tuning that was tried, and how it did."""
+
+    tuning: Tuning
     run: Run
 
     def missed(self, targets: Sequence[Target]) -> float:
         """How far the worst target is missed: 0 where all are met, 1 where it takes twice as
         long as it may."""
         return max((target.missed(self.run.measures) for target in targets), default=0.0)
-
-    @property
-    def options(self) -> dict[str, str]:
-        """What sets it, by the names of the configuration."""
-        options = {"policy": self.policy}
-        bound_s = self.settings.tier(Tier.STANDARD).max_wait_s
-        if bound_s < float("inf"):
-            options["tiers.standard.max_wait_s"] = f"{bound_s:g}"
-        limit_c = self.settings.preemption.trail_c
-        if limit_c is not None:
-            options["preemption.trail_c"] = f"{limit_c:g}"
-        if self.slots:
-            options["slots"] = str(self.slots)
-        return options
 
 
 def candidates(
@@ -54,41 +97,69 @@ def candidates(
     policies: Sequence[str],
     foresight: str,
     settings: SchedulerSettings,
+    targets: Sequence[Target],
     processes: int = 0,
-) -> Iterator[Candidate]:
-    """Every policy as it is; then the best with other starvation bounds, limits and slots."""
-    tried = [*_run(trace, sites, policies, foresight, [(settings, 0)], processes)]
-    yield from tried
-    best = min(tried, key=lambda one: one.run.measures.latency_s.mean)
-    longest_s = best.run.measures.wait_s.max
-    variants: list[tuple[SchedulerSettings, int]] = []
-    for share in (0.1, 0.3, 0.6):
-        if longest_s:
-            bound = TierSettings(max_wait_s=float(f"{share * longest_s:.2g}"))
-            variants.append((replace(settings, tiers=dict.fromkeys(Tier, bound)), 0))
-    if best.policy == "trail":
-        for limit_c in (0.4, 1.2):
-            rule = replace(settings.preemption, trail_c=limit_c)
-            variants.append((replace(settings, preemption=rule), 0))
+) -> list[Candidate]:
+    """Tunings in the order of how well they meet the targets, then by their mean latency.
+
+    Every policy is tried as it is and with parameters of its own; the best of these with other
+    starvation bounds, shares of tiers and numbers of slots; last, all that helped together.
+    """
+
+    def run(tunings: Sequence[Tuning]) -> list[Candidate]:
+        contenders = {str(n): one.contender(foresight, settings) for n, one in enumerate(tunings)}
+        scenario = Scenario([trace], sites, settings, Slo())
+        done = compare(scenario, contenders, processes=processes)
+        return [Candidate(one, done[str(n)][0]) for n, one in enumerate(tunings)]
+
+    def worth(one: Candidate) -> tuple[float, float]:
+        return one.missed(targets), one.run.measures.latency_s.mean
+
+    plain = [Tuning(policy) for policy in policies]
+    tried = run(plain + _with_own_parameters(policies, trace, sites))
+    best = min(tried, key=worth)
+    around = run(_around(best, trace, sites))
+    helped: dict[str, Any] = {}
+    for one in sorted(around, key=worth):
+        if worth(one) < worth(best):
+            (knob,) = (f.name for f in fields(Tuning) if _turned(one, best, f.name))
+            helped.setdefault(knob, getattr(one.tuning, knob))
+    tried += around
+    if len(helped) > 1:
+        tried += run([replace(best.tuning, **helped)])
+    return sorted(tried, key=worth)
+
+
+def _turned(one: Candidate, other: Candidate, knob: str) -> bool:
+    return bool(getattr(one.tuning, knob) != getattr(other.tuning, knob))
+
+
+def _with_own_parameters(
+    policies: Sequence[str], trace: Trace, sites: Sequence[Site]
+) -> list[Tuning]:
+    tunings = []
+    if "trail" in policies:
+        tunings += [Tuning("trail", trail_c=limit_c) for limit_c in LIMITS_C]
+    if "mlfq" in policies:
+        cost = sites[0].backend.cost
+        service_s = cost.prefill_s_per_token * float(trace.prompt_tokens.mean())
+        service_s += cost.decode_s_per_token * float(trace.output_tokens.mean())
+        tunings += [Tuning("mlfq", quantum_s=float(f"{q * service_s:.2g}")) for q in QUANTA]
+    return tunings
+
+
+def _around(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[Tuning]:
+    """The best with one thing changed."""
+    tuning, longest_s = best.tuning, best.run.measures.wait_s.max
+    found = []
+    if longest_s:
+        bounds_s = [float(f"{part * longest_s:.2g}") for part in BOUNDS]
+        found += [replace(tuning, max_wait_s=bound_s) for bound_s in bounds_s]
+    if len(set(trace.tiers)) > 1:
+        found += [replace(tuning, tier_weights=weights) for weights in WEIGHTS]
     slots = sites[0].slots or sites[0].profile.slots
-    variants += [(settings, slots * share // 4) for share in (2, 3) if slots * share // 4]
-    yield from _run(trace, sites, [best.policy], foresight, variants, processes)
-
-
-def _run(
-    trace: Trace,
-    sites: Sequence[Site],
-    policies: Sequence[str],
-    foresight: str,
-    variants: Sequence[tuple[SchedulerSettings, int]],
-    processes: int,
-) -> Iterator[Candidate]:
-    for settings, slots in variants:
-        limited = [replace(site, slots=slots) if slots else site for site in sites]
-        scenario = Scenario([trace], limited, settings, Slo())
-        contenders = {policy: Contender.parse(policy, foresight) for policy in policies}
-        for policy, runs in compare(scenario, contenders, processes=processes).items():
-            yield Candidate(policy, settings, slots, runs[0])
+    parts = sorted({max(1, round(slots * part)) for part in SLOTS} - {slots})
+    return found + [replace(tuning, slots=fewer) for fewer in parts]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import typer
 
 from headway.report.figures import figures, share
 from headway.report.terminal import fail, results_table, show, table_console
-from headway.simulation.answers import Candidate, Plan, candidates, plans
+from headway.simulation.answers import Candidate, Plan, Tuning, candidates, plans
 from headway.simulation.errors import SimulationError
 from headway.simulation.options import (
     DEFAULT_PROFILE,
@@ -49,23 +49,23 @@ def advise(
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
         names = names_in(policies)
         with console.status("simulating"):
-            tried = list(candidates(found, sites, names, predict, settings_of()))
+            tried = candidates(found, sites, names, predict, settings_of(), targets)
     except (SimulationError, OSError) as error:
         fail("advise", error)
-    ordered = sorted(tried, key=lambda one: (one.missed(targets), one.run.measures.latency_s.mean))
     headings = ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"]
-    rows = [_candidate_cells(one, targets) for one in ordered[:SHOWN]]
+    rows = [_candidate_cells(one, targets) for one in tried[:SHOWN]]
     show(console, results_table(headings, rows))
-    for line in advice(ordered[0], tried, targets):
+    for line in advice(tried, targets):
         console.print(line, markup=False, highlight=False)
 
 
-def advice(best: Candidate, tried: Sequence[Candidate], targets: Sequence[Target]) -> list[str]:
-    """The recommendation in words."""
-    settings = " ".join(f"--set {name}={value}" for name, value in best.options.items())
+def advice(tried: Sequence[Candidate], targets: Sequence[Target]) -> list[str]:
+    """The recommendation in words: the first of them."""
+    best = tried[0]
+    settings = " ".join(f"--set {name}={value}" for name, value in best.tuning.options.items())
     met = not best.missed(targets)
     lines = [f"Use: headway serve {settings}"]
-    first = next((one for one in tried if one.policy == "fcfs" and not one.slots), None)
+    first = next((one for one in tried if one.tuning == Tuning("fcfs")), None)
     if first is not None and first is not best:
         was, would = first.run.measures, best.run.measures
         lines.append(
@@ -125,10 +125,9 @@ def plan(
 
 def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
     measures = one.run.measures
-    settings = ", ".join(
-        f"{name.rpartition('.')[2]} {value}" if name != "policy" else value
-        for name, value in one.options.items()
-    )
+    options = one.tuning.options
+    others = [f"{name.rpartition('.')[2]} {options[name]}" for name in options if name != "policy"]
+    settings = ", ".join([options["policy"], *dict.fromkeys(others)])
     values = (*(target.value_s(measures) for target in targets), measures.latency_s.mean)
     return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]
 

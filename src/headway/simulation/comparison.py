@@ -29,6 +29,10 @@ class Contender:
 
     policy: str
     foresight: str
+    settings: SchedulerSettings | None = None
+    """Its own; None: those of the scenario."""
+    slots: int = 0
+    """Of each site; 0: as the scenario says."""
 
     @classmethod
     def parse(cls, text: str, foresight: str) -> Contender:
@@ -149,7 +153,10 @@ def _run_remembered(task: Task) -> Run:
 def _run(scenario: Scenario, task: Task, progress: Callable[[int], None] | None) -> Run:
     label, contender, seed = task
     trace = scenario.traces[seed]
-    settings = replace(scenario.settings, policy=contender.policy)
+    settings = replace(contender.settings or scenario.settings, policy=contender.policy)
+    sites = scenario.sites
+    if contender.slots:
+        sites = [replace(site, slots=contender.slots) for site in sites]
     foresight = foresight_of(contender.foresight, trace, seed)
-    outcome = simulate(trace, scenario.sites, settings, foresight, progress)
-    return Run(label, seed, outcome, measures_of(trace, outcome, scenario.sites, scenario.slo))
+    outcome = simulate(trace, sites, settings, foresight, progress)
+    return Run(label, seed, outcome, measures_of(trace, outcome, sites, scenario.slo))
