@@ -28,6 +28,7 @@ from headway.simulation.trace import Trace
 RUNS = {
     "RTX4090__Llama-3.1-8B": "llama-3.1-8b-rtx4090",
     "RTXPRO6000__Llama-3.1-8B": "llama-3.1-8b-rtxpro6000",
+    "RTXPRO6000__Qwen3-30B-A3B-Instruct-2507": "qwen3-30b-a3b-2x-rtxpro6000",
 }
 """Run and profile."""
 ALLOWED = 0.08

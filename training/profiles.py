@@ -34,9 +34,10 @@ POINTS = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 15
 ONCE = {"embedding", "final_layernorm"}
 """Layers that a model has once, and not in every block."""
 TWICE = {"layernorm"}
-HOST_S = 0.00175
-"""What vLLM adds to an iteration that no layer shows: scheduling, sampling, launching. The one
-number that is fitted to a whole run (RTX PRO 6000, Llama-3.1-8B: its mean latency and TTFT)."""
+HOST_S = 0.000015
+"""What vLLM adds to an iteration for each of its sequences, and no layer shows: scheduling, inputs,
+outputs. The one number that is fitted to a whole run (RTX PRO 6000, Llama-3.1-8B: its mean latency
+and TTFT); there, decoding is 0.3 ms slower than its layers with 29 sequences, and 1.3 with 128."""
 CONTEXTS = (128, 8192)
 """Contexts that attention is fitted to."""
 
@@ -136,7 +137,20 @@ def attention_us(rows: list[dict[str, str]]) -> dict[str, float]:
     }
 
 
-def profile_of(folder: Path, model: Model) -> Profile:
+@dataclass(frozen=True)
+class Layers:
+    """One model on one GPU, from its files: microseconds."""
+
+    dense: dict[int, float]
+    """Of an iteration over so many tokens, attention, experts and heads left out."""
+    attention: dict[str, float]
+    """Of one block."""
+    head_base: float
+    head: float
+    """Of the heads: once, and for each sequence."""
+
+
+def layers_of(folder: Path, model: Model) -> Layers:
     dense = dense_us(rows_of(folder / f"{model.files}__dense.csv.gz"), model.blocks)
     attention = attention_us(rows_of(folder / f"{model.files}__attention.csv.gz"))
     heads: dict[int, float] = {}
@@ -147,21 +161,118 @@ def profile_of(folder: Path, model: Model) -> Profile:
     head_base, head = line(
         np.column_stack([np.ones(len(counts)), counts]), np.array([*heads.values()])
     )
+    return Layers(dense, attention, head_base, head)
+
+
+def profile_of(folder: Path, model: Model) -> Profile:
+    layers = layers_of(folder, model)
+    dense, attention, head = layers.dense, layers.attention, layers.head
     known = np.array(sorted(dense))
     times = np.array([dense[tokens] for tokens in known.tolist()])
-    base_us = model.blocks * attention["base"] + head_base
+    base_us = model.blocks * attention["base"] + layers.head_base
     points = np.interp(POINTS, known, times) + base_us
     return Profile(
         model.name,
         dense_tokens=tuple(map(float, POINTS)),
-        dense_s=tuple(round(float(us) * 1e-6 + HOST_S, 8) for us in points),
-        sequence_s=(head + model.blocks * attention["sequence"]) * 1e-6,
+        dense_s=tuple(round(float(us) * 1e-6, 8) for us in points),
+        sequence_s=(head + model.blocks * attention["sequence"]) * 1e-6 + HOST_S,
         decode_kv_s=model.blocks * attention["kv"] * 1e-6,
         mixed_kv_s=model.blocks * attention["mixed_kv"] * 1e-6,
         prefill_kv_s=model.blocks * attention["prefill"] * 1e-6,
         batch_tokens=model.batch_tokens,
         slots=model.slots,
         kv_tokens=model.kv_tokens,
+        source=SOURCE,
+    )
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Layers of experts, shared out evenly among ranks that compute different requests.
+
+    All ranks step together, and send every token to every rank and back again (all-gather and
+    reduce-scatter, vLLM's default), so that they are one engine that is as much wider.
+    """
+
+    model: Model
+    """Of one rank."""
+    name: str
+    ranks: int
+    experts: int
+    chosen: int
+    """Experts that a token is sent to."""
+    token_bytes: int
+    """Of its hidden state."""
+
+
+QWEN_30B = Experts(
+    Model(
+        "RTXPRO6000__Qwen__Qwen3-30B-A3B-Instruct-2507__bf16__tp1",
+        "",
+        blocks=48,
+        batch_tokens=2048,
+        slots=128,
+        kv_tokens=500_000,
+    ),
+    "qwen3-30b-a3b-2x-rtxpro6000",
+    ranks=2,
+    experts=128,
+    chosen=8,
+    token_bytes=2 * 2048,
+)
+COLLECTIVE_US = 20.0
+PCIE_BYTES_PER_S = 16e9
+"""Between two of these GPUs: as LLMServingSim's description of the machine says."""
+
+
+def experts_us(rows: list[dict[str, str]], of: Experts, tokens: int) -> float:
+    """One layer of experts on one rank, while all ranks together compute so many tokens."""
+    times: dict[int, dict[int, float]] = {}
+    for row in rows:
+        times.setdefault(int(row["activated_experts"]), {})[int(row["tokens"])] = float(
+            row["time_us"]
+        )
+    own = of.experts / of.ranks
+    activated = own * (1.0 - (1.0 - of.chosen / of.experts) ** tokens)
+    by_experts = [
+        np.interp(tokens / of.ranks, sorted(known), [known[t] for t in sorted(known)])
+        for _, known in sorted(times.items())
+    ]
+    return float(np.interp(activated, sorted(times), by_experts))
+
+
+def fullest_rank(of: Experts, tokens: int) -> float:
+    """Tokens of the rank that has most to do: who decodes is shared out, a prompt is on one."""
+    decoding = min(tokens, of.ranks * of.model.slots)
+    prompt = min(tokens - decoding, of.model.batch_tokens)
+    return max(decoding / of.ranks + prompt, tokens / of.ranks)
+
+
+def profile_of_experts(folder: Path, of: Experts) -> Profile:
+    model, ranks = of.model, of.ranks
+    layers = layers_of(folder, model)
+    attention = layers.attention
+    rows = rows_of(folder / f"{model.files}__moe.csv.gz")
+    known = sorted(layers.dense)
+    head_s = (layers.head + model.blocks * attention["sequence"]) * 1e-6
+    dense_s = []
+    for tokens in (ranks * point for point in POINTS):
+        own = fullest_rank(of, tokens)
+        sent_us = COLLECTIVE_US + 1e6 * own * of.token_bytes / PCIE_BYTES_PER_S
+        block_us = attention["base"] + experts_us(rows, of, tokens) + 2.0 * sent_us
+        dense_us = float(np.interp(own, known, [layers.dense[t] for t in known]))
+        dense_s.append((dense_us + model.blocks * block_us + layers.head_base) * 1e-6)
+    return Profile(
+        of.name,
+        dense_tokens=tuple(float(ranks * point) for point in POINTS),
+        dense_s=tuple(round(seconds, 8) for seconds in dense_s),
+        sequence_s=(head_s + HOST_S) / ranks,
+        decode_kv_s=model.blocks * attention["kv"] / ranks * 1e-6,
+        mixed_kv_s=model.blocks * attention["mixed_kv"] / ranks * 1e-6,
+        prefill_kv_s=model.blocks * attention["prefill"] * 1e-6,
+        batch_tokens=ranks * model.batch_tokens,
+        slots=ranks * model.slots,
+        kv_tokens=ranks * model.kv_tokens,
         source=SOURCE,
     )
 
@@ -252,12 +363,12 @@ def profile_of_gpu(folder: Path, gpu: Gpu) -> Profile:
         block_ms = sum(product_ms(products, tokens, n, k) for n, k in PRODUCTS) + base_ms
         small_us = SMALL_US + 1e6 * tokens * TOUCHED_BYTES / gpu.memory_bytes_per_s
         head_ms = product_ms(products, min(tokens, 256), VOCABULARY, HIDDEN)
-        dense_s.append((BLOCKS * (block_ms + 1e-3 * small_us) + head_ms) * 1e-3 + HOST_S)
+        dense_s.append((BLOCKS * (block_ms + 1e-3 * small_us) + head_ms) * 1e-3)
     return Profile(
         f"llama-3.1-8b-{gpu.name}",
         dense_tokens=tuple(map(float, POINTS)),
         dense_s=tuple(round(value, 8) for value in np.maximum.accumulate(dense_s).tolist()),
-        sequence_s=BLOCKS * sequence_ms * 1e-3,
+        sequence_s=BLOCKS * sequence_ms * 1e-3 + HOST_S,
         decode_kv_s=BLOCKS * kv_ms * 1e-3,
         prefill_kv_s=BLOCKS * prefill_ms * 1e-3,
         kv_tokens=int((USED * gpu.memory_bytes - WEIGHT_BYTES - 2e9) / KV_BYTES) // 1000 * 1000,
@@ -268,6 +379,7 @@ def profile_of_gpu(folder: Path, gpu: Gpu) -> Profile:
 def main() -> None:
     data = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "profiles"
     profiles = [profile_of(data / "llmservingsim", model) for model in MODELS]
+    profiles.append(profile_of_experts(data / "llmservingsim", QWEN_30B))
     profiles += [profile_of_gpu(data / "aiconfigurator_ops", gpu) for gpu in GPUS]
     for profile in profiles:
         (OUT / f"{profile.name}.json").write_bytes(write_profile(profile))

@@ -214,6 +214,8 @@ class EngineModel:
             decoded = 1 if self.profile.mixed else 0
         self._step += decoded
         self._contexts += decoded * len(self._decoding)
+        if self.profile.kv_tokens:  # what they grew by is not kept for anybody any more
+            self._cache.shrink(self.profile.kv_tokens - self.kv_used_tokens)
         for request, tokens in self._chunks:
             request.to_prefill -= tokens
             if not request.to_prefill and request.here:
@@ -278,7 +280,6 @@ class EngineModel:
                 room = profile.kv_tokens - self.kv_used_tokens
                 if tokens + profile.block_tokens > room and (self._decoding or self._prefilling):
                     return
-                self._cache.shrink(room - tokens)
             self._queue.popleft()
             self._admitted += 1
             request.order = self._admitted
@@ -287,6 +288,8 @@ class EngineModel:
                 self._moved_tokens += tokens
             else:
                 cached = self._cache.found(request) if profile.prefix_cache else 0
+            if profile.kv_tokens:
+                self._cache.shrink(room - tokens)
             request.to_prefill = max(1, tokens - cached)
             self._prefilling.append(request)
             self._prompts += tokens
@@ -348,6 +351,8 @@ class EngineModel:
             if self.profile.swap_s_per_token:
                 last.swapped = True
                 self._moved_tokens += last.context_tokens
+            else:
+                self._cache.keep(("own", last.number), last.context_tokens)
             self._queue.appendleft(last)
             self.recomputed += 1
             room = self.profile.kv_tokens - self.kv_used_tokens

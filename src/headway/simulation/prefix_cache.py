@@ -32,8 +32,9 @@ class PrefixCache:
 
     def found(self, request: EngineRequest) -> int:
         """Tokens of its context that need not be computed, which are used now."""
-        own = self._use(("own", request.number))
+        own = self._kept.pop(("own", request.number), 0)
         if own:
+            self._tokens -= own
             return min(own, request.context_tokens)
         if request.session is not None:
             return min(self._use(request.session), request.shared_tokens)
