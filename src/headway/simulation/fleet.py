@@ -91,26 +91,30 @@ class Fleet:
         self._look_ahead()
         return changes
 
-    def adjust(self, now_s: float, waiting_s: float, held: Sequence[int]) -> list[Change]:
+    def adjust(
+        self, now_s: float, waiting: int, waiting_s: float, running: Sequence[int]
+    ) -> list[Change]:
         """Start, drain and switch off as the work wants it. Call it when that has changed.
 
         Args:
             now_s: the time.
-            waiting_s: predicted service time of what waits.
-            held: requests that each replica has.
+            waiting: requests that wait.
+            waiting_s: their predicted service time.
+            running: requests on each replica.
         """
         changes: list[Change] = []
         for number, state in enumerate(self.states):
-            if state is ReplicaState.DRAINING and not held[number]:
+            if state is ReplicaState.DRAINING and not running[number]:
                 self._set(number, ReplicaState.OFF, now_s, changes)
         on = self._in(ReplicaState.ON, ReplicaState.STARTING)
-        missing = self._scaling.wanted(len(on), waiting_s, self._slots) - len(on)
+        requests = waiting + sum(running[number] for number in on)
+        work = len(on), self._slots, requests, waiting_s
+        missing = self._scaling.wanted(*work) - len(on)
         # Whoever drains is there at once.
         draining, off = self._in(ReplicaState.DRAINING), self._in(ReplicaState.OFF)
         for number in (draining + off)[:missing]:
             self._start(number, now_s, changes)
-        running = sum(held[number] for number in on)
-        if not self._scaling.spare(len(on), waiting_s, running, self._slots):
+        if not self._scaling.spare(*work):
             self._spare_since_s = inf
         elif self._spare_since_s == inf:
             self._spare_since_s = now_s
@@ -118,8 +122,8 @@ class Fleet:
             self._spare_since_s = now_s
             ready = self._in(ReplicaState.ON)
             if ready:
-                least = min(reversed(ready), key=held.__getitem__)
-                state = ReplicaState.DRAINING if held[least] else ReplicaState.OFF
+                least = min(reversed(ready), key=running.__getitem__)
+                state = ReplicaState.DRAINING if running[least] else ReplicaState.OFF
                 self._set(least, state, now_s, changes)
         self._look_ahead()
         return changes

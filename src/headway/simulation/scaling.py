@@ -22,20 +22,22 @@ class Scaling:
     backlog_s: float = 10.0
     """Predicted seconds of waiting work for each slot, above which another one is started."""
 
-    def wanted(self, on: int, waiting_s: float, slots: int) -> int:
-        """Replicas to have, no fewer than are on or starting.
+    def wanted(self, on: int, slots: int, requests: int, waiting_s: float) -> int:
+        """Replicas to have: no fewer than there are, and no more than could run all at once.
 
         Args:
             on: those that are on or starting.
-            waiting_s: predicted service time of what waits.
             slots: of one replica.
+            requests: those that wait or run.
+            waiting_s: predicted service time of those that wait.
         """
+        useful = ceil(requests / slots)
         for_backlog = ceil(waiting_s / (self.backlog_s * slots))
-        return max(on, self.least, min(self.most, for_backlog))
+        return max(on, self.least, min(self.most, useful, for_backlog))
 
-    def spare(self, on: int, waiting_s: float, running: int, slots: int) -> bool:
+    def spare(self, on: int, slots: int, requests: int, waiting_s: float) -> bool:
         """Whether one of those that are on could go: the others have room for all there is."""
-        return not waiting_s and on > self.least and running <= (on - 1) * slots
+        return not waiting_s and on > self.least and requests <= (on - 1) * slots
 
 
 def parse_scaling(

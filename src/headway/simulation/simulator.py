@@ -160,7 +160,7 @@ class Simulation:
                 if station.wakeup_s <= now_s:
                     self._step(station, now_s)
             if not fixed:
-                self._carry_out(fleet.adjust(now_s, self._waiting_s(), self._held()), now_s)
+                self._carry_out(fleet.adjust(now_s, *self._work()), now_s)
             if progress is not None and not self._events % TELL_EVERY:
                 progress(self._ended)
         fleet.close(now_s)
@@ -292,6 +292,22 @@ class Simulation:
             self._served(number, self._resumed_s.pop(number), now_s)
             self._over(number, now_s)
 
+    def _served(self, number: int, from_s: float, to_s: float) -> None:
+        if len(self._spans) < MOST_SPANS:
+            self._spans.append((number, self._backend[number], from_s, to_s))
+
+    def _over(self, number: int, now_s: float) -> None:
+        """A request is done with, answered or not."""
+        request = self._requests.pop(number, None)
+        if request is not None:
+            self._started_s[number] = request.started_s if request.started_s >= 0.0 else nan
+            self._preemptions[number] = request.preemptions
+            assert request.state in (State.FINISHED, State.REJECTED)
+        self._ended += 1
+        for follower in self._trace.followers.get(number, ()):
+            at_s = now_s + float(self._trace.gap_s[follower])
+            heappush(self._released, (at_s, follower))
+
     # ---- replicas come and go ---------------------------------------------------------------
 
     def _carry_out(self, changes: Sequence[Change], now_s: float) -> None:
@@ -341,34 +357,15 @@ class Simulation:
         self._unrouted.append(request)
         self._unrouted_s += self._stations[0].service_s(request)
 
-    def _waiting_s(self) -> float:
-        """Predicted service time of what waits."""
-        return self._unrouted_s + sum(station.waiting_s for station in self._stations)
-
-    def _held(self) -> list[int]:
-        """Requests that each site has, those of its own queue included."""
-        if self._router is not None:
-            return [station.requests for station in self._stations]
-        backends = self._stations[0].scheduler.backends
-        return [
-            len(backends[site.name].running) if site.name in backends else 0 for site in self._sites
-        ]
-
-    def _served(self, number: int, from_s: float, to_s: float) -> None:
-        if len(self._spans) < MOST_SPANS:
-            self._spans.append((number, self._backend[number], from_s, to_s))
-
-    def _over(self, number: int, now_s: float) -> None:
-        """A request is done with, answered or not."""
-        request = self._requests.pop(number, None)
-        if request is not None:
-            self._started_s[number] = request.started_s if request.started_s >= 0.0 else nan
-            self._preemptions[number] = request.preemptions
-            assert request.state in (State.FINISHED, State.REJECTED)
-        self._ended += 1
-        for follower in self._trace.followers.get(number, ()):
-            at_s = now_s + float(self._trace.gap_s[follower])
-            heappush(self._released, (at_s, follower))
+    def _work(self) -> tuple[int, float, list[int]]:
+        """How many wait, their predicted service time, and how many run on each site."""
+        waiting = len(self._unrouted) + sum(one.scheduler.waiting() for one in self._stations)
+        waiting_s = self._unrouted_s + sum(one.waiting_s for one in self._stations)
+        running = [0] * len(self._sites)
+        for station in self._stations:
+            for name, backend in station.scheduler.backends.items():
+                running[self._place[name]] = len(backend.running)
+        return waiting, waiting_s, running
 
 
 def _check_memory(trace: Trace, sites: Sequence[Site]) -> None:
