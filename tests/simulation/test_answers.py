@@ -10,7 +10,7 @@ from tests.simulation.conftest import SMALL, trace
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.simulation.answers import Tuning, candidates
-from headway.simulation.simulator import Site
+from headway.simulation.site import Site
 from headway.simulation.slo import parse_targets
 
 LENGTHS = np.random.default_rng(0).lognormal(3.5, 1.2, 80).astype(int) + 1

@@ -12,7 +12,7 @@ from headway.simulation.comparison import Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.measures import Slo
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site
+from headway.simulation.site import Site
 from headway.simulation.slo import Target
 from headway.simulation.trace import Trace
 
@@ -56,7 +56,7 @@ class Tuning:
         if self.quantum_s is not None:
             rule = replace(rule, quantum_s=self.quantum_s)
         settings = replace(settings, tiers=tiers, preemption=rule)
-        return Contender(self.policy, foresight, settings, self.slots or 0)
+        return Contender(self.policy, foresight, settings=settings, slots=self.slots or 0)
 
     @property
     def options(self) -> dict[str, str]:

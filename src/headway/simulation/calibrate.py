@@ -17,7 +17,8 @@ from headway.loadtest.workload import LoadRequest, Workload
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import FromHistory
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 Key = TypeVar("Key")
