@@ -63,11 +63,16 @@ class Backend:
             if len(self._prefixes) > REMEMBERED_PREFIXES:
                 self._prefixes.popitem(last=False)
 
-    def progressed(self, request: Request, new_tokens: int) -> None:
-        """`request`, which runs here, produced `new_tokens` more."""
-        done = min(request.outstanding_tokens, new_tokens)
+    def progressed(self, request: Request, output_tokens: int) -> int:
+        """`request`, which runs here, has `output_tokens` in all; how many of them are new."""
+        new_tokens = output_tokens - request.output_tokens
+        request.output_tokens = output_tokens
+        done = request.outstanding_tokens
+        if new_tokens < done:
+            done = float(new_tokens)
         request.outstanding_tokens -= done
         self.work_tokens -= done
+        return new_tokens
 
     def revised(self, request: Request) -> None:
         """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""

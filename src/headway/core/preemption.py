@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 
 from headway.core.backend import Backend
 from headway.core.policies.policy import Policy
@@ -10,7 +11,7 @@ from headway.core.request import Request
 from headway.core.settings import INFINITE, PreemptionSettings
 
 Candidate = tuple[int, float, int, Request, Backend]
-"""Tier, rank and sequence number of a running request; it, and where it runs."""
+"""Tier, rank and sequence number of a running request, all negated; it, and where it runs."""
 
 
 class PreemptionRule:
@@ -39,46 +40,48 @@ class PreemptionRule:
         return self._gain_s(waiting, running) > 0.0
 
     def candidates(self, backends: Iterable[Backend], now_s: float) -> list[Candidate]:
-        """Running requests that may be stopped now, the first to go last: of the lowest tier, the
-        one ranked last."""
-        rank = self.policy.rank
-        found = [
-            (int(running.tier), rank(running), running.sequence, running, backend)
-            for backend in backends
+        """Running requests that may be stopped now, as a heap: the first to go is of the lowest
+        tier the one ranked last."""
+        # One loop without calls but of the rank: it is gone through for most that arrive.
+        limits, rank = self.settings, self.policy.rank
+        rested_s, most = now_s - limits.min_run_s, limits.max_preemptions
+        limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
+        found: list[Candidate] = []
+        for backend in backends:
             # One that is being drained does not count: what is freed there is not for others.
-            if backend.slots and len(backend.running) <= backend.slots
-            for running in backend.running.values()
-            if not self._protected(running, now_s)
-        ]
-        found.sort()  # no two have one sequence number
+            if not backend.slots or len(backend.running) > backend.slots:
+                continue
+            for running in backend.running.values():
+                tokens = running.output_tokens
+                if running.resumed_s > rested_s or tokens <= running.resumed_tokens:
+                    continue  # its prefill would be lost: every run gives at least one token
+                if running.due_s <= now_s or running.preemptions >= most:
+                    continue  # it has waited enough: now it runs to its end
+                if limit_c is not None and tokens >= limit_c * running.predicted_tokens:
+                    continue
+                found.append((-running.tier, -rank(running), -running.sequence, running, backend))
+        heapify(found)  # no two have one sequence number
         return found
 
     def victim(self, waiting: Request, candidates: list[Candidate], now_s: float) -> Request | None:
         """The one to stop for `waiting`, taken out of `candidates`; None: nobody gives way."""
         due = waiting.due_s <= now_s
-        for place in reversed(range(len(candidates))):
-            _, _, _, running, backend = candidates[place]
-            if not self._may_take_from(running, waiting):
-                continue
-            gain_s = INFINITE if due else self._gain_s(waiting, running)
+        chosen: Request | None = None
+        passed_over: list[Candidate] = []
+        while candidates and chosen is None:
+            _, _, _, running, backend = candidates[0]
+            may = self._may_take_from(running, waiting)
+            gain_s = INFINITE if due or not may else self._gain_s(waiting, running)
             if gain_s <= 0.0:
-                return None  # and nobody ranked before it yields either
-            if self._pays(gain_s, waiting, running, backend):
-                del candidates[place]
-                return running
-        return None
-
-    def _protected(self, running: Request, now_s: float) -> bool:
-        """Whether `running` is not to be stopped now, whoever waits."""
-        limits = self.settings
-        if now_s - running.resumed_s < limits.min_run_s:
-            return True
-        if running.output_tokens <= running.resumed_tokens:
-            return True  # its prefill would be lost: every run gives at least one token
-        if running.due_s <= now_s or running.preemptions >= limits.max_preemptions:
-            return True  # it has waited enough: now it runs to its end
-        limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
-        return limit_c is not None and running.output_tokens >= limit_c * running.predicted_tokens
+                break  # and nobody ranked before it yields either
+            candidate = heappop(candidates)
+            if may and self._pays(gain_s, waiting, running, backend):
+                chosen = running
+            else:
+                passed_over.append(candidate)
+        for candidate in passed_over:
+            heappush(candidates, candidate)
+        return chosen
 
     def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
         """Whether the gain is worth what stopping `running` costs."""

@@ -193,7 +193,9 @@ class Scheduler:
                 f"request {request_id!r} had {request.output_tokens} output tokens already; "
                 f"progress is told as the total, not {output_tokens}"
             )
-        self._progressed(request, output_tokens, self.backends[request.backend])
+        new_tokens = self.backends[request.backend].progressed(request, output_tokens)
+        if self._ledger is not None:
+            self._ledger.charge(request.tenant, OUTPUT_WEIGHT * new_tokens)
 
     def finish(self, request_id: str, now_s: float) -> None:
         """A running request is done."""
@@ -452,19 +454,14 @@ class Scheduler:
 
     def _catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
         """Ask the driver what was produced, if it does not tell by itself."""
-        if self._produced is not None:
-            for backend in backends:
-                for running, output_tokens in self._produced(backend, now_s):
-                    self._progressed(running, output_tokens, backend)
-
-    def _progressed(self, request: Request, output_tokens: int, backend: Backend) -> None:
-        new_tokens = output_tokens - request.output_tokens
-        if not new_tokens:
+        if self._produced is None:
             return
-        request.output_tokens = output_tokens
-        backend.progressed(request, new_tokens)
-        if self._ledger is not None:
-            self._ledger.charge(request.tenant, OUTPUT_WEIGHT * new_tokens)
+        ledger = self._ledger
+        for backend in backends:
+            for running, output_tokens in self._produced(backend, now_s):
+                new_tokens = backend.progressed(running, output_tokens)
+                if ledger is not None:
+                    ledger.charge(running.tenant, OUTPUT_WEIGHT * new_tokens)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""

@@ -136,8 +136,10 @@ class EngineModel:
 
     def cancel(self, request: EngineRequest, now_s: float) -> None:
         """Take a request out; the iteration that runs now is finished with it."""
-        request.produced, request.here = self.produced(request, now_s), False
+        request.here = False
         if request.decodes:
+            step = self.step_at(now_s)
+            request.produced, request.began_step = request.produced_at(step), step
             self._cache.keep(("own", request.number), request.context_tokens)
         self._leaving.append(request)
         self._cut(now_s)
@@ -276,13 +278,7 @@ class EngineModel:
     def _remove(self, request: EngineRequest) -> None:
         """One that was cancelled."""
         if request.decodes:
-            del self._decoding[request.number]
-            request.decodes = False
-            # Its `produced` was brought up to date when it was cancelled, perhaps a step ago.
-            self._contexts = sum(
-                other.context_tokens + self._step - other.began_step
-                for other in self._decoding.values()
-            )
+            self._release(request, self._step)
         elif request in self._prefilling:
             self._prefilling.remove(request)
             self._prompts -= request.context_tokens

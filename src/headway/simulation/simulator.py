@@ -271,7 +271,7 @@ class Simulation:
             running = in_engine.get(request.id)
             # Whom this very step starts is not there yet.
             if running is not None and running.decodes:
-                yield request, running.produced_at(step)
+                yield request, running.produced + step - running.began_step
 
     def _heard(self, engine: EngineModel, now_s: float) -> None:
         """Tell the scheduler what came of an engine."""
