@@ -76,8 +76,8 @@ def test_a_deadline_that_slips_away_in_the_queue_is_told_when_it_does() -> None:
     assert wakeup_s is not None
     decisions = []
     while wakeup_s is not None and not decisions:
-        decisions = schedule.step(wakeup_s + 1e-6)
-        wakeup_s = schedule.next_wakeup_s(wakeup_s + 1e-6)
+        decisions = schedule.step(wakeup_s)
+        wakeup_s = schedule.next_wakeup_s(wakeup_s)
     assert isinstance(decisions[0], Reject)
     assert waits.state is State.REJECTED
 
@@ -292,6 +292,32 @@ def test_a_prediction_that_comes_too_late_is_ignored() -> None:
     schedule = scheduler("sjf")
     schedule.revise("gone", SizeEstimate.exactly(10), None, 0.0)
     assert not schedule.requests
+
+
+def test_a_request_that_is_handed_over_goes_on_with_its_tokens_elsewhere() -> None:
+    here, there = scheduler("srpt"), scheduler("srpt", max_queue=0)
+    here.set_backend(Backend("x", 1, cost=COST), 0.0)
+    here.add(request("r", 100), 0.0)
+    here.step(0.0)
+    here.progress("r", 70, 1.0)
+    moved = here.hand_over("r", 1.0)
+    assert not here.requests
+    assert here.running() == 0
+    assert there.add(moved, 1.0) is None, "a part of its answer is out: too late to refuse it"
+    assert there.backlog_s() == pytest.approx(0.3)
+    there.set_backend(Backend("y", 1, cost=COST), 2.0)
+    assert started(there.step(2.0)) == ["r"]
+    assert (moved.output_tokens, moved.started_s, moved.arrival_s) == (70, 0.0, 0.0)
+    there.finish("r", 3.0)
+
+
+def test_nothing_is_left_of_what_was_handed_over_while_it_waited() -> None:
+    here = scheduler("sjf")
+    here.add(request("short", 1), 0.0)
+    here.add(request("long", 100), 0.0)
+    here.hand_over("short", 0.0)
+    here.set_backend(Backend("x", 2, cost=COST), 0.0)
+    assert started(here.step(0.0)) == ["long"]
 
 
 def test_another_policy_orders_what_waits_already() -> None:

@@ -41,6 +41,24 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
     assert "<script" not in page and "http" not in page
 
 
+def test_it_compares_routings_on_a_cluster_that_fails_and_scales(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("out.json", "out.html")]
+    code, out, err = run(
+        "simulate", "poisson:20", *SMALL, "--policies", "fcfs", "--routing", "shared,least_work",
+        "--scale", "0..3", "--cold-start", "2", "--idle", "5", "--backlog", "1", "--price", "2",
+        "--fail", "llama-3.1-8b-rtx4090-1@3+2", "--json", files[0], "--report", files[1],
+    )  # fmt: skip
+    assert code == 0, err
+    assert "fcfs, least_work" in out and "starts" in out
+    found = json.loads(files[0].read_text())["policies"]
+    assert set(found) == {"fcfs, shared", "fcfs, least_work", "srpt+oracle"}
+    row = found["fcfs, shared"]
+    assert row["cold_starts"] >= 2 and row["failovers"] >= 1
+    assert row["cost"] == pytest.approx(row["replica_s"] / 3600 * 2)
+    assert row["replica_s"] == pytest.approx(row["replicas"] * row["duration_s"])
+    assert "<h2>Replicas</h2>" in files[1].read_text()
+
+
 def test_json_alone_goes_to_the_terminal() -> None:
     code, out, _ = run("simulate", "burst", *SMALL, "--policies", "fcfs", "--json", "-")
     assert code == 0
@@ -62,6 +80,16 @@ def test_json_alone_goes_to_the_terminal() -> None:
         (["burst", "--fairness", "none"], "no fairness 'none'"),
         (["burst", "--price", "much"], "cannot read the price 'much'"),
         (["burst", "--profile", "llama-3.1-8b-h100*x"], "cannot read 'llama-3.1-8b-h100*x'"),
+        (["burst", "--routing", "random"], "no routing 'random'; there are shared, round_robin"),
+        (["burst", "--routing", "hexgen:2"], "no routing 'hexgen:2'; there are shared"),
+        (["burst", "--routing", ""], "nothing to compare; name a policy and a routing"),
+        (["burst", "--fail", "gpu-9@1+1"], "no backend 'gpu-9' to fail; there are smollm2"),
+        (["burst", "--mtbf", "60"], "random failures need both: --mtbf 3600 --repair 120"),
+        (["burst", "--scale", "4..1"], "has its least above its most; write 1..4"),
+        (
+            ["burst", "--scale", "0..4", "--profile", "llama-3.1-8b-h100*2"],
+            "--scale starts replicas of one engine",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:

@@ -135,3 +135,25 @@ def test_prompts_that_begin_alike_are_computed_once() -> None:
     cold_s, warm_s = firsts[0], firsts[1] - 1.0
     assert cold_s == pytest.approx(SMALL.dense(1500) + 0.0001 + 1e-7 * 1500 * 750)
     assert warm_s < cold_s / 10
+
+
+def test_an_engine_that_stops_loses_everything_and_can_be_used_again() -> None:
+    engine = EngineModel(replace(CLOCK, slots=2, kv_tokens=1000))
+    lost = EngineRequest(0, 10, 100)
+    engine.submit(lost, 0.0)
+    engine.submit(EngineRequest(1, 10, 100), 0.0)
+    while engine.next_event_s <= 0.5:
+        engine.advance(engine.next_event_s)
+    assert engine.produced(lost, 0.505) == 50
+    engine.stop(0.505)
+    assert engine.next_event_s == float("inf")
+    assert engine.kv_used_tokens == 0
+    assert engine.busy_s == pytest.approx(0.505)
+    again = EngineRequest(0, 10, 100, produced=50)
+    engine.submit(again, 1.0)
+    events = []
+    while engine.next_event_s < float("inf"):
+        at_s = engine.next_event_s
+        events += engine.advance(at_s)
+    assert events == [FirstToken(again), Finished(again)]
+    assert at_s == pytest.approx(1.5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf, nextafter
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -251,7 +252,8 @@ class Scheduler:
         times = []
         most_urgent = self._deadlines.peek(now_s)
         if most_urgent is not None:
-            times.append(most_urgent.latest_start_s)
+            # It may still start at that very moment: it is given up after it.
+            times.append(nextafter(most_urgent.latest_start_s, inf))
         if self._backlog.requests and self.may_preempt:
             if any(backend.running for backend in self.backends.values()):
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))

@@ -16,8 +16,8 @@ SHARED = "shared"
 """No routing: one queue for all sites, and a request is placed when a slot is free."""
 KINDS = f"{SHARED}, round_robin, least_requests, least_work, prefix, hexgen:ALPHA (ALPHA 0 to 1)"
 MOST_IMBALANCE = 1.5
-"""How many times the work of the least loaded site the one that holds a prefix may have, as in
-the cache-aware router of SGLang."""
+"""How many times the work of the least loaded site the one that holds a prefix may have. Routers
+like SGLang's have the same default, but count requests."""
 
 
 class Destination(Protocol):

@@ -127,6 +127,7 @@ class Simulation:
         began_s = time.perf_counter()
         engines, stations, fleet = list(self._engines.values()), self._stations, self._fleet
         arrivals, free, arrival_s = 0, self._free, self._arrival_s
+        released = self._released
         next_arrival_s = arrival_s[free[0]] if free else inf
         now_s, requests, fixed = 0.0, len(self._trace), fleet.fixed
         on = [Change(n, state) for n, state in enumerate(fleet.states) if state is ReplicaState.ON]
@@ -139,8 +140,8 @@ class Simulation:
             for engine in engines:
                 if engine.next_event_s < now_s:
                     now_s = engine.next_event_s
-            if self._released and self._released[0][0] < now_s:
-                now_s = self._released[0][0]
+            if released and released[0][0] < now_s:
+                now_s = released[0][0]
             if fleet.next_s < now_s:
                 now_s = fleet.next_s
             assert now_s < inf, "requests wait, and nothing will happen"
@@ -152,8 +153,8 @@ class Simulation:
                 self._send(free[arrivals], now_s)
                 arrivals += 1
                 next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
-            while self._released and self._released[0][0] <= now_s:
-                self._send(heappop(self._released)[1], now_s)
+            while released and released[0][0] <= now_s:
+                self._send(heappop(released)[1], now_s)
             if fleet.next_s <= now_s:
                 self._carry_out(fleet.advance(now_s), now_s)
             for station in stations:
@@ -202,9 +203,9 @@ class Simulation:
             score=score,
         )
         self._released_s[number] = now_s
-        self._dispatch(request, now_s)
+        self._dispatch(number, request, now_s)
 
-    def _dispatch(self, request: Request, now_s: float) -> None:
+    def _dispatch(self, number: int, request: Request, now_s: float) -> None:
         """Put a request into the queue that is its own."""
         if self._router is None:
             station = self._stations[0]
@@ -213,9 +214,9 @@ class Simulation:
         else:
             self._hold(request)
             return
-        self._requests[int(request.id)] = request
+        self._requests[number] = request
         if station.scheduler.add(request, now_s) is not None:
-            self._over(int(request.id), now_s)
+            self._over(number, now_s)
         station.wakeup_s = now_s
 
     def _prefix(self, number: int) -> int:
@@ -330,7 +331,7 @@ class Simulation:
             if on:
                 unrouted, self._unrouted, self._unrouted_s = self._unrouted, [], 0.0
                 for request in unrouted:
-                    self._dispatch(request, now_s)
+                    self._dispatch(int(request.id), request, now_s)
 
     def _stop(self, name: str, now_s: float) -> None:
         """A backend is gone: what it had goes on elsewhere, from the tokens that there are."""
