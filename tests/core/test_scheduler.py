@@ -1,5 +1,7 @@
 """Admission, deadlines, tiers, placement and requeueing, by example."""
 
+from dataclasses import replace
+
 import pytest
 from tests.core.test_policies import COST, request, scheduler
 
@@ -155,6 +157,43 @@ def test_a_prefix_goes_where_it_is_cached() -> None:
         (start,) = schedule.step(0.0)
         homes.setdefault(prefix, set()).add(start.backend)
     assert homes[7] != homes[8] and len(homes[7]) == len(homes[8]) == 1
+
+
+def test_a_beginning_that_everybody_shares_does_not_bring_everybody_to_one_backend() -> None:
+    schedule = scheduler("fcfs")
+    for name in ("one", "two"):
+        schedule.set_backend(Backend(name, 8, cost=COST), 0.0)
+    chosen = []
+    for index in range(8):
+        schedule.add(request(f"r{index}", 10, prompt_tokens=4000, prefix=7), 0.0)
+        chosen += [decision.backend for decision in schedule.step(0.0)]
+    assert chosen.count("one") == chosen.count("two") == 4
+
+
+def test_a_prompt_that_is_computed_stands_in_nobodys_way_any_more() -> None:
+    schedule = scheduler("fcfs")
+    for name in ("one", "two"):
+        schedule.set_backend(Backend(name, 8, cost=COST), 0.0)
+    schedule.add(request("reads", 1, prompt_tokens=4000), 0.0)
+    schedule.add(request("writes", 100), 0.0)
+    assert [decision.backend for decision in schedule.step(0.0)] == ["one", "two"]
+    schedule.progress("reads", 1, 1.0)
+    schedule.add(request("next"), 1.0)
+    (start,) = schedule.step(1.0)
+    assert start.backend == "one"
+
+
+def test_a_prompt_is_as_much_work_as_it_holds_up_slots() -> None:
+    """0.1 s of prompt and 0.1 s of answer, against 0.3 s of answer."""
+    order = {}
+    for held_slots in (1.0, 4.0):
+        schedule = scheduler("sjf")
+        schedule.calibrate(replace(COST, held_slots=held_slots), 0.0)
+        schedule.add(request("reads", 10, prompt_tokens=100), 0.0)
+        schedule.add(request("writes", 30), 0.0)
+        schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+        order[held_slots] = started(schedule.step(0.0))
+    assert order == {1.0: ["reads", "writes"], 4.0: ["writes", "reads"]}
 
 
 def test_what_ran_on_a_lost_backend_goes_on_elsewhere_in_its_old_place() -> None:

@@ -38,7 +38,7 @@ class Seen:
     def work_s(self, now_s: float) -> float:
         return self.waiting_s
 
-    def service_s(self, request: Request) -> float:
+    def duration_s(self, request: Request) -> float:
         return self.token_s * request.estimate.mean
 
 

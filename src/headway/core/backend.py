@@ -29,6 +29,8 @@ class Backend:
     kv_reserved: int = field(default=0, init=False)
     work_tokens: float = field(default=0.0, init=False)
     """Predicted output tokens still to come from all that runs here."""
+    prefilling_s: float = field(default=0.0, init=False)
+    """Time of the prompts of those that run here and have no token yet."""
     _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def has_room_for(self, request: Request) -> bool:
@@ -44,7 +46,8 @@ class Backend:
     def finish_s(self, request: Request) -> float:
         """Predicted time until `request` would be done here, to compare backends by."""
         queue_s = self.cost.decode_s_per_token * self.work_tokens / max(1, self.slots)
-        own_s = self.cost.remaining_s(request)
+        queue_s += self.prefilling_s
+        own_s = self.cost.duration_s(request)
         if request.prefix and request.prefix in self._prefixes:
             own_s -= self.cost.prefill_s(request)
         return queue_s + own_s
@@ -57,6 +60,11 @@ class Backend:
         request.outstanding_tokens = request.remaining_tokens
         self.kv_reserved += request.reserved_kv_tokens
         self.work_tokens += request.outstanding_tokens
+        if not request.output_tokens:
+            # Whole, even if its beginning is known here: what of it is saved, only the engine
+            # knows, and a beginning that everybody shares must not bring everybody here.
+            request.pending_prefill_s = self.cost.prefill_s(request)
+            self.prefilling_s += request.pending_prefill_s
         if request.prefix:
             self._prefixes[request.prefix] = None
             self._prefixes.move_to_end(request.prefix)
@@ -72,6 +80,8 @@ class Backend:
             done = float(new_tokens)
         request.outstanding_tokens -= done
         self.work_tokens -= done
+        if request.pending_prefill_s and output_tokens:
+            self._prefilled(request)
         return new_tokens
 
     def revised(self, request: Request) -> None:
@@ -85,6 +95,11 @@ class Backend:
         del self.running[request.id]
         self.kv_reserved -= request.reserved_kv_tokens
         self.work_tokens -= request.outstanding_tokens
+        self._prefilled(request)
         request.backend = ""
         if not self.running:
-            self.work_tokens = 0.0  # no drift from rounding
+            self.work_tokens = self.prefilling_s = 0.0  # no drift from rounding
+
+    def _prefilled(self, request: Request) -> None:
+        self.prefilling_s -= request.pending_prefill_s
+        request.pending_prefill_s = 0.0

@@ -11,8 +11,9 @@ from headway.core.request import Request
 def choose(request: Request, backends: Iterable[Backend]) -> Backend | None:
     """The backend with room that would be done first, or None where none has room.
 
-    Done first: least predicted remaining work per slot, in the backend's own seconds, less the
-    prefill saved where the request's prefix was served last. Ties go to the first.
+    Done first: by the prompts that it has yet to compute, the predicted remaining work per slot and
+    the request's own time, in the backend's own seconds, less the prefill that is saved where the
+    request's prefix was served last. Ties go to the first.
     """
     candidates = [backend for backend in backends if backend.has_room_for(request)]
     if len(candidates) <= 1:

@@ -90,7 +90,7 @@ class Request:
     predicted_tokens: float = field(default=0.0, init=False)
     """Mean of its estimate, as it was before its first token."""
     service_s: float = field(default=0.0, init=False)
-    """Predicted service time when it was added, by the reference cost model."""
+    """Predicted work when it was added, by the reference cost model."""
     queued_work_s: float = field(default=0.0, init=False)
     """What it adds to the predicted backlog while it waits."""
     ticket: int = field(default=0, init=False)
@@ -99,6 +99,8 @@ class Request:
     """KV cache held for it by its backend."""
     outstanding_tokens: float = field(default=0.0, init=False)
     """Output tokens that its backend still expects of it."""
+    pending_prefill_s: float = field(default=0.0, init=False)
+    """Time of its prompt, while its backend computes that."""
 
     @property
     def remaining_tokens(self) -> float:

@@ -358,7 +358,7 @@ class Scheduler:
         request.service_s = cost.service_s(request)
         if not request.output_tokens:
             request.predicted_tokens = request.estimate.mean
-        request.due_s = due_s(request, self._tiers[request.tier])
+        request.due_s = due_s(request, self._tiers[request.tier], cost)
         if request.deadline_s is not None:
             shortest_s = (
                 cost.prefill_s(request)

@@ -10,19 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
+from headway.core.cost import CostModel
 from headway.core.queue import RankHeap
 from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
 
 
-def due_s(request: Request, tier: TierSettings) -> float:
+def due_s(request: Request, tier: TierSettings, cost: CostModel) -> float:
     """When `request` becomes due by its `tier`'s `max_wait_s` or `max_slowdown`, the first of both.
 
-    A wait of (max_slowdown - 1) service times makes the latency max_slowdown service times.
+    A wait of (max_slowdown - 1) times its duration makes the latency max_slowdown durations.
     """
     slack_s = INFINITE
     if tier.max_slowdown < INFINITE:
-        slack_s = (tier.max_slowdown - 1.0) * request.service_s
+        slack_s = (tier.max_slowdown - 1.0) * cost.duration_s(request)
     return request.arrival_s + min(tier.max_wait_s, slack_s)
 
 

@@ -142,7 +142,7 @@ def _with_own_parameters(
         tunings += [Tuning("trail", trail_c=limit_c) for limit_c in LIMITS_C]
     if "mlfq" in policies:
         cost = sites[0].backend.cost
-        service_s = cost.prefill_s_per_token * float(trace.prompt_tokens.mean())
+        service_s = cost.held_slots * cost.prefill_s_per_token * float(trace.prompt_tokens.mean())
         service_s += cost.decode_s_per_token * float(trace.output_tokens.mean())
         tunings += [Tuning("mlfq", quantum_s=float(f"{q * service_s:.2g}")) for q in QUANTA]
     return tunings

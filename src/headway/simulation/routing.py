@@ -37,8 +37,8 @@ class Destination(Protocol):
         """Predicted time until all that waits and runs there is done, in that site's seconds."""
         ...
 
-    def service_s(self, request: Request) -> float:
-        """Predicted service time of `request` there."""
+    def duration_s(self, request: Request) -> float:
+        """Predicted time of `request` there, once it runs."""
         ...
 
 
@@ -91,7 +91,7 @@ class PrefixAffine:
         last = self._last.get(request.prefix)
         for place, site in enumerate(sites):
             if site.name == last:
-                limit_s = MOST_IMBALANCE * works_s[chosen] + site.service_s(request)
+                limit_s = MOST_IMBALANCE * works_s[chosen] + site.duration_s(request)
                 if works_s[place] <= limit_s:
                     chosen = place
         if request.prefix:
@@ -115,12 +115,12 @@ class HexGen:
         self._alpha = alpha
 
     def route(self, request: Request, sites: Sequence[Destination], now_s: float) -> int:
-        services_s = [site.service_s(request) for site in sites]
+        durations_s = [site.duration_s(request) for site in sites]
         works_s = [site.work_s(now_s) for site in sites]
-        fastest_s, most_s = min(services_s), max(works_s) or 1.0
+        fastest_s, most_s = min(durations_s), max(works_s) or 1.0
 
         def score(place: int) -> float:
-            fit = fastest_s / services_s[place]
+            fit = fastest_s / durations_s[place]
             return self._alpha * fit - (1.0 - self._alpha) * works_s[place] / most_s
 
         return max(range(len(sites)), key=score)
@@ -153,5 +153,5 @@ def router_of(text: str) -> Router | None:
 
 def _least_loaded(request: Request, sites: Sequence[Destination], works_s: Sequence[float]) -> int:
     return min(
-        range(len(sites)), key=lambda place: (works_s[place], sites[place].service_s(request))
+        range(len(sites)), key=lambda place: (works_s[place], sites[place].duration_s(request))
     )

@@ -281,6 +281,10 @@ class Simulation:
             if isinstance(event, FirstToken):
                 if isnan(self._first_s[number]):
                     self._first_s[number] = now_s
+                if len(self._sites) > 1:  # its prompt hinders no placement any more
+                    request = self._requests[number]
+                    scheduler = self._station_of[request.backend].scheduler
+                    scheduler.progress(request.id, event.request.produced, now_s)
                 continue
             request = self._requests[number]
             del self._sequences[request.id]
@@ -356,7 +360,7 @@ class Simulation:
     def _hold(self, request: Request) -> None:
         """A request waits until a site takes any."""
         self._unrouted.append(request)
-        self._unrouted_s += self._stations[0].service_s(request)
+        self._unrouted_s += self._stations[0].remaining_s(request)
 
     def _work(self) -> tuple[int, float, list[int]]:
         """How many wait, their predicted service time, and how many run on each site."""

@@ -26,18 +26,19 @@ class Site:
 
 
 def cost_of(profile: Profile, slots: int = 0) -> CostModel:
-    """What the scheduler would know of an engine: seconds of a slot, with all others busy.
+    """What the scheduler would know of an engine whose slots are all busy.
 
     An output token takes a slot for one iteration. A prompt token makes the iteration longer for
-    everybody, and so takes its time of every slot.
+    everybody.
     """
     slots = slots or profile.slots
     chunk = max(2, min(512, profile.batch_tokens - slots))
     iteration_s = profile.dense(slots) + profile.sequence_s * slots
     longer_s = profile.dense(slots + chunk) - profile.dense(slots)
     return CostModel(
-        prefill_s_per_token=longer_s / chunk * slots,
+        prefill_s_per_token=longer_s / chunk,
         decode_s_per_token=iteration_s,
         preempt_s=2.0 * iteration_s,
         recompute_share=1.0 if profile.kv_tokens else 0.0,
+        held_slots=slots,
     )

@@ -47,11 +47,15 @@ class Station:
 
     @property
     def waiting_s(self) -> float:
-        """Predicted service time of what waits."""
+        """Predicted work that waits."""
         return self.scheduler.backlog_s() * max(1, self.slots)
 
-    def service_s(self, request: Request) -> float:
-        """Predicted service time of a request here, of what it has still to come."""
+    def duration_s(self, request: Request) -> float:
+        """Predicted time of a request here, of what it has still to come."""
+        return self._cost.duration_s(request)
+
+    def remaining_s(self, request: Request) -> float:
+        """Predicted work of a request here, of what it has still to come."""
         return self._cost.remaining_s(request)
 
     def work_s(self, now_s: float) -> float:

@@ -18,5 +18,5 @@ class Gittins(Policy):
         decode_s = self.cost.decode_s_per_token
         setup = 0.0
         if request.output_tokens == 0:
-            setup = self.cost.prefill_s(request) / decode_s
+            setup = self.cost.prefill_work_s(request) / decode_s
         return decode_s * request.estimate.gittins_tokens(request.output_tokens, setup)
