@@ -18,6 +18,7 @@ class Backend:
 
     def __init__(self, *models: str) -> None:
         self.models = models
+        self.owner = "openai"
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -39,7 +40,7 @@ class Backend:
             self._runner = None
 
     async def _list(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": m, "owned_by": "openai"} for m in self.models]})
+        return web.json_response({"data": [{"id": m, "owned_by": self.owner} for m in self.models]})
 
 
 @pytest.fixture
@@ -129,6 +130,19 @@ async def test_slots_are_what_the_operator_says_else_what_turns_out(
     assert told[-1] == pool.statuses["found"]
     pool.failed("found", EngineError(429, b"", "too many requests"))
     assert pool.statuses["found"].slots == (before + 1) // 2
+    await pool.close()
+
+
+@pytest.mark.parametrize(("owner", "held_slots"), [("openai", 1.0), ("sglang", 3.0)])
+async def test_a_prompt_holds_up_all_slots_of_an_engine_and_none_of_a_hosted_api(
+    one: Backend, told: Told, owner: str, held_slots: float
+) -> None:
+    one.owner = owner
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=3)], told)
+    await pool.start()
+    description = pool.statuses["one"].description
+    assert description is not None
+    assert description.cost.held_slots == held_slots
     await pool.close()
 
 

@@ -162,10 +162,14 @@ class Member:
 
     def _told(self, description: Description) -> None:
         self._described_s = time.monotonic()
-        lost = description.cost.recompute_share
-        self._description = replace(
-            description, cost=replace(self._cost.model, recompute_share=lost)
+        cost = replace(
+            self._cost.model,
+            recompute_share=description.cost.recompute_share,
+            # Engines compute a prompt in iterations that all their slots share; of what a hosted
+            # API does, nothing is known.
+            held_slots=1.0 if description.engine == "openai" else self._slots(description),
         )
+        self._description = replace(description, cost=cost)
         self._error = None
         self._refresh()
 
@@ -224,6 +228,9 @@ class Member:
         state = self._breaker.state(time.monotonic())
         if state is not BreakerState.CLOSED:
             return 0 if state is BreakerState.OPEN else 1
+        return self._slots(self._description)
+
+    def _slots(self, description: Description | None) -> int:
         given = self._source.max_concurrency if isinstance(self._source, Endpoint) else None
-        told = self._description.slots if self._description is not None else None
+        told = description.slots if description is not None else None
         return given or told or self._limit.limit
