@@ -1,4 +1,4 @@
-"""Vidur on one trace: started by `vidur.py` under the interpreter that has Vidur.
+"""Vidur on one trace: started by `against_vidur.py` under the interpreter that has Vidur.
 
 Prints one line of JSON: the wall-clock time of the simulation, and the latencies.
 """
@@ -93,8 +93,8 @@ def main() -> None:
                 batch_size_cap=profile.slots, chunk_size=profile.batch_tokens
             ),
         ),
-        # Its generator makes nothing: the trace's requests are put in below.
-        request_generator_config=SyntheticRequestGeneratorConfig(num_requests=0),
+        # Its one request is taken out again below, for those of the trace.
+        request_generator_config=SyntheticRequestGeneratorConfig(num_requests=1),
         execution_time_predictor_config=RandomForrestExecutionTimePredictorConfig(),
         metrics_config=MetricsConfig(**off),
     )
@@ -103,6 +103,7 @@ def main() -> None:
         Request(arrived_at=at_s, num_prefill_tokens=int(prompt), num_decode_tokens=int(output))
         for at_s, prompt, output in rows.tolist()
     ]
+    simulator._event_queue.clear()
     simulator._add_events([RequestArrivalEvent(r.arrived_at, r) for r in requests])
     began_s = time.perf_counter()
     simulator.run()

@@ -1,7 +1,7 @@
 """Speed against Vidur 0.0.26 (PyPI): the same trace on the same model of an engine.
 
     python3.11 -m venv /tmp/vidur && /tmp/vidur/bin/pip install vidur==0.0.26 msgspec
-    HEADWAY_DATA=../shared/data python bench/vidur.py --python /tmp/vidur/bin/python
+    HEADWAY_DATA=../shared/data python bench/against_vidur.py --python /tmp/vidur/bin/python
 
 Requests of Azure's chat trace on Llama-3.1-8B and an A100, first come first served, at a load of
 0.9. Vidur downloads its profiles from Hugging Face; here the times of its iterations come from
