@@ -31,7 +31,8 @@ from headway.simulation.foresight import FromHistory
 from headway.simulation.load import capacity_rps
 from headway.simulation.measures import Distribution
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 MEAN_TOKENS, SPREAD = 90, 0.8

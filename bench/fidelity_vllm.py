@@ -22,7 +22,8 @@ from headway.core.settings import SchedulerSettings
 from headway.simulation.foresight import FromHistory
 from headway.simulation.measures import Distribution, measures_of
 from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 RUNS = {

@@ -21,7 +21,7 @@ from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.measures import Slo
 from headway.simulation.options import settings_of
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site
+from headway.simulation.site import Site
 
 ENGINE = Profile(
     "64 slots",

@@ -15,7 +15,8 @@ from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import FromHistory, Noisy, Oracle
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 
 ONE = Site("one", CLOCK)
 

@@ -13,7 +13,8 @@ from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.simulation.foresight import FromHistory, Oracle
 from headway.simulation.measures import measures_of
 from headway.simulation.outcome import Outcome
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 TOKEN_S = CLOCK.dense(1)

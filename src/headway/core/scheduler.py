@@ -157,6 +157,8 @@ class Scheduler:
     def add(self, request: Request, now_s: float) -> Reject | None:
         """A new request. It waits from now on, or the reason why not is returned.
 
+        One that another scheduler handed over with a part of its answer is not refused.
+
         Raises:
             ValueError: if the request is not new, or its id is in use.
         """
@@ -165,7 +167,7 @@ class Scheduler:
         if request.id in self._requests:
             raise ValueError(f"request id {request.id!r} is in use; give every request its own")
         self._measure(request)
-        rejection = self._refusal(request, now_s)
+        rejection = None if request.output_tokens else self._refusal(request, now_s)
         if rejection is not None:
             if (
                 rejection.reason is not RejectReason.DEADLINE
@@ -209,6 +211,20 @@ class Scheduler:
         else:
             self._dequeue(request)
         request.state = State.CANCELLED
+
+    def hand_over(self, request_id: str, now_s: float) -> Request:
+        """A request leaves for another scheduler, which may `add` what is returned.
+
+        It keeps its tokens. It is another object, as queues here may hold the old one still.
+        """
+        request = self._requests[request_id]
+        self.cancel(request_id, now_s)
+        moved = replace(request)
+        moved.output_tokens = request.output_tokens
+        moved.predicted_tokens = request.predicted_tokens
+        moved.started_s = request.started_s
+        moved.preemptions = request.preemptions
+        return moved
 
     def requeue(self, request_id: str, now_s: float) -> None:
         """A running request lost its backend: it waits again, in its old place."""

@@ -11,7 +11,7 @@ from headway.simulation.comparison import Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.measures import Slo
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site
+from headway.simulation.site import Site
 from headway.simulation.slo import Target
 from headway.simulation.trace import Trace
 

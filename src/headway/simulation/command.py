@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from headway.report.terminal import fail, show, table_console
+from headway.simulation.cluster import Cluster
 from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.simulation.errors import SimulationError
+from headway.simulation.failures import parse_failures
 from headway.simulation.generated import LENGTHS, Recipe
 from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.options import (
@@ -31,6 +34,8 @@ from headway.simulation.options import (
 )
 from headway.simulation.report import report_html
 from headway.simulation.result import SimulationResult
+from headway.simulation.routing import KINDS, SHARED
+from headway.simulation.scaling import Scaling, parse_scaling
 from headway.simulation.slo import parse_slo
 from headway.simulation.table import table_of
 
@@ -69,6 +74,31 @@ def simulate(
         float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
     ] = 0.0,
     fairness: Annotated[str, typer.Option(help="Among tenants: off, vtc or drr.")] = "off",
+    routing: Annotated[
+        str, typer.Option(help=f"How requests get to engines, one way or several: {KINDS}.")
+    ] = SHARED,
+    failing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail", help="A backend fails, as NAME@AT_S+FOR_S; may be given several times."
+        ),
+    ] = None,
+    mtbf: Annotated[
+        float, typer.Option(min=0, help="Mean seconds until a backend fails; 0: none does.")
+    ] = 0.0,
+    repair: Annotated[float, typer.Option(min=0, help="Mean seconds until it is back.")] = 0.0,
+    scale: Annotated[
+        str, typer.Option(help="Replicas of the engine, LEAST..MOST, as 0..4; else all are on.")
+    ] = "",
+    cold_start: Annotated[
+        float, typer.Option(min=0, help="Seconds that a replica takes to start.")
+    ] = Scaling.cold_start_s,
+    idle: Annotated[
+        float, typer.Option(min=0, help="Seconds until one that is not needed is drained.")
+    ] = Scaling.idle_s,
+    backlog: Annotated[
+        float, typer.Option(min=0, help="Seconds of waiting work a slot that start another one.")
+    ] = Scaling.backlog_s,
     processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
@@ -83,7 +113,11 @@ def simulate(
     to_terminal = str(json_file) == "-"
     console = Console(stderr=True) if to_terminal else table_console()
     try:
-        sites = sites_of(profile, slots, price)
+        cluster = Cluster(
+            scaling=parse_scaling(scale, cold_start, idle, backlog),
+            failures=parse_failures(failing or (), mtbf, repair),
+        )
+        sites = sites_of(profile, slots, price, cluster.scaling)
         settings = settings_of(max_wait, fairness)
         traces = traces_of(
             trace,
@@ -95,12 +129,8 @@ def simulate(
             output=output,
             seeds=seeds,
         )
-        contenders = {label: Contender.parse(label, predict) for label in names_in(policies)}
-        if oracle:
-            contenders[ORACLE] = Contender.parse(ORACLE, predict)
-        if not contenders:
-            raise SimulationError("no policies to compare; name some, as in --policies fcfs,srpt")
-        scenario = Scenario(traces, sites, settings, parse_slo(slo))
+        contenders = _contenders(names_in(policies), names_in(routing), predict, oracle)
+        scenario = Scenario(traces, sites, settings, parse_slo(slo), cluster)
         total = len(contenders) * sum(map(len, traces))
         with _progress(console) as bar:
             task = bar.add_task("requests", total=total)
@@ -121,6 +151,9 @@ def simulate(
             "prediction": predict,
             "starvation bound": f"{max_wait:g} s" if max_wait else "none",
             "fairness": fairness,
+            "routing": routing,
+            "failures": ", ".join(failing or ()) or (f"every {mtbf:g} s" if mtbf else "none"),
+            "replicas": scale or len(sites),
             "SLO": slo or "none",
             "seeds": seeds,
         }
@@ -144,6 +177,26 @@ def simulate(
     except (SimulationError, OSError) as error:
         fail("simulate", error)
     show(console, table_of(result))
+
+
+def _contenders(
+    policies: Sequence[str], routings: Sequence[str], predict: str, oracle: bool
+) -> dict[str, Contender]:
+    """One a policy and routing, by label; the oracle is routed as the first of them."""
+    contenders = {
+        f"{policy}, {routing}" if len(routings) > 1 else policy: Contender.parse(
+            policy, predict, routing
+        )
+        for routing in routings
+        for policy in policies
+    }
+    if oracle and routings:
+        contenders[ORACLE] = Contender.parse(ORACLE, predict, routings[0])
+    if not contenders:
+        raise SimulationError(
+            "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"
+        )
+    return contenders
 
 
 def _loads(text: str) -> list[float]:

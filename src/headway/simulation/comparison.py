@@ -12,11 +12,14 @@ from functools import partial
 
 from headway.core.policies import POLICIES
 from headway.core.settings import SchedulerSettings
+from headway.simulation.cluster import Cluster
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import foresight_of
 from headway.simulation.measures import Measures, Slo, measures_of
 from headway.simulation.outcome import Outcome
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.routing import SHARED, router_of
+from headway.simulation.simulator import ALWAYS_ON, simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 ORACLE = "srpt+oracle"
@@ -25,13 +28,14 @@ ORACLE = "srpt+oracle"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy, and what it is told of lengths."""
+    """A policy, what it is told of lengths, and how requests reach it."""
 
     policy: str
     foresight: str
+    routing: str = SHARED
 
     @classmethod
-    def parse(cls, text: str, foresight: str) -> Contender:
+    def parse(cls, text: str, foresight: str, routing: str = SHARED) -> Contender:
         """From `NAME`, which is told what `foresight` says, or `NAME+FORESIGHT`.
 
         Raises:
@@ -40,7 +44,7 @@ class Contender:
         policy, _, own = text.strip().partition("+")
         if policy not in POLICIES:
             raise SimulationError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
-        return cls(policy, own or foresight)
+        return cls(policy, own or foresight, routing)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Scenario:
     sites: Sequence[Site]
     settings: SchedulerSettings
     slo: Slo
+    cluster: Cluster = ALWAYS_ON
+    """But for its routing and its seed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,8 @@ def compare(
         progress: told of requests that ended, as they do or run by run.
 
     Raises:
-        SimulationError: there is no such prediction, or a request fits no engine.
+        SimulationError: there is no such prediction, routing or backend to fail, or a request
+            fits no engine.
     """
     tasks = [
         (label, contender, seed)
@@ -89,6 +96,7 @@ def compare(
     ]
     for contender in contenders.values():  # a mistake is told before minutes of work
         foresight_of(contender.foresight, scenario.traces[0].first(1))
+        router_of(contender.routing)
     done: dict[str, list[Run]] = {label: [] for label in contenders}
     for run in _runs(scenario, tasks, processes or os.cpu_count() or 1, progress):
         done[run.label].append(run)
@@ -151,5 +159,6 @@ def _run(scenario: Scenario, task: Task, progress: Callable[[int], None] | None)
     trace = scenario.traces[seed]
     settings = replace(scenario.settings, policy=contender.policy)
     foresight = foresight_of(contender.foresight, trace, seed)
-    outcome = simulate(trace, scenario.sites, settings, foresight, progress)
+    cluster = replace(scenario.cluster, routing=contender.routing, seed=seed)
+    outcome = simulate(trace, scenario.sites, settings, foresight, progress, cluster)
     return Run(label, seed, outcome, measures_of(trace, outcome, scenario.sites, scenario.slo))

@@ -139,6 +139,24 @@ class EngineModel:
         self._cut(now_s)
         self._look_ahead()
 
+    def stop(self, now_s: float) -> None:
+        """It is switched off or breaks down: all that it holds is lost, its KV memory too."""
+        if self._end_s < inf:
+            spent_s = max(0.0, now_s - self._clock_s)
+            self.busy_s += spent_s
+            self.kv_token_s += spent_s * self.kv_used_tokens
+        self._arriving.clear()
+        self._queue.clear()
+        self._prefilling.clear()
+        self._decoding.clear()
+        self._leaving.clear()
+        self._ends.clear()
+        self._chunks = []
+        self._cache = PrefixCache()
+        self._contexts = self._prompts = self._steps = 0
+        self._clock_s = max(self._clock_s, now_s)
+        self._end_s = self.next_event_s = inf
+
     def produced(self, request: EngineRequest, now_s: float) -> int:
         """Output tokens that `request` has at `now_s`."""
         if request.decodes and request.here:

@@ -9,7 +9,8 @@ import numpy as np
 
 from headway.core.settings import SchedulerSettings
 from headway.simulation.foresight import FromHistory
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 PROBED = 4000

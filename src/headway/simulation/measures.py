@@ -9,7 +9,7 @@ import numpy as np
 
 from headway.simulation.outcome import Outcome
 from headway.simulation.profile import Profile
-from headway.simulation.simulator import Site
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 
@@ -64,15 +64,22 @@ class Measures:
     load: float
     """Mean number of requests in the system, waiting or running."""
     utilisation: float
-    """Share of the time in which an engine worked, over all of them."""
+    """Share of the time that backends were on in which their engines worked."""
     kv_use: float
     """Mean share of the KV memory in use; 0 where the profile states none."""
     fairness: float
     """Jain's index of the tenants' mean slowdown: 1 if all are alike, 1/n if one has it all."""
     preemptions: int
     recomputed: int
+    failovers: int
+    """Times that a request lost its backend and went on elsewhere."""
+    replica_s: float
+    """Time that backends were on or starting, over all of them."""
+    replicas: float
+    """The mean number of them."""
+    cold_starts: int
     cost: float
-    """At the profiles' price per hour, for the duration."""
+    """At the profiles' price per hour, for that time."""
 
 
 def measures_of(
@@ -91,10 +98,14 @@ def measures_of(
         if limit_s is not None:
             met &= ~(values > limit_s)
     began_s = float(np.nanmin(outcome.released_s)) if len(trace) else 0.0
-    duration_s = float(np.nanmax(outcome.ended_s, initial=began_s)) - began_s
+    end_s = float(np.nanmax(outcome.ended_s, initial=began_s))
+    duration_s = end_s - began_s
     lasted_s = max(duration_s, 1e-9)
-    hours = duration_s / 3600.0
-    memory = sum(site.profile.kv_tokens for site in sites)
+    on_s = [0.0] * len(sites)
+    for backend, from_s, to_s in outcome.on_spans:
+        on_s[backend] += max(0.0, min(to_s, end_s) - max(from_s, began_s))
+    profiles = [site.profile for site in sites]
+    memory = sum(time * of.kv_tokens for time, of in zip(on_s, profiles, strict=True))
     return Measures(
         requests=len(trace),
         rejected=int((~good).sum()),
@@ -109,12 +120,16 @@ def measures_of(
         throughput_requests_per_s=float(good.sum()) / lasted_s,
         goodput=float(met.mean()),
         load=float(np.nansum(latency_s)) / lasted_s,
-        utilisation=outcome.busy_s / lasted_s / len(sites),
-        kv_use=outcome.kv_token_s / lasted_s / memory if memory else 0.0,
+        utilisation=outcome.busy_s / max(sum(on_s), 1e-9),
+        kv_use=outcome.kv_token_s / memory if memory else 0.0,
         fairness=_fairness(trace, slowdown),
         preemptions=int(outcome.preemptions.sum()),
         recomputed=outcome.recomputed,
-        cost=hours * sum(site.profile.price_per_hour for site in sites),
+        failovers=int(outcome.failovers.sum()),
+        replica_s=sum(on_s),
+        replicas=sum(on_s) / lasted_s,
+        cold_starts=outcome.cold_starts,
+        cost=sum(t * of.price_per_hour for t, of in zip(on_s, profiles, strict=True)) / 3600.0,
     )
 
 

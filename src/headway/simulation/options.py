@@ -17,7 +17,8 @@ from headway.simulation.generated import ARRIVALS, Recipe, is_recipe
 from headway.simulation.importers import load_trace
 from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import Site
+from headway.simulation.scaling import Scaling
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
 TraceText = Annotated[
@@ -45,12 +46,22 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def sites_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
+def sites_of(
+    profiles: str, slots: int = 0, price: str = "", scaling: Scaling | None = None
+) -> list[Site]:
     """Engines from `NAME`, `NAME*COUNT` and commas; their price from `2.5` or `NAME=2.5`.
 
+    With `scaling` as many as it may start.
+
     Raises:
-        SimulationError: a profile, a count or a price is not one.
+        SimulationError: a profile, a count or a price is not one, or several are to scale.
     """
+    if scaling is not None:
+        if "," in profiles or "*" in profiles:
+            raise SimulationError(
+                f"--scale starts replicas of one engine, and {profiles!r} are several; name one"
+            )
+        profiles += f"*{scaling.most}"
     prices = _prices(price)
     sites: list[Site] = []
     for part in names_in(profiles):

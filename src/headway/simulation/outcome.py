@@ -19,6 +19,8 @@ class Outcome:
     ended_s: np.ndarray
     """NaN: it was rejected."""
     preemptions: np.ndarray
+    failovers: np.ndarray
+    """Times that its backend failed under it."""
     backends: list[str]
     """By number, those of `backend`."""
     backend: np.ndarray
@@ -31,6 +33,9 @@ class Outcome:
     """Times that an engine ran out of memory, and somebody's was taken back."""
     spans: list[tuple[int, int, float, float]]
     """The first stretches of service: request, backend, from, to."""
+    on_spans: list[tuple[int, float, float]]
+    """When backends were on, or starting: backend, from, to."""
+    cold_starts: int
     spent_s: float = 0.0
     """Wall-clock time of the run."""
 

@@ -57,6 +57,15 @@ def report_html(
                 "p99.</p>" + _legend(result) + _tenants(result, scenario),
             )
         )
+    if scenario.cluster.scaling or scenario.cluster.failures:
+        sections.append(
+            section(
+                "Replicas",
+                "<p>How many are on or starting, over time.</p>"
+                + _legend(result)
+                + _replicas(result),
+            )
+        )
     if by_load:
         sections.append(
             section(
@@ -191,6 +200,20 @@ def _tenants(result: SimulationResult, scenario: Scenario) -> str:
         worst = max(worst, *(upper for _, upper in values))
         series.append(Series(run.label, values, slot % COLOURS))
     return chart.bars(tenants, series, Axis("slowdown", worst))
+
+
+def _replicas(result: SimulationResult) -> str:
+    runs = _first_runs(result)
+    last_s = max(span[2] for run in runs for span in run.outcome.on_spans)
+    at_s = np.linspace(0.0, last_s, POINTS)
+    series = []
+    for slot, run in enumerate(runs):
+        began_s, ended_s = (np.sort([span[n] for span in run.outcome.on_spans]) for n in (1, 2))
+        on = np.searchsorted(began_s, at_s, side="right") - np.searchsorted(ended_s, at_s)
+        points = list(zip(at_s.tolist(), on.tolist(), strict=True))
+        series.append(Series(run.label, points, slot % COLOURS, run.label == ORACLE))
+    most = max(count for one in series for _, count in one.points)
+    return chart.lines(series, Axis("time", last_s, "s"), Axis("replicas", most))
 
 
 def _loads(result: SimulationResult, by_load: Mapping[float, SimulationResult]) -> str:

@@ -8,63 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from heapq import heappop, heappush
 from math import inf, isnan, nan
 
 import numpy as np
 
 from headway.core.backend import Backend
-from headway.core.cost import CostModel
 from headway.core.decision import Preempt, Start
 from headway.core.request import Request, State, Tier
-from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
+from headway.simulation.cluster import Cluster
 from headway.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.simulation.errors import SimulationError
+from headway.simulation.fleet import Change, Fleet, ReplicaState
 from headway.simulation.foresight import Foresight
 from headway.simulation.outcome import Outcome
-from headway.simulation.profile import Profile
+from headway.simulation.routing import router_of
+from headway.simulation.scaling import Scaling
+from headway.simulation.site import Site
+from headway.simulation.station import Station
 from headway.simulation.trace import Trace
 
 TELL_EVERY = 2000
 """Events between two calls of `progress`."""
 MOST_SPANS = 3000
 """Stretches of service that are kept, to be drawn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One backend: an engine as its profile says, and how many requests are sent there at once."""
-
-    name: str
-    profile: Profile
-    slots: int = 0
-    """0: as many as the profile says."""
-
-    @property
-    def backend(self) -> Backend:
-        """As the scheduler sees it."""
-        slots = self.slots or self.profile.slots
-        return Backend(self.name, slots, cost=cost_of(self.profile, slots))
-
-
-def cost_of(profile: Profile, slots: int = 0) -> CostModel:
-    """What the scheduler would know of an engine: seconds of a slot, with all others busy.
-
-    An output token takes a slot for one iteration. A prompt token makes the iteration longer for
-    everybody, and so takes its time of every slot.
-    """
-    slots = slots or profile.slots
-    chunk = max(2, min(512, profile.batch_tokens - slots))
-    iteration_s = profile.dense(slots) + profile.sequence_s * slots
-    longer_s = profile.dense(slots + chunk) - profile.dense(slots)
-    return CostModel(
-        prefill_s_per_token=longer_s / chunk * slots,
-        decode_s_per_token=iteration_s,
-        preempt_s=2.0 * iteration_s,
-        recompute_share=1.0 if profile.kv_tokens else 0.0,
-    )
+MOST_FAILOVERS = 1000
+"""Of one request, before a simulation is given up: some prompts take longer than backends live."""
+ALWAYS_ON = Cluster()
 
 
 def simulate(
@@ -73,6 +45,7 @@ def simulate(
     settings: SchedulerSettings,
     foresight: Foresight,
     progress: Callable[[int], None] | None = None,
+    cluster: Cluster = ALWAYS_ON,
 ) -> Outcome:
     """Run `trace` through the scheduler and what `sites` model, to the end of its last request.
 
@@ -82,12 +55,14 @@ def simulate(
         settings: of the scheduler.
         foresight: what the scheduler is told of lengths.
         progress: told the number of requests that ended, now and then.
+        cluster: how requests are routed, and what fails and scales.
 
     Raises:
-        SimulationError: a request is larger than the memory of every site.
+        SimulationError: a request is larger than the memory of every site; there is no such
+            routing, or no such site to fail; backends fail faster than prompts are computed.
         ValueError: `settings` name no policy.
     """
-    return Simulation(trace, sites, settings, foresight).run(progress)
+    return Simulation(trace, sites, settings, foresight, cluster).run(progress)
 
 
 class Simulation:
@@ -99,17 +74,32 @@ class Simulation:
         sites: Sequence[Site],
         settings: SchedulerSettings,
         foresight: Foresight,
+        cluster: Cluster,
     ) -> None:
-        self.scheduler = Scheduler(settings, self._produced)
+        _check_memory(trace, sites)
         self._trace = trace
         self._foresight = foresight
-        self._engines: dict[str, EngineModel] = {}
+        self._sites = sites
         self._place = {site.name: number for number, site in enumerate(sites)}
-        _check_memory(trace, sites)
-        self.scheduler.calibrate(sites[0].backend.cost, 0.0)
-        for site in sites:
-            self.scheduler.set_backend(site.backend, 0.0)
-            self._engines[site.name] = EngineModel(site.profile)
+        self._engines = {site.name: EngineModel(site.profile) for site in sites}
+        self._router = router_of(cluster.routing)
+        queues = [sites] if self._router is None else [[site] for site in sites]
+        self._stations = [Station(queue, settings, self._produced) for queue in queues]
+        self._station_of = {
+            site.name: station
+            for station, queue in zip(self._stations, queues, strict=True)
+            for site in queue
+        }
+        self._open: list[Station] = []
+        """Where requests may be routed to."""
+        self._unrouted: list[Request] = []
+        """Requests that came while there was none."""
+        self._unrouted_s = 0.0
+        self._fleet = Fleet(
+            cluster.failures.outages(list(self._place), cluster.seed),
+            cluster.scaling or Scaling(len(sites), len(sites), cold_start_s=0.0),
+            sites[0].backend.slots,
+        )
         self._sequences: dict[str, EngineRequest] = {}
         self._requests: dict[int, Request] = {}
         self._resumed_s: dict[int, float] = {}
@@ -118,7 +108,7 @@ class Simulation:
         # Lists, here and below: one by one they are read and written faster than arrays.
         self._released_s, self._started_s = ([nan] * len(trace) for _ in range(2))
         self._first_s, self._ended_s = ([nan] * len(trace) for _ in range(2))
-        self._preemptions = [0] * len(trace)
+        self._preemptions, self._failovers = ([0] * len(trace) for _ in range(2))
         self._backend = [-1] * len(trace)
         self._spans: list[tuple[int, int, float, float]] = []
         self._ended = 0
@@ -135,48 +125,60 @@ class Simulation:
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
         began_s = time.perf_counter()
-        engines = list(self._engines.values())
+        engines, stations, fleet = list(self._engines.values()), self._stations, self._fleet
         arrivals, free, arrival_s = 0, self._free, self._arrival_s
-        wakeup_s = inf
         next_arrival_s = arrival_s[free[0]] if free else inf
-        while True:
-            now_s = min(wakeup_s, next_arrival_s)
+        now_s, requests, fixed = 0.0, len(self._trace), fleet.fixed
+        on = [Change(n, state) for n, state in enumerate(fleet.states) if state is ReplicaState.ON]
+        self._carry_out(on, now_s)
+        while self._ended < requests:
+            now_s = next_arrival_s
+            for station in stations:
+                if station.wakeup_s < now_s:
+                    now_s = station.wakeup_s
             for engine in engines:
                 if engine.next_event_s < now_s:
                     now_s = engine.next_event_s
             if self._released and self._released[0][0] < now_s:
                 now_s = self._released[0][0]
-            if now_s == inf:
-                break
+            if fleet.next_s < now_s:
+                now_s = fleet.next_s
+            assert now_s < inf, "requests wait, and nothing will happen"
             self._events += 1
-            changed = now_s >= wakeup_s
             for engine in engines:
-                if engine.next_event_s <= now_s and self._heard(engine, now_s):
-                    changed = True
+                if engine.next_event_s <= now_s:
+                    self._heard(engine, now_s)
             while next_arrival_s <= now_s:
                 self._send(free[arrivals], now_s)
                 arrivals += 1
                 next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
-                changed = True
             while self._released and self._released[0][0] <= now_s:
                 self._send(heappop(self._released)[1], now_s)
-                changed = True
-            if changed:
-                wakeup_s = self._step(now_s)
+            if fleet.next_s <= now_s:
+                self._carry_out(fleet.advance(now_s), now_s)
+            for station in stations:
+                if station.wakeup_s <= now_s:
+                    self._step(station, now_s)
+            if not fixed:
+                self._carry_out(fleet.adjust(now_s, *self._work()), now_s)
             if progress is not None and not self._events % TELL_EVERY:
                 progress(self._ended)
+        fleet.close(now_s)
         return Outcome(
             np.array(self._released_s),
             np.array(self._started_s),
             np.array(self._first_s),
             np.array(self._ended_s),
             np.array(self._preemptions),
+            np.array(self._failovers),
             list(self._place),
             np.array(self._backend),
             sum(engine.busy_s for engine in engines),
             sum(engine.kv_token_s for engine in engines),
             sum(engine.recomputed for engine in engines),
             self._spans,
+            fleet.on_spans,
+            fleet.cold_starts,
             time.perf_counter() - began_s,
         )
 
@@ -200,10 +202,21 @@ class Simulation:
             score=score,
         )
         self._released_s[number] = now_s
-        if self.scheduler.add(request, now_s) is not None:
-            self._over(number, now_s)
+        self._dispatch(request, now_s)
+
+    def _dispatch(self, request: Request, now_s: float) -> None:
+        """Put a request into the queue that is its own."""
+        if self._router is None:
+            station = self._stations[0]
+        elif self._open:
+            station = self._open[self._router.route(request, self._open, now_s)]
         else:
-            self._requests[number] = request
+            self._hold(request)
+            return
+        self._requests[int(request.id)] = request
+        if station.scheduler.add(request, now_s) is not None:
+            self._over(int(request.id), now_s)
+        station.wakeup_s = now_s
 
     def _prefix(self, number: int) -> int:
         """What placement knows requests by that begin alike."""
@@ -214,11 +227,12 @@ class Simulation:
             return hash(trace.programs[number]) or 1
         return 0
 
-    def _step(self, now_s: float) -> float:
-        """Let the scheduler decide, carry it out; when to come back even if nothing happens."""
-        scheduler = self.scheduler
+    def _step(self, station: Station, now_s: float) -> None:
+        """Let the scheduler decide, and carry it out."""
+        scheduler = station.scheduler
         if not scheduler.waiting():
-            return inf
+            station.wakeup_s = inf
+            return
         for decision in scheduler.step(now_s):
             request = decision.request
             number = int(request.id)
@@ -235,7 +249,7 @@ class Simulation:
                 self._served(number, self._resumed_s.pop(number), now_s)
             else:
                 self._over(number, now_s)
-        return scheduler.next_wakeup_s(now_s) or inf
+        station.wakeup_s = scheduler.next_wakeup_s(now_s) or inf
 
     def _sequence(self, number: int, request: Request) -> EngineRequest:
         trace = self._trace
@@ -259,9 +273,8 @@ class Simulation:
             if running is not None and running.decodes:
                 yield request, running.produced_at(step)
 
-    def _heard(self, engine: EngineModel, now_s: float) -> bool:
-        """Tell the scheduler what came of an engine; whether a slot is free now."""
-        freed = False
+    def _heard(self, engine: EngineModel, now_s: float) -> None:
+        """Tell the scheduler what came of an engine."""
         for event in engine.advance(now_s):
             number = event.request.number
             if isinstance(event, FirstToken):
@@ -270,14 +283,14 @@ class Simulation:
                 continue
             request = self._requests[number]
             del self._sequences[request.id]
-            self.scheduler.progress(request.id, event.request.output_tokens, now_s)
-            self.scheduler.finish(request.id, now_s)
+            station = self._station_of[request.backend]
+            station.scheduler.progress(request.id, event.request.output_tokens, now_s)
+            station.scheduler.finish(request.id, now_s)
+            station.wakeup_s = now_s
             self._foresight.finished(number)
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
             self._over(number, now_s)
-            freed = True
-        return freed
 
     def _served(self, number: int, from_s: float, to_s: float) -> None:
         if len(self._spans) < MOST_SPANS:
@@ -294,6 +307,65 @@ class Simulation:
         for follower in self._trace.followers.get(number, ()):
             at_s = now_s + float(self._trace.gap_s[follower])
             heappush(self._released, (at_s, follower))
+
+    # ---- replicas come and go ---------------------------------------------------------------
+
+    def _carry_out(self, changes: Sequence[Change], now_s: float) -> None:
+        """Tell schedulers and engines what the fleet decided."""
+        for change in changes:
+            site = self._sites[change.replica]
+            station = self._station_of[site.name]
+            if change.state is ReplicaState.ON:
+                station.scheduler.set_backend(site.backend, now_s)
+            elif change.state is ReplicaState.DRAINING:
+                if self._router is None:  # else it ends its own queue, too
+                    station.scheduler.set_backend(replace(site.backend, slots=0), now_s)
+            elif site.name in station.scheduler.backends:
+                self._stop(site.name, now_s)
+            station.wakeup_s = now_s
+        if changes:
+            states = zip(self._sites, self._fleet.states, strict=True)
+            on = [self._station_of[site.name] for site, state in states if state is ReplicaState.ON]
+            self._open = on
+            if on:
+                unrouted, self._unrouted, self._unrouted_s = self._unrouted, [], 0.0
+                for request in unrouted:
+                    self._dispatch(request, now_s)
+
+    def _stop(self, name: str, now_s: float) -> None:
+        """A backend is gone: what it had goes on elsewhere, from the tokens that there are."""
+        scheduler, engine = self._station_of[name].scheduler, self._engines[name]
+        for request in scheduler.backends[name].running.values():
+            number = int(request.id)
+            tokens = engine.produced(self._sequences.pop(request.id), now_s)
+            scheduler.progress(request.id, tokens, now_s)
+            self._served(number, self._resumed_s.pop(number), now_s)
+            self._failovers[number] += 1
+            if self._failovers[number] > MOST_FAILOVERS:
+                raise SimulationError(
+                    f"request {number + 1} lost its backend {MOST_FAILOVERS} times: backends fail "
+                    f"faster than its prompt is computed; take a longer --mtbf"
+                )
+        scheduler.remove_backend(name, now_s)
+        engine.stop(now_s)
+        if self._router is not None:
+            for request_id in list(scheduler.requests):
+                self._hold(scheduler.hand_over(request_id, now_s))
+
+    def _hold(self, request: Request) -> None:
+        """A request waits until a site takes any."""
+        self._unrouted.append(request)
+        self._unrouted_s += self._stations[0].service_s(request)
+
+    def _work(self) -> tuple[int, float, list[int]]:
+        """How many wait, their predicted service time, and how many run on each site."""
+        waiting = len(self._unrouted) + sum(one.scheduler.waiting() for one in self._stations)
+        waiting_s = self._unrouted_s + sum(one.waiting_s for one in self._stations)
+        running = [0] * len(self._sites)
+        for station in self._stations:
+            for name, backend in station.scheduler.backends.items():
+                running[self._place[name]] = len(backend.running)
+        return waiting, waiting_s, running
 
 
 def _check_memory(trace: Trace, sites: Sequence[Site]) -> None:

@@ -34,6 +34,9 @@ WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("good- put", ("goodput",), share, 1.0),
     ("fair- ness", ("fairness",), lambda value: f"{value:.2f}", 1.0),
     ("recom- puted", ("recomputed",), lambda value: f"{value:.0f}", 0.0),
+    ("failed over", ("failovers",), lambda value: f"{value:.0f}", 0.0),
+    ("repli- cas", ("replicas",), lambda value: f"{value:.1f}", 1.0),
+    ("cold starts", ("cold_starts",), lambda value: f"{value:.0f}", 0.0),
     ("cost", ("cost",), lambda value: f"{value:.2f}", 0.0),
 )
 """Further columns, left out where every row has the number at the end."""
