@@ -26,14 +26,15 @@ from headway.simulation.importers.rows import columns_of
 from headway.simulation.measures import measures_of
 from headway.simulation.profile import Profile
 from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 from published import Figure
-from real_sizes import Sizes, data, sizes_of
+from real_sizes import Sizes, data, drawn, sizes_of
 
 REQUESTS = 2000
 EVERY_ITERATION = PreemptionSettings(gain_factor=0.0, min_run_s=0.02, max_preemptions=1_000_000)
-"""Whoever is ranked first runs, looked at about as often as there are iterations, whatever it costs."""
+"""Whoever is ranked first runs, whatever it costs; they are looked at once an iteration, about."""
 CLASS_TOKENS = 820
 """Of their classifier: ten classes up to 8,192 tokens."""
 
@@ -75,7 +76,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Setting:
-    """One column of their table."""
+    """One column of their table, or a variation of it."""
 
     engine: Profile
     gpu_kv_bytes: float
@@ -97,11 +98,31 @@ def share_gpt(model: str, arena_model: str) -> Callable[[], Sizes]:
 @cache
 def lmsys() -> Sizes:
     """Lengths of Vicuna-13B's answers to LMSYS-Chat-1M, with prompts of people's requests."""
-    path = data() / "traces/ssjf_vicuna13b_predictions.csv.gz"
-    outputs = np.array(columns_of(path, {"output_tokens": float})["output_tokens"], dtype=int)
+    outputs = ssjf("output_tokens")
     prompts = share_gpt("Meta-Llama-3-8B-Instruct", "llama-3-8b-instruct")().prompts
     chosen = np.random.default_rng(0).integers(0, len(prompts), len(outputs))
     return Sizes(prompts[chosen], outputs)
+
+
+def lmsys_of(model: str) -> Callable[[], Sizes]:
+    """The same as long as `model` answers: lengths of equal rank among answers to one set."""
+
+    @cache
+    def sizes() -> Sizes:
+        vicuna, other = (
+            np.sort(sizes_of([("alpaca_eval", name)]).outputs) for name in ("vicuna-13b", model)
+        )
+        found = lmsys()
+        longer = np.maximum(1, np.rint(np.interp(found.outputs, vicuna, other)))
+        return Sizes(found.prompts, longer.astype(int))
+
+    return sizes
+
+
+def ssjf(column: str) -> np.ndarray:
+    """A column of the record of a BERT predictor on LMSYS-Chat-1M."""
+    path = data() / "traces/ssjf_vicuna13b_predictions.csv.gz"
+    return np.array(columns_of(path, {column: float})[column], dtype=int)
 
 
 GIB = 2.0**30
@@ -148,10 +169,22 @@ SETTINGS = {
         lmsys,
     ),
 }
+AS_LONG = {
+    "8B, LMSYS": "Meta-Llama-3-8B-Instruct",
+    "70B, LMSYS": "Meta-Llama-3-70B-Instruct",
+}
+LONGER = "of Llama-3's length"
+SETTINGS |= {
+    f"{name}, {LONGER}": replace(SETTINGS[name], sizes=lmsys_of(model))
+    for name, model in AS_LONG.items()
+}
+"""Why ours differ: Vicuna's answers are shorter than Llama-3's, and cut at 512 tokens."""
 SWAP_GIB = {"FCFS": 16, "MLFQ": 200, "classes": 100, "LTR": 16, "oracle": 16}
 """Host memory that each of their runs may use; on top of what is on the GPU."""
 HEADWAYS = "MLFQ as Headway sets it"
-LABELS = (*SWAP_GIB, HEADWAYS)
+BERT = "LTR by BERT's classes"
+"""With the errors that a real predictor made on these very requests, of about the same tau."""
+LABELS = (*SWAP_GIB, HEADWAYS, BERT)
 
 Task = tuple[str, str, int]
 """Setting, scheduler and seed."""
@@ -159,7 +192,13 @@ Task = tuple[str, str, int]
 
 def tasks(seeds: int) -> list[Task]:
     """All that is to be simulated."""
-    return [(s, label, seed) for s in SETTINGS for label in LABELS for seed in range(seeds)]
+    return [
+        (name, label, seed)
+        for name in SETTINGS
+        for label in LABELS
+        if label != BERT or name in AS_LONG  # whose requests the record is of
+        for seed in range(seeds)
+    ]
 
 
 def run(task: Task) -> float:
@@ -168,7 +207,8 @@ def run(task: Task) -> float:
     setting, rng = SETTINGS[name], np.random.default_rng(seed)
     sizes = setting.sizes()
     fits = (sizes.prompts >= 4) & (sizes.prompts <= 1024) & (sizes.outputs >= 4)
-    sizes = sizes.rows(fits).drawn(REQUESTS, rng)
+    chosen = drawn(np.flatnonzero(fits), REQUESTS, rng)
+    sizes = sizes.rows(chosen)
     trace = Trace(name, np.zeros(REQUESTS), sizes.prompts, sizes.outputs)
     policy, preemption = "fcfs", EVERY_ITERATION
     scores = np.log2(sizes.outputs)
@@ -182,6 +222,8 @@ def run(task: Task) -> float:
             scores = np.floor(sizes.outputs / CLASS_TOKENS)
         elif label == "LTR":
             scores = at_tau(sizes.outputs, setting.tau, rng)
+        elif label == BERT:
+            scores = ssjf("pred_multi_class")[chosen].astype(float)
     memory = setting.gpu_kv_bytes + GIB * SWAP_GIB.get(label, 0)
     engine = replace(setting.engine, kv_tokens=int(memory / setting.token_bytes))
     site = Site(name, engine)
@@ -210,7 +252,7 @@ def figures_of(done: dict[Task, float], seeds: int) -> list[Figure]:
     for name, setting in SETTINGS.items():
         published = setting.published
         for label in LABELS:
-            if label != "FCFS":
+            if label != "FCFS" and (name, label, 0) in done:
                 theirs = (published[label] / published["FCFS"],) if label in published else ()
                 ours = tuple(
                     done[name, label, seed] / done[name, "FCFS", seed] for seed in range(seeds)

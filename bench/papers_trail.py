@@ -24,11 +24,12 @@ from headway.simulation.foresight import Foresight, FromHistory, Noisy, Oracle
 from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.measures import measures_of
 from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import Site, simulate
+from headway.simulation.simulator import simulate
+from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 from papers_burst import EVERY_ITERATION
 from published import Figure
-from real_sizes import sizes_of
+from real_sizes import drawn, sizes_of
 
 REQUESTS = 10_000
 LONGEST = 512
@@ -80,7 +81,8 @@ def tasks(seeds: int) -> list[Task]:
 def burst_of(seed: int) -> tuple[Trace, float]:
     """The requests of a seed, and how many of them the engine can do in a second."""
     rng = np.random.default_rng(seed)
-    sizes = sizes_of([("alpaca52k_vicuna20k", "vicuna_7b_t0.7")]).drawn(REQUESTS, rng)
+    sizes = sizes_of([("alpaca52k_vicuna20k", "vicuna_7b_t0.7")])
+    sizes = sizes.rows(drawn(np.arange(len(sizes)), REQUESTS, rng))
     arrivals = np.cumsum(rng.exponential(1.0, REQUESTS))
     trace = Trace("Alpaca", arrivals, sizes.prompts, np.minimum(sizes.outputs, LONGEST))
     return trace, capacity_rps(trace, [ENGINE])

@@ -34,9 +34,10 @@ class Sizes:
         """Some of them: by number, or where `chosen` is true."""
         return Sizes(self.prompts[chosen], self.outputs[chosen])
 
-    def drawn(self, count: int, rng: np.random.Generator) -> Sizes:
-        """So many in random order; more than once only where there are fewer."""
-        return self.rows(rng.choice(len(self), count, replace=count > len(self)))
+
+def drawn(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """So many of `rows` in random order; one more than once only where there are fewer."""
+    return rng.choice(rows, count, replace=count > len(rows))
 
 
 def sizes_of(columns: Sequence[tuple[str, str]]) -> Sizes:

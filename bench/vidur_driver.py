@@ -1,6 +1,7 @@
 """Vidur on one trace: started by `against_vidur.py` under the interpreter that has Vidur.
 
-Prints one line of JSON: the wall-clock time of the simulation, and the latencies.
+Arguments: the trace, the profile, and `bare` (it writes nothing down) or `default` (as it comes,
+but for its plots). Prints one line of JSON: the wall-clock time of the simulation, and latencies.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ from vidur.simulator import Simulator
 from vidur.types import ExecutionTimePredictorType
 
 from headway.simulation.profile import Profile, read_profile
+
+STORED = (
+    "store_plots",
+    "store_request_metrics",
+    "store_batch_metrics",
+    "store_utilization_metrics",
+)
 
 
 class OfProfile:
@@ -65,17 +73,11 @@ def main() -> None:
     kind = ExecutionTimePredictorType.RANDOM_FORREST
     ExecutionTimePredictorRegistry.unregister(kind)
     ExecutionTimePredictorRegistry.register(kind, OfProfile)
-    off = dict.fromkeys(
-        (
-            "write_metrics",
-            "enable_chrome_trace",
-            "store_plots",
-            "store_request_metrics",
-            "store_batch_metrics",
-            "store_utilization_metrics",
-        ),
-        False,
-    )
+    metrics = MetricsConfig(store_plots=False)
+    if sys.argv[3] == "bare":
+        metrics = MetricsConfig(
+            write_metrics=False, enable_chrome_trace=False, **dict.fromkeys(STORED, False)
+        )
     config = SimulationConfig(
         log_level="error",
         cluster_config=ClusterConfig(
@@ -96,7 +98,7 @@ def main() -> None:
         # Its one request is taken out again below, for those of the trace.
         request_generator_config=SyntheticRequestGeneratorConfig(num_requests=1),
         execution_time_predictor_config=RandomForrestExecutionTimePredictorConfig(),
-        metrics_config=MetricsConfig(**off),
+        metrics_config=metrics,
     )
     simulator = Simulator(config)
     requests = [
