@@ -2,8 +2,9 @@
 
     HEADWAY_DATA=../shared/data python bench/papers.py [--seeds 5]
 
-  burst  2,000 requests at once under the schedulers of vllm-ltr: seconds per token over FCFS's
-  trail  TRAIL's gain over FCFS on Alpaca, by load
+  burst     2,000 requests at once under the schedulers of vllm-ltr: seconds per token over FCFS's
+  trail     TRAIL's gain over FCFS on Alpaca, by load
+  dispatch  HexGen-Text2SQL's dispatch to unlike engines, its gain over round robin, by load
 docs/papers.md says what differs, and why.
 """
 
@@ -15,13 +16,19 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import papers_burst
+import papers_dispatch
 import papers_trail
 from claims import Claim, publish
 from published import show_figures
 
+PAPERS: dict[str, Any] = {
+    "burst": papers_burst,
+    "trail": papers_trail,
+    "dispatch": papers_dispatch,
+}
 ALLOWED = 0.25
 """Of a ratio in the burst's table."""
 
@@ -41,27 +48,27 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", choices=("burst", "trail"))
+    parser.add_argument("--only", choices=tuple(PAPERS))
     parser.add_argument("--json", type=Path, default=Path("results/papers.json"))
     options = parser.parse_args()
-    claims, details = [], {}
-    if options.only in (None, "burst"):
-        in_burst = done(papers_burst.run, papers_burst.tasks(options.seeds))
-        found = papers_burst.figures_of(in_burst, options.seeds)
-        show_figures("vllm-ltr, s/token", found)
-        claims += [
-            Claim(f"{figure.setting}: {figure.name}, off by", figure.off, ALLOWED)
-            for figure in found
-            if figure.theirs
-        ]
-        details["burst"] = [figure.to_json() for figure in found]
-        details["burst_s_per_token"] = [[*task, value] for task, value in in_burst.items()]
-    if options.only in (None, "trail"):
-        of_trail = done(papers_trail.run, papers_trail.tasks(options.seeds))
-        found = papers_trail.figures_of(of_trail, options.seeds)
-        show_figures("TRAIL, FCFS over it", found)
-        details["trail"] = [figure.to_json() for figure in found]
-        details["trail_latency_ttft_s"] = [[*task, *value] for task, value in of_trail.items()]
+    claims: list[Claim] = []
+    details: dict[str, object] = {}
+    for name, paper in PAPERS.items():
+        if options.only not in (None, name):
+            continue
+        runs = done(paper.run, paper.tasks(options.seeds))
+        found = paper.figures_of(runs, options.seeds)
+        show_figures(paper.TITLE, found)
+        if name == "burst":
+            claims += [
+                Claim(f"{figure.setting}: {figure.name}, off by", figure.off, ALLOWED)
+                for figure in found
+                if figure.theirs
+            ]
+        details[name] = {
+            "figures": [figure.to_json() for figure in found],
+            "runs": [{"task": task, "found": value} for task, value in runs.items()],
+        }
     return publish(claims, details, options.json)
 
 

@@ -32,6 +32,7 @@ from headway.simulation.trace import Trace
 from published import Figure
 from real_sizes import Sizes, data, drawn, sizes_of
 
+TITLE = "vllm-ltr, s/token"
 REQUESTS = 2000
 EVERY_ITERATION = PreemptionSettings(gain_factor=0.0, min_run_s=0.02, max_preemptions=1_000_000)
 """Whoever is ranked first runs, whatever it costs; they are looked at once an iteration, about."""
