@@ -57,3 +57,12 @@ def test_quantiles_lie_within_their_bins() -> None:
     assert quantile(estimate, 0.0) <= 1.0
     assert quantile(estimate, 1.0) == pytest.approx(BIN_TOKENS[-1])
     assert BIN_TOKENS[29] < quantile(estimate, 30.5 / len(BIN_TOKENS)) <= BIN_TOKENS[30]
+
+
+def test_the_interval_of_short_answers_holds_as_many_as_it_says() -> None:
+    """Whole tokens are coarse there: rounded outward, it would hold some per cent more."""
+    rng = np.random.default_rng(0)
+    calibration = Calibration.fit(np.zeros(4000, np.float32), rng.integers(5, 25, 4000))
+    low, high = interval(calibration.estimate(0.0), 0.8)
+    later = rng.integers(5, 25, 4000)
+    assert np.mean((low <= later) & (later <= high)) == pytest.approx(0.8, abs=0.03)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import ceil
 
 from headway.core.estimate import SizeEstimate
 
@@ -21,9 +20,13 @@ def bin_of(output_tokens: int) -> int:
 
 
 def interval(estimate: SizeEstimate, mass: float) -> tuple[int, int]:
-    """The shortest and longest output, in tokens, of the middle `mass` (0 to 1) of `estimate`."""
+    """The shortest and longest output, in tokens, of the middle `mass` (0 to 1) of `estimate`.
+
+    As near to it as whole tokens are: rounded outward, it would hold too many short answers.
+    """
     tail = (1.0 - mass) / 2.0
-    return ceil(quantile(estimate, tail)), ceil(quantile(estimate, 1.0 - tail))
+    low = round(quantile(estimate, tail)) + 1
+    return low, max(low, round(quantile(estimate, 1.0 - tail)))
 
 
 def quantile(estimate: SizeEstimate, q: float) -> float:
