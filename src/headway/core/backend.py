@@ -47,9 +47,9 @@ class Backend:
         """Predicted time until `request` would be done here, to compare backends by."""
         queue_s = self.cost.decode_s_per_token * self.work_tokens / max(1, self.slots)
         queue_s += self.prefilling_s
-        own_s = self.cost.duration_s(request)
-        if request.prefix and request.prefix in self._prefixes:
-            own_s -= self.cost.prefill_s(request)
+        own_s = self.cost.decode_s_per_token * request.remaining_tokens
+        if not request.prefix or request.prefix not in self._prefixes:
+            own_s += self.cost.prefill_s(request)
         return queue_s + own_s
 
     def take(self, request: Request) -> None:

@@ -32,8 +32,9 @@ class CostModel:
         return self.prefill_s_per_token * max(0, request.prompt_tokens - request.cached_tokens)
 
     def duration_s(self, request: Request) -> float:
-        """Expected time from start to end, of a stopped one from now on."""
-        return self.prefill_s(request) + self.decode_s_per_token * request.remaining_tokens
+        """Expected time still to come once it runs; prefill counts only before the first token."""
+        left_s = self.decode_s_per_token * request.remaining_tokens
+        return left_s if request.output_tokens > 0 else left_s + self.prefill_s(request)
 
     def prefill_work_s(self, request: Request) -> float:
         """Work of its prompt."""

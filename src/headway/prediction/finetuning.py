@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,44 +62,87 @@ def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> li
     from transformers import AutoModel, AutoTokenizer
 
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     folder = Path(str(files(package) / "model"))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     body = AutoModel.from_pretrained(folder)
-    templates = [Template.learned_from(lesson.texts) for lesson in lessons]
-    texts = [
-        shortened(template.own(text))
-        for template, lesson in zip(templates, lessons, strict=True)
-        for text in lesson.texts
-    ]
-    ids = tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
-    known = _side_by_side([lesson.targets for lesson in lessons], foretold)
-    head = torch.nn.Linear(body.config.hidden_size, known.shape[1])
-    mean, spread = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
-    spread[~(spread > 0.0)] = 1.0
-    standard = torch.tensor((known - mean) / spread)
-    repeats = [
-        REPEATS if len(lesson.texts) < RARE and len(lessons) > 1 else 1
-        for lesson in lessons
-        for _ in lesson.texts
-    ]
-    # A text that nobody is known to have answered teaches nothing.
-    numbers = np.repeat(np.arange(len(texts)), repeats * np.isfinite(known).any(axis=1))
-    epochs = min(MOST_EPOCHS, max(1.0, TEXTS_SEEN / len(numbers)))
-    steps = int(epochs * len(numbers) / BATCH)
+    material = _Material.of(lessons, foretold, tokenizer)
+    head = torch.nn.Linear(body.config.hidden_size, len(material.mean))
+    _learn(body, head, material, np.random.default_rng(seed))
+    body.eval()
+    tokens_of_text = (folder / "tokenizer.json").read_bytes()
+    encoders = []
+    with torch.no_grad():
+        for model in range(foretold):
+            spread, mean = float(material.spread[model]), float(material.mean[model])
+            weight, bias = head.weight[model] * spread, head.bias[model] * spread + mean
+            encoders.append(Encoder(_exported(_scorer(body, weight, bias)), tokens_of_text))
+    return encoders
+
+
+@dataclass(frozen=True)
+class _Material:
+    """All lessons in one."""
+
+    ids: Sequence[Sequence[int]]
+    """Tokens of each text."""
+    known: np.ndarray
+    """(texts, models): log2 of output tokens in each model's spread around its mean, or NaN."""
+    mean: np.ndarray
+    spread: np.ndarray
+    """Of each model, in log2 of output tokens."""
+    numbers: np.ndarray
+    """Of the texts that are read, one as often as it is repeated."""
+
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], foretold: int, tokenizer: Any) -> _Material:
+        texts = []
+        for lesson in lessons:
+            template = Template.learned_from(lesson.texts)
+            texts += [shortened(template.own(text)) for text in lesson.texts]
+        ids = tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
+        known = _side_by_side([lesson.targets for lesson in lessons], foretold)
+        mean, spread = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
+        spread[~(spread > 0.0)] = 1.0
+        repeats = [
+            REPEATS if len(lesson.texts) < RARE and len(lessons) > 1 else 1
+            for lesson in lessons
+            for _ in lesson.texts
+        ]
+        # A text that nobody is known to have answered teaches nothing.
+        numbers = np.repeat(np.arange(len(texts)), repeats * np.isfinite(known).any(axis=1))
+        return cls(ids, (known - mean) / spread, mean, spread, numbers)
+
+    @property
+    def steps(self) -> int:
+        """Batches to learn from."""
+        epochs = min(MOST_EPOCHS, max(1.0, TEXTS_SEEN / len(self.numbers)))
+        return int(epochs * len(self.numbers) / BATCH)
+
+
+def _learn(
+    body: torch.nn.Module,
+    head: torch.nn.Module,
+    material: _Material,
+    rng: np.random.Generator,
+) -> None:
+    """Fit body and head, with a rate that rises at first and then falls to nothing."""
+    import torch
+
     optimizer = torch.optim.AdamW(
         [{"params": body.parameters()}, {"params": head.parameters()}], weight_decay=0.01
     )
+    known, steps = torch.tensor(material.known), material.steps
     start_s, error = time.monotonic(), 1.0
     body.train()
-    for step, chosen in zip(range(steps), _batches(numbers, ids, rng), strict=False):
+    batches = _batches(material.numbers, material.ids, rng)
+    for step, chosen in zip(range(steps), batches, strict=False):
         rate = LEARNING_RATE * min(1.0, (step + 1) / WARM_UP) * max(0.02, 1.0 - step / steps)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.param_groups[1]["lr"] = rate * HEAD_RATE
-        tokens, mask = map(torch.tensor, padded([ids[number] for number in chosen]))
+        tokens, mask = map(torch.tensor, padded([material.ids[number] for number in chosen]))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             hidden = body(input_ids=tokens, attention_mask=mask).last_hidden_state
-        wanted = standard[chosen]
+        wanted = known[chosen]
         there = torch.isfinite(wanted)
         weights = there / there.sum(dim=1, keepdim=True)
         missed = head(_pooled(hidden.float(), mask)) - torch.nan_to_num(wanted)
@@ -115,15 +158,6 @@ def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> li
             logger.info(
                 "encoder: step %d of %d, error %.3f, %.0f s left", step + 1, steps, error, left_s
             )
-    body.eval()
-    tokens_of_text = (folder / "tokenizer.json").read_bytes()
-    encoders = []
-    with torch.no_grad():
-        for model in range(foretold):
-            weight = head.weight[model] * float(spread[model])
-            bias = head.bias[model] * float(spread[model]) + float(mean[model])
-            encoders.append(Encoder(_exported(_scorer(body, weight, bias)), tokens_of_text))
-    return encoders
 
 
 def _side_by_side(targets: Sequence[np.ndarray], shared: int) -> np.ndarray:

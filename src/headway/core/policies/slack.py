@@ -7,7 +7,7 @@ from headway.core.request import Request
 class Slack(Policy):
     """By the latest moment to start and still meet the deadline, preemptive.
 
-    Slack is deadline - now - remaining service; `now` is the same for all, so it is left out
+    Slack is deadline - now - remaining duration; `now` is the same for all, so it is left out
     and the order never goes stale. Source: Mok 1983 (least laxity).
     """
 
@@ -16,4 +16,4 @@ class Slack(Policy):
     def rank(self, request: Request) -> float:
         if request.deadline_s is None:
             return float("inf")
-        return request.deadline_s - self.cost.remaining_s(request)
+        return request.deadline_s - self.cost.duration_s(request)
