@@ -1,0 +1,188 @@
+"""How long a batch takes, by its size and its padded length; learned from batches that ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import floor, sqrt
+
+LATE_DEVIATIONS = 2.0
+"""A deadline is promised with so many standard deviations to spare."""
+
+FORGETTING = 0.98
+"""Weight of a batch after the next one came: some fifty batches count."""
+
+RIDGE = 1e-3
+"""Part of its own weight that pulls the cost of an item towards zero."""
+
+SHORT_MEMORY = 1 / 8
+"""Weight of the newest batch in the mean error that shows a drift."""
+
+DRIFT_ERROR = 0.1
+DRIFT_DEVIATIONS = 3.0
+"""A drift is a mean error above both: this share, and so many standard deviations."""
+
+DRIFT_KEEPS = 0.05
+"""Weight that older batches keep once the curve has drifted."""
+
+LARGEST_ERROR = 0.5
+"""One batch counts with no larger relative error than this, so that one pause is no drift."""
+
+LEAST_S = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Duration of a batch: fixed_s + size * (item_s + token_s * length), in seconds."""
+
+    fixed_s: float = 0.001
+    """What a batch costs however small it is."""
+    item_s: float = 0.0
+    """What each item adds, whatever its length."""
+    token_s: float = 0.0
+    """What each padded token adds."""
+    spread: float = 0.0
+    """Standard deviation of real durations, as a share of the predicted one."""
+
+    def batch_s(self, size: int, length: float) -> float:
+        """Predicted duration of a batch of `size` items, all padded to `length`."""
+        return self.fixed_s + size * (self.item_s + self.token_s * length)
+
+    def late_s(self, size: int, length: float) -> float:
+        """A duration that few such batches exceed."""
+        return self.batch_s(size, length) * (1.0 + LATE_DEVIATIONS * self.spread)
+
+    def per_item_s(self, length: float) -> float:
+        """What one more item of `length` adds to a batch."""
+        return self.item_s + self.token_s * length
+
+    def size_within(self, limit_s: float, length: float) -> int:
+        """The largest size that is predicted to take `limit_s` at most; 0 where none is."""
+        return max(0, floor((limit_s - self.fixed_s) / self.per_item_s(length) + 1e-9))
+
+    def efficient_size(self, share: float, most: int, length: float) -> int:
+        """The smallest size whose throughput is `share` of that of `most` items a batch."""
+        item_s = self.per_item_s(length)
+        # n / (f + a n) >= share * most / (f + a most), solved for n.
+        kept = share * most / self.batch_s(most, length)
+        size = kept * self.fixed_s / (1.0 - kept * item_s)
+        return min(most, max(1, floor(size - 1e-9) + 1))
+
+
+class CurveFit:
+    """Fits a Curve by recursive least squares with forgetting.
+
+    Errors are relative, so that small batches count as much as large ones, and a batch that was
+    held up counts little. No coefficient is negative: of the fits with some of them left out,
+    the best one without negative coefficients is taken. What the batches seen so far do not tell
+    apart (all of one size) is taken as fixed cost: batches are then tried larger, which tells.
+
+    Args:
+        prior: the curve before the first batch.
+
+    Source: Ljung and Soderstrom 1983 (RLS); Lawson and Hanson 1974 (non-negative least squares,
+    here by enumeration, as there are three coefficients).
+    """
+
+    def __init__(self, prior: Curve | None = None) -> None:
+        self._curve: Curve | None = prior or Curve()
+        self._products = [[0.0] * 3 for _ in range(3)]
+        """Sum of x x', x being (1, size, size * length) over the measured duration."""
+        self._sums = [0.0] * 3
+        """Sum of x."""
+        self._batches = 0
+        self._since_drift = 0
+        self._bias = 0.0
+        self._square = 0.0
+        self.drifts = 0
+        """How often the curve was seen to have changed."""
+
+    @property
+    def batches(self) -> int:
+        """Batches seen so far."""
+        return self._batches
+
+    @property
+    def curve(self) -> Curve:
+        """The curve as fitted now."""
+        if self._curve is None:
+            self._curve = self._fitted()
+        return self._curve
+
+    def observe(self, size: int, length: int, took_s: float) -> None:
+        """A batch of `size` items padded to `length` took `took_s`.
+
+        Raises:
+            ValueError: if the duration is not positive, or the batch is empty.
+        """
+        if not took_s > 0.0 or size < 1:
+            raise ValueError(
+                f"a batch has at least one item and takes time; got {size} items in {took_s} s"
+            )
+        if self._batches:
+            self._watch(took_s / self.curve.batch_s(size, length) - 1.0)
+        self._batches += 1
+        self._since_drift += 1
+        x = (1.0 / took_s, size / took_s, size * length / took_s)
+        for row, left in zip(self._products, x, strict=True):
+            for column, right in enumerate(x):
+                row[column] = FORGETTING * row[column] + left * right
+        self._sums = [FORGETTING * old + new for old, new in zip(self._sums, x, strict=True)]
+        self._curve = None
+
+    def _watch(self, error: float) -> None:
+        """Look for a drift in the relative errors of predictions."""
+        error = max(-LARGEST_ERROR, min(LARGEST_ERROR, error))
+        self._bias += SHORT_MEMORY * (error - self._bias)
+        memory = max(1.0 - FORGETTING, 1.0 / self._since_drift)
+        self._square += memory * (error * error - self._square)
+        # Variance of an exponentially weighted mean: w / (2 - w) of that of one term.
+        deviation = sqrt(self._square * SHORT_MEMORY / (2.0 - SHORT_MEMORY))
+        if self._since_drift * SHORT_MEMORY < 1.0:
+            return
+        if abs(self._bias) > max(DRIFT_ERROR, DRIFT_DEVIATIONS * deviation):
+            self.drifts += 1
+            self._since_drift = 0
+            self._bias = 0.0
+            self._products = [[DRIFT_KEEPS * value for value in row] for row in self._products]
+            self._sums = [DRIFT_KEEPS * value for value in self._sums]
+
+    def _fitted(self) -> Curve:
+        best: tuple[float, list[float]] | None = None
+        for used in _subsets():
+            values = self._solution(used)
+            if min(values) < 0.0:
+                continue
+            gain = sum(value * total for value, total in zip(values, self._sums, strict=True))
+            # At a least-squares solution the residual is a constant less this.
+            if best is None or gain > best[0] * (1.0 + 1e-12):
+                best = gain, values
+        assert best is not None  # the fixed cost alone is always positive
+        fixed_s, item_s, token_s = best[1]
+        return Curve(max(fixed_s, LEAST_S), max(item_s, LEAST_S), token_s, sqrt(self._square))
+
+    def _solution(self, used: tuple[int, ...]) -> list[float]:
+        """The least-squares coefficients with only those in `used`, by Gauss elimination."""
+        rows = [
+            [self._products[i][j] * (1.0 + RIDGE if i == j and i else 1.0) for j in used]
+            + [self._sums[i]]
+            for i in used
+        ]
+        count = len(used)
+        for pivot in range(count):
+            for row in rows[pivot + 1 :]:
+                factor = row[pivot] / rows[pivot][pivot]
+                for column in range(pivot, count + 1):
+                    row[column] -= factor * rows[pivot][column]
+        values = [0.0] * 3
+        for pivot in reversed(range(count)):
+            rest = sum(rows[pivot][k] * values[used[k]] for k in range(pivot + 1, count))
+            values[used[pivot]] = (rows[pivot][count] - rest) / rows[pivot][pivot]
+        return values
+
+
+def _subsets() -> Iterator[tuple[int, ...]]:
+    """All coefficients, then fewer; the fixed cost first, as it is what ties go to."""
+    for count in (3, 2, 1):
+        yield from combinations(range(3), count)
