@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import floor, sqrt
+from math import ceil, sqrt
 
 LATE_DEVIATIONS = 2.0
 """A deadline is promised with so many standard deviations to spare."""
@@ -30,6 +30,7 @@ LARGEST_ERROR = 0.5
 """One batch counts with no larger relative error than this, so that one pause is no drift."""
 
 LEAST_S = 1e-9
+"""An item costs at least this, so that a larger batch always takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Curve:
     fixed_s: float = 0.001
     """What a batch costs however small it is."""
     item_s: float = 0.0
-    """What each item adds, whatever its length."""
+    """What each item adds, whatever its length; with its tokens at least a nanosecond."""
     token_s: float = 0.0
     """What each padded token adds."""
     spread: float = 0.0
@@ -47,7 +48,7 @@ class Curve:
 
     def batch_s(self, size: int, length: float) -> float:
         """Predicted duration of a batch of `size` items, all padded to `length`."""
-        return self.fixed_s + size * (self.item_s + self.token_s * length)
+        return self.fixed_s + size * self.per_item_s(length)
 
     def late_s(self, size: int, length: float) -> float:
         """A duration that few such batches exceed."""
@@ -55,11 +56,7 @@ class Curve:
 
     def per_item_s(self, length: float) -> float:
         """What one more item of `length` adds to a batch."""
-        return self.item_s + self.token_s * length
-
-    def size_within(self, limit_s: float, length: float) -> int:
-        """The largest size that is predicted to take `limit_s` at most; 0 where none is."""
-        return max(0, floor((limit_s - self.fixed_s) / self.per_item_s(length) + 1e-9))
+        return max(LEAST_S, self.item_s + self.token_s * length)
 
     def efficient_size(self, share: float, most: int, length: float) -> int:
         """The smallest size whose throughput is `share` of that of `most` items a batch."""
@@ -67,7 +64,7 @@ class Curve:
         # n / (f + a n) >= share * most / (f + a most), solved for n.
         kept = share * most / self.batch_s(most, length)
         size = kept * self.fixed_s / (1.0 - kept * item_s)
-        return min(most, max(1, floor(size - 1e-9) + 1))
+        return min(most, max(1, ceil(size - 1e-9)))
 
 
 class CurveFit:
@@ -160,7 +157,7 @@ class CurveFit:
                 best = gain, values
         assert best is not None  # the fixed cost alone is always positive
         fixed_s, item_s, token_s = best[1]
-        return Curve(max(fixed_s, LEAST_S), max(item_s, LEAST_S), token_s, sqrt(self._square))
+        return Curve(max(fixed_s, LEAST_S), item_s, token_s, sqrt(self._square))
 
     def _solution(self, used: tuple[int, ...]) -> list[float]:
         """The least-squares coefficients with only those in `used`, by Gauss elimination."""

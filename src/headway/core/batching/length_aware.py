@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 
 from headway.core.batching.curve import Curve
@@ -32,12 +32,15 @@ class LengthIndex:
         """`request` waits no more."""
         del self._entries[self._place(request)]
 
-    def around(self, request: Request, each_side: int) -> tuple[list[Request], int]:
-        """`request` between up to `each_side` shorter and longer ones, and its index there."""
+    def beside(self, request: Request, most: int) -> tuple[list[Request], list[Request]]:
+        """Up to `most` shorter items and up to `most` longer ones, both ascending.
+
+        `request` itself need not wait (any more).
+        """
         place = self._place(request)
-        begin = max(0, place - each_side)
-        near = self._entries[begin : place + each_side + 1]
-        return [entry[2] for entry in near], place - begin
+        shorter = self._entries[max(0, place - most) : place]
+        longer = self._entries[place : place + most]
+        return [entry[2] for entry in shorter], [entry[2] for entry in longer]
 
     def longest_within(self, length: int, most: int) -> list[Request]:
         """Up to `most` items no longer than `length`, the longest first."""
@@ -103,11 +106,11 @@ def companions(
 
     Of the cheapest cut of the waiting items around it, the batch that holds it.
     """
-    near, place = index.around(leader, WINDOW_BATCHES * most)
+    shorter, longer = index.beside(leader, WINDOW_BATCHES * most)
+    near = [*shorter, leader, *longer]
     ends = cut([request.prompt_tokens for request in near], most, limits, curve)
-    end_at = next(i for i, end in enumerate(ends) if place < end)
-    begin = ends[end_at - 1] if end_at else 0
-    chosen = near[begin : ends[end_at]]
-    chosen.remove(leader)
+    place = bisect_right(ends, len(shorter))
+    begin = ends[place - 1] if place else 0
+    chosen = [request for request in near[begin : ends[place]] if request is not leader]
     chosen.sort(key=lambda request: abs(request.prompt_tokens - leader.prompt_tokens))
     return chosen

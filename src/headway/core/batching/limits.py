@@ -75,15 +75,12 @@ class Limits:
     def launchable(self) -> tuple[int, ...]:
         """The numbers of items that batches are planned with, ascending.
 
-        All of them where few are allowed, else some on a grid, as a batch of 60 items is as good
-        as one of 61.
+        Those that need no padding; where every size is allowed some on a grid, as a batch of 60
+        items is as good as one of 61.
         """
         if self.sizes:
-            fitting = [size for size in self.sizes if size <= self.max_size]
-            return tuple(fitting if self.largest in fitting else [*fitting, self.largest])
-        planned: list[int] = []
-        size = 1
-        while size < self.max_size:
+            return tuple(sorted({*(size for size in self.sizes if size < self.largest), self.largest}))
+        planned = [1]
+        while (size := planned[-1] + 1 + planned[-1] // 8) < self.max_size:
             planned.append(size)
-            size += 1 + size // 8
-        return (*planned, self.max_size)
+        return tuple(sorted({*planned, self.max_size}))

@@ -31,13 +31,18 @@ class Optimal:
         rate_per_s = queue.rate_per_worker_s
         if rate_per_s <= 0.0:
             return None
+        most = queue.sizes[-1]
         if self._table is not None:
             old = self._table.problem
-            rate_drifted = abs(rate_per_s - old.rate_per_s) > DRIFT_SHARE * old.rate_per_s
-            curve_drifted = _differs(queue, old)
-            if not rate_drifted and not curve_drifted and queue.sizes == old.sizes:
+            if (
+                not _drifted(old.rate_per_s, rate_per_s)
+                and not _drifted(len(old.took_s), most)
+                and not _drifted(old.took_s[0], queue.took_s(1))
+                and not _drifted(old.took_s[-1], queue.took_s(most))
+            ):
                 return None
-        return Problem(queue.curve, queue.length, rate_per_s, queue.sizes)
+        durations_s = tuple(queue.took_s(size) for size in range(1, most + 1))
+        return Problem(rate_per_s, durations_s, queue.sizes)
 
     def use(self, table: Table) -> None:
         """Decide by `table` from now on."""
@@ -63,10 +68,6 @@ class Optimal:
         pass
 
 
-def _differs(queue: Queue, old: Problem) -> bool:
-    """Whether batches take another time now than when the problem was posed."""
-    for size in (1, queue.sizes[-1]):
-        then_s = old.curve.batch_s(size, old.length)
-        if abs(queue.curve.batch_s(size, queue.length) - then_s) > DRIFT_SHARE * then_s:
-            return True
-    return False
+def _drifted(then: float, now: float) -> bool:
+    """Whether a quantity is another one now than when the problem was posed."""
+    return abs(now - then) > DRIFT_SHARE * then

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from headway.core.batching.batch import Batch
 from headway.core.batching.curve import Curve
+from headway.core.batching.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Queue:
     free_workers: int
     """At least 1."""
     curve: Curve
+    limits: Limits
     sizes: tuple[int, ...]
     """Batch sizes to plan with, ascending; the last one is the largest allowed."""
 
@@ -33,6 +35,10 @@ class Queue:
     def share(self) -> int:
         """Waiting items for each free worker, rounded up."""
         return -(-self.waiting // self.free_workers)
+
+    def took_s(self, size: int) -> float:
+        """Predicted duration of a batch of `size` items of the mean length."""
+        return self.curve.batch_s(self.limits.padded_size(size), self.length)
 
     @property
     def rate_per_worker_s(self) -> float:

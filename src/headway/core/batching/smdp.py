@@ -20,9 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 from operator import mul
-
-from headway.core.batching.curve import Curve
-
 TAIL_STATES = 96
 """States above two batches of the largest size."""
 
@@ -39,13 +36,12 @@ MOST_ROUNDS = 50
 class Problem:
     """What a table is solved for."""
 
-    curve: Curve
-    length: float
-    """Padded length of a batch, as a rule."""
     rate_per_s: float
     """Arrivals for one worker."""
+    took_s: tuple[float, ...]
+    """Duration of a batch of 1, 2, ... items, up to the largest."""
     sizes: tuple[int, ...]
-    """Batch sizes that may be launched, ascending."""
+    """Batch sizes to choose among, ascending; all that waits may always be launched, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +60,35 @@ class Table:
 
 
 def solve(problem: Problem, states: int | None = None) -> Table:
-    """The policy with the least mean latency, in a fraction of a second for 64 sizes.
+    """The policy with the least mean latency; takes a fraction of a second for 64 sizes.
 
     Args:
-        problem: curve, rate and sizes.
+        problem: durations, rate and sizes.
         states: the largest number of waiting items; None chooses enough for high loads.
 
     Raises:
-        ValueError: if the rate is not positive or there are no sizes.
+        ValueError: if the rate or a duration is not positive, or there is no size.
     """
-    if not problem.rate_per_s > 0.0 or not problem.sizes:
-        raise ValueError("a batching problem needs a positive arrival rate and some batch sizes")
-    return _Process(problem, states).solved()
+    if not problem.rate_per_s > 0.0 or not problem.took_s or not min(problem.took_s) > 0.0:
+        raise ValueError("a batching problem needs a positive arrival rate and positive durations")
+    return DecisionProcess(problem, states).solved()
 
 
-class _Process:
+class DecisionProcess:
     """The decision process of one Problem."""
 
     def __init__(self, problem: Problem, states: int | None) -> None:
         self.problem = problem
-        most = problem.sizes[-1]
-        self.last = states if states is not None else 2 * most + TAIL_STATES
-        capacity = max(m / problem.curve.batch_s(m, problem.length) for m in problem.sizes)
+        self.most = len(problem.took_s)
+        self.last = states if states is not None else 2 * self.most + TAIL_STATES
+        capacity = max(size / took_s for size, took_s in enumerate(problem.took_s, 1))
         self.rate = min(problem.rate_per_s, HIGHEST_LOAD * capacity)
-        self.took = {m: problem.curve.batch_s(m, problem.length) for m in problem.sizes}
-        self.arrivals = {m: _poisson(self.rate * took_s) for m, took_s in self.took.items()}
+        self.arrivals = [_poisson(self.rate * took_s) for took_s in problem.took_s]
+        """By size less one: what comes while such a batch runs."""
 
     def solved(self) -> Table:
-        sizes = self.problem.sizes
         # To begin with: launch all there is.
-        policy = [max((m for m in sizes if m <= n), default=0) for n in range(self.last + 1)]
+        policy = [min(waiting, self.most) for waiting in range(self.last + 1)]
         mean = float("inf")
         for _ in range(MOST_ROUNDS):
             evaluated = self._evaluated(policy)
@@ -110,7 +105,7 @@ class _Process:
         """Expected cost and duration until the next decision."""
         if not size:
             return waiting / self.rate, 1.0 / self.rate
-        took_s = self.took[size]
+        took_s = self.problem.took_s[size - 1]
         return took_s * waiting + self.rate * took_s * took_s / 2.0, took_s
 
     def _row(self, waiting: int, size: int) -> list[float]:
@@ -119,7 +114,7 @@ class _Process:
         if not size:
             row[min(waiting + 1, self.last)] = 1.0
             return row
-        first, weights = self.arrivals[size]
+        first, weights = self.arrivals[size - 1]
         for state, weight in enumerate(weights, waiting - size + first):
             row[min(state, self.last)] += weight
         return row
@@ -163,13 +158,15 @@ class _Process:
 
     def _improved(self, policy: list[int], mean: float, values: list[float]) -> list[int]:
         """In every state the action that is best if `values` hold from the next one on."""
-        padded = values + [values[-1]] * (max(len(w) + f for f, w in self.arrivals.values()) + 1)
+        padded = values + [values[-1]] * (max(len(w) + first for first, w in self.arrivals) + 1)
         better = []
         for waiting, present in enumerate(policy):
             best, best_value = present, self._value(waiting, present, mean, padded)
             tolerance = 1e-9 * (abs(best_value) + 1e-12)
-            actions = [m for m in self.problem.sizes if m <= waiting]
-            if waiting < self.last:
+            actions = [size for size in self.problem.sizes if size <= min(waiting, self.most)]
+            if waiting <= self.most:
+                actions.append(waiting)  # 0: wait, which is the one action with nobody there
+            if 0 < waiting < self.last:
                 actions.append(0)
             for size in actions:
                 value = self._value(waiting, size, mean, padded)
@@ -182,7 +179,7 @@ class _Process:
         cost, time_s = self._cost(waiting, size)
         if not size:
             return cost - mean * time_s + values[min(waiting + 1, self.last)]
-        first, weights = self.arrivals[size]
+        first, weights = self.arrivals[size - 1]
         begin = waiting - size + first
         through = sum(map(mul, weights, values[begin : begin + len(weights)]))
         return cost - mean * time_s + through
