@@ -51,7 +51,7 @@ class Draft:
     def open_to_fillers(self, most: int, within_s: float) -> None:
         """From now on take what fits beside those that are in: no longer than they are."""
         self.most = most
-        self._within_s = max(within_s, self.predicted_s)
+        self._within_s = within_s
         self._longest = self.length
 
     def admit(self, request: Request) -> bool:
@@ -69,8 +69,8 @@ class Draft:
                 return False
         size = limits.padded_size(count)
         predicted_s = self._curve.batch_s(size, length)
-        if count > 1 and predicted_s > self._within_s:
-            return False
+        if count > 1 and predicted_s > self._within_s and predicted_s > self.predicted_s:
+            return False  # a place that is only padding takes no time
         deadline_s = self._deadline_s
         if request.deadline_s is not None and request.deadline_s < deadline_s:
             deadline_s = request.deadline_s

@@ -79,8 +79,8 @@ class Limits:
         items is as good as one of 61.
         """
         if self.sizes:
-            return tuple(sorted({*(size for size in self.sizes if size < self.largest), self.largest}))
+            return (*(size for size in self.sizes if size < self.largest), self.largest)
         planned = [1]
         while (size := planned[-1] + 1 + planned[-1] // 8) < self.max_size:
             planned.append(size)
-        return tuple(sorted({*planned, self.max_size}))
+        return (*planned, self.max_size) if planned[-1] < self.max_size else tuple(planned)

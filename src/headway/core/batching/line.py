@@ -30,9 +30,7 @@ class Line:
         by_length: whether items are also kept in order of length.
     """
 
-    def __init__(
-        self, tier: Tier, batching: TierBatching, limits: Limits, by_length: bool
-    ) -> None:
+    def __init__(self, tier: Tier, batching: TierBatching, limits: Limits, by_length: bool) -> None:
         self.tier = tier
         self.most = min(batching.max_size or limits.largest, limits.largest)
         """Items of a batch that this tier leads."""
@@ -43,7 +41,7 @@ class Line:
         """Of what arrived lately, padded."""
         self.waiting = 0
         self._limits = limits
-        self._sizes = tuple(n for n in limits.launchable() if n < self.most) + (self.most,)
+        self._sizes = (*(size for size in limits.launchable() if size < self.most), self.most)
         self._oldest = RankHeap(attrgetter("arrival_s"))
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
 

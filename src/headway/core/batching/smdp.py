@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 from operator import mul
+
 TAIL_STATES = 96
 """States above two batches of the largest size."""
 
@@ -181,7 +182,7 @@ class DecisionProcess:
             return cost - mean * time_s + values[min(waiting + 1, self.last)]
         first, weights = self.arrivals[size - 1]
         begin = waiting - size + first
-        through = sum(map(mul, weights, values[begin : begin + len(weights)]))
+        through = float(sum(map(mul, weights, values[begin : begin + len(weights)])))
         return cost - mean * time_s + through
 
 
