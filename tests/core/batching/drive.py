@@ -32,6 +32,13 @@ def item(name: str, length: int = 10, arrival_s: float = 0.0, **facts) -> Reques
     return Request(name, arrival_s, length, SizeEstimate.exactly(1), **facts)
 
 
+def at_once(limits: Limits, workers: int = 1, **facts) -> Batcher:
+    """A batcher that launches whenever a worker is free."""
+    batching = TierBatching("constant", max_delay_s=0.0)
+    tiers = dict.fromkeys(Tier, batching)
+    return Batcher(BatchingSettings(limits=limits, tiers=tiers, **facts), workers)
+
+
 tier_batchings = st.builds(
     TierBatching,
     policy=st.sampled_from(["constant", "adaptive", "optimal"]),

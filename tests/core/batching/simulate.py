@@ -75,7 +75,11 @@ def simulate(batcher: Batcher, requests: list[Request], curve: Curve, seed: int 
 
 
 def poisson(
-    rate_per_s: float, count: int, seed: int, lengths: tuple[int, ...] = (1,), **facts
+    rate_per_s: float,
+    count: int,
+    seed: int,
+    lengths: tuple[int, ...] = (1,),
+    tier: Tier = Tier.STANDARD,
 ) -> list[Request]:
     """`count` items with exponential gaps, their lengths drawn from `lengths`."""
     random = Random(seed)
@@ -83,7 +87,8 @@ def poisson(
     items = []
     for index in range(count):
         now_s += random.expovariate(rate_per_s)
-        items.append(item(f"{facts.get('name', 'r')}{index}", random.choice(lengths), now_s))
+        length = random.choice(lengths)
+        items.append(item(f"{tier.label}{index}", length, now_s, tier=tier))
     return items
 
 

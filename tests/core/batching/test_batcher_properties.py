@@ -4,9 +4,16 @@ from math import ceil, log2
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.batching.drive import CURVE, Driver, event_lists, item, settings_of_every_kind
+from tests.core.batching.drive import (
+    CURVE,
+    Driver,
+    at_once,
+    event_lists,
+    item,
+    settings_of_every_kind,
+)
 
-from headway.core.batching import Batcher, BatchingSettings, Launch, Limits, TierBatching
+from headway.core.batching import Batcher, BatchingSettings, Launch, Limits
 from headway.core.request import State, Tier
 
 
@@ -116,10 +123,3 @@ def test_an_interactive_item_waits_at_most_one_slice_for_lower_tiers(arrivals) -
             assert own_s <= slice_s
         now_s += own_s
         batcher.finished(batch, now_s, own_s)
-
-
-def at_once(limits: Limits, workers: int = 1, **facts) -> Batcher:
-    """A batcher that launches whenever a worker is free."""
-    batching = TierBatching("constant", max_delay_s=0.0)
-    tiers = dict.fromkeys(Tier, batching)
-    return Batcher(BatchingSettings(limits=limits, tiers=tiers, **facts), workers)

@@ -125,7 +125,7 @@ MODELS = {
     "items cost nearly all": Curve(0.0003, 0.002),
 }
 MAX_SIZE = 16
-ITEMS = 1500
+ITEMS = 1200
 
 
 def rate_per_s(model: str, load: float) -> float:
@@ -142,7 +142,7 @@ def mean_s(model: str, load: float, policy: str, **batching) -> float:
 def best_constant_s(model: str, load: float) -> float:
     """The least mean latency of all constants (N, K) on a grid, told beforehand."""
     means = []
-    for max_size in (1, 2, 3, 4, 6, 8, 12, 16):
+    for max_size in (1, 2, 4, 6, 8, 12, 16):
         capacity = max_size / MODELS[model].batch_s(max_size, 1)
         if rate_per_s(model, load) > 0.98 * capacity:
             continue

@@ -19,11 +19,11 @@ RIDGE = 1e-3
 SHORT_MEMORY = 1 / 8
 """Weight of the newest batch in the mean error that shows a drift."""
 
-DRIFT_ERROR = 0.1
+DRIFT_ERROR = 0.15
 DRIFT_DEVIATIONS = 3.0
 """A drift is a mean error above both: this share, and so many standard deviations."""
 
-DRIFT_KEEPS = 0.05
+DRIFT_KEEPS = 0.01
 """Weight that older batches keep once the curve has drifted."""
 
 LARGEST_ERROR = 0.5
