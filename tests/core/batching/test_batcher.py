@@ -3,8 +3,15 @@
 import pytest
 from tests.core.batching.drive import at_once, item
 
-from headway.core.batching import Batch, Batcher, BatchingSettings, Curve, Launch, Limits
-from headway.core.batching import TierBatching as Tiers
+from headway.core.batching import (
+    Batch,
+    Batcher,
+    BatchingSettings,
+    Curve,
+    Launch,
+    Limits,
+    TierBatching,
+)
 from headway.core.decision import Reject, RejectReason
 from headway.core.request import Request, State, Tier
 from headway.core.settings import TierSettings
@@ -15,7 +22,7 @@ FOUR = Limits(max_size=4)
 
 def waits(max_delay_s: float, limits: Limits = FOUR, **facts) -> Batcher:
     """A batcher that waits for company in every tier."""
-    tiers = dict.fromkeys(Tier, Tiers("constant", max_delay_s=max_delay_s))
+    tiers = dict.fromkeys(Tier, TierBatching("constant", max_delay_s=max_delay_s))
     return Batcher(BatchingSettings(limits=limits, tiers=tiers, prior=CURVE, **facts))
 
 
@@ -118,8 +125,8 @@ def test_a_higher_tier_goes_first_and_a_lower_one_fills_the_room() -> None:
 
 
 def test_a_lower_tier_fills_only_half_a_slice() -> None:
-    """10 ms, 1 ms an item, slices of 26 ms: three items take 13 ms."""
-    batcher = at_once(Limits(max_size=32), slice_s=0.026, prior=CURVE)
+    """10 ms, 1 ms an item, slices of 27 ms: three items take 13 ms."""
+    batcher = at_once(Limits(max_size=32), slice_s=0.027, prior=CURVE)
     added(batcher, *[item(f"b{index}", tier=Tier.BATCH) for index in range(20)])
     added(batcher, item("i", tier=Tier.INTERACTIVE))
     (batch,) = launched(batcher)
@@ -155,25 +162,22 @@ def test_nobody_waits_for_company_while_a_lower_tier_has_some() -> None:
 
 def test_a_lower_tier_runs_in_slices_while_interactive_items_come() -> None:
     """10 ms and 1 ms an item: nine tenths of the throughput of 32 take 22 items."""
-    tiers = dict.fromkeys(Tier, Tiers("constant", max_delay_s=0.0))
-    batcher = Batcher(BatchingSettings(limits=Limits(max_size=32), tiers=tiers, prior=CURVE))
-    added(batcher, *[item(f"b{index}", tier=Tier.BATCH) for index in range(70)])
-    (batch,) = launched(batcher)
-    assert len(batch) == 32
-    batcher.finished(batch, 0.042, 0.042)
-    # The fit knows one size so far; let it see another.
-    for size in (8, 30):
-        (batch,) = launched(batcher, 0.1)
-        assert batch is not None
-        batcher.finished(batch, 0.1, CURVE.batch_s(len(batch), 1))
-        added(batcher, *[item(f"more{size}-{index}", tier=Tier.BATCH) for index in range(size)])
+    for interactive, expected in ((0, 32), (3, 22)):
+        batcher = at_once(Limits(max_size=32), workers=interactive + 1, prior=CURVE)
+        now_s = 0.0
+        for index in range(interactive):
+            now_s += 0.01
+            added(batcher, item(f"i{index}", arrival_s=now_s, tier=Tier.INTERACTIVE))
+            assert [len(batch) for batch in launched(batcher, now_s)] == [1]
+        added(batcher, *[item(f"b{i}", arrival_s=now_s, tier=Tier.BATCH) for i in range(70)])
+        assert [len(batch) for batch in launched(batcher, now_s)] == [expected]
 
 
 def test_small_batches_for_one_tier_and_large_rare_ones_for_another() -> None:
     tiers = {
-        Tier.INTERACTIVE: Tiers("constant", max_size=2, max_delay_s=0.001),
-        Tier.STANDARD: Tiers("constant", max_size=2, max_delay_s=0.001),
-        Tier.BATCH: Tiers("constant", max_size=8, max_delay_s=0.1),
+        Tier.INTERACTIVE: TierBatching("constant", max_size=2, max_delay_s=0.001),
+        Tier.STANDARD: TierBatching("constant", max_size=2, max_delay_s=0.001),
+        Tier.BATCH: TierBatching("constant", max_size=8, max_delay_s=0.1),
     }
     batcher = Batcher(BatchingSettings(Limits(max_size=8), tiers, slice_s=1.0, prior=CURVE), 2)
     added(batcher, *[item(f"b{index}", tier=Tier.BATCH) for index in range(7)])
@@ -186,8 +190,8 @@ def test_small_batches_for_one_tier_and_large_rare_ones_for_another() -> None:
 
 
 def test_who_is_due_by_its_starvation_bound_is_in_the_next_batch() -> None:
-    due = Tiers("constant", max_delay_s=0.0, queue=TierSettings(max_wait_s=1.0))
-    tiers = {**dict.fromkeys(Tier, Tiers("constant", max_delay_s=0.0)), Tier.BATCH: due}
+    due = TierBatching("constant", max_delay_s=0.0, queue=TierSettings(max_wait_s=1.0))
+    tiers = {**dict.fromkeys(Tier, TierBatching("constant", max_delay_s=0.0)), Tier.BATCH: due}
     batcher = Batcher(BatchingSettings(Limits(max_size=1), tiers, prior=CURVE))
     added(batcher, item("old", tier=Tier.BATCH), item("new", tier=Tier.INTERACTIVE))
     assert [ids(batch) for batch in launched(batcher, 1.0)] == [["old"]]
@@ -240,7 +244,7 @@ def test_a_batch_is_launched_before_its_first_deadline_is_lost() -> None:
     assert launched(batcher) == []
     wakeup_s = batcher.next_wakeup_s(0.0)
     assert wakeup_s == pytest.approx(0.100 - 0.012)  # two items take 12 ms
-    assert [ids(batch) for batch in launched(batcher, wakeup_s)] == [["a", "b"]]
+    assert [ids(batch) for batch in launched(batcher, wakeup_s)] == [["b", "a"]]
 
 
 def test_a_batch_grows_no_larger_than_its_deadlines_allow() -> None:
