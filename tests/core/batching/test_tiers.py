@@ -18,6 +18,12 @@ def bulk(count: int) -> list[Request]:
     return [item(f"batch{index}", 1, tier=Tier.BATCH) for index in range(count)]
 
 
+def chat() -> list[Request]:
+    """Some interactive items; none in the first half second, which is for learning the curve."""
+    items = poisson(10.0, 25, seed=5, tier=Tier.INTERACTIVE)
+    return [one for one in items if one.arrival_s > 0.5]
+
+
 def run(requests: list[Request], slice_s: float | None) -> Outcome:
     settings = BatchingSettings(limits=Limits(max_size=32), slice_s=slice_s)
     return simulate(Batcher(settings), requests, CURVE)
@@ -26,14 +32,9 @@ def run(requests: list[Request], slice_s: float | None) -> Outcome:
 @pytest.mark.parametrize("slice_s", [SLICE_S, None])
 def test_interactive_items_wait_a_slice_and_a_half_at_most_and_bulk_hardly_notices(slice_s) -> None:
     """With no slice stated it is that of 18 items, which is 23 ms."""
-    interactive = poisson(10.0, 25, seed=5, tier=Tier.INTERACTIVE)
-    # The first second is for learning what a batch takes.
-    interactive = [one for one in interactive if one.arrival_s > 0.5]
-    idle = run(list(interactive), slice_s)
-    for one in interactive:
-        one.__init__(one.id, one.arrival_s, 1, one.estimate, tier=one.tier)  # type: ignore[misc]
+    idle = run(chat(), slice_s)
     alone = run(bulk(2000), slice_s)
-    both = run([*bulk(2000), *interactive], slice_s)
+    both = run([*bulk(2000), *chat()], slice_s)
     limit_s = idle.quantile_s(0.99) + 1.5 * SLICE_S
     assert both.quantile_s(0.99, of="interactive") <= limit_s
     bulk_ended_s = both.quantile_s(1.0, of="batch")
@@ -58,10 +59,3 @@ def test_two_workers_have_about_twice_the_throughput_of_one() -> None:
         items = [item(f"r{index}") for index in range(1000)]
         ended_s[workers] = simulate(batcher("adaptive", 32, workers), items, CURVE).ended_s
     assert ended_s[1] > 1.8 * ended_s[2]
-
-
-def test_a_latency_slo_is_kept_by_smaller_batches() -> None:
-    """Full batches of 64 take 69 ms; with an SLO of 40 ms one may take 20."""
-    items = poisson(600.0, 1500, seed=3)
-    outcome = simulate(batcher("adaptive", 64, slo_s=0.040), items, CURVE)
-    assert outcome.quantile_s(0.95) <= 0.040

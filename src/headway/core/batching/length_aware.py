@@ -9,8 +9,9 @@ from headway.core.batching.curve import Curve
 from headway.core.batching.limits import Limits
 from headway.core.request import Request
 
-WINDOW_BATCHES = 2
-"""Items shorter and longer than the most urgent one that are looked at, in largest batches."""
+WINDOW_BATCHES = 1
+"""Items looked at on each side of the most urgent one, in batches of the largest size: its own
+batch lies within, and where the others are cut hardly matters to it."""
 
 
 class LengthIndex:
