@@ -231,9 +231,12 @@ class Driver:
 
     def deadlines_are_kept(self, batch: Batch) -> None:
         """What is launched ends in time, if it takes what is predicted."""
+        took_s = batch.predicted_s
+        if len(batch) == 1:  # one item is given every chance
+            took_s = self.batcher.curve.soonest_s(batch.size, batch.length)
         for request in batch.requests:
             if request.deadline_s is not None:
-                assert self.now_s + batch.predicted_s <= request.deadline_s + 1e-9
+                assert self.now_s + took_s <= request.deadline_s + 1e-9
 
     def workers_are_kept(self) -> None:
         assert set(self.running) == set(self.batcher.batches)

@@ -48,6 +48,16 @@ def test_what_batches_of_one_size_do_not_tell_is_taken_as_fixed() -> None:
     assert fit.curve.batch_s(32, 10) < 0.011
 
 
+def test_but_it_doubts_that_and_refuses_no_deadline_for_it() -> None:
+    """A batch of 32 took 32 ms: one item may take 32 ms, or 1."""
+    fit = CurveFit()
+    fit.observe(32, 10, 0.032)
+    assert fit.curve.late_s(1, 10) == pytest.approx(0.032, rel=0.05)
+    assert fit.curve.soonest_s(1, 10) == pytest.approx(0.001, rel=0.05)
+    fit.observe(1, 10, 0.005)
+    assert fit.curve.soonest_s(1, 10) == pytest.approx(fit.curve.late_s(1, 10), rel=0.05)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(

@@ -15,13 +15,13 @@ CURVE = Curve(fixed_s=0.010, item_s=0.001)
 
 
 def queue(waiting: int, rate_per_s: float = 0.0, now_s: float = 0.0, **facts) -> Queue:
-    """Items that wait since 0 for the only worker."""
+    """Items that came at 0 and wait for the only worker."""
     facts.setdefault("curve", CURVE)
     facts.setdefault("limits", Limits(max_size=32))
     facts.setdefault("workers", 1)
     facts.setdefault("free_workers", 1)
     facts.setdefault("sizes", tuple(range(1, 33)))
-    return Queue(now_s, waiting, 0.0, rate_per_s, 1.0, **facts)
+    return Queue(now_s, waiting, 0.0, 0.0, rate_per_s, 1.0, **facts)
 
 
 def ended(size: int) -> Batch:

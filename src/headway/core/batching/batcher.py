@@ -7,7 +7,7 @@ number, so the same events give the same decisions under a server, a simulator a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf, nextafter
 from types import MappingProxyType
 
@@ -313,7 +313,7 @@ class Batcher:
         assert request.deadline_s is not None
         size = self._limits.padded_size(1)
         length = self._limits.padded_length(request.prompt_tokens)
-        return request.deadline_s - self.curve.late_s(size, length)
+        return request.deadline_s - self.curve.soonest_s(size, length)
 
     def _give_up_deadlines(self, now_s: float, decisions: list[BatchDecision]) -> None:
         for line in self._lines.values():
@@ -337,23 +337,33 @@ class Batcher:
     def _next_batch(self, now_s: float, decisions: list[BatchDecision]) -> Batch | None:
         """The batch to launch now, or None: wait."""
         while True:
-            leader = self._waiting.next(now_s, _every_tier, None)
-            if leader is not None and (not self._retries or leader.tier < self._retry_tier()):
-                line = self._lines[leader.tier]
-                size = self._size(line, now_s)
-                if size:
-                    leader = self._at_risk(line, leader, size, now_s)
-                    draft = self._draft(line, leader, size, now_s)
-                    if draft is not None:
-                        return self._launched(draft, now_s)
-                    # Not even alone would it meet its deadline.
-                    self._reject(leader, decisions)
-                    continue
-            if not self._retries:
+            leader, size = self._leader(now_s)
+            if leader is not None:
+                draft = self._draft(leader, size, now_s)
+                if draft is not None:
+                    return self._launched(draft, now_s)
+                # Not even alone would it meet its deadline.
+                self._reject(leader, decisions)
+            elif self._retries:
+                draft = self._half(now_s, decisions)
+                if draft.requests:
+                    return self._launched(draft, now_s)
+            else:
                 return None
-            draft = self._half(now_s, decisions)
-            if draft.requests:
-                return self._launched(draft, now_s)
+
+    def _leader(self, now_s: float) -> tuple[Request | None, int]:
+        """Who is next and how many to launch with it; None: wait, or launch a half again."""
+        may_lead: Callable[[Tier], bool] = _every_tier
+        while (leader := self._waiting.next(now_s, may_lead, None)) is not None:
+            if self._retries and leader.tier >= self._retry_tier():
+                break
+            line = self._lines[leader.tier]
+            size = self._size(line, now_s)
+            if size:
+                return self._at_risk(line, leader, size, now_s), size
+            # It waits for company; that is no reason for a higher tier to wait behind it.
+            may_lead = line.is_below
+        return None, 0
 
     def _size(self, line: Line, now_s: float) -> int:
         """How many items of `line`, which is next, to launch now; 0: wait."""
@@ -378,8 +388,9 @@ class Batcher:
         next_s = min((_ends_s(batch) for batch in self._running.values()), default=INFINITE)
         return first if min(ends_s, next_s) > first.latest_start_s else leader
 
-    def _draft(self, line: Line, leader: Request, size: int, now_s: float) -> Draft | None:
+    def _draft(self, leader: Request, size: int, now_s: float) -> Draft | None:
         """A batch that holds `leader`, with its items taken out; None if its deadline is lost."""
+        line = self._lines[leader.tier]
         # Places that are only padding cost nothing.
         most = min(self._limits.padded_size(size), line.most)
         draft = Draft(self._limits, self.curve, now_s, most, self._within_s(line, now_s))
@@ -445,6 +456,7 @@ class Batcher:
             draft.predicted_s,
         )
         self._running[batch.id] = batch
+        self._lines[batch.requests[0].tier].launched(batch)
         return batch
 
     def _within_s(self, line: Line, now_s: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, sqrt
@@ -14,7 +13,11 @@ FORGETTING = 0.98
 """Weight of a batch after the next one came: some fifty batches count."""
 
 RIDGE = 1e-3
-"""Part of its own weight that pulls the cost of an item towards zero."""
+"""Part of its own weight that pulls a coefficient towards zero: what batches do not tell apart is
+left to the others."""
+
+LEAST_RIDGE = 1e-6
+"""The same for those others, so that there is always a solution."""
 
 SHORT_MEMORY = 1 / 8
 """Weight of the newest batch in the mean error that shows a drift."""
@@ -28,6 +31,9 @@ DRIFT_KEEPS = 0.01
 
 LARGEST_ERROR = 0.5
 """One batch counts with no larger relative error than this, so that one pause is no drift."""
+
+SUBSETS = [used for count in (3, 2, 1) for used in combinations(range(3), count)]
+"""Coefficients that are not left out: all, then fewer."""
 
 LEAST_S = 1e-9
 """An item costs at least this, so that a larger batch always takes longer."""
@@ -45,14 +51,26 @@ class Curve:
     """What each padded token adds."""
     spread: float = 0.0
     """Standard deviation of real durations, as a share of the predicted one."""
+    doubt: Curve | None = None
+    """Another curve that fits about as well, where batches did not tell fixed cost from items."""
 
     def batch_s(self, size: int, length: float) -> float:
         """Predicted duration of a batch of `size` items, all padded to `length`."""
         return self.fixed_s + size * self.per_item_s(length)
 
     def late_s(self, size: int, length: float) -> float:
-        """A duration that few such batches exceed."""
-        return self.batch_s(size, length) * (1.0 + LATE_DEVIATIONS * self.spread)
+        """A duration that few such batches exceed, by whichever curve is slower."""
+        longest_s = self.batch_s(size, length)
+        if self.doubt is not None:
+            longest_s = max(longest_s, self.doubt.batch_s(size, length))
+        return longest_s * (1.0 + LATE_DEVIATIONS * self.spread)
+
+    def soonest_s(self, size: int, length: float) -> float:
+        """The same by whichever curve is faster: what is shorter than this cannot be met."""
+        shortest_s = self.batch_s(size, length)
+        if self.doubt is not None:
+            shortest_s = min(shortest_s, self.doubt.batch_s(size, length))
+        return shortest_s * (1.0 + LATE_DEVIATIONS * self.spread)
 
     def per_item_s(self, length: float) -> float:
         """What one more item of `length` adds to a batch."""
@@ -72,8 +90,12 @@ class CurveFit:
 
     Errors are relative, so that small batches count as much as large ones, and a batch that was
     held up counts little. No coefficient is negative: of the fits with some of them left out,
-    the best one without negative coefficients is taken. What the batches seen so far do not tell
-    apart (all of one size) is taken as fixed cost: batches are then tried larger, which tells.
+    the best one without negative coefficients is taken.
+
+    Batches of one size do not tell what is fixed and what is for each item. It is taken as fixed:
+    larger batches then seem worth trying, and tell. But a deadline that a small batch might meet
+    must not be refused for that, so the curve with all of it for items is kept as its `doubt`.
+    The two come together as soon as sizes vary.
 
     Args:
         prior: the curve before the first batch.
@@ -146,26 +168,30 @@ class CurveFit:
             self._sums = [DRIFT_KEEPS * value for value in self._sums]
 
     def _fitted(self) -> Curve:
+        doubt = self._least_squares((RIDGE, LEAST_RIDGE, LEAST_RIDGE), None)
+        return self._least_squares((LEAST_RIDGE, RIDGE, RIDGE), doubt)
+
+    def _least_squares(self, ridge: tuple[float, ...], doubt: Curve | None) -> Curve:
         best: tuple[float, list[float]] | None = None
-        for used in _subsets():
-            values = self._solution(used)
+        for used in SUBSETS:
+            values = self._solution(used, ridge)
             if min(values) < 0.0:
                 continue
             gain = sum(value * total for value, total in zip(values, self._sums, strict=True))
             # At a least-squares solution the residual is a constant less this.
-            if best is None or gain > best[0] * (1.0 + 1e-12):
+            if best is None or gain > best[0]:
                 best = gain, values
-        assert best is not None  # the fixed cost alone is always positive
+            if len(used) == 3:
+                break  # nothing is better than the best of all
+        assert best is not None  # each coefficient alone is positive
         fixed_s, item_s, token_s = best[1]
-        return Curve(max(fixed_s, LEAST_S), item_s, token_s, sqrt(self._square))
+        return Curve(max(fixed_s, LEAST_S), item_s, token_s, sqrt(self._square), doubt)
 
-    def _solution(self, used: tuple[int, ...]) -> list[float]:
+    def _solution(self, used: tuple[int, ...], ridge: tuple[float, ...]) -> list[float]:
         """The least-squares coefficients with only those in `used`, by Gauss elimination."""
-        rows = [
-            [self._products[i][j] * (1.0 + RIDGE if i == j and i else 1.0) for j in used]
-            + [self._sums[i]]
-            for i in used
-        ]
+        rows = [[*(self._products[i][j] for j in used), self._sums[i]] for i in used]
+        for index, i in enumerate(used):
+            rows[index][index] *= 1.0 + ridge[i]
         count = len(used)
         for pivot in range(count):
             for row in rows[pivot + 1 :]:
@@ -178,8 +204,3 @@ class CurveFit:
             values[used[pivot]] = (rows[pivot][count] - rest) / rows[pivot][pivot]
         return values
 
-
-def _subsets() -> Iterator[tuple[int, ...]]:
-    """All coefficients, then fewer; the fixed cost first, as it is what ties go to."""
-    for count in (3, 2, 1):
-        yield from combinations(range(3), count)

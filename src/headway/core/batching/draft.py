@@ -74,9 +74,12 @@ class Draft:
         deadline_s = self._deadline_s
         if request.deadline_s is not None and request.deadline_s < deadline_s:
             deadline_s = request.deadline_s
-        # Written as the latest start of one item is, so that both round alike.
-        if deadline_s < INFINITE and deadline_s - self._curve.late_s(size, length) < self._now_s:
-            return False
+        if deadline_s < INFINITE:
+            # One item alone is refused only if there is no hope. The difference is written as its
+            # latest start is, so that both round alike.
+            took_s = self._curve.late_s if count > 1 else self._curve.soonest_s
+            if deadline_s - took_s(size, length) < self._now_s:
+                return False
         self.requests.append(request)
         self.length, self.predicted_s, self._deadline_s = length, predicted_s, deadline_s
         return True

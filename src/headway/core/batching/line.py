@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from headway.core.batching.adaptive import Adaptive
+from headway.core.batching.batch import Batch
 from headway.core.batching.constant import Constant
 from headway.core.batching.curve import Curve
 from headway.core.batching.length_aware import LengthIndex
@@ -16,8 +17,8 @@ from headway.core.batching.settings import TierBatching
 from headway.core.queue import RankHeap
 from headway.core.request import Request, Tier
 
-LENGTH_MEMORY = 1 / 64
-"""Weight of the newest item in the mean length."""
+LENGTH_MEMORY = 1 / 16
+"""Weight of the newest batch in the mean length."""
 
 
 class Line:
@@ -38,7 +39,7 @@ class Line:
         self.rate = ArrivalRate()
         self.lengths = LengthIndex() if by_length else None
         self.mean_length = 0.0
-        """Of what arrived lately, padded."""
+        """Padded length of the batches launched lately; before the first, of the first item."""
         self.waiting = 0
         self._limits = limits
         self._sizes = (*(size for size in limits.launchable() if size < self.most), self.most)
@@ -49,12 +50,19 @@ class Line:
         """Whether this is the line of `tier`."""
         return tier is self.tier
 
+    def is_below(self, tier: Tier) -> bool:
+        """Whether `tier` outranks this one."""
+        return tier < self.tier
+
     def arrived(self, request: Request, now_s: float) -> None:
         """`request` is new."""
         self.rate.arrived(now_s)
-        length = self._limits.padded_length(request.prompt_tokens)
-        memory = LENGTH_MEMORY if self.mean_length else 1.0
-        self.mean_length += memory * (length - self.mean_length)
+        if not self.mean_length:
+            self.mean_length = float(self._limits.padded_length(request.prompt_tokens))
+
+    def launched(self, batch: Batch) -> None:
+        """A batch that an item of this tier leads runs."""
+        self.mean_length += LENGTH_MEMORY * (batch.length - self.mean_length)
 
     def push(self, request: Request) -> None:
         """`request` waits from now on, under its present ticket."""
@@ -117,6 +125,7 @@ class Line:
             now_s,
             self.waiting,
             oldest.arrival_s,
+            self.rate.last_s,
             self.rate.per_s(now_s),
             length,
             workers,

@@ -61,8 +61,7 @@ class Optimal:
             return self._until_then.until_s(queue)
         if queue.free_workers > 1:
             return queue.now_s  # company would find the other worker free
-        gap_s = 1.0 / self._table.problem.rate_per_s
-        return queue.oldest_s + queue.waiting * gap_s * SILENT_GAPS
+        return queue.newest_s + SILENT_GAPS / self._table.problem.rate_per_s
 
     def finished(self, batch: Batch, took_s: float) -> None:
         pass

@@ -19,10 +19,12 @@ class Queue:
     """At least 1."""
     oldest_s: float
     """Arrival of the one that waits longest."""
+    newest_s: float
+    """The last arrival in this tier."""
     rate_per_s: float
     """Arrivals in this tier; 0: not known."""
     length: float
-    """Mean padded length of what arrived lately."""
+    """Mean padded length of batches of late."""
     workers: int
     free_workers: int
     """At least 1."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from headway.core.settings import INFINITE
+
 FORGETTING = 1.0 - 1.0 / 128.0
 """Weight of a gap between arrivals after the next one came."""
 
@@ -13,23 +15,24 @@ class ArrivalRate:
     comes any more.
     """
 
-    __slots__ = ("_gaps", "_last_s", "_span_s")
+    __slots__ = ("_gaps", "_span_s", "last_s")
 
     def __init__(self) -> None:
         self._gaps = 0.0
         self._span_s = 0.0
-        self._last_s: float | None = None
+        self.last_s = -INFINITE
+        """The last arrival."""
 
     def arrived(self, now_s: float) -> None:
         """One more item came."""
-        if self._last_s is not None:
+        if self.last_s > -INFINITE:
             self._gaps = FORGETTING * self._gaps + 1.0
-            self._span_s = FORGETTING * self._span_s + (now_s - self._last_s)
-        self._last_s = now_s
+            self._span_s = FORGETTING * self._span_s + (now_s - self.last_s)
+        self.last_s = now_s
 
     def per_s(self, now_s: float) -> float:
         """The rate at `now_s`; 0 while nothing can be said of it."""
-        if self._last_s is None or self._span_s <= 0.0:
+        if self._span_s <= 0.0:
             return 0.0
-        silence_s = now_s - self._last_s - self._span_s / self._gaps
+        silence_s = now_s - self.last_s - self._span_s / self._gaps
         return self._gaps / (self._span_s + max(0.0, silence_s))

@@ -24,7 +24,11 @@ class TierBatching:
     slo_s: float | None = None
     """Latency that `adaptive` keeps batches small for."""
     queue: TierSettings = field(default_factory=TierSettings)
-    """Its limits and promises: `max_wait_s`, `max_queue`, `weight`."""
+    """Its limits and promises: `max_wait_s`, `max_queue`, `weight`. What runs is not capped."""
+
+    def __post_init__(self) -> None:
+        if self.max_size is not None and self.max_size < 1:
+            raise ValueError(f"max_size of a tier is at least 1, not {self.max_size}")
 
 
 FREQUENT = TierBatching()
