@@ -160,6 +160,23 @@ def test_nobody_waits_for_company_while_a_lower_tier_has_some() -> None:
     assert [ids(batch) for batch in launched(batcher)] == [["i", "b"]]
 
 
+def test_nobody_waits_behind_a_lower_tier_that_waits_for_company() -> None:
+    """Among weighted tiers the lower one may be next."""
+    at_once_but_bulk = {
+        **dict.fromkeys(Tier, TierBatching("constant", max_delay_s=0.0)),
+        Tier.BATCH: TierBatching("constant", max_delay_s=1.0),
+    }
+    settings = BatchingSettings(
+        FOUR, at_once_but_bulk, slice_s=1.0, tier_mode="weighted", prior=CURVE
+    )
+    batcher = Batcher(settings, 2)
+    added(batcher, item("b", 100, tier=Tier.BATCH))
+    assert launched(batcher) == []
+    for name in ("i0", "i1"):  # b is too long to fill up their batches
+        added(batcher, item(name, 10, tier=Tier.INTERACTIVE))
+        assert [ids(batch) for batch in launched(batcher)] == [[name]]
+
+
 def test_a_lower_tier_runs_in_slices_while_interactive_items_come() -> None:
     """10 ms and 1 ms an item: nine tenths of the throughput of 32 take 22 items."""
     for interactive, expected in ((0, 32), (3, 22)):

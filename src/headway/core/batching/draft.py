@@ -58,19 +58,17 @@ class Draft:
         """Take `request` in, if every limit and the deadlines of all in it are then kept."""
         limits = self._limits
         count = len(self.requests) + 1
-        if count > self.most or not limits.holds(count, request.prompt_tokens):
+        own_length = limits.padded_length(request.prompt_tokens)
+        if count > self.most or own_length > self._longest:
             return False
-        length = limits.padded_length(request.prompt_tokens)
-        if length > self._longest:
-            return False
-        if length < self.length:
-            length = self.length
-            if not limits.holds(count, length):
-                return False
+        length = max(own_length, self.length)
+        if not limits.holds(count, length):
+            return self._refuse(own_length)
         size = limits.padded_size(count)
         predicted_s = self._curve.batch_s(size, length)
+        # A place that is only padding takes no time.
         if count > 1 and predicted_s > self._within_s and predicted_s > self.predicted_s:
-            return False  # a place that is only padding takes no time
+            return self._refuse(own_length)
         deadline_s = self._deadline_s
         if request.deadline_s is not None and request.deadline_s < deadline_s:
             deadline_s = request.deadline_s
@@ -83,3 +81,8 @@ class Draft:
         self.requests.append(request)
         self.length, self.predicted_s, self._deadline_s = length, predicted_s, deadline_s
         return True
+
+    def _refuse(self, length: int) -> bool:
+        if length <= self.length:
+            self.most = len(self.requests)  # nor would anybody else fit
+        return False
