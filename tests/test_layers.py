@@ -15,7 +15,7 @@ import headway
 PACKAGE = Path(headway.__file__).parent
 
 MAY_IMPORT = {
-    "": set(),
+    "": {"batched_function"},
     "core": {"core"},
     "prediction": {"core", "prediction"},
     "engines": {"core", "engines"},
@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "report": {"report"},
     "loadtest": {"core", "loadtest", "report"},
     "simulation": {"core", "prediction", "store", "loadtest", "report", "simulation"},
+    "batched_function": {"core"},
     "config": {"core"},
     "config_sources": {"core", "config"},
     "cli": {
