@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from headway.core.fairness import Fairness
 from headway.core.request import Request, Tier
+from headway.core.tiers import TierOrder
 
 
 class Backlog:
-    """Waiting requests and their predicted work, by tier; and requests by tenant."""
+    """Waiting requests and their predicted work, by tier; and requests by tenant.
 
-    __slots__ = ("_by_tenant", "_by_tier", "_work_s", "requests")
+    Args:
+        tier_order: told when a tier has somebody waiting again.
+        ledger: told when a tenant has, or has nobody any more; None: nobody counts.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_by_tenant", "_by_tier", "_ledger", "_tier_order", "_work_s", "requests")
+
+    def __init__(self, tier_order: TierOrder, ledger: Fairness | None) -> None:
+        self._tier_order = tier_order
+        self._ledger = ledger
         self.requests = 0
         self._by_tier = dict.fromkeys(Tier, 0)
         self._by_tenant: dict[str, int] = {}
         self._work_s = dict.fromkeys(Tier, 0.0)
+
+    def began(self, request: Request) -> None:
+        """`request`, which did not wait, is about to be added."""
+        if not self._by_tier[request.tier]:
+            self._tier_order.backlogged(request.tier, self.tiers())
+        if self._ledger is not None and not self.of_tenant(request.tenant):
+            self._ledger.backlogged(request.tenant)
+
+    def ended(self, request: Request) -> None:
+        """`request` was removed, and waits no more."""
+        if self._ledger is not None and not self.of_tenant(request.tenant):
+            self._ledger.drained(request.tenant)
 
     def add(self, request: Request) -> None:
         """`request` waits from now on; its `queued_work_s` stays as it is until it does not."""

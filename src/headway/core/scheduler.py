@@ -74,7 +74,7 @@ class Scheduler:
         self._tenant_gate = self._running.tenant_ok if capped else None
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
-        self._backlog = Backlog()
+        self._backlog = Backlog(self._tier_order, self._ledger)
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._produced = produced
         self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
@@ -473,18 +473,13 @@ class Scheduler:
 
     def _enqueue(self, request: Request) -> None:
         """`request` begins to wait."""
-        backlog = self._backlog
-        if not backlog.in_tier(request.tier):
-            self._tier_order.backlogged(request.tier, backlog.tiers())
-        if self._ledger is not None and not backlog.of_tenant(request.tenant):
-            self._ledger.backlogged(request.tenant)
+        self._backlog.began(request)
         self._push(request)
 
     def _dequeue(self, request: Request) -> None:
         """`request` waits no more."""
         self._pull(request)
-        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
-            self._ledger.drained(request.tenant)
+        self._backlog.ended(request)
 
     def _push(self, request: Request) -> None:
         """Put a waiting request in its place by what is known of it now."""

@@ -84,7 +84,7 @@ class Batcher:
             tier: Line(tier, settings.tiers[tier], settings.limits, settings.length_aware)
             for tier in Tier
         }
-        self._backlog = Backlog()
+        self._backlog = Backlog(self._tier_order, self._ledger)
         self._requests: dict[str, Request] = {}
         self._running: dict[int, Batch] = {}
         self._retries: deque[list[Request]] = deque()
@@ -558,18 +558,13 @@ class Batcher:
 
     def _enqueue(self, request: Request) -> None:
         """`request` begins to wait in order."""
-        backlog = self._backlog
-        if not backlog.in_tier(request.tier):
-            self._tier_order.backlogged(request.tier, backlog.tiers())
-        if self._ledger is not None and not backlog.of_tenant(request.tenant):
-            self._ledger.backlogged(request.tenant)
+        self._backlog.began(request)
         self._push(request)
 
     def _dequeue(self, request: Request) -> None:
         """`request` waits in order no more."""
         self._pull(request)
-        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
-            self._ledger.drained(request.tenant)
+        self._backlog.ended(request)
 
     def _push(self, request: Request) -> None:
         self._backlog.add(request)
