@@ -12,7 +12,9 @@ from headway.core.batching.rate import ArrivalRate
 TRUE = Curve(fixed_s=0.004, item_s=0.0005, token_s=0.00002)
 
 
-def fitted(curve: Curve, batches: int = 100, fit: CurveFit | None = None, seed: int = 1) -> CurveFit:
+def fitted(
+    curve: Curve, batches: int = 100, fit: CurveFit | None = None, seed: int = 1
+) -> CurveFit:
     """A fit that saw batches of all sizes and lengths, with `curve.spread` of noise."""
     random = Random(seed)
     fit = fit or CurveFit()

@@ -68,7 +68,9 @@ def test_no_other_cut_takes_less(lengths, limits, curve) -> None:
     found = total_s(batches_of(lengths, cut(lengths, 8, limits, curve)), limits, curve)
     places = range(1, len(lengths))
     every_cut = (
-        [*chosen, len(lengths)] for count in range(len(lengths)) for chosen in combinations(places, count)
+        [*chosen, len(lengths)]
+        for count in range(len(lengths))
+        for chosen in combinations(places, count)
     )
     best = min(
         (total_s(batches_of(lengths, ends), limits, curve) for ends in every_cut), default=0.0

@@ -203,4 +203,3 @@ class CurveFit:
             rest = sum(rows[pivot][k] * values[used[k]] for k in range(pivot + 1, count))
             values[used[pivot]] = (rows[pivot][count] - rest) / rows[pivot][pivot]
         return values
-
