@@ -92,7 +92,7 @@ def poisson(
     return items
 
 
-def batcher(policy: str, max_size: int, workers: int = 1, **batching) -> Batcher:
+def batcher(policy: str, largest: int, workers: int = 1, **batching) -> Batcher:
     """A batcher that knows nothing of the model yet."""
     tiers = dict.fromkeys(Tier, TierBatching(policy, **batching))  # type: ignore[arg-type]
-    return Batcher(BatchingSettings(limits=Limits(max_size), tiers=tiers), workers)
+    return Batcher(BatchingSettings(limits=Limits(largest), tiers=tiers), workers)

@@ -108,7 +108,7 @@ def test_optimal_asks_for_a_new_table_when_rate_or_curve_drift() -> None:
     assert problem is not None
     assert problem.took_s[:2] == pytest.approx((0.011, 0.012))
     policy.use(Table(problem, (0, 1), 0.02))
-    assert policy.problem(queue(1, 1100.0)) is None
+    assert policy.problem(queue(1, 1050.0)) is None
     assert policy.problem(queue(1, 1300.0)) is not None
     slower = Curve(fixed_s=0.020, item_s=0.001)
     assert policy.problem(queue(1, 1000.0, curve=slower)) is not None

@@ -7,7 +7,7 @@ from headway.core.batching.batch import Batch
 from headway.core.batching.policy import Queue
 from headway.core.batching.smdp import Problem, Table
 
-DRIFT_SHARE = 0.2
+DRIFT_SHARE = 0.1
 """The table is solved anew once the curve or the rate differ by this part of what it was for."""
 
 SILENT_GAPS = 5.0
