@@ -135,8 +135,7 @@ def rate_per_s(model: str, load: float) -> float:
 
 def mean_s(model: str, load: float, policy: str, **batching) -> float:
     items = poisson(rate_per_s(model, load), ITEMS, seed=7)
-    batching.setdefault("max_size", MAX_SIZE)
-    return simulate(batcher(policy, **batching), items, MODELS[model]).mean_s
+    return simulate(batcher(policy, MAX_SIZE, **batching), items, MODELS[model]).mean_s
 
 
 @cache
@@ -157,6 +156,5 @@ def best_constant_s(model: str, load: float) -> float:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("policy", ["adaptive", "optimal"])
 def test_mean_latency_is_that_of_the_best_constant_without_tuning(policy, model, load) -> None:
-    """Both begin with no knowledge of the model or of the load, and pay for learning it: within
-    5% in all cases but `optimal` where items cost nearly all, at a load of 0.95 (7%)."""
-    assert mean_s(model, load, policy) <= 1.08 * best_constant_s(model, load)
+    """Both begin with no knowledge of the model or of the load, and pay for learning it."""
+    assert mean_s(model, load, policy) <= 1.05 * best_constant_s(model, load)
