@@ -234,6 +234,17 @@ class Scheduler:
         """A running request lost its backend: it waits again, in its old place."""
         self._send_back(self._one_that_runs(request_id))
 
+    def catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
+        """Ask the driver what was produced, if it does not tell by itself."""
+        if self._produced is None:
+            return
+        ledger = self._ledger
+        for backend in backends:
+            for running, output_tokens in self._produced(backend, now_s):
+                new_tokens = backend.progressed(running, output_tokens)
+                if ledger is not None:
+                    ledger.charge(running.tenant, OUTPUT_WEIGHT * new_tokens)
+
     # ---- decisions --------------------------------------------------------------------------
 
     def step(self, now_s: float) -> list[Decision]:
@@ -421,7 +432,7 @@ class Scheduler:
                     break
                 if candidates is None:
                     serving = self._serving.get(name, ())
-                    self._catch_up(serving, now_s)
+                    self.catch_up(serving, now_s)
                     candidates = self._preemption.candidates(serving, now_s)
                 victim = self._preemption.victim(request, candidates, now_s)
                 if victim is None:
@@ -453,17 +464,6 @@ class Scheduler:
     def _stop(self, request: Request) -> None:
         self.backends[request.backend].release(request)
         self._running.remove(request)
-
-    def _catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
-        """Ask the driver what was produced, if it does not tell by itself."""
-        if self._produced is None:
-            return
-        ledger = self._ledger
-        for backend in backends:
-            for running, output_tokens in self._produced(backend, now_s):
-                new_tokens = backend.progressed(running, output_tokens)
-                if ledger is not None:
-                    ledger.charge(running.tenant, OUTPUT_WEIGHT * new_tokens)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""

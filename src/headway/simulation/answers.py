@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headway.core.request import Tier
@@ -118,20 +118,16 @@ def candidates(
     plain = [Tuning(policy) for policy in policies]
     tried = run(plain + _with_own_parameters(policies, trace, sites))
     best = min(tried, key=worth)
-    around = run(_around(best, trace, sites))
+    changes = _changes(best, trace, sites)
+    around = run([replace(best.tuning, **change) for change in changes])
     helped: dict[str, Any] = {}
-    for one in sorted(around, key=worth):
+    for one, change in sorted(zip(around, changes, strict=True), key=lambda pair: worth(pair[0])):
         if worth(one) < worth(best):
-            (knob,) = (f.name for f in fields(Tuning) if _turned(one, best, f.name))
-            helped.setdefault(knob, getattr(one.tuning, knob))
+            helped = change | helped  # of one thing, the first helped most
     tried += around
     if len(helped) > 1:
         tried += run([replace(best.tuning, **helped)])
     return sorted(tried, key=worth)
-
-
-def _turned(one: Candidate, other: Candidate, knob: str) -> bool:
-    return bool(getattr(one.tuning, knob) != getattr(other.tuning, knob))
 
 
 def _with_own_parameters(
@@ -148,18 +144,17 @@ def _with_own_parameters(
     return tunings
 
 
-def _around(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[Tuning]:
-    """The best with one thing changed."""
-    tuning, longest_s = best.tuning, best.run.measures.wait_s.max
-    found = []
+def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[str, Any]]:
+    """What to try beside the best: one thing of its tuning each."""
+    longest_s = best.run.measures.wait_s.max
+    found: list[dict[str, Any]] = []
     if longest_s:
-        bounds_s = [float(f"{part * longest_s:.2g}") for part in BOUNDS]
-        found += [replace(tuning, max_wait_s=bound_s) for bound_s in bounds_s]
+        found += [{"max_wait_s": float(f"{part * longest_s:.2g}")} for part in BOUNDS]
     if len(set(trace.tiers)) > 1:
-        found += [replace(tuning, tier_weights=weights) for weights in WEIGHTS]
+        found += [{"tier_weights": weights} for weights in WEIGHTS]
     slots = sites[0].slots or sites[0].profile.slots
     parts = sorted({max(1, round(slots * part)) for part in SLOTS} - {slots})
-    return found + [replace(tuning, slots=fewer) for fewer in parts]
+    return found + [{"slots": fewer} for fewer in parts]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ class Station:
         self.scheduler = Scheduler(settings, produced)
         self._cost = sites[0].backend.cost
         self.scheduler.calibrate(self._cost, 0.0)
-        self._produced = produced
         self.wakeup_s = inf
         """When the scheduler has to decide next."""
 
@@ -60,9 +59,9 @@ class Station:
 
     def work_s(self, now_s: float) -> float:
         """Predicted time until all that waits and runs is done, with every slot."""
-        running_s = 0.0
-        for backend in self.scheduler.backends.values():
-            for request, output_tokens in self._produced(backend, now_s):
-                self.scheduler.progress(request.id, output_tokens, now_s)
-            running_s += sum(map(backend.cost.remaining_s, backend.running.values()))
+        backends = self.scheduler.backends.values()
+        self.scheduler.catch_up(backends, now_s)
+        running_s = sum(
+            b.cost.remaining_s(request) for b in backends for request in b.running.values()
+        )
         return self.scheduler.backlog_s() + running_s / max(1, self.slots)
