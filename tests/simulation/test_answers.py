@@ -45,6 +45,14 @@ def test_tiers_get_weights_only_where_there_are_several() -> None:
     assert any(one.tuning.tier_weights for one in tried(replace(TRACE, tiers=tiers)))
 
 
+def test_where_nobody_waits_for_one_slot_there_is_nothing_to_turn() -> None:
+    alone = trace([0.0], [5])
+    one_slot = [Site("small", SMALL, slots=1)]
+    targets = parse_targets("wait_p99=1s")
+    found = candidates(alone, one_slot, ["fcfs"], "oracle", SchedulerSettings(), targets)
+    assert [one.tuning for one in found] == [Tuning("fcfs")]
+
+
 def test_a_tuning_says_how_to_set_it() -> None:
     tuning = Tuning("trail", trail_c=1.2, tier_weights=(4.0, 2.0, 1.0), slots=3)
     assert tuning.options == {

@@ -119,7 +119,7 @@ def candidates(
     tried = run(plain + _with_own_parameters(policies, trace, sites))
     best = min(tried, key=worth)
     changes = _changes(best, trace, sites)
-    around = run([replace(best.tuning, **change) for change in changes])
+    around = run([replace(best.tuning, **change) for change in changes]) if changes else []
     helped: dict[str, Any] = {}
     for one, change in sorted(zip(around, changes, strict=True), key=lambda pair: worth(pair[0])):
         if worth(one) < worth(best):
