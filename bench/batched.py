@@ -16,7 +16,7 @@ from pathlib import Path
 
 import headway
 from claims import Claim, publish
-from headway.batched_function import BatchedFunction
+from headway.batching.function import BatchedFunction
 
 CALLERS = 64
 MOST = 32

@@ -1,6 +1,6 @@
 """How close the simulator comes to the embedded engine: calibrated once, then asked to foretell.
 
-    python bench/fidelity.py [--loads 0.6,0.9,1.2] [--minutes 15] [--repeats 1]
+    python bench/fidelity.py [--loads 0.6,0.9,1.2] [--minutes 15] [--repeats 1] [--threads N]
 
 `headway calibrate` measures the engine; its profile says how much traffic is a load of 1. Then real
 requests come for some minutes as a Poisson process, real prompts and answers of lengths that vary
@@ -71,7 +71,7 @@ def trace_of(outcomes: Sequence[Outcome]) -> Trace:
 
 
 async def measure(options: argparse.Namespace) -> int:
-    serve = {"policy": "fcfs", "slots": options.slots}
+    serve = {"policy": "fcfs", "slots": options.slots, "threads": options.threads}
     claims: list[Claim] = []
     details: dict[str, object] = {}
     async with HeadwayServer(serve) as server, LoadClient(server.url, "default", "", 3600) as c:
@@ -155,6 +155,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--threads", type=int, help="of the engine; else one a core")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/fidelity.json"))
     return asyncio.run(measure(parser.parse_args()))

@@ -15,16 +15,19 @@ import headway
 PACKAGE = Path(headway.__file__).parent
 
 MAY_IMPORT = {
-    "": {"batched_function"},
+    "": {"batching"},
     "core": {"core"},
     "prediction": {"core", "prediction"},
-    "engines": {"core", "engines"},
+    "cache": set(),
+    "wheel": set(),
+    "engines": {"core", "cache", "wheel", "engines"},
     "store": {"core", "store"},
-    "gateway": {"core", "engines", "store", "prediction", "gateway"},
+    "batching": {"core", "batching"},
+    "models": {"core", "cache", "wheel", "batching", "models"},
+    "gateway": {"core", "engines", "store", "prediction", "batching", "models", "gateway"},
     "report": {"report"},
     "loadtest": {"core", "loadtest", "report"},
     "simulation": {"core", "prediction", "store", "loadtest", "report", "simulation"},
-    "batched_function": {"core"},
     "config": {"core"},
     "config_sources": {"core", "config"},
     "cli": {
@@ -32,6 +35,8 @@ MAY_IMPORT = {
         "engines",
         "store",
         "prediction",
+        "batching",
+        "models",
         "gateway",
         "loadtest",
         "simulation",

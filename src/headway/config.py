@@ -71,6 +71,38 @@ class BackendConfig(Section):
         return self.api_key.get_secret_value() if self.api_key is not None else None
 
 
+class ModelConfig(Section):
+    """One model that answers whole batches: an encoder, a classifier, a function."""
+
+    name: str
+    """What clients call it."""
+    path: str
+    """all-MiniLM-L6-v2, a folder, a file, FILE.py:FUNCTION, or a server's URL."""
+    instances: Count = 1
+    """Worker processes, each with the whole model; or batches that a server gets at once."""
+    threads: Count | None = None
+    """Of each instance; null: the machine's cores, divided by the instances."""
+    max_batch_size: Count = 32
+    max_batch_tokens: Count | None = None
+    """Padded size times padded length of a batch; null: no limit."""
+    batch_sizes: tuple[Count, ...] = ()
+    """Sizes that the model takes, ascending; empty: all."""
+    batch_lengths: tuple[Count, ...] = ()
+    """Padded lengths that the model takes, ascending; empty: all."""
+    batching: Literal["adaptive", "optimal", "constant"] = "adaptive"
+    """When a batch is launched: while waiting does not pay, by a solved table, after a delay."""
+    max_delay_s: Seconds = 0.005
+    """The longest wait for company where `batching` is constant."""
+    slo_s: Annotated[float, Field(gt=0)] | None = None
+    """Latency that `adaptive` keeps batches small for."""
+    length_aware: bool | None = None
+    """Batches of about equal length; null: where the model reads texts."""
+    preload: bool = True
+    """Load it at the start; else when it is first asked for."""
+    unload_after_s: Annotated[float, Field(gt=0)] | None = None
+    """Unload it when nobody asked for so long; null: never."""
+
+
 class TierConfig(Section):
     """Limits and promises of one tier."""
 
@@ -218,6 +250,8 @@ class Settings(BaseSettings):
     context_tokens: Annotated[int, Field(ge=64)] = 4096
     """Context of each slot of the embedded engine."""
     backends: tuple[BackendConfig, ...] = ()
+    models: tuple[ModelConfig, ...] | None = None
+    """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
     policy: str = "srpt"
     tier_mode: Literal["strict", "weighted"] = "strict"
     tiers: TiersConfig = TiersConfig()
@@ -253,12 +287,12 @@ class Settings(BaseSettings):
     def _is_a_policy(cls, policy: str) -> str:
         return policy_name(policy)
 
-    @field_validator("backends", "keys")
+    @field_validator("backends", "models", "keys")
     @classmethod
     def _names_differ(
-        cls, entries: tuple[BackendConfig, ...] | tuple[KeyConfig, ...]
-    ) -> tuple[BackendConfig, ...] | tuple[KeyConfig, ...]:
-        names = [entry.name for entry in entries if entry.name is not None]
+        cls, entries: tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None
+    ) -> tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None:
+        names = [entry.name for entry in entries or () if entry.name is not None]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"the name {twice[0]!r} is there twice")
@@ -267,7 +301,7 @@ class Settings(BaseSettings):
     @property
     def embedded(self) -> bool:
         """Whether an embedded engine runs: asked for, or nothing else is there."""
-        return self.model is not None or not self.backends
+        return self.model is not None or not (self.backends or self.models)
 
     @property
     def exposed(self) -> bool:

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
+from headway.cli.models import catalog_of
 from headway.config import BackendConfig, KeyConfig, Settings
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
@@ -24,6 +25,8 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import ModelError, find_model
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.models import signature
+from headway.models.catalog import Catalog
 from headway.prediction.artefact import ArtefactError, load, shipped
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.predictor import Predictor
@@ -58,7 +61,8 @@ def serve(settings: Settings) -> None:
             log = RequestLog(database.expanduser(), settings.log.prompts) if database else None
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
-        except (ModelError, RequestLogError, ArtefactError) as error:
+            catalog = catalog_of(settings)
+        except (ModelError, signature.ModelError, RequestLogError, ArtefactError) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -90,12 +94,13 @@ def serve(settings: Settings) -> None:
                 predictor=predictor,
                 request_log=log,
                 learned=learned,
+                catalog=catalog,
                 scheduler=scheduler,
             )
 
         try:
-            finished = run(gateway, lambda address: _banner(settings, address))
-        except ModelError as error:
+            finished = run(gateway, lambda address: _banner(settings, catalog, address))
+        except (ModelError, signature.ModelError) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -206,7 +211,7 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
     return Failure(error)
 
 
-def _banner(settings: Settings, address: str) -> None:
+def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
     """Where it listens, and a line to try it with."""
     served = [*(["the embedded engine"] if settings.embedded else [])]
     served += [backend.url for backend in settings.backends]
@@ -215,6 +220,9 @@ def _banner(settings: Settings, address: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
     console.print(f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}")
+    names = ", ".join(model.name for model in catalog)
+    if names:
+        console.print(f"  batched {escape(names)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
     console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
     console.print(f"\n[dim]Try:[/dim] curl {address}/v1/chat/completions{key} \\")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated
 
 import typer
 
 from headway.cli.options import Assignments, ConfigFile
 
+_NAMED = re.compile(r"[\w.-]+=")
+"""How a model that answers whole batches is given: by a name before its path."""
+
 
 def serve(
     model: Annotated[
-        str | None,
-        typer.Option(help="GGUF file or Hugging Face repository for the embedded engine."),
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]PATH",
+            help="GGUF file or Hugging Face repository for the embedded engine; or, as NAME=PATH, "
+            "a model that answers whole batches: a folder or file with ONNX, a PyTorch file, "
+            "FILE.py:FUNCTION, a server's URL. May be repeated.",
+        ),
     ] = None,
     backend: Annotated[
         list[str] | None,
@@ -54,8 +63,18 @@ def serve(
     if max_concurrency is not None and not backend:
         raise Failure("--max-concurrency is for --backend: add one", BAD_CONFIG)
     backends = [{"url": url, "max_concurrency": max_concurrency} for url in backend or ()]
+    engines = [one for one in model or () if not _NAMED.match(one)]
+    if len(engines) > 1:
+        raise Failure(
+            f"there is one embedded engine, and --model names {engines[0]} and {engines[1]}; "
+            "models that answer whole batches are given as NAME=PATH",
+            BAD_CONFIG,
+        )
+    named = [one.partition("=") for one in model or () if _NAMED.match(one)]
+    models = [{"name": name, "path": path} for name, _, path in named]
     flags: dict[str, tuple[str, object]] = {
-        "--model": ("model", model),
+        "--model": ("model", engines[0] if engines else None),
+        "--model NAME=PATH": ("models", models or None),
         "--backend": ("backends", backends or None),
         "--policy": ("policy", policy),
         "--host": ("host", host),

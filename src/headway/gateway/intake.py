@@ -11,9 +11,11 @@ from zlib import crc32
 import msgspec
 
 from headway.core.estimate import SizeEstimate
-from headway.core.request import Request, Tier
+from headway.core.request import Request
 from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
+from headway.gateway.asked import Asked, Urgency
+from headway.gateway.body import parsed
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError, no_backend
 from headway.gateway.keys import KeyRing
@@ -22,12 +24,6 @@ from headway.gateway.wire import ChatRequest, CompletionRequest, EmbeddingReques
 from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory, Origin, template_hash
 
-TIER_OF_SERVICE = {
-    "priority": Tier.INTERACTIVE,
-    "default": Tier.STANDARD,
-    "scale": Tier.STANDARD,
-    "flex": Tier.BATCH,
-}
 BYTES_PER_TOKEN = 4
 """Of JSON, about: good enough to schedule by, before an engine has counted."""
 PREFIX_BYTES = 512
@@ -75,15 +71,14 @@ class Intake:
         renamed = "model" not in fields or call.model != model
         if renamed:
             fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-        asked = _Asked(headers, call.metadata)
+        asked = Asked(headers, call.metadata)
         limit = call.limit
-        tier = self._tier(asked.text("tier"), call.service_tier)
-        if caller is not None:
-            tier = caller.ceiling(tier)
-        tenant = asked.text("tenant") or call.user or (caller.tenant if caller else "anonymous")
+        urgency = Urgency.of(
+            asked, caller, self._settings.default_tier, call.service_tier, call.user
+        )
         origin = Origin(
             model=model,
-            tenant=tenant,
+            tenant=urgency.tenant,
             template=template_hash(kind, fields) if kind is not None else 0,
             program=asked.text("program") or "",
         )
@@ -97,7 +92,6 @@ class Intake:
             estimate = self._history.estimate(origin, limit)
         if caller is not None:
             caller.admit(prompt_tokens + estimate.mean, now_s)
-        deadline_ms = asked.number("deadline-ms")
         obstacle = self._obstacle(kind, model, fields)
         request = Request(
             id=f"req-{self._prefix}-{next(self._numbers)}",
@@ -105,11 +99,11 @@ class Intake:
             prompt_tokens=prompt_tokens,
             estimate=estimate,
             lane=model,
-            tier=tier,
-            tenant=tenant,
+            tier=urgency.tier,
+            tenant=urgency.tenant,
             program=origin.program,
             priority=call.priority or 0,
-            deadline_s=None if deadline_ms is None else now_s + deadline_ms / 1000.0,
+            deadline_s=None if urgency.deadline_s is None else now_s + urgency.deadline_s,
             prefix=crc32(memoryview(fields[prompt_field])[:PREFIX_BYTES]),
             max_tokens=limit,
             preemptible=obstacle is None,
@@ -154,16 +148,6 @@ class Intake:
             param="model",
         )
 
-    def _tier(self, label: str | None, service_tier: str | None) -> Tier:
-        if label is not None:
-            try:
-                return Tier.parse(label)
-            except ValueError as error:
-                raise ApiError(
-                    400, f"{error}.", code="unknown_tier", param="x-headway-tier"
-                ) from None
-        return TIER_OF_SERVICE.get(service_tier or "auto", self._settings.default_tier)
-
     def _obstacle(
         self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
     ) -> str | None:
@@ -180,70 +164,14 @@ class Intake:
         return reason
 
 
-class _Asked:
-    """Scheduling input by header, or by metadata for clients that cannot set headers."""
-
-    __slots__ = ("_headers", "_metadata")
-
-    def __init__(self, headers: Mapping[str, str], metadata: dict[str, Any] | None) -> None:
-        self._headers = headers
-        self._metadata = metadata
-
-    def text(self, name: str) -> str | None:
-        """The value of `x-headway-<name>`, or None."""
-        value = self._headers.get(_HEADERS[name])
-        if value is None and self._metadata is not None:
-            value = self._metadata.get(_METADATA[name])
-            if value is not None and not isinstance(value, str):
-                value = str(value)
-        return value or None
-
-    def number(self, name: str) -> int | None:
-        """The same as a positive integer. Raises ApiError 400 for anything else."""
-        text = self.text(name)
-        if text is None:
-            return None
-        if not (text.isascii() and text.isdigit() and int(text[:12]) > 0 and len(text) <= 12):
-            raise ApiError(
-                400,
-                f"{_HEADERS[name]} is {text[:40]!r}; it must be a positive integer.",
-                param=_HEADERS[name],
-            )
-        return int(text)
-
-
-_NAMES = ("tier", "tenant", "program", "deadline-ms", "expected-tokens")
-_HEADERS = {name: f"x-headway-{name}" for name in _NAMES}
-_METADATA = {name: f"headway_{name.replace('-', '_')}" for name in _NAMES}
-
-
 def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[str, msgspec.Raw]]:
     """The body's known fields, checked, and all of its fields, untouched.
 
     Raises:
         ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
     """
-    try:
-        call = decoder.decode(body)
-        fields = _FIELDS.decode(body)
-    except msgspec.ValidationError as error:
-        reason, _, at = str(error).partition(" - at `$")
-        param = at.rstrip("`").lstrip(".") or None
-        if param is None and "field `" in reason:
-            param = reason.split("field `")[1].rstrip("`")
-        where = f"{param}: " if at else ""
-        raise ApiError(400, f"{where}{reason}.", code="invalid_value", param=param) from None
-    except UnicodeDecodeError as error:
-        raise ApiError(
-            400, f"The body is not UTF-8 ({error.reason}); send JSON in UTF-8.", code="invalid_utf8"
-        ) from None
-    except msgspec.DecodeError as error:
-        where = f" after byte {len(body)}" if "truncated" in str(error) else ""
-        raise ApiError(
-            400, f"The body is not valid JSON: {error}{where}.", code="invalid_json"
-        ) from None
-    except RecursionError:
-        raise ApiError(400, "The JSON is nested too deeply.", code="invalid_json") from None
+    call = parsed(body, decoder)
+    fields = parsed(body, _FIELDS)
     try:
         body.decode()
     except UnicodeDecodeError as error:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
 from http import HTTPStatus
 
 import msgspec
 
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
+from headway.gateway.body import unpacked
 from headway.gateway.connection import Handler
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError
 from headway.gateway.exact import ExactResponder
 from headway.gateway.forwarded import Forwarder
 from headway.gateway.http_message import HttpRequest, Response
+from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
+from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes
 from headway.gateway.openapi import PAGE, document
+from headway.gateway.predict_route import PREDICT, PredictRoute
 from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.text_routes import TextRoutes
 from headway.gateway.wire import Health, Model, ModelList
 from headway.store.request_log import Outcome
 
@@ -43,6 +47,7 @@ class Routes:
         accounts: Accounts,
         metrics: Metrics,
         keys: KeyRing,
+        inference: Inference,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -51,6 +56,10 @@ class Routes:
         self._accounts = accounts
         self._metrics = metrics
         self._keys = keys
+        self._inference = inference
+        self._texts = TextRoutes(inference)
+        self._predictions = PredictRoute(inference)
+        self._tensors = OpenInferenceRoutes(inference)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
         self._since = int(time.time())
@@ -58,7 +67,9 @@ class Routes:
         self._posts: dict[str, Handler] = {
             "/v1/chat/completions": self._generate,
             "/v1/completions": self._generate,
-            "/v1/embeddings": self._generate,
+            "/v1/embeddings": self._embed,
+            "/v1/rerank": self._texts.rerank,
+            "/v1/classify": self._texts.classify,
         }
         self._gets: dict[str, Handler] = {
             "/v1/models": self._models,
@@ -79,11 +90,15 @@ class Routes:
 
     def _route(self, http: HttpRequest) -> Handler:
         path, method = http.path, http.method
+        if path.startswith(PREFIX):
+            return self._tensors.handle
         posted = self._posts.get(path)
+        if posted is None and path.startswith(MODELS) and path.endswith(PREDICT):
+            posted = self._predictions.predict
         if posted is not None and method == "POST":
             return posted
         view = self._gets.get(path)
-        if view is None and path.startswith(MODELS):
+        if view is None and posted is None and path.startswith(MODELS):
             view = self._model
         if view is not None and method in ("GET", "HEAD"):
             return view
@@ -103,7 +118,9 @@ class Routes:
 
     async def _generate(self, http: HttpRequest) -> Response | None:
         try:
-            work = self._intake.read(http.path, http.headers, self._body(http))
+            work = self._intake.read(
+                http.path, http.headers, unpacked(http, self._settings.max_body_bytes)
+            )
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
@@ -132,41 +149,23 @@ class Routes:
             self._dispatcher.release(work, finished=False)
             self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
 
-    def _body(self, http: HttpRequest) -> bytes:
-        coding = http.headers.get("content-encoding", "identity").lower()
-        if coding == "identity":
-            return http.body
-        if coding not in ("gzip", "deflate"):
-            raise ApiError(
-                415,
-                f"The content encoding {coding[:40]!r} is not known here; send plain JSON or gzip.",
-                code="unknown_encoding",
-            )
-        most = self._settings.max_body_bytes
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        try:
-            body = inflate.decompress(http.body, most + 1)
-        except zlib.error as error:
-            raise ApiError(
-                400, f"The request body is no {coding}: {error}.", code="invalid_body"
-            ) from None
-        if len(body) > most:
-            raise ApiError(
-                413, f"The request body is larger than {most} bytes.", code="body_too_large"
-            )
-        return body
+    async def _embed(self, http: HttpRequest) -> Response | None:
+        """On a model of our own, if it has that name, else on a backend."""
+        return await self._texts.embeddings(http) or await self._generate(http)
 
     # ---- views ------------------------------------------------------------------------------
 
     async def _models(self, http: HttpRequest) -> Response:
         self._keys.caller(http.headers.get("authorization"))
-        names = self._pool.models()
+        names = [*self._pool.models(), *(model.name for model in self._inference.catalog)]
         names = ["default", *names] if names else names
         return _json(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
     async def _model(self, http: HttpRequest) -> Response:
         self._keys.caller(http.headers.get("authorization"))
         name = http.path.removeprefix(MODELS)
+        if name in self._inference.catalog:
+            return _json(Model(id=name, created=self._since))
         return _json(Model(id=self._intake.model(name), created=self._since))
 
     async def _queue(self, http: HttpRequest) -> Response:

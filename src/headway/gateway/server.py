@@ -19,12 +19,15 @@ from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.foresight import Foresight
 from headway.gateway.http_server import HttpServer
+from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import Metrics
+from headway.gateway.model_metrics import ModelMetrics
 from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
+from headway.models.catalog import Catalog
 from headway.prediction.artefact import shipped_refinement
 from headway.prediction.history import LengthHistory
 from headway.prediction.live import LivePredictor
@@ -52,6 +55,7 @@ class Gateway:
         predictor: reads prompts; None: history is all.
         request_log: where finished requests are written; None: nowhere.
         learned: folder of the predictors that are trained from the request log; None: none are.
+        catalog: models that answer whole batches; None: none.
         pool: makes the backends' pool.
         scheduler: makes the scheduler, such as one that writes its events down.
     """
@@ -66,6 +70,7 @@ class Gateway:
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         learned: Path | None = None,
+        catalog: Catalog | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -94,7 +99,12 @@ class Gateway:
             self.dispatcher.scheduler, metrics, history, foresight, request_log
         )
         intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
-        routes = Routes(settings, self.dispatcher, self.pool, intake, accounts, metrics, keys)
+        self.catalog = Catalog() if catalog is None else catalog
+        of_models = ModelMetrics(self.catalog, metrics.registry)
+        self._inference = inference = Inference(settings, self.catalog, keys, of_models)
+        routes = Routes(
+            settings, self.dispatcher, self.pool, intake, accounts, metrics, keys, inference
+        )
         self._http = HttpServer(routes.handle, settings)
         self.address = ""
         """`http://host:port`, once it listens."""
@@ -105,18 +115,22 @@ class Gateway:
         Raises:
             OSError: the port is taken, or the host is none of this machine.
             ModelError: an embedded engine cannot load its model.
+        headway.models.signature.ModelError: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start(self.settings.host, self.settings.port)
         self._foresight.start()
         try:
-            await self.pool.start()
+            await asyncio.gather(self.pool.start(), self.catalog.start())
         except BaseException:
             await self.stop()
             raise
 
     async def drain(self) -> bool:
         """Refuse new requests and finish what is here; False if `drain_s` was not enough."""
-        return await self.dispatcher.drain(self.settings.drain_s)
+        limit_s = self.settings.drain_s
+        return all(
+            await asyncio.gather(self.dispatcher.drain(limit_s), self._inference.drain(limit_s))
+        )
 
     async def stop(self) -> None:
         """Close everything now; what is still there ends with an error."""
@@ -124,7 +138,7 @@ class Gateway:
         await self._http.stop(CLOSE_S)
         self._accounts.flush()
         await self._foresight.close()
-        await self.pool.close()
+        await asyncio.gather(self.pool.close(), self.catalog.close())
 
 
 async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> bool:

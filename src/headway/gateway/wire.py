@@ -83,15 +83,52 @@ class CompletionRequest(Sampling, kw_only=True):
         return self.max_tokens
 
 
-class EmbeddingRequest(Call, kw_only=True):
+class TextCall(Call, kw_only=True):
+    """What models of texts take."""
+
+    truncate_prompt_tokens: Annotated[int, Meta(ge=-1)] | None = None
+    """Tokens to cut longer texts to; -1: as many as the model takes. Else they are an error."""
+
+
+class EmbeddingRequest(TextCall, kw_only=True):
     """POST /v1/embeddings."""
 
     input: Prompt
+    dimensions: Annotated[int, Meta(ge=1)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
 
     @property
     def limit(self) -> int | None:
         """Embeddings have no output tokens; one stands for the answer."""
         return 1
+
+
+class Document(Struct):
+    """A document to rank."""
+
+    text: str
+
+
+class RerankRequest(TextCall, kw_only=True):
+    """POST /v1/rerank, as at Cohere and Jina."""
+
+    query: Annotated[str, Meta(min_length=1)]
+    documents: Annotated[list[str | Document], Meta(min_length=1, max_length=2048)]
+    top_n: Annotated[int, Meta(ge=1)] | None = None
+    return_documents: bool = False
+
+
+class ClassifyRequest(TextCall, kw_only=True):
+    """POST /v1/classify, as at vLLM."""
+
+    input: str | list[str]
+
+
+class PredictRequest(Struct):
+    """POST /v1/models/NAME:predict, as at TensorFlow Serving and KServe."""
+
+    instances: Annotated[list[Any], Meta(min_length=1, max_length=2048)]
+    signature_name: str = ""
 
 
 class HeadwayUsage(Struct, kw_only=True):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import headway
-from headway.batched_function import Refused
+from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
 
 

@@ -1,0 +1,215 @@
+"""A Batcher on one event loop: tells it the time, and carries out what it decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+from headway.core.batching import Batch, Batcher, Launch
+from headway.core.batching.smdp import Problem, solve
+from headway.core.decision import Reject, RejectReason
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request, Tier
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+NO_TOKENS = SizeEstimate.exactly(1)
+"""Nothing is generated: an item is over with its batch."""
+
+
+class Refused(RuntimeError):
+    """An item was not run.
+
+    Attributes:
+        reason: why not.
+        retry_after_s: when there may be room.
+    """
+
+    def __init__(self, rejection: Reject) -> None:
+        self.reason: RejectReason = rejection.reason
+        self.retry_after_s = rejection.retry_after_s
+        super().__init__(_REFUSALS[rejection.reason].format(rejection.retry_after_s))
+
+
+_REFUSALS = {
+    RejectReason.QUEUE_FULL: "as many items wait as may; come back in about {:.1f} s",
+    RejectReason.TOO_LARGE: "the item is longer than any that the model takes",
+    RejectReason.DEADLINE: "its deadline cannot be met; the queue is about {:.1f} s long",
+}
+
+
+class WorkerLost(RuntimeError):
+    """The worker of a batch died before it answered: another one may run the batch."""
+
+
+class Driver(Generic[Item, Result]):
+    """Puts items into a Batcher and its batches through `call`.
+
+    Args:
+        batcher: decides; nobody else may tell it anything.
+        call: runs a batch, a result for each item in their order. A result that is an exception
+            fails its item alone; a raised one has the batch bisected; WorkerLost has it run again.
+        loop: the event loop, where everything happens.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        call: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.batcher = batcher
+        self.loop = loop
+        self._call = call
+        self._calls: dict[str, tuple[Item, asyncio.Future[Result | Exception]]] = {}
+        self._ids = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._solving: set[Tier] = set()
+
+    async def run(
+        self,
+        items: Sequence[Item],
+        lengths: Sequence[int],
+        tier: Tier = Tier.STANDARD,
+        tenant: str = "",
+        deadline_s: float | None = None,
+    ) -> list[Result | Exception]:
+        """Wait for the results of `items`, each in its own place, or what failed it.
+
+        Args:
+            items: go into the queue all or none.
+            lengths: of each item, at least 1.
+            tier: how urgent they are.
+            tenant: whose they are.
+            deadline_s: from now; None: none.
+
+        Raises:
+            Refused: there is no room, or no time.
+        """
+        now_s = self.loop.time()
+        waiting: dict[str, asyncio.Future[Result | Exception]] = {}
+        for item, length in zip(items, lengths, strict=True):
+            request = Request(
+                id=str(next(self._ids)),
+                arrival_s=now_s,
+                prompt_tokens=length,
+                estimate=NO_TOKENS,
+                tier=tier,
+                tenant=tenant,
+                deadline_s=None if deadline_s is None else now_s + deadline_s,
+            )
+            rejection = self.batcher.add(request, now_s)
+            if rejection is not None:
+                self._withdraw(waiting)
+                raise Refused(rejection)
+            answer = waiting[request.id] = self.loop.create_future()
+            self._calls[request.id] = item, answer
+        self._step()
+        try:
+            return [await answer for answer in waiting.values()]
+        except asyncio.CancelledError:
+            self._withdraw(waiting)
+            self._step()
+            raise
+
+    def set_workers(self, workers: int) -> None:
+        """So many batches may run at once from now on."""
+        self.batcher.set_workers(workers, self.loop.time())
+        self._step()
+
+    def fail_waiting(self, error: Exception) -> None:
+        """End everything that does not run yet with `error`."""
+        running = {r.id for batch in self.batcher.batches.values() for r in batch.requests}
+        for request in list(self.batcher.requests.values()):
+            if request.id not in running:
+                self.batcher.cancel(request.id, self.loop.time())
+                self._answer(request, error)
+
+    def close(self) -> None:
+        """Stop; nobody waits any more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _withdraw(self, waiting: dict[str, asyncio.Future[Result | Exception]]) -> None:
+        for request_id, answer in waiting.items():
+            answer.cancel()
+            if self._calls.pop(request_id, None) is not None:
+                self.batcher.cancel(request_id, self.loop.time())
+
+    def _step(self) -> None:
+        now_s = self.loop.time()
+        for decision in self.batcher.step(now_s):
+            if isinstance(decision, Launch):
+                self._start(self._run(decision.batch))
+            else:
+                self._answer(decision.request, Refused(decision))
+        for tier, problem in self.batcher.problems(now_s).items():
+            if tier not in self._solving:
+                self._solving.add(tier)
+                self._start(self._solve(tier, problem))
+        if self._timer is not None:
+            self._timer.cancel()
+        wakeup_s = self.batcher.next_wakeup_s(now_s)
+        self._timer = None if wakeup_s is None else self.loop.call_at(wakeup_s, self._step)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, batch: Batch) -> None:
+        # Who left while the task was starting is in the batch still; nobody hears its result.
+        requests = [request for request in batch.requests if request.id in self._calls]
+        items = [self._calls[request.id][0] for request in requests]
+        start_s = self.loop.time()
+        try:
+            results = await self._call(items) if items else []
+        except WorkerLost as error:
+            for request in self.batcher.lost(batch, self.loop.time()):
+                self._answer(request, error)
+        except Exception as error:
+            for request in self.batcher.failed(batch, self.loop.time()):
+                self._answer(request, error)
+        else:
+            end_s = self.loop.time()
+            self.batcher.finished(batch, end_s, max(end_s - start_s, 1e-9))
+            for request, result in zip(requests, results, strict=True):
+                self._answer(request, result)
+        self._step()
+
+    async def _solve(self, tier: Tier, problem: Problem) -> None:
+        table = await asyncio.to_thread(solve, problem)
+        self._solving.discard(tier)
+        self.batcher.use_table(tier, table, self.loop.time())
+        self._step()
+
+    def _answer(self, request: Request, result: Result | Exception) -> None:
+        """Where somebody still waits for it."""
+        _, answer = self._calls.pop(request.id, (None, None))
+        if answer is not None and not answer.done():
+            answer.set_result(result)
+
+
+def checked(results: Any, count: int, what: str) -> Sequence[Any]:
+    """`results`, if there is one for each of `count` items.
+
+    Raises:
+        TypeError: it is no list.
+        ValueError: there are too few, or too many.
+    """
+    try:
+        answered = len(results)
+    except TypeError:
+        raise TypeError(
+            f"{what} must return a list with a result for each item, not {type(results).__name__}"
+        ) from None
+    if answered != count:
+        raise ValueError(f"{what} returned {answered} results for {count} items")
+    of_all: Sequence[Any] = results
+    return of_all

@@ -1,0 +1,132 @@
+"""`@headway.batched`: calls with one item each, answered by a function from list to list.
+
+Needs no server. The function, plain or async, is called with as many items as the batcher puts
+together; plain ones run in threads, so that the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import update_wrapper
+from typing import Any, Generic, Literal
+
+from headway.batching.driver import Driver, Item, Result, checked
+from headway.core.batching import Batcher, BatchingSettings, Limits, TierBatching
+from headway.core.batching.settings import FREQUENT, RARE
+from headway.core.request import Tier
+
+Function = Callable[[list[Item]], Sequence[Result] | Awaitable[Sequence[Result]]]
+
+
+def batched(
+    *,
+    max_batch_size: int = 32,
+    policy: Literal["constant", "adaptive", "optimal"] = "adaptive",
+    max_delay_s: float = FREQUENT.max_delay_s,
+    slo_s: float | None = None,
+    length: Callable[[Any], int] | None = None,
+    workers: int = 1,
+) -> Callable[[Function[Item, Result]], BatchedFunction[Item, Result]]:
+    """Batch the calls of a function from list to list.
+
+    Args:
+        max_batch_size: items in a call of the function, at most.
+        policy: when to launch: after a delay, while waiting does not pay, or by a solved table.
+        max_delay_s: the longest wait for company, under `constant`.
+        slo_s: latency in seconds that `adaptive` keeps batches small for.
+        length: of an item, where batches of about equal length are cheaper, as with padded text.
+        workers: batches at a time.
+
+    Raises:
+        ValueError: a limit is below 1, or there is no such policy.
+    """
+    if policy not in ("constant", "adaptive", "optimal"):
+        raise ValueError(f"no policy {policy!r}; there are constant, adaptive, optimal")
+    if workers < 1:
+        raise ValueError(f"a batched function needs at least one worker, not {workers}")
+    of_tier = TierBatching(policy, max_delay_s=max_delay_s, slo_s=slo_s)
+    settings = BatchingSettings(
+        limits=Limits(max_batch_size),
+        tiers={Tier.INTERACTIVE: of_tier, Tier.STANDARD: of_tier, Tier.BATCH: RARE},
+        length_aware=length is not None,
+    )
+
+    def decorate(function: Function[Item, Result]) -> BatchedFunction[Item, Result]:
+        return BatchedFunction(function, settings, length, workers)
+
+    return decorate
+
+
+class BatchedFunction(Generic[Item, Result]):
+    """Called with one item, it answers with that item's result.
+
+    Every event loop that calls it has a queue of its own.
+    """
+
+    def __init__(
+        self,
+        function: Function[Item, Result],
+        settings: BatchingSettings,
+        length: Callable[[Item], int] | None,
+        workers: int,
+    ) -> None:
+        self.function = function
+        self._settings = settings
+        self._length = length
+        self._workers = workers
+        self._driver: Driver[Item, Result] | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        if not _is_async(function):
+            self._threads = ThreadPoolExecutor(workers, thread_name_prefix="headway-batched")
+        update_wrapper(self, function)
+
+    async def __call__(
+        self,
+        item: Item,
+        *,
+        tier: str = Tier.STANDARD.label,
+        tenant: str = "",
+        deadline_s: float | None = None,
+    ) -> Result:
+        """The result of `item`.
+
+        Args:
+            item: what the function gets as one of its list.
+            tier: interactive, standard or batch.
+            tenant: whose it is.
+            deadline_s: from now; if it cannot be met the item is refused at once.
+
+        Raises:
+            Refused: it was not run.
+            Exception: what the function raised for this item alone.
+        """
+        loop = asyncio.get_running_loop()
+        driver = self._driver
+        if driver is None or driver.loop is not loop:
+            batcher = Batcher(self._settings, self._workers)
+            driver = self._driver = Driver(batcher, self._called, loop)
+        length = self._length(item) if self._length is not None else 1
+        (outcome,) = await driver.run(
+            [item], [max(1, length)], Tier.parse(tier), tenant, deadline_s
+        )
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _called(self, items: list[Item]) -> Sequence[Result | Exception]:
+        if self._threads is not None:
+            loop = asyncio.get_running_loop()
+            results: Any = await loop.run_in_executor(self._threads, self.function, items)
+        else:
+            results = await self.function(items)  # type: ignore[misc]
+        return checked(results, len(items), "the batched function")
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives something to await: a coroutine function, or an object with one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )

@@ -1,0 +1,73 @@
+"""From settings to the models that answer whole batches."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from headway.config import ModelConfig, Settings
+from headway.core.batching import BatchingSettings, Limits, TierBatching
+from headway.core.batching.settings import RARE
+from headway.core.request import Tier
+from headway.engines.machine import usable_cores
+from headway.models.catalog import Catalog
+from headway.models.instances import Instances
+from headway.models.remote import RemoteModel
+from headway.models.served import Backing, ServedModel
+from headway.models.source import BUILT_IN, source_of
+
+NEEDED = ("onnxruntime", "onnx", "safetensors", "tokenizers")
+"""By the built-in model."""
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """The models to serve.
+
+    Raises:
+        headway.models.signature.ModelError: one of them is not there.
+    """
+    configured = settings.models
+    if configured is None:
+        there = all(find_spec(name) is not None for name in NEEDED)
+        # On the first request: whoever only chats does not pay for it.
+        built_in = ModelConfig(name=BUILT_IN, path=BUILT_IN, preload=False)
+        configured = (built_in,) if there else ()
+    return Catalog(
+        [_served(model, settings) for model in configured],
+        frozenset(model.name for model in configured if model.preload),
+    )
+
+
+def _served(model: ModelConfig, settings: Settings) -> ServedModel:
+    source = source_of(model.path)
+    backing: Backing
+    if source.kind == "server":
+        backing = RemoteModel(source.location, model.name, model.instances)
+    else:
+        threads = model.threads or max(1, usable_cores() // model.instances)
+        backing = Instances(source, model.instances, threads)
+    scheduler = settings.scheduler()
+    reads_texts = source.kind in ("text", "built-in")
+    upper = TierBatching(model.batching, max_delay_s=model.max_delay_s, slo_s=model.slo_s)
+    tiers = {
+        tier: TierBatching(
+            of.policy,
+            max_delay_s=of.max_delay_s,
+            slo_s=of.slo_s,
+            queue=scheduler.tiers[tier],
+        )
+        for tier, of in ((Tier.INTERACTIVE, upper), (Tier.STANDARD, upper), (Tier.BATCH, RARE))
+    }
+    batching = BatchingSettings(
+        limits=Limits(
+            model.max_batch_size, model.batch_sizes, model.batch_lengths, model.max_batch_tokens
+        ),
+        tiers=tiers,
+        length_aware=source.kind in ("text", "built-in")
+        if model.length_aware is None
+        else model.length_aware,
+        tier_mode=settings.tier_mode,
+        fairness=settings.fairness,
+        tenant_weights=settings.tenant_weights,
+        max_queue=settings.max_queue,
+    )
+    return ServedModel(model.name, backing, batching, model.unload_after_s)

@@ -1,0 +1,211 @@
+"""Models that answer whole batches, as the HTTP interface sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from headway.batching.driver import Refused
+from headway.core.decision import RejectReason
+from headway.gateway.asked import Asked, Urgency
+from headway.gateway.body import unpacked
+from headway.gateway.errors import ApiError, shutting_down
+from headway.gateway.http_message import HttpRequest
+from headway.gateway.keys import KeyRing
+from headway.gateway.model_metrics import ModelMetrics
+from headway.gateway.settings import GatewaySettings
+from headway.models.catalog import Catalog
+from headway.models.served import ServedModel
+from headway.models.signature import BadItem, ModelError, Signature
+
+
+class Inference:
+    """Finds models, runs items on them, and turns what goes wrong into answers."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        catalog: Catalog,
+        keys: KeyRing,
+        metrics: ModelMetrics,
+    ) -> None:
+        self.catalog = catalog
+        self._settings = settings
+        self._keys = keys
+        self._metrics = metrics
+        self._under_way = 0
+        self._drained: asyncio.Event | None = None
+
+    def serves(self, name: str) -> bool:
+        """Whether `name` is a model of ours."""
+        return name in self.catalog or (name == "default" and self.serves_any)
+
+    @property
+    def serves_any(self) -> bool:
+        """Whether there are models."""
+        return self.catalog.first() is not None
+
+    def body(self, http: HttpRequest) -> bytes:
+        """The body without its content encoding. Raises ApiError."""
+        return unpacked(http, self._settings.max_body_bytes)
+
+    def urgency(
+        self,
+        headers: Mapping[str, str],
+        metadata: Mapping[str, Any] | None = None,
+        service_tier: str | None = None,
+        user: str | None = None,
+    ) -> Urgency:
+        """What the client asks of the scheduler.
+
+        Raises:
+            ApiError: 400 or 401.
+        """
+        caller = self._keys.caller(headers.get("authorization"))
+        asked = Asked(headers, metadata)
+        return Urgency.of(asked, caller, self._settings.default_tier, service_tier, user)
+
+    def model(self, name: str) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            ApiError: 404.
+        """
+        model = self.catalog.first() if name == "default" else self.catalog.get(name)
+        if model is None:
+            names = ", ".join(model.name for model in self.catalog)
+            raise ApiError(
+                404,
+                f"The model {name!r} does not exist; there are: {names or 'none'}.",
+                code="model_not_found",
+                param="model",
+            )
+        return model
+
+    async def described(self, model: ServedModel) -> Signature:
+        """What `model` takes; it is loaded if it never was.
+
+        Raises:
+            ApiError: 503, it cannot be loaded.
+        """
+        try:
+            return await model.described()
+        except ModelError as error:
+            raise unavailable(error) from None
+
+    async def run(
+        self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
+    ) -> list[Any]:
+        """The results of `items`.
+
+        Raises:
+            ApiError: one of them could not be run, or failed; it is named.
+        """
+        if self._drained is not None:
+            raise shutting_down()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        tokens = sum(lengths)
+        if urgency.caller is not None:
+            urgency.caller.admit(tokens, began_s)
+        self._under_way += 1
+        try:
+            results = await model.run(
+                items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
+            )
+        except Refused as refused:
+            self._metrics.ended(model.name, urgency.tier, refused.reason.value, None)
+            raise _refused(refused) from None
+        except asyncio.CancelledError:
+            self._metrics.ended(model.name, urgency.tier, "cancelled", None)
+            raise
+        finally:
+            self._under_way -= 1
+            if self._drained is not None and not self._under_way:
+                self._drained.set()
+        if urgency.caller is not None:
+            urgency.caller.charge(tokens, loop.time())
+        for place, result in enumerate(results):
+            if isinstance(result, Exception):
+                self._metrics.ended(model.name, urgency.tier, "failed", None)
+                raise _failed(model, place, len(results), result)
+        self._metrics.ended(model.name, urgency.tier, "finished", loop.time() - began_s)
+        return results
+
+    async def drain(self, limit_s: float) -> bool:
+        """Take nothing more, and wait until everything is answered; False if that took longer."""
+        self._drained = asyncio.Event()
+        if not self._under_way:
+            return True
+        try:
+            await asyncio.wait_for(self._drained.wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+def unavailable(error: ModelError) -> ApiError:
+    """The model cannot be loaded."""
+    return ApiError(
+        503,
+        f"{_sentence(error)}.",
+        type="server_error",
+        code="model_unavailable",
+        headers={"Retry-After": "10"},
+    )
+
+
+def wrong(error: BadItem, param: str | None = None) -> ApiError:
+    """The client has to change what it sends."""
+    return ApiError(400, f"{_sentence(error)}.", code="invalid_value", param=param)
+
+
+def _refused(refused: Refused) -> ApiError:
+    retry_after_s = max(1, ceil(refused.retry_after_s))
+    if refused.reason is RejectReason.QUEUE_FULL:
+        return ApiError(
+            429,
+            f"The model's queue is full; by its predicted length there is room in "
+            f"{retry_after_s} s.",
+            type="rate_limit_error",
+            code="queue_full",
+            headers={"Retry-After": str(retry_after_s)},
+        )
+    if refused.reason is RejectReason.DEADLINE:
+        return ApiError(
+            504,
+            "The deadline cannot be met; ask for a later one, or for a better tier.",
+            type="timeout_error",
+            code="deadline_exceeded",
+            headers={"x-should-retry": "false"},
+        )
+    return ApiError(
+        400,
+        "The input is longer than any that the model takes in a batch; shorten it.",
+        code="context_length_exceeded",
+    )
+
+
+def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiError:
+    where = f"input {place} of {of}: " if of > 1 else ""
+    if isinstance(error, Refused):
+        return _refused(error)
+    if isinstance(error, BadItem):
+        return ApiError(
+            400, f"{_sentence(f'{where}{error}')}.", code="invalid_value", param=f"input[{place}]"
+        )
+    if not model.loaded:
+        return unavailable(ModelError(str(error)))
+    return ApiError(
+        500,
+        f"The model {model.name!r} failed on {where or 'this: '}{error}.",
+        type="server_error",
+        code="model_failed",
+    )
+
+
+def _sentence(error: object) -> str:
+    text = str(error).rstrip(".")
+    return text[:1].upper() + text[1:]

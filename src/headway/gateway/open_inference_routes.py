@@ -1,0 +1,269 @@
+"""`/v2`: the Open Inference Protocol, for clients of Triton and KServe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from headway import __version__
+from headway.gateway.asked import Urgency
+from headway.gateway.errors import ApiError
+from headway.gateway.http_message import HttpRequest, Response
+from headway.gateway.inference import Inference, wrong
+from headway.models.open_inference import (
+    BINARY_LENGTH,
+    Asked,
+    datatype_of,
+    decode_request,
+    encode_response,
+)
+from headway.models.served import ServedModel
+from headway.models.signature import BadItem, ModelError, Signature, TensorSpec
+
+PREFIX = "/v2"
+VERSION = "1"
+"""Of every model: there is one."""
+EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration")
+
+_PATH = re.compile(
+    r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>\w+))?"
+)
+_LOADING = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
+
+
+class OpenInferenceRoutes:
+    """Everything below `/v2`; errors are `{"error": TEXT}`, as that protocol has them."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    async def handle(self, http: HttpRequest) -> Response:
+        """Answer one request."""
+        try:
+            return await self._answer(http)
+        except ApiError as error:
+            body = msgspec.json.encode({"error": error.message})
+            return Response(body, status=error.status, headers=error.headers)
+
+    async def _answer(self, http: HttpRequest) -> Response:
+        path = http.path
+        if path in ("/v2", "/v2/"):
+            return _json(
+                {"name": "headway", "version": __version__, "extensions": list(EXTENSIONS)}
+            )
+        if path == "/v2/health/live":
+            return _json({"live": True})
+        if path == "/v2/health/ready":
+            return _json({"ready": True})
+        urgency = self._inference.urgency(http.headers)
+        if path == "/v2/repository/index":
+            return _json([_index(model) for model in self._inference.catalog])
+        loading = _LOADING.fullmatch(path)
+        if loading is not None:
+            _must_post(http)
+            return await self._load(loading["model"], loading["verb"])
+        match = _PATH.fullmatch(path)
+        if match is None:
+            raise ApiError(404, f"There is no {path}.")
+        model = self._inference.model(match["model"])
+        if match["version"] not in (None, VERSION):
+            raise ApiError(
+                404,
+                f"The model {model.name!r} has the version {VERSION}, not {match['version']}.",
+            )
+        verb = match["verb"]
+        if verb == "ready":
+            if model.error is not None:
+                raise ApiError(503, f"{model.error}.")
+            return _json({"name": model.name, "ready": True})
+        signature = await self._inference.described(model)
+        if verb is None:
+            return _json(_metadata(model, signature))
+        if verb == "config":
+            return _json(_config(model, signature))
+        if verb == "infer":
+            _must_post(http)
+            return await self._infer(http, model, signature, urgency)
+        raise ApiError(404, f"There is no {path}.")
+
+    async def _load(self, name: str, verb: str) -> Response:
+        model = self._inference.model(name)
+        try:
+            await (model.load() if verb == "load" else model.unload())
+        except ModelError as error:
+            raise ApiError(503, f"{error}.") from None
+        return _json({})
+
+    async def _infer(
+        self, http: HttpRequest, model: ServedModel, signature: Signature, urgency: Urgency
+    ) -> Response:
+        try:
+            asked = decode_request(self._inference.body(http), _json_bytes(http.headers))
+            items, lengths, shape = await _items(model, signature, asked)
+        except BadItem as error:
+            raise wrong(error) from None
+        results = await self._inference.run(model, items, lengths, urgency)
+        outputs = _outputs(model, signature, results, shape)
+        missing = asked.outputs.keys() - outputs.keys()
+        if missing:
+            raise ApiError(
+                400, f"The model has no output {min(missing)!r}; it has {', '.join(outputs)}."
+            )
+        if asked.outputs:
+            outputs = {name: outputs[name] for name in asked.outputs}
+        try:
+            body, json_bytes = encode_response(model.name, VERSION, asked, outputs)
+        except TypeError as error:
+            raise ApiError(500, f"The model {model.name!r} failed: {error}.") from None
+        if json_bytes is None:
+            return Response(body)
+        headers = {"Inference-Header-Content-Length": str(json_bytes)}
+        return Response(body, headers=headers, content_type="application/octet-stream")
+
+
+def _json_bytes(headers: Mapping[str, str]) -> int | None:
+    """How much of the body is JSON. Raises BadItem."""
+    told = headers.get(BINARY_LENGTH)
+    if told is None:
+        return None
+    if not (told.isascii() and told.isdigit()):
+        raise BadItem(f"{BINARY_LENGTH} is {told[:40]!r}; it must be a number of bytes")
+    return int(told[:18])
+
+
+async def _items(
+    model: ServedModel, signature: Signature, asked: Asked
+) -> tuple[list[Any], list[int], tuple[int, ...]]:
+    """The items of a request, their lengths, and the shape that they were sent in."""
+    checked(signature, asked.inputs)
+    if model.tokens is not None:
+        texts = asked.inputs["text"]
+        shape = texts.shape
+        decoded = [value.decode("utf-8", "replace") for value in texts.ravel().tolist()]
+        if not decoded or not all(decoded):
+            raise BadItem("the tensor 'text' holds an empty text, or none")
+        ids = await model.tokens.of_texts(decoded, None)
+        return list(ids), [len(one) for one in ids], shape
+    if not signature.batched:
+        return [asked.inputs], [1], ()
+    rows = {len(array) for array in asked.inputs.values()}
+    if len(rows) > 1 or not rows or rows == {0}:
+        raise BadItem(
+            "the tensors of a request have the same first size, at least 1; these have "
+            f"{', '.join(f'{name}: {array.shape}' for name, array in asked.inputs.items())}"
+        )
+    (count,) = rows
+    items = [{name: array[row] for name, array in asked.inputs.items()} for row in range(count)]
+    return items, [1] * count, (count,)
+
+
+def checked(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
+    """Nothing, if `inputs` are what the model takes.
+
+    Raises:
+        BadItem: one is missing, is not known, or has another type or shape.
+    """
+    specs = {spec.name: spec for spec in signature.inputs}
+    if not specs:
+        return
+    for name in inputs:
+        if name not in specs:
+            raise BadItem(f"the model has no input {name!r}; it has {', '.join(specs)}")
+    for name, spec in specs.items():
+        if name not in inputs:
+            raise BadItem(f"the input {name!r} is missing")
+        array = inputs[name]
+        if datatype_of(array) != spec.datatype:
+            raise BadItem(
+                f"the input {name!r} is {spec.datatype}, and {datatype_of(array)} was sent"
+            )
+        if not signature.takes_text and not _fits(array, spec):
+            raise BadItem(
+                f"the input {name!r} has the shape {list(spec.shape)}, and {list(array.shape)} "
+                "was sent"
+            )
+
+
+def _fits(array: np.ndarray, spec: TensorSpec) -> bool:
+    return array.ndim == len(spec.shape) and all(
+        expected in (-1, size) for size, expected in zip(array.shape, spec.shape, strict=True)
+    )
+
+
+def _outputs(
+    model: ServedModel, signature: Signature, results: list[Any], shape: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    """The results as tensors, the axis of the batch first. Raises ApiError 500."""
+    try:
+        if signature.takes_text:
+            name = signature.outputs[0].name
+            rows = np.stack([np.asarray(result, np.float32) for result in results])
+            return {name: rows.reshape(*shape, -1)}
+        if not shape:
+            return {name: np.asarray(value) for name, value in results[0].items()}
+        if all(isinstance(result, Mapping) for result in results):
+            return {name: np.stack([np.asarray(r[name]) for r in results]) for name in results[0]}
+        return {"OUTPUT__0": np.stack([_array(result) for result in results])}
+    except (KeyError, ValueError, TypeError) as error:
+        raise ApiError(
+            500, f"The model {model.name!r} did not return tensors of one shape ({error})."
+        ) from None
+
+
+def _array(result: Any) -> np.ndarray:
+    array = np.asarray(result)
+    return array.astype(object) if array.dtype.kind in "SU" else array
+
+
+def _metadata(model: ServedModel, signature: Signature) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "versions": [VERSION],
+        "platform": signature.platform,
+        "inputs": [_told(spec) for spec in signature.inputs],
+        "outputs": [_told(spec) for spec in signature.outputs],
+    }
+
+
+def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
+    most = model.settings.limits.largest if signature.batched else 0
+
+    def told(spec: TensorSpec) -> dict[str, Any]:
+        return {
+            "name": spec.name,
+            "data_type": f"TYPE_{'STRING' if spec.datatype == 'BYTES' else spec.datatype}",
+            "dims": list(spec.shape[1:] if most else spec.shape),
+        }
+
+    return {
+        "name": model.name,
+        "platform": signature.platform,
+        "max_batch_size": most,
+        "input": [told(spec) for spec in signature.inputs],
+        "output": [told(spec) for spec in signature.outputs],
+    }
+
+
+def _told(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _index(model: ServedModel) -> dict[str, str]:
+    state = "READY" if model.loaded else "UNAVAILABLE"
+    reason = str(model.error) if model.error is not None else ""
+    if not model.loaded and not reason:
+        reason = "unloaded; it is loaded when it is asked for"
+    return {"name": model.name, "version": VERSION, "state": state, "reason": reason}
+
+
+def _must_post(http: HttpRequest) -> None:
+    if http.method != "POST":
+        raise ApiError(405, f"{http.path} takes POST, not {http.method}.")
+
+
+def _json(answer: Any) -> Response:
+    return Response(msgspec.json.encode(answer))

@@ -1,0 +1,315 @@
+"""Embeddings, reranking and classification: texts in, vectors or scores out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from headway.gateway.asked import Urgency
+from headway.gateway.body import parsed
+from headway.gateway.errors import ApiError
+from headway.gateway.http_message import HttpRequest, Response
+from headway.gateway.inference import Inference, wrong
+from headway.gateway.wire import ClassifyRequest, EmbeddingRequest, RerankRequest, TextCall
+from headway.models.served import ServedModel
+from headway.models.signature import BadItem
+
+MOST_INPUTS = 2048
+"""In one request, as at OpenAI."""
+DIGITS = 8
+"""Of a vector's numbers in JSON: more than single precision has."""
+
+_embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
+_rerank_decoder = msgspec.json.Decoder(RerankRequest)
+_classify_decoder = msgspec.json.Decoder(ClassifyRequest)
+
+
+class TextRoutes:
+    """`/v1/embeddings`, `/v1/rerank` and `/v1/classify` on models of our own."""
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+        self._prefix = os.urandom(4).hex()
+        self._numbers = itertools.count(1)
+
+    async def embeddings(self, http: HttpRequest) -> Response | None:
+        """OpenAI's embeddings; None for a model that is none of ours. Raises ApiError."""
+        if not self._inference.serves_any:
+            return None
+        call = parsed(self._inference.body(http), _embedding_decoder)
+        if not self._inference.serves(call.model):
+            return None
+        urgency = self._urgency(http, call)
+        model = self._inference.model(call.model)
+        texts = _inputs(call.input)
+        if len(texts) > MOST_INPUTS:
+            raise ApiError(
+                400,
+                f"input has {len(texts)} entries; send at most {MOST_INPUTS} at once.",
+                code="invalid_value",
+                param="input",
+            )
+        vectors, tokens = await self._embedded(model, texts, urgency, call)
+        if call.dimensions is not None:
+            vectors = _cut(vectors, call.dimensions)
+        encode = _base64 if call.encoding_format == "base64" else _floats
+        data = [
+            {"object": "embedding", "index": place, "embedding": encode(vector)}
+            for place, vector in enumerate(vectors)
+        ]
+        return _json(
+            {
+                "object": "list",
+                "data": data,
+                "model": model.name,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    async def rerank(self, http: HttpRequest) -> Response:
+        """Documents by how well they fit a query, as at Cohere and Jina. Raises ApiError."""
+        call = parsed(self._inference.body(http), _rerank_decoder)
+        urgency = self._urgency(http, call)
+        model = self._inference.model(call.model)
+        documents = [one if isinstance(one, str) else one.text for one in call.documents]
+        scores, tokens = await self._scores(model, call.query, documents, urgency, call)
+        best = sorted(range(len(documents)), key=lambda place: -scores[place])[: call.top_n]
+        results: list[dict[str, Any]] = []
+        for place in best:
+            result: dict[str, Any] = {"index": place, "relevance_score": scores[place]}
+            if call.return_documents:
+                result["document"] = {"text": documents[place]}
+            results.append(result)
+        return _json(
+            {
+                "id": self._id("rerank"),
+                "object": "list",
+                "model": model.name,
+                "results": results,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    async def classify(self, http: HttpRequest) -> Response:
+        """The class of each text, as vLLM answers. Raises ApiError."""
+        call = parsed(self._inference.body(http), _classify_decoder)
+        urgency = self._urgency(http, call)
+        model = self._inference.model(call.model)
+        texts = _inputs(call.input)
+        signature = await self._inference.described(model)
+        if signature.task not in ("classify", "python"):
+            raise _cannot(model, "classify")
+        results, tokens = await self._run(model, texts, urgency, call)
+        data = [
+            {"index": place, **_class_of(model, result, signature.labels)}
+            for place, result in enumerate(results)
+        ]
+        return _json(
+            {
+                "id": self._id("classify"),
+                "object": "list",
+                "created": int(time.time()),
+                "model": model.name,
+                "data": data,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    # ---- running ----------------------------------------------------------------------------
+
+    async def _embedded(
+        self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
+    ) -> tuple[list[np.ndarray], int]:
+        """A vector for each text, and the tokens of all."""
+        signature = await self._inference.described(model)
+        if signature.task not in ("embed", "python"):
+            raise _cannot(model, "embed")
+        results, tokens = await self._run(model, texts, urgency, call)
+        return [_vector(model, result) for result in results], tokens
+
+    async def _scores(
+        self,
+        model: ServedModel,
+        query: str,
+        documents: Sequence[str],
+        urgency: Urgency,
+        call: TextCall,
+    ) -> tuple[list[float], int]:
+        """How well each document fits, and the tokens of all: a model of pairs says so itself,
+        and vectors of query and documents by their cosine."""
+        signature = await self._inference.described(model)
+        if signature.task == "embed":
+            vectors, tokens = await self._embedded(model, [query, *documents], urgency, call)
+            cosines = np.stack(vectors[1:]) @ vectors[0]
+            return [float(cosine) for cosine in cosines], tokens
+        if signature.task == "python":
+            pairs = [(query, document) for document in documents]
+            lengths = [max(1, len(query) + len(document)) for document in documents]
+            results = await self._inference.run(model, pairs, lengths, urgency)
+            return [_number(model, result) for result in results], 0
+        if signature.task != "rerank" or model.tokens is None:
+            raise _cannot(model, "rerank")
+        most = _most(call, signature.max_tokens)
+        try:
+            encoded = await model.tokens.of_pairs(query, documents, most)
+        except BadItem as error:
+            raise wrong(error, "documents") from None
+        lengths = [pair.shape[1] for pair in encoded]
+        results = await self._inference.run(model, encoded, lengths, urgency)
+        return [1.0 / (1.0 + float(np.exp(-logits[0]))) for logits in results], sum(lengths)
+
+    async def _run(
+        self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
+    ) -> tuple[list[Any], int]:
+        """A result for each text, and the tokens of all (0 where the model counts none)."""
+        if model.tokens is None:
+            lengths = [max(1, len(text)) for text in texts]
+            return await self._inference.run(model, texts, lengths, urgency), 0
+        most = _most(call, model.signature.max_tokens if model.signature else None)
+        try:
+            if isinstance(texts[0], str):
+                encoded = await model.tokens.of_texts(texts, most)
+            else:
+                encoded = [model.tokens.ids(ids) for ids in texts]
+        except BadItem as error:
+            raise wrong(error, "input") from None
+        lengths = [len(ids) for ids in encoded]
+        return await self._inference.run(model, encoded, lengths, urgency), sum(lengths)
+
+    def _urgency(self, http: HttpRequest, call: TextCall) -> Urgency:
+        return self._inference.urgency(http.headers, call.metadata, call.service_tier, call.user)
+
+    def _id(self, kind: str) -> str:
+        return f"{kind}-{self._prefix}-{next(self._numbers)}"
+
+
+def _inputs(given: Any) -> list[Any]:
+    """Texts, or token ids of texts. Raises ApiError 400 for nothing, and for a mixture."""
+    if isinstance(given, str):
+        given = [given]
+    if not given:
+        raise _bad_input("input is empty; send at least one text")
+    if all(isinstance(one, int) for one in given):
+        given = [given]
+    kinds = {type(one) for one in given}
+    if kinds not in ({str}, {list}):
+        raise _bad_input("input must be all texts, or all lists of token ids")
+    for place, one in enumerate(given):
+        if not one:
+            raise _bad_input(f"entry {place} of input is empty")
+        if isinstance(one, list) and not all(isinstance(token, int) for token in one):
+            raise _bad_input(f"entry {place} of input holds something else than token ids")
+    texts: list[Any] = given
+    return texts
+
+
+def _bad_input(message: str) -> ApiError:
+    return ApiError(400, f"{message}.", code="invalid_value", param="input")
+
+
+def _most(call: TextCall, most: int | None) -> int | None:
+    """Tokens that texts are cut to; None: longer ones are an error. Raises ApiError 400."""
+    asked = call.truncate_prompt_tokens
+    if asked is None:
+        return None
+    if asked == -1:
+        return most
+    if asked < 3 or (most is not None and asked > most):
+        raise ApiError(
+            400,
+            f"truncate_prompt_tokens must be -1 or 3 to {most or 'any number'}.",
+            code="invalid_value",
+            param="truncate_prompt_tokens",
+        )
+    return asked
+
+
+def _cannot(model: ServedModel, do: str) -> ApiError:
+    task = model.signature.task if model.signature is not None else "nothing"
+    return ApiError(
+        400,
+        f"The model {model.name!r} cannot {do}: it is made to {_TASKS.get(task, task)}.",
+        code="wrong_task",
+        param="model",
+    )
+
+
+_TASKS = {
+    "embed": "embed texts",
+    "classify": "classify texts",
+    "rerank": "score pairs of texts",
+    "tensors": "take tensors, at /v2",
+}
+
+
+def _vector(model: ServedModel, result: Any) -> np.ndarray:
+    try:
+        vector = np.asarray(result, np.float32)
+    except (TypeError, ValueError):
+        vector = np.empty(0, np.float32)
+    if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
+        raise _nonsense(model, "a list of finite numbers for each text")
+    return vector
+
+
+def _number(model: ServedModel, result: Any) -> float:
+    try:
+        return float(result)
+    except (TypeError, ValueError):
+        raise _nonsense(model, "a number for each pair of query and document") from None
+
+
+def _class_of(model: ServedModel, result: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """Label and probabilities of one text."""
+    if isinstance(result, np.ndarray):
+        weights = np.exp(result - result.max())
+        chances = [float(chance) for chance in weights / weights.sum()]
+        names = labels if len(labels) == len(chances) else [str(n) for n in range(len(chances))]
+    elif isinstance(result, dict) and result:
+        names, chances = list(result), [_number(model, value) for value in result.values()]
+    else:
+        raise _nonsense(model, "an object of labels and probabilities for each text")
+    best = max(range(len(chances)), key=chances.__getitem__)
+    return {"label": names[best], "probs": chances, "num_classes": len(chances)}
+
+
+def _nonsense(model: ServedModel, expected: str) -> ApiError:
+    return ApiError(
+        500,
+        f"The model {model.name!r} did not return {expected}.",
+        type="server_error",
+        code="model_failed",
+    )
+
+
+def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
+    """The first numbers of each vector, at unit length again. Raises ApiError 400."""
+    if dimensions > len(vectors[0]):
+        raise ApiError(
+            400,
+            f"The model's vectors have {len(vectors[0])} dimensions, not {dimensions}.",
+            code="invalid_value",
+            param="dimensions",
+        )
+    shorter = [vector[:dimensions] for vector in vectors]
+    return [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in shorter]
+
+
+def _floats(vector: np.ndarray) -> list[float]:
+    numbers: list[float] = vector.astype(np.float64).round(DIGITS).tolist()
+    return numbers
+
+
+def _base64(vector: np.ndarray) -> str:
+    return b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(answer))

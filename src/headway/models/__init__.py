@@ -1,0 +1,16 @@
+"""Models that answer a whole batch at once: encoders, classifiers, rerankers, speech, functions.
+
+    source.py      what `NAME=PATH` names: a folder, a file, a Python object, a server
+    signature.py   what a model takes and gives
+    tokens.py      texts to token ids
+    served.py      ServedModel: loaded on demand, batched, run, unloaded when idle
+    instances.py   its instances, each a worker process; one that dies is replaced
+    worker.py      one worker process, from outside; child.py is what runs in it
+    remote.py      a model on a server that speaks the Open Inference Protocol
+    open_inference.py   that protocol's bytes
+    runners/       what a worker process holds: an ONNX graph, a PyTorch module, a Python object
+    minilm.py      the model that comes with Headway
+
+A batch is formed in the gateway's event loop (`headway.batching`), and crosses to the worker in
+one message; only workers import onnxruntime, torch or what an operator wrote.
+"""

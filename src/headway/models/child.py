@@ -1,0 +1,133 @@
+"""What runs in a worker process: `python -m headway.models.child`.
+
+Reads messages from its standard input, each a length and a pickle: first an Order, then batches.
+Writes an Answer to each. It ends when its standard input does: its parent holds the other end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from headway.batching.driver import checked
+from headway.models.signature import BadItem, Signature
+from headway.models.source import Source
+
+HEADER = struct.Struct("<Q")
+"""Bytes of the message that follows."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to load."""
+
+    source: Source
+    threads: int
+    """That the model may compute with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A Signature, the results of a batch, or what went wrong."""
+
+    value: Any = None
+    error: str = ""
+    bad_item: bool = False
+    """Whether the error is one of what was sent."""
+
+
+class Runner(Protocol):
+    """A loaded model."""
+
+    signature: Signature
+
+    def run(self, items: list[Any]) -> Any:
+        """A result for each of `items`."""
+        ...
+
+
+def load(order: Order) -> Runner:
+    """Load what `order` names. Raises whatever the library that loads it does."""
+    kind, location = order.source.kind, order.source.location
+    if kind == "built-in":
+        from headway.models.minilm import fetched
+
+        kind, location = "text", str(fetched())
+    if kind == "text":
+        from headway.models.runners.text import TextModel
+
+        return TextModel(location, order.threads)
+    if kind == "onnx":
+        from headway.models.runners.onnx_graph import OnnxGraph
+
+        return OnnxGraph(location, order.threads)
+    if kind == "torch":
+        from headway.models.runners.torch_module import TorchModule
+
+        return TorchModule(location, order.threads)
+    from headway.models.runners.python_object import PythonObject
+
+    return PythonObject(location)
+
+
+def main() -> None:
+    """Load, then answer batches until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Only messages may appear on standard output: prints of models go to standard error.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    order = _read(sys.stdin.buffer)
+    if order is None:
+        return
+    try:
+        runner = load(order)
+    except Exception as error:
+        _write(out, Answer(error=_told(error)))
+        return
+    _write(out, Answer(runner.signature))
+    while (items := _read(sys.stdin.buffer)) is not None:
+        try:
+            results = checked(runner.run(items), len(items), "the model")
+            _write(out, Answer(results))
+        except BadItem as error:
+            _write(out, Answer(error=str(error), bad_item=True))
+        except Exception as error:
+            _write(out, Answer(error=_told(error)))
+
+
+def _read(stream: BinaryIO) -> Any:
+    """The next message; None at the end."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    return pickle.loads(stream.read(HEADER.unpack(header)[0]))
+
+
+def _write(out: BinaryIO, answer: Answer) -> None:
+    sent = pickle.dumps(answer, protocol=5)
+    out.write(HEADER.pack(len(sent)))
+    out.write(sent)
+    out.flush()
+
+
+def _told(error: Exception) -> str:
+    text = str(error) or "no message"
+    return f"{type(error).__name__}: {text}"[:2000]
+
+
+if __name__ == "__main__":
+    # Under its own name, so that what is pickled here is found there.
+    from headway.models import child
+
+    child.main()

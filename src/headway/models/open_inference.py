@@ -1,0 +1,285 @@
+"""The bytes of the Open Inference Protocol, version 2: JSON, and tensors as they lie in memory.
+
+Both directions, as Headway is a server of it and has servers of it as backends.
+
+Source: the V2 REST protocol of KServe, and Triton's binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from headway.models.signature import BadItem
+
+BINARY_LENGTH = "inference-header-content-length"
+"""Header that says how much of a body is JSON; the rest is tensors."""
+
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(object),
+}
+"""Of its datatypes; BYTES are objects: bytes of any length."""
+
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: Any = None
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Request(msgspec.Struct):
+    inputs: list[_Input]
+    outputs: list[_Output] = []
+    id: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class _Response(msgspec.Struct):
+    outputs: list[_Input]
+    model_name: str = ""
+    model_version: str = ""
+    id: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Request)
+_response_decoder = msgspec.json.Decoder(_Response)
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request for an inference."""
+
+    inputs: dict[str, np.ndarray]
+    """By name, the axis of the batch first."""
+    outputs: dict[str, bool] = field(default_factory=dict)
+    """Those that are wanted, and whether in binary; empty: all."""
+    all_binary: bool = False
+    """Whether outputs that are not named are wanted in binary."""
+    id: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def binary(self, output: str) -> bool:
+        """Whether `output` is wanted in binary."""
+        return self.outputs.get(output, self.all_binary)
+
+
+def decode_request(body: bytes, json_bytes: int | None) -> Asked:
+    """Read what a client sent.
+
+    Args:
+        body: JSON, then perhaps tensors.
+        json_bytes: how much of it is JSON; None: all.
+
+    Raises:
+        BadItem: it is no such request, or a tensor's data do not fit its shape.
+    """
+    head, tail = _split(body, json_bytes)
+    try:
+        request = _decoder.decode(head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadItem(f"the request is no inference request: {error}") from None
+    if not request.inputs:
+        raise BadItem("the request has no inputs")
+    return Asked(
+        _tensors(request.inputs, tail),
+        {o.name: bool(o.parameters.get("binary_data")) for o in request.outputs},
+        bool(request.parameters.get("binary_data_output")),
+        request.id,
+        request.parameters,
+    )
+
+
+def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
+    """A request with all tensors in binary, and how many bytes of it are JSON."""
+    described, data = [], []
+    for name, array in inputs.items():
+        raw = _raw(array)
+        described.append(_described(name, array) | {"parameters": {"binary_data_size": len(raw)}})
+        data.append(raw)
+    head = msgspec.json.encode({"inputs": described, "parameters": {"binary_data_output": True}})
+    return head + b"".join(data), len(head)
+
+
+def encode_response(
+    model: str, version: str, asked: Asked, outputs: Mapping[str, np.ndarray]
+) -> tuple[bytes, int | None]:
+    """The answer to `asked`, and how many bytes of it are JSON; None: all."""
+    described, data = [], []
+    for name, array in outputs.items():
+        entry = _described(name, array)
+        if asked.binary(name):
+            raw = _raw(array)
+            entry["parameters"] = {"binary_data_size": len(raw)}
+            data.append(raw)
+        else:
+            entry["data"] = _listed(array)
+        described.append(entry)
+    answer: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": described}
+    if asked.id:
+        answer["id"] = asked.id
+    head = msgspec.json.encode(answer)
+    return head + b"".join(data), len(head) if data else None
+
+
+def decode_response(body: bytes, json_bytes: int | None) -> dict[str, np.ndarray]:
+    """The outputs that a server answered with, by name.
+
+    Raises:
+        BadItem: it is no such answer.
+    """
+    head, tail = _split(body, json_bytes)
+    try:
+        response = _response_decoder.decode(head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadItem(f"the answer is no inference response: {error}") from None
+    return _tensors(response.outputs, tail)
+
+
+def datatype_of(array: np.ndarray) -> str:
+    """The protocol's name for the type of `array`; text counts as BYTES.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if array.dtype.kind in "OSU":
+        return "BYTES"
+    try:
+        return _NAMES[array.dtype]
+    except KeyError:
+        raise TypeError(f"tensors of {array.dtype} cannot be sent") from None
+
+
+def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
+    if json_bytes is None:
+        return body, memoryview(b"")
+    if not 0 <= json_bytes <= len(body):
+        raise BadItem(f"{BINARY_LENGTH} is {json_bytes}, and the body has {len(body)} bytes")
+    return body[:json_bytes], memoryview(body)[json_bytes:]
+
+
+def _tensors(described: Sequence[_Input], tail: memoryview) -> dict[str, np.ndarray]:
+    tensors: dict[str, np.ndarray] = {}
+    for one in described:
+        if one.name in tensors:
+            raise BadItem(f"the tensor {one.name!r} is there twice")
+        if one.datatype not in DTYPES:
+            raise BadItem(
+                f"the tensor {one.name!r} has the datatype {one.datatype!r}; there are "
+                f"{', '.join(DTYPES)}"
+            )
+        if not one.shape or min(one.shape) < 0:
+            raise BadItem(f"the tensor {one.name!r} has the shape {one.shape}")
+        size = one.parameters.get("binary_data_size")
+        if size is None:
+            tensors[one.name] = _from_list(one)
+            continue
+        if not isinstance(size, int) or not 0 <= size <= len(tail):
+            raise BadItem(
+                f"the tensor {one.name!r} has binary_data_size {size}, and {len(tail)} bytes are "
+                "left"
+            )
+        tensors[one.name] = _from_bytes(one, tail[:size])
+        tail = tail[size:]
+    if len(tail):
+        raise BadItem(f"{len(tail)} bytes behind the last tensor belong to none")
+    return tensors
+
+
+def _from_list(one: _Input) -> np.ndarray:
+    if one.data is None:
+        raise BadItem(f"the tensor {one.name!r} has neither data nor binary_data_size")
+    if one.datatype == "BYTES":
+        flat = _flat(one.data)
+        if not all(isinstance(value, str) for value in flat):
+            raise BadItem(f"the tensor {one.name!r} holds something else than strings")
+        array = np.empty(len(flat), object)
+        array[:] = [value.encode("utf-8", "surrogatepass") for value in flat]
+    else:
+        try:
+            array = np.asarray(one.data, DTYPES[one.datatype]).ravel()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadItem(f"the tensor {one.name!r} is not {one.datatype}: {error}") from None
+    return _shaped(one, array)
+
+
+def _flat(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        return [data]
+    return [value for inner in data for value in _flat(inner)]
+
+
+def _from_bytes(one: _Input, raw: memoryview) -> np.ndarray:
+    if one.datatype != "BYTES":
+        dtype = DTYPES[one.datatype]
+        if len(raw) % dtype.itemsize:
+            raise BadItem(f"the tensor {one.name!r} ends within a value")
+        return _shaped(one, np.frombuffer(raw, dtype))
+    values, at = [], 0
+    while at < len(raw):
+        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
+        if end > len(raw):
+            raise BadItem(f"the tensor {one.name!r} ends within a value")
+        values.append(bytes(raw[at + 4 : end]))
+        at = end
+    array = np.empty(len(values), object)
+    array[:] = values
+    return _shaped(one, array)
+
+
+def _shaped(one: _Input, flat: np.ndarray) -> np.ndarray:
+    expected = 1
+    for size in one.shape:
+        expected *= size
+    if len(flat) != expected:
+        raise BadItem(
+            f"the tensor {one.name!r} has {len(flat)} values, and its shape {one.shape} has "
+            f"{expected}"
+        )
+    return flat.reshape(one.shape)
+
+
+def _described(name: str, array: np.ndarray) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
+
+
+def _raw(array: np.ndarray) -> bytes:
+    if array.dtype.kind not in "OSU":
+        return np.ascontiguousarray(array).tobytes()
+    values = [_as_bytes(value) for value in array.ravel().tolist()]
+    return b"".join(len(value).to_bytes(4, "little") + value for value in values)
+
+
+def _listed(array: np.ndarray) -> list[Any]:
+    flat: list[Any] = array.ravel().tolist()
+    if array.dtype.kind in "OSU":
+        return [_as_bytes(value).decode("utf-8", "replace") for value in flat]
+    return flat
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")

@@ -1,0 +1,44 @@
+"""An ONNX graph from tensors to tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from headway.models.runners.onnx_session import DATATYPES, session
+from headway.models.signature import BadItem, Signature, TensorSpec
+from headway.models.stacked import Tensors, run_stacked
+
+
+class OnnxGraph:
+    """Runs the graph in the file at `location`. Raises ModelError."""
+
+    def __init__(self, location: str, threads: int) -> None:
+        self._session: Any = session(Path(location), threads)
+        self.signature = Signature(
+            task="tensors",
+            platform="onnxruntime_onnx",
+            inputs=tuple(map(_spec, self._session.get_inputs())),
+            outputs=tuple(map(_spec, self._session.get_outputs())),
+        )
+        self._names = [spec.name for spec in self.signature.outputs]
+
+    def run(self, items: list[Tensors]) -> list[Tensors]:
+        """The outputs of each item. Raises BadItem for shapes that the graph does not take."""
+        if not self.signature.batched:
+            return [self._batch(item) for item in items]
+        return run_stacked(items, self._batch)
+
+    def _batch(self, batch: Tensors) -> Tensors:
+        try:
+            outputs = self._session.run(self._names, dict(batch))
+        except Exception as error:
+            if "INVALID_ARGUMENT" in str(error) or "InvalidArgument" in type(error).__name__:
+                raise BadItem(str(error)) from None
+            raise
+        return dict(zip(self._names, outputs, strict=True))
+
+
+def _spec(of: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) and size > 0 else -1 for size in of.shape)
+    return TensorSpec(of.name, DATATYPES.get(of.type, of.type), shape)

@@ -1,0 +1,66 @@
+"""A function of the operator's own, from list to list."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from headway.models.signature import BadItem, ModelError, Signature
+
+
+class PythonObject:
+    """Calls what `location` names, as `FILE.py:NAME` or `MODULE:NAME`.
+
+    A class is instantiated once, without arguments, and its instance called: there a model is
+    loaded. A ValueError says that an item is wrong, every other exception that the model is.
+
+    Raises:
+        ModelError: there is no such object, or it cannot be called.
+    """
+
+    def __init__(self, location: str) -> None:
+        file, _, name = location.rpartition(":")
+        module = _module(file)
+        try:
+            found = getattr(module, name)
+        except AttributeError:
+            raise ModelError(f"{file} has no {name}") from None
+        if inspect.isclass(found):
+            found = found()
+        if not callable(found):
+            raise ModelError(f"{location} cannot be called; name a function from list to list")
+        self._call: Callable[[list[Any]], Any] = found
+        self.signature = Signature(task="python", platform="python")
+
+    def run(self, items: list[Any]) -> Any:
+        """What it returns. Raises BadItem where it raises ValueError, and whatever else it does."""
+        try:
+            found = self._call(items)
+            return asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found
+        except ValueError as error:
+            raise BadItem(str(error)) from error
+
+
+def _module(file: str) -> Any:
+    sys.path.insert(0, "" if not file.endswith(".py") else str(Path(file).parent))
+    try:
+        if not file.endswith(".py"):
+            return importlib.import_module(file)
+        spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ModelError(f"{file} cannot be imported ({type(error).__name__}: {error})") from error
+    return module
+
+
+async def _awaited(found: Any) -> Any:
+    return await found

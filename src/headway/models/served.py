@@ -1,0 +1,196 @@
+"""One model that is served: loaded when it is wanted, batched, unloaded when it idles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from headway.batching.driver import Driver
+from headway.core.batching import Batcher, BatchingSettings
+from headway.core.request import Tier
+from headway.models.signature import ModelError, Signature
+from headway.models.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+
+class Backing(Protocol):
+    """What runs the batches: `Instances` here, or a `RemoteModel` elsewhere."""
+
+    on_change: Callable[[int, ModelError | None], None]
+
+    async def load(self) -> Signature: ...
+
+    async def run(self, items: list[Any]) -> Sequence[Any]: ...
+
+    async def unload(self) -> None: ...
+
+
+class ServedModel:
+    """A model by its name.
+
+    Args:
+        name: what clients call it.
+        backing: runs its batches.
+        settings: how they are put together.
+        unload_after_s: it is unloaded after so long without work; None: it stays.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backing: Backing,
+        settings: BatchingSettings,
+        unload_after_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self.backing = backing
+        self.settings = settings
+        self.signature: Signature | None = None
+        """What it takes; None until it was loaded once."""
+        self.tokens: Tokens | None = None
+        """Its tokenizer, where it takes texts."""
+        self.loaded = False
+        self.error: ModelError | None = None
+        """Why it could not be loaded when that was last tried."""
+        self.batches = 0
+        self.items = 0
+        self.cold_starts = 0
+        self.cold_start_s = 0.0
+        """What all of them took together."""
+        self._unload_after_s = unload_after_s
+        self._driver: Driver[Any, Any] | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._unloading: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._idle: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch."""
+        return 0 if self._driver is None else self._driver.batcher.waiting()
+
+    async def load(self) -> Signature:
+        """Have it loaded; returns what it takes.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        while not self.loaded:
+            if self._loading is None:
+                self._loading = asyncio.get_running_loop().create_task(self._load())
+            # Whoever waits may leave; the loading goes on for the others.
+            await asyncio.shield(self._loading)
+        assert self.signature is not None
+        return self.signature
+
+    async def described(self) -> Signature:
+        """What it takes: known once it was loaded, also while it is unloaded.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        return self.signature if self.signature is not None else await self.load()
+
+    async def run(
+        self,
+        items: Sequence[Any],
+        lengths: Sequence[int],
+        tier: Tier = Tier.STANDARD,
+        tenant: str = "",
+        deadline_s: float | None = None,
+    ) -> list[Any]:
+        """The results of `items`, each in its place; an exception for one that failed.
+
+        While the model is loaded they wait in their order, like behind any other work.
+
+        Raises:
+            Refused: there is no room, or no time.
+            ModelError: it cannot be loaded.
+        """
+        if not self.loaded and self._loading is None:
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+        self._under_way += 1
+        try:
+            return await self._driving().run(items, lengths, tier, tenant, deadline_s)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._rest()
+
+    async def unload(self) -> None:
+        """Let go of it; the next one who asks for it has it loaded again."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        self.loaded = False
+        await self.backing.unload()
+
+    async def close(self) -> None:
+        """The end."""
+        await self.unload()
+        if self._driver is not None:
+            self._driver.close()
+
+    def _driving(self) -> Driver[Any, Any]:
+        if self._driver is None:
+            loop = asyncio.get_running_loop()
+            self._driver = Driver(Batcher(self.settings, 0), self._run_batch, loop)
+            self.backing.on_change = self._changed
+        return self._driver
+
+    async def _run_batch(self, items: list[Any]) -> Sequence[Any]:
+        self.batches += 1
+        self.items += len(items)
+        return await self.backing.run(items)
+
+    def _changed(self, workers: int, error: ModelError | None) -> None:
+        driver = self._driving()
+        driver.set_workers(workers)
+        self.error = error
+        if error is not None:
+            driver.fail_waiting(error)
+
+    async def _load(self) -> None:
+        loop = asyncio.get_running_loop()
+        driver = self._driving()
+        began_s = loop.time()
+        try:
+            if self._unloading is not None:
+                await self._unloading
+            signature = await self.backing.load()
+            if signature.takes_text and self.tokens is None:
+                self.tokens = Tokens(signature.tokenizer, signature.max_tokens)
+        except ModelError as error:
+            self.error = ModelError(f"the model {self.name!r} cannot be loaded: {error}")
+            driver.fail_waiting(self.error)
+            raise self.error from error
+        finally:
+            self._loading = None
+        self.signature, self.error, self.loaded = signature, None, True
+        took_s = loop.time() - began_s
+        self.cold_starts += 1
+        self.cold_start_s += took_s
+        logger.info("model %s is loaded after %.1f s", self.name, took_s)
+        if not self._under_way:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is under way: unless something comes it will be unloaded."""
+        if self._unload_after_s is None or not self.loaded:
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._unload_after_s, self._idled)
+
+    def _idled(self) -> None:
+        if self._under_way or not self.loaded:
+            return
+        self.loaded = False
+        logger.info("model %s is unloaded: nobody asked for it", self.name)
+        self._unloading = asyncio.get_running_loop().create_task(self.backing.unload())

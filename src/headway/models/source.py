@@ -1,0 +1,94 @@
+"""What `NAME=PATH` names: where a model comes from, and what kind of thing it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headway.models.signature import ModelError
+
+Kind = Literal["built-in", "text", "onnx", "torch", "python", "server"]
+"""What comes with Headway; a folder with a tokenizer and an ONNX graph or BERT's weights; an ONNX
+graph alone; a PyTorch module; a Python object; a server that speaks the Open Inference Protocol."""
+
+BUILT_IN = "all-MiniLM-L6-v2"
+"""The model that comes with Headway."""
+
+GRAPHS = ("model.onnx", "onnx/model.onnx")
+TOKENIZER = "tokenizer.json"
+WEIGHTS = "model.safetensors"
+"""Of a BERT model, whose graph Headway can write itself."""
+TORCH = (".pt", ".pth", ".ts", ".pt2")
+
+_OBJECT = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a worker process finds its model."""
+
+    kind: Kind
+    location: str
+    """A file, a folder, `MODULE:NAME` or `FILE.py:NAME`, or a URL."""
+
+
+def source_of(path: str) -> Source:
+    """What `path` is.
+
+    Raises:
+        ModelError: there is nothing, or nothing that can be served.
+    """
+    if path.startswith(("http://", "https://")):
+        return Source("server", path.rstrip("/"))
+    if path == BUILT_IN:
+        return Source("built-in", path)
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _folder(place)
+    if place.suffix == ".onnx":
+        _must_exist(place)
+        beside = (place.parent / TOKENIZER).exists()
+        return Source("text", str(place.parent)) if beside else Source("onnx", str(place))
+    if place.suffix in TORCH:
+        _must_exist(place)
+        return Source("torch", str(place))
+    named = _OBJECT.fullmatch(path)
+    if named is not None:
+        module = named["module"]
+        if module.endswith(".py"):
+            _must_exist(Path(module).expanduser())
+            return Source("python", f"{Path(module).expanduser().resolve()}:{named['name']}")
+        return Source("python", path)
+    _must_exist(place)
+    raise ModelError(
+        f"{path} is no model that can be served: name an .onnx file, a folder with model.onnx, "
+        f"a TorchScript or torch.export file ({', '.join(TORCH)}), FILE.py:FUNCTION, "
+        "MODULE:FUNCTION or a URL"
+    )
+
+
+def graph_in(folder: Path) -> Path | None:
+    """The ONNX graph of a folder as Hugging Face's exporters write it."""
+    return next((folder / name for name in GRAPHS if (folder / name).is_file()), None)
+
+
+def _folder(folder: Path) -> Source:
+    graph = graph_in(folder)
+    if graph is None and (folder / WEIGHTS).is_file():
+        _must_exist(folder / TOKENIZER)
+        return Source("text", str(folder))
+    if graph is None:
+        raise ModelError(
+            f"{folder} holds no {' or '.join((*GRAPHS, WEIGHTS))}; export the model there, for "
+            "example with `optimum-cli export onnx --model ID FOLDER`"
+        )
+    if (folder / TOKENIZER).is_file():
+        return Source("text", str(folder))
+    return Source("onnx", str(graph))
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise ModelError(f"there is no {path}")

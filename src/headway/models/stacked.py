@@ -1,0 +1,38 @@
+"""Items that are tensors: those of one shape go through a model together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+Tensors = Mapping[str, np.ndarray]
+"""By name: of one item without the axis of the batch, of a batch with it."""
+
+
+def run_stacked(items: Sequence[Tensors], run: Callable[[Tensors], Tensors]) -> list[Tensors]:
+    """The outputs of each item, whose shapes may differ.
+
+    Args:
+        items: in any order.
+        run: runs a batch of items that are alike.
+    """
+    found: list[Tensors] = [{}] * len(items)
+    for places, batch in stacks(items):
+        outputs = run(batch)
+        for row, place in enumerate(places):
+            found[place] = {name: output[row] for name, output in outputs.items()}
+    return found
+
+
+def stacks(items: Sequence[Tensors]) -> Iterator[tuple[list[int], Tensors]]:
+    """Batches of items that are alike, each with the places of its items."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, item in enumerate(items):
+        shape = tuple((name, array.shape, array.dtype.str) for name, array in item.items())
+        alike.setdefault(shape, []).append(place)
+    for places in alike.values():
+        yield (
+            places,
+            {name: np.stack([items[p][name] for p in places]) for name in items[places[0]]},
+        )

@@ -1,0 +1,146 @@
+"""One worker process, seen from outside: it holds a model and answers one batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from headway.batching.driver import WorkerLost
+from headway.models.child import HEADER, Answer, Order
+from headway.models.signature import BadItem, ModelError, Signature
+from headway.models.source import Source
+
+LOAD_TIMEOUT_S = 600.0
+STOP_TIMEOUT_S = 3.0
+BUFFER_BYTES = 16 * 1024 * 1024
+TAIL_LINES = 20
+
+
+class Worker:
+    """A child process with one instance of a model.
+
+    Messages are pickled: what runs in the child is the operator's own code, and nothing that a
+    client sends is ever unpickled.
+    """
+
+    def __init__(self, source: Source, threads: int) -> None:
+        self._order = Order(source, threads)
+        self._process: asyncio.subprocess.Process | None = None
+        self._stderr: deque[str] = deque(maxlen=TAIL_LINES)
+        self._reading: asyncio.Task[None] | None = None
+        self.load_s = 0.0
+        """How long it took to start and load."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it lives."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> Signature:
+        """Start it and wait until the model is loaded.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        began_s = time.monotonic()
+        try:
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "headway.models.child",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=BUFFER_BYTES,
+            )
+        except OSError as error:
+            raise ModelError(
+                f"a worker process cannot be started ({error}); free memory or processes"
+            ) from error
+        assert process.stderr is not None
+        self._reading = asyncio.create_task(self._read_stderr(process.stderr))
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                answer = await self._ask(self._order)
+        except TimeoutError:
+            await self.stop()
+            raise ModelError(f"it did not load in {LOAD_TIMEOUT_S:.0f} s") from None
+        except WorkerLost:
+            await self.stop()
+            raise ModelError(f"its worker process died while loading{self._tail()}") from None
+        except BaseException:
+            await self.stop()
+            raise
+        if answer.error:
+            await self.stop()
+            raise ModelError(answer.error)
+        self.load_s = time.monotonic() - began_s
+        signature: Signature = answer.value
+        return signature
+
+    async def run(self, items: Sequence[Any]) -> Sequence[Any]:
+        """The results of a batch.
+
+        Raises:
+            WorkerLost: it died; it cannot be used any more.
+            BadItem: the batch holds something that the model does not take.
+            ModelError: the model raised an exception.
+        """
+        answer = await self._ask(items)
+        if answer.error:
+            raise (BadItem if answer.bad_item else ModelError)(answer.error)
+        results: Sequence[Any] = answer.value
+        return results
+
+    async def stop(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()  # which it watches
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        if self._reading is not None:
+            await self._reading
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _ask(self, message: object) -> Answer:
+        process = self._process
+        if process is None:
+            raise WorkerLost("the worker process is gone")
+        assert process.stdin is not None and process.stdout is not None
+        sent = pickle.dumps(message, protocol=5)
+        try:
+            process.stdin.write(HEADER.pack(len(sent)) + sent)
+            await process.stdin.drain()
+            (size,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
+            answer: Answer = pickle.loads(await process.stdout.readexactly(size))
+        except (OSError, asyncio.IncompleteReadError):
+            raise WorkerLost(f"the worker process died{self._tail()}") from None
+        except asyncio.CancelledError:
+            # Its answer would be taken for that of the next batch.
+            self.kill()
+            raise
+        return answer
+
+    async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
+        while line := await stderr.readline():
+            self._stderr.append(line.decode(errors="replace").rstrip())
+
+    def _tail(self) -> str:
+        told = [line for line in self._stderr if line]
+        return f": {' | '.join(told[-4:])}" if told else ""
