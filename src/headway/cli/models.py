@@ -62,9 +62,7 @@ def _served(model: ModelConfig, settings: Settings) -> ServedModel:
             model.max_batch_size, model.batch_sizes, model.batch_lengths, model.max_batch_tokens
         ),
         tiers=tiers,
-        length_aware=source.kind in ("text", "built-in")
-        if model.length_aware is None
-        else model.length_aware,
+        length_aware=reads_texts if model.length_aware is None else model.length_aware,
         tier_mode=settings.tier_mode,
         fairness=settings.fairness,
         tenant_weights=settings.tenant_weights,
