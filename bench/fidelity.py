@@ -31,6 +31,7 @@ from headway.simulation.calibrate import fit, probe
 from headway.simulation.foresight import FromHistory
 from headway.simulation.load import capacity_rps
 from headway.simulation.measures import Distribution
+from headway.simulation.outcome import Outcome as Simulated
 from headway.simulation.profile import Profile
 from headway.simulation.simulator import simulate
 from headway.simulation.site import Site
@@ -39,6 +40,9 @@ from headway.simulation.trace import Trace
 MEAN_TOKENS, SPREAD = 90, 0.8
 """Of the answers: log-normal."""
 MOST_TOKENS = 400
+LONG_TOKENS = 20
+"""Answers from which on their decoding tells how fast the engine is."""
+WINDOW_S = 180.0
 TOLERATED = {"mean": 0.05, "p50": 0.05, "p99": 0.10}
 
 
@@ -80,11 +84,15 @@ async def measure(options: argparse.Namespace) -> int:
         print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
         for load in map(float, options.loads.split(",")):
             requests = load_of(load * rate, 60.0 * options.minutes, options.seed)
-            runs = []
+            runs, paces = [], []
             for repeat in range(options.repeats):
-                runs.append(compared(await c.run(requests), profile))
+                outcomes = await c.run(requests)
+                simulated = foretold(outcomes, profile)
+                runs.append(compared(outcomes, simulated))
+                paces.append(pace(outcomes, simulated))
                 print(f"load {load:g}, run {repeat + 1}:", runs[-1], flush=True)
-            details[f"load {load:g}"] = runs
+                print("decoding, real / foretold:", paces[-1], flush=True)
+            details[f"load {load:g}"] = {"runs": runs, "decoding, real / foretold": paces}
             claims += claims_of(load, runs)
     return publish(claims, {"profile": repr(profile)} | details, options.json)
 
@@ -110,29 +118,50 @@ def characters(request: LoadRequest) -> int:
     return sum(len(message["content"]) for message in request.messages)
 
 
-def compared(outcomes: Sequence[Outcome], profile: Profile) -> dict[str, dict[str, float]]:
-    """Real and simulated statistics of one run."""
+def foretold(outcomes: Sequence[Outcome], profile: Profile) -> Simulated:
+    """What the simulator makes of what was sent."""
     failed = [outcome.error for outcome in outcomes if not outcome.ok]
     if failed:
         raise SystemExit(f"{len(failed)} requests failed: {failed[0]}")
     trace = trace_of(outcomes)
     settings = SchedulerSettings(policy="fcfs")
-    simulated = simulate(trace, [Site("embedded", profile)], settings, FromHistory(trace))
+    return simulate(trace, [Site("embedded", profile)], settings, FromHistory(trace))
+
+
+def compared(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, dict[str, float]]:
+    """Real and simulated statistics of one run."""
     pairs = {
         "latency": (np.array([o.latency_s for o in outcomes]), simulated.latency_s),
         "TTFT": (np.array([o.ttft_s or 0.0 for o in outcomes]), simulated.ttft_s),
     }
     found = {}
-    for name, (real, foretold) in pairs.items():
+    for name, (real, by_profile) in pairs.items():
         for statistic in TOLERATED:
             real_s = getattr(Distribution.of(real), statistic)
-            foretold_s = getattr(Distribution.of(foretold), statistic)
+            foretold_s = getattr(Distribution.of(by_profile), statistic)
             found[f"{statistic} {name}"] = {
                 "real_s": round(real_s, 3),
                 "simulated_s": round(foretold_s, 3),
                 "off": round(foretold_s / real_s - 1.0, 4),
             }
     return found
+
+
+def pace(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, float]:
+    """How much longer decoding took than foretold, at the median, in each window of the run.
+
+    About the same everywhere: the profile is off. Up and down: so is the machine.
+    """
+    real_s = np.array([outcome.latency_s - (outcome.ttft_s or 0.0) for outcome in outcomes])
+    foretold_s = simulated.latency_s - simulated.ttft_s
+    long = np.array([outcome.output_tokens >= LONG_TOKENS for outcome in outcomes])
+    window = np.array([int(outcome.request.at_s // WINDOW_S) for outcome in outcomes])
+    return {
+        f"from {n * WINDOW_S:g} s": round(
+            float(np.median(real_s[long & (window == n)] / foretold_s[long & (window == n)])), 3
+        )
+        for n in sorted(set(window[long].tolist()))
+    }
 
 
 def claims_of(load: float, runs: Sequence[dict[str, dict[str, float]]]) -> list[Claim]:
