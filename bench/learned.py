@@ -81,6 +81,7 @@ async def first_day(prompts: Sequence[Prompt], options: argparse.Namespace, log:
     settings = {
         "policy": "fcfs",
         "slots": options.slots,
+        "threads": options.threads,
         "log": {"level": "warning", "requests_db": str(log)},
     }
     async with HeadwayServer(settings) as server, LoadClient(server.url, "default", "", 3600) as c:
@@ -116,6 +117,7 @@ async def second_day(
     """`load` under every policy, `repeats` times; fcfs comes first and tells the oracle."""
     settings = {
         "slots": options.slots,
+        "threads": options.threads,
         "prediction": {"predictor": str(predictor)},
         "tiers": {"standard": {"max_wait_s": options.max_wait}},
     }
@@ -207,7 +209,7 @@ async def random_order(
         )
         runs = {}
         for policy in random.Random(repeat).sample(["ltr", "fcfs"], 2):
-            settings = {"policy": policy, "slots": options.slots}
+            settings = {"policy": policy, "slots": options.slots, "threads": options.threads}
             runs[policy] = await watched(
                 load, {**settings, "prediction": {"predictor": str(shuffled)}}
             )
@@ -291,6 +293,7 @@ def main() -> int:
     parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
     parser.add_argument("--caught-within", type=int, default=200, help="answers")
     parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--threads", type=int, help="of the engine; else one a core")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/learned.json"))
     options = parser.parse_args()
