@@ -30,10 +30,13 @@ WORDS_PER_S = 2.4
 """Of espeak-ng, as it is called here."""
 SHORTEST_S, LONGEST_S = 1.0, 10.0
 
-TEXT = """good morning and welcome to our conference call please transfer five hundred dollars to my savings
-account and tell me what is left in it the weather will be fine tomorrow with a little rain in the
-evening we expect that sales will grow in the second half of the year thank you for your question
-i think that it is too early to say anything about the next quarter"""
+TEXT = (
+    "good morning and welcome to our conference call please transfer five hundred dollars to "
+    "my savings account and tell me what is left in it the weather will be fine tomorrow with "
+    "a little rain in the evening we expect that sales will grow in the second half of the "
+    "year thank you for your question i think that it is too early to say anything about the "
+    "next quarter"
+)
 
 
 def durations(clips: int) -> list[float]:
