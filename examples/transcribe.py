@@ -29,7 +29,7 @@ class Transcriber:
     def __init__(self) -> None:
         from pocketsphinx import Decoder
 
-        # One pass, as it listens: a third of the time that three passes take.
+        # One pass, as it listens: a third less time than three, and a few more words wrong.
         self._decoder = Decoder(
             samprate=SAMPLE_RATE_HZ, fwdflat=False, bestpath=False, loglevel="FATAL"
         )
