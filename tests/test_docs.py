@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from headway.config import BackendConfig, KeyConfig, Settings
+from headway.config import BackendConfig, KeyConfig, ModelConfig, Settings
 from headway.config_sources import load
 from headway.core.policies import POLICIES
 
@@ -46,7 +46,12 @@ def test_every_setting_is_documented_with_its_default() -> None:
     )
     documented = {name: default.strip() for name, default in rows}
     assert documented == dict(
-        [*settings(Settings()), *items(BackendConfig, "backends"), *items(KeyConfig, "keys")]
+        [
+            *settings(Settings()),
+            *items(BackendConfig, "backends"),
+            *items(ModelConfig, "models"),
+            *items(KeyConfig, "keys"),
+        ]
     )
     assert len(rows) == len(documented)
 

@@ -97,6 +97,8 @@ class ModelConfig(Section):
     """Latency that `adaptive` keeps batches small for."""
     length_aware: bool | None = None
     """Batches of about equal length; null: where the model reads texts."""
+    length_unit: Count = 1
+    """Characters, list entries or tensor values of an item that count as one of its length."""
     preload: bool = True
     """Load it at the start; else when it is first asked for."""
     unload_after_s: Annotated[float, Field(gt=0)] | None = None

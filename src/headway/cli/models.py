@@ -68,4 +68,4 @@ def _served(model: ModelConfig, settings: Settings) -> ServedModel:
         tenant_weights=settings.tenant_weights,
         max_queue=settings.max_queue,
     )
-    return ServedModel(model.name, backing, batching, model.unload_after_s)
+    return ServedModel(model.name, backing, batching, model.unload_after_s, model.length_unit)

@@ -149,7 +149,7 @@ async def _items(
         ids = await model.tokens.of_texts(decoded, None)
         return list(ids), [len(one) for one in ids], shape
     if not signature.batched:
-        return [asked.inputs], [1], ()
+        return [asked.inputs], [model.length_of(asked.inputs)], ()
     rows = {len(array) for array in asked.inputs.values()}
     if len(rows) > 1 or not rows or rows == {0}:
         raise BadItem(
@@ -158,7 +158,7 @@ async def _items(
         )
     (count,) = rows
     items = [{name: array[row] for name, array in asked.inputs.items()} for row in range(count)]
-    return items, [1] * count, (count,)
+    return items, [model.length_of(item) for item in items], (count,)
 
 
 def checked(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:

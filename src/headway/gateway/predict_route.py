@@ -41,10 +41,10 @@ class PredictRoute:
             lengths = [len(ids) for ids in items]
         elif signature.task == "tensors":
             items = [_tensors(one, signature) for one in call.instances]
-            lengths = [1] * len(items)
+            lengths = [model.length_of(item) for item in items]
         else:
             items = call.instances
-            lengths = [len(one) or 1 if isinstance(one, (str, list)) else 1 for one in items]
+            lengths = [model.length_of(item) for item in items]
         results = await self._inference.run(model, items, lengths, urgency)
         try:
             body = msgspec.json.encode({"predictions": results}, enc_hook=_plain)

@@ -151,7 +151,7 @@ class TextRoutes:
             return [float(cosine) for cosine in cosines], tokens
         if signature.task == "python":
             pairs = [(query, document) for document in documents]
-            lengths = [max(1, len(query) + len(document)) for document in documents]
+            lengths = [model.length_of(pair) for pair in pairs]
             results = await self._inference.run(model, pairs, lengths, urgency)
             return [_number(model, result) for result in results], 0
         if signature.task != "rerank" or model.tokens is None:
@@ -170,7 +170,7 @@ class TextRoutes:
     ) -> tuple[list[Any], int]:
         """A result for each text, and the tokens of all (0 where the model counts none)."""
         if model.tokens is None:
-            lengths = [max(1, len(text)) for text in texts]
+            lengths = [model.length_of(text) for text in texts]
             return await self._inference.run(model, texts, lengths, urgency), 0
         most = _most(call, model.signature.max_tokens if model.signature else None)
         try:

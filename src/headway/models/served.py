@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from headway.batching.driver import Driver
 from headway.core.batching import Batcher, BatchingSettings
 from headway.core.request import Tier
+from headway.models.length import length_of
 from headway.models.signature import ModelError, Signature
 from headway.models.tokens import Tokens
 
@@ -36,6 +37,7 @@ class ServedModel:
         backing: runs its batches.
         settings: how they are put together.
         unload_after_s: it is unloaded after so long without work; None: it stays.
+        length_unit: characters, entries or values of an item that count as one of its length.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ServedModel:
         backing: Backing,
         settings: BatchingSettings,
         unload_after_s: float | None = None,
+        length_unit: int = 1,
     ) -> None:
         self.name = name
         self.backing = backing
@@ -61,6 +64,7 @@ class ServedModel:
         self.cold_start_s = 0.0
         """What all of them took together."""
         self._unload_after_s = unload_after_s
+        self._length_unit = length_unit
         self._driver: Driver[Any, Any] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -71,6 +75,10 @@ class ServedModel:
     def waiting(self) -> int:
         """Items that wait for a batch."""
         return 0 if self._driver is None else self._driver.batcher.waiting()
+
+    def length_of(self, item: Any) -> int:
+        """How long an item is that is no token ids, in this model's unit."""
+        return length_of(item, self.signature, self._length_unit)
 
     async def load(self) -> Signature:
         """Have it loaded; returns what it takes.
