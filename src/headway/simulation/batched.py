@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from random import Random
 
 from headway.core.batching import Batch, Batcher, Curve, Launch, solve
@@ -50,19 +51,35 @@ def varied(curve: Curve, seed: int) -> Durations:
 
 
 def simulate_batches(
-    batcher: Batcher, requests: Sequence[Request], took_s: Durations
+    batcher: Batcher,
+    requests: Sequence[Request],
+    took_s: Durations,
+    at_once: int | None = None,
 ) -> BatchedOutcome:
-    """Run `requests`, in order of arrival, to their end."""
+    """Run `requests`, in order of arrival, to their end.
+
+    Args:
+        batcher: decides; new.
+        requests: in order of arrival.
+        took_s: how long batches take.
+        at_once: a closed loop: so many wait or run, and the next one comes when one of them ends,
+            whatever its arrival was. None: they come when they say.
+    """
     latencies: dict[str, float] = {}
     running: list[tuple[float, Batch]] = []
     now_s = busy_s = 0.0
     batches = rejected = 0
     coming = iter(requests)
     following = next(coming, None)
+
+    def comes_s() -> float:
+        """When the next one does; never while the loop is full."""
+        if following is None or (at_once is not None and len(batcher.requests) >= at_once):
+            return inf
+        return following.arrival_s if at_once is None else now_s
+
     while following is not None or batcher.requests:
-        times = [ends_s for ends_s, _ in running]
-        if following is not None:
-            times.append(following.arrival_s)
+        times = [comes_s(), *(ends_s for ends_s, _ in running)]
         wakeup_s = batcher.next_wakeup_s(now_s)
         if wakeup_s is not None:
             times.append(wakeup_s)
@@ -72,7 +89,8 @@ def simulate_batches(
             batcher.finished(batch, now_s, ends_s - batch.launched_s)
             for request in batch.requests:
                 latencies[request.id] = now_s - request.arrival_s
-        while following is not None and following.arrival_s <= now_s:
+        while following is not None and comes_s() <= now_s:
+            following.arrival_s = comes_s()
             rejected += batcher.add(following, now_s) is not None
             following = next(coming, None)
         for tier, problem in batcher.problems(now_s).items():

@@ -27,7 +27,11 @@ SUSTAINED = 0.98
 """Of what a setting gets through at most: above it no queue comes to an end."""
 
 SATURATING_ITEMS = 1000
-"""That wait at once where it is seen how many a setting gets through."""
+"""That are run to see how many a setting gets through."""
+
+SATURATING_BATCHES = 3
+"""Full batches that wait or run there, for each worker. With more to choose from, batches of about
+equal length would be better than they are where queues come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +203,15 @@ def sweep(
 
 
 def saturated_per_s(bench: Bench, max_batch_size: int, length_aware: bool) -> float:
-    """Items a second while so many wait that every batch is full."""
+    """Items a second in a closed loop with so many that every batch is full."""
     setting = Setting("constant", max_batch_size, length_aware=length_aware)
     requests = bench.traffic.requests(1.0)[:SATURATING_ITEMS]
-    for request in requests:
-        request.arrival_s = 0.0
-    took_s = bench.durations.drawn(bench.seed)
-    outcome = simulate_batches(setting.batcher(bench.workers), requests, took_s)
+    outcome = simulate_batches(
+        setting.batcher(bench.workers),
+        requests,
+        bench.durations.drawn(bench.seed),
+        SATURATING_BATCHES * max_batch_size * bench.workers,
+    )
     return len(requests) / outcome.ended_s
 
 
