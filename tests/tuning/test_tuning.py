@@ -85,16 +85,17 @@ def test_every_size_lies_within_those_measured(largest: int) -> None:
     assert measured[0] == 1 and measured[-1] == largest
 
 
-@given(st.integers(1, 600), st.integers(1, 600))
-def test_every_length_lies_within_those_measured(one: int, other: int) -> None:
-    measured = lengths_to_measure(min(one, other), max(one, other))
-    assert measured[0] == min(one, other) and measured[-1] == max(one, other)
-    assert measured == sorted(set(measured))
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=20))
+def test_lengths_that_are_measured_are_some_of_the_traffic_and_its_ends(lengths: list[int]) -> None:
+    measured = lengths_to_measure(lengths)
+    assert measured[0] == min(lengths) and measured[-1] == max(lengths)
+    assert set(measured) <= set(lengths) and measured == sorted(set(measured))
 
 
-def test_items_of_a_measured_batch_are_those_of_the_nearest_lengths() -> None:
+def test_the_longest_item_of_a_measured_batch_has_the_length_asked_for() -> None:
     items = GivenItems(["a", "bbbbb", "cc", "dddd"], [1, 5, 2, 4])
-    assert sorted(items.batch(2, 1)) == ["a", "cc"]
+    assert items.batch(2, 4) == ["dddd", "cc"]
+    assert items.batch(3, 1) == ["a", "a", "a"]
     assert len(items.batch(9, 5)) == 9
 
 

@@ -210,7 +210,7 @@ async def _measured(
                 "value a line, as /v1/models/NAME:predict takes them"
             )
         sizes = sizes_to_measure(largest)
-        lengths = lengths_to_measure(int(traffic.lengths.min()), int(traffic.lengths.max()))
+        lengths = lengths_to_measure(traffic.lengths.tolist())
         bar.update(task, description="measuring", total=(repeats + 1) * len(sizes) * len(lengths))
         durations = await measured(
             backing,

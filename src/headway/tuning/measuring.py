@@ -75,10 +75,12 @@ def sizes_to_measure(largest: int) -> list[int]:
     return sorted({*powers, largest})
 
 
-def lengths_to_measure(shortest: int, longest: int) -> list[int]:
-    """A few lengths in equal proportions."""
-    step = log(longest / shortest) / (LENGTHS - 1)
-    return sorted({round(shortest * exp(step * number)) for number in range(LENGTHS)})
+def lengths_to_measure(lengths: Sequence[int]) -> list[int]:
+    """A few of `lengths`, from the shortest to the longest in about equal proportions."""
+    there = sorted(set(lengths))
+    step = log(there[-1] / there[0]) / (LENGTHS - 1)
+    wanted = [there[0] * exp(step * number) for number in range(LENGTHS)]
+    return sorted({min(there, key=lambda one: abs(one - length)) for length in wanted})
 
 
 async def _timed(backing: Backing, batch: list[object]) -> float:

@@ -46,7 +46,7 @@ def report_html(
                 f"{statistic} latency".capitalize(),
                 f"<p>Each dot is a setting at a load, and says which when pointed at; the line is "
                 f"the Pareto front: no other setting has as much traffic at a lower {statistic}."
-                f"{' The ringed one is recommended.' if best else ''} Dots far above the front "
+                f"{' The large one is recommended.' if best else ''} Dots far above the front "
                 f"are left out.</p>{_legend(swept.points)}"
                 f"{_plot(swept.points, statistic, best, against_throughput=False)}"
                 f"{_plot(swept.points, statistic, best, against_throughput=True)}",
@@ -106,8 +106,8 @@ def _plot(
         dots.append(Series(name, list(map(place, seen)), slot % COLOURS, titles=titles))
     slot = len(families) % COLOURS
     if best is not None and place(best)[1] <= top:
-        ring = Series("recommended", [place(best)], slot, titles=[_title(best)], radius=7.0)
-        dots.insert(0, ring)
+        large = Series("recommended", [place(best)], slot, titles=[_title(best)], radius=7.0)
+        dots.insert(0, large)
     line = Series(FRONT, sorted(on_front), slot, dashed=True)
     x = (
         Axis("throughput", max(place(point)[0] for point in points), "items/s")

@@ -18,7 +18,7 @@ class Work(Protocol):
     """Makes batches."""
 
     def batch(self, size: int, length: int) -> list[Any]:
-        """`size` items, the longest of about `length`."""
+        """`size` items, the longest of `length`."""
         ...
 
 
@@ -48,7 +48,7 @@ class MadeTexts:
 
 
 class GivenItems:
-    """Items that an operator gave: those whose lengths are nearest.
+    """Items that an operator gave: the longest of those that are no longer than asked.
 
     Args:
         items: at least one.
@@ -60,5 +60,6 @@ class GivenItems:
         self._lengths = np.array(lengths)
 
     def batch(self, size: int, length: int) -> list[Any]:
-        nearest = np.argsort(np.abs(self._lengths - length), kind="stable")
-        return [self._items[place] for place in np.resize(nearest[:size], size).tolist()]
+        (fitting,) = np.nonzero(self._lengths <= length)
+        longest = fitting[np.argsort(-self._lengths[fitting], kind="stable")]
+        return [self._items[place] for place in np.resize(longest[:size], size).tolist()]
