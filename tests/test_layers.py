@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "report": {"report"},
     "loadtest": {"core", "loadtest", "report"},
     "simulation": {"core", "prediction", "store", "loadtest", "report", "simulation"},
+    "tuning": {"core", "batching", "models", "simulation", "report", "tuning"},
     "config": {"core"},
     "config_sources": {"core", "config"},
     "cli": {
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "gateway",
         "loadtest",
         "simulation",
+        "tuning",
         "report",
         "config",
         "config_sources",

@@ -27,6 +27,7 @@ LATER = {
         "headway.simulation.calibrate_command",
         "Measure a live server, and write its profile for the simulator.",
     ),
+    "tune": ("headway.cli.tune", "Say which batching settings suit a model."),
 }
 """Commands whose module takes a while to import: it, and what help says."""
 TRACE = "Look at traces, and make one from another."

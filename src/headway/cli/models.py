@@ -37,14 +37,22 @@ def catalog_of(settings: Settings) -> Catalog:
     )
 
 
-def _served(model: ModelConfig, settings: Settings) -> ServedModel:
+def backing_of(model: ModelConfig) -> Backing:
+    """What runs the batches of `model`.
+
+    Raises:
+        headway.models.signature.ModelError: it is not there.
+    """
     source = source_of(model.path)
-    backing: Backing
     if source.kind == "server":
-        backing = RemoteModel(source.location, model.name, model.instances)
-    else:
-        threads = model.threads or max(1, usable_cores() // model.instances)
-        backing = Instances(source, model.instances, threads)
+        return RemoteModel(source.location, model.name, model.instances)
+    threads = model.threads or max(1, usable_cores() // model.instances)
+    return Instances(source, model.instances, threads)
+
+
+def _served(model: ModelConfig, settings: Settings) -> ServedModel:
+    backing = backing_of(model)
+    source = source_of(model.path)
     scheduler = settings.scheduler()
     reads_texts = source.kind in ("text", "built-in")
     upper = TierBatching(model.batching, max_delay_s=model.max_delay_s, slo_s=model.slo_s)

@@ -10,10 +10,10 @@ import numpy as np
 from headway.gateway.body import parsed
 from headway.gateway.errors import ApiError
 from headway.gateway.http_message import HttpRequest, Response
-from headway.gateway.inference import Inference
+from headway.gateway.inference import Inference, wrong
 from headway.gateway.wire import PredictRequest
-from headway.models.open_inference import DTYPES
-from headway.models.signature import Signature, TensorSpec
+from headway.models.items import items_of
+from headway.models.signature import BadItem
 
 PREDICT = ":predict"
 
@@ -33,18 +33,11 @@ class PredictRoute:
         urgency = self._inference.urgency(http.headers)
         model = self._inference.model(name)
         signature = await self._inference.described(model)
-        if model.tokens is not None:
-            texts = [one for one in call.instances if isinstance(one, str) and one]
-            if len(texts) < len(call.instances):
-                raise _wrong("this model takes instances that are texts")
-            items: list[Any] = list(await model.tokens.of_texts(texts, signature.max_tokens))
-            lengths = [len(ids) for ids in items]
-        elif signature.task == "tensors":
-            items = [_tensors(one, signature) for one in call.instances]
-            lengths = [model.length_of(item) for item in items]
-        else:
-            items = call.instances
-            lengths = [model.length_of(item) for item in items]
+        try:
+            items = await items_of(call.instances, signature, model.tokens)
+        except BadItem as error:
+            raise wrong(error, "instances") from None
+        lengths = [model.length_of(item) for item in items]
         results = await self._inference.run(model, items, lengths, urgency)
         try:
             body = msgspec.json.encode({"predictions": results}, enc_hook=_plain)
@@ -56,31 +49,6 @@ class PredictRoute:
                 code="model_failed",
             ) from None
         return Response(body)
-
-
-def _tensors(instance: Any, signature: Signature) -> dict[str, np.ndarray]:
-    """One item of a model of tensors."""
-    specs = {spec.name: spec for spec in signature.inputs}
-    if not isinstance(instance, dict):
-        if len(specs) > 1:
-            raise _wrong(f"an instance is an object with {', '.join(specs)}")
-        instance = {next(iter(specs), "INPUT__0"): instance}
-    if specs and instance.keys() != specs.keys():
-        raise _wrong(f"an instance is an object with {', '.join(specs)}")
-    return {name: _array(name, value, specs.get(name)) for name, value in instance.items()}
-
-
-def _array(name: str, value: Any, spec: TensorSpec | None) -> np.ndarray:
-    try:
-        array = np.asarray(value, DTYPES[spec.datatype] if spec is not None else None)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _wrong(f"the input {name!r} is no tensor ({error})") from None
-    return array.astype(np.float32) if spec is None and array.dtype == np.float64 else array
-
-
-def _wrong(message: str) -> ApiError:
-    text = message[:1].upper() + message[1:]
-    return ApiError(400, f"{text}.", code="invalid_value", param="instances")
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
     source.py      what `NAME=PATH` names: a folder, a file, a Python object, a server
     signature.py   what a model takes and gives
     tokens.py      texts to token ids
-    length.py      how long any other item is
+    items.py       from JSON to items; length.py: how long an item is
     served.py      ServedModel: loaded on demand, batched, run, unloaded when idle
     instances.py   its instances, each a worker process; one that dies is replaced
     worker.py      one worker process, from outside; child.py is what runs in it

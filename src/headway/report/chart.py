@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 52, 20, 10, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Series:
     dashed: bool = False
     titles: Sequence[str] = ()
     """What each point says when pointed at; may be empty."""
+    radius: float = 3.0
+    """Of a dot, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +113,39 @@ class Frame:
 
 def lines(series: Sequence[Series], x: Axis, y: Axis, width: int = 860, height: int = 320) -> str:
     """One line a series."""
+    return plot(series, (), x, y, width, height)
+
+
+def points(series: Series, x: Axis, y: Axis, width: int = 300, height: int = 210) -> str:
+    """A dot for every point."""
+    return plot((), (series,), x, y, width, height)
+
+
+def plot(
+    lines: Sequence[Series],
+    dots: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    width: int = 860,
+    height: int = 320,
+) -> str:
+    """One line for each of `lines`, and on top of them a dot for every point of `dots`."""
     frame = Frame(x, y, width, height)
     frame.draw_x_ticks()
-    for one in series:
+    for one in lines:
         path = " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
         dashes = ' stroke-dasharray="6 4"' if one.dashed else ""
         frame.draw(
             f'<polyline class="line c{one.slot}" points="{path}"{dashes}>'
             f"<title>{escape(one.label)}</title></polyline>"
         )
-    return frame.svg()
-
-
-def points(series: Series, x: Axis, y: Axis, width: int = 300, height: int = 210) -> str:
-    """A dot for every point."""
-    frame = Frame(x, y, width, height)
-    frame.draw_x_ticks()
-    for number, (a, b) in enumerate(series.points):
-        title = f"<title>{escape(series.titles[number])}</title>" if series.titles else ""
-        frame.draw(
-            f'<circle class="dot c{series.slot}" cx="{frame.x_px(a):.1f}" '
-            f'cy="{frame.y_px(b):.1f}" r="3">{title}</circle>'
-        )
+    for one in dots:
+        for number, (a, b) in enumerate(one.points):
+            title = f"<title>{escape(one.titles[number])}</title>" if one.titles else ""
+            frame.draw(
+                f'<circle class="dot c{one.slot}" cx="{frame.x_px(a):.1f}" '
+                f'cy="{frame.y_px(b):.1f}" r="{one.radius:g}">{title}</circle>'
+            )
     return frame.svg()
 
 

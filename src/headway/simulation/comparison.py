@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +14,7 @@ from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import foresight_of
 from headway.simulation.measures import Measures, Slo, measures_of
 from headway.simulation.outcome import Outcome
+from headway.simulation.processes import over_processes
 from headway.simulation.routing import SHARED, router_of
 from headway.simulation.simulator import ALWAYS_ON, simulate
 from headway.simulation.site import Site
@@ -124,22 +122,12 @@ def _runs(
             yield _run(scenario, task, partial(_told, progress, before))
             before += len(scenario.traces[task[2]])
         return
-    # Forked processes share the trace with this one, however large it is.
-    start = "fork" if sys.platform == "linux" else "spawn"
-    with ProcessPoolExecutor(
-        min(processes, len(tasks)),
-        mp_context=multiprocessing.get_context(start),
-        initializer=_remember,
-        initargs=(scenario,),
-    ) as pool:
-        ended = 0
-        futures = [pool.submit(_run_remembered, task) for task in tasks]
-        for future in as_completed(futures):
-            run = future.result()
-            ended += run.measures.requests
-            if progress is not None:
-                progress(ended)
-            yield run
+    ended = 0
+    for run in over_processes(_run_quietly, scenario, tasks, processes):
+        ended += run.measures.requests
+        if progress is not None:
+            progress(ended)
+        yield run
 
 
 def _told(progress: Callable[[int], None] | None, before: int, ended: int) -> None:
@@ -147,15 +135,8 @@ def _told(progress: Callable[[int], None] | None, before: int, ended: int) -> No
         progress(before + ended)
 
 
-_remembered: list[Scenario] = []
-
-
-def _remember(scenario: Scenario) -> None:
-    _remembered[:] = [scenario]
-
-
-def _run_remembered(task: Task) -> Run:
-    return _run(_remembered[0], task, None)
+def _run_quietly(scenario: Scenario, task: Task) -> Run:
+    return _run(scenario, task, None)
 
 
 def _run(scenario: Scenario, task: Task, progress: Callable[[int], None] | None) -> Run:

@@ -2,76 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from tests.core.batching.drive import item
 
-from headway.core.batching import (
-    Batch,
-    Batcher,
-    BatchingSettings,
-    Curve,
-    Launch,
-    Limits,
-    TierBatching,
-    solve,
-)
+from headway.core.batching import Batcher, BatchingSettings, Curve, Limits, TierBatching
 from headway.core.request import Request, Tier
+from headway.simulation.batched import BatchedOutcome, simulate_batches, varied
 
 
-@dataclass
-class Outcome:
-    """What became of the items of one run."""
-
-    latencies_s: dict[str, float]
-    busy_s: float
-    ended_s: float
-
-    @property
-    def mean_s(self) -> float:
-        return sum(self.latencies_s.values()) / len(self.latencies_s)
-
-    def quantile_s(self, q: float, of: str = "") -> float:
-        """A quantile of the latencies of the items whose id begins with `of`."""
-        latencies = sorted(s for name, s in self.latencies_s.items() if name.startswith(of))
-        return latencies[min(len(latencies) - 1, int(q * len(latencies)))]
-
-
-def simulate(batcher: Batcher, requests: list[Request], curve: Curve, seed: int = 1) -> Outcome:
+def simulate(
+    batcher: Batcher, requests: list[Request], curve: Curve, seed: int = 1
+) -> BatchedOutcome:
     """Run `requests`, in order of arrival, to their end; durations vary with `curve.spread`."""
-    random = Random(seed)
-    latencies: dict[str, float] = {}
-    running: list[tuple[float, Batch]] = []
-    now_s = busy_s = 0.0
-    coming = iter(requests)
-    following = next(coming, None)
-    while following is not None or batcher.requests:
-        times = [ends_s for ends_s, _ in running]
-        if following is not None:
-            times.append(following.arrival_s)
-        wakeup_s = batcher.next_wakeup_s(now_s)
-        if wakeup_s is not None:
-            times.append(wakeup_s)
-        now_s = min(times)
-        for ends_s, batch in [entry for entry in running if entry[0] <= now_s]:
-            running.remove((ends_s, batch))
-            batcher.finished(batch, now_s, ends_s - batch.launched_s)
-            for request in batch.requests:
-                latencies[request.id] = now_s - request.arrival_s
-        while following is not None and following.arrival_s <= now_s:
-            batcher.add(following, now_s)
-            following = next(coming, None)
-        for tier, problem in batcher.problems(now_s).items():
-            batcher.use_table(tier, solve(problem), now_s)
-        for decision in batcher.step(now_s):
-            if isinstance(decision, Launch):
-                batch = decision.batch
-                took_s = curve.batch_s(batch.size, batch.length)
-                took_s *= max(0.2, random.gauss(1.0, curve.spread))
-                busy_s += took_s
-                running.append((now_s + took_s, batch))
-    return Outcome(latencies, busy_s, now_s)
+    return simulate_batches(batcher, requests, varied(curve, seed))
 
 
 def poisson(

@@ -4,10 +4,11 @@ from random import Random
 
 import pytest
 from tests.core.batching.drive import item
-from tests.core.batching.simulate import Outcome, batcher, poisson, simulate
+from tests.core.batching.simulate import batcher, poisson, simulate
 
 from headway.core.batching import Batcher, BatchingSettings, Curve, Limits
 from headway.core.request import Request, Tier
+from headway.simulation.batched import BatchedOutcome
 
 CURVE = Curve(fixed_s=0.005, item_s=0.001)
 SLICE_S = 0.025
@@ -24,7 +25,7 @@ def chat() -> list[Request]:
     return [one for one in items if one.arrival_s > 0.5]
 
 
-def run(requests: list[Request], slice_s: float | None) -> Outcome:
+def run(requests: list[Request], slice_s: float | None) -> BatchedOutcome:
     settings = BatchingSettings(limits=Limits(max_size=32), slice_s=slice_s)
     return simulate(Batcher(settings), requests, CURVE)
 

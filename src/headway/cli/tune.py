@@ -1,0 +1,363 @@
+"""`headway tune`: which batching settings suit a model?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+from headway.cli.models import backing_of
+from headway.config import ModelConfig
+from headway.engines.machine import usable_cores
+from headway.models.items import items_of
+from headway.models.length import length_of
+from headway.models.signature import BadItem, ModelError
+from headway.models.tokens import Tokens
+from headway.report.figures import figures, share
+from headway.report.terminal import fail, show, table_console
+from headway.simulation.errors import SimulationError
+from headway.simulation.generated import LENGTHS
+from headway.simulation.slo import Target, seconds
+from headway.tuning.durations import MeasuredDurations
+from headway.tuning.front import achieved_s, front, recommended, targets_of, unmet
+from headway.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
+from headway.tuning.report import report_html
+from headway.tuning.sweep import Bench, Point, Policy, Swept, grid, sweep
+from headway.tuning.table import durations_table, points_table
+from headway.tuning.traffic import ARRIVALS, Traffic
+from headway.tuning.work import GivenItems, MadeTexts, Work
+
+LENGTHS_OF_TEXTS = "lognormal:64@1"
+"""Tokens, where nobody says."""
+
+SHORTEST_TEXT = 3
+"""Tokens: one, and those that are put around it."""
+
+DELAYS = (0.0, 0.5, 1.0, 4.0)
+"""Tried where none are named, in times that a batch of one takes."""
+
+
+def tune(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="As PATH in `headway serve --model NAME=PATH`: all-MiniLM-L6-v2, a folder, a "
+            "file, FILE.py:FUNCTION; or NAME=URL of a server.",
+        ),
+    ],
+    slo: Annotated[
+        str, typer.Option(help="What to recommend a setting for, as p99=50ms,mean=20ms.")
+    ] = "",
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="Items to run, a JSON value a line, as /v1/models/NAME:predict takes them; texts "
+            "are made where none are given."
+        ),
+    ] = None,
+    lengths: Annotated[str, typer.Option(help=f"Tokens of made texts: {LENGTHS}.")] = (
+        LENGTHS_OF_TEXTS
+    ),
+    arrivals: Annotated[str, typer.Option(help=f"How items come: {ARRIVALS}.")] = "poisson",
+    loads: Annotated[
+        str, typer.Option(help="Shares of what the model answers at most.")
+    ] = "0.2,0.5,0.7,0.8,0.9,0.95",
+    rate: Annotated[
+        float, typer.Option(min=0, help="Items a second that come, instead of --loads; 0: none.")
+    ] = 0.0,
+    policies: Annotated[str, typer.Option(help="Those to try.")] = "constant,adaptive,optimal",
+    sizes: Annotated[
+        str, typer.Option(help="Largest batches that constants are tried with.")
+    ] = "1,2,4,8,16,32",
+    delays: Annotated[
+        str, typer.Option(help="Delays of constants, as 0,2ms,10ms; else by the model's time.")
+    ] = "",
+    instances: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Of each; 0: the machine's cores, divided.")
+    ] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that a batch is measured.")] = 5,
+    requests: Annotated[
+        int, typer.Option(min=100, help="Items that come, for each setting and load.")
+    ] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Of what comes by chance.")] = 0,
+    processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots here.")] = None,
+) -> None:
+    """Measure a model, try batching settings on virtual time, and recommend one for an SLO.
+
+    The batcher is the gateway's own; the model is what its batches really took.
+    """
+    to_terminal = str(json_file) == "-"
+    console = Console(stderr=True) if to_terminal else table_console()
+    name, _, path = model.rpartition("=")
+    config = ModelConfig(
+        name=name or re.sub(r"\W+", "-", Path(path).stem).strip("-") or "model",
+        path=path,
+        instances=instances,
+        threads=threads or None,
+    )
+    try:
+        targets = targets_of(slo) if slo else []
+        asked_loads = _numbers(loads, "loads", "0.5,0.9")
+        if asked_loads[-1] >= 1.0 and not rate:  # a mistake is told before minutes of work
+            raise SimulationError(
+                f"a load is a share of what the model answers at most, and {asked_loads[-1]:g} is "
+                "not below 1: no queue would come to an end; write --loads 0.5,0.9"
+            )
+        names = _policies(policies)
+        asked_sizes = _sizes(sizes)
+        asked_delays = _delays_s(delays)
+        given = _instances(items) if items is not None else None
+        if given is not None and lengths != LENGTHS_OF_TEXTS:
+            raise SimulationError("--items have lengths of their own; leave --lengths out")
+        traffic = Traffic.made(arrivals, lengths, requests, seed)
+        with _progress(console) as bar:
+            durations, traffic = asyncio.run(
+                _measured(config, given, traffic, asked_sizes[-1], repeats, seed, bar)
+            )
+            alone_s = durations.batch_s(1, float(traffic.lengths.mean()))
+            settings = grid(
+                names,
+                asked_sizes,
+                asked_delays or [_round(alone_s * times) for times in DELAYS],
+                varied=traffic.varied,
+                slo_s=min((target.limit_s for target in targets), default=None),
+            )
+            task = bar.add_task("trying settings", total=None)
+            swept = sweep(
+                Bench(durations, traffic, instances, seed),
+                settings,
+                asked_loads,
+                rate or None,
+                processes=processes or usable_cores(),
+                progress=lambda done, of: bar.update(task, completed=done, total=of),
+            )
+        best = recommended(swept.points, targets) if targets else None
+        lines = _configuration(config, best) if best is not None else []
+        asked = {
+            "model": path,
+            "instances": str(instances),
+            "items": str(items or f"texts, {lengths} tokens"),
+            "arrivals": arrivals,
+            "capacity": f"{figures(swept.capacity_per_s)} items/s",
+            "items that came": f"{requests} for each point",
+            "SLO": ", ".join(map(str, targets)) or "none",
+            "seed": str(seed),
+        }
+        if report is not None:
+            report.write_text(report_html(swept, durations, best, lines, asked), encoding="utf-8")
+        if json_file is not None:
+            text = json.dumps(_numbers_of(asked, durations, swept, best), indent=1)
+            if to_terminal:
+                print(text)
+            else:
+                json_file.write_text(text + "\n", encoding="utf-8")
+        show(console, durations_table(durations))
+        console.print(_fit(durations, swept), markup=False, highlight=False)
+        show(console, points_table(swept.points, best))
+        if targets and best is None:
+            raise SimulationError(unmet(swept.points, targets))
+    except (SimulationError, ModelError, BadItem, OSError) as error:
+        fail("tune", error)
+    if best is not None:
+        console.print(_advice(best, targets), markup=False, highlight=False)
+        console.print("\n".join(lines), markup=False, highlight=False)
+
+
+async def _measured(
+    config: ModelConfig,
+    given: Sequence[Any] | None,
+    traffic: Traffic,
+    largest: int,
+    repeats: int,
+    seed: int,
+    bar: Progress,
+) -> tuple[MeasuredDurations, Traffic]:
+    """What batches take, and the traffic with the lengths that the model has for it.
+
+    Raises:
+        ModelError: it cannot be loaded, or not be run.
+        BadItem: it does not take the items.
+        SimulationError: items have to be given.
+    """
+    task = bar.add_task("loading the model", total=None)
+    backing = backing_of(config)
+    try:
+        signature = await backing.load()
+        tokens = Tokens(signature.tokenizer, signature.max_tokens) if signature.takes_text else None
+        work: Work
+        if given is not None:
+            items = await items_of(given, signature, tokens)
+            of_items = [length_of(item, signature, config.length_unit) for item in items]
+            work, traffic = GivenItems(items, of_items), traffic.with_lengths(of_items, seed)
+        elif tokens is not None:
+            work = await MadeTexts.of(signature, tokens)
+            traffic = traffic.cut(SHORTEST_TEXT, signature.max_tokens)
+        else:
+            raise SimulationError(
+                "this model takes no texts, so name what it is to run: --items FILE with a JSON "
+                "value a line, as /v1/models/NAME:predict takes them"
+            )
+        sizes = sizes_to_measure(largest)
+        lengths = lengths_to_measure(traffic.lengths.tolist())
+        bar.update(task, description="measuring", total=(repeats + 1) * len(sizes) * len(lengths))
+        durations = await measured(
+            backing,
+            work,
+            sizes,
+            lengths,
+            at_once=config.instances,
+            repeats=repeats,
+            progress=lambda: bar.advance(task),
+        )
+    finally:
+        await backing.unload()
+    bar.remove_task(task)
+    return durations, traffic
+
+
+def _instances(file: Path) -> list[Any]:
+    """The JSON values in a file. Raises SimulationError, or OSError."""
+    if not file.is_file():
+        raise SimulationError(f"there is no file {file}; write a JSON value a line into it")
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise SimulationError(f"{file}, line {number}, is no JSON ({error})") from None
+    if not found:
+        raise SimulationError(f"{file} has no items; write a JSON value a line")
+    return found
+
+
+def _configuration(config: ModelConfig, best: Point) -> list[str]:
+    """The lines of headway.yaml for it."""
+    facts: dict[str, object] = {"name": config.name, "path": config.path}
+    if config.instances > 1:
+        facts["instances"] = config.instances
+    if config.threads is not None:
+        facts["threads"] = config.threads
+    facts |= best.setting.options()
+    ModelConfig.model_validate(facts)
+    first, *others = (f"{name}: {json.dumps(value)}" for name, value in facts.items())
+    return ["models:", f"  - {first}", *(f"    {line}" for line in others)]
+
+
+def _advice(best: Point, targets: Sequence[Target]) -> str:
+    reached = ", ".join(
+        f"{target.statistic} {figures(1e3 * achieved_s(best, target))} ms" for target in targets
+    )
+    return (
+        f"Up to {figures(best.rate_per_s)} items a second, {share(best.load)} of the capacity, "
+        f"{best.setting} meets {', '.join(map(str, targets))}: {reached}. In headway.yaml:"
+    )
+
+
+def _fit(durations: MeasuredDurations, swept: Swept) -> str:
+    curve = durations.curve
+    return (
+        f"Fitted: {1e3 * curve.fixed_s:.3g} ms a batch, {1e3 * curve.item_s:.3g} ms an item, "
+        f"{1e3 * curve.token_s:.3g} ms a padded token, off by {curve.spread:.0%}; repeats vary by "
+        f"{durations.spread:.0%}. At most {figures(swept.capacity_per_s)} items a second."
+    )
+
+
+def _numbers_of(
+    asked: Mapping[str, str], durations: MeasuredDurations, swept: Swept, best: Point | None
+) -> dict[str, object]:
+    """All there is, as JSON has it."""
+    curve = durations.curve
+    fronts = {statistic: front(swept.points, statistic) for statistic in ("mean", "p99")}
+    return {
+        "settings": dict(asked),
+        "durations": {
+            "sizes": durations.sizes,
+            "lengths": durations.lengths,
+            "took_s": durations.took_s.tolist(),
+        },
+        "curve": {
+            "fixed_s": curve.fixed_s,
+            "item_s": curve.item_s,
+            "token_s": curve.token_s,
+            "spread": curve.spread,
+        },
+        "capacity_per_s": swept.capacity_per_s,
+        "points": [
+            asdict(point)
+            | {
+                "setting": point.setting.options(),
+                "front": [name for name, of in fronts.items() if point in of],
+            }
+            for point in swept.points
+        ],
+        "recommended": None if best is None else swept.points.index(best),
+    }
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str, option: str, example: str) -> list[float]:
+    """Numbers above 0, ascending. Raises SimulationError."""
+    try:
+        found = sorted({float(part) for part in _parts(text)})
+    except ValueError:
+        found = []
+    if not found or not 0.0 < found[0] <= found[-1] < float("inf"):
+        raise SimulationError(f"cannot read --{option} {text!r}; write {example}")
+    return found
+
+
+def _policies(text: str) -> list[Policy]:
+    """Raises SimulationError."""
+    known = {name: name for name in get_args(Policy)}
+    unknown = [name for name in _parts(text) if name not in known]
+    if unknown or not _parts(text):
+        raise SimulationError(
+            f"no batching {', '.join(unknown) or 'is named'!r}; there are {', '.join(known)}"
+        )
+    return [known[name] for name in _parts(text)]
+
+
+def _sizes(text: str) -> list[int]:
+    found = _numbers(text, "sizes", "1,8,32")
+    if any(size % 1 for size in found):
+        raise SimulationError(f"cannot read --sizes {text!r}; write 1,8,32")
+    return list(map(int, found))
+
+
+def _delays_s(text: str) -> list[float]:
+    return [0.0 if part == "0" else seconds(part) for part in _parts(text)]
+
+
+def _round(delay_s: float) -> float:
+    """To one figure: nobody sets 3.718 ms."""
+    return float(f"{delay_s:.0e}")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        "[progress.description]{task.description}",
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

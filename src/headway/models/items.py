@@ -1,0 +1,57 @@
+"""What comes as JSON, made into the items of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from headway.models.open_inference import DTYPES
+from headway.models.signature import BadItem, Signature, TensorSpec
+from headway.models.tokens import Tokens
+
+
+async def items_of(
+    instances: Sequence[Any], signature: Signature, tokens: Tokens | None
+) -> list[Any]:
+    """The items that a model gets.
+
+    A Python function gets the instances as they are.
+
+    Args:
+        instances: texts, tensors as lists or by name, or whatever a function takes.
+        signature: of the model.
+        tokens: its tokenizer, where it takes texts.
+
+    Raises:
+        BadItem: the model does not take one of them.
+    """
+    if tokens is not None:
+        texts = [one for one in instances if isinstance(one, str) and one]
+        if len(texts) < len(instances):
+            raise BadItem("this model takes instances that are texts")
+        return list(await tokens.of_texts(texts, signature.max_tokens))
+    if signature.task == "tensors":
+        return [_tensors(one, signature) for one in instances]
+    return list(instances)
+
+
+def _tensors(instance: Any, signature: Signature) -> dict[str, np.ndarray]:
+    """One item of a model of tensors."""
+    specs = {spec.name: spec for spec in signature.inputs}
+    if not isinstance(instance, dict):
+        if len(specs) > 1:
+            raise BadItem(f"an instance is an object with {', '.join(specs)}")
+        instance = {next(iter(specs), "INPUT__0"): instance}
+    if specs and instance.keys() != specs.keys():
+        raise BadItem(f"an instance is an object with {', '.join(specs)}")
+    return {name: _array(name, value, specs.get(name)) for name, value in instance.items()}
+
+
+def _array(name: str, value: Any, spec: TensorSpec | None) -> np.ndarray:
+    try:
+        array = np.asarray(value, DTYPES[spec.datatype] if spec is not None else None)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadItem(f"the input {name!r} is no tensor ({error})") from None
+    return array.astype(np.float32) if spec is None and array.dtype == np.float64 else array

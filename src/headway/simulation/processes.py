@@ -1,0 +1,48 @@
+"""Many runs at once, spread over the processor's cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any, TypeVar
+
+Shared = TypeVar("Shared")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def over_processes(
+    run: Callable[[Shared, Task], Result], shared: Shared, tasks: Sequence[Task], processes: int
+) -> Iterator[Result]:
+    """What `run` makes of each task, in the order in which they end.
+
+    Args:
+        run: a function of a module.
+        shared: the same for all; it is given to each process once.
+        tasks: at least one.
+        processes: how many run at once.
+    """
+    # Forked processes share memory with this one, however large what they share is.
+    start = "fork" if sys.platform == "linux" else "spawn"
+    with ProcessPoolExecutor(
+        min(processes, len(tasks)),
+        mp_context=multiprocessing.get_context(start),
+        initializer=_remember,
+        initargs=(run, shared),
+    ) as pool:
+        for future in as_completed([pool.submit(_run, task) for task in tasks]):
+            yield future.result()
+
+
+_remembered: list[Any] = []
+
+
+def _remember(run: Callable[[Any, Any], Any], shared: Any) -> None:
+    _remembered[:] = [run, shared]
+
+
+def _run(task: Any) -> Any:
+    run, shared = _remembered
+    return run(shared, task)

@@ -1,0 +1,116 @@
+"""`headway tune` as a user types it, with a function as its model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from headway.cli import application
+from headway.config import Settings
+
+FUNCTION = """
+import time
+
+def lengths(texts):
+    if any(text == "poison" for text in texts):
+        raise RuntimeError("poison")
+    time.sleep(0.002 + 0.0002 * len(texts))
+    return [len(text) for text in texts]
+"""
+QUICK = "--loads 0.3,0.7 --sizes 1,4 --delays 0,4ms --requests 100 --repeats 1 --processes 1"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    (tmp_path / "functions.py").write_text(FUNCTION)
+    (tmp_path / "items.jsonl").write_text('"a"\n"four"\n')
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "broken.jsonl").write_text('"a"\n{\n')
+    (tmp_path / "poison.jsonl").write_text('"poison"\n')
+    return f"{tmp_path}/functions.py:lengths"
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(application("tune"), ["tune", *map(str, words)])
+    return result.exit_code, result.stdout, " ".join(result.stderr.split())
+
+
+def test_it_measures_a_function_and_recommends_settings_that_serve_takes(
+    model: str, tmp_path: Path
+) -> None:
+    files = tmp_path / "out.json", tmp_path / "out.html"
+    code, out, err = run(
+        f"counting={model}", "--items", tmp_path / "items.jsonl", *QUICK.split(),
+        "--slo", "p99=1s", "--json", files[0], "--report", files[1],
+    )  # fmt: skip
+    assert code == 0, err
+    assert "batch ms" in out and "recommended" in out
+    (entry,) = yaml.safe_load(out[out.index("models:") :])["models"]
+    (configured,) = Settings(models=(entry,)).models or ()
+    assert configured.name == "counting" and configured.path == model
+    found = json.loads(files[0].read_text())
+    assert found["durations"]["sizes"] == [1, 2, 4]
+    assert 0.002 < found["curve"]["fixed_s"] + found["curve"]["item_s"] < 0.1
+    best = found["points"][found["recommended"]]
+    assert best["load"] == 0.7 and best["latency_s"]["p99"] <= 1.0
+    assert {one["setting"]["batching"] for one in found["points"]} == {
+        "constant",
+        "adaptive",
+        "optimal",
+    }
+    page = files[1].read_text()
+    assert page.count("<svg") == 4 and "Pareto front" in page and "<script" not in page
+
+
+def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(
+    model: str, tmp_path: Path
+) -> None:
+    code, out, err = run(
+        model,
+        "--items",
+        tmp_path / "items.jsonl",
+        *QUICK.split(),
+        "--slo",
+        "p99=1ms",
+        "--policies",
+        "constant",
+    )
+    assert code == 1
+    assert "no setting meets p99 1 ms: the nearest has p99" in err
+    assert "batch ms" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("", "this model takes no texts, so name what it is to run: --items FILE"),
+        ("--items {0}/nothing.jsonl", "there is no file"),
+        ("--items {0}/empty.jsonl", "has no items"),
+        ("--items {0}/broken.jsonl", "line 2, is no JSON"),
+        ("--items {0}/poison.jsonl", "poison"),
+        ("--items {0}/items.jsonl --lengths fixed:9", "leave --lengths out"),
+        ("--loads 0.5,1", "not below 1"),
+        ("--loads half", "write 0.5,0.9"),
+        ("--sizes 0,4", "write 1,8,32"),
+        ("--delays soon", "is no time"),
+        ("--policies best", "there are constant, adaptive, optimal"),
+        ("--arrivals daily", "poisson or gamma:CV"),
+        ("--slo ttft_p99=1s", "not of latency"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(
+    model: str, tmp_path: Path, options: str, told: str
+) -> None:
+    code, _, err = run(model, *options.format(tmp_path).split())
+    assert code == 1
+    assert told in err and err.startswith("headway tune: ")
+
+
+def test_a_model_that_is_not_there_is_told_in_a_sentence() -> None:
+    code, _, err = run("nothing.onnx")
+    assert code == 1
+    assert err == "headway tune: there is no nothing.onnx"
