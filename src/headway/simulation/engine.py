@@ -56,14 +56,14 @@ class EngineRequest:
         return self.produced + step - self.began_step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class FirstToken:
     """The prompt of a request was computed, and its next token with it."""
 
     request: EngineRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Finished:
     """The answer of a request is complete."""
 
@@ -248,7 +248,8 @@ class EngineModel:
         for request in self._leaving:
             self._remove(request)
         self._leaving.clear()
-        self._admit()
+        if self._queue:
+            self._admit()
         self._begin()
 
     def _prefilled(self, request: EngineRequest, events: list[Event]) -> None:
