@@ -259,7 +259,7 @@ class Scheduler:
             # It may still start at that very moment: it is given up after it.
             times.append(nextafter(most_urgent.latest_start_s, inf))
         if self._backlog.requests and self.may_preempt:
-            if any(backend.running for backend in self.backends.values()):
+            if self._running.requests:
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
             for lane in self._lanes.values():
                 due = lane.next_due_s(now_s)
