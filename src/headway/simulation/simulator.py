@@ -179,6 +179,7 @@ class Simulation:
             sum(engine.recomputed for engine in engines),
             self._spans,
             fleet.on_spans,
+            fleet.starting_spans,
             fleet.cold_starts,
             time.perf_counter() - began_s,
         )
