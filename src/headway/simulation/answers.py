@@ -171,7 +171,7 @@ class Plan:
 
 def plans(
     trace: Trace,
-    profile: Profile,
+    site: Site,
     policy: str,
     foresight: str,
     targets: Sequence[Target],
@@ -187,11 +187,12 @@ def plans(
     Raises:
         SimulationError: they cannot be met, however many there are.
     """
+    profile = site.profile
     tried: dict[int, Plan] = {}
 
     def met(replicas: int) -> bool:
         if replicas not in tried:
-            sites = [Site(f"{profile.name}-{n + 1}", profile) for n in range(replicas)]
+            sites = [replace(site, name=f"{profile.name}-{n + 1}") for n in range(replicas)]
             cluster = Cluster(scaling=_up_to(replicas, scaling))
             scenario = Scenario([trace], sites, settings, Slo(), cluster)
             contender = {policy: Contender.parse(policy, foresight, routing)}
@@ -203,6 +204,14 @@ def plans(
     _refuse_hopeless(trace, profile, targets)
     high = 1
     while not met(high):
+        run = tried[high].run
+        if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
+            missed = max(target.missed(run.measures) for target in targets)
+            raise SimulationError(
+                f"engines of {profile.name} that scale do not meet {', '.join(map(str, targets))}: "
+                f"they miss it by {missed:.0%} with {high}, of which some are never started; keep "
+                f"more on with --least, or start them sooner with --backlog or --cold-start"
+            )
         if high >= min(MOST_REPLICAS, 2 * len(trace)):
             raise SimulationError(
                 f"{high} engines of {profile.name} do not meet "

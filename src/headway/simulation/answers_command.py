@@ -28,6 +28,7 @@ from headway.simulation.options import (
     Prediction,
     Price,
     Requests,
+    Slots,
     TraceText,
     names_in,
     settings_of,
@@ -101,6 +102,7 @@ def plan(
     profile: Annotated[
         str, typer.Option(help="Profiles to choose from, with commas between.")
     ] = DEFAULT_PROFILE,
+    slots: Slots = 0,
     price: Price = "",
     policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
     routing: Annotated[str, typer.Option(help=f"How requests get to engines: {KINDS}.")] = SHARED,
@@ -124,14 +126,14 @@ def plan(
     console = table_console()
     try:
         targets = parse_targets(slo)
-        sites = sites_of(profile, price=price)
+        sites = sites_of(profile, slots, price)
         scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
         scaling = parse_scaling(scale, cold_start, idle, backlog)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
         with console.status("simulating"):
             tried = {
                 site.profile.name: plans(
-                    found, site.profile, policy, predict, targets, settings_of(), routing, scaling
+                    found, site, policy, predict, targets, settings_of(), routing, scaling
                 )
                 for site in sites
             }
@@ -150,13 +152,11 @@ def plan(
     on = {name: one.run.measures.replicas for name, one in enough.items()}
     best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
     cost = f", {prices[best] * on[best]:.2f} an hour" if prices[best] else ""
-    if scaling is None:
-        print(f"Take {enough[best].replicas} of {best}{cost}.")
+    most = enough[best].replicas
+    if scaling is None or scaling.least >= most:
+        print(f"Take {most} of {best}{cost}.")
     else:
-        fewest = min(scaling.least, enough[best].replicas)
-        print(
-            f"Take {fewest} to {enough[best].replicas} of {best}, {on[best]:.1f} on average{cost}."
-        )
+        print(f"Take {scaling.least} to {most} of {best}, {on[best]:.1f} on average{cost}.")
 
 
 def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:

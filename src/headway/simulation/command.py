@@ -29,6 +29,7 @@ from headway.simulation.options import (
     Prediction,
     Price,
     Requests,
+    Slots,
     TraceText,
     names_in,
     settings_of,
@@ -51,9 +52,7 @@ def simulate(
     predict: Prediction = "history",
     oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
     profile: Engines = DEFAULT_PROFILE,
-    slots: Annotated[
-        int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
-    ] = 0,
+    slots: Slots = 0,
     price: Price = "",
     load: Annotated[
         float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")

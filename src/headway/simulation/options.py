@@ -28,6 +28,9 @@ Prediction = Annotated[str, typer.Option(help=f"What is foretold of lengths: {KI
 Engines = Annotated[
     str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
 ]
+Slots = Annotated[
+    int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
+]
 Price = Annotated[
     str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
 ]

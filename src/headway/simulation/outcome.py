@@ -77,5 +77,6 @@ class Outcome:
                 totals_s += [totals_s[-1], totals_s[-1] + to_s - begin_s]
         until_start_s = np.interp(self.started_s, times_s, totals_s)
         until_release_s = np.interp(self.released_s, times_s, totals_s)
-        cold_s: np.ndarray = np.where(np.isnan(self.started_s), np.nan, until_start_s)
-        return cold_s - until_release_s
+        started = np.isfinite(self.started_s)
+        cold_s: np.ndarray = np.where(started, until_start_s - until_release_s, np.nan)
+        return cold_s
