@@ -56,14 +56,14 @@ class EngineRequest:
         return self.produced + step - self.began_step
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class FirstToken:
     """The prompt of a request was computed, and its next token with it."""
 
     request: EngineRequest
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Finished:
     """The answer of a request is complete."""
 
