@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from tests.simulation.conftest import SMALL, trace
+import pytest
+from tests.simulation.conftest import CLOCK, SMALL, trace
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
-from headway.simulation.answers import Tuning, candidates
+from headway.simulation.answers import Plan, Tuning, candidates, plans
+from headway.simulation.errors import SimulationError
+from headway.simulation.scaling import Scaling
 from headway.simulation.site import Site
 from headway.simulation.slo import parse_targets
 
@@ -67,3 +70,55 @@ def test_a_tuning_says_how_to_set_it() -> None:
     settings = tuning.contender("oracle", SchedulerSettings()).settings
     assert settings is not None
     assert (settings.preemption.trail_c, settings.tier(Tier.BATCH).weight) == (1.2, 1.0)
+
+
+FOUR_AT_ONCE = trace([0.0, 0.0, 0.0, 0.0, 30.0], [100] * 5)
+"""Each takes 1 s on the one slot of an engine."""
+
+
+ENGINE = Site("clock", CLOCK)
+
+
+def planned(
+    slo: str,
+    engine: Site = ENGINE,
+    routing: str = "shared",
+    scaling: Scaling | None = None,
+) -> list[Plan]:
+    targets, settings = parse_targets(slo), SchedulerSettings()
+    return plans(FOUR_AT_ONCE, engine, "fcfs", "oracle", targets, settings, routing, scaling)
+
+
+def test_a_plan_is_the_least_number_that_meets_the_targets() -> None:
+    found = planned("wait_max=1.5s")
+    assert [(one.replicas, one.met) for one in found] == [(1, False), (2, True), (3, True)]
+
+
+def test_a_plan_sends_no_more_at_once_than_it_is_told() -> None:
+    wide = replace(CLOCK, slots=4)
+    assert planned("wait_max=0.5s", Site("clock", wide))[0].met
+    assert not planned("wait_max=0.5s", Site("clock", wide, slots=1))[0].met
+
+
+def test_a_plan_of_engines_that_scale_pays_for_those_that_are_on_and_waits_for_their_start() -> (
+    None
+):
+    scaling = Scaling(1, 99, cold_start_s=0.5, idle_s=2.0, backlog_s=0.1)
+    fixed, scaled = planned("wait_max=1.5s"), planned("wait_max=1.5s", scaling=scaling)
+    assert [(one.replicas, one.met) for one in scaled] == [(1, False), (2, True), (3, True)]
+    assert fixed[1].run.measures.replicas == 2.0
+    assert 1.0 < scaled[1].run.measures.replicas < 1.3
+    assert scaled[1].run.measures.cold_start_wait_s > 0.0
+
+
+def test_engines_that_must_start_first_may_never_meet_a_target() -> None:
+    slow = Scaling(1, 99, cold_start_s=60.0, idle_s=2.0, backlog_s=0.1)
+    with pytest.raises(SimulationError, match="of which some are never started; keep more on"):
+        planned("wait_max=2s", scaling=slow)
+
+
+def test_a_plan_routes_as_it_is_told() -> None:
+    (one, *_) = planned("wait_max=9s", routing="round_robin")
+    assert one.met
+    with pytest.raises(SimulationError, match="no routing 'random'"):
+        planned("wait_max=9s", routing="random")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,6 +119,16 @@ def test_a_plan_says_how_many(tmp_path: Path) -> None:
     code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
     assert code == 1
     assert "cannot be met: alone on an idle" in " ".join(err.split())
+
+
+def test_a_plan_of_engines_that_scale_says_between_how_many_and_what_they_cost() -> None:
+    code, out, err = run(
+        "plan", "poisson:4", *SMALL, "--slots", "2", "--slo", "wait_p99=30s", "--price", "2",
+        "--policy", "fcfs", "--least", "0", "--cold-start", "4", "--idle", "5", "--backlog", "1",
+        "--routing", "least_work",
+    )  # fmt: skip
+    assert code == 0, err
+    assert re.search(r"Take 0 to \d+ of llama-3.1-8b-rtx4090, \d+\.\d on average, \S+ an hour", out)
 
 
 def test_traces_are_made_looked_at_and_cut(tmp_path: Path) -> None:

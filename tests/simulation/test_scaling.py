@@ -145,6 +145,39 @@ def test_who_fails_is_replaced_by_another_replica() -> None:
     assert outcome.cold_starts == 1
 
 
+@BOTH
+def test_waiting_counts_as_of_cold_starts_while_a_replica_was_starting(routing: str) -> None:
+    # The only replica starts from 0 to 5 s and has one slot, busy to 6 s. So the second waits from
+    # 3 to 6 s, of which 2 s are of the start, and the third finds it on and free.
+    of = trace([0.0, 3.0, 8.0], [100, 100, 100])
+    outcome = run(of, ZERO, routing)
+    assert outcome.starting_spans == [(0, 0.0, 5.0)]
+    assert outcome.cold_start_wait_s.tolist() == pytest.approx([5.0, 2.0, 0.0])
+    measures = measures_of(of, outcome, SITES)
+    assert measures.cold_start_wait_s == pytest.approx(7.0)
+    assert measures.cold_start_wait_share == pytest.approx(7.0 / 8.0)
+
+
+def test_waiting_for_a_slot_that_is_busy_is_not_of_cold_starts() -> None:
+    two = [Site(name, PRICED) for name in "ab"]
+    scaling = Scaling(1, 2, cold_start_s=5.0, idle_s=100.0, backlog_s=0.5)
+    # a is busy from 0 to 100 s. b starts from 1 to 6 s and is busy to 106 s. So the second waits
+    # from 1 to 6 s, and the third from 4 to 100 s, of which only 2 s are of b's start.
+    of = trace([0.0, 1.0, 4.0], [10_000, 10_000, 100])
+    cluster = Cluster(scaling=scaling)
+    outcome = simulate(of, two, SchedulerSettings("fcfs"), Oracle(of), cluster=cluster)
+    assert outcome.starting_spans == [(1, 1.0, 6.0)]
+    assert outcome.cold_start_wait_s.tolist() == pytest.approx([0.0, 5.0, 2.0])
+    measures = measures_of(of, outcome, two)
+    assert measures.cold_start_wait_share == pytest.approx(7.0 / 101.0, rel=1e-3)
+
+
+def test_two_that_start_at_once_count_each_second_of_waiting_once() -> None:
+    outcome = run(trace([0.0] * 10, [100] * 10), ONE)
+    assert outcome.cold_starts == 2
+    assert outcome.cold_start_wait_s.tolist() == pytest.approx(np.minimum(outcome.wait_s, 5.0))
+
+
 def test_the_cost_is_of_what_was_on() -> None:
     of = trace([0.0, 100.0], [100, 100])
     scaled = measures_of(of, run(of, ZERO), SITES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from headway.core.cost import CostModel
@@ -71,18 +72,18 @@ class Backend:
             if len(self._prefixes) > REMEMBERED_PREFIXES:
                 self._prefixes.popitem(last=False)
 
-    def progressed(self, request: Request, output_tokens: int) -> int:
-        """`request`, which runs here, has `output_tokens` in all; how many of them are new."""
-        new_tokens = output_tokens - request.output_tokens
-        request.output_tokens = output_tokens
-        done = request.outstanding_tokens
-        if new_tokens < done:
-            done = float(new_tokens)
-        request.outstanding_tokens -= done
-        self.work_tokens -= done
-        if request.pending_prefill_s and output_tokens:
-            self._prefilled(request)
-        return new_tokens
+    def progressed(self, told: Iterable[tuple[Request, int]]) -> None:
+        """Each of these requests, which run here, has so many output tokens in all."""
+        # One loop without calls: all that runs is told before running requests are compared.
+        for request, output_tokens in told:
+            new_tokens, done = output_tokens - request.output_tokens, request.outstanding_tokens
+            request.output_tokens = output_tokens
+            if new_tokens < done:
+                done = float(new_tokens)
+            request.outstanding_tokens -= done
+            self.work_tokens -= done
+            if request.pending_prefill_s and output_tokens:
+                self._prefilled(request)
 
     def revised(self, request: Request) -> None:
         """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""

@@ -29,7 +29,8 @@ class CostModel:
 
     def prefill_s(self, request: Request) -> float:
         """Time before its first token, cached prefix excluded."""
-        return self.prefill_s_per_token * max(0, request.prompt_tokens - request.cached_tokens)
+        uncached = request.prompt_tokens - request.cached_tokens
+        return self.prefill_s_per_token * uncached if uncached > 0 else 0.0
 
     def duration_s(self, request: Request) -> float:
         """Expected time still to come once it runs; prefill counts only before the first token."""

@@ -20,7 +20,7 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_capped", "_envelopes", "_tails", "mean", "tokens", "weights")
+    __slots__ = ("_capped", "_envelopes", "_gittins", "_tails", "mean", "tokens", "weights")
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -41,6 +41,8 @@ class SizeEstimate:
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
         self._envelopes: dict[int, LowerEnvelope] = {}
+        self._gittins: dict[int, float] = {}
+        """Ranks without setup by tokens produced: one estimate is shared by many that run."""
         self._tails: tuple[list[float], list[float]] | None = None
         self._capped: SizeEstimate | None = None
 
@@ -132,11 +134,18 @@ class SizeEstimate:
         before the first token (prefill), in units of one output token.
         Source: Gittins 1979; Scully et al. 2018.
         """
+        if setup_tokens:
+            return self._gittins_tokens(produced, setup_tokens)
+        known = self._gittins.get(produced)
+        if known is None:
+            known = self._gittins[produced] = self._gittins_tokens(produced, 0.0)
+        return known
+
+    def _gittins_tokens(self, produced: int, setup_tokens: float) -> float:
         start = bisect_right(self.tokens, produced)
-        masses, _ = self._tails or self._sum_tails()
-        if masses[start] <= 0.0:
-            return setup_tokens + max(1, produced)
         envelope = self._envelopes.get(start) or self._envelope(start)
+        if envelope is None:
+            return setup_tokens + max(1, produced)
         return envelope.at(self.tokens[start] - produced + setup_tokens)
 
     def _sum_tails(self) -> tuple[list[float], list[float]]:
@@ -148,12 +157,15 @@ class SizeEstimate:
         self._tails = masses[::-1], works[::-1]
         return self._tails
 
-    def _envelope(self, start: int) -> LowerEnvelope:
+    def _envelope(self, start: int) -> LowerEnvelope | None:
         """Work per completion, of those that outlived the points before `start`, at best.
 
         For a quantum that ends at a point it is a straight line in t and in the setup, with one
-        slope for both: a function of (first point - t + setup).
+        slope for both: a function of (first point - t + setup). None: nobody outlives those.
         """
+        masses, _ = self._tails or self._sum_tails()
+        if masses[start] <= 0.0:
+            return None
         first = self.tokens[start]
         mass = sum(self.weights[start:])
         done = 0.0  # P(X <= point and X > t)

@@ -47,14 +47,14 @@ class TierQueue:
         queue = self._queues[tenant]
         queue.entry_died()
         self.waiting -= 1
-        if not queue and self._by_tenant:
+        if self._by_tenant and not queue:
             del self._queues[tenant]
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
         """The request that is next among the tenants that may run one more."""
         if not self._by_tenant:
             queue = self._queues.get("")
-            return queue.peek(now_s) if queue else None
+            return queue.peek(now_s) if queue is not None else None
         if self._turn is not None:
             tenant = self._turn.next(tenant_ok or _anyone)
             return self._queues[tenant].peek(now_s) if tenant is not None else None

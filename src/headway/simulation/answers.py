@@ -8,16 +8,18 @@ from typing import Any
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
+from headway.simulation.cluster import Cluster
 from headway.simulation.comparison import Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.measures import Slo
 from headway.simulation.profile import Profile
+from headway.simulation.routing import SHARED
+from headway.simulation.scaling import Scaling
 from headway.simulation.site import Site
 from headway.simulation.slo import Target
 from headway.simulation.trace import Trace
 
 MOST_REPLICAS = 1024
-
 
 BOUNDS = (0.1, 0.3, 0.6)
 """Starvation bounds that are tried, as parts of the worst wait without one."""
@@ -162,32 +164,38 @@ class Plan:
     """A number of engines, and what it achieves."""
 
     replicas: int
+    """Where they scale: the most that may be on."""
     run: Run
     met: bool
 
 
 def plans(
     trace: Trace,
-    profile: Profile,
+    site: Site,
     policy: str,
     foresight: str,
     targets: Sequence[Target],
     settings: SchedulerSettings,
+    routing: str = SHARED,
+    scaling: Scaling | None = None,
 ) -> list[Plan]:
     """What numbers of engines achieve, up to the least that meets the targets, and beyond it.
 
-    Doubled until they are met, then halved between; in order of the number.
+    Doubled until they are met, then halved between; in order of the number. With `scaling` it is
+    the most that may be on, whatever `scaling` says of that; without it all of them always are.
 
     Raises:
         SimulationError: they cannot be met, however many there are.
     """
+    profile = site.profile
     tried: dict[int, Plan] = {}
 
     def met(replicas: int) -> bool:
         if replicas not in tried:
-            sites = [Site(f"{profile.name}-{n + 1}", profile) for n in range(replicas)]
-            scenario = Scenario([trace], sites, settings, Slo())
-            contender = {policy: Contender.parse(policy, foresight)}
+            sites = [replace(site, name=f"{profile.name}-{n + 1}") for n in range(replicas)]
+            cluster = Cluster(scaling=_up_to(replicas, scaling))
+            scenario = Scenario([trace], sites, settings, Slo(), cluster)
+            contender = {policy: Contender.parse(policy, foresight, routing)}
             (run,) = compare(scenario, contender, processes=1)[policy]
             ok = not any(target.missed(run.measures) for target in targets)
             tried[replicas] = Plan(replicas, run, ok)
@@ -196,6 +204,14 @@ def plans(
     _refuse_hopeless(trace, profile, targets)
     high = 1
     while not met(high):
+        run = tried[high].run
+        if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
+            missed = max(target.missed(run.measures) for target in targets)
+            raise SimulationError(
+                f"engines of {profile.name} that scale do not meet {', '.join(map(str, targets))}: "
+                f"they miss it by {missed:.0%} with {high}, of which some are never started; keep "
+                f"more on with --least, or start them sooner with --backlog or --cold-start"
+            )
         if high >= min(MOST_REPLICAS, 2 * len(trace)):
             raise SimulationError(
                 f"{high} engines of {profile.name} do not meet "
@@ -212,6 +228,12 @@ def plans(
             low = middle
     met(high + max(1, high // 4))  # what the next step would buy
     return [tried[replicas] for replicas in sorted(tried)]
+
+
+def _up_to(replicas: int, scaling: Scaling | None) -> Scaling | None:
+    if scaling is None:
+        return None
+    return replace(scaling, least=min(scaling.least, replicas), most=replicas)
 
 
 def _refuse_hopeless(trace: Trace, profile: Profile, targets: Sequence[Target]) -> None:

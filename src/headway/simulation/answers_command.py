@@ -9,21 +9,34 @@ import typer
 
 from headway.report.figures import figures, share
 from headway.report.terminal import fail, results_table, show, table_console
-from headway.simulation.answers import Candidate, Plan, Tuning, candidates, plans
+from headway.simulation.answers import (
+    MOST_REPLICAS,
+    Candidate,
+    Plan,
+    Tuning,
+    candidates,
+    plans,
+)
 from headway.simulation.errors import SimulationError
 from headway.simulation.options import (
     DEFAULT_PROFILE,
+    BacklogTarget,
+    ColdStart,
     Engines,
     Faster,
+    Idle,
     Prediction,
     Price,
     Requests,
+    Slots,
     TraceText,
     names_in,
     settings_of,
     sites_of,
     traces_of,
 )
+from headway.simulation.routing import KINDS, SHARED
+from headway.simulation.scaling import Scaling, parse_scaling
 from headway.simulation.slo import Target, parse_targets
 
 Objective = Annotated[str, typer.Option(help="As ttft_p99=1s,latency_mean=10s.")]
@@ -89,8 +102,22 @@ def plan(
     profile: Annotated[
         str, typer.Option(help="Profiles to choose from, with commas between.")
     ] = DEFAULT_PROFILE,
+    slots: Slots = 0,
     price: Price = "",
     policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
+    routing: Annotated[str, typer.Option(help=f"How requests get to engines: {KINDS}.")] = SHARED,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_REPLICAS,
+            help="Engines that stay on without work, the others start and drain with it; as it "
+            "is, all are always on.",
+        ),
+    ] = None,
+    cold_start: ColdStart = Scaling.cold_start_s,
+    idle: Idle = Scaling.idle_s,
+    backlog: BacklogTarget = Scaling.backlog_s,
     predict: Prediction = "history",
     faster: Faster = 1.0,
     requests: Requests = 0,
@@ -99,28 +126,37 @@ def plan(
     console = table_console()
     try:
         targets = parse_targets(slo)
-        sites = sites_of(profile, price=price)
+        sites = sites_of(profile, slots, price)
+        scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
+        scaling = parse_scaling(scale, cold_start, idle, backlog)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
         with console.status("simulating"):
             tried = {
                 site.profile.name: plans(
-                    found, site.profile, policy, predict, targets, settings_of()
+                    found, site, policy, predict, targets, settings_of(), routing, scaling
                 )
                 for site in sites
             }
     except (SimulationError, OSError) as error:
         fail("plan", error)
     rows = [
-        _plan_cells(name, one, targets) for name, of_profile in tried.items() for one in of_profile
+        _plan_cells(name, one, targets, scaling is not None)
+        for name, of_profile in tried.items()
+        for one in of_profile
     ]
-    headings = ["profile", "engines", *map(str, targets), "mean s", "util.", "cost /h", "met"]
-    show(console, results_table(headings, rows))
-    least = {name: next(one for one in found if one.met) for name, found in tried.items()}
+    scaled = ["mean on", "cold wait"] if scaling is not None else []
+    headings = ["profile", "engines", *scaled, *map(str, targets)]
+    show(console, results_table([*headings, "mean s", "util.", "cost /h", "met"], rows))
+    enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
     prices = {site.profile.name: site.profile.price_per_hour for site in sites}
-    best = min(least, key=lambda name: (prices[name] or 1.0) * least[name].replicas)
-    per_hour = prices[best] * least[best].replicas
-    cost = f", {per_hour:.2f} an hour" if per_hour else ""
-    print(f"Take {least[best].replicas} of {best}{cost}.")
+    on = {name: one.run.measures.replicas for name, one in enough.items()}
+    best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
+    cost = f", {prices[best] * on[best]:.2f} an hour" if prices[best] else ""
+    most = enough[best].replicas
+    if scaling is None or scaling.least >= most:
+        print(f"Take {most} of {best}{cost}.")
+    else:
+        print(f"Take {scaling.least} to {most} of {best}, {on[best]:.1f} on average{cost}.")
 
 
 def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
@@ -132,12 +168,14 @@ def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
     return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]
 
 
-def _plan_cells(name: str, one: Plan, targets: Sequence[Target]) -> list[str]:
+def _plan_cells(name: str, one: Plan, targets: Sequence[Target], scaled: bool) -> list[str]:
     measures = one.run.measures
     hours = measures.duration_s / 3600.0
+    on = [f"{measures.replicas:.1f}", share(measures.cold_start_wait_share)]
     return [
         name,
         str(one.replicas),
+        *(on if scaled else []),
         *(figures(target.value_s(measures)) for target in targets),
         figures(measures.latency_s.mean),
         share(measures.utilisation),

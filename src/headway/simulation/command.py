@@ -21,11 +21,15 @@ from headway.simulation.generated import LENGTHS, Recipe
 from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.options import (
     DEFAULT_PROFILE,
+    BacklogTarget,
+    ColdStart,
     Engines,
     Faster,
+    Idle,
     Prediction,
     Price,
     Requests,
+    Slots,
     TraceText,
     names_in,
     settings_of,
@@ -48,9 +52,7 @@ def simulate(
     predict: Prediction = "history",
     oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
     profile: Engines = DEFAULT_PROFILE,
-    slots: Annotated[
-        int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
-    ] = 0,
+    slots: Slots = 0,
     price: Price = "",
     load: Annotated[
         float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
@@ -90,15 +92,9 @@ def simulate(
     scale: Annotated[
         str, typer.Option(help="Replicas of the engine, LEAST..MOST, as 0..4; else all are on.")
     ] = "",
-    cold_start: Annotated[
-        float, typer.Option(min=0, help="Seconds that a replica takes to start.")
-    ] = Scaling.cold_start_s,
-    idle: Annotated[
-        float, typer.Option(min=0, help="Seconds until one that is not needed is drained.")
-    ] = Scaling.idle_s,
-    backlog: Annotated[
-        float, typer.Option(min=0, help="Seconds of waiting work a slot that start another one.")
-    ] = Scaling.backlog_s,
+    cold_start: ColdStart = Scaling.cold_start_s,
+    idle: Idle = Scaling.idle_s,
+    backlog: BacklogTarget = Scaling.backlog_s,
     processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")

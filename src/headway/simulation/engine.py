@@ -56,14 +56,14 @@ class EngineRequest:
         return self.produced + step - self.began_step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FirstToken:
     """The prompt of a request was computed, and its next token with it."""
 
     request: EngineRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """The answer of a request is complete."""
 
@@ -248,7 +248,8 @@ class EngineModel:
         for request in self._leaving:
             self._remove(request)
         self._leaving.clear()
-        self._admit()
+        if self._queue:
+            self._admit()
         self._begin()
 
     def _prefilled(self, request: EngineRequest, events: list[Event]) -> None:
@@ -321,18 +322,17 @@ class EngineModel:
             self._moved_tokens = 0
         if self._prefilling:
             decoding = running if profile.mixed else 0
-            budget = max(1, profile.batch_tokens - decoding)
+            budget = left = max(1, profile.batch_tokens - decoding)
             attention = 0.0
             for request in self._prefilling:
-                tokens = min(budget, request.to_prefill)
+                tokens = min(left, request.to_prefill)
                 context = request.context_tokens - request.to_prefill
                 attention += tokens * (context + tokens / 2.0)
                 self._chunks.append((request, tokens))
-                budget -= tokens
-                if not budget:
+                left -= tokens
+                if not left:
                     break
-            tokens = sum(tokens for _, tokens in self._chunks)
-            spent_s = profile.mixed_s(tokens, decoding) + profile.prefill_kv_s * attention
+            spent_s = profile.mixed_s(budget - left, decoding) + profile.prefill_kv_s * attention
             spent_s += profile.sequence_s * (decoding + len(self._chunks))
             if decoding:
                 spent_s += (profile.mixed_kv_s or profile.decode_kv_s) * self._contexts

@@ -50,6 +50,8 @@ class Fleet:
         self.cold_starts = 0
         self.on_spans: list[tuple[int, float, float]] = []
         """Replica, from, to: when it was on, its starting included."""
+        self.starting_spans: list[tuple[int, float, float]] = []
+        """Replica, from, to: when it was starting."""
         self._outages = list(outages)
         self._scaling = scaling
         self._slots = slots
@@ -129,7 +131,9 @@ class Fleet:
         return changes
 
     def close(self, now_s: float) -> None:
-        """The run is over: `on_spans` are complete."""
+        """The run is over: `on_spans` and `starting_spans` are complete."""
+        for number in self._in(ReplicaState.STARTING):
+            self.starting_spans.append((number, self._on_since_s[number], now_s))
         for number in self._in(ReplicaState.STARTING, ReplicaState.ON, ReplicaState.DRAINING):
             self.on_spans.append((number, self._on_since_s[number], now_s))
 
@@ -146,6 +150,8 @@ class Fleet:
     def _set(self, number: int, state: ReplicaState, now_s: float, changes: list[Change]) -> None:
         without = (ReplicaState.OFF, ReplicaState.DOWN)
         before, self.states[number] = self.states[number], state
+        if before is ReplicaState.STARTING:
+            self.starting_spans.append((number, self._on_since_s[number], now_s))
         if before in without:
             self._on_since_s[number] = now_s
         elif state in without:

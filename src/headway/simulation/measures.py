@@ -78,6 +78,11 @@ class Measures:
     replicas: float
     """The mean number of them."""
     cold_starts: int
+    cold_start_wait_s: float
+    """Seconds that requests waited for their first slot while at least one replica was started and
+    not ready yet, summed over requests."""
+    cold_start_wait_share: float
+    """The same as a share of all that they waited for it; 0 where nobody waited."""
     cost: float
     """At the profiles' price per hour, for that time."""
 
@@ -104,6 +109,9 @@ def measures_of(
     on_s = [0.0] * len(sites)
     for backend, from_s, to_s in outcome.on_spans:
         on_s[backend] += max(0.0, min(to_s, end_s) - max(from_s, began_s))
+    waited_s, cold_s = (
+        float(np.nansum(values)) for values in (outcome.wait_s, outcome.cold_start_wait_s)
+    )
     profiles = [site.profile for site in sites]
     memory = sum(time * of.kv_tokens for time, of in zip(on_s, profiles, strict=True))
     return Measures(
@@ -129,6 +137,8 @@ def measures_of(
         replica_s=sum(on_s),
         replicas=sum(on_s) / lasted_s,
         cold_starts=outcome.cold_starts,
+        cold_start_wait_s=cold_s,
+        cold_start_wait_share=cold_s / waited_s if waited_s else 0.0,
         cost=sum(t * of.price_per_hour for t, of in zip(on_s, profiles, strict=True)) / 3600.0,
     )
 

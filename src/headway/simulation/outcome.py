@@ -35,6 +35,8 @@ class Outcome:
     """The first stretches of service: request, backend, from, to."""
     on_spans: list[tuple[int, float, float]]
     """When backends were on, or starting: backend, from, to."""
+    starting_spans: list[tuple[int, float, float]]
+    """When backends were starting: backend, from, to."""
     cold_starts: int
     spent_s: float = 0.0
     """Wall-clock time of the run."""
@@ -62,3 +64,19 @@ class Outcome:
         """From being sent to the first slot."""
         wait_s: np.ndarray = self.started_s - self.released_s
         return wait_s
+
+    @property
+    def cold_start_wait_s(self) -> np.ndarray:
+        """The part of `wait_s` in which at least one replica was started and not ready yet."""
+        # Seconds of starting up to a time: straight lines between these points.
+        times_s, totals_s = [0.0], [0.0]
+        for _, from_s, to_s in sorted(self.starting_spans, key=lambda span: span[1]):
+            begin_s = max(from_s, times_s[-1])  # of several at once each second counts once
+            if to_s > begin_s:
+                times_s += [begin_s, to_s]
+                totals_s += [totals_s[-1], totals_s[-1] + to_s - begin_s]
+        until_start_s = np.interp(self.started_s, times_s, totals_s)
+        until_release_s = np.interp(self.released_s, times_s, totals_s)
+        started = np.isfinite(self.started_s)
+        cold_s: np.ndarray = np.where(started, until_start_s - until_release_s, np.nan)
+        return cold_s

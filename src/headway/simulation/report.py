@@ -107,8 +107,9 @@ def _table(result: SimulationResult) -> str:
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         '</div><p class="note">mean and percentiles are of latency: from when a request was sent '
         "to its last token. Slowdown: latency over the time that the same request takes alone on "
-        "the idle engine. Oracle gain: share of what knowing every length would gain over "
-        "fcfs.</p>"
+        "the idle engine. Cold wait: share of all waiting for a first slot during which a replica "
+        "was started and not ready yet. Oracle gain: share of what knowing every length would gain "
+        "over fcfs.</p>"
     )
 
 

@@ -7,7 +7,7 @@ only time is computed, and not waited for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from math import inf, isnan, nan
@@ -179,6 +179,7 @@ class Simulation:
             sum(engine.recomputed for engine in engines),
             self._spans,
             fleet.on_spans,
+            fleet.starting_spans,
             fleet.cold_starts,
             time.perf_counter() - began_s,
         )
@@ -265,14 +266,15 @@ class Simulation:
             int(trace.shared_tokens[number]) if len(trace.shared_tokens) else 0,
         )
 
-    def _produced(self, backend: Backend, now_s: float) -> Iterator[tuple[Request, int]]:
+    def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
         """What the requests on a backend have produced."""
         step, in_engine = self._engines[backend.name].step_at(now_s), self._sequences
-        for request in backend.running.values():
-            running = in_engine.get(request.id)
+        return [
+            (request, running.produced + step - running.began_step)
+            for request in backend.running.values()
             # Whom this very step starts is not there yet.
-            if running is not None and running.decodes:
-                yield request, running.produced + step - running.began_step
+            if (running := in_engine.get(request.id)) is not None and running.decodes
+        ]
 
     def _heard(self, engine: EngineModel, now_s: float) -> None:
         """Tell the scheduler what came of an engine."""

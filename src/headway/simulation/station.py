@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from headway.core.backend import Backend
@@ -11,7 +11,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.simulation.site import Site
 
-Produced = Callable[[Backend, float], Iterable[tuple[Request, int]]]
+Produced = Callable[[Backend, float], Sequence[tuple[Request, int]]]
 """The output tokens of what runs on a backend."""
 
 

@@ -37,6 +37,7 @@ WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("failed over", ("failovers",), lambda value: f"{value:.0f}", 0.0),
     ("repli- cas", ("replicas",), lambda value: f"{value:.1f}", 1.0),
     ("cold starts", ("cold_starts",), lambda value: f"{value:.0f}", 0.0),
+    ("cold wait", ("cold_start_wait_share",), share, 0.0),
     ("cost", ("cost",), lambda value: f"{value:.2f}", 0.0),
 )
 """Further columns, left out where every row has the number at the end."""

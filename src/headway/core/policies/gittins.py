@@ -15,8 +15,6 @@ class Gittins(Policy):
     preemptive = True
 
     def rank(self, request: Request) -> float:
-        decode_s = self.cost.decode_s_per_token
-        setup = 0.0
-        if request.output_tokens == 0:
-            setup = self.cost.prefill_work_s(request) / decode_s
-        return decode_s * request.estimate.gittins_tokens(request.output_tokens, setup)
+        decode_s, produced = self.cost.decode_s_per_token, request.output_tokens
+        setup = 0.0 if produced else self.cost.prefill_work_s(request) / decode_s
+        return decode_s * request.estimate.gittins_tokens(produced, setup)

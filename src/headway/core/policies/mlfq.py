@@ -24,8 +24,9 @@ class Mlfq(Policy):
         self._quantum_s = settings.preemption.quantum_s
 
     def rank(self, request: Request) -> float:
-        attained = self.cost.attained_s(request)
-        return max(0.0, ceil(log2(attained / self._quantum_s + 1.0)) - 1.0)
+        quanta = self.cost.attained_s(request) / self._quantum_s
+        levels = ceil(log2(quanta + 1.0))
+        return levels - 1.0 if levels else 0.0
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         # Levels are no seconds: a lower level outranks whatever the preemption costs.
