@@ -12,7 +12,7 @@ from headway.gateway.errors import ApiError
 from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference
 from headway.gateway.wire import PredictRequest
-from headway.models.open_inference import DTYPES
+from headway.models.open_inference import typed
 from headway.models.signature import Signature, TensorSpec
 
 PREDICT = ":predict"
@@ -72,8 +72,8 @@ def _tensors(instance: Any, signature: Signature) -> dict[str, np.ndarray]:
 
 def _array(name: str, value: Any, spec: TensorSpec | None) -> np.ndarray:
     try:
-        array = np.asarray(value, DTYPES[spec.datatype] if spec is not None else None)
-    except (TypeError, ValueError, OverflowError) as error:
+        array = np.asarray(value) if spec is None else typed(value, spec.datatype)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _wrong(f"the input {name!r} is no tensor ({error})") from None
     return array.astype(np.float32) if spec is None and array.dtype == np.float64 else array
 
