@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
+from tests.models.functions_source import function
 
 from headway.core.batching import BatchingSettings
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
 from headway.models.source import Source
 
-FUNCTIONS = Path(__file__).parent / "functions.py"
-
 Served = Callable[..., ServedModel]
-
-
-def function(name: str) -> Source:
-    """A function of `functions.py`."""
-    return Source("python", f"{FUNCTIONS}:{name}")
 
 
 @pytest.fixture

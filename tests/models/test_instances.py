@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.gateway.conftest import until
-from tests.models.conftest import Served, answers, function
+from tests.models.conftest import Served, answers
+from tests.models.functions_source import function
 
 from headway.batching.driver import WorkerLost
 from headway.models.instances import Instances

@@ -5,22 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tests.models.graphs import MOST_TOKENS, tokenizer
 
 from headway.models.signature import BadItem
 from headway.models.tokens import Tokens
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "is", "an", "animal"]
 
-
-def tokens(most: int | None = 8) -> Tokens:
-    """A tokenizer of a few words, which truncates and pads if it is let."""
-    made = Tokenizer(models.WordPiece({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    made.enable_truncation(3)
-    made.enable_padding(length=20)
-    return Tokens(made.to_str(), most)
+def tokens(most: int | None = MOST_TOKENS) -> Tokens:
+    return Tokens(tokenizer().to_str(), most)
 
 
 async def test_texts_get_their_ids_and_no_padding() -> None:

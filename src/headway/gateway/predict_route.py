@@ -10,10 +10,10 @@ import numpy as np
 from headway.gateway.body import parsed
 from headway.gateway.errors import ApiError
 from headway.gateway.http_message import HttpRequest, Response
-from headway.gateway.inference import Inference
+from headway.gateway.inference import Inference, wrong
 from headway.gateway.wire import PredictRequest
 from headway.models.open_inference import typed
-from headway.models.signature import Signature, TensorSpec
+from headway.models.signature import BadItem, Signature, TensorSpec
 
 PREDICT = ":predict"
 
@@ -37,7 +37,10 @@ class PredictRoute:
             texts = [one for one in call.instances if isinstance(one, str) and one]
             if len(texts) < len(call.instances):
                 raise _wrong("this model takes instances that are texts")
-            items: list[Any] = list(await model.tokens.of_texts(texts, signature.max_tokens))
+            try:
+                items: list[Any] = list(await model.tokens.of_texts(texts, None))
+            except BadItem as error:
+                raise wrong(error, "instances") from None
             lengths = [len(ids) for ids in items]
         elif signature.task == "tensors":
             items = [_tensors(one, signature) for one in call.instances]

@@ -126,5 +126,6 @@ class Tokens:
     def _too_long(self, place: int, tokens: int) -> BadItem:
         return BadItem(
             f"text {place} has at least {tokens} tokens, and this model takes {self._most}; "
-            "shorten it, or send truncate_prompt_tokens: -1"
+            "shorten it, or where texts are embedded, ranked or classified send "
+            "truncate_prompt_tokens: -1"
         )
