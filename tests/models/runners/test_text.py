@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def weights(classes: int = 0, prefix: str = "") -> dict[str, np.ndarray]:
 
 def forward(of: dict[str, np.ndarray], ids: np.ndarray, types: np.ndarray) -> np.ndarray:
     """Vectors of the tokens of one text, (tokens, hidden): Devlin et al. 2019."""
-    erf = np.vectorize(__import__("math").erf)
+    erf = np.vectorize(math.erf)
 
     def dense(name: str, x: np.ndarray) -> np.ndarray:
         return x @ of[f"{name}.weight"].T + of[f"{name}.bias"]
