@@ -304,3 +304,42 @@ def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_requests_db() == Path("/state/headway/requests.db")
+
+
+def test_models_that_answer_batches_need_no_embedded_engine() -> None:
+    file("models:\n- name: mini\n  path: all-MiniLM-L6-v2\n  instances: 2\n  preload: false\n")
+    settings = load().settings
+    assert settings.models is not None
+    (model,) = settings.models
+    assert (model.name, model.instances, model.preload) == ("mini", 2, False)
+    assert (model.max_batch_size, model.batching, model.unload_after_s) == (32, "adaptive", None)
+    assert not settings.embedded
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("  instances: 0", "models[0].instances"),
+        ("  threads: 0", "models[0].threads"),
+        ("  max_batch_size: 0", "models[0].max_batch_size"),
+        ("  batching: clever", "models[0].batching"),
+        ("  max_delay_s: -1", "models[0].max_delay_s"),
+        ("  slo_s: 0", "models[0].slo_s"),
+        ("  unload_after_s: 0", "models[0].unload_after_s"),
+        ("  batch_sizes: [4, 2]", "models[0].batch_sizes"),
+        ("  batch_lengths: [8, 8]", "models[0].batch_lengths"),
+        ("  batchsize: 3", "unknown setting 'models[0].batchsize'"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_named_with_its_place(line: str, told: str) -> None:
+    file(f"models:\n- name: m\n  path: m.onnx\n{line}\n")
+    assert told in failure()
+
+
+def test_a_model_needs_a_name_and_a_path() -> None:
+    file("models:\n- name: m\n")
+    assert "models[0] needs 'path'" in failure()
+    file("models:\n- name: default\n  path: a\n")
+    assert "models[0].name: 'default' is no name of a model" in failure()
+    file("models:\n- name: m\n  path: a\n- name: m\n  path: b\n")
+    assert "the name 'm' is there twice" in failure()

@@ -104,6 +104,20 @@ class ModelConfig(Section):
     unload_after_s: Annotated[float, Field(gt=0)] | None = None
     """Unload it when nobody asked for so long; null: never."""
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if name in ("", "default"):
+            raise ValueError(f"{name!r} is no name of a model; give it one of its own")
+        return name
+
+    @field_validator("batch_sizes", "batch_lengths")
+    @classmethod
+    def _ascend(cls, values: tuple[int, ...]) -> tuple[int, ...]:
+        if list(values) != sorted(set(values)):
+            raise ValueError("they must ascend")
+        return values
+
 
 class TierConfig(Section):
     """Limits and promises of one tier."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,12 +14,21 @@ import openai
 import pytest
 from tests.gateway.doubles import EnginePool
 from tests.gateway.fake_backend import FakeBackend
+from tests.models.functions_source import function
+from tests.models.graphs import doubled, echoed, embedder
 
+from headway.core.batching import BatchingSettings
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
+from headway.models.catalog import Catalog
+from headway.models.instances import Instances
+from headway.models.served import ServedModel
+from headway.models.source import Source, source_of
 
 HELLO = [{"role": "user", "content": "Hello!"}]
+
+GRAPHS = ("doubled.onnx", "three.onnx", "echoed.onnx")
 
 Serve = Callable[..., Awaitable[Gateway]]
 
@@ -42,7 +52,11 @@ def serve(stack: AsyncExitStack) -> Serve:
     """Start a gateway: `await serve(backend, slots=2, policy settings…)`."""
 
     async def serve(
-        *backends: Any, slots: int = 8, settings: GatewaySettings | None = None, **options: Any
+        *backends: Any,
+        slots: int = 8,
+        settings: GatewaySettings | None = None,
+        catalog: Catalog | None = None,
+        **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
         if backends and not isinstance(backends[0], FakeBackend):
@@ -52,7 +66,7 @@ def serve(stack: AsyncExitStack) -> Serve:
                 Endpoint(name=f"b{number}", url=backend.url, max_concurrency=slots)
                 for number, backend in enumerate(backends)
             ]
-            gateway = Gateway(settings, endpoints)
+            gateway = Gateway(settings, endpoints, catalog=catalog)
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         return gateway
@@ -60,16 +74,17 @@ def serve(stack: AsyncExitStack) -> Serve:
     return serve
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A gateway over a fake backend, in a thread of its own: for clients that block."""
+@contextmanager
+def in_thread(catalog: Catalog | None, with_backend: bool) -> Iterator[str]:
+    """The address of a gateway in a thread of its own: for clients that block."""
     started: list[str] = []
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
         backend = FakeBackend()
         await backend.start()
-        gateway = Gateway(GatewaySettings(port=0), [Endpoint("b0", backend.url)])
+        endpoints = [Endpoint("b0", backend.url)] if with_backend else []
+        gateway = Gateway(GatewaySettings(port=0), endpoints, catalog=catalog)
         await gateway.start()
         started.append(gateway.address)
         ready.set()
@@ -83,6 +98,46 @@ def address() -> Iterator[str]:
     yield started[0]
     stop.set()
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small models: `text`, which embeds, and `doubled.onnx`."""
+    folder = tmp_path_factory.mktemp("models")
+    embedder(folder / "text")
+    doubled(folder / "doubled.onnx")
+    doubled(folder / "three.onnx", rows=3)
+    echoed(folder / "echoed.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(tiny: Path) -> Iterator[str]:
+    """A gateway over a fake backend, with models of its own that embed and classify."""
+    catalog = catalog_of("mood", text=source_of(str(tiny / "text")))
+    with in_thread(catalog, with_backend=True) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def models(tiny: Path) -> Iterator[str]:
+    """The address of a gateway that has only models that answer whole batches."""
+    sources = {name: source_of(str(tiny / name)) for name in ("text", *GRAPHS)}
+    functions = ("Picky", "upper", "vectors", "overlap", "mood", "few", "not_a_number", "tensors")
+    with in_thread(catalog_of(*functions, "Unloadable", **sources), with_backend=False) as address:
+        yield address
+
+
+def catalog_of(*functions: str, **sources: Source) -> Catalog:
+    """Functions of `tests/models/functions.py`, and other models, loaded when they are asked."""
+    named = {name.removesuffix(".onnx"): source for name, source in sources.items()}
+    named |= {name: function(name) for name in functions}
+    return Catalog(
+        [
+            ServedModel(name, Instances(source, 1, threads=1), BatchingSettings())
+            for name, source in named.items()
+        ]
+    )
 
 
 @pytest.fixture

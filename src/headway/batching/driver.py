@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -167,9 +167,13 @@ class Driver(Generic[Item, Result]):
         # Who left while the task was starting is in the batch still; nobody hears its result.
         requests = [request for request in batch.requests if request.id in self._calls]
         items = [self._calls[request.id][0] for request in requests]
+        if not requests:
+            self.batcher.failed(batch, self.loop.time())  # no duration to learn from
+            self._step()
+            return
         start_s = self.loop.time()
         try:
-            results = await self._call(items) if items else []
+            results = await self._call(items)
         except WorkerLost as error:
             for request in self.batcher.lost(batch, self.loop.time()):
                 self._answer(request, error)
@@ -205,6 +209,8 @@ def checked(results: Any, count: int, what: str) -> Sequence[Any]:
     """
     try:
         answered = len(results)
+        if isinstance(results, (str, bytes, Mapping)):
+            raise TypeError
     except TypeError:
         raise TypeError(
             f"{what} must return a list with a result for each item, not {type(results).__name__}"

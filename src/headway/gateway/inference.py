@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -18,7 +18,7 @@ from headway.gateway.model_metrics import ModelMetrics
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem, ModelError, Signature
+from headway.models.signature import BadItem, ModelError, Signature, Task
 
 
 class Inference:
@@ -46,6 +46,11 @@ class Inference:
     def serves_any(self) -> bool:
         """Whether there are models."""
         return self.catalog.first() is not None
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._drained is not None
 
     def body(self, http: HttpRequest) -> bytes:
         """The body without its content encoding. Raises ApiError."""
@@ -84,6 +89,28 @@ class Inference:
             )
         return model
 
+    async def model_for(self, name: str, tasks: Collection[Task]) -> ServedModel:
+        """The model of that name; `default` is the first that does one of `tasks`.
+
+        Raises:
+            ApiError: 404 if there is none of that name, 400 if it does something else, 503 if it
+                cannot be loaded.
+        """
+        candidates = self.catalog if name == "default" else ()
+        for model in candidates:
+            if (await self.described(model)).task in tasks:
+                return model
+        model = self.model(name)
+        task = (await self.described(model)).task
+        if task not in tasks:
+            raise ApiError(
+                400,
+                f"The model {model.name!r} cannot do this: it is made to {_MADE_TO[task]}.",
+                code="wrong_task",
+                param="model",
+            )
+        return model
+
     async def described(self, model: ServedModel) -> Signature:
         """What `model` takes; it is loaded if it never was.
 
@@ -103,7 +130,7 @@ class Inference:
         Raises:
             ApiError: one of them could not be run, or failed; it is named.
         """
-        if self._drained is not None:
+        if self.draining:
             raise shutting_down()
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -144,6 +171,15 @@ class Inference:
         except TimeoutError:
             return False
         return True
+
+
+_MADE_TO: Mapping[Task, str] = {
+    "embed": "embed texts",
+    "classify": "classify texts",
+    "rerank": "score pairs of texts",
+    "tensors": "take tensors, at /v2",
+    "python": "run a function",
+}
 
 
 def unavailable(error: ModelError) -> ApiError:
@@ -196,11 +232,11 @@ def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiErr
         return ApiError(
             400, f"{_sentence(f'{where}{error}')}.", code="invalid_value", param=f"input[{place}]"
         )
-    if not model.loaded:
+    if not model.loaded or model.error is not None:
         return unavailable(ModelError(str(error)))
     return ApiError(
         500,
-        f"The model {model.name!r} failed on {where or 'this: '}{error}.",
+        f"The model {model.name!r} failed on {where or 'this: '}{str(error).rstrip('.')}.",
         type="server_error",
         code="model_failed",
     )

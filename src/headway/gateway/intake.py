@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 from zlib import crc32
@@ -14,6 +14,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
 from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
+from headway.engines.pool import BackendPool
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.body import parsed
 from headway.gateway.dispatcher import Dispatcher
@@ -39,7 +40,16 @@ type_of_path: Mapping[str, tuple[Kind | None, msgspec.json.Decoder[Any], str]] =
 
 
 class Intake:
-    """Reads what clients send. Everything that is wrong with it is told here."""
+    """Reads what clients send. Everything that is wrong with it is told here.
+
+    Args:
+        settings: of the gateway.
+        dispatcher: knows the time, and what backends can do.
+        keys: who may ask.
+        history: how long answers were.
+        pool: the backends.
+        batched: names of the models that no backend has and that generate nothing.
+    """
 
     def __init__(
         self,
@@ -47,13 +57,15 @@ class Intake:
         dispatcher: Dispatcher,
         keys: KeyRing,
         history: LengthHistory,
-        models: Callable[[], list[str]],
+        pool: BackendPool,
+        batched: Sequence[str],
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
         self._keys = keys
         self._history = history
-        self._models = models
+        self._pool = pool
+        self._batched = batched
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -134,16 +146,25 @@ class Intake:
         Raises:
             ApiError: 404 if no backend has it, 503 as long as no backend ever answered.
         """
-        models = self._models()
+        models = self._pool.models()
         if name in models:
             return name
-        if not models:
+        if not models and (self._pool.statuses or not self._batched):
             raise no_backend(name)
-        if name == "default":
+        if name == "default" and models:
             return models[0]
+        if name in self._batched:
+            raise ApiError(
+                400,
+                f"The model {name!r} answers whole batches and cannot chat; see /docs for what "
+                "it can do.",
+                code="wrong_task",
+                param="model",
+            )
+        names = ", ".join([*(["default"] if models else []), *models, *self._batched])
         raise ApiError(
             404,
-            f"The model {name!r} does not exist; there are: default, {', '.join(models)}.",
+            f"The model {name!r} does not exist; there are: {names}.",
             code="model_not_found",
             param="model",
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from headway import __version__
 from headway.gateway.asked import Urgency
-from headway.gateway.errors import ApiError
+from headway.gateway.errors import ApiError, shutting_down
 from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference, wrong
 from headway.models.open_inference import (
@@ -58,6 +58,8 @@ class OpenInferenceRoutes:
         if path == "/v2/health/live":
             return _json({"live": True})
         if path == "/v2/health/ready":
+            if self._inference.draining:
+                raise shutting_down()
             return _json({"ready": True})
         urgency = self._inference.urgency(http.headers)
         if path == "/v2/repository/index":
@@ -157,7 +159,10 @@ async def _items(
             f"{', '.join(f'{name}: {array.shape}' for name, array in asked.inputs.items())}"
         )
     (count,) = rows
-    items = [{name: array[row] for name, array in asked.inputs.items()} for row in range(count)]
+    if signature.task == "python":  # a function gets plain numbers and bytes, a graph arrays
+        items = [{name: array[n] for name, array in asked.inputs.items()} for n in range(count)]
+    else:
+        items = [{name: a[n, ...] for name, a in asked.inputs.items()} for n in range(count)]
     return items, [model.length_of(item) for item in items], (count,)
 
 

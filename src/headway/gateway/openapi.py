@@ -13,7 +13,12 @@ BODIES: dict[str, tuple[type[msgspec.Struct], str]] = {
     "/v1/chat/completions": (wire.ChatRequest, "Chat completion"),
     "/v1/completions": (wire.CompletionRequest, "Text completion"),
     "/v1/embeddings": (wire.EmbeddingRequest, "Embeddings"),
+    "/v1/rerank": (wire.RerankRequest, "Documents by how well they fit a query"),
+    "/v1/classify": (wire.ClassifyRequest, "The class of each text"),
+    "/v1/models/{model}:predict": (wire.PredictRequest, "Whatever a model makes of JSON"),
 }
+GENERATING = ("/v1/chat/completions", "/v1/completions")
+"""Those that stream, and tell their usage."""
 VIEWS: dict[str, tuple[type[msgspec.Struct], str]] = {
     "/v1/models": (wire.ModelList, "The models that can be asked for"),
     "/v1/headway/queue": (wire.QueueView, "Who runs, who waits, and why"),
@@ -39,7 +44,9 @@ ERRORS = {
     "404": "No such model.",
     "408": "The client took too long to send its request.",
     "413": "The body is too large.",
+    "415": "The content encoding is neither gzip nor deflate.",
     "429": "The queue is full or the key over its rate; see `Retry-After`.",
+    "500": "The model failed; the message says how.",
     "502": "The backend broke and the request could not be continued.",
     "503": "No backend can be reached, or Headway is shutting down.",
     "504": "The deadline cannot be met.",
@@ -58,24 +65,31 @@ def document() -> dict[str, Any]:
     error = {"application/json": {"schema": by_type[wire.ErrorBody]}}
     paths: dict[str, Any] = {}
     for path, (body, summary) in BODIES.items():
-        answer: dict[str, Any] = {"type": "object", "required": ["object"]}
+        named = path.endswith(":predict")
+        answer: dict[str, Any] = {
+            "type": "object",
+            "required": ["predictions" if named else "object"],
+        }
         content: dict[str, Any] = {"application/json": {"schema": answer}}
-        if body is not wire.EmbeddingRequest:
+        if path in GENERATING:
             answer["properties"] = {"usage": by_type[wire.Usage]}
             content["text/event-stream"] = {}
         paths[path] = {
             "post": {
                 "summary": summary,
                 "parameters": [
-                    {"name": name, "in": "header", "schema": schema, "description": text}
-                    for name, (schema, text) in HEADERS.items()
+                    *([_MODEL] if named else []),
+                    *(
+                        {"name": name, "in": "header", "schema": schema, "description": text}
+                        for name, (schema, text) in HEADERS.items()
+                    ),
                 ],
                 "requestBody": {
                     "required": True,
                     "content": {"application/json": {"schema": by_type[body]}},
                 },
                 "responses": {
-                    "200": {"description": "OpenAI's object, or its events", "content": content},
+                    "200": {"description": _ANSWERS[path in GENERATING], "content": content},
                     **{
                         status: {"description": text, "content": error}
                         for status, text in ERRORS.items()
@@ -98,9 +112,7 @@ def document() -> dict[str, Any]:
         }
     ]
     one = _view("One model", by_type[wire.Model], error)
-    one["parameters"] = [
-        {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
-    ]
+    one["parameters"] = [_MODEL]
     one["responses"]["404"] = {"description": "No such model.", "content": error}
     paths["/v1/models/{model}"] = {"get": one}
     paths["/metrics"] = {
@@ -130,6 +142,10 @@ def document() -> dict[str, Any]:
         },
         "security": [{}, {"key": []}],
     }
+
+
+_ANSWERS = ("The object", "OpenAI's object, or its events")
+_MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _view(summary: str, schema: dict[str, Any], error: dict[str, Any]) -> dict[str, Any]:

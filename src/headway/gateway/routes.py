@@ -187,7 +187,10 @@ class Routes:
         if self._dispatcher.draining:
             return _json(Health(status="shutting down"), unavailable)
         statuses = self._dispatcher.statuses.values()
-        if any(status.healthy for status in statuses):
+        # Without backends there are only models of our own, which are loaded on demand.
+        if any(s.healthy for s in statuses) or (
+            not self._pool.statuses and self._inference.serves_any
+        ):
             return _json(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)

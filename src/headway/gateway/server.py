@@ -98,8 +98,9 @@ class Gateway:
         self._accounts = accounts = Accounts(
             self.dispatcher.scheduler, metrics, history, foresight, request_log
         )
-        intake = Intake(settings, self.dispatcher, keys, history, self.pool.models)
         self.catalog = Catalog() if catalog is None else catalog
+        batched = [model.name for model in self.catalog]
+        intake = Intake(settings, self.dispatcher, keys, history, self.pool, batched)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(settings, self.catalog, keys, of_models)
         routes = Routes(
@@ -115,7 +116,7 @@ class Gateway:
         Raises:
             OSError: the port is taken, or the host is none of this machine.
             ModelError: an embedded engine cannot load its model.
-        headway.models.signature.ModelError: a model of the catalog cannot be loaded.
+            headway.models.signature.ModelError: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start(self.settings.host, self.settings.port)
         self._foresight.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 from base64 import b64encode
@@ -19,10 +20,14 @@ from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference, wrong
 from headway.gateway.wire import ClassifyRequest, EmbeddingRequest, RerankRequest, TextCall
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem
+from headway.models.signature import BadItem, Task
 
 MOST_INPUTS = 2048
 """In one request, as at OpenAI."""
+EMBED: tuple[Task, ...] = ("embed", "python")
+CLASSIFY: tuple[Task, ...] = ("classify", "python")
+RERANK: tuple[Task, ...] = ("rerank", "embed", "python")
+"""What a model must be made to do."""
 DIGITS = 8
 """Of a vector's numbers in JSON: more than single precision has."""
 
@@ -47,8 +52,8 @@ class TextRoutes:
         if not self._inference.serves(call.model):
             return None
         urgency = self._urgency(http, call)
-        model = self._inference.model(call.model)
         texts = _inputs(call.input)
+        model = await self._inference.model_for(call.model, EMBED)
         if len(texts) > MOST_INPUTS:
             raise ApiError(
                 400,
@@ -56,7 +61,8 @@ class TextRoutes:
                 code="invalid_value",
                 param="input",
             )
-        vectors, tokens = await self._embedded(model, texts, urgency, call)
+        results, tokens = await self._run(model, texts, urgency, call)
+        vectors = [_vector(model, result) for result in results]
         if call.dimensions is not None:
             vectors = _cut(vectors, call.dimensions)
         encode = _base64 if call.encoding_format == "base64" else _floats
@@ -77,7 +83,7 @@ class TextRoutes:
         """Documents by how well they fit a query, as at Cohere and Jina. Raises ApiError."""
         call = parsed(self._inference.body(http), _rerank_decoder)
         urgency = self._urgency(http, call)
-        model = self._inference.model(call.model)
+        model = await self._inference.model_for(call.model, RERANK)
         documents = [one if isinstance(one, str) else one.text for one in call.documents]
         scores, tokens = await self._scores(model, call.query, documents, urgency, call)
         best = sorted(range(len(documents)), key=lambda place: -scores[place])[: call.top_n]
@@ -101,11 +107,9 @@ class TextRoutes:
         """The class of each text, as vLLM answers. Raises ApiError."""
         call = parsed(self._inference.body(http), _classify_decoder)
         urgency = self._urgency(http, call)
-        model = self._inference.model(call.model)
         texts = _inputs(call.input)
+        model = await self._inference.model_for(call.model, CLASSIFY)
         signature = await self._inference.described(model)
-        if signature.task not in ("classify", "python"):
-            raise _cannot(model, "classify")
         results, tokens = await self._run(model, texts, urgency, call)
         data = [
             {"index": place, **_class_of(model, result, signature.labels)}
@@ -124,16 +128,6 @@ class TextRoutes:
 
     # ---- running ----------------------------------------------------------------------------
 
-    async def _embedded(
-        self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
-    ) -> tuple[list[np.ndarray], int]:
-        """A vector for each text, and the tokens of all."""
-        signature = await self._inference.described(model)
-        if signature.task not in ("embed", "python"):
-            raise _cannot(model, "embed")
-        results, tokens = await self._run(model, texts, urgency, call)
-        return [_vector(model, result) for result in results], tokens
-
     async def _scores(
         self,
         model: ServedModel,
@@ -146,16 +140,15 @@ class TextRoutes:
         and vectors of query and documents by their cosine."""
         signature = await self._inference.described(model)
         if signature.task == "embed":
-            vectors, tokens = await self._embedded(model, [query, *documents], urgency, call)
-            cosines = np.stack(vectors[1:]) @ vectors[0]
-            return [float(cosine) for cosine in cosines], tokens
+            results, tokens = await self._run(model, [query, *documents], urgency, call)
+            vectors = [_vector(model, result) for result in results]
+            return [float(vector @ vectors[0]) for vector in vectors[1:]], tokens
         if signature.task == "python":
             pairs = [(query, document) for document in documents]
             lengths = [model.length_of(pair) for pair in pairs]
             results = await self._inference.run(model, pairs, lengths, urgency)
             return [_number(model, result) for result in results], 0
-        if signature.task != "rerank" or model.tokens is None:
-            raise _cannot(model, "rerank")
+        assert model.tokens is not None  # every other model takes texts
         most = _most(call, signature.max_tokens)
         try:
             encoded = await model.tokens.of_pairs(query, documents, most)
@@ -163,7 +156,8 @@ class TextRoutes:
             raise wrong(error, "documents") from None
         lengths = [pair.shape[1] for pair in encoded]
         results = await self._inference.run(model, encoded, lengths, urgency)
-        return [1.0 / (1.0 + float(np.exp(-logits[0]))) for logits in results], sum(lengths)
+        logits = [_number(model, result[0]) for result in results]
+        return [float(np.exp(-np.logaddexp(0.0, -logit))) for logit in logits], sum(lengths)
 
     async def _run(
         self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
@@ -177,7 +171,7 @@ class TextRoutes:
             if isinstance(texts[0], str):
                 encoded = await model.tokens.of_texts(texts, most)
             else:
-                encoded = [model.tokens.ids(ids) for ids in texts]
+                encoded = model.tokens.of_ids(texts, most)
         except BadItem as error:
             raise wrong(error, "input") from None
         lengths = [len(ids) for ids in encoded]
@@ -231,24 +225,6 @@ def _most(call: TextCall, most: int | None) -> int | None:
     return asked
 
 
-def _cannot(model: ServedModel, do: str) -> ApiError:
-    task = model.signature.task if model.signature is not None else "nothing"
-    return ApiError(
-        400,
-        f"The model {model.name!r} cannot {do}: it is made to {_TASKS.get(task, task)}.",
-        code="wrong_task",
-        param="model",
-    )
-
-
-_TASKS = {
-    "embed": "embed texts",
-    "classify": "classify texts",
-    "rerank": "score pairs of texts",
-    "tensors": "take tensors, at /v2",
-}
-
-
 def _vector(model: ServedModel, result: Any) -> np.ndarray:
     try:
         vector = np.asarray(result, np.float32)
@@ -261,19 +237,26 @@ def _vector(model: ServedModel, result: Any) -> np.ndarray:
 
 def _number(model: ServedModel, result: Any) -> float:
     try:
-        return float(result)
+        number = float(result)
     except (TypeError, ValueError):
-        raise _nonsense(model, "a number for each pair of query and document") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise _nonsense(model, "finite numbers")
+    return number
 
 
 def _class_of(model: ServedModel, result: Any, labels: Sequence[str]) -> dict[str, Any]:
     """Label and probabilities of one text."""
     if isinstance(result, np.ndarray):
-        weights = np.exp(result - result.max())
+        logits = _vector(model, result)
+        weights = np.exp(logits - logits.max())
         chances = [float(chance) for chance in weights / weights.sum()]
         names = labels if len(labels) == len(chances) else [str(n) for n in range(len(chances))]
     elif isinstance(result, dict) and result:
-        names, chances = list(result), [_number(model, value) for value in result.values()]
+        names, chances = (
+            list(map(str, result)),
+            [_number(model, value) for value in result.values()],
+        )
     else:
         raise _nonsense(model, "an object of labels and probabilities for each text")
     best = max(range(len(chances)), key=chances.__getitem__)

@@ -83,11 +83,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Only messages may appear on standard output: prints of models go to standard error.
-    out = os.fdopen(os.dup(1), "wb")
+    # Standard input and output are for messages: models read nothing, and print to standard error.
+    messages, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    order = _read(sys.stdin.buffer)
+    order = _read(messages)
     if order is None:
         return
     try:
@@ -96,7 +99,7 @@ def main() -> None:
         _write(out, Answer(error=_told(error)))
         return
     _write(out, Answer(runner.signature))
-    while (items := _read(sys.stdin.buffer)) is not None:
+    while (items := _read(messages)) is not None:
         try:
             results = checked(runner.run(items), len(items), "the model")
             _write(out, Answer(results))

@@ -60,24 +60,24 @@ class Instances:
         return signatures[0]
 
     async def run(self, items: list[Any]) -> Sequence[Any]:
-        """The results of a batch, by whichever instance is free: there is one.
+        """The results of a batch, by whichever instance is free.
 
         Raises:
-            WorkerLost: it died, and another one is being started.
+            WorkerLost: it died, and another one is being started; or all were unloaded just now.
             BadItem: the batch holds something that the model does not take.
             ModelError: the model raised an exception.
         """
+        if not self._free:
+            raise WorkerLost("the model was unloaded before the batch began")
         worker = self._free.popleft()
         try:
-            results = await worker.run(items)
+            return await worker.run(items)
         except (WorkerLost, asyncio.CancelledError):
             self._lost(worker)
             raise
-        except BaseException:
-            self._free.append(worker)
-            raise
-        self._free.append(worker)
-        return results
+        finally:
+            if worker in self._alive:  # else it is lost, or was unloaded meanwhile
+                self._free.append(worker)
 
     async def unload(self) -> None:
         """End all of them."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headway.models.open_inference import DTYPES
+from headway.models.open_inference import typed
 from headway.models.signature import BadItem, Signature, TensorSpec
 from headway.models.tokens import Tokens
 
@@ -31,7 +31,7 @@ async def items_of(
         texts = [one for one in instances if isinstance(one, str) and one]
         if len(texts) < len(instances):
             raise BadItem("this model takes instances that are texts")
-        return list(await tokens.of_texts(texts, signature.max_tokens))
+        return list(await tokens.of_texts(texts, None))
     if signature.task == "tensors":
         return [_tensors(one, signature) for one in instances]
     return list(instances)
@@ -51,7 +51,7 @@ def _tensors(instance: Any, signature: Signature) -> dict[str, np.ndarray]:
 
 def _array(name: str, value: Any, spec: TensorSpec | None) -> np.ndarray:
     try:
-        array = np.asarray(value, DTYPES[spec.datatype] if spec is not None else None)
-    except (TypeError, ValueError, OverflowError) as error:
+        array = np.asarray(value) if spec is None else typed(value, spec.datatype)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadItem(f"the input {name!r} is no tensor ({error})") from None
     return array.astype(np.float32) if spec is None and array.dtype == np.float64 else array

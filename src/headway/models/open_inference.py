@@ -174,6 +174,26 @@ def datatype_of(array: np.ndarray) -> str:
         raise TypeError(f"tensors of {array.dtype} cannot be sent") from None
 
 
+def typed(data: Any, datatype: str) -> np.ndarray:
+    """Nested lists of JSON as an array; null is a number that is none (NaN).
+
+    Raises:
+        TypeError, ValueError, OverflowError: they are of another type than `datatype`, or of no
+            shape. Nothing is rounded, and no text is read as a number.
+    """
+    dtype = DTYPES[datatype]
+    if datatype == "BYTES":
+        return np.asarray(data, dtype)
+    found = np.asarray(data)
+    if found.size and found.dtype.kind not in _KINDS[dtype.kind]:
+        raise TypeError(f"there are values of another type ({found.dtype})")
+    return np.asarray(data, dtype)
+
+
+_KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "fiuO"}
+"""Of numpy, what each kind of datatype may be written as."""
+
+
 def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
     if json_bytes is None:
         return body, memoryview(b"")
@@ -214,14 +234,17 @@ def _from_list(one: _Input) -> np.ndarray:
     if one.data is None:
         raise BadItem(f"the tensor {one.name!r} has neither data nor binary_data_size")
     if one.datatype == "BYTES":
-        flat = _flat(one.data)
+        try:
+            flat = _flat(one.data)
+        except RecursionError:
+            raise BadItem(f"the tensor {one.name!r} is nested too deeply") from None
         if not all(isinstance(value, str) for value in flat):
             raise BadItem(f"the tensor {one.name!r} holds something else than strings")
         array = np.empty(len(flat), object)
         array[:] = [value.encode("utf-8", "surrogatepass") for value in flat]
     else:
         try:
-            array = np.asarray(one.data, DTYPES[one.datatype]).ravel()
+            array = typed(one.data, one.datatype).ravel()
         except (TypeError, ValueError, OverflowError) as error:
             raise BadItem(f"the tensor {one.name!r} is not {one.datatype}: {error}") from None
     return _shaped(one, array)

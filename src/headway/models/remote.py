@@ -100,6 +100,7 @@ class RemoteModel:
         self.on_change(0, None)
         if self._recovering is not None:
             self._recovering.cancel()
+            self._recovering = None
         session, self._session = self._session, None
         if session is not None:
             await session.close()

@@ -87,10 +87,8 @@ class ServedModel:
             ModelError: it cannot be loaded.
         """
         while not self.loaded:
-            if self._loading is None:
-                self._loading = asyncio.get_running_loop().create_task(self._load())
             # Whoever waits may leave; the loading goes on for the others.
-            await asyncio.shield(self._loading)
+            await asyncio.shield(self._begin_loading())
         assert self.signature is not None
         return self.signature
 
@@ -112,14 +110,14 @@ class ServedModel:
     ) -> list[Any]:
         """The results of `items`, each in its place; an exception for one that failed.
 
-        While the model is loaded they wait in their order, like behind any other work.
+        While the model is loaded they wait in their order, like behind any other work. If it
+        cannot be, that is what failed them.
 
         Raises:
             Refused: there is no room, or no time.
-            ModelError: it cannot be loaded.
         """
-        if not self.loaded and self._loading is None:
-            self._loading = asyncio.get_running_loop().create_task(self._load())
+        if not self.loaded:
+            self._begin_loading()
         self._under_way += 1
         try:
             return await self._driving().run(items, lengths, tier, tenant, deadline_s)
@@ -129,20 +127,37 @@ class ServedModel:
                 self._rest()
 
     async def unload(self) -> None:
-        """Let go of it; the next one who asks for it has it loaded again."""
+        """Let go of it; whoever waits, or asks for it next, has it loaded again."""
+        await self._let_go()
+        if self._under_way and not self.loaded:
+            self._begin_loading()
+
+    async def close(self) -> None:
+        """The end."""
+        await self._let_go()
+        if self._driver is not None:
+            self._driver.close()
+
+    def _begin_loading(self) -> asyncio.Task[None]:
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().create_task(self._load())
+            self._loading.add_done_callback(_looked_at)
+        return self._loading
+
+    async def _let_go(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.gather(self._loading, return_exceptions=True)
-        self.loaded = False
-        await self.backing.unload()
+        self._begin_unloading()
+        assert self._unloading is not None
+        await asyncio.shield(self._unloading)
 
-    async def close(self) -> None:
-        """The end."""
-        await self.unload()
-        if self._driver is not None:
-            self._driver.close()
+    def _begin_unloading(self) -> None:
+        self.loaded = False
+        if self._unloading is None or self._unloading.done():
+            self._unloading = asyncio.get_running_loop().create_task(self.backing.unload())
 
     def _driving(self) -> Driver[Any, Any]:
         if self._driver is None:
@@ -169,11 +184,11 @@ class ServedModel:
         began_s = loop.time()
         try:
             if self._unloading is not None:
-                await self._unloading
+                await asyncio.shield(self._unloading)
             signature = await self.backing.load()
             if signature.takes_text and self.tokens is None:
-                self.tokens = Tokens(signature.tokenizer, signature.max_tokens)
-        except ModelError as error:
+                self.tokens = await self._tokens(signature)
+        except Exception as error:
             self.error = ModelError(f"the model {self.name!r} cannot be loaded: {error}")
             driver.fail_waiting(self.error)
             raise self.error from error
@@ -187,6 +202,13 @@ class ServedModel:
         if not self._under_way:
             self._rest()
 
+    async def _tokens(self, signature: Signature) -> Tokens:
+        try:
+            return Tokens(signature.tokenizer, signature.max_tokens)
+        except Exception as error:  # the library has no class of its own for it
+            await self.backing.unload()
+            raise ModelError(f"its tokenizer is damaged ({error})") from None
+
     def _rest(self) -> None:
         """Nothing is under way: unless something comes it will be unloaded."""
         if self._unload_after_s is None or not self.loaded:
@@ -199,6 +221,11 @@ class ServedModel:
     def _idled(self) -> None:
         if self._under_way or not self.loaded:
             return
-        self.loaded = False
         logger.info("model %s is unloaded: nobody asked for it", self.name)
-        self._unloading = asyncio.get_running_loop().create_task(self.backing.unload())
+        self._begin_unloading()
+
+
+def _looked_at(loading: asyncio.Task[None]) -> None:
+    """What went wrong was told to those who wait; asyncio need not log it as well."""
+    if not loading.cancelled():
+        loading.exception()

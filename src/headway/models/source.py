@@ -50,7 +50,7 @@ def source_of(path: str) -> Source:
     if place.suffix == ".onnx":
         _must_exist(place)
         beside = (place.parent / TOKENIZER).exists()
-        return Source("text", str(place.parent)) if beside else Source("onnx", str(place))
+        return Source("text" if beside else "onnx", str(place))
     if place.suffix in TORCH:
         _must_exist(place)
         return Source("torch", str(place))

@@ -61,38 +61,35 @@ class Tokens:
         """
         return await asyncio.to_thread(self._of_pairs, first, others, truncated)
 
-    def ids(self, ids: Sequence[int]) -> np.ndarray:
+    def of_ids(self, texts: Sequence[Sequence[int]], truncated: int | None) -> list[np.ndarray]:
         """Ids that the client made itself, special tokens put around them where they are missing.
+
+        Args:
+            texts: of each text its ids, at least one.
+            truncated: tokens to cut each to; None: longer ones are an error.
 
         Raises:
             BadItem: they are too many, or no tokens of this model.
         """
         vocabulary = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        if min(ids) < 0 or max(ids) >= vocabulary:
-            raise BadItem(f"token ids of this model are 0 to {vocabulary - 1}")
         empty = self._tokenizer.encode("").ids
-        before, after = empty[:1], empty[1:]
-        given = list(ids)
-        if self._added == 2 and given[:1] != before:
-            given = [*before, *given, *after]
-        if self._most is not None and len(given) > self._most:
-            raise self._too_long(0, len(given))
-        return np.array(given, np.int32)
+        found = []
+        for place, ids in enumerate(texts):
+            if min(ids) < 0 or max(ids) >= vocabulary:
+                raise BadItem(
+                    f"text {place} has a token that is none: ids are 0 to {vocabulary - 1}"
+                )
+            if self._added == 2 and ids[0] != empty[0]:
+                ids = [*empty[:1], *ids, *empty[1:]]
+            found.append(self._fitted(place, np.array(ids, np.int32), truncated))
+        return found
 
     def _of_texts(self, texts: Sequence[str], truncated: int | None) -> list[np.ndarray]:
         encoded = self._tokenizer.encode_batch_fast([self._shortened(text) for text in texts])
-        found = []
-        for place, encoding in enumerate(encoded):
-            if self._most is not None and len(encoding) > self._most and truncated is None:
-                raise self._too_long(place, len(encoding))
-            if truncated is not None and len(encoding) > truncated:
-                # What is cut is the text: the tokens around it stay.
-                kept = np.array(encoding.ids, np.int32)
-                after = self._added // 2
-                found.append(np.concatenate([kept[: truncated - after], kept[len(kept) - after :]]))
-            else:
-                found.append(np.array(encoding.ids, np.int32))
-        return found
+        return [
+            self._fitted(place, np.array(encoding.ids, np.int32), truncated)
+            for place, encoding in enumerate(encoded)
+        ]
 
     def _of_pairs(
         self, first: str, others: Sequence[str], truncated: int | None
@@ -102,12 +99,20 @@ class Tokens:
         found = []
         for place, encoding in enumerate(encoded):
             both = np.array([encoding.ids, encoding.type_ids], np.int32)
-            if self._most is not None and both.shape[1] > self._most and truncated is None:
-                raise self._too_long(place, both.shape[1])
-            if truncated is not None and both.shape[1] > truncated:
-                both = np.concatenate([both[:, : truncated - 1], both[:, -1:]], axis=1)
-            found.append(both)
+            found.append(self._fitted(place, both, truncated))
         return found
+
+    def _fitted(self, place: int, ids: np.ndarray, truncated: int | None) -> np.ndarray:
+        """`ids`, (…, tokens), no longer than they may be. Raises BadItem."""
+        tokens = ids.shape[-1]
+        if truncated is not None and tokens > truncated:
+            # What is cut is the text: the tokens around it stay.
+            after = self._added // 2
+            parts = (ids[..., : truncated - after], ids[..., tokens - after :])
+            return np.concatenate(parts, axis=-1)
+        if self._most is not None and tokens > self._most:
+            raise self._too_long(place, tokens)
+        return ids
 
     def _shortened(self, text: str) -> str:
         # Lone surrogates, as JSON may hold, are no text to a tokenizer.
@@ -121,5 +126,6 @@ class Tokens:
     def _too_long(self, place: int, tokens: int) -> BadItem:
         return BadItem(
             f"text {place} has at least {tokens} tokens, and this model takes {self._most}; "
-            "shorten it, or send truncate_prompt_tokens: -1"
+            "shorten it, or where texts are embedded, ranked or classified send "
+            "truncate_prompt_tokens: -1"
         )

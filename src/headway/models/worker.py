@@ -6,7 +6,6 @@ import asyncio
 import pickle
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +16,13 @@ from headway.models.source import Source
 
 LOAD_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
+STDERR_TIMEOUT_S = 1.0
+"""How long its last words may take: who inherited its standard error may live on."""
 BUFFER_BYTES = 16 * 1024 * 1024
-TAIL_LINES = 20
+STDERR_BYTES = 4096
+"""Of its standard error that are kept."""
+TAIL_LINES = 4
+"""Of them that are told when it dies."""
 
 
 class Worker:
@@ -31,7 +35,7 @@ class Worker:
     def __init__(self, source: Source, threads: int) -> None:
         self._order = Order(source, threads)
         self._process: asyncio.subprocess.Process | None = None
-        self._stderr: deque[str] = deque(maxlen=TAIL_LINES)
+        self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
         self.load_s = 0.0
         """How long it took to start and load."""
@@ -111,7 +115,8 @@ class Worker:
             process.kill()
             await process.wait()
         if self._reading is not None:
-            await self._reading
+            await asyncio.wait((self._reading,), timeout=STDERR_TIMEOUT_S)
+            self._reading.cancel()
 
     def kill(self) -> None:
         """End it at once, in the middle of whatever it does."""
@@ -138,9 +143,11 @@ class Worker:
         return answer
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
-        while line := await stderr.readline():
-            self._stderr.append(line.decode(errors="replace").rstrip())
+        # Not by lines: progress bars never end theirs.
+        while told := await stderr.read(STDERR_BYTES):
+            self._stderr = (self._stderr + told)[-STDERR_BYTES:]
 
     def _tail(self) -> str:
-        told = [line for line in self._stderr if line]
-        return f": {' | '.join(told[-4:])}" if told else ""
+        lines = self._stderr.decode(errors="replace").splitlines()
+        told = [line.strip() for line in lines if line.strip()]
+        return f": {' | '.join(told[-TAIL_LINES:])}" if told else ""

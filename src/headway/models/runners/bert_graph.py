@@ -28,6 +28,9 @@ VERSION = 1
 
 Pooling = Literal["mean", "cls"]
 
+_KNOWN = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+"""Settings of a BERT that this writer takes for granted."""
+
 
 def graph_of(folder: Path, pooling: Pooling) -> Path:
     """The graph of the model in `folder`, from the cache if it was written before.
@@ -50,6 +53,12 @@ def graph_of(folder: Path, pooling: Pooling) -> Path:
             f"{folder} holds a {config.get('model_type')} model and no ONNX graph; export one "
             "with `optimum-cli export onnx --model ID FOLDER`"
         )
+    for key, known in _KNOWN.items():
+        if config.get(key, known) != known:
+            raise ModelError(
+                f"{folder} has {key} {config[key]!r}, and graphs are written for {known!r} only; "
+                "export one with `optimum-cli export onnx --model ID FOLDER`"
+            )
     told = f"{VERSION} {pooling} {folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     place = cache_folder() / "graphs" / f"{hashlib.sha256(told.encode()).hexdigest()[:16]}.onnx"
     if not place.is_file():

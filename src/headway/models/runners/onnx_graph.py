@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headway.models.runners.onnx_session import DATATYPES, session
 from headway.models.signature import BadItem, Signature, TensorSpec
 from headway.models.stacked import Tensors, run_stacked
@@ -31,12 +33,20 @@ class OnnxGraph:
 
     def _batch(self, batch: Tensors) -> Tensors:
         try:
-            outputs = self._session.run(self._names, dict(batch))
+            outputs = self._session.run(self._names, {n: _text(a) for n, a in batch.items()})
         except Exception as error:
             if "INVALID_ARGUMENT" in str(error) or "InvalidArgument" in type(error).__name__:
                 raise BadItem(str(error)) from None
             raise
         return dict(zip(self._names, outputs, strict=True))
+
+
+def _text(array: np.ndarray) -> np.ndarray:
+    """Bytes as the text that onnxruntime takes for them; any other array as it is."""
+    if array.dtype.kind != "O":
+        return array
+    text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in array.flat]
+    return np.array(text, object).reshape(array.shape)
 
 
 def _spec(of: Any) -> TensorSpec:

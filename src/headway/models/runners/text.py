@@ -21,16 +21,17 @@ class TextModel:
 
     `config.json` says whether it is a classifier, `1_Pooling/config.json` how the vectors of
     tokens become one of the text, `sentence_bert_config.json` how long a text may be. Vectors have
-    unit length, as those of OpenAI have.
+    unit length, as those of OpenAI have. `location` is the folder, or a graph in it.
 
     Raises:
         ModelError: a file is missing or damaged.
     """
 
     def __init__(self, location: str, threads: int) -> None:
-        folder = Path(location)
+        place = Path(location)
+        folder = place if place.is_dir() else place.parent
         self._pooling = _pooling(folder)
-        graph = graph_in(folder) or next(iter(folder.glob("*.onnx")), None)
+        graph = graph_in(folder) if place.is_dir() else place
         if graph is None:
             graph = _written(folder, self._pooling)
         self._session: Any = session(graph, threads)

@@ -1,0 +1,53 @@
+"""A server of the Open Inference Protocol as a backend: here another Headway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from tests.gateway.conftest import Serve, catalog_of
+
+from headway.core.batching import BatchingSettings
+from headway.gateway.server import Gateway
+from headway.models.remote import RemoteModel
+from headway.models.served import ServedModel
+from headway.models.signature import ModelError
+
+
+@asynccontextmanager
+async def remote(url: str, name: str) -> AsyncIterator[ServedModel]:
+    model = ServedModel(name, RemoteModel(url, name, at_once=2), BatchingSettings())
+    yield model
+    await model.close()
+
+
+def items(*rows: float) -> list[dict[str, np.ndarray]]:
+    return [{"x": np.array([row, row], np.float32)} for row in rows]
+
+
+async def test_its_batches_run_there(serve: Serve) -> None:
+    gateway: Gateway = await serve(catalog=catalog_of("tensors"))
+    async with remote(gateway.address, "tensors") as model:
+        found = await model.run(items(1, 2, 3), [1, 1, 1])
+        assert [float(one["sum"]) for one in found] == [2, 4, 6]
+        await model.unload()
+        assert float((await model.run(items(4), [1]))[0]["sum"]) == 8
+
+
+async def test_what_the_server_says_of_a_failure_is_told(serve: Serve) -> None:
+    gateway: Gateway = await serve(catalog=catalog_of("few"))
+    async with remote(gateway.address, "few") as model:
+        (error,) = await model.run(items(1), [1])
+        assert isinstance(error, ModelError) and "returned 0 results" in str(error)
+    async with remote(f"{gateway.address}/v2/models/nope", "mine") as model:
+        (error,) = await model.run(items(1), [1])
+        assert isinstance(error, ModelError)
+        assert "answers 404: The model 'nope' does not exist" in str(error)
+
+
+async def test_a_server_that_is_not_there_is_told() -> None:
+    async with remote("http://127.0.0.1:9", "m") as model:
+        with pytest.raises(ModelError, match="cannot be reached"):
+            await model.load()

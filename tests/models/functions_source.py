@@ -1,0 +1,12 @@
+"""Where the functions of `functions.py` are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headway.models.source import Source
+
+
+def function(name: str) -> Source:
+    """A function of `functions.py`, for a worker process."""
+    return Source("python", f"{Path(__file__).with_name('functions.py')}:{name}")
