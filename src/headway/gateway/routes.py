@@ -187,7 +187,8 @@ class Routes:
         if self._dispatcher.draining:
             return _json(Health(status="shutting down"), unavailable)
         statuses = self._dispatcher.statuses.values()
-        if any(status.healthy for status in statuses):
+        only_models = not statuses and self._inference.serves_any
+        if only_models or any(status.healthy for status in statuses):
             return _json(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
