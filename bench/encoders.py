@@ -284,7 +284,7 @@ def _best(capacities: object) -> str | None:
 
 def _told(part: str, name: str, one: Measured) -> None:
     print(
-        f"{part:8}{name:10}{one.per_s:8.0f}/s  p50 {one.percentile_ms(50):7.1f} ms"
+        f"{part:9}{name:10}{one.per_s:8.0f}/s  p50 {one.percentile_ms(50):7.1f} ms"
         f"  p99 {one.percentile_ms(99):7.1f} ms  {one.errors} errors",
         flush=True,
     )

@@ -187,9 +187,12 @@ class Routes:
         if self._dispatcher.draining:
             return _json(Health(status="shutting down"), unavailable)
         statuses = self._dispatcher.statuses.values()
-        only_models = not statuses and self._inference.serves_any
-        if only_models or any(status.healthy for status in statuses):
+        if any(status.healthy for status in statuses):
             return _json(Health(status="ready"))
+        if not statuses and self._inference.serves_any:
+            if self._inference.catalog.started:
+                return _json(Health(status="ready"))
+            return _json(Health(status="models are being loaded"), unavailable)
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
 
