@@ -85,9 +85,7 @@ class Bench:
     async def closed(self, target: Target, seconds: float) -> Measured:
         """A closed loop on `target`, after a warm-up."""
         requests = [target.request(text) for text in self.texts]
-        return await closed_loop(
-            target.port, requests, CONNECTIONS, self.options.warm_up, seconds
-        )
+        return await closed_loop(target.port, requests, CONNECTIONS, self.options.warm_up, seconds)
 
     async def check(self, name: str, target: Target) -> None:
         """Raises RuntimeError where its answers are not those of the model."""
@@ -193,9 +191,7 @@ async def tiers(bench: Bench) -> None:
     async def interactive(target: Target) -> Measured:
         requests = [target.request(text, "interactive") for text in bench.texts]
         rng = np.random.default_rng(bench.options.seed)
-        return await open_loop(
-            target.port, requests, INTERACTIVE_PER_S, warm_up_s, seconds, rng
-        )
+        return await open_loop(target.port, requests, INTERACTIVE_PER_S, warm_up_s, seconds, rng)
 
     async def batch(target: Target) -> Measured:
         requests = [target.request(text, "batch") for text in bench.texts]
@@ -221,9 +217,7 @@ async def tiers(bench: Bench) -> None:
     }
     bench.claims += [
         Claim("tiers: interactive p99 above idle, in mean slices", added_ms / slice_ms, 1.5),
-        Claim(
-            "tiers: batch throughput / alone", under.per_s / alone.per_s, 0.85, at_most=False
-        ),
+        Claim("tiers: batch throughput / alone", under.per_s / alone.per_s, 0.85, at_most=False),
     ]
 
 
@@ -260,9 +254,7 @@ async def length(bench: Bench) -> None:
         "in_order": found[False].summary(),
     }
     gain = found[True].per_s / found[False].per_s
-    bench.claims.append(
-        Claim("length: throughput, by length / in order", gain, 1.3, at_most=False)
-    )
+    bench.claims.append(Claim("length: throughput, by length / in order", gain, 1.3, at_most=False))
 
 
 async def _batches(target: Target) -> float:

@@ -9,7 +9,10 @@ ORDER = Order.given()
 
 
 @bentoml.service(
-    workers=1, threads=1, traffic={"timeout": 60, "max_concurrency": 4096}, logging={"access": {"enabled": False}}
+    workers=1,
+    threads=1,
+    traffic={"timeout": 60, "max_concurrency": 4096},
+    logging={"access": {"enabled": False}},
 )
 class Model:
     """Batches of requests in, their answers out."""
