@@ -42,7 +42,8 @@ CHECKED_TEXTS = 64
 SAME = 1e-4
 """Largest difference of an embedding's number that counts as rounding."""
 LOAD = 0.7
-INTERACTIVE_PER_S = 10.0
+INTERACTIVE_SHARE = 0.02
+"""Interactive requests for each one of the batch load alone."""
 PARTS = ("tune", "closed", "open", "tiers", "overhead", "length")
 
 
@@ -60,7 +61,7 @@ class Bench:
 
     @property
     def servers(self) -> list[str]:
-        """Those that were asked for, Headway between the peers' and its own later runs."""
+        """Those that were asked for."""
         return self.options.servers
 
     @property
@@ -188,20 +189,21 @@ async def tiers(bench: Bench) -> None:
     """Interactive requests alone, batch ones alone, and both."""
     seconds, warm_up_s = 1.5 * bench.options.seconds, bench.options.warm_up
 
-    async def interactive(target: Target) -> Measured:
+    async def interactive(target: Target, per_s: float) -> Measured:
         requests = [target.request(text, "interactive") for text in bench.texts]
         rng = np.random.default_rng(bench.options.seed)
-        return await open_loop(target.port, requests, INTERACTIVE_PER_S, warm_up_s, seconds, rng)
+        return await open_loop(target.port, requests, per_s, warm_up_s, seconds, rng)
 
     async def batch(target: Target) -> Measured:
         requests = [target.request(text, "batch") for text in bench.texts]
         return await closed_loop(target.port, requests, CONNECTIONS, warm_up_s, seconds)
 
     async with headway(bench.model) as target:
-        idle = await interactive(target)
         alone = await batch(target)
+        per_s = INTERACTIVE_SHARE * alone.per_s
+        idle = await interactive(target, per_s)
         before = await _batches(target)
-        over, under = await asyncio.gather(interactive(target), batch(target))
+        over, under = await asyncio.gather(interactive(target, per_s), batch(target))
         batches = await _batches(target) - before
     # The worker never rests, so that is a batch's mean duration: at most the longest slice.
     slice_ms = 1000.0 * (warm_up_s + seconds) / batches
@@ -210,6 +212,7 @@ async def tiers(bench: Bench) -> None:
     added_ms = over.percentile_ms(99) - idle.percentile_ms(99)
     bench.details["tiers"] = {
         "slice_ms": slice_ms,
+        "interactive_per_s": per_s,
         "interactive_idle": idle.summary(),
         "interactive_over_batch": over.summary(),
         "batch_alone": alone.summary(),

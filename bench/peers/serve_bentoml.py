@@ -26,5 +26,5 @@ class Model:
         max_batch_size=ORDER.max_batch_size,
         max_latency_ms=60_000,
     )
-    def embed(self, input: list[str]) -> list[str]:  # noqa: A002 - a field of the request
+    def embed(self, input: list[str]) -> list[str]:
         return self.model(input)

@@ -15,7 +15,7 @@ class Model(litserve.LitAPI):
         self.model = ORDER.load()
 
     # LitServe reads a body by the annotation of `request`; without one it takes any JSON.
-    def decode_request(self, request) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def decode_request(self, request) -> str:  # type: ignore[no-untyped-def]
         text: str = request["input"]
         return text
 

@@ -15,7 +15,7 @@ MODEL = ORDER.load()
 
 
 @batch
-def infer(input: Any) -> dict[str, Any]:  # noqa: A002 - a field of the request
+def infer(input: Any) -> dict[str, Any]:
     """Batches of requests in, their answers out."""
     found = MODEL([text.decode() for text in input[:, 0]])
     return {"embedding": np.array([[one.encode()] for one in found], dtype=bytes)}
