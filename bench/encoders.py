@@ -330,7 +330,7 @@ def main() -> int:
     parser.add_argument("--servers", type=some(NAMES), default=list(NAMES))
     parser.add_argument("--threads", type=int, default=2, help="that the model computes with")
     parser.add_argument("--seconds", type=float, default=20.0, help="that are measured")
-    parser.add_argument("--trial", type=float, default=6.0, help="seconds of a short run")
+    parser.add_argument("--trial", type=float, default=8.0, help="seconds of a short run")
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds before them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tuned", type=Path, default=Path("results/encoders_tuned.json"))
