@@ -199,7 +199,9 @@ async def tiers(bench: Bench) -> None:
         return await closed_loop(target.port, requests, CONNECTIONS, warm_up_s, seconds)
 
     async with headway(bench.model) as target:
+        begun = await _batches(target)
         alone = await batch(target)
+        alone_batches = await _batches(target) - begun
         per_s = INTERACTIVE_SHARE * alone.per_s
         idle = await interactive(target, per_s)
         before = await _batches(target)
@@ -212,6 +214,7 @@ async def tiers(bench: Bench) -> None:
     added_ms = over.percentile_ms(99) - idle.percentile_ms(99)
     bench.details["tiers"] = {
         "slice_ms": slice_ms,
+        "alone_batch_ms": 1000.0 * (warm_up_s + seconds) / alone_batches,
         "interactive_per_s": per_s,
         "interactive_idle": idle.summary(),
         "interactive_over_batch": over.summary(),
