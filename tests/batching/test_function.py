@@ -168,3 +168,24 @@ def test_every_call_is_answered_once_and_with_its_own(calls, policy, most, worke
             assert isinstance(answer, Poison)
         else:
             assert answer == (one[0], "done")
+
+
+async def test_the_next_batch_runs_before_the_answers_of_the_last_one_are_looked_at() -> None:
+    happened = []
+
+    @headway.batched(max_batch_size=1)
+    async def named(names: list[str]) -> list[str]:
+        happened.append(f"{names[0]} runs")
+        await asyncio.sleep(0)
+        return names
+
+    async def caller(name: str) -> None:
+        happened.append(f"{await named(name)} is answered")
+
+    await asyncio.gather(caller("first"), caller("second"))
+    assert happened == [
+        "first runs",
+        "second runs",
+        "first is answered",
+        "second is answered",
+    ]

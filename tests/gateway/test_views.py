@@ -15,11 +15,15 @@ from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import FakeBackend
 
+from headway.core.batching import BatchingSettings
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
+from headway.models.catalog import Catalog
+from headway.models.served import ServedModel
+from headway.models.signature import Signature
 from headway.store.request_log import RequestLog, read
 
 
@@ -83,6 +87,39 @@ async def test_health_and_readiness(serve: Serve, http: aiohttp.ClientSession) -
         assert "exact" in (await answer.json())["status"]
     async with http.get(gateway.address + "/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_a_gateway_of_models_alone_is_ready_once_they_are_loaded(
+    http: aiohttp.ClientSession,
+) -> None:
+    class SlowModel:
+        def __init__(self) -> None:
+            self.on_change = lambda alive, error: None
+            self.allowed = asyncio.Event()
+
+        async def load(self) -> Signature:
+            await self.allowed.wait()
+            return Signature(task="python", platform="python")
+
+        async def run(self, items: list[object]) -> list[object]:
+            return items
+
+        async def unload(self) -> None:
+            pass
+
+    slow = SlowModel()
+    model = ServedModel("slow", slow, BatchingSettings())
+    gateway = Gateway(GatewaySettings(port=0), catalog=Catalog([model], frozenset({"slow"})))
+    starting = asyncio.create_task(gateway.start())
+    await until(lambda: gateway.address != "")
+    async with http.get(gateway.address + "/readyz") as answer:
+        assert answer.status == 503
+        assert "loaded" in (await answer.json())["status"]
+    slow.allowed.set()
+    await starting
+    async with http.get(gateway.address + "/readyz") as answer:
+        assert answer.status == 200
+    await gateway.stop()
 
 
 async def test_the_queue_view_says_who_runs_who_waits_and_why(

@@ -183,8 +183,11 @@ class Driver(Generic[Item, Result]):
         else:
             end_s = self.loop.time()
             self.batcher.finished(batch, end_s, max(end_s - start_s, 1e-9))
+            # First the next batch is on its way: its worker is not to wait for these answers.
+            self._step()
             for request, result in zip(requests, results, strict=True):
                 self._answer(request, result)
+            return
         self._step()
 
     async def _solve(self, tier: Tier, problem: Problem) -> None:

@@ -192,6 +192,10 @@ class Routes:
             not self._pool.statuses and self._inference.serves_any
         ):
             return _json(Health(status="ready"))
+        if not statuses and self._inference.serves_any:
+            if self._inference.catalog.started:
+                return _json(Health(status="ready"))
+            return _json(Health(status="models are being loaded"), unavailable)
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
 

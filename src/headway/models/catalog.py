@@ -26,6 +26,8 @@ class Catalog:
         if len(self._models) < len(models):
             raise ValueError("two models have the same name; give each its own")
         self._preloaded = preloaded
+        self.started = False
+        """Whether those that are to be there from the start are loaded."""
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
@@ -48,6 +50,7 @@ class Catalog:
             ModelError: one of them cannot be loaded.
         """
         await asyncio.gather(*(model.load() for model in self if model.name in self._preloaded))
+        self.started = True
 
     async def close(self) -> None:
         """End all of them."""
