@@ -186,16 +186,13 @@ class Routes:
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if self._dispatcher.draining:
             return _json(Health(status="shutting down"), unavailable)
-        statuses = self._dispatcher.statuses.values()
-        # Without backends there are only models of our own, which are loaded on demand.
-        if any(s.healthy for s in statuses) or (
-            not self._pool.statuses and self._inference.serves_any
-        ):
-            return _json(Health(status="ready"))
-        if not statuses and self._inference.serves_any:
+        if self._inference.serves_any and not self._pool.statuses:
             if self._inference.catalog.started:
                 return _json(Health(status="ready"))
             return _json(Health(status="models are being loaded"), unavailable)
+        statuses = self._dispatcher.statuses.values()
+        if any(status.healthy for status in statuses):
+            return _json(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
         return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
 
