@@ -1,4 +1,4 @@
-"""A server of the Open Inference Protocol as a backend: here another Headway."""
+"""Models on another server as backends: here another Headway, by both of its protocols."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 from tests.gateway.conftest import Serve, catalog_of
 
+from headway.cli.models import backing_of
+from headway.config import ModelConfig
 from headway.core.batching import BatchingSettings
 from headway.gateway.server import Gateway
-from headway.models.remote import RemoteModel
+from headway.models.predict_server import PredictServer
 from headway.models.served import ServedModel
-from headway.models.signature import ModelError
+from headway.models.signature import BadItem, ModelError
 
 
 @asynccontextmanager
 async def remote(url: str, name: str) -> AsyncIterator[ServedModel]:
-    model = ServedModel(name, RemoteModel(url, name, at_once=2), BatchingSettings())
+    backing = backing_of(ModelConfig(name=name, path=url, instances=2))
+    model = ServedModel(name, backing, BatchingSettings())
     yield model
     await model.close()
 
@@ -51,3 +54,26 @@ async def test_a_server_that_is_not_there_is_told() -> None:
     async with remote("http://127.0.0.1:9", "m") as model:
         with pytest.raises(ModelError, match="cannot be reached"):
             await model.load()
+
+
+async def test_predictions_come_from_a_server_that_takes_instances(serve: Serve) -> None:
+    gateway: Gateway = await serve(catalog=catalog_of("upper", "Picky"))
+    async with remote(f"{gateway.address}/v1/models/upper", "mine") as model:
+        assert (await model.load()).task == "python"
+        assert await model.run(["a", "b"], [1, 1]) == ["A", "B"]
+    async with remote(f"{gateway.address}/v1/models/Picky", "mine") as model:
+        good, bad = await model.run(["fine", "poison"], [1, 1])
+        assert not isinstance(good, Exception)
+        assert isinstance(bad, BadItem) and "answers 400: Poison is not taken" in str(bad)
+
+
+async def test_tensors_are_sent_as_lists_where_instances_are_taken(serve: Serve) -> None:
+    gateway: Gateway = await serve(catalog=catalog_of("upper"))
+    async with remote(f"{gateway.address}/v1/models/upper", "mine") as model:
+        assert await model.run(items(1), [1]) == ["{'X': [1.0, 1.0]}"]
+
+
+def test_a_server_that_has_no_version_ready_is_told() -> None:
+    told = b'{"model_version_status": [{"version": "1", "state": "LOADING"}]}'
+    with pytest.raises(ValueError, match="no version"):
+        PredictServer().signature(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from headway.config import ModelConfig, Settings
 from headway.core.batching import BatchingSettings, Limits, TierBatching
@@ -11,6 +12,8 @@ from headway.core.request import Tier
 from headway.engines.machine import usable_cores
 from headway.models.catalog import Catalog
 from headway.models.instances import Instances
+from headway.models.open_inference_server import OpenInferenceServer
+from headway.models.predict_server import PredictServer
 from headway.models.remote import RemoteModel
 from headway.models.served import Backing, ServedModel
 from headway.models.source import BUILT_IN, source_of
@@ -45,9 +48,18 @@ def backing_of(model: ModelConfig) -> Backing:
     """
     source = source_of(model.path)
     if source.kind == "server":
-        return RemoteModel(source.location, model.name, model.instances)
+        return _remote(source.location, model)
     threads = model.threads or max(1, usable_cores() // model.instances)
     return Instances(source, model.instances, threads)
+
+
+def _remote(url: str, model: ModelConfig) -> RemoteModel:
+    """A URL without a path is that of the server, and the model has its own name there."""
+    path = urlsplit(url).path
+    if path in ("", "/"):
+        url = f"{url.rstrip('/')}/v2/models/{model.name}"
+    dialect = PredictServer() if path.startswith("/v1/") else OpenInferenceServer()
+    return RemoteModel(url, dialect, model.instances)
 
 
 def _served(model: ModelConfig, settings: Settings) -> ServedModel:

@@ -7,8 +7,9 @@
     served.py      ServedModel: loaded on demand, batched, run, unloaded when idle
     instances.py   its instances, each a worker process; one that dies is replaced
     worker.py      one worker process, from outside; child.py is what runs in it
-    remote.py      a model on a server that speaks the Open Inference Protocol
-    open_inference.py   that protocol's bytes
+    remote.py      a model on another server; open_inference_server.py and predict_server.py say
+                   how it is asked
+    open_inference.py   the bytes of the Open Inference Protocol
     runners/       what a worker process holds: an ONNX graph, a PyTorch module, a Python object
     minilm.py      the model that comes with Headway
 

@@ -1,4 +1,4 @@
-"""A model on a server that speaks the Open Inference Protocol: Triton, KServe, TorchServe, Headway.
+"""A model on another server: Triton, KServe, TorchServe, TensorFlow Serving, another Headway.
 
 With batches of one item and many at a time it is the server that batches.
 """
@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import aiohttp
 
 from headway.batching.driver import WorkerLost
-from headway.models.open_inference import BINARY_LENGTH, decode_response, encode_request
-from headway.models.signature import BadItem, ModelError, Signature, TensorSpec
-from headway.models.stacked import Tensors, stacks
+from headway.models.signature import BadItem, ModelError, Signature
 
 TIMEOUT_S = 300.0
 LOOK_S = 5.0
@@ -27,24 +24,39 @@ PATIENCE_S = 30.0
 """After so long without the server, those who wait are told."""
 
 
+Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[tuple[bytes, Mapping[str, str]]]]
+"""Sends a body with headers to what is appended to the model's URL; body and headers of the answer
+come back. Raises what `RemoteModel.run` does."""
+
+
+class Dialect(Protocol):
+    """How a server is asked."""
+
+    def signature(self, told: bytes) -> Signature:
+        """What a model takes, by what its URL answers. Raises ValueError, KeyError or TypeError."""
+        ...
+
+    async def run(self, post: Post, items: Sequence[Any]) -> Sequence[Any]:
+        """The results of `items`. Raises ValueError for an answer that is none."""
+        ...
+
+
 class RemoteModel:
     """Runs batches on a server.
 
     Args:
-        url: of the model, such as http://host:8000/v2/models/NAME; a URL without a path is that
-            of the server, and the model has the name `name` there.
-        name: what it is called here.
+        url: of the model, as http://host:8000/v2/models/NAME.
+        dialect: how that server is asked.
         at_once: batches that the server gets at a time.
     """
 
-    def __init__(self, url: str, name: str, at_once: int) -> None:
-        plain = urlsplit(url).path in ("", "/")
-        self.url = f"{url.rstrip('/')}/v2/models/{name}" if plain else url
+    def __init__(self, url: str, dialect: Dialect, at_once: int) -> None:
+        self.url = url
         self.at_once = at_once
+        self._dialect = dialect
         self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
         self._session: aiohttp.ClientSession | None = None
         self._recovering: asyncio.Task[None] | None = None
-        self._batched = True
 
     async def load(self) -> Signature:
         """Ask the server what the model takes.
@@ -65,16 +77,9 @@ class RemoteModel:
         if status != 200:
             raise ModelError(f"{self.url} answers {status}: {_message(told)}")
         try:
-            described = json.loads(told)
-            signature = Signature(
-                task="tensors",
-                platform=str(described.get("platform", "")),
-                inputs=tuple(map(_spec, described.get("inputs", ()))),
-                outputs=tuple(map(_spec, described.get("outputs", ()))),
-            )
+            signature = self._dialect.signature(told)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{self.url} describes no model ({error!r})") from None
-        self._batched = signature.batched
         self.on_change(self.at_once, None)
         return signature
 
@@ -86,14 +91,12 @@ class RemoteModel:
             BadItem: the server says that the batch is wrong.
             ModelError: the server failed.
         """
-        if not self._batched:
-            return [await self._batch(item) for item in items]
-        found: list[Tensors] = [{}] * len(items)
-        for places, batch in stacks(items):
-            outputs = await self._batch(batch)
-            for row, place in enumerate(places):
-                found[place] = {name: output[row] for name, output in outputs.items()}
-        return found
+        try:
+            return await self._dialect.run(self._post, items)
+        except BadItem:
+            raise
+        except ValueError as error:
+            raise ModelError(f"{self.url} answers nonsense: {error}") from None
 
     async def unload(self) -> None:
         """Forget the server."""
@@ -105,31 +108,24 @@ class RemoteModel:
         if session is not None:
             await session.close()
 
-    async def _batch(self, batch: Tensors) -> Tensors:
+    async def _post(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[bytes, Mapping[str, str]]:
         if self._session is None:
             raise WorkerLost(f"{self.url} is not in use any more")
-        body, json_bytes = encode_request(batch)
-        headers = {
-            BINARY_LENGTH: str(json_bytes),
-            "Content-Type": "application/octet-stream",
-        }
         try:
             async with self._session.post(
-                f"{self.url}/infer", data=body, headers=headers
+                f"{self.url}{path}", data=body, headers=headers
             ) as answer:
                 told = await answer.read()
                 status = answer.status
-                length = answer.headers.get(BINARY_LENGTH)
         except (aiohttp.ClientError, TimeoutError) as error:
             if self._recovering is None:
                 self.on_change(0, None)
                 self._recovering = asyncio.get_running_loop().create_task(self._recover())
             raise WorkerLost(f"{self.url} cannot be reached ({error})") from None
         if status == 200:
-            try:
-                return decode_response(told, None if length is None else int(length))
-            except (BadItem, ValueError) as error:
-                raise ModelError(f"{self.url} answers nonsense: {error}") from None
+            return told, answer.headers
         message = f"{self.url} answers {status}: {_message(told)}"
         raise (BadItem if 400 <= status < 500 else ModelError)(message)
 
@@ -153,13 +149,10 @@ class RemoteModel:
 _LOOK = aiohttp.ClientTimeout(total=LOOK_S)
 
 
-def _spec(told: dict[str, Any]) -> TensorSpec:
-    return TensorSpec(told["name"], told["datatype"], tuple(int(size) for size in told["shape"]))
-
-
 def _message(told: bytes) -> str:
+    """What an error answer says: the protocols put it into `error`, OpenAI deeper."""
     try:
-        message = json.loads(told)["error"]
+        error = json.loads(told)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError):
-        message = told[:200].decode(errors="replace")
-    return str(message)
+        return told[:200].decode(errors="replace")
