@@ -215,15 +215,21 @@ def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
     """Where it listens, and a line to try it with."""
     served = [*(["the embedded engine"] if settings.embedded else [])]
     served += [backend.url for backend in settings.backends]
+    batched = ", ".join(model.name for model in catalog)
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
+    path = "/v1/chat/completions"
     body = '{"model": "default", "messages": [{"role": "user", "content": "Hello!"}]}'
+    if not served:
+        path, body = "/v1/embeddings", '{"model": "default", "input": "Hello!"}'
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
-    console.print(f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}")
-    names = ", ".join(model.name for model in catalog)
-    if names:
-        console.print(f"  batched {escape(names)}")
+    if served:
+        console.print(
+            f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}"
+        )
+    if batched:
+        console.print(f"  batched {escape(batched)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
     console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
-    console.print(f"\n[dim]Try:[/dim] curl {address}/v1/chat/completions{key} \\")
+    console.print(f"\n[dim]Try:[/dim] curl {address}{path}{key} \\")
     console.print(f"  -H 'Content-Type: application/json' -d '{escape(body)}'\n")
