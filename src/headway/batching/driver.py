@@ -20,6 +20,10 @@ NO_TOKENS = SizeEstimate.exactly(1)
 """Nothing is generated: an item is over with its batch."""
 
 
+SOLVING_REST = 20.0
+"""After solving, so many times as long without: at most a twentieth of a core goes into it."""
+
+
 class Refused(RuntimeError):
     """An item was not run.
 
@@ -149,10 +153,9 @@ class Driver(Generic[Item, Result]):
                 self._start(self._run(decision.batch))
             else:
                 self._answer(decision.request, Refused(decision))
-        for tier, problem in self.batcher.problems(now_s).items():
-            if tier not in self._solving:
-                self._solving.add(tier)
-                self._start(self._solve(tier, problem))
+        for tier, problem in self.batcher.problems(now_s, self._solving).items():
+            self._solving.add(tier)
+            self._start(self._solve(tier, problem))
         if self._timer is not None:
             self._timer.cancel()
         wakeup_s = self.batcher.next_wakeup_s(now_s)
@@ -191,8 +194,12 @@ class Driver(Generic[Item, Result]):
         self._step()
 
     async def _solve(self, tier: Tier, problem: Problem) -> None:
-        table = await asyncio.to_thread(solve, problem)
-        self._solving.discard(tier)
+        began_s = self.loop.time()
+        try:
+            table = await asyncio.to_thread(solve, problem)
+        finally:
+            rest_s = SOLVING_REST * (self.loop.time() - began_s)
+            self.loop.call_later(rest_s, self._solving.discard, tier)
         self.batcher.use_table(tier, table, self.loop.time())
         self._step()
 

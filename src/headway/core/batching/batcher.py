@@ -7,7 +7,7 @@ number, so the same events give the same decisions under a server, a simulator a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import inf, nextafter
 from types import MappingProxyType
 
@@ -267,15 +267,15 @@ class Batcher:
                 ahead_s += self._work_s(line, line.before(request.latest_start_s, SAMPLED_REQUESTS))
         return self._worker_free_s(now_s) - now_s + ahead_s
 
-    def problems(self, now_s: float) -> dict[Tier, Problem]:
+    def problems(self, now_s: float, solving: Collection[Tier] = ()) -> dict[Tier, Problem]:
         """What to solve for the tiers whose policy is `optimal`, where no table fits (any more).
 
         Solving takes longer than a step may: call `smdp.solve` where it holds up nobody, then
-        `use_table`.
+        `use_table`. For tiers in `solving` nothing is posed: to pose a problem takes time, too.
         """
         found = {}
         for tier, line in self._lines.items():
-            if line.waiting and isinstance(line.policy, Optimal):
+            if line.waiting and isinstance(line.policy, Optimal) and tier not in solving:
                 problem = line.policy.problem(self._queue(line, now_s))
                 if problem is not None:
                     found[tier] = problem
