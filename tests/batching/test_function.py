@@ -99,7 +99,7 @@ async def test_a_deadline_that_cannot_be_met_is_refused() -> None:
 
     with pytest.raises(Refused, match="deadline cannot be met") as refused:
         await any_of(1, deadline_s=-1.0)
-    assert refused.value.reason is RejectReason.DEADLINE
+    assert refused.value.rejection.reason is RejectReason.DEADLINE
     assert await any_of(1, deadline_s=60.0, tier="interactive") == 1
 
 

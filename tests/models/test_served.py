@@ -111,7 +111,7 @@ async def test_the_queue_has_a_limit_while_it_is_loaded(served: Served) -> None:
     await until(lambda: model.waiting == 1)
     with pytest.raises(Refused) as refused:
         await answers(model, ["b"])
-    assert refused.value.reason is RejectReason.QUEUE_FULL
+    assert refused.value.rejection.reason is RejectReason.QUEUE_FULL
     assert await waiting == ["A"]
 
 

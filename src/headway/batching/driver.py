@@ -28,13 +28,11 @@ class Refused(RuntimeError):
     """An item was not run.
 
     Attributes:
-        reason: why not.
-        retry_after_s: when there may be room.
+        rejection: why not, and when there may be room.
     """
 
     def __init__(self, rejection: Reject) -> None:
-        self.reason: RejectReason = rejection.reason
-        self.retry_after_s = rejection.retry_after_s
+        self.rejection = rejection
         super().__init__(_REFUSALS[rejection.reason].format(rejection.retry_after_s))
 
 

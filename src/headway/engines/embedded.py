@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from headway.child_process import end
 from headway.engines.endpoint import Endpoint
 from headway.engines.machine import default_slots, usable_cores
 from headway.engines.model_file import ModelError, check_gguf
@@ -159,16 +160,8 @@ class EmbeddedServer:
 
     async def _end_child(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()  # which it watches
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if process is not None:
+            await end(process, _STOP_TIMEOUT_S)
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
         while line := await stderr.readline():

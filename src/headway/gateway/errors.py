@@ -75,7 +75,7 @@ def from_reject(reject: Reject) -> ApiError:
         return ApiError(
             504,
             f"The deadline cannot be met: the predicted wait is {reject.predicted_wait_s:.2f} s. "
-            "Ask for a later deadline, a better tier or fewer tokens.",
+            "Ask for a later deadline, a better tier or less.",
             type="timeout_error",
             code="deadline_exceeded",
             headers={"x-should-retry": "false"},

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from math import ceil
 from typing import Any
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.body import unpacked
-from headway.gateway.errors import ApiError, shutting_down
+from headway.gateway.errors import ApiError, from_reject, shutting_down
 from headway.gateway.http_message import HttpRequest
 from headway.gateway.keys import KeyRing
 from headway.gateway.model_metrics import ModelMetrics
@@ -143,7 +142,7 @@ class Inference:
                 items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
             )
         except Refused as refused:
-            self._metrics.ended(model.name, urgency.tier, refused.reason.value, None)
+            self._metrics.ended(model.name, urgency.tier, refused.rejection.reason.value, None)
             raise _refused(refused) from None
         except asyncio.CancelledError:
             self._metrics.ended(model.name, urgency.tier, "cancelled", None)
@@ -199,24 +198,8 @@ def wrong(error: BadItem, param: str | None = None) -> ApiError:
 
 
 def _refused(refused: Refused) -> ApiError:
-    retry_after_s = max(1, ceil(refused.retry_after_s))
-    if refused.reason is RejectReason.QUEUE_FULL:
-        return ApiError(
-            429,
-            f"The model's queue is full; by its predicted length there is room in "
-            f"{retry_after_s} s.",
-            type="rate_limit_error",
-            code="queue_full",
-            headers={"Retry-After": str(retry_after_s)},
-        )
-    if refused.reason is RejectReason.DEADLINE:
-        return ApiError(
-            504,
-            "The deadline cannot be met; ask for a later one, or for a better tier.",
-            type="timeout_error",
-            code="deadline_exceeded",
-            headers={"x-should-retry": "false"},
-        )
+    if refused.rejection.reason is not RejectReason.TOO_LARGE:
+        return from_reject(refused.rejection)
     return ApiError(
         400,
         "The input is longer than any that the model takes in a batch; shorten it.",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headway.batching.driver import WorkerLost
+from headway.child_process import end
 from headway.models.child import HEADER, Answer, Order
 from headway.models.signature import BadItem, ModelError, Signature
 from headway.models.source import Source
@@ -106,14 +107,7 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin is not None:
-            process.stdin.close()  # which it watches
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await end(process, STOP_TIMEOUT_S)
         if self._reading is not None:
             await asyncio.wait((self._reading,), timeout=STDERR_TIMEOUT_S)
             self._reading.cancel()
