@@ -176,6 +176,14 @@ def test_types_without_a_name_are_an_error() -> None:
         datatype_of(np.zeros(1, complex))
 
 
+def test_the_largest_integers_stay_what_they_are() -> None:
+    assert typed([2**63, 0], "UINT64").tolist() == [2**63, 0]
+    with pytest.raises(OverflowError):
+        typed([2**64, 0], "UINT64")
+    with pytest.raises(TypeError):
+        typed([2.0**63, 0], "UINT64")
+
+
 def test_null_is_a_number_that_is_none() -> None:
     assert np.isnan(typed([None, 1], "FP32")).tolist() == [True, False]
     with pytest.raises(TypeError):

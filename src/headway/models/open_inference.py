@@ -185,9 +185,15 @@ def typed(data: Any, datatype: str) -> np.ndarray:
     if datatype == "BYTES":
         return np.asarray(data, dtype)
     found = np.asarray(data)
-    if found.size and found.dtype.kind not in _KINDS[dtype.kind]:
+    fits = not found.size or found.dtype.kind in _KINDS[dtype.kind]
+    if not fits and not (dtype.kind in "iu" and _all_integers(data)):
         raise TypeError(f"there are values of another type ({found.dtype})")
     return np.asarray(data, dtype)
+
+
+def _all_integers(data: Any) -> bool:
+    """Whether numpy took integers for something else: large ones beside small ones are floats."""
+    return all(type(value) is int for value in np.asarray(data, object).ravel().tolist())
 
 
 _KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "fiuO"}
