@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from headway.models.open_inference_server import OpenInferenceServer
 from headway.models.predict_server import PredictServer
 from headway.models.remote import RemoteModel
 from headway.models.served import Backing, ServedModel
-from headway.models.source import BUILT_IN, source_of
+from headway.models.source import BUILT_IN, Source, source_of
 
 NEEDED = ("onnxruntime", "onnx", "safetensors", "tokenizers")
 """By the built-in model."""
@@ -46,7 +47,10 @@ def backing_of(model: ModelConfig) -> Backing:
     Raises:
         headway.models.signature.ModelError: it is not there.
     """
-    source = source_of(model.path)
+    return _backing(model, source_of(model.path))
+
+
+def _backing(model: ModelConfig, source: Source) -> Backing:
     if source.kind == "server":
         return _remote(source.location, model)
     threads = model.threads or max(1, usable_cores() // model.instances)
@@ -63,18 +67,12 @@ def _remote(url: str, model: ModelConfig) -> RemoteModel:
 
 
 def _served(model: ModelConfig, settings: Settings) -> ServedModel:
-    backing = backing_of(model)
     source = source_of(model.path)
     scheduler = settings.scheduler()
     reads_texts = source.kind in ("text", "built-in")
     upper = TierBatching(model.batching, max_delay_s=model.max_delay_s, slo_s=model.slo_s)
     tiers = {
-        tier: TierBatching(
-            of.policy,
-            max_delay_s=of.max_delay_s,
-            slo_s=of.slo_s,
-            queue=scheduler.tiers[tier],
-        )
+        tier: replace(of, queue=scheduler.tiers[tier])
         for tier, of in ((Tier.INTERACTIVE, upper), (Tier.STANDARD, upper), (Tier.BATCH, RARE))
     }
     batching = BatchingSettings(
@@ -88,4 +86,6 @@ def _served(model: ModelConfig, settings: Settings) -> ServedModel:
         tenant_weights=settings.tenant_weights,
         max_queue=settings.max_queue,
     )
-    return ServedModel(model.name, backing, batching, model.unload_after_s, model.length_unit)
+    return ServedModel(
+        model.name, _backing(model, source), batching, model.unload_after_s, model.length_unit
+    )

@@ -95,10 +95,10 @@ class Inference:
             ApiError: 404 if there is none of that name, 400 if it does something else, 503 if it
                 cannot be loaded.
         """
-        candidates = self.catalog if name == "default" else ()
-        for model in candidates:
-            if (await self.described(model)).task in tasks:
-                return model
+        if name == "default":
+            for model in self.catalog:
+                if (await self.described(model)).task in tasks:
+                    return model
         model = self.model(name)
         task = (await self.described(model)).task
         if task not in tasks:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +37,6 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
-        self.load_s = 0.0
-        """How long it took to start and load."""
 
     @property
     def pid(self) -> int | None:
@@ -52,7 +49,6 @@ class Worker:
         Raises:
             ModelError: the model cannot be loaded.
         """
-        began_s = time.monotonic()
         try:
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -84,7 +80,6 @@ class Worker:
         if answer.error:
             await self.stop()
             raise ModelError(answer.error)
-        self.load_s = time.monotonic() - began_s
         signature: Signature = answer.value
         return signature
 
