@@ -52,6 +52,10 @@ def serve(model: str, alias: str, slots: int, threads: int, context_tokens: int)
     params.port = 0
     params.n_parallel = slots
     params.n_ctx = context_tokens * slots
+    # One KV memory for all slots: with one for each, llama.cpp computes requests together only
+    # while their slots are neighbours, and prompts apart from whoever decodes.
+    params.kv_unified = True
+    params.kv_unified_per_slot = context_tokens
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.use_jinja = True
