@@ -20,6 +20,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from math import nan
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -134,11 +135,18 @@ async def second_day(
             ):
                 alone += await warm_up(client, load)
                 outcomes = await client.run(told if policy == "oracle" else load)
+                async with aiohttp.ClientSession() as session:
+                    tau = await metric(session, server, "headway_prediction_kendall_tau")
+                    trusted = await metric(session, server, "headway_prediction_trusted")
             runs[policy].append(tuple(outcomes))
             if policy == "fcfs":
                 told = load.expecting([outcome.output_tokens for outcome in outcomes])
             latency_s = mean([outcome.latency_s for outcome in outcomes])
-            print(f"{name}: {policy}, run {repeat + 1}: mean {latency_s:.1f} s", flush=True)
+            print(
+                f"{name}: {policy}, run {repeat + 1}: mean {latency_s:.1f} s, tau {tau:.2f} of the "
+                f"last answers{'' if trusted else ': handed over to fcfs'}",
+                flush=True,
+            )
     solo = SoloTime.fit(alone)
     return [Row(p, tuple(runs[p]), solo, oracle=p == "oracle") for p in POLICIES]
 
@@ -170,6 +178,13 @@ class Watched:
     caught_s: float = 0.0
 
 
+async def metric(session: aiohttp.ClientSession, server: HeadwayServer, name: str) -> float:
+    """A number of the gateway's `/metrics`; NaN: it is not there yet."""
+    async with session.get(server.url.replace("/v1", "/metrics")) as answer:
+        lines = (await answer.text()).splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), nan)
+
+
 async def watched(load: Workload, settings: dict[str, object]) -> Watched:
     """Run `load`, looking for the hand-over all the time."""
     run = Watched()
@@ -179,10 +194,9 @@ async def watched(load: Workload, settings: dict[str, object]) -> Watched:
         async def look() -> None:
             async with aiohttp.ClientSession() as session:
                 while run.caught_after is None:
-                    async with session.get(server.url.replace("/v1", "/metrics")) as answer:
-                        if "headway_prediction_trusted 0.0" in await answer.text():
-                            run.caught_after = len(run.outcomes)
-                            run.caught_s = asyncio.get_running_loop().time() - start_s
+                    if await metric(session, server, "headway_prediction_trusted") == 0.0:
+                        run.caught_after = len(run.outcomes)
+                        run.caught_s = asyncio.get_running_loop().time() - start_s
                     await asyncio.sleep(LOOK_EVERY_S)
 
         looking = asyncio.create_task(look())

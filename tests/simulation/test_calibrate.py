@@ -54,7 +54,7 @@ def probes_of(profile: Profile) -> Probes:
         [decoding(n, SHORT_PROMPT) for n in (1, 2, 3, 4)] + [decoding(4, LONG_PROMPT)],
         [prefill(words) for words in PROMPTS],
         [Mixed(3, SHORT_PROMPT + TEMPLATE, gap_s)],
-        profile.request_s + profile.dense(1),
+        [Prefill(PROMPTS[2], PROMPTS[2] + TEMPLATE, profile.request_s + profile.dense(1))],
     )
 
 
@@ -72,7 +72,9 @@ def test_a_known_engine_is_found_again(apart: bool) -> None:
 
 
 def test_a_server_that_caches_nothing_is_said_to_cost_nothing_beside_its_work() -> None:
-    probes = replace(probes_of(KNOWN), cached_ttft_s=KNOWN.prefill_s(PROMPTS[2] + TEMPLATE))
+    tokens = PROMPTS[2] + TEMPLATE
+    computed = Prefill(PROMPTS[2], tokens, KNOWN.prefill_s(tokens))
+    probes = replace(probes_of(KNOWN), cached=[computed])
     assert fit("found", probes, batch_tokens=2048).request_s == 0.0
 
 
@@ -98,11 +100,10 @@ def test_a_profile_is_read_as_it_was_written() -> None:
 async def test_the_embedded_engine_can_be_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     from headway.simulation import calibrate
 
-    monkeypatch.setattr(calibrate, "REPEATS", 1)
+    monkeypatch.setattr(calibrate, "ROUNDS", 1)
     monkeypatch.setattr(calibrate, "PROMPTS", (16, 32, 64))
     monkeypatch.setattr(calibrate, "LONG_PROMPT", 96)
     monkeypatch.setattr(calibrate, "DECODED", 24)
-    monkeypatch.setattr(calibrate, "TRIALS", 1)
     monkeypatch.setattr(calibrate, "TRIAL_OF", 2)
     async with (
         HeadwayServer({"policy": "fcfs", "slots": 2}) as server,

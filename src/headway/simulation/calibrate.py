@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import fmean, median
 from typing import TypeVar
@@ -30,8 +30,8 @@ PROMPTS = (16, 64, 256, 512, 1024)
 """Words of the prompts whose prefill is measured."""
 AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 """Requests that decode side by side: time per token does not rise evenly with them."""
-REPEATS = 5
-TRIALS = 3
+ROUNDS = 5
+"""Times that everything is measured."""
 TRIAL_OF = 8
 """Requests of a trial for each slot."""
 TRIAL_WORDS, TRIAL_TOKENS = (16, 256), (16, 192)
@@ -87,12 +87,12 @@ class Trial:
 class Probes:
     """Everything that was measured."""
 
-    decodings: Sequence[Decoding]
-    prefills: Sequence[Prefill]
-    mixed: Sequence[Mixed]
-    cached_ttft_s: float
-    """TTFT of a prompt that was computed before: what is left is not the engine's work."""
-    trials: Sequence[Trial] = ()
+    decodings: list[Decoding] = field(default_factory=list)
+    prefills: list[Prefill] = field(default_factory=list)
+    mixed: list[Mixed] = field(default_factory=list)
+    cached: list[Prefill] = field(default_factory=list)
+    """Of a prompt that was computed before: what is left is not the engine's work."""
+    trials: list[Trial] = field(default_factory=list)
 
 
 async def probe(
@@ -112,28 +112,26 @@ async def probe(
     await _sent(
         client, [_request(rng, SHORT_PROMPT, DECODED)]
     )  # pays for everything that happens once
-    decodings, prefills = [], []
-    for at_once in sorted({n for n in AT_ONCE if n < most} | {most}):
-        told(f"{at_once} at once")
-        decodings += [await _decoding(client, rng, at_once, SHORT_PROMPT) for _ in range(REPEATS)]
-    told("long contexts")
-    decodings += [await _decoding(client, rng, most, LONG_PROMPT) for _ in range(REPEATS)]
-    for words in PROMPTS:
-        told(f"prompts of {words} words")
-        for _ in range(REPEATS):
-            (outcome,) = await _sent(client, [_request(rng, words, 1)])
-            ttft_s = outcome.ttft_s or outcome.latency_s
-            prefills.append(Prefill(words, outcome.prompt_tokens, ttft_s))
-    mixed = []
-    if most > 1:
-        told("a prompt among others")
-        mixed = [await _mixed(client, rng, most - 1) for _ in range(2 * REPEATS)]
-    told("a prompt that is known")
-    again = replace(_request(rng, PROMPTS[2], 1), cache_prompt=True)
-    known = [(await _sent(client, [again]))[0].ttft_s or 0.0 for _ in range(1 + REPEATS)]
-    told(f"{TRIAL_OF * most} requests of many sizes")
-    trials = [await _trial(client, rng, most) for _ in range(TRIALS)]
-    return Probes(decodings, prefills, mixed, median(known[1:]), trials)
+    known = replace(_request(rng, PROMPTS[2], 1), cache_prompt=True)
+    probes = Probes()
+    side_by_side = sorted({n for n in AT_ONCE if n < most} | {most})
+    # Round by round: machines are faster for a while and slower for a while, and so is
+    # everything that is compared with each other.
+    for number in range(1, ROUNDS + 1):
+        told(f"round {number} of {ROUNDS}: up to {most} at once")
+        for at_once in side_by_side:
+            probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
+        probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
+        told(f"round {number} of {ROUNDS}: prompts")
+        for words in PROMPTS:
+            probes.prefills.append(await _prefill(client, words, _request(rng, words, 1)))
+        if most > 1:
+            probes.mixed.extend([await _mixed(client, rng, most - 1) for _ in range(2)])
+        await _sent(client, [known])
+        probes.cached.append(await _prefill(client, PROMPTS[2], known))
+        told(f"round {number} of {ROUNDS}: {TRIAL_OF * most} requests of many sizes")
+        probes.trials.append(await _trial(client, rng, most))
+    return probes
 
 
 async def _decoding(client: LoadClient, rng: random.Random, at_once: int, words: int) -> Decoding:
@@ -153,6 +151,11 @@ async def _decoding(client: LoadClient, rng: random.Random, at_once: int, words:
         )
     context = fmean(outcome.prompt_tokens for outcome in outcomes) + DECODED / 2.0
     return Decoding(at_once, words, context, median(gaps))
+
+
+async def _prefill(client: LoadClient, words: int, request: LoadRequest) -> Prefill:
+    (outcome,) = await _sent(client, [request])
+    return Prefill(words, outcome.prompt_tokens, outcome.ttft_s or outcome.latency_s)
 
 
 async def _mixed(client: LoadClient, rng: random.Random, decoding: int) -> Mixed:
@@ -201,7 +204,7 @@ def _request(rng: random.Random, words: int, tokens: int) -> LoadRequest:
 def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
     """The profile that explains the probes."""
     decoding = {
-        # The mean: what disturbs an engine now and then does so in its service, too.
+        # The mean, here and below: what disturbs an engine now and then does so in its service.
         key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
         for key, same in _grouped(probes.decodings, lambda d: (d.requests, d.words)).items()
     }
@@ -215,13 +218,14 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         if words == SHORT_PROMPT
     }
     prefill = sorted(
-        (fmean(p.prompt_tokens for p in same), median(p.ttft_s for p in same))
+        (fmean(p.prompt_tokens for p in same), fmean(p.ttft_s for p in same))
         for same in _grouped(probes.prefills, lambda p: p.words).values()
     )
     longest_s = prefill[-1][1]
+    cached_s = median(of.ttft_s for of in probes.cached)
     # A server that computes it all again says nothing of what a request costs beside that.
-    cached = probes.cached_ttft_s < longest_s * PROMPTS[2] / PROMPTS[-1] / 2.0
-    request_s = max(0.0, probes.cached_ttft_s - min(dense.values())) if cached else 0.0
+    cached = cached_s < longest_s * PROMPTS[2] / PROMPTS[-1] / 2.0
+    request_s = max(0.0, cached_s - min(dense.values())) if cached else 0.0
     for tokens, ttft_s in prefill:
         if max(dense) < tokens <= batch_tokens:
             # Never less than the tokens before it, whatever noise says.
@@ -244,7 +248,8 @@ def _as_in_trials(profile: Profile, trials: Sequence[Trial]) -> Profile:
     """What steals time from an engine under traffic does so in no probe of one thing at a time."""
     if not trials:
         return profile
-    return profile.slower(median(of.spent_s / _trial_s(profile, of) for of in trials))
+    spent_s = sum(of.spent_s for of in trials)
+    return profile.slower(spent_s / sum(_trial_s(profile, of) for of in trials))
 
 
 def _trial_s(profile: Profile, trial: Trial) -> float:
@@ -264,7 +269,7 @@ def _mixing(profile: Profile, mixed: Sequence[Mixed]) -> Profile:
     both = [replace(profile, apart=apart) for apart in (False, True)]
     off_s = [[one.gap_s - _gap_s(candidate, one) for one in mixed] for candidate in both]
     apart = sum(map(abs, off_s[True])) < sum(map(abs, off_s[False]))
-    left_s = median(off_s[apart]) if mixed else 0.0
+    left_s = fmean(off_s[apart]) if mixed else 0.0
     return replace(both[apart], mixing_s=max(0.0, left_s))
 
 
