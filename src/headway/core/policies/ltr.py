@@ -1,6 +1,6 @@
 """Learning to rank."""
 
-from math import exp2
+from math import exp2, log2
 
 from headway.core.policies.policy import Policy
 from headway.core.request import Request
@@ -9,16 +9,15 @@ from headway.core.request import Request
 class Ltr(Policy):
     """By the score of a learned ranker, preemptive; tokens already produced do not count.
 
-    What is known is no matter of ranking: until it is computed, a prompt counts as the work that
-    it is, which on small engines is as much as that of the answer. A request that nobody scored
-    yet ranks by its estimate, on the same scale. Source of the order: Fu et al., NeurIPS 2024,
-    where prompts cost nothing.
+    A request that nobody scored yet ranks by its estimate, on the same scale.
+    Source: Fu et al., NeurIPS 2024.
     """
 
     preemptive = True
 
     def rank(self, request: Request) -> float:
-        score = request.score
-        tokens = request.estimate.mean if score is None else exp2(score)
-        prompt_s = 0.0 if request.output_tokens else self.cost.prefill_work_s(request)
-        return prompt_s + self.cost.decode_s_per_token * tokens
+        return request.score if request.score is not None else log2(request.estimate.mean)
+
+    def gain_s(self, waiting: Request, running: Request) -> float:
+        expected_tokens = exp2(self.rank(running)) - exp2(self.rank(waiting))
+        return self.cost.decode_s_per_token * expected_tokens
