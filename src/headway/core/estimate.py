@@ -20,7 +20,7 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_capped", "_envelopes", "_gittins", "_tails", "mean", "tokens", "weights")
+    __slots__ = ("_capped", "_envelopes", "_gittins", "_means", "_tails", "mean", "tokens", "weights")
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -44,6 +44,7 @@ class SizeEstimate:
         self._gittins: dict[int, float] = {}
         """Ranks without setup by tokens produced: one estimate is shared by many that run."""
         self._tails: tuple[list[float], list[float]] | None = None
+        self._means: list[float] | None = None
         self._capped: SizeEstimate | None = None
 
     @classmethod
@@ -120,11 +121,9 @@ class SizeEstimate:
         """
         if produced <= 0:
             return self.mean
-        start = bisect_right(self.tokens, produced)
-        masses, works = self._tails or self._sum_tails()
-        if masses[start] <= 0.0:
-            return float(max(1, produced))
-        return works[start] / masses[start] - produced
+        means = self._means or self._sum_means()
+        mean = means[bisect_right(self.tokens, produced)]
+        return mean - produced if mean else float(produced)
 
     def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
         """The Gittins rank, in tokens (smaller runs first).
@@ -156,6 +155,12 @@ class SizeEstimate:
             works.append(works[-1] + weight * point)
         self._tails = masses[::-1], works[::-1]
         return self._tails
+
+    def _sum_means(self) -> list[float]:
+        """Mean length of those that outlive the points before each; 0 where nobody does."""
+        tails = zip(*(self._tails or self._sum_tails()), strict=True)
+        self._means = [work / mass if mass > 0.0 else 0.0 for mass, work in tails]
+        return self._means
 
     def _envelope(self, start: int) -> LowerEnvelope | None:
         """Work per completion, of those that outlived the points before `start`, at best.
