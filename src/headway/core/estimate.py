@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -20,7 +21,16 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_capped", "_envelopes", "_gittins", "_means", "_tails", "mean", "tokens", "weights")
+    __slots__ = (
+        "_capped",
+        "_envelopes",
+        "_gittins",
+        "_means",
+        "_tails",
+        "mean",
+        "tokens",
+        "weights",
+    )
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -41,8 +51,9 @@ class SizeEstimate:
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
         self._envelopes: dict[int, LowerEnvelope] = {}
-        self._gittins: dict[int, float] = {}
-        """Ranks without setup by tokens produced: one estimate is shared by many that run."""
+        self._gittins = array("d")
+        """Ranks without setup by tokens produced, 0 where nobody asked: one estimate is shared by
+        many that run."""
         self._tails: tuple[list[float], list[float]] | None = None
         self._means: list[float] | None = None
         self._capped: SizeEstimate | None = None
@@ -135,10 +146,12 @@ class SizeEstimate:
         """
         if setup_tokens:
             return self._gittins_tokens(produced, setup_tokens)
-        known = self._gittins.get(produced)
-        if known is None:
-            known = self._gittins[produced] = self._gittins_tokens(produced, 0.0)
-        return known
+        known = self._gittins
+        if produced >= len(known):
+            known.extend([0.0] * (produced + 1 - len(known)))
+        if not known[produced]:
+            known[produced] = self._gittins_tokens(produced, 0.0)
+        return known[produced]
 
     def _gittins_tokens(self, produced: int, setup_tokens: float) -> float:
         start = bisect_right(self.tokens, produced)

@@ -552,7 +552,7 @@ class Scheduler:
         return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
 
 
-_LEAST_URGENT = (True, max(Tier), inf)
+_LEAST_URGENT = (True, int(max(Tier)), inf)
 _NEVER = (-inf, _LEAST_URGENT)
 
 
