@@ -1,14 +1,18 @@
 """When a running request gives up its slot, and what it keeps."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.core.test_policies import COST, request, scheduler
 
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Preempt
+from headway.core.policies import POLICIES
+from headway.core.preemption import PreemptionRule
 from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
-from headway.core.settings import PreemptionSettings, TierSettings
+from headway.core.settings import INFINITE, PreemptionSettings, SchedulerSettings, TierSettings
 
 
 def one_slot(policy: str = "srpt", cost: CostModel = COST, **settings) -> Scheduler:
@@ -148,3 +152,43 @@ def test_a_due_request_is_not_stopped_any_more() -> None:
     schedule = one_slot("fcfs", tiers=tiers)
     run(schedule, request("batch", 900, tier=Tier.BATCH))
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
+
+
+sizes, tiers = st.integers(1, 400), st.sampled_from(Tier)
+deadlines = st.none() | st.floats(0.0, 100.0)
+
+
+@given(
+    st.sampled_from(sorted(POLICIES)),
+    st.booleans(),
+    st.lists(st.tuples(sizes, sizes, tiers, deadlines, st.integers(-1, 1)), max_size=8),
+    st.lists(st.tuples(sizes, tiers, deadlines, st.booleans()), min_size=1, max_size=4),
+)
+def test_who_is_no_candidate_for_one_gives_way_to_nobody_less_urgent(
+    policy, tiers_preempt, running, waiting
+) -> None:
+    settings = SchedulerSettings(policy=policy, cost=COST)
+    order = POLICIES[policy](settings)
+    rule = PreemptionRule(settings.preemption, order, tiers_preempt)
+    backend = Backend("x", len(running), cost=COST)
+    for number, (tokens, produced, tier, deadline_s, priority) in enumerate(running):
+        one = request(str(number), tokens, tier=tier, deadline_s=deadline_s, priority=priority)
+        one.sequence = number
+        backend.take(one)
+        one.output_tokens = produced
+
+    def urgency(one: Request) -> tuple[bool, Tier, float]:
+        return one.due_s > 1.0, one.tier, order.rank(one)
+
+    arrived = []
+    for tokens, tier, deadline_s, due in waiting:
+        one = request("waits", tokens, tier=tier, deadline_s=deadline_s)
+        one.due_s = 1.0 if due else INFINITE
+        arrived.append(one)
+    anybody = request("due")
+    anybody.due_s = 1.0
+    arrived.sort(key=urgency)
+    candidates = rule.candidates([backend], arrived[0], 1.0)
+    everybody = rule.candidates([backend], anybody, 1.0)
+    for one in arrived:
+        assert rule.victim(one, candidates, 1.0) is rule.victim(one, everybody, 1.0)

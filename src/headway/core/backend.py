@@ -75,15 +75,21 @@ class Backend:
     def progressed(self, told: Iterable[tuple[Request, int]]) -> None:
         """Each of these requests, which run here, has so many output tokens in all."""
         # One loop without calls: all that runs is told before running requests are compared.
+        work_tokens = self.work_tokens
         for request, output_tokens in told:
-            new_tokens, done = output_tokens - request.output_tokens, request.outstanding_tokens
+            outstanding_tokens = request.outstanding_tokens
+            if outstanding_tokens:
+                new_tokens = output_tokens - request.output_tokens
+                if new_tokens < outstanding_tokens:
+                    request.outstanding_tokens = outstanding_tokens - new_tokens
+                    work_tokens -= new_tokens
+                else:
+                    request.outstanding_tokens = 0.0
+                    work_tokens -= outstanding_tokens
             request.output_tokens = output_tokens
-            if new_tokens < done:
-                done = float(new_tokens)
-            request.outstanding_tokens -= done
-            self.work_tokens -= done
             if request.pending_prefill_s and output_tokens:
                 self._prefilled(request)
+        self.work_tokens = work_tokens
 
     def revised(self, request: Request) -> None:
         """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""

@@ -47,9 +47,10 @@ class CostModel:
 
     def remaining_s(self, request: Request) -> float:
         """Expected work still to come; prefill counts only before the first token."""
-        if request.output_tokens <= 0:
+        produced = request.output_tokens
+        if produced <= 0:
             return self.service_s(request)
-        return self.decode_s_per_token * request.remaining_tokens
+        return self.decode_s_per_token * request.estimate.remaining_mean(produced)
 
     def stop_s(self, request: Request) -> float:
         """Work of stopping `request` and going on with it later."""
@@ -58,4 +59,7 @@ class CostModel:
 
     def attained_s(self, request: Request) -> float:
         """Work done so far, prefill included (also while it only waits for it)."""
-        return self.prefill_work_s(request) + self.decode_s_per_token * request.output_tokens
+        # `prefill_work_s`, but without calls: it is asked of all that run.
+        uncached = request.prompt_tokens - request.cached_tokens
+        prefill_s = self.prefill_s_per_token * uncached if uncached > 0 else 0.0
+        return self.held_slots * prefill_s + self.decode_s_per_token * request.output_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -20,7 +21,16 @@ class SizeEstimate:
     Immutable, so that a predictor can hand one object to many requests.
     """
 
-    __slots__ = ("_capped", "_envelopes", "_gittins", "_tails", "mean", "tokens", "weights")
+    __slots__ = (
+        "_capped",
+        "_envelopes",
+        "_gittins",
+        "_means",
+        "_tails",
+        "mean",
+        "tokens",
+        "weights",
+    )
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
@@ -41,9 +51,11 @@ class SizeEstimate:
         self.weights = tuple(weight / total for weight in weights)
         self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
         self._envelopes: dict[int, LowerEnvelope] = {}
-        self._gittins: dict[int, float] = {}
-        """Ranks without setup by tokens produced: one estimate is shared by many that run."""
+        self._gittins = array("d")
+        """Ranks without setup by tokens produced, 0 where nobody asked: one estimate is shared by
+        many that run."""
         self._tails: tuple[list[float], list[float]] | None = None
+        self._means: list[float] | None = None
         self._capped: SizeEstimate | None = None
 
     @classmethod
@@ -120,11 +132,9 @@ class SizeEstimate:
         """
         if produced <= 0:
             return self.mean
-        start = bisect_right(self.tokens, produced)
-        masses, works = self._tails or self._sum_tails()
-        if masses[start] <= 0.0:
-            return float(max(1, produced))
-        return works[start] / masses[start] - produced
+        means = self._means or self._sum_means()
+        mean = means[bisect_right(self.tokens, produced)]
+        return mean - produced if mean else float(produced)
 
     def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
         """The Gittins rank, in tokens (smaller runs first).
@@ -136,10 +146,12 @@ class SizeEstimate:
         """
         if setup_tokens:
             return self._gittins_tokens(produced, setup_tokens)
-        known = self._gittins.get(produced)
-        if known is None:
-            known = self._gittins[produced] = self._gittins_tokens(produced, 0.0)
-        return known
+        known = self._gittins
+        if produced >= len(known):
+            known.extend([0.0] * (produced + 1 - len(known)))
+        if not known[produced]:
+            known[produced] = self._gittins_tokens(produced, 0.0)
+        return known[produced]
 
     def _gittins_tokens(self, produced: int, setup_tokens: float) -> float:
         start = bisect_right(self.tokens, produced)
@@ -156,6 +168,12 @@ class SizeEstimate:
             works.append(works[-1] + weight * point)
         self._tails = masses[::-1], works[::-1]
         return self._tails
+
+    def _sum_means(self) -> list[float]:
+        """Mean length of those that outlive the points before each; 0 where nobody does."""
+        tails = zip(*(self._tails or self._sum_tails()), strict=True)
+        self._means = [work / mass if mass > 0.0 else 0.0 for mass, work in tails]
+        return self._means
 
     def _envelope(self, start: int) -> LowerEnvelope | None:
         """Work per completion, of those that outlived the points before `start`, at best.

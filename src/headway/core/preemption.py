@@ -39,11 +39,18 @@ class PreemptionRule:
             return False
         return self._gain_s(waiting, running) > 0.0
 
-    def candidates(self, backends: Iterable[Backend], now_s: float) -> list[Candidate]:
+    def candidates(
+        self, backends: Iterable[Backend], waiting: Request, now_s: float
+    ) -> list[Candidate]:
         """Running requests that may be stopped now, as a heap: the first to go is of the lowest
-        tier the one ranked last."""
+        tier the one ranked last.
+
+        Left out is who gives way neither to `waiting` nor to anybody less urgent: unless it is
+        due, those not ranked behind it whose tier is no lower than its own.
+        """
         # One loop without calls but of the rank: it is gone through for most that arrive.
         limits, rank = self.settings, self.policy.rank
+        tier, before = waiting.tier, -INFINITE if waiting.due_s <= now_s else rank(waiting)
         rested_s, most = now_s - limits.min_run_s, limits.max_preemptions
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
         found: list[Candidate] = []
@@ -59,7 +66,10 @@ class PreemptionRule:
                     continue  # it has waited enough: now it runs to its end
                 if limit_c is not None and tokens >= limit_c * running.predicted_tokens:
                     continue
-                found.append((-running.tier, -rank(running), -running.sequence, running, backend))
+                place = rank(running)
+                if place <= before and running.tier <= tier:
+                    continue
+                found.append((-running.tier, -place, -running.sequence, running, backend))
         heapify(found)  # no two have one sequence number
         return found
 

@@ -111,10 +111,14 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        due = self._due.next(now_s, tier_ok, tenant_ok)
-        if due is not None:
-            return due
-        waiting = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
+        if self._due:
+            due = self._due.next(now_s, tier_ok, tenant_ok)
+            if due is not None:
+                return due
+        waiting = []
+        for tier, queue in self._queues.items():
+            if queue.waiting and tier_ok(tier):
+                waiting.append(tier)
         if len(waiting) > 1:
             waiting = self._tier_order.ordered(waiting)
         for tier in waiting:

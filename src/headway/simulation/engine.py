@@ -225,29 +225,32 @@ class EngineModel:
 
     def _boundary(self, events: list[Event]) -> None:
         """The stretch is over: tell what came of it, and begin the next."""
-        decoded = self._steps
+        decoded, decoding = self._steps, len(self._decoding)
         spent_s = self._end_s - self._clock_s
         self.busy_s += spent_s
-        self.kv_token_s += spent_s * (self.kv_used_tokens + decoded * len(self._decoding) / 2.0)
+        self.kv_token_s += spent_s * (self.kv_used_tokens + decoded * decoding / 2.0)
         self._clock_s = self._end_s
         if self._chunks:
             decoded = 1 if self.profile.mixed else 0
         self._step += decoded
-        self._contexts += decoded * len(self._decoding)
+        self._contexts += decoded * decoding
         if self.profile.kv_tokens:  # what they grew by is not kept for anybody any more
             self._cache.shrink(self.profile.kv_tokens - self.kv_used_tokens)
-        for request, tokens in self._chunks:
-            request.to_prefill -= tokens
-            if not request.to_prefill and request.here:
-                self._prefilled(request, events)
-        self._chunks = []
-        while self._ends and self._ends[0][0] <= self._step:
-            end = heappop(self._ends)
+        if self._chunks:
+            for request, tokens in self._chunks:
+                request.to_prefill -= tokens
+                if not request.to_prefill and request.here:
+                    self._prefilled(request, events)
+            self._chunks = []
+        ends, step = self._ends, self._step
+        while ends and ends[0][0] <= step:
+            end = heappop(ends)
             if _holds(end):
                 self._finished(end[2], events)
-        for request in self._leaving:
-            self._remove(request)
-        self._leaving.clear()
+        if self._leaving:
+            for request in self._leaving:
+                self._remove(request)
+            self._leaving.clear()
         if self._queue:
             self._admit()
         self._begin()
