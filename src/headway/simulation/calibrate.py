@@ -70,7 +70,7 @@ class Mixed:
     requests: int
     prompt_tokens: int
     gap_s: float
-    """The longest time between two tokens of theirs: the iteration with the prompt."""
+    """Between two tokens of theirs, while the first token of that prompt came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,11 @@ async def probe(
     # everything that is compared with each other.
     for number in range(1, ROUNDS + 1):
         told(f"round {number} of {ROUNDS}: up to {most} at once")
+        # First, and short ones after them: an engine that keeps what its slots held begins the next
+        # requests the later the more that is, and here nobody looks when they begin.
+        probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
         for at_once in side_by_side:
             probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
-        probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
         told(f"round {number} of {ROUNDS}: prompts")
         for words in PROMPTS:
             probes.prefills.append(await _prefill(client, words, _request(rng, words, 1)))
@@ -165,8 +167,12 @@ async def _mixed(client: LoadClient, rng: random.Random, decoding: int) -> Mixed
     late_s = (first.token_s[0] + first.token_s[-1]) / 2.0
     late = replace(_request(rng, SHORT_PROMPT, 1), at_s=late_s)
     *streams, last = await _sent(client, [*requests, late])
-    gaps = [max(b - a for a, b in pairwise(outcome.token_s)) for outcome in streams]
-    return Mixed(decoding, last.prompt_tokens, median(gaps))
+    # Tokens of one iteration come one after the other, in any order.
+    first_s = late_s + (last.ttft_s or last.latency_s)
+    nearest = [
+        min(pairwise(outcome.token_s), key=lambda gap: abs(gap[1] - first_s)) for outcome in streams
+    ]
+    return Mixed(decoding, last.prompt_tokens, median(end - begin for begin, end in nearest))
 
 
 async def _trial(client: LoadClient, rng: random.Random, most: int) -> Trial:
@@ -204,7 +210,7 @@ def _request(rng: random.Random, words: int, tokens: int) -> LoadRequest:
 def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
     """The profile that explains the probes."""
     decoding = {
-        # The mean, here and below: what disturbs an engine now and then does so in its service.
+        # The mean: what disturbs an engine now and then does so in its service, too.
         key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
         for key, same in _grouped(probes.decodings, lambda d: (d.requests, d.words)).items()
     }
@@ -218,7 +224,7 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         if words == SHORT_PROMPT
     }
     prefill = sorted(
-        (fmean(p.prompt_tokens for p in same), fmean(p.ttft_s for p in same))
+        (fmean(p.prompt_tokens for p in same), median(p.ttft_s for p in same))
         for same in _grouped(probes.prefills, lambda p: p.words).values()
     )
     longest_s = prefill[-1][1]
@@ -269,7 +275,7 @@ def _mixing(profile: Profile, mixed: Sequence[Mixed]) -> Profile:
     both = [replace(profile, apart=apart) for apart in (False, True)]
     off_s = [[one.gap_s - _gap_s(candidate, one) for one in mixed] for candidate in both]
     apart = sum(map(abs, off_s[True])) < sum(map(abs, off_s[False]))
-    left_s = fmean(off_s[apart]) if mixed else 0.0
+    left_s = median(off_s[apart]) if mixed else 0.0
     return replace(both[apart], mixing_s=max(0.0, left_s))
 
 
