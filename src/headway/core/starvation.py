@@ -40,10 +40,6 @@ class DueQueue:
         self._by_tenant = by_tenant
         self._heaps: dict[tuple[Tier, str], RankHeap] = {}
 
-    def __len__(self) -> int:
-        """Tiers and tenants of which somebody will be due."""
-        return len(self._heaps)
-
     def push(self, request: Request) -> None:
         """Add `request`, unless it never is due."""
         if request.due_s < INFINITE:
@@ -82,8 +78,6 @@ class DueQueue:
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if none ever is."""
-        if not self._heaps:
-            return None
         firsts = (heap.peek(now_s) for heap in self._heaps.values())
         return min((first.due_s for first in firsts if first is not None), default=None)
 

@@ -111,14 +111,10 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        if self._due:
-            due = self._due.next(now_s, tier_ok, tenant_ok)
-            if due is not None:
-                return due
-        waiting = []
-        for tier, queue in self._queues.items():
-            if queue.waiting and tier_ok(tier):
-                waiting.append(tier)
+        due = self._due.next(now_s, tier_ok, tenant_ok)
+        if due is not None:
+            return due
+        waiting = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
         if len(waiting) > 1:
             waiting = self._tier_order.ordered(waiting)
         for tier in waiting:

@@ -13,8 +13,4 @@ class Srpt(Policy):
     preemptive = True
 
     def rank(self, request: Request) -> float:
-        cost, produced = self.cost, request.output_tokens
-        if produced <= 0:
-            return cost.service_s(request)
-        # `remaining_s`, but without a call: it is asked of all that run.
-        return cost.decode_s_per_token * request.estimate.remaining_mean(produced)
+        return self.cost.remaining_s(request)
