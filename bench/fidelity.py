@@ -1,11 +1,12 @@
-"""How close the simulator comes to the embedded engine: calibrated once, then asked to foretell.
+"""How close the simulator comes to the embedded engine: calibrated, then asked to foretell.
 
     python bench/fidelity.py [--loads 0.6,0.9,1.2] [--minutes 15] [--repeats 1] [--threads N]
 
 `headway calibrate` measures the engine; its profile says how much traffic is a load of 1. Then real
 requests come for some minutes as a Poisson process, real prompts and answers of lengths that vary
 as people's do, and the simulator is given the same arrivals and lengths. With several repeats the
-same requests come again, and what the simulator foretells may lie anywhere between the real runs.
+engine is calibrated again, and the same requests come again, each time one load after the other:
+machines drift. What the simulator foretells may lie anywhere between the real runs.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ LONG_TOKENS = 20
 WINDOW_S = 180.0
 TOLERATED = {"mean": 0.05, "p50": 0.05, "p99": 0.10}
 
+Comparison = dict[str, dict[str, float]]
+"""Of each statistic: real and simulated seconds, and how far apart they are."""
+
 
 def load_of(rate: float, seconds: float, seed: int) -> Workload:
     """Requests that come for so long, so many a second."""
@@ -76,25 +80,30 @@ def trace_of(outcomes: Sequence[Outcome]) -> Trace:
 
 async def measure(options: argparse.Namespace) -> int:
     serve = {"policy": "fcfs", "slots": options.slots, "threads": options.threads}
-    claims: list[Claim] = []
-    details: dict[str, object] = {}
+    loads = [float(load) for load in options.loads.split(",")]
+    runs: dict[float, list[Comparison]] = {load: [] for load in loads}
+    paces: dict[float, list[dict[str, float]]] = {load: [] for load in loads}
+    profiles: list[Profile] = []
     async with HeadwayServer(serve) as server, LoadClient(server.url, "default", "", 3600) as c:
-        profile = fit("embedded", await probe(c, options.slots, print), batch_tokens=2048)
-        rate = await capacity(c, profile)
-        print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
-        for load in map(float, options.loads.split(",")):
-            requests = load_of(load * rate, 60.0 * options.minutes, options.seed)
-            runs, paces = [], []
-            for repeat in range(options.repeats):
+        for repeat in range(1, options.repeats + 1):
+            profiles.append(fit("embedded", await probe(c, options.slots), batch_tokens=2048))
+            if repeat == 1:
+                rate = await capacity(c, profiles[0])
+                print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
+            for load in loads:
+                requests = load_of(load * rate, 60.0 * options.minutes, options.seed)
                 outcomes = await c.run(requests)
-                simulated = foretold(outcomes, profile)
-                runs.append(compared(outcomes, simulated))
-                paces.append(pace(outcomes, simulated))
-                print(f"load {load:g}, run {repeat + 1}:", runs[-1], flush=True)
-                print("decoding, real / foretold:", paces[-1], flush=True)
-            details[f"load {load:g}"] = {"runs": runs, "decoding, real / foretold": paces}
-            claims += claims_of(load, runs)
-    return publish(claims, {"profile": repr(profile)} | details, options.json)
+                simulated = foretold(outcomes, profiles[-1])
+                runs[load].append(compared(outcomes, simulated))
+                paces[load].append(pace(outcomes, simulated))
+                print(f"load {load:g}, run {repeat}:", runs[load][-1], flush=True)
+                print("decoding, real / foretold:", paces[load][-1], flush=True)
+    details: dict[str, object] = {
+        f"load {load:g}": {"runs": runs[load], "decoding, real / foretold": paces[load]}
+        for load in loads
+    }
+    claims = [claim for load in loads for claim in claims_of(load, runs[load])]
+    return publish(claims, {"profiles": [*map(repr, profiles)], **details}, options.json)
 
 
 async def capacity(client: LoadClient, profile: Profile) -> float:
@@ -128,7 +137,7 @@ def foretold(outcomes: Sequence[Outcome], profile: Profile) -> Simulated:
     return simulate(trace, [Site("embedded", profile)], settings, FromHistory(trace))
 
 
-def compared(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, dict[str, float]]:
+def compared(outcomes: Sequence[Outcome], simulated: Simulated) -> Comparison:
     """Real and simulated statistics of one run."""
     pairs = {
         "latency": (np.array([o.latency_s for o in outcomes]), simulated.latency_s),
@@ -164,7 +173,7 @@ def pace(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, float]:
     }
 
 
-def claims_of(load: float, runs: Sequence[dict[str, dict[str, float]]]) -> list[Claim]:
+def claims_of(load: float, runs: Sequence[Comparison]) -> list[Claim]:
     """How far what was foretold is from the nearest of what real runs span."""
     claims = []
     for name in runs[0]:
