@@ -9,26 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf, nextafter
-from operator import attrgetter
 from types import MappingProxyType
 
+from headway.core.admission import Admission
 from headway.core.backend import Backend
-from headway.core.backlog import Backlog
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.forecast import predicted_wait_s
+from headway.core.lanes import Lanes
 from headway.core.placement import choose
 from headway.core.policies import POLICIES, Policy
 from headway.core.preemption import Candidate, PreemptionRule
-from headway.core.queue import RankHeap
 from headway.core.request import Request, State, Tier
 from headway.core.running import Running
 from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
 from headway.core.tiers import tier_order
-from headway.core.waiting import Waiting
 
 OPTIMISTIC_QUANTILE = 0.1
 """A deadline is given up when even an answer this short would miss it."""
@@ -66,16 +64,16 @@ class Scheduler:
         self._tier_order = tier_order(settings)
         self._ledger = fairness(settings)
         self._preemption = self._preemption_rule()
-        self._lanes: dict[str, Waiting] = {}
         self._serving: dict[str, list[Backend]] = {}
         self._running = Running(settings)
-        # None spares the queues a call per tenant where no cap is set.
         capped = settings.tenant_max_running is not None
+        self._lanes = Lanes(policy, self._tier_order, self._ledger, by_tenant=capped)
+        self._backlog = self._lanes.backlog
+        self._admission = Admission(settings, self._backlog, self.backlog_s, self.predicted_wait_s)
+        # None spares the queues a call per tenant where no cap is set.
         self._tenant_gate = self._running.tenant_ok if capped else None
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
-        self._backlog = Backlog(self._tier_order, self._ledger)
-        self._deadlines = RankHeap(attrgetter("latest_start_s"))
         self._produced = produced
         self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
         """By lane: when nobody gave way last, and to how urgent a request."""
@@ -117,7 +115,7 @@ class Scheduler:
         self._cost = self._policy.cost = cost
         for request in waiting:
             self._measure(request)
-            self._push(request)
+            self._lanes.push(request)
 
     def use_policy(self, name: str, now_s: float) -> None:
         """Order by another policy from now on; all that waits is ranked anew.
@@ -130,9 +128,9 @@ class Scheduler:
         self._looked.clear()
         self.policy_name, self._policy = name, policy
         self._preemption = self._preemption_rule()
-        self._lanes = {}
+        self._lanes.use(self._policy)
         for request in waiting:
-            self._push(request)
+            self._lanes.push(request)
 
     def revise(
         self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
@@ -146,13 +144,13 @@ class Scheduler:
             return
         waits = request.state is not State.RUNNING
         if waits:
-            self._pull(request)
+            self._lanes.pull(request)
         promised_s = request.due_s
         request.estimate, request.score = estimate, score
         self._measure(request)
         request.due_s = min(promised_s, request.due_s)
         if waits:
-            self._push(request)
+            self._lanes.push(request)
         else:
             self.backends[request.backend].revised(request)
 
@@ -169,7 +167,11 @@ class Scheduler:
         if request.id in self._requests:
             raise ValueError(f"request id {request.id!r} is in use; give every request its own")
         self._measure(request)
-        rejection = None if request.output_tokens else self._refusal(request, now_s)
+        rejection = None
+        if not request.output_tokens:
+            serving = self._serving.get(request.lane, ())
+            queue = self._lanes.queues.get(request.lane)
+            rejection = self._admission.refusal(request, now_s, serving, queue)
         if rejection is not None:
             if (
                 rejection.reason is not RejectReason.DEADLINE
@@ -183,7 +185,7 @@ class Scheduler:
         request.sequence = self._sequence
         request.state = State.WAITING
         self._requests[request.id] = request
-        self._enqueue(request)
+        self._lanes.enqueue(request)
         return None
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
@@ -211,7 +213,7 @@ class Scheduler:
         if request.state is State.RUNNING:
             self._stop(request)
         else:
-            self._dequeue(request)
+            self._lanes.dequeue(request)
         request.state = State.CANCELLED
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
@@ -243,7 +245,7 @@ class Scheduler:
     def step(self, now_s: float) -> list[Decision]:
         """What to do now. A Preempt comes right before the Start that takes its slot."""
         decisions: list[Decision] = []
-        if self._deadlines:
+        if self._lanes.deadlines:
             self._give_up_deadlines(now_s, decisions)
         if self._backlog.requests:
             self._fill(now_s, decisions)
@@ -254,15 +256,15 @@ class Scheduler:
     def next_wakeup_s(self, now_s: float) -> float | None:
         """When to call `step` again even if nothing happens; None if not at all."""
         times = []
-        most_urgent = self._deadlines.peek(now_s)
+        most_urgent = self._lanes.deadlines.peek(now_s)
         if most_urgent is not None:
             # It may still start at that very moment: it is given up after it.
             times.append(nextafter(most_urgent.latest_start_s, inf))
         if self._backlog.requests and self.may_preempt:
             if self._running.requests:
                 times.append(now_s + max(0.01, self.settings.preemption.min_run_s))
-            for lane in self._lanes.values():
-                due = lane.next_due_s(now_s)
+            for queue in self._lanes.queues.values():
+                due = queue.next_due_s(now_s)
                 if due is not None and due > now_s:
                     times.append(due)
         return min(times) if times else None
@@ -302,8 +304,8 @@ class Scheduler:
     def predicted_wait_s(self, request: Request) -> float:
         """Predicted time until `request`, added now, would start."""
         serving = self._serving.get(request.lane, [])
-        lane = self._lanes.get(request.lane)
-        return predicted_wait_s(request, serving, lane, self._policy, self._preemption)
+        queue = self._lanes.queues.get(request.lane)
+        return predicted_wait_s(request, serving, queue, self._policy, self._preemption)
 
     def explain(self, request: Request, now_s: float) -> str:
         """Why `request` runs or waits, in one sentence."""
@@ -324,37 +326,7 @@ class Scheduler:
             f"predicted wait {self.predicted_wait_s(request):.1f} s"
         )
 
-    # ---- admission --------------------------------------------------------------------------
-
-    def _refusal(self, request: Request, now_s: float) -> Reject | None:
-        tier = self._tiers[request.tier]
-        total = self.settings.max_queue
-        full = tier.max_queue is not None and self._backlog.in_tier(request.tier) >= tier.max_queue
-        full = full or (total is not None and self._backlog.requests >= total)
-        if full and not self._starts_at_once(request):
-            return Reject(request, RejectReason.QUEUE_FULL, self.backlog_s())
-        serving = self._serving.get(request.lane, ())
-        if serving and not _may_ever_run(request, serving):
-            return Reject(request, RejectReason.TOO_LARGE, 0.0)
-        if request.deadline_s is not None:
-            latest_s = request.latest_start_s
-            if now_s <= latest_s and now_s + self._longest_wait_s(serving) <= latest_s:
-                return None  # so easily met that the queue need not be looked at
-            wait_s = self.predicted_wait_s(request)
-            if now_s + wait_s > latest_s:
-                return Reject(request, RejectReason.DEADLINE, wait_s, wait_s)
-        return None
-
-    def _longest_wait_s(self, serving: Sequence[Backend]) -> float:
-        running_s = sum(b.cost.decode_s_per_token * b.work_tokens for b in serving)
-        slots = sum(backend.slots for backend in serving)
-        return (self._backlog.work_s() + running_s) / max(1, slots)
-
-    def _starts_at_once(self, request: Request) -> bool:
-        lane = self._lanes.get(request.lane)
-        if lane is not None and lane.count:
-            return False
-        return any(b.has_room_for(request) for b in self._serving.get(request.lane, ()))
+    # ---- what a request was promised ---------------------------------------------------------
 
     def _measure(self, request: Request) -> None:
         """Write down what follows from the cost model: service time, due time, latest start."""
@@ -375,12 +347,13 @@ class Scheduler:
         request.tier = Tier.BATCH
 
     def _give_up_deadlines(self, now_s: float, decisions: list[Decision]) -> None:
-        while (request := self._deadlines.peek(now_s)) and request.latest_start_s < now_s:
-            self._dequeue(request)
+        deadlines = self._lanes.deadlines
+        while (request := deadlines.peek(now_s)) and request.latest_start_s < now_s:
+            self._lanes.dequeue(request)
             if self.settings.on_missed_deadline == "downgrade":
                 self._downgrade(request)
                 self._measure(request)
-                self._enqueue(request)
+                self._lanes.enqueue(request)
                 continue
             del self._requests[request.id]
             request.state = State.REJECTED
@@ -392,10 +365,10 @@ class Scheduler:
         blocked: set[str] = set()
         while True:
             best: Request | None = None
-            for name, lane in self._lanes.items():
-                if not lane.count or name in blocked or not self._has_free_slot(name):
+            for name, queue in self._lanes.queues.items():
+                if not queue.count or name in blocked or not self._has_free_slot(name):
                     continue
-                request = lane.next(now_s, self._running.tier_ok, self._tenant_gate)
+                request = queue.next(now_s, self._running.tier_ok, self._tenant_gate)
                 if request is not None and (best is None or self._precedes(request, best, now_s)):
                     best = request
             if best is None:
@@ -410,11 +383,11 @@ class Scheduler:
 
     def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
         # A victim may wait in a lane that is not there yet: the copy lets it be made.
-        for name, lane in list(self._lanes.items()):
+        for name, queue in list(self._lanes.queues.items()):
             candidates: list[Candidate] | None = None
             sought = _LEAST_URGENT
-            while lane.count:
-                request = lane.next(now_s, self._running.tier_ok, self._tenant_gate)
+            while queue.count:
+                request = queue.next(now_s, self._running.tier_ok, self._tenant_gate)
                 if request is None:
                     break
                 # Ranks of running requests change slowly: where nobody gave way to somebody as
@@ -442,7 +415,7 @@ class Scheduler:
                 decisions.append(Start(request, backend.name))
 
     def _start(self, request: Request, backend: Backend, now_s: float) -> None:
-        self._dequeue(request)
+        self._lanes.dequeue(request)
         first = request.started_s < 0.0
         if first:
             request.started_s = now_s
@@ -465,47 +438,12 @@ class Scheduler:
         """A running request waits again."""
         self._stop(request)
         request.state = State.PREEMPTED
-        self._enqueue(request)
-
-    def _enqueue(self, request: Request) -> None:
-        """`request` begins to wait."""
-        self._backlog.began(request)
-        self._push(request)
-
-    def _dequeue(self, request: Request) -> None:
-        """`request` waits no more."""
-        self._pull(request)
-        self._backlog.ended(request)
-
-    def _push(self, request: Request) -> None:
-        """Put a waiting request in its place by what is known of it now."""
-        if request.output_tokens:
-            request.queued_work_s = self._cost.remaining_s(request)
-        else:
-            request.queued_work_s = request.service_s
-        self._backlog.add(request)
-        lane = self._lanes.get(request.lane)
-        if lane is None:
-            lane = self._lanes[request.lane] = Waiting(
-                self._policy,
-                self._tier_order,
-                self._ledger,
-                self.settings.tenant_max_running is not None,
-            )
-        lane.push(request)
-        if _may_be_given_up(request):
-            self._deadlines.push(request)
-
-    def _pull(self, request: Request) -> None:
-        self._lanes[request.lane].take(request)
-        if _may_be_given_up(request):
-            self._deadlines.entry_died()
-        self._backlog.remove(request)
+        self._lanes.enqueue(request)
 
     def _pull_all(self) -> list[Request]:
         waiting = [r for r in self._requests.values() if r.state is not State.RUNNING]
         for request in waiting:
-            self._pull(request)
+            self._lanes.pull(request)
         return waiting
 
     def _progressed(self, backend: Backend, told: Sequence[tuple[Request, int]]) -> None:
@@ -560,15 +498,3 @@ def _policy_class(name: str) -> type[Policy]:
     if name not in POLICIES:
         raise ValueError(f"unknown policy {name!r}; the policies are {', '.join(POLICIES)}")
     return POLICIES[name]
-
-
-def _may_be_given_up(request: Request) -> bool:
-    """It has a deadline, and its client has no part of the answer yet."""
-    return request.deadline_s is not None and not request.output_tokens
-
-
-def _may_ever_run(request: Request, serving: Iterable[Backend]) -> bool:
-    for backend in serving:  # noqa: SIM110 - a generator takes twice as long
-        if backend.could_ever_hold(request):
-            return True
-    return False

@@ -6,7 +6,6 @@ number, so the same events give the same decisions under a server, a simulator a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from math import inf, nextafter
 from types import MappingProxyType
@@ -19,7 +18,9 @@ from headway.core.batching.length_aware import companions
 from headway.core.batching.line import Line
 from headway.core.batching.optimal import Optimal
 from headway.core.batching.policy import Queue
+from headway.core.batching.retries import Retries
 from headway.core.batching.settings import BatchingSettings
+from headway.core.batching.slices import Slices
 from headway.core.batching.smdp import Problem, Table
 from headway.core.decision import Reject, RejectReason
 from headway.core.fairness import PROMPT_WEIGHT, fairness
@@ -29,16 +30,6 @@ from headway.core.settings import INFINITE
 from headway.core.starvation import due_s
 from headway.core.tiers import tier_order
 from headway.core.waiting import Waiting
-
-EFFICIENT_SHARE = 0.9
-"""Part of the full throughput that a slice keeps where the operator states none."""
-
-RARE_ARRIVALS = 0.01
-"""Slices are for interactive items: with fewer expected during a full batch there are none."""
-
-FILLED_SLICE = 0.5
-"""Part of a slice that a batch of a higher tier is filled up to: an item that waited for one
-slice then ends within one and a half."""
 
 MOST_MISFITS = 8
 """Items in order that may be passed over while a batch is put together."""
@@ -84,13 +75,11 @@ class Batcher:
             tier: Line(tier, settings.tiers[tier], settings.limits, settings.length_aware)
             for tier in Tier
         }
+        self._slices = Slices(settings.slice_s, settings.limits, self._lines)
         self._backlog = Backlog(self._tier_order, self._ledger)
         self._requests: dict[str, Request] = {}
         self._running: dict[int, Batch] = {}
-        self._retries: deque[list[Request]] = deque()
-        """Halves of batches that failed, to be launched as they are."""
-        self._retried: set[str] = set()
-        """The items in them."""
+        self._retries = Retries()
         self._losses: dict[str, int] = {}
         self._sequence = 0
         self._batches = 0
@@ -177,8 +166,8 @@ class Batcher:
         if request is None:
             return
         if request.state is State.WAITING:
-            if request_id in self._retried:
-                self._drop_retry(request)
+            if request_id in self._retries:
+                self._retries.remove(request)
             else:
                 self._dequeue(request)
         self._forget(request, State.CANCELLED)
@@ -246,7 +235,7 @@ class Batcher:
     def waiting(self, tier: Tier | None = None) -> int:
         """Items that wait, in `tier` or in all; those of failed batches only in all."""
         if tier is None:
-            return self._backlog.requests + len(self._retried)
+            return self._backlog.requests + len(self._retries)
         return self._backlog.in_tier(tier)
 
     def backlog_s(self) -> float:
@@ -355,7 +344,7 @@ class Batcher:
         """Who is next and how many to launch with it; None: wait, or launch a half again."""
         may_lead: Callable[[Tier], bool] = _every_tier
         while (leader := self._waiting.next(now_s, may_lead, None)) is not None:
-            if self._retries and leader.tier >= self._retry_tier():
+            if self._retries and leader.tier >= self._retries.tier:
                 break
             line = self._lines[leader.tier]
             size = self._size(line, now_s)
@@ -393,7 +382,8 @@ class Batcher:
         line = self._lines[leader.tier]
         # Places that are only padding cost nothing.
         most = min(self._limits.padded_size(size), line.most)
-        draft = Draft(self._limits, self.curve, now_s, most, self._within_s(line, now_s))
+        within_s = self._slices.within_s(line, self.curve, now_s)
+        draft = Draft(self._limits, self.curve, now_s, most, within_s)
         if not draft.admit(leader):
             return None
         self._take(leader)
@@ -401,9 +391,12 @@ class Batcher:
         for tier in Tier:
             if tier > line.tier and self._lines[tier].waiting:
                 # Its own tier has the room first, and what is left of that must not wait longer.
-                within_s = 0.0 if line.waiting else self._filled_within_s(line, tier, now_s)
+                filler = self._lines[tier]
+                within_s = 0.0
+                if not line.waiting:
+                    within_s = self._slices.filled_within_s(line, filler, self.curve, now_s)
                 draft.open_to_fillers(line.most, within_s)
-                self._company(draft, self._lines[tier], now_s)
+                self._company(draft, filler, now_s)
         return draft
 
     def _company(self, draft: Draft, line: Line, now_s: float) -> None:
@@ -459,32 +452,6 @@ class Batcher:
         self._lines[batch.requests[0].tier].launched(batch)
         return batch
 
-    def _within_s(self, line: Line, now_s: float) -> float:
-        """The longest batch that may hold items of `line`, so that interactive ones wait little."""
-        if line.tier is Tier.INTERACTIVE:
-            return INFINITE
-        if self.settings.slice_s is None:
-            interactive = self._lines[Tier.INTERACTIVE]
-            size = self._limits.padded_size(line.most)
-            full_s = self.curve.batch_s(size, line.mean_length)
-            if not interactive.waiting and interactive.rate.per_s(now_s) * full_s < RARE_ARRIVALS:
-                return INFINITE
-        return self._slice_s(line)
-
-    def _filled_within_s(self, line: Line, filler: Tier, now_s: float) -> float:
-        """The longest batch that `line` leads and items of the tier `filler` fill."""
-        if line.tier is Tier.INTERACTIVE:
-            return FILLED_SLICE * self._slice_s(self._lines[filler])
-        return self._within_s(self._lines[filler], now_s)
-
-    def _slice_s(self, line: Line) -> float:
-        """How long an interactive item may be held up by a batch that `line` leads."""
-        if self.settings.slice_s is not None:
-            return self.settings.slice_s
-        length = line.mean_length
-        size = self.curve.efficient_size(EFFICIENT_SHARE, line.most, length)
-        return self.curve.batch_s(self._limits.padded_size(size), length)
-
     # ---- batches that failed ----------------------------------------------------------------
 
     def _bisect(self, requests: list[Request]) -> list[Request]:
@@ -494,34 +461,19 @@ class Batcher:
             return requests
         for request in requests:
             request.state = State.WAITING
-            self._retried.add(request.id)
-        middle = (len(requests) + 1) // 2
-        # The first half first: whoever waits longest is answered first.
-        self._retries.extendleft(half for half in (requests[middle:], requests[:middle]) if half)
+        if requests:
+            self._retries.bisect(requests)
         return []
 
     def _half(self, now_s: float, decisions: list[BatchDecision]) -> Draft:
         """The next half, without those whose deadline is lost; perhaps nothing is left of it."""
-        half = self._retries.popleft()
+        half = self._retries.pop()
         draft = Draft(self._limits, self.curve, now_s, len(half))
         for request in half:
-            self._retried.discard(request.id)
             if not draft.admit(request):
                 self._forget(request, State.REJECTED)
                 decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
         return draft
-
-    def _retry_tier(self) -> Tier:
-        return min(request.tier for request in self._retries[0])
-
-    def _drop_retry(self, request: Request) -> None:
-        self._retried.discard(request.id)
-        for half in self._retries:
-            if request in half:
-                half.remove(request)
-                if not half:
-                    self._retries.remove(half)
-                return
 
     # ---- small facts ------------------------------------------------------------------------
 
@@ -541,7 +493,7 @@ class Batcher:
         self._losses.pop(request.id, None)
 
     def _queue(self, line: Line, now_s: float) -> Queue:
-        within_s = self._within_s(line, now_s)
+        within_s = self._slices.within_s(line, self.curve, now_s)
         free = max(1, self.free_workers)
         return line.queue(now_s, max(1, self.workers), free, self.curve, within_s)
 
