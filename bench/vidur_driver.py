@@ -1,7 +1,7 @@
 """Vidur on one trace: started by `against_vidur.py` under the interpreter that has Vidur.
 
-Arguments: the trace, the profile, and `bare` (it writes nothing down) or `default` (as it comes,
-but for its plots). Prints one line of JSON: the wall-clock time of the simulation, and latencies.
+Arguments: the trace, the profile, and `bare` (it writes nothing down), `metrics` (as it comes, but
+for its plots) or `default`. Prints one line of JSON: the time of the simulation, and latencies.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main() -> None:
     kind = ExecutionTimePredictorType.RANDOM_FORREST
     ExecutionTimePredictorRegistry.unregister(kind)
     ExecutionTimePredictorRegistry.register(kind, OfProfile)
-    metrics = MetricsConfig(store_plots=False)
+    metrics = MetricsConfig(store_plots=sys.argv[3] == "default")
     if sys.argv[3] == "bare":
         metrics = MetricsConfig(
             write_metrics=False, enable_chrome_trace=False, **dict.fromkeys(STORED, False)
