@@ -25,7 +25,7 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("name", ["trace.csv", "trace.csv.gz"])
 def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
     whole = replace(
-        trace([0.0, 1.5, 2.0], [5, 6, 7]),
+        trace([0.0, 1.5, 2.0], [5, 6, 7], prompt_tokens=600),
         ids=["a", "b", "c"],
         tenants=["x", "", "x"],
         tiers=[Tier.BATCH, Tier.STANDARD, Tier.INTERACTIVE],
@@ -61,6 +61,10 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
         ("id,after," + HEADER + "a,b,0,1,1\n", "row 1: after 'b' is no row's id"),
         ("id,after," + HEADER + "a,a,0,1,1\n", "row 1: `after` must name a row above"),
         ("tier," + HEADER + "fast,0,1,1\n", "row 1: unknown tier 'fast'"),
+        (
+            "prefix_hashes," + HEADER + "1 2,0,513,1\n1 2,1,512,1\n",
+            "row 2: prompt_tokens 512 has more prefix_hashes than blocks; give one for each 512",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_named(tmp_path: Path, text: str, says: str) -> None:

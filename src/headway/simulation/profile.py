@@ -44,7 +44,8 @@ class Profile:
     slots: int = 256
     """Requests at once (vLLM: max_num_seqs; llama.cpp: n_parallel)."""
     kv_tokens: int = 0
-    """KV memory; 0: every slot has all the memory it may need."""
+    """KV memory; 0: every slot has all the memory it may need, and the prefix cache forgets
+    nothing."""
     block_tokens: int = 16
     """KV memory is given out in blocks of so many tokens."""
     swap_s_per_token: float = 0.0

@@ -118,6 +118,8 @@ class Simulation:
         self._output_tokens = trace.output_tokens.tolist()
         self._max_tokens = trace.max_tokens.tolist()
         self._deadline_s = trace.deadline_s.tolist()
+        self._shared_tokens = trace.shared_tokens.tolist()
+        self._sessions = _sessions(trace)
         waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
         self._free: list[int] = np.flatnonzero(~waits).tolist()
         """Requests that wait for no other's end."""
@@ -227,6 +229,8 @@ class Simulation:
             return trace.prefix_hashes[number][0] + 1
         if trace.programs and trace.programs[number]:
             return hash(trace.programs[number]) or 1
+        if self._sessions and self._sessions[number] is not None:
+            return hash(self._sessions[number]) or 1
         return 0
 
     def _step(self, station: Station, now_s: float) -> None:
@@ -255,15 +259,14 @@ class Simulation:
 
     def _sequence(self, number: int, request: Request) -> EngineRequest:
         trace = self._trace
-        program = trace.programs[number] if trace.programs else ""
         return EngineRequest(
             number,
             request.prompt_tokens,
             self._output_tokens[number],
             request.output_tokens,
             trace.prefix_hashes[number] if trace.prefix_hashes else (),
-            ("session", program) if program else None,
-            int(trace.shared_tokens[number]) if len(trace.shared_tokens) else 0,
+            self._sessions[number] if self._sessions else None,
+            self._shared_tokens[number] if self._shared_tokens else 0,
         )
 
     def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
@@ -373,6 +376,27 @@ class Simulation:
             for name, backend in station.scheduler.backends.items():
                 running[self._place[name]] = len(backend.running)
         return waiting, waiting_s, running
+
+
+def _sessions(trace: Trace) -> list[object]:
+    """Whose context each request goes on from and adds to; empty: the trace says of none.
+
+    A program is one session. Where a request names none, all that were sent one after another are.
+    """
+    if not len(trace.shared_tokens):
+        return []
+    programs = trace.programs or [""] * len(trace)
+    waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+    return [
+        ("program", program)
+        if program
+        else ("session", first)
+        if of_chain or number in trace.followers
+        else None
+        for number, (program, first, of_chain) in enumerate(
+            zip(programs, trace.began.tolist(), waits.tolist(), strict=True)
+        )
+    ]
 
 
 def _check_memory(trace: Trace, sites: Sequence[Site]) -> None:

@@ -68,6 +68,14 @@ class Trace:
             "output_tokens",
             "must be at least 1; `headway trace convert --mend` leaves such rows out",
         )
+        if self.prefix_hashes:
+            hashes = np.array([len(hashes) for hashes in self.prefix_hashes])
+            self._refuse(
+                hashes > -(-self.prompt_tokens // BLOCK_TOKENS),
+                "prompt_tokens",
+                f"has more prefix_hashes than blocks; give one for each {BLOCK_TOKENS} tokens, and "
+                f"one for those that are left",
+            )
         late = np.flatnonzero(self.after >= np.arange(len(self.after)))
         if len(late):
             raise SimulationError(
@@ -95,6 +103,15 @@ class Trace:
         for number in np.flatnonzero(self.after >= 0).tolist():
             followers.setdefault(int(self.after[number]), []).append(number)
         return followers
+
+    @cached_property
+    def began(self) -> np.ndarray:
+        """Number of the request that began each one's session: its own if it waits for none."""
+        began = list(range(len(self)))
+        for number, before in enumerate(self.after.tolist()):
+            if before >= 0:
+                began[number] = began[before]  # it is above, so that its own is known
+        return np.array(began)
 
     def faster(self, times: float) -> Trace:
         """The same requests, arriving so many `times` faster; gaps within sessions stay.
