@@ -122,7 +122,16 @@ async def test_headways_own_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\n", "row 1: TIMESTAMP 'noon'"),
+        (
+            "a.csv",
+            "TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\n",
+            "row 1: TIMESTAMP 'noon' cannot be read; correct it",
+        ),
+        (
+            "a.csv",
+            "ContextTokens,GeneratedTokens,TIMESTAMP\n1,1,2023-11-16\n1,1\n",
+            "row 2: there is no TIMESTAMP, as it has fewer values than there are columns; add",
+        ),
         ("m.jsonl", '{"timestamp": 0, "input_length": 1}\n', "row 1"),
         ("s.jsonl", '{"session": "a", "steps": [{}]}\n', "row 1"),
         ("x.jsonl", "{broken\n", "row 1"),
@@ -134,6 +143,19 @@ def test_errors_name_the_row(tmp_path: Path, name: str, text: str, says: str) ->
         load_trace(written(tmp_path, name, text))
     assert says in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_a_column_that_is_missing_is_named_with_those_there_should_be(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "TIMESTAMP,ContextTokens\n")
+    with pytest.raises(SimulationError) as caught:
+        load_trace(path, kind="azure")
+    needs = "it needs TIMESTAMP, ContextTokens, GeneratedTokens"
+    assert str(caught.value) == f"{path} has no column 'GeneratedTokens'; {needs}"
+
+
+def test_blank_lines_between_json_lines_are_left_alone(tmp_path: Path) -> None:
+    line = '{"timestamp": 0, "input_length": 1, "output_length": 1}\n'
+    assert len(load_trace(written(tmp_path, "m.jsonl", line + "\n" + line + "\n"))) == 2
 
 
 def test_no_such_file_or_format(tmp_path: Path) -> None:

@@ -56,11 +56,16 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
         places = {name: header.index(name) for name in COLUMNS if name in header}
         columns: dict[str, list[str]] = {name: [] for name in places}
         taken = [(columns[name].append, place) for name, place in places.items()]
+        count = 0
         for row in lines:
             if len(row) != len(header):
+                if not "".join(row).strip():
+                    continue  # a blank line, as editors leave at the end
                 raise SimulationError(
-                    f"{path}, row {lines.line_num - 1}: {len(row)} values for {len(header)} columns"
+                    f"{path}, row {count + 1}: {len(row)} values for {len(header)} columns; leave "
+                    f"cells empty where there is no value, and put quotes around commas in text"
                 )
+            count += 1
             for append, place in taken:
                 append(row[place])
     return _trace(path, columns, mend)
@@ -101,7 +106,7 @@ def _trace(path: Path, columns: dict[str, list[str]], mend: bool) -> Trace:
     names = columns.get("id") or [str(row) for row in range(1, len(columns["arrival_s"]) + 1)]
     after = np.empty(0, np.int64)
     if "after" in columns:
-        after = _after(path, [columns["after"][n] for n in chosen], [names[n] for n in chosen])
+        after = _after(path, columns["after"], names, chosen)
     hashes = [_hashes(path, row, cell) for row, cell in enumerate(columns.get("prefix_hashes", ()))]
     tiers = [_tier(path, row, cell) for row, cell in enumerate(columns.get("tier", ()))]
     return Trace(
@@ -122,7 +127,7 @@ def _order(
     seen: dict[str, int] = {}
     twice = []
     for row, name in enumerate(ids or ()):
-        if seen.setdefault(name, row) != row:
+        if name and seen.setdefault(name, row) != row:
             twice.append(row)
     if mend:
         left_out = {*twice, *np.flatnonzero(numbers["output_tokens"] < 1).tolist()}
@@ -148,18 +153,26 @@ def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
                 np.array([kind(cell or empty)], dtype=kind)
             except (ValueError, OverflowError):
                 noun = "a number" if kind is float else "a whole number"
-                raise SimulationError(f"{path}, row {row}: {name} {cell!r} is not {noun}") from None
+                raise SimulationError(
+                    f"{path}, row {row}: {name} {cell!r} is not {noun}; correct it, or leave the "
+                    f"row out"
+                ) from None
         raise
 
 
-def _after(path: Path, cells: list[str], names: list[str]) -> np.ndarray:
-    place = {name: number for number, name in enumerate(names)}
-    after = np.full(len(cells), -1)
-    for number, cell in enumerate(cells):
-        if cell:
-            if cell not in place:
-                raise SimulationError(f"{path}, row {number + 1}: after {cell!r} is no row's id")
-            after[number] = place[cell]
+def _after(path: Path, cells: list[str], names: list[str], chosen: list[int]) -> np.ndarray:
+    """Which of the `chosen` rows each of them waits for; -1: none, or one that is left out."""
+    known = set(names)
+    place = {names[row]: number for number, row in enumerate(chosen)}
+    after = np.full(len(chosen), -1)
+    for number, row in enumerate(chosen):
+        if cell := cells[row]:
+            if cell not in known:
+                raise SimulationError(
+                    f"{path}, row {row + 1}: after {cell!r} is no row's id; name a row above, or "
+                    f"leave the cell empty"
+                )
+            after[number] = place.get(cell, -1)
     return after
 
 
