@@ -1,10 +1,10 @@
-"""Traces as files: CSV, plain or .gz, one row a request."""
+"""Traces as files: CSV, plain or .gz, or Parquet, one row a request."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from headway.core.request import Tier
+from headway.simulation import parquet
 from headway.simulation.errors import SimulationError
 from headway.simulation.trace import Trace
 
@@ -36,23 +37,22 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
     """Read a trace.
 
     Args:
-        path: CSV with the columns REQUIRED and any of COLUMNS; others are left alone.
+        path: CSV or Parquet with the columns REQUIRED and any of COLUMNS; others are left alone.
         mend: put rows in order, and leave out those without output and those that came twice.
 
     Raises:
         SimulationError: it cannot be read, or a row makes no sense.
     """
+    if path.suffix == parquet.SUFFIX:
+        found = parquet.read_columns(path)
+        _check_header(path, found)
+        return _trace(path, {name: found[name] for name in COLUMNS if name in found}, mend)
     with opened(path) as file:
         lines = csv.reader(file)
         header = next(lines, None)
         if header is None:
             raise SimulationError(f"{path} is empty")
-        missing = [name for name in REQUIRED if name not in header]
-        if missing:
-            raise SimulationError(
-                f"{path} has no column {missing[0]}; a trace needs {', '.join(REQUIRED)} (see "
-                f"`headway trace convert --help` for other formats)"
-            )
+        _check_header(path, header)
         places = {name: header.index(name) for name in COLUMNS if name in header}
         columns: dict[str, list[str]] = {name: [] for name in places}
         taken = [(columns[name].append, place) for name, place in places.items()]
@@ -72,7 +72,11 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
 
 
 def write_trace(trace: Trace, path: Path) -> None:
-    """Write `trace` as `read_trace` reads it, columns that are empty left out."""
+    """Write `trace` as `read_trace` reads it, columns that are empty left out.
+
+    Raises:
+        SimulationError: it is to be Parquet, and pyarrow is not there.
+    """
     columns: dict[str, Iterator[object]] = {
         name: _cells(getattr(trace, name)) for name in NUMBERS if len(getattr(trace, name))
     }
@@ -85,11 +89,23 @@ def write_trace(trace: Trace, path: Path) -> None:
         names = trace.ids or [str(number) for number in range(1, len(trace) + 1)]
         columns.setdefault("id", iter(names))
         columns["after"] = (names[n] if n >= 0 else "" for n in trace.after.tolist())
+    if path.suffix == parquet.SUFFIX:
+        parquet.write_columns(columns, path)
+        return
     opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
     with opener(path, "wt", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(columns)
         rows.writerows(zip(*columns.values(), strict=True))
+
+
+def _check_header(path: Path, header: Collection[str]) -> None:
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise SimulationError(
+            f"{path} has no column {missing[0]}; a trace needs {', '.join(REQUIRED)} (see "
+            f"`headway trace convert --help` for other formats)"
+        )
 
 
 def _cells(values: np.ndarray) -> Iterator[object]:
