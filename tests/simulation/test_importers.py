@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headway.simulation.errors import SimulationError
-from headway.simulation.importers import load_trace
+from headway.simulation.importers import load_trace, load_traces
 from headway.store.request_log import RequestLog, RequestRecord
 
 
@@ -57,6 +58,19 @@ def test_mooncake_as_published_and_as_csv(tmp_path: Path) -> None:
         assert trace.prefix_hashes == [(0, 1), (0, 2)]
 
 
+def test_a_header_in_quotes_looks_as_one_without(tmp_path: Path) -> None:
+    header = '"TIMESTAMP","ContextTokens","GeneratedTokens"\n'
+    path = written(tmp_path, "azure.csv", header + '"2023-11-16 18:17:04.0","10","3"\n')
+    assert load_trace(path).prompt_tokens.tolist() == [10]
+
+
+def test_hashes_of_mooncake_make_no_mooncake_of_a_trace_with_tenants(tmp_path: Path) -> None:
+    header = "arrival_s,prompt_tokens,output_tokens,hash_ids,tenant,tier\n"
+    trace = load_trace(written(tmp_path, "own.csv", header + "0,600,5,0 1,a,batch\n"))
+    assert trace.tenants == ["a"]
+    assert [tier.label for tier in trace.tiers] == ["batch"]
+
+
 def test_a_session_goes_on_when_its_step_has_ended(tmp_path: Path) -> None:
     steps = [
         {"t_request_s": 0.0, "t_response_s": 4.0, "prompt_tokens": 10, "output_tokens": 5},
@@ -94,6 +108,16 @@ def test_servegen_is_drawn_at_its_rates(tmp_path: Path) -> None:
     assert len(trace) == pytest.approx(1800, rel=0.15)
     assert set(trace.prompt_tokens.tolist()) == {10, 20}
     assert set(trace.tenants) == {"client 1", "client 2"}
+    first, again, other = (load_trace(tmp_path, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.arrival_s, again.arrival_s)
+    assert not np.array_equal(first.arrival_s[:100], other.arrival_s[:100])
+    drawn = load_traces(tmp_path, seeds=2)
+    assert [len(one) for one in drawn] == [len(first), len(other)]
+
+
+def test_what_is_recorded_is_the_same_for_all_seeds(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.csv", "arrival_s,prompt_tokens,output_tokens\n0,1,1\n")
+    assert len(load_traces(path, seeds=5)) == 1
 
 
 async def test_headways_own_log(tmp_path: Path) -> None:
