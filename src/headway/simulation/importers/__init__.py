@@ -65,8 +65,9 @@ def _looks_like(path: Path) -> str:
         return ""
     with opened(path) as file:
         first = file.readline().strip()
-        header = set(next(csv.reader([first]), []))
-    if first.startswith("{"):
+        is_json = first.startswith("{")
+        header = set() if is_json else set(next(csv.reader([first]), []))
+    if is_json:
         try:
             keys = set(msgspec.json.decode(first))
         except msgspec.DecodeError as error:
