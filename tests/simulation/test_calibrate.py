@@ -22,7 +22,7 @@ from headway.simulation.calibrate import (
     probe,
     residuals,
 )
-from headway.simulation.profile import Profile, read_profile, write_profile
+from headway.simulation.profile import Profile
 
 KNOWN = Profile(
     "known",
@@ -78,6 +78,11 @@ def test_a_server_that_caches_nothing_is_said_to_cost_nothing_beside_its_work() 
     assert fit("found", probes, batch_tokens=2048).request_s == 0.0
 
 
+def test_memory_is_as_it_was_said_to_be() -> None:
+    assert fit("found", probes_of(KNOWN), batch_tokens=2048).kv_tokens == 0
+    assert fit("found", probes_of(KNOWN), batch_tokens=2048, kv_tokens=9000).kv_tokens == 9000
+
+
 def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None:
     prompts, outputs = (40, 200, 80, 60, 120, 30), (50, 20, 90, 30, 60, 10)
     probes = probes_of(KNOWN)
@@ -90,10 +95,6 @@ def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None
     assert found.request_s == quiet.request_s
     *_, (_, measured_s, fitted_s) = residuals(found, slow)
     assert fitted_s == pytest.approx(measured_s, rel=0.01)
-
-
-def test_a_profile_is_read_as_it_was_written() -> None:
-    assert read_profile(write_profile(KNOWN), "file") == KNOWN
 
 
 @pytest.mark.timeout(300)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headway.simulation.errors import SimulationError
-from headway.simulation.importers import load_trace
+from headway.simulation.importers import load_trace, load_traces
 from headway.store.request_log import RequestLog, RequestRecord
 
 
@@ -57,6 +58,19 @@ def test_mooncake_as_published_and_as_csv(tmp_path: Path) -> None:
         assert trace.prefix_hashes == [(0, 1), (0, 2)]
 
 
+def test_a_header_in_quotes_looks_as_one_without(tmp_path: Path) -> None:
+    header = '"TIMESTAMP","ContextTokens","GeneratedTokens"\n'
+    path = written(tmp_path, "azure.csv", header + '"2023-11-16 18:17:04.0","10","3"\n')
+    assert load_trace(path).prompt_tokens.tolist() == [10]
+
+
+def test_hashes_of_mooncake_make_no_mooncake_of_a_trace_with_tenants(tmp_path: Path) -> None:
+    header = "arrival_s,prompt_tokens,output_tokens,hash_ids,tenant,tier\n"
+    trace = load_trace(written(tmp_path, "own.csv", header + "0,600,5,0 1,a,batch\n"))
+    assert trace.tenants == ["a"]
+    assert [tier.label for tier in trace.tiers] == ["batch"]
+
+
 def test_a_session_goes_on_when_its_step_has_ended(tmp_path: Path) -> None:
     steps = [
         {"t_request_s": 0.0, "t_response_s": 4.0, "prompt_tokens": 10, "output_tokens": 5},
@@ -94,6 +108,16 @@ def test_servegen_is_drawn_at_its_rates(tmp_path: Path) -> None:
     assert len(trace) == pytest.approx(1800, rel=0.15)
     assert set(trace.prompt_tokens.tolist()) == {10, 20}
     assert set(trace.tenants) == {"client 1", "client 2"}
+    first, again, other = (load_trace(tmp_path, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.arrival_s, again.arrival_s)
+    assert not np.array_equal(first.arrival_s[:100], other.arrival_s[:100])
+    drawn = load_traces(tmp_path, seeds=2)
+    assert [len(one) for one in drawn] == [len(first), len(other)]
+
+
+def test_what_is_recorded_is_the_same_for_all_seeds(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.csv", "arrival_s,prompt_tokens,output_tokens\n0,1,1\n")
+    assert len(load_traces(path, seeds=5)) == 1
 
 
 async def test_headways_own_log(tmp_path: Path) -> None:
@@ -122,7 +146,16 @@ async def test_headways_own_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\n", "row 1: TIMESTAMP 'noon'"),
+        (
+            "a.csv",
+            "TIMESTAMP,ContextTokens,GeneratedTokens\nnoon,1,1\n",
+            "row 1: TIMESTAMP 'noon' cannot be read; correct it",
+        ),
+        (
+            "a.csv",
+            "ContextTokens,GeneratedTokens,TIMESTAMP\n1,1,2023-11-16\n1,1\n",
+            "row 2: there is no TIMESTAMP, as it has fewer values than there are columns; add",
+        ),
         ("m.jsonl", '{"timestamp": 0, "input_length": 1}\n', "row 1"),
         ("s.jsonl", '{"session": "a", "steps": [{}]}\n', "row 1"),
         ("x.jsonl", "{broken\n", "row 1"),
@@ -134,6 +167,19 @@ def test_errors_name_the_row(tmp_path: Path, name: str, text: str, says: str) ->
         load_trace(written(tmp_path, name, text))
     assert says in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_a_column_that_is_missing_is_named_with_those_there_should_be(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "TIMESTAMP,ContextTokens\n")
+    with pytest.raises(SimulationError) as caught:
+        load_trace(path, kind="azure")
+    needs = "it needs TIMESTAMP, ContextTokens, GeneratedTokens"
+    assert str(caught.value) == f"{path} has no column 'GeneratedTokens'; {needs}"
+
+
+def test_blank_lines_between_json_lines_are_left_alone(tmp_path: Path) -> None:
+    line = '{"timestamp": 0, "input_length": 1, "output_length": 1}\n'
+    assert len(load_trace(written(tmp_path, "m.jsonl", line + "\n" + line + "\n"))) == 2
 
 
 def test_no_such_file_or_format(tmp_path: Path) -> None:

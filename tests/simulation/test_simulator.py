@@ -13,7 +13,6 @@ from tests.simulation.conftest import CLOCK, SMALL, trace
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import FromHistory, Noisy, Oracle
 from headway.simulation.simulator import simulate
 from headway.simulation.site import Site
@@ -59,13 +58,6 @@ def test_what_is_refused_is_told_apart() -> None:
     of = replace(trace([0.0, 0.0], [1000, 10]), deadline_s=np.array([np.nan, 0.5]))
     outcome = simulate(of, [ONE], SchedulerSettings(policy="fcfs"), Oracle(of))
     assert outcome.finished.tolist() == [True, False]
-
-
-def test_what_fits_no_memory_is_named() -> None:
-    small = Site("small", replace(SMALL, kv_tokens=64))
-    of = trace([0.0, 1.0], [10, 60], prompt_tokens=10)
-    with pytest.raises(SimulationError, match=r"row 2: 70 tokens .* KV memory of small"):
-        simulate(of, [small], SchedulerSettings(), Oracle(of))
 
 
 @settings(max_examples=60, deadline=None)

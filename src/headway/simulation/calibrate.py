@@ -207,8 +207,14 @@ def _request(rng: random.Random, words: int, tokens: int) -> LoadRequest:
     return LoadRequest(0.0, messages, tokens, ignore_eos=True, cache_prompt=False)
 
 
-def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
-    """The profile that explains the probes."""
+def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Profile:
+    """The profile that explains the probes.
+
+    Args:
+        name: of the profile.
+        probes: what was measured.
+        batch_tokens, kv_tokens: the engine's own limits, which no probe shows.
+    """
     decoding = {
         # The mean: what disturbs an engine now and then does so in its service, too.
         key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
@@ -244,6 +250,7 @@ def fit(name: str, probes: Probes, batch_tokens: int) -> Profile:
         decode_kv_s=kv_s,
         batch_tokens=batch_tokens,
         slots=most,
+        kv_tokens=kv_tokens,
         request_s=request_s,
         source="headway calibrate",
     )

@@ -25,6 +25,9 @@ def calibrate(
     batch_tokens: Annotated[
         int, typer.Option(min=1, help="Most tokens of an iteration: its n_batch, or vLLM's limit.")
     ] = 2048,
+    kv_tokens: Annotated[
+        int, typer.Option(min=0, help="Its KV memory in tokens, as it logs it; 0: unlimited.")
+    ] = 0,
     model: Annotated[str, typer.Option(help="The model's name there; empty: its first.")] = "",
     api_key: Annotated[
         str, typer.Option(envvar="OPENAI_API_KEY", help="Sent to it.", show_default=False)
@@ -38,7 +41,7 @@ def calibrate(
     console = table_console()
     try:
         probes, model = asyncio.run(_probe(url, model, api_key, slots, console))
-        profile = fit(model, probes, batch_tokens)
+        profile = fit(model, probes, batch_tokens, kv_tokens)
         out.write_bytes(write_profile(profile))
     except (SimulationError, ServerError, OSError) as error:
         fail("calibrate", error)

@@ -31,7 +31,7 @@ class EngineRequest:
     """Output tokens it had when it last began to decode, or came."""
     hashes: tuple[int, ...] = ()
     session: object = None
-    """Whose context it goes on from, in the prefix cache; None: nobody's."""
+    """Whose context it goes on from and adds to, in the prefix cache; None: nobody's."""
     shared_tokens: int = 0
     """Prompt tokens of that context."""
 

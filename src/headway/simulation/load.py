@@ -21,10 +21,16 @@ def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
     """Requests of this trace that the engines finish in a second when they are never idle.
 
     Measured: the first PROBED requests at once, first come first served, from when a tenth has
-    ended until nine tenths have, so that neither the beginning nor the emptying counts.
+    ended until nine tenths have, so that neither the beginning nor the emptying counts. Deadlines
+    do not: whoever would miss one has to be answered to be counted.
     """
     probe = trace.first(PROBED)
-    at_once = replace(probe, arrival_s=np.zeros(len(probe)), after=np.empty(0, np.int64))
+    at_once = replace(
+        probe,
+        arrival_s=np.zeros(len(probe)),
+        after=np.empty(0, np.int64),
+        deadline_s=np.empty(0),
+    )
     fcfs = SchedulerSettings(policy="fcfs")
     ended_s = np.sort(simulate(at_once, sites, fcfs, FromHistory(at_once)).ended_s)
     low, high = len(ended_s) // 10, len(ended_s) * 9 // 10

@@ -14,7 +14,7 @@ from headway.core.settings import SchedulerSettings, TierSettings
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import KINDS
 from headway.simulation.generated import ARRIVALS, Recipe, is_recipe
-from headway.simulation.importers import load_trace
+from headway.simulation.importers import load_traces
 from headway.simulation.load import at_load, capacity_rps
 from headway.simulation.profiles import load_profile
 from headway.simulation.scaling import Scaling
@@ -131,7 +131,7 @@ def traces_of(
     output: str = Recipe.output,
     seeds: int = 1,
 ) -> list[Trace]:
-    """One trace for each seed: made, or the recorded one every time.
+    """One trace for each seed: made or drawn, or the recorded one every time.
 
     Args:
         trace: a file or folder, or arrivals to be made.
@@ -149,8 +149,8 @@ def traces_of(
         recipe = Recipe(trace, prompt, output, requests or MADE)
         traces = [recipe.make(seed) for seed in range(seeds)]
     else:
-        found = load_trace(Path(trace))
-        traces = [found.first(requests) if requests else found]
+        found = load_traces(Path(trace), seeds)
+        traces = [one.first(requests) for one in found] if requests else found
     if load:
         traces = [at_load(one, capacity_rps(one, sites), load) for one in traces]
     elif faster != 1.0:

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class PrefixCache:
-    """Contexts and blocks of prompts, of which the least recently used go first."""
+    """Contexts and blocks of prompts, of which the least recently used go first.
+
+    It holds what `shrink` leaves. An engine whose profile states no KV memory never calls that:
+    all is kept, to the end of the run.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[object, int] = OrderedDict()
@@ -36,15 +40,17 @@ class PrefixCache:
         if own:
             self._tokens -= own
             return min(own, request.context_tokens)
-        if request.session is not None:
-            return min(self._use(request.session), request.shared_tokens)
-        found = 0
+        blocks = 0
         for block in request.hashes:
             tokens = self._use(block)
             if not tokens:
                 break
-            found += tokens
-        return min(found, request.context_tokens)
+            blocks += tokens
+        context = 0
+        if request.session is not None:
+            context = min(self._use(request.session), request.shared_tokens)
+        # Both are counted from the prompt's first token: the longer one holds the other.
+        return min(max(blocks, context), request.context_tokens)
 
     def shrink(self, most_tokens: int) -> None:
         """Forget until no more than `most_tokens` are kept."""

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from math import inf
+from typing import Any
 
 import msgspec
 
 from headway.simulation.errors import SimulationError
+
+FROM_ZERO_ON = (
+    "sequence_s",
+    "decode_kv_s",
+    "mixed_kv_s",
+    "prefill_kv_s",
+    "kv_tokens",
+    "swap_s_per_token",
+    "request_s",
+    "mixing_s",
+    "price_per_hour",
+)
+"""Fields of a profile that must not be negative."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,8 @@ class Profile:
     slots: int = 256
     """Requests at once (vLLM: max_num_seqs; llama.cpp: n_parallel)."""
     kv_tokens: int = 0
-    """KV memory; 0: every slot has all the memory it may need."""
+    """KV memory; 0: every slot has all the memory it may need, and the prefix cache forgets
+    nothing."""
     block_tokens: int = 16
     """KV memory is given out in blocks of so many tokens."""
     swap_s_per_token: float = 0.0
@@ -73,9 +89,16 @@ class Profile:
             )
         if any(b <= a for a, b in pairwise(points)):
             raise SimulationError(f"profile {self.name!r}: dense_tokens must rise")
-        costs = (*self.dense_s, self.sequence_s, self.decode_kv_s, self.prefill_kv_s)
-        if min(costs) < 0.0 or max(self.dense_s) <= 0.0:
-            raise SimulationError(f"profile {self.name!r}: times must be positive")
+        if min(self.dense_s) < 0.0 or not 0.0 < max(self.dense_s) < inf:
+            raise SimulationError(
+                f"profile {self.name!r}: dense_s are the seconds of an iteration, above 0; correct "
+                f"{min(self.dense_s):g} to {max(self.dense_s):g}"
+            )
+        for name in FROM_ZERO_ON:
+            if not 0.0 <= getattr(self, name) < inf:
+                raise SimulationError(
+                    f"profile {self.name!r}: {name} is {getattr(self, name):g}; give 0 or more"
+                )
         for name in ("batch_tokens", "slots", "block_tokens"):
             if getattr(self, name) < 1:
                 raise SimulationError(f"profile {self.name!r}: {name} must be at least 1")
@@ -146,8 +169,17 @@ def read_profile(data: bytes, name: str) -> Profile:
     Raises:
         SimulationError: it is not one; the message names the field.
     """
+    known = [field.name for field in fields(Profile)]
     try:
-        return msgspec.json.decode(data, type=Profile)
+        found = msgspec.json.decode(data, type=dict[str, Any])
+        # One that is misspelt would mean its default: kv_token, all the memory there may be.
+        unknown = [key for key in found if key not in known]
+        if unknown:
+            raise SimulationError(
+                f"{name} is no engine profile: it has a field {unknown[0]!r}, and there are "
+                f"{', '.join(known)}"
+            )
+        return msgspec.convert(found, Profile)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise SimulationError(f"{name} is no engine profile: {error}") from None
 

@@ -21,6 +21,7 @@ from headway.core.settings import SchedulerSettings
 from headway.simulation.cluster import Cluster
 from headway.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.simulation.errors import SimulationError
+from headway.simulation.fitting import Fitting
 from headway.simulation.fleet import Change, Fleet, ReplicaState
 from headway.simulation.foresight import Foresight
 from headway.simulation.outcome import Outcome
@@ -76,7 +77,7 @@ class Simulation:
         foresight: Foresight,
         cluster: Cluster,
     ) -> None:
-        _check_memory(trace, sites)
+        self._fitting = Fitting(trace, sites)
         self._trace = trace
         self._foresight = foresight
         self._sites = sites
@@ -93,7 +94,7 @@ class Simulation:
         self._open: list[Station] = []
         """Where requests may be routed to."""
         self._unrouted: list[Request] = []
-        """Requests that came while there was none."""
+        """Requests that came while there was none that has memory for them."""
         self._unrouted_s = 0.0
         self._fleet = Fleet(
             cluster.failures.outages(list(self._place), cluster.seed),
@@ -118,6 +119,8 @@ class Simulation:
         self._output_tokens = trace.output_tokens.tolist()
         self._max_tokens = trace.max_tokens.tolist()
         self._deadline_s = trace.deadline_s.tolist()
+        self._shared_tokens = trace.shared_tokens.tolist()
+        self._sessions = _sessions(trace)
         waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
         self._free: list[int] = np.flatnonzero(~waits).tolist()
         """Requests that wait for no other's end."""
@@ -195,6 +198,7 @@ class Simulation:
             arrival_s=now_s,
             prompt_tokens=self._prompt_tokens[number],
             estimate=estimate,
+            lane=self._fitting.lane_of[number],
             tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
             tenant=trace.tenants[number] if trace.tenants else "",
             program=trace.programs[number] if trace.programs else "",
@@ -210,11 +214,14 @@ class Simulation:
         """Put a request into the queue that is its own."""
         if self._router is None:
             station = self._stations[0]
-        elif self._open:
-            station = self._open[self._router.route(request, self._open, now_s)]
         else:
-            self._hold(request)
-            return
+            fitting = self._open
+            if request.lane:
+                fitting = [one for one in fitting if one.serves(request.lane)]
+            if not fitting:
+                self._hold(request)
+                return
+            station = fitting[self._router.route(request, fitting, now_s)]
         self._requests[number] = request
         if station.scheduler.add(request, now_s) is not None:
             self._over(number, now_s)
@@ -227,6 +234,8 @@ class Simulation:
             return trace.prefix_hashes[number][0] + 1
         if trace.programs and trace.programs[number]:
             return hash(trace.programs[number]) or 1
+        if self._sessions and self._sessions[number] is not None:
+            return hash(self._sessions[number]) or 1
         return 0
 
     def _step(self, station: Station, now_s: float) -> None:
@@ -255,15 +264,14 @@ class Simulation:
 
     def _sequence(self, number: int, request: Request) -> EngineRequest:
         trace = self._trace
-        program = trace.programs[number] if trace.programs else ""
         return EngineRequest(
             number,
             request.prompt_tokens,
             self._output_tokens[number],
             request.output_tokens,
             trace.prefix_hashes[number] if trace.prefix_hashes else (),
-            ("session", program) if program else None,
-            int(trace.shared_tokens[number]) if len(trace.shared_tokens) else 0,
+            self._sessions[number] if self._sessions else None,
+            self._shared_tokens[number] if self._shared_tokens else 0,
         )
 
     def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
@@ -323,10 +331,11 @@ class Simulation:
             site = self._sites[change.replica]
             station = self._station_of[site.name]
             if change.state is ReplicaState.ON:
-                station.scheduler.set_backend(site.backend, now_s)
+                station.scheduler.set_backend(self._backend_of(site), now_s)
             elif change.state is ReplicaState.DRAINING:
                 if self._router is None:  # else it ends its own queue, too
-                    station.scheduler.set_backend(replace(site.backend, slots=0), now_s)
+                    draining = replace(self._backend_of(site), slots=0)
+                    station.scheduler.set_backend(draining, now_s)
             elif site.name in station.scheduler.backends:
                 self._stop(site.name, now_s)
             station.wakeup_s = now_s
@@ -338,6 +347,10 @@ class Simulation:
                 unrouted, self._unrouted, self._unrouted_s = self._unrouted, [], 0.0
                 for request in unrouted:
                     self._dispatch(int(request.id), request, now_s)
+
+    def _backend_of(self, site: Site) -> Backend:
+        """A site as the scheduler sees it, for requests that fit into its memory."""
+        return replace(site.backend, lanes=self._fitting.lanes_of(site))
 
     def _stop(self, name: str, now_s: float) -> None:
         """A backend is gone: what it had goes on elsewhere, from the tokens that there are."""
@@ -360,7 +373,7 @@ class Simulation:
                 self._hold(scheduler.hand_over(request_id, now_s))
 
     def _hold(self, request: Request) -> None:
-        """A request waits until a site takes any."""
+        """A request waits until a site takes it."""
         self._unrouted.append(request)
         self._unrouted_s += self._stations[0].remaining_s(request)
 
@@ -375,18 +388,22 @@ class Simulation:
         return waiting, waiting_s, running
 
 
-def _check_memory(trace: Trace, sites: Sequence[Site]) -> None:
-    if not sites:
-        raise ValueError("a simulation needs an engine to run on")
-    if any(not site.profile.kv_tokens for site in sites):
-        return
-    largest = max(sites, key=lambda site: site.profile.kv_tokens).profile
-    tokens = trace.prompt_tokens + trace.output_tokens
-    too_large = np.flatnonzero(tokens > largest.kv_tokens)
-    if len(too_large):
-        row = int(too_large[0])
-        raise SimulationError(
-            f"{trace.name}, row {row + 1}: {tokens[row]} tokens of prompt and answer are more than "
-            f"the KV memory of {largest.name} ({largest.kv_tokens}); take a profile with more, or "
-            f"`headway trace convert --most-tokens {largest.kv_tokens}`"
+def _sessions(trace: Trace) -> list[object]:
+    """Whose context each request goes on from and adds to; empty: the trace says of none.
+
+    A program is one session. Where a request names none, all that were sent one after another are.
+    """
+    if not len(trace.shared_tokens):
+        return []
+    programs = trace.programs or [""] * len(trace)
+    waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+    return [
+        ("program", program)
+        if program
+        else ("session", first)
+        if of_chain or number in trace.followers
+        else None
+        for number, (program, first, of_chain) in enumerate(
+            zip(programs, trace.began.tolist(), waits.tolist(), strict=True)
         )
+    ]

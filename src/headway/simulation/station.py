@@ -44,6 +44,10 @@ class Station:
         """Of all backends that are on."""
         return sum(backend.slots for backend in self.scheduler.backends.values())
 
+    def serves(self, lane: str) -> bool:
+        """Whether a backend that is on does."""
+        return any(lane in backend.lanes for backend in self.scheduler.backends.values())
+
     @property
     def waiting_s(self) -> float:
         """Predicted work that waits."""

@@ -12,6 +12,8 @@ import numpy as np
 from headway.core.request import Tier
 from headway.simulation.errors import SimulationError
 
+TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end of the other"}
+"""Columns of times, and from when they count."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -54,7 +56,11 @@ class Trace:
             raise SimulationError(f"{self.name} has no rows")
         for name in ("arrival_s", "gap_s"):
             values = getattr(self, name)
-            self._refuse(~np.isfinite(values) | (values < 0), name, "is no time from 0 on")
+            self._refuse(
+                ~np.isfinite(values) | (values < 0),
+                name,
+                f"is no time from 0 on; give seconds, {TIMES[name]}",
+            )
         falls = np.flatnonzero(np.diff(self.arrival_s) < 0)
         if len(falls):
             row = int(falls[0]) + 2
@@ -62,12 +68,43 @@ class Trace:
                 f"{self.name}, row {row}: arrival_s {self.arrival_s[row - 1]:g} is before that of "
                 f"the row above it; `headway trace convert --mend` puts rows in order"
             )
-        self._refuse(self.prompt_tokens < 1, "prompt_tokens", "must be at least 1")
+        self._refuse(
+            self.prompt_tokens < 1,
+            "prompt_tokens",
+            "must be at least 1; correct it, or leave the row out",
+        )
         self._refuse(
             self.output_tokens < 1,
             "output_tokens",
             "must be at least 1; `headway trace convert --mend` leaves such rows out",
         )
+        self._refuse(
+            np.isinf(self.deadline_s) | (self.deadline_s <= 0),
+            "deadline_s",
+            "must be above 0; give seconds after arrival, or nothing where there is no deadline",
+        )
+        self._refuse(
+            self.max_tokens < 0,
+            "max_tokens",
+            "must be at least 1; correct it, or give nothing where there is no limit",
+        )
+        self._refuse(
+            self.shared_tokens < 0, "shared_tokens", "must not be negative; give nothing for none"
+        )
+        if len(self.shared_tokens):
+            self._refuse(
+                self.shared_tokens > self.prompt_tokens,
+                "shared_tokens",
+                "are more than its prompt_tokens; give those of the prompt that were sent before",
+            )
+        if self.prefix_hashes:
+            hashes = np.array([len(hashes) for hashes in self.prefix_hashes])
+            self._refuse(
+                hashes > -(-self.prompt_tokens // BLOCK_TOKENS),
+                "prompt_tokens",
+                f"has more prefix_hashes than blocks; give one for each {BLOCK_TOKENS} tokens, and "
+                f"one for those that are left",
+            )
         late = np.flatnonzero(self.after >= np.arange(len(self.after)))
         if len(late):
             raise SimulationError(
@@ -95,6 +132,15 @@ class Trace:
         for number in np.flatnonzero(self.after >= 0).tolist():
             followers.setdefault(int(self.after[number]), []).append(number)
         return followers
+
+    @cached_property
+    def began(self) -> np.ndarray:
+        """Number of the request that began each one's session: its own if it waits for none."""
+        began = list(range(len(self)))
+        for number, before in enumerate(self.after.tolist()):
+            if before >= 0:
+                began[number] = began[before]  # it is above, so that its own is known
+        return np.array(began)
 
     def faster(self, times: float) -> Trace:
         """The same requests, arriving so many `times` faster; gaps within sessions stay.

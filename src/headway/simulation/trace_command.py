@@ -22,7 +22,9 @@ from headway.store.event_log import replay as replayed
 
 Found = TypeVar("Found")
 TraceFile = Annotated[Path, typer.Argument(help="A trace, in any known format.")]
-Out = Annotated[Path, typer.Option(help="CSV file to write; .gz is compressed.")]
+Out = Annotated[
+    Path, typer.Option(help="CSV file to write; .gz is compressed, .parquet is Parquet.")
+]
 Kind = Annotated[
     str, typer.Option("--from", help=f"Its format, if not as it looks: {', '.join(FORMATS)}.")
 ]
@@ -46,14 +48,17 @@ def convert(
     most_tokens: Annotated[
         int, typer.Option(min=0, help="Leave out what is longer, prompt and answer; 0: nothing.")
     ] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Equal seeds draw equal requests, where statistics are drawn from.")
+    ] = 0,
 ) -> None:
-    """Write a trace as CSV, one row a request.
+    """Write a trace as CSV or Parquet, one row a request.
 
     Columns arrival_s, prompt_tokens and output_tokens, and what else is known.
     """
 
     def run() -> Trace:
-        found = load_trace(trace, kind=kind, mend=mend)
+        found = load_trace(trace, kind=kind, mend=mend, seed=seed)
         if most_tokens:
             fits = found.prompt_tokens + found.output_tokens <= most_tokens
             found = found.rows(np.flatnonzero(fits))
@@ -85,21 +90,34 @@ def scale(
 def sample(
     trace: TraceFile,
     out: Out,
-    requests: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    requests: Annotated[
+        int, typer.Option(min=1, help="How many; the last session that is drawn may be more.")
+    ] = 1000,
     seed: Annotated[
         int | None, typer.Option(help="Draw them from all of it; without, take the first.")
     ] = None,
 ) -> None:
-    """Take some of the requests. Those drawn come at the rate of the whole trace."""
+    """Take some of the requests. Those drawn come at the rate of the whole trace.
+
+    Sessions are drawn whole.
+    """
 
     def run() -> Trace:
-        found = load_trace(trace)
+        found = load_trace(trace, seed=seed or 0)
         if seed is None or requests >= len(found):
             return found.first(requests)
-        chosen = np.sort(np.random.default_rng(seed).choice(len(found), requests, replace=False))
-        return found.rows(chosen).faster(len(found) / requests)
+        chosen = _drawn(found, requests, np.random.default_rng(seed))
+        return found.rows(chosen).faster(len(found) / len(chosen))
 
     _written(run, out)
+
+
+def _drawn(trace: Trace, requests: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of the requests of sessions that are drawn until there are enough."""
+    first, sizes = np.unique(trace.began, return_counts=True)
+    order = rng.permutation(len(first))
+    enough = np.searchsorted(np.cumsum(sizes[order]), requests) + 1
+    return np.flatnonzero(np.isin(trace.began, first[order[:enough]]))
 
 
 def generate(

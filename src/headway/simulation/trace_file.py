@@ -1,10 +1,10 @@
-"""Traces as files: CSV, plain or .gz, one row a request."""
+"""Traces as files: CSV, plain or .gz, or Parquet, one row a request."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from headway.core.request import Tier
+from headway.simulation import parquet
 from headway.simulation.errors import SimulationError
 from headway.simulation.trace import Trace
 
@@ -36,38 +37,46 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
     """Read a trace.
 
     Args:
-        path: CSV with the columns REQUIRED and any of COLUMNS; others are left alone.
+        path: CSV or Parquet with the columns REQUIRED and any of COLUMNS; others are left alone.
         mend: put rows in order, and leave out those without output and those that came twice.
 
     Raises:
         SimulationError: it cannot be read, or a row makes no sense.
     """
+    if path.suffix == parquet.SUFFIX:
+        found = parquet.read_columns(path)
+        _check_header(path, found)
+        return _trace(path, {name: found[name] for name in COLUMNS if name in found}, mend)
     with opened(path) as file:
         lines = csv.reader(file)
         header = next(lines, None)
         if header is None:
             raise SimulationError(f"{path} is empty")
-        missing = [name for name in REQUIRED if name not in header]
-        if missing:
-            raise SimulationError(
-                f"{path} has no column {missing[0]}; a trace needs {', '.join(REQUIRED)} (see "
-                f"`headway trace convert --help` for other formats)"
-            )
+        _check_header(path, header)
         places = {name: header.index(name) for name in COLUMNS if name in header}
         columns: dict[str, list[str]] = {name: [] for name in places}
         taken = [(columns[name].append, place) for name, place in places.items()]
+        count = 0
         for row in lines:
             if len(row) != len(header):
+                if not "".join(row).strip():
+                    continue  # a blank line, as editors leave at the end
                 raise SimulationError(
-                    f"{path}, row {lines.line_num - 1}: {len(row)} values for {len(header)} columns"
+                    f"{path}, row {count + 1}: {len(row)} values for {len(header)} columns; leave "
+                    f"cells empty where there is no value, and put quotes around commas in text"
                 )
+            count += 1
             for append, place in taken:
                 append(row[place])
     return _trace(path, columns, mend)
 
 
 def write_trace(trace: Trace, path: Path) -> None:
-    """Write `trace` as `read_trace` reads it, columns that are empty left out."""
+    """Write `trace` as `read_trace` reads it, columns that are empty left out.
+
+    Raises:
+        SimulationError: it is to be Parquet, and pyarrow is not there.
+    """
     columns: dict[str, Iterator[object]] = {
         name: _cells(getattr(trace, name)) for name in NUMBERS if len(getattr(trace, name))
     }
@@ -80,11 +89,23 @@ def write_trace(trace: Trace, path: Path) -> None:
         names = trace.ids or [str(number) for number in range(1, len(trace) + 1)]
         columns.setdefault("id", iter(names))
         columns["after"] = (names[n] if n >= 0 else "" for n in trace.after.tolist())
+    if path.suffix == parquet.SUFFIX:
+        parquet.write_columns(columns, path)
+        return
     opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
     with opener(path, "wt", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(columns)
         rows.writerows(zip(*columns.values(), strict=True))
+
+
+def _check_header(path: Path, header: Collection[str]) -> None:
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise SimulationError(
+            f"{path} has no column {missing[0]}; a trace needs {', '.join(REQUIRED)} (see "
+            f"`headway trace convert --help` for other formats)"
+        )
 
 
 def _cells(values: np.ndarray) -> Iterator[object]:
@@ -101,7 +122,7 @@ def _trace(path: Path, columns: dict[str, list[str]], mend: bool) -> Trace:
     names = columns.get("id") or [str(row) for row in range(1, len(columns["arrival_s"]) + 1)]
     after = np.empty(0, np.int64)
     if "after" in columns:
-        after = _after(path, [columns["after"][n] for n in chosen], [names[n] for n in chosen])
+        after = _after(path, columns["after"], names, chosen)
     hashes = [_hashes(path, row, cell) for row, cell in enumerate(columns.get("prefix_hashes", ()))]
     tiers = [_tier(path, row, cell) for row, cell in enumerate(columns.get("tier", ()))]
     return Trace(
@@ -122,7 +143,7 @@ def _order(
     seen: dict[str, int] = {}
     twice = []
     for row, name in enumerate(ids or ()):
-        if seen.setdefault(name, row) != row:
+        if name and seen.setdefault(name, row) != row:
             twice.append(row)
     if mend:
         left_out = {*twice, *np.flatnonzero(numbers["output_tokens"] < 1).tolist()}
@@ -148,18 +169,26 @@ def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
                 np.array([kind(cell or empty)], dtype=kind)
             except (ValueError, OverflowError):
                 noun = "a number" if kind is float else "a whole number"
-                raise SimulationError(f"{path}, row {row}: {name} {cell!r} is not {noun}") from None
+                raise SimulationError(
+                    f"{path}, row {row}: {name} {cell!r} is not {noun}; correct it, or leave the "
+                    f"row out"
+                ) from None
         raise
 
 
-def _after(path: Path, cells: list[str], names: list[str]) -> np.ndarray:
-    place = {name: number for number, name in enumerate(names)}
-    after = np.full(len(cells), -1)
-    for number, cell in enumerate(cells):
-        if cell:
-            if cell not in place:
-                raise SimulationError(f"{path}, row {number + 1}: after {cell!r} is no row's id")
-            after[number] = place[cell]
+def _after(path: Path, cells: list[str], names: list[str], chosen: list[int]) -> np.ndarray:
+    """Which of the `chosen` rows each of them waits for; -1: none, or one that is left out."""
+    known = set(names)
+    place = {names[row]: number for number, row in enumerate(chosen)}
+    after = np.full(len(chosen), -1)
+    for number, row in enumerate(chosen):
+        if cell := cells[row]:
+            if cell not in known:
+                raise SimulationError(
+                    f"{path}, row {row + 1}: after {cell!r} is no row's id; name a row above, or "
+                    f"leave the cell empty"
+                )
+            after[number] = place.get(cell, -1)
     return after
 
 

@@ -26,14 +26,23 @@ def columns_of(path: Path, columns: dict[str, Callable[[str], Value]]) -> dict[s
         rows = csv.DictReader(file)
         missing = [name for name in columns if name not in (rows.fieldnames or ())]
         if missing:
-            raise SimulationError(f"{path} has no column {missing[0]!r}")
+            raise SimulationError(
+                f"{path} has no column {missing[0]!r}; it needs {', '.join(columns)}"
+            )
         for number, row in enumerate(rows, start=1):
             for name, read in columns.items():
-                try:
-                    found[name].append(read(row[name]))
-                except (ValueError, TypeError):
+                cell = row[name]
+                if cell is None:
                     raise SimulationError(
-                        f"{path}, row {number}: {name} {row[name]!r} cannot be read"
+                        f"{path}, row {number}: there is no {name}, as it has fewer values than "
+                        f"there are columns; add what is missing, or leave the row out"
+                    )
+                try:
+                    found[name].append(read(cell))
+                except ValueError:
+                    raise SimulationError(
+                        f"{path}, row {number}: {name} {cell!r} cannot be read; correct it, or "
+                        f"leave the row out"
                     ) from None
     return found
 
@@ -46,6 +55,8 @@ def json_lines(path: Path, kind: type[Value]) -> Iterator[Value]:
     """
     with opened(path) as file:
         for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
             try:
                 yield msgspec.json.decode(line, type=kind)
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
