@@ -18,6 +18,7 @@ from headway.simulation.calibrate import (
     Prefill,
     Probes,
     Trial,
+    drift,
     fit,
     probe,
     residuals,
@@ -95,6 +96,15 @@ def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None
     assert found.request_s == quiet.request_s
     *_, (_, measured_s, fitted_s) = residuals(found, slow)
     assert fitted_s == pytest.approx(measured_s, rel=0.01)
+
+
+def test_an_engine_that_changes_its_speed_between_rounds_is_told_of() -> None:
+    def rounds(*spent_s: float) -> Probes:
+        return replace(probes_of(KNOWN), trials=[Trial((40,), (50,), spent) for spent in spent_s])
+
+    assert drift(KNOWN, rounds(2.0, 2.0, 2.0)) == 0.0
+    assert drift(KNOWN, rounds(2.0, 2.5, 2.2)) == pytest.approx(0.25)
+    assert drift(KNOWN, probes_of(KNOWN)) == 0.0
 
 
 @pytest.mark.timeout(300)

@@ -311,6 +311,12 @@ def residuals(profile: Profile, probes: Probes) -> list[tuple[str, float, float]
     return rows
 
 
+def drift(profile: Profile, probes: Probes) -> float:
+    """How much slower the engine was in its slowest round than in its fastest; 0: as fast."""
+    paces = [trial.spent_s / _trial_s(profile, trial) for trial in probes.trials]
+    return max(paces) / min(paces) - 1.0 if paces else 0.0
+
+
 def _grouped(values: Sequence[Value], key: Callable[[Value], Key]) -> dict[Key, list[Value]]:
     groups: dict[Key, list[Value]] = {}
     for value in values:

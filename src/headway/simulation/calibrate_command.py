@@ -13,9 +13,12 @@ from rich.console import Console
 from headway.loadtest.client import LoadClient, ServerError
 from headway.report.figures import figures
 from headway.report.terminal import fail, results_table, table_console
-from headway.simulation.calibrate import Probes, fit, probe, residuals
+from headway.simulation.calibrate import Probes, drift, fit, probe, residuals
 from headway.simulation.errors import SimulationError
 from headway.simulation.profile import write_profile
+
+STEADY = 0.05
+"""Of the engine's speed, between rounds: more is told."""
 
 
 def calibrate(
@@ -57,6 +60,13 @@ def calibrate(
     )
     off = fmean(abs(fitted / real - 1.0) for _, real, fitted in rows)
     print(f"{out}: off by {off:.1%} on average; simulate with --profile {out}")
+    changed = drift(profile, probes)
+    if changed > STEADY:
+        print(
+            f"The engine was {changed:.0%} slower in one round than in another: near saturation "
+            f"simulated waits may be off by several times as much; look for what else runs there "
+            f"and calibrate again"
+        )
 
 
 async def _probe(
