@@ -6,12 +6,15 @@ import csv
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from headway.cli import application
+from headway.simulation.profile import write_profile
+from headway.simulation.profiles import load_profile
 
 SMALL = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
 
@@ -30,13 +33,17 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 0, err
     assert "fcfs" in out and "oracle" in out
-    found = json.loads(files[0].read_text())["policies"]
+    written = json.loads(files[0].read_text())
+    found = written["policies"]
     assert set(found) == {"fcfs", "srpt", "srpt+oracle"}
+    assert set(written["loads"]) == {"0.5", "0.9"}
+    assert set(written["loads"]["0.9"]["srpt"]) == set(found["srpt"])
     assert set(found["srpt"]["latency_s"]) == {"mean", "p50", "p90", "p99", "max"}
     assert set(found["srpt"]) >= {"ttft_s", "slowdown", "oracle_gain_captured", "goodput"}
     rows = list(csv.DictReader(files[1].open()))
     assert len(rows) == 6
     assert float(rows[0]["latency_s.mean"]) > 0
+    assert {"oracle_gain_captured", "latency_p99_interval_s"} <= set(rows[0])
     page = files[2].read_text()
     assert page.count("<svg") >= 6
     assert "<script" not in page and "http" not in page
@@ -52,7 +59,11 @@ def test_it_compares_routings_on_a_cluster_that_fails_and_scales(tmp_path: Path)
     assert code == 0, err
     assert "fcfs, least_work" in out and "starts" in out
     found = json.loads(files[0].read_text())["policies"]
-    assert set(found) == {"fcfs, shared", "fcfs, least_work", "srpt+oracle"}
+    assert set(found) == {
+        f"{policy}, {routing}"
+        for policy in ("fcfs", "srpt+oracle")
+        for routing in ("shared", "least_work")
+    }
     row = found["fcfs, shared"]
     assert row["cold_starts"] >= 2 and row["failovers"] >= 1
     assert row["cost"] == pytest.approx(row["replica_s"] / 3600 * 2)
@@ -77,9 +88,16 @@ def test_json_alone_goes_to_the_terminal() -> None:
         (["burst", "--output", "pareto:100@1"], "cannot make 'pareto:100@1'"),
         (["burst", "--slo", "joy=1s"], "no SLO 'joy'"),
         (["burst", "--slo", "ttft=soon"], "'soon' is no time"),
-        (["burst", "--loads", "many"], "cannot read loads 'many'"),
+        (["none.csv", "--loads", "many"], "cannot read loads 'many'"),
+        (["none.csv", "--loads", "0.5"], "say where to write it with --report or --json"),
+        (["none.csv", "--csv", "no/out.csv"], "--csv cannot write no/out.csv: there is no folder"),
+        (["none.csv", "--report", "/"], "--report cannot write /: it is a folder"),
         (["burst", "--fairness", "none"], "no fairness 'none'"),
         (["burst", "--price", "much"], "cannot read the price 'much'"),
+        (
+            ["burst", "--price", "typo=3"],
+            "the price 'typo=3' is of no profile here; there are smol",
+        ),
         (["burst", "--profile", "llama-3.1-8b-h100*x"], "cannot read 'llama-3.1-8b-h100*x'"),
         (["burst", "--routing", "random"], "no routing 'random'; there are shared, round_robin"),
         (["burst", "--routing", "hexgen:2"], "no routing 'hexgen:2'; there are shared"),
@@ -97,6 +115,53 @@ def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:
     code, _, err = run("simulate", *words)
     assert code == 1
     assert says in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["advise", "--policies", "fastest"],
+            "headway advise: no policy 'fastest'; there are fcfs",
+        ),
+        (["advise", "--policies", ""], "headway advise: there is no policy to choose"),
+        (["plan", "--price", "typo=3"], "the price 'typo=3' is of no profile here"),
+        (["plan", "--profile", "llama-3.1-8b-h100*2"], "'llama-3.1-8b-h100*2' says it; write"),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--slo", "ttft_p50=1us"],
+            "'1us' is no time",
+        ),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--slo", "ttft_p50=.1ms"],
+            "idle llama-3.1-8b-h100 it is",
+        ),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--policy", "fastest"],
+            "headway plan: no policy 'fastest'; there are fcfs",
+        ),
+    ],
+)
+def test_mistakes_in_questions_are_one_sentence(words: Sequence[str], says: str) -> None:
+    command, *options = words
+    slo = [] if "--slo" in words else ["--slo", "ttft_p99=9s"]
+    code, _, err = run(command, "burst", "--requests", "9", *slo, *options)
+    assert code == 1
+    said = " ".join(err.split())
+    assert says in said
+    assert said.count(says) == 1
+
+
+def test_advice_is_of_what_the_gateway_does_by_default(tmp_path: Path) -> None:
+    """Its queue holds 10,000 requests of a tier."""
+    burst = tmp_path / "burst.csv"
+    rows = ["arrival_s,prompt_tokens,output_tokens", *["0,1,1"] * 10_200]
+    burst.write_text("\n".join(rows) + "\n")
+    code, out, err = run(
+        "advise", burst, "--slo", "wait_p50=60s", "--policies", "fcfs", "--slots", "1",
+        "--profile", "llama-3.1-8b-rtx4090",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "200 of 10200 requests were rejected" in out
 
 
 def test_advice_names_a_policy_and_what_it_buys() -> None:
@@ -119,6 +184,22 @@ def test_a_plan_says_how_many(tmp_path: Path) -> None:
     code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
     assert code == 1
     assert "cannot be met: alone on an idle" in " ".join(err.split())
+
+
+def test_a_plan_chooses_among_machines_with_the_same_model(tmp_path: Path) -> None:
+    mine = replace(load_profile("llama-3.1-8b-rtx4090"), name="Llama-3.1-8B")
+    files = {"old": mine.slower(3.0), "new": mine, "hopeless": mine.slower(1000.0)}
+    for name, profile in files.items():
+        (tmp_path / name).write_bytes(write_profile(profile))
+    old, new, hopeless = (str(tmp_path / name) for name in files)
+    code, out, err = run(
+        "plan", "poisson:10", "--requests", "60", "--slo", "ttft_p99=2s",
+        "--profile", f"{old},{new},{hopeless}", "--price", f"{old}=4,{new}=3,{hopeless}=1",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {old, new} <= set(out.split())
+    assert f"Not {hopeless}: ttft_p99=2s cannot be met" in out
+    assert re.search(rf"Take \d+ of {new}, ", out)
 
 
 def test_a_plan_of_engines_that_scale_says_between_how_many_and_what_they_cost() -> None:

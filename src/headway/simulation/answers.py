@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
+from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.simulation.cluster import Cluster
 from headway.simulation.comparison import Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.measures import Slo
-from headway.simulation.profile import Profile
+from headway.simulation.processes import over_processes
 from headway.simulation.routing import SHARED
 from headway.simulation.scaling import Scaling
 from headway.simulation.site import Site
-from headway.simulation.slo import Target
-from headway.simulation.trace import Trace
+from headway.simulation.slo import Target, are_met, shortfall
+from headway.simulation.trace import BLOCK_TOKENS, Trace
 
 MOST_REPLICAS = 1024
 
@@ -62,7 +66,8 @@ class Tuning:
 
     @property
     def options(self) -> dict[str, str]:
-        """What sets it, by the names of the configuration."""
+        """What sets it, by the names of the configuration; but for `slots`, which an embedded
+        engine and a server are told in different ways."""
         options = {"policy": self.policy}
         if self.max_wait_s is not None:
             for tier in Tier:
@@ -75,8 +80,6 @@ class Tuning:
             options["tier_mode"] = "weighted"
             for tier, weight in zip(Tier, self.tier_weights, strict=True):
                 options[f"tiers.{tier.label}.weight"] = f"{weight:g}"
-        if self.slots is not None:
-            options["slots"] = str(self.slots)
         return options
 
 
@@ -87,10 +90,12 @@ class Candidate:
     tuning: Tuning
     run: Run
 
-    def missed(self, targets: Sequence[Target]) -> float:
-        """How far the worst target is missed: 0 where all are met, 1 where it takes twice as
-        long as it may."""
-        return max((target.missed(self.run.measures) for target in targets), default=0.0)
+    def worth(self, targets: Sequence[Target]) -> tuple[int, float, float]:
+        """The least is best: how many it rejects, by how much it misses the worst target, and
+        its mean latency."""
+        measures = self.run.measures
+        missed = max((target.missed(measures) for target in targets), default=0.0)
+        return measures.rejected, missed, measures.latency_s.mean
 
 
 def candidates(
@@ -106,7 +111,11 @@ def candidates(
 
     Every policy is tried as it is and with parameters of its own; the best of these with other
     starvation bounds, shares of tiers and numbers of slots; last, all that helped together.
+
+    Raises:
+        SimulationError: there is no such policy or prediction, or no policy at all.
     """
+    _check_policies(policies)
 
     def run(tunings: Sequence[Tuning]) -> list[Candidate]:
         contenders = {str(n): one.contender(foresight, settings) for n, one in enumerate(tunings)}
@@ -114,8 +123,8 @@ def candidates(
         done = compare(scenario, contenders, processes=processes)
         return [Candidate(one, done[str(n)][0]) for n, one in enumerate(tunings)]
 
-    def worth(one: Candidate) -> tuple[float, float]:
-        return one.missed(targets), one.run.measures.latency_s.mean
+    def worth(one: Candidate) -> tuple[int, float, float]:
+        return one.worth(targets)
 
     plain = [Tuning(policy) for policy in policies]
     tried = run(plain + _with_own_parameters(policies, trace, sites))
@@ -130,6 +139,15 @@ def candidates(
     if len(helped) > 1:
         tried += run([replace(best.tuning, **helped)])
     return sorted(tried, key=worth)
+
+
+def _check_policies(policies: Sequence[str]) -> None:
+    if not policies:
+        raise SimulationError("there is no policy to choose; name some, as --policies fcfs,srpt")
+    for policy in policies:
+        if policy not in POLICIES:
+            hint = "; --predict says what is foretold to all of them" if "+" in policy else ""
+            raise SimulationError(f"no policy {policy!r}; there are {', '.join(POLICIES)}{hint}")
 
 
 def _with_own_parameters(
@@ -187,36 +205,33 @@ def plans(
     Raises:
         SimulationError: they cannot be met, however many there are.
     """
-    profile = site.profile
     tried: dict[int, Plan] = {}
 
     def met(replicas: int) -> bool:
         if replicas not in tried:
-            sites = [replace(site, name=f"{profile.name}-{n + 1}") for n in range(replicas)]
+            sites = [replace(site, name=f"{site.name}-{n + 1}") for n in range(replicas)]
             cluster = Cluster(scaling=_up_to(replicas, scaling))
             scenario = Scenario([trace], sites, settings, Slo(), cluster)
             contender = {policy: Contender.parse(policy, foresight, routing)}
             (run,) = compare(scenario, contender, processes=1)[policy]
-            ok = not any(target.missed(run.measures) for target in targets)
-            tried[replicas] = Plan(replicas, run, ok)
+            tried[replicas] = Plan(replicas, run, are_met(targets, run.measures))
         return tried[replicas].met
 
-    _refuse_hopeless(trace, profile, targets)
+    _refuse_hopeless(trace, site, targets)
+    asked = ", ".join(map(str, targets))
     high = 1
     while not met(high):
         run = tried[high].run
         if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
-            missed = max(target.missed(run.measures) for target in targets)
             raise SimulationError(
-                f"engines of {profile.name} that scale do not meet {', '.join(map(str, targets))}: "
-                f"they miss it by {missed:.0%} with {high}, of which some are never started; keep "
-                f"more on with --least, or start them sooner with --backlog or --cold-start"
+                f"engines of {site.name} that scale do not meet {asked}: "
+                f"{shortfall(targets, run.measures)} with {high}, of which some are never started; "
+                f"keep more on with --least, or start them sooner with --backlog or --cold-start"
             )
         if high >= min(MOST_REPLICAS, 2 * len(trace)):
             raise SimulationError(
-                f"{high} engines of {profile.name} do not meet "
-                f"{', '.join(map(str, targets))} either; the last missed it by "
-                f"{max(t.missed(tried[high].run.measures) for t in targets):.0%}"
+                f"{high} engines of {site.name} do not meet {asked} either: "
+                f"{shortfall(targets, run.measures)}; ask for less, or take a faster profile"
             )
         high *= 2
     low = high // 2
@@ -236,15 +251,61 @@ def _up_to(replicas: int, scaling: Scaling | None) -> Scaling | None:
     return replace(scaling, least=min(scaling.least, replicas), most=replicas)
 
 
-def _refuse_hopeless(trace: Trace, profile: Profile, targets: Sequence[Target]) -> None:
-    """Targets that even a request alone on an idle engine misses."""
-    tokens = int(trace.prompt_tokens.min())
-    least_s = {"ttft_s": profile.prefill_s(tokens), "latency_s": profile.prefill_s(tokens)}
-    least_s["tpot_s"] = profile.dense(1)
+def plans_of_each(
+    sites: Sequence[Site], plan: Callable[[Site], list[Plan]], processes: int = 0
+) -> dict[str, list[Plan] | SimulationError]:
+    """What `plan` finds for each site, by its name, or why it finds nothing.
+
+    A search looks at one number after the other; several sites are searched at once.
+
+    Args:
+        sites: of different names.
+        plan: `plans` with all but the site said.
+        processes: how many search at once; 0: one a core.
+    """
+    processes = processes or os.cpu_count() or 1
+    if processes > 1 and len(sites) > 1:
+        found = dict(over_processes(_planned, plan, sites, processes))
+    else:
+        found = dict(_planned(plan, site) for site in sites)
+    return {site.name: found[site.name] for site in sites}
+
+
+def _planned(
+    plan: Callable[[Site], list[Plan]], site: Site
+) -> tuple[str, list[Plan] | SimulationError]:
+    try:
+        return site.name, plan(site)
+    except SimulationError as error:
+        return site.name, error
+
+
+def _refuse_hopeless(trace: Trace, site: Site, targets: Sequence[Target]) -> None:
+    """Targets that even a request alone on an idle engine misses, with all of its prompt in the
+    prefix cache that ever may be there."""
+    profile = site.profile
+    cached = _cached_at_best(trace) if profile.prefix_cache else [0] * len(trace)
+    sizes = set(zip(trace.prompt_tokens.tolist(), cached, strict=True))
+    first_s = min(profile.prefill_s(prompt, min(found, prompt - 1)) for prompt, found in sizes)
+    least_s = {"ttft_s": first_s, "latency_s": first_s, "tpot_s": profile.dense(1)}
     for target in targets:
         alone_s = least_s.get(target.quantity, 0.0)
         if alone_s > target.limit_s:
             raise SimulationError(
-                f"{target} cannot be met: alone on an idle {profile.name} it is {alone_s:.3g} s; "
-                f"take a faster profile"
+                f"{target} cannot be met: alone on an idle {site.name} it is {alone_s:.3g} s at "
+                f"best; take a faster profile"
             )
+
+
+def _cached_at_best(trace: Trace) -> list[int]:
+    """Tokens of each prompt that a prefix cache could hold if it forgot nothing: of its session,
+    or in blocks that other prompts have, too."""
+    of_session = trace.shared_tokens.tolist() or [0] * len(trace)
+    if not trace.prefix_hashes:
+        return of_session
+    prompts = Counter(block for hashes in trace.prefix_hashes for block in set(hashes))
+    blocks = (
+        sum(1 for _ in takewhile(lambda block: prompts[block] > 1, hashes))
+        for hashes in trace.prefix_hashes
+    )
+    return [max(a, BLOCK_TOKENS * b) for a, b in zip(of_session, blocks, strict=True)]

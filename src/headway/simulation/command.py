@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from headway.report.terminal import fail, show, table_console
 from headway.simulation.cluster import Cluster
-from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
+from headway.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
 from headway.simulation.errors import SimulationError
 from headway.simulation.failures import parse_failures
 from headway.simulation.generated import LENGTHS, Recipe
@@ -26,11 +26,13 @@ from headway.simulation.options import (
     Engines,
     Faster,
     Idle,
+    Load,
     Prediction,
     Price,
     Requests,
     Slots,
     TraceText,
+    check_writable,
     names_in,
     settings_of,
     sites_of,
@@ -54,12 +56,10 @@ def simulate(
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     price: Price = "",
-    load: Annotated[
-        float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
-    ] = 0.0,
+    load: Load = 0.0,
     faster: Faster = 1.0,
     loads: Annotated[
-        str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: a plot in the report.")
+        str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: for --report and --json.")
     ] = "",
     requests: Requests = 0,
     prompt: Annotated[str, typer.Option(help=f"Prompt tokens, where made: {LENGTHS}.")] = (
@@ -109,6 +109,13 @@ def simulate(
     to_terminal = str(json_file) == "-"
     console = Console(stderr=True) if to_terminal else table_console()
     try:
+        shares = _loads(loads)
+        if shares and report is None and json_file is None:
+            raise SimulationError(
+                "--loads is for a page or for JSON; say where to write it with --report or --json"
+            )
+        files = {"--report": report, "--csv": csv_file}
+        check_writable(files if to_terminal else files | {"--json": json_file})
         cluster = Cluster(
             scaling=parse_scaling(scale, cold_start, idle, backlog),
             failures=parse_failures(failing or (), mtbf, repair),
@@ -127,15 +134,6 @@ def simulate(
         )
         contenders = _contenders(names_in(policies), names_in(routing), predict, oracle)
         scenario = Scenario(traces, sites, settings, parse_slo(slo), cluster)
-        total = len(contenders) * sum(map(len, traces))
-        with _progress(console) as bar:
-            task = bar.add_task("requests", total=total)
-            runs = compare(
-                scenario,
-                contenders,
-                processes=processes,
-                progress=lambda ended: bar.update(task, completed=ended),
-            )
         asked = {
             "trace": trace,
             "requests": len(traces[0]),
@@ -153,23 +151,34 @@ def simulate(
             "SLO": slo or "none",
             "seeds": seeds,
         }
-        result = SimulationResult(runs, asked)
         by_load = {}
-        capacities = [capacity_rps(one, sites) for one in traces] if loads else []
-        for share in _loads(loads):
-            paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
-            of_load = replace(scenario, traces=paced)
-            by_load[share] = SimulationResult(
-                compare(of_load, contenders, processes=processes), asked | {"load": share}
-            )
+        with _progress(console) as bar:
+
+            def compared(scenario: Scenario, what: str) -> dict[str, list[Run]]:
+                total = len(contenders) * sum(map(len, traces))
+                task = bar.add_task(what, total=total)
+                return compare(
+                    scenario,
+                    contenders,
+                    processes=processes,
+                    progress=lambda ended: bar.update(task, completed=ended),
+                )
+
+            result = SimulationResult(compared(scenario, "requests"), asked)
+            capacities = [capacity_rps(one, sites) for one in traces] if shares else []
+            for share in shares:
+                paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
+                runs = compared(replace(scenario, traces=paced), f"at a load of {share:g}")
+                by_load[share] = SimulationResult(runs, asked | {"load": share})
         if report is not None:
             report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
         if csv_file is not None:
             csv_file.write_text(result.to_csv(), encoding="utf-8")
         if to_terminal:
-            print(json.dumps(result.to_json(), indent=1))
+            print(json.dumps(result.to_json(by_load), indent=1))
         elif json_file is not None:
-            json_file.write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+            numbers = json.dumps(result.to_json(by_load), indent=1)
+            json_file.write_text(numbers + "\n", encoding="utf-8")
     except (SimulationError, OSError) as error:
         fail("simulate", error)
     show(console, table_of(result))
@@ -178,16 +187,14 @@ def simulate(
 def _contenders(
     policies: Sequence[str], routings: Sequence[str], predict: str, oracle: bool
 ) -> dict[str, Contender]:
-    """One a policy and routing, by label; the oracle is routed as the first of them."""
+    """One a policy and routing, by label; what there is to gain is asked of each routing."""
     contenders = {
         f"{policy}, {routing}" if len(routings) > 1 else policy: Contender.parse(
             policy, predict, routing
         )
         for routing in routings
-        for policy in policies
+        for policy in (*policies, *[ORACLE] * oracle)
     }
-    if oracle and routings:
-        contenders[ORACLE] = Contender.parse(ORACLE, predict, routings[0])
     if not contenders:
         raise SimulationError(
             "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.sharedctypes import RawArray
 
 from headway.core.policies import POLICIES
 from headway.core.settings import SchedulerSettings
@@ -67,6 +68,7 @@ class Run:
     """One contender on one seed."""
 
     label: str
+    """Of its row."""
     seed: int
     outcome: Outcome
     measures: Measures
@@ -85,7 +87,7 @@ def compare(
         scenario: what they run on.
         contenders: by the label of their row.
         processes: how many run at once; 0: one a core.
-        progress: told of requests that ended, as they do or run by run.
+        progress: told how many requests have ended, of all runs together, now and then.
 
     Raises:
         SimulationError: there is no such prediction, routing or backend to fail, or a request
@@ -108,6 +110,8 @@ def compare(
 
 
 Task = tuple[str, Contender, int]
+Ended = MutableSequence[int]
+"""How many requests of each task have ended, in memory that processes share."""
 
 
 def _runs(
@@ -116,30 +120,32 @@ def _runs(
     processes: int,
     progress: Callable[[int], None] | None,
 ) -> Iterator[Run]:
-    if processes == 1 or len(tasks) == 1:
-        before = 0
-        for task in tasks:
-            yield _run(scenario, task, partial(_told, progress, before))
-            before += len(scenario.traces[task[2]])
-        return
-    ended = 0
-    for run in over_processes(_run_quietly, scenario, tasks, processes):
-        ended += run.measures.requests
+    ended = RawArray("q", len(tasks))  # all of them write here, each its own number
+
+    def tell() -> None:
         if progress is not None:
-            progress(ended)
-        yield run
+            progress(sum(ended))
+
+    if processes > 1 and len(tasks) > 1:
+        yield from over_processes(
+            _run_apart, (scenario, ended), list(enumerate(tasks)), processes, tell
+        )
+        return
+    for number, task in enumerate(tasks):
+
+        def count(requests: int, number: int = number) -> None:
+            ended[number] = requests
+            tell()
+
+        yield _run(scenario, task, count)
 
 
-def _told(progress: Callable[[int], None] | None, before: int, ended: int) -> None:
-    if progress is not None:
-        progress(before + ended)
+def _run_apart(shared: tuple[Scenario, Ended], numbered: tuple[int, Task]) -> Run:
+    (scenario, ended), (number, task) = shared, numbered
+    return _run(scenario, task, partial(ended.__setitem__, number))
 
 
-def _run_quietly(scenario: Scenario, task: Task) -> Run:
-    return _run(scenario, task, None)
-
-
-def _run(scenario: Scenario, task: Task, progress: Callable[[int], None] | None) -> Run:
+def _run(scenario: Scenario, task: Task, progress: Callable[[int], None]) -> Run:
     label, contender, seed = task
     trace = scenario.traces[seed]
     settings = replace(contender.settings or scenario.settings, policy=contender.policy)
@@ -149,4 +155,5 @@ def _run(scenario: Scenario, task: Task, progress: Callable[[int], None] | None)
     foresight = foresight_of(contender.foresight, trace, seed)
     cluster = replace(scenario.cluster, routing=contender.routing, seed=seed)
     outcome = simulate(trace, sites, settings, foresight, progress, cluster)
+    progress(len(trace))
     return Run(label, seed, outcome, measures_of(trace, outcome, sites, scenario.slo))

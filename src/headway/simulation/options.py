@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from headway.simulation.foresight import KINDS
 from headway.simulation.generated import ARRIVALS, Recipe, is_recipe
 from headway.simulation.importers import load_traces
 from headway.simulation.load import at_load, capacity_rps
+from headway.simulation.profile import Profile
 from headway.simulation.profiles import load_profile
 from headway.simulation.scaling import Scaling
 from headway.simulation.site import Site
@@ -33,6 +35,9 @@ Slots = Annotated[
 ]
 Price = Annotated[
     str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
+]
+Load = Annotated[
+    float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
 ]
 Faster = Annotated[float, typer.Option(help="Arrivals come so many times faster.")]
 ColdStart = Annotated[float, typer.Option(min=0, help="Seconds that a replica takes to start.")]
@@ -72,27 +77,63 @@ def sites_of(
                 f"--scale starts replicas of one engine, and {profiles!r} are several; name one"
             )
         profiles += f"*{scaling.most}"
-    prices = _prices(price)
     sites: list[Site] = []
+    for _, found, count in _engines(profiles, price):
+        for _ in range(count):
+            sites.append(Site(f"{found.name}-{len(sites) + 1}", found, slots))
+    return sites
+
+
+def choices_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
+    """One engine of each profile, to choose from; named as it was given, since two machines with
+    the same model have profiles of the same name.
+
+    Raises:
+        SimulationError: a profile or a price is not one, how many there are is said, or only some
+            of them have a price.
+    """
+    sites: dict[str, Site] = {}
+    for name, found, _ in _engines(profiles, price):
+        sites[name] = Site(name, found, slots)
     for part in names_in(profiles):
+        name, star, _ = part.rpartition("*")
+        if star:
+            raise SimulationError(
+                f"how many engines there should be is the question, and {part!r} says it; "
+                f"write {name}"
+            )
+    free = [name for name, site in sites.items() if not site.profile.price_per_hour]
+    if free and len(free) < len(sites):
+        raise SimulationError(
+            f"engines are compared by their price, and {', '.join(free)} has none beside the "
+            f"others'; say one of each with --price, or of none"
+        )
+    return list(sites.values())
+
+
+def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
+    """What `NAME`, `NAME*COUNT` and commas name: as it was given, with its price, how many."""
+    parts = names_in(profiles)
+    if not parts:
+        raise SimulationError("a simulation needs an engine; name its profile")
+    counts: list[tuple[str, int]] = []
+    for part in parts:
         name, star, count = part.rpartition("*")
         if not star:
             name, count = part, "1"
         if not count.isdecimal() or not int(count):
             raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
+        counts.append((name, int(count)))
+    prices = _prices(price, [name for name, _ in counts])
+    for name, engines in counts:
         found = load_profile(name)
         per_hour = prices.get(name, prices.get("", found.price_per_hour))
-        found = replace(found, price_per_hour=per_hour)
-        for _ in range(int(count)):
-            sites.append(Site(f"{found.name}-{len(sites) + 1}", found, slots))
-    if not sites:
-        raise SimulationError("a simulation needs an engine; name its profile")
-    return sites
+        yield name, replace(found, price_per_hour=per_hour), engines
 
 
-def _prices(text: str) -> dict[str, float]:
+def _prices(text: str, profiles: Sequence[str]) -> dict[str, float]:
     """By profile; under the empty name that of all others."""
-    prices = {}
+    prices: dict[str, float] = {}
     for part in names_in(text):
         name, _, price = part.rpartition("=")
         try:
@@ -101,7 +142,35 @@ def _prices(text: str) -> dict[str, float]:
             prices[name] = -1.0
         if not 0.0 <= prices[name] < float("inf"):
             raise SimulationError(f"cannot read the price {part!r}; write 2.5, or NAME=2.5")
+        if name and name not in profiles:
+            raise SimulationError(
+                f"the price {part!r} is of no profile here; there are "
+                f"{', '.join(dict.fromkeys(profiles))}"
+            )
     return prices
+
+
+def check_writable(files: Mapping[str, Path | None]) -> None:
+    """Whether what is asked for can be written, told before minutes of work and not after them.
+
+    Args:
+        files: by the option that names it; None: it was not given.
+
+    Raises:
+        SimulationError: one of them cannot; the message names the option.
+    """
+    for option, file in files.items():
+        if file is None:
+            continue
+        problem = ""
+        if file.is_dir():
+            problem = "it is a folder; name a file in it"
+        elif not file.parent.is_dir():
+            problem = f"there is no folder {file.parent}; make it first"
+        elif not os.access(file if file.exists() else file.parent, os.W_OK):
+            problem = "you may not write there; name another file"
+        if problem:
+            raise SimulationError(f"{option} cannot write {file}: {problem}")
 
 
 def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSettings:
@@ -117,6 +186,22 @@ def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSett
         policy="fcfs",
         tiers=dict.fromkeys(Tier, bound),
         fairness=fairness,  # type: ignore[arg-type]
+    )
+
+
+def served_settings() -> SchedulerSettings:
+    """What `headway serve` runs with where nothing is said, but for the policy.
+
+    Bounds and queues here are those of `headway.config`, which this layer may not import.
+    """
+    return SchedulerSettings(
+        policy="fcfs",
+        tiers={
+            Tier.INTERACTIVE: TierSettings(max_wait_s=120.0, max_queue=10_000, weight=16.0),
+            Tier.STANDARD: TierSettings(max_wait_s=600.0, max_queue=10_000, weight=4.0),
+            Tier.BATCH: TierSettings(max_wait_s=3600.0, max_queue=100_000, weight=1.0),
+        },
+        max_queue=100_000,
     )
 
 

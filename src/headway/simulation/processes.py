@@ -5,16 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Any, TypeVar
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+LOOK_EVERY_S = 0.1
+
 
 def over_processes(
-    run: Callable[[Shared, Task], Result], shared: Shared, tasks: Sequence[Task], processes: int
+    run: Callable[[Shared, Task], Result],
+    shared: Shared,
+    tasks: Sequence[Task],
+    processes: int,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """What `run` makes of each task, in the order in which they end.
 
@@ -23,6 +29,7 @@ def over_processes(
         shared: the same for all; it is given to each process once.
         tasks: at least one.
         processes: how many run at once.
+        meanwhile: called several times a second while they run, and whenever one has ended.
     """
     # Forked processes share memory with this one, however large what they share is.
     start = "fork" if sys.platform == "linux" else "spawn"
@@ -32,8 +39,13 @@ def over_processes(
         initializer=_remember,
         initargs=(run, shared),
     ) as pool:
-        for future in as_completed([pool.submit(_run, task) for task in tasks]):
-            yield future.result()
+        pending = {pool.submit(_run, task) for task in tasks}
+        while pending:
+            done, pending = wait(pending, LOOK_EVERY_S, FIRST_COMPLETED)
+            if meanwhile is not None:
+                meanwhile()
+            for future in done:
+                yield future.result()
 
 
 _remembered: list[Any] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -83,7 +84,7 @@ def _headline(result: SimulationResult) -> str:
     if "fcfs" not in result.runs:
         return ""
     means = {label: result.mean(label, "latency_s", "mean") for label in result.runs}
-    best = min((label for label in means if label != ORACLE), key=means.__getitem__)
+    best = min((label for label in means if not _is_oracle(label)), key=means.__getitem__)
     if best == "fcfs" or not means["fcfs"]:
         return ""
     worst_s = [result.mean(label, "wait_s", "max") for label in (best, "fcfs")]
@@ -98,7 +99,7 @@ def _table(result: SimulationResult) -> str:
     headings, rows = cells_of(result)
     head = "".join(f"<th>{escape(name.replace('- ', ''))}</th>" for name in ("", *headings[1:]))
     body = "".join(
-        f"<tr><th>{swatch(slot, row[0] == ORACLE)}{escape(row[0])}</th>"
+        f"<tr><th>{swatch(slot, _is_oracle(row[0]))}{escape(row[0])}</th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for slot, row in enumerate(rows)
@@ -114,7 +115,11 @@ def _table(result: SimulationResult) -> str:
 
 
 def _legend(result: SimulationResult) -> str:
-    return legend((label, label == ORACLE) for label in result.runs)
+    return legend((label, _is_oracle(label)) for label in result.runs)
+
+
+def _is_oracle(label: str) -> bool:
+    return label.partition(", ")[0] == ORACLE
 
 
 def _first_runs(result: SimulationResult) -> list[Run]:
@@ -129,7 +134,7 @@ def _distribution(result: SimulationResult) -> str:
         latency_s = latency_s[np.isfinite(latency_s)]
         places = np.quantile(latency_s, shares) if len(latency_s) else np.zeros(POINTS)
         points = list(zip(places.tolist(), shares.tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, run.label == ORACLE))
+        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
     worst_s = max(one.points[-1][0] for one in series)
     return chart.lines(series, Axis("latency", worst_s, "s"), Axis("requests", 1.0, percent=True))
 
@@ -145,7 +150,7 @@ def _in_system(result: SimulationResult) -> str:
         came = np.searchsorted(np.sort(outcome.released_s), at_s, side="right")
         left = np.searchsorted(np.sort(ended), at_s, side="right")
         points = list(zip(at_s.tolist(), (came - left).tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, run.label == ORACLE))
+        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
     most = max(max(count for _, count in one.points) for one in series)
     return chart.lines(series, Axis("time", last_s, "s"), Axis("requests", max(1.0, most)))
 
@@ -156,7 +161,7 @@ def _gantts(result: SimulationResult, scenario: Scenario) -> str:
         spans, rows = _spans(run.outcome, slot % COLOURS, scenario.traces[0].output_tokens)
         last_s = max((span.end for span in spans), default=1.0)
         svg = chart.gantt(spans, rows, Axis("time", last_s, "s"))
-        caption = f"{swatch(slot, run.label == ORACLE)}{escape(run.label)}"
+        caption = f"{swatch(slot, _is_oracle(run.label))}{escape(run.label)}"
         figures_of_runs.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
     return "".join(figures_of_runs)
 
@@ -186,7 +191,7 @@ def _begin(span: tuple[int, int, float, float]) -> float:
 
 def _tenants(result: SimulationResult, scenario: Scenario) -> str:
     trace = scenario.traces[0]
-    tenants = sorted(set(trace.tenants), key=list(trace.tenants).count, reverse=True)[:12]
+    tenants = [name for name, _ in Counter(trace.tenants).most_common(12)]
     of_tenant = {name: np.array([tenant == name for tenant in trace.tenants]) for name in tenants}
     alone = alone_s(trace, scenario.sites[0].profile)
     series, worst = [], 0.0
@@ -212,7 +217,7 @@ def _replicas(result: SimulationResult) -> str:
         began_s, ended_s = (np.sort([span[n] for span in run.outcome.on_spans]) for n in (1, 2))
         on = np.searchsorted(began_s, at_s, side="right") - np.searchsorted(ended_s, at_s)
         points = list(zip(at_s.tolist(), on.tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, run.label == ORACLE))
+        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
     most = max(count for one in series for _, count in one.points)
     return chart.lines(series, Axis("time", last_s, "s"), Axis("replicas", most))
 
@@ -223,7 +228,7 @@ def _loads(result: SimulationResult, by_load: Mapping[float, SimulationResult]) 
             label,
             [(load, of.mean(label, "latency_s", "mean")) for load, of in sorted(by_load.items())],
             slot % COLOURS,
-            label == ORACLE,
+            _is_oracle(label),
         )
         for slot, label in enumerate(result.runs)
     ]

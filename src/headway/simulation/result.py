@@ -14,8 +14,19 @@ from headway.report.gain import gain_captured
 from headway.simulation.comparison import ORACLE, Run
 from headway.simulation.measures import Measures
 
-T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Student's t for 95% with 1, 2, … degrees of freedom; beyond it is about 2."""
+T_95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+"""Student's t for 95% with 1, 2, … degrees of freedom; `_t_95` goes on."""
+INTERVALS = {
+    "latency_mean_interval_s": ("latency_s", "mean"),
+    "latency_p99_interval_s": ("latency_s", "p99"),
+    "ttft_mean_interval_s": ("ttft_s", "mean"),
+    "throughput_interval_tokens_per_s": ("throughput_tokens_per_s",),
+}
+"""Half of 95% confidence intervals over seeds that JSON and CSV have, and of which number."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class SimulationResult:
     """All rows of one comparison."""
 
     runs: Mapping[str, list[Run]]
-    """By label; one run a seed."""
+    """By label: a policy, and of several routings `POLICY, ROUTING`; one run a seed."""
     settings: Mapping[str, object]
     """What was asked for, by the names of the options."""
 
@@ -36,37 +47,50 @@ class SimulationResult:
         values = [_number(run.measures, path) for run in self.runs[label]]
         if len(values) < 2:
             return None
-        t = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else 2.0
-        return t * stdev(values) / sqrt(len(values))
+        return _t_95(len(values) - 1) * stdev(values) / sqrt(len(values))
 
-    def gain(self, label: str) -> float | None:
-        """Oracle gain captured; None unless both are there and there is something to gain."""
-        if not {"fcfs", ORACLE} <= set(self.runs):
+    def gain(self, label: str, seed: int | None = None) -> float | None:
+        """Oracle gain captured, over all seeds or of one; None unless `fcfs` and the oracle are
+        there under the same routing, and there is something to gain."""
+        _, comma, routing = label.partition(", ")
+        names = f"fcfs{comma}{routing}", label, f"{ORACLE}{comma}{routing}"
+        if not set(names) <= set(self.runs):
             return None
-        means_s = (self.mean(name, "latency_s", "mean") for name in ("fcfs", label, ORACLE))
+        means_s = (
+            fmean(
+                run.measures.latency_s.mean
+                for run in self.runs[name]
+                if seed is None or run.seed == seed
+            )
+            for name in names
+        )
         return gain_captured(*means_s)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings` and `policies`: by label the numbers of Measures (means over seeds), its
-        `oracle_gain_captured`, and with several seeds `latency_mean_interval_s`."""
-        return {
+        `oracle_gain_captured`, and INTERVALS, which are null of one seed; and `loads`, the
+        policies of `by_load`."""
+        found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),
-            "policies": {
-                label: {
-                    **_mean_of([asdict(run.measures) for run in runs]),
-                    "oracle_gain_captured": self.gain(label),
-                    "latency_mean_interval_s": self.interval(label, "latency_s", "mean"),
-                }
-                for label, runs in self.runs.items()
-            },
+            "policies": self._policies(),
         }
+        if by_load:
+            found["loads"] = {f"{load:g}": of._policies() for load, of in by_load.items()}
+        return found
 
     def to_csv(self) -> str:
-        """One row a policy and seed; nested numbers as `latency_s.p99`."""
+        """One row a policy and seed; nested numbers as `latency_s.p99`, and in every row of a
+        policy its INTERVALS over seeds."""
         text = io.StringIO()
         rows = [
-            {"policy": label, "seed": run.seed, **_flat(asdict(run.measures))}
+            {
+                "policy": label,
+                "seed": run.seed,
+                **_flat(asdict(run.measures)),
+                "oracle_gain_captured": self.gain(label, run.seed),
+                **self._intervals(label),
+            }
             for label, runs in self.runs.items()
             for run in runs
         ]
@@ -74,6 +98,27 @@ class SimulationResult:
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
+
+    def _policies(self) -> dict[str, object]:
+        return {
+            label: {
+                **_mean_of([asdict(run.measures) for run in runs]),
+                "oracle_gain_captured": self.gain(label),
+                **self._intervals(label),
+            }
+            for label, runs in self.runs.items()
+        }
+
+    def _intervals(self, label: str) -> dict[str, float | None]:
+        return {name: self.interval(label, *path) for name, path in INTERVALS.items()}
+
+
+def _t_95(freedom: int) -> float:
+    """Student's t for 95%; from 31 degrees of freedom on to three decimals, by how fast it nears
+    that of the normal distribution."""
+    if freedom <= len(T_95):
+        return T_95[freedom - 1]
+    return 1.96 + 2.372 / freedom + 2.82 / freedom**2
 
 
 def _number(measures: Measures, path: tuple[str, ...]) -> float:

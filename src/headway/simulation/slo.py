@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headway.simulation.errors import SimulationError
@@ -29,10 +30,22 @@ class Target:
         return float(getattr(distribution, self.statistic))
 
     def missed(self, measures: Measures) -> float:
-        """By which share of the limit it is exceeded; 0 where it is met and none was rejected."""
-        if measures.rejected:
-            return float("inf")
+        """By which share of the limit it is exceeded; 0 where it is met."""
         return max(0.0, self.value_s(measures) / self.limit_s - 1.0)
+
+
+def are_met(targets: Sequence[Target], measures: Measures) -> bool:
+    """Whether all targets are met, and nobody was rejected to meet them: who gets no answer is in
+    no statistic."""
+    return not measures.rejected and not any(target.missed(measures) for target in targets)
+
+
+def shortfall(targets: Sequence[Target], measures: Measures) -> str:
+    """What is wanting where they are not met, in words."""
+    if measures.rejected:
+        return f"{measures.rejected} of {measures.requests} requests were rejected"
+    worst = max(targets, key=lambda target: target.missed(measures))
+    return f"{worst} was missed by {worst.missed(measures):.0%}"
 
 
 def parse_slo(text: str) -> Slo:
