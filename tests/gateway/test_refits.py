@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.prediction.conftest import examples, live_predictor, write_log
 
@@ -42,11 +45,24 @@ async def test_after_enough_answers_a_better_predictor_takes_over(
     assert restarted.predictor_of(MODEL).card.target == MODEL
 
 
-async def test_a_damaged_predictor_is_passed_over(tmp_path: Path, caplog) -> None:
+def an_array() -> bytes:
+    file = BytesIO()
+    np.save(file, np.arange(9))
+    return file.getvalue()
+
+
+def with_flipped_bytes() -> bytes:
+    content = bytearray((files("headway.prediction") / "data" / "prior.npz").read_bytes())
+    content[len(content) // 2 :: 1000] = b"\xff" * len(content[len(content) // 2 :: 1000])
+    return bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"not a predictor", an_array(), with_flipped_bytes()])
+async def test_a_damaged_predictor_is_passed_over(content: bytes, tmp_path: Path, caplog) -> None:
     prior = shipped()
     live = live_predictor(prior)
     refits = Refits(live, tmp_path / "requests.db", tmp_path)
-    refits.path_of(MODEL).write_bytes(b"not a predictor")
+    refits.path_of(MODEL).write_bytes(content)
     refits.start()
     assert live.predictor_of(MODEL) is prior
     assert "is not used" in caplog.text
