@@ -112,13 +112,19 @@ def serve(settings: Settings) -> None:
 
 
 def lengths_in(database: Path) -> LengthHistory:
-    """Output lengths of the newest requests in the log, so that a restart forgets nothing."""
+    """Output lengths of the newest requests in the log, so that a restart forgets nothing.
+
+    A log that cannot be read costs what it would have told, and a warning.
+    """
     history = LengthHistory()
-    for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
-        if record.outcome == "finished" and record.output_tokens:
-            template = int(record.template or "0", 16)
-            origin = Origin(record.model, record.tenant, template, record.program)
-            history.observe(origin, record.output_tokens)
+    try:
+        for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
+            if record.outcome == "finished" and record.output_tokens:
+                template = int(record.template or "0", 16)
+                origin = Origin(record.model, record.tenant, template, record.program)
+                history.observe(origin, record.output_tokens)
+    except RequestLogError as error:
+        logger.warning("lengths of earlier answers are not known: %s", error)
     return history
 
 
