@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.test_command_line import empty_folder, headway, one_line_failure  # noqa: F401
-from tests.prediction.conftest import examples, write_log
+from tests.prediction.conftest import examples, predictor, write_log  # noqa: F401
+from tests.prediction.test_encoder import mean_id_encoder
+
+from headway.cli.predictor import _stand_back
+from headway.prediction.artefact import save
+from headway.prediction.encoded import EncodedStack
+from headway.prediction.predictor import Predictor
 
 
 def write_folder(folder: Path, count: int, seed: int = 0) -> Path:
@@ -83,6 +92,28 @@ def test_a_log_of_another_version_says_so(tmp_path: Path) -> None:
             database.commit()
         failure = one_line_failure(headway(*arguments), 1)
         assert f"holds 120 finished requests of 'm', {complaint}" in failure
+
+
+def test_a_refit_leaves_a_file_with_an_encoder_alone(predictor, tmp_path: Path) -> None:  # noqa: F811
+    model = EncodedStack(predictor.model, mean_id_encoder(), np.ones(3, np.float32))
+    out, log = tmp_path / "encoded.npz", tmp_path / "requests.db"
+    save(Predictor(model, predictor.calibration, predictor.card), out)
+    written = out.read_bytes()
+    write_log(log, examples(250), "m")
+    arguments = ("predictor", "refit", "--log", log, "--target", "m", "--out", out)
+    assert "encoded.npz has an encoder" in one_line_failure(headway(*arguments), 1)
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "onnxruntime.py").write_text("import a_module_that_is_not_there")
+    path = f"{tmp_path / 'without'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    done = headway(*arguments, PYTHONPATH=path)
+    assert "encoded.npz has an encoder, which needs" in one_line_failure(done, 1)
+    assert out.read_bytes() == written
+
+
+def test_where_there_is_no_way_to_give_way_a_refit_goes_on(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "nice")
+    _stand_back()
 
 
 def test_eval_names_the_target_that_it_was_given(model: Path, tmp_path: Path) -> None:

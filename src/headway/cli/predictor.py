@@ -111,21 +111,37 @@ def refit(
 ) -> None:
     """Learn from a gateway's log, and write what is better than FILE on its newest requests.
 
-    Where there is no FILE that can be used, it must be better than what ships. Prints one JSON
-    object. Runs only while nothing else wants the processor.
+    Where there is no FILE that can be used, it must be better than what ships. One with an encoder
+    stays: it reads prompts, which the log does not hold. Prints one JSON object. Runs only while
+    nothing else wants the processor.
     """
     import msgspec
 
     from headway.cli.logged_examples import logged_examples
-    from headway.prediction.artefact import ArtefactError, load, save, shipped, shipped_stack
+    from headway.prediction.artefact import (
+        ArtefactError,
+        MissingExtra,
+        load,
+        save,
+        shipped,
+        shipped_stack,
+    )
+    from headway.prediction.encoded import EncodedStack
     from headway.prediction.examples import ExamplesError
     from headway.prediction.refit import refit as refit_on
 
     _stand_back()
     try:
         current = load(out)
+    except MissingExtra as error:
+        raise Failure(error) from None
     except ArtefactError:
         current = shipped()
+    if isinstance(current.model, EncodedStack):
+        raise Failure(
+            f"{out} has an encoder, which cannot be tried on a log without prompts: "
+            "pass another --out, or move it away"
+        )
     try:
         features, lengths = logged_examples(log, target)
         new = refit_on(target, log.name, features, lengths, current, shipped_stack())
@@ -208,7 +224,9 @@ def explain(
 
 
 def _stand_back() -> None:
-    """Give way to everything else on this machine."""
+    """Give way to everything else on this machine, where there is a way to."""
+    if sys.platform == "win32":
+        return
     with contextlib.suppress(OSError):
         os.nice(19)
         if sys.platform == "linux":
