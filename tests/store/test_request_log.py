@@ -21,6 +21,7 @@ from headway.store.request_log import (
     RequestLog,
     RequestLogError,
     RequestRecord,
+    answers_of,
     newest,
     read,
 )
@@ -399,6 +400,18 @@ def test_writing_costs_the_caller_next_to_nothing(
     log.close()
     assert handed_over_s < 1.0
     assert log.written == 10_000
+
+
+def test_answers_of_a_model_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    assert answers_of(path, "m") == 0
+    log = RequestLog(path)
+    for number, tokens in enumerate([7, 0, None, 9]):
+        log.write(record(number, model="m", output_tokens=tokens))
+    log.write(record(4, model="m", output_tokens=5, outcome="cancelled"))
+    log.write(record(5, model="another", output_tokens=5))
+    log.close()
+    assert answers_of(path, "m") == 2
 
 
 def test_the_newest_number_is_where_a_reader_starts_from_the_end(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import errno
 import logging
 import socket
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -67,7 +66,9 @@ def serve(settings: Settings) -> None:
         except OSError as error:
             raise _os_failure(error, settings) from None
 
-        learned = learned_in(log.path) if log is not None and settings.prediction.learns else None
+        learned = None
+        if log is not None and settings.prediction.learns:
+            learned = log.path.parent / "predictors"
 
         def scheduler(of: SchedulerSettings) -> Scheduler:
             if settings.log.events is None:
@@ -133,14 +134,6 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     if choice == "off":
         return None
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
-
-
-def learned_in(request_log: Path) -> Path | None:
-    """Where predictors trained from the log at `request_log` are kept; None if none can be."""
-    if find_spec("lightgbm") is None or find_spec("scipy") is None:
-        logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
-        return None
-    return request_log.parent / "predictors"
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +16,8 @@ import msgspec
 
 from headway.prediction.artefact import ArtefactError, load
 from headway.prediction.live import LivePredictor
-from headway.prediction.refit import Trial
+from headway.prediction.refit import NEWEST, Trial
+from headway.store.request_log import answers_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,12 @@ LEAST_ANSWERS = 250
 """Of a model, until its predictor is trained anew."""
 GROWTH = 0.25
 """By which part its known answers must have grown until the next time."""
+LIMIT_S = 6 * 3600.0
+"""A refit that takes longer is given up, or those of all other models would wait for it for ever.
+It takes minutes on a free core, but it gets no more of one than others leave it: so this is
+generous, and meant for one that hangs."""
+NEEDED = ("lightgbm", "scipy", "sklearn")
+"""Modules without which nothing new can be learned; what was learned is used without them."""
 
 
 class Refits:
@@ -46,20 +54,29 @@ class Refits:
         self._live = live
         self._request_log = request_log
         self._folder = folder
+        self._learns = all(find_spec(name) is not None for name in NEEDED)
         self._answers: Counter[str] = Counter()
+        """Of each model, since the log was last looked at."""
+        self._look_at: dict[str, float] = {}
+        """At how many of them it is to be looked at again."""
         self._due_at: dict[str, float] = {}
+        """At how many answers in the log the predictor is to be trained anew."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Use what was learned before this start."""
+        if not self._learns:
+            logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
         for path in sorted(self._folder.glob("*.npz")):
             self._use(path)
 
     def answered(self, model: str) -> None:
         """A request to `model` finished, and its row is about to be in the log."""
+        if not self._learns:
+            return
         self._answers[model] += 1
-        if self._task is None and self._answers[model] >= self._due_at.get(model, LEAST_ANSWERS):
-            self._due_at[model] = self._answers[model] * (1.0 + GROWTH) + LEAST_ANSWERS
+        if self._task is None and self._answers[model] >= self._look_at.get(model, LEAST_ANSWERS):
+            self._answers[model] = 0
             self._task = asyncio.create_task(self._refit(model))
 
     async def close(self) -> None:
@@ -76,6 +93,15 @@ class Refits:
 
     async def _refit(self, model: str) -> None:
         try:
+            # Unlike `_answers`, the log knows of those before this start.
+            known = await asyncio.to_thread(answers_of, self._request_log, model)
+            due_at = self._due_at.get(model, 0.0)
+            due = known >= due_at
+            if due:
+                due_at = self._due_at[model] = _grown(known)
+            self._look_at[model] = max(LEAST_ANSWERS, due_at - known)
+            if not due:
+                return
             path = self.path_of(model)
             trial = await _run(self._request_log, model, path)
             if trial is None:
@@ -104,7 +130,14 @@ class Refits:
         except ArtefactError as error:
             logger.warning("a learned predictor is not used: %s", error)
         else:
-            self._live.use(predictor.card.target, predictor)
+            target = predictor.card.target
+            self._live.use(target, predictor)
+            self._due_at.setdefault(target, _grown(predictor.card.examples / (1.0 - NEWEST)))
+
+
+def _grown(answers: float) -> float:
+    """How many answers there must be for a training after one that knew so many."""
+    return answers * (1.0 + GROWTH) + LEAST_ANSWERS
 
 
 async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
@@ -121,12 +154,16 @@ async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     try:
-        out, errors = await process.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
+        async with asyncio.timeout(LIMIT_S):
+            out, errors = await process.communicate()
+    except TimeoutError:
+        logger.warning("no new predictor of %s: it took more than %g s", model, LIMIT_S)
+        return None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     try:
         return msgspec.json.decode(out, type=Trial)
     except msgspec.DecodeError:

@@ -98,6 +98,9 @@ INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) SELECT {VALUES} FROM json_
 """A whole batch in one statement: SQLite works on it without holding the interpreter, which a
 statement for each row would have to win from the event loop, every time."""
 SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
+COUNT = (
+    "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
+)
 MAX_INTEGER = 2**63 - 1
 FEATURES = FIELDS.index("features")
 DESCRIBED_AT_ONCE = 64
@@ -285,6 +288,16 @@ def newest(path: Path) -> int:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (number,) = database.execute("SELECT max(number) FROM requests").fetchone()
             return int(number or 0)
+    except sqlite3.Error:
+        return 0
+
+
+def answers_of(path: Path, model: str) -> int:
+    """How many answers of `model` with any output a log holds; 0 where there is no log."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (count,) = database.execute(COUNT, (model,)).fetchone()
+            return int(count)
     except sqlite3.Error:
         return 0
 
