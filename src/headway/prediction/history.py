@@ -84,7 +84,7 @@ class LengthHistory:
         return estimate.capped(max_tokens)
 
     def observe(self, origin: Origin, output_tokens: int) -> None:
-        """A request finished by itself with `output_tokens`."""
+        """A request finished with `output_tokens`, cut off at its limit or not."""
         for key in origin.levels:
             histogram = self._histograms.get(key)
             if histogram is None:
