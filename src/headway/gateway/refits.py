@@ -16,6 +16,7 @@ import msgspec
 
 from headway.prediction.artefact import ArtefactError, load
 from headway.prediction.live import LivePredictor
+from headway.prediction.predictor import Card
 from headway.prediction.refit import NEWEST, Trial
 from headway.store.request_log import answers_of
 
@@ -56,11 +57,9 @@ class Refits:
         self._folder = folder
         self._learns = all(find_spec(name) is not None for name in NEEDED)
         self._answers: Counter[str] = Counter()
-        """Of each model, since the log was last looked at."""
-        self._look_at: dict[str, float] = {}
-        """At how many of them it is to be looked at again."""
         self._due_at: dict[str, float] = {}
-        """At how many answers in the log the predictor is to be trained anew."""
+        self._learned_from: dict[str, float] = {}
+        """Answers that were known when what was found at the start was trained."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,15 +67,16 @@ class Refits:
         if not self._learns:
             logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
         for path in sorted(self._folder.glob("*.npz")):
-            self._use(path)
+            card = self._use(path)
+            if card is not None:
+                self._learned_from[card.target] = card.examples / (1.0 - NEWEST)
 
     def answered(self, model: str) -> None:
         """A request to `model` finished, and its row is about to be in the log."""
         if not self._learns:
             return
         self._answers[model] += 1
-        if self._task is None and self._answers[model] >= self._look_at.get(model, LEAST_ANSWERS):
-            self._answers[model] = 0
+        if self._task is None and self._answers[model] >= self._due_at.get(model, LEAST_ANSWERS):
             self._task = asyncio.create_task(self._refit(model))
 
     async def close(self) -> None:
@@ -93,15 +93,15 @@ class Refits:
 
     async def _refit(self, model: str) -> None:
         try:
-            # Unlike `_answers`, the log knows of those before this start.
-            known = await asyncio.to_thread(answers_of, self._request_log, model)
-            due_at = self._due_at.get(model, 0.0)
-            due = known >= due_at
-            if due:
-                due_at = self._due_at[model] = _grown(known)
-            self._look_at[model] = max(LEAST_ANSWERS, due_at - known)
-            if not due:
-                return
+            learned_from = self._learned_from.pop(model, None)
+            if learned_from is not None:
+                # The log knows of answers before this start; fewer, if somebody trimmed it.
+                known = await asyncio.to_thread(answers_of, self._request_log, model)
+                self._answers[model] = max(self._answers[model], known)
+                self._due_at[model] = _grown(min(learned_from, known))
+                if self._answers[model] < self._due_at[model]:
+                    return
+            self._due_at[model] = _grown(self._answers[model])
             path = self.path_of(model)
             trial = await _run(self._request_log, model, path)
             if trial is None:
@@ -124,15 +124,14 @@ class Refits:
         finally:
             self._task = None
 
-    def _use(self, path: Path) -> None:
+    def _use(self, path: Path) -> Card | None:
         try:
             predictor = load(path)
         except ArtefactError as error:
             logger.warning("a learned predictor is not used: %s", error)
-        else:
-            target = predictor.card.target
-            self._live.use(target, predictor)
-            self._due_at.setdefault(target, _grown(predictor.card.examples / (1.0 - NEWEST)))
+            return None
+        self._live.use(predictor.card.target, predictor)
+        return predictor.card
 
 
 def _grown(answers: float) -> float:
