@@ -5,6 +5,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.prediction.conftest import examples
 
 from headway.prediction import artefact
@@ -71,6 +73,34 @@ def test_one_with_a_part_missing_is_damaged(predictor, tmp_path) -> None:
                 part.writestr(name, whole.read(name))
     with pytest.raises(ArtefactError, match=r"q.npz is damaged"):
         load(tmp_path / "q.npz")
+
+
+def test_an_array_that_was_renamed_is_refused(tmp_path) -> None:
+    np.save(tmp_path / "array.npy", np.arange(9))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    with pytest.raises(ArtefactError, match=r"array.npz is not a Headway predictor"):
+        load(tmp_path / "array.npz")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_flipped_bits_are_refused_or_change_nothing(predictor, tmp_path, data) -> None:
+    path = tmp_path / "whole.npz"
+    if not path.exists():
+        save(predictor, path)
+    content = bytearray(path.read_bytes())
+    # The end of the file says where everything is: half of the places are there.
+    first = data.draw(st.sampled_from([0, len(content) - 4000]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(first, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    (tmp_path / "flipped.npz").write_bytes(content)
+    try:
+        found = load(tmp_path / "flipped.npz")
+    except ArtefactError as error:
+        assert "flipped.npz" in str(error)
+    else:
+        prompts = examples(9, seed=4).prompts
+        assert found.scores(prompts) == load(path).scores(prompts)
 
 
 def test_a_full_disk_leaves_no_half_file(predictor, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """Folders of prompts and lengths."""
 
 import gzip
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -59,4 +60,21 @@ def test_a_folder_that_is_none_and_files_that_are_missing_or_broken(tmp_path) ->
     path = folder(tmp_path / "chats")
     (path / "prompts.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(ExamplesError, match=r"prompts.jsonl.gz cannot be read"):
+        load_folder(path, "a")
+
+
+def test_a_file_with_a_flipped_byte_is_refused_or_can_be_read(tmp_path) -> None:
+    lines = "".join(f'{{"id": {number}, "prompt": "{number**9}"}}\n' for number in range(200))
+    lengths = "id,a\n" + "".join(f"{number},7\n" for number in range(200))
+    path = folder(tmp_path / "chats", prompts=lines, lengths=lengths) / "prompts.jsonl.gz"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with suppress(ExamplesError):
+            assert len(load_folder(path.parent, "a")) == 200
+
+
+def test_a_table_that_is_none_is_told(tmp_path) -> None:
+    path = folder(tmp_path / "chats", lengths="id,a\n1," + "7" * 200_000 + "\n")
+    with pytest.raises(ExamplesError, match=r"lengths.csv cannot be read: field larger than"):
         load_folder(path, "a")

@@ -1,11 +1,13 @@
 """Prompts as numbers."""
 
+from zlib import crc32
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.prediction.features import FeatureMaker
+from headway.prediction.features import FeatureMaker, fingerprint
 from headway.prediction.lexical import NAMES
 from headway.prediction.prompt import Prompt
 from headway.prediction.words import BUCKETS, FIRST_WORDS, LAST_WORDS, hashed_pairs, words_of
@@ -15,6 +17,21 @@ def numbers(text: str, **facts: object) -> dict[str, float]:
     maker = FeatureMaker()
     row = maker.of([Prompt(text, **facts)]).dense[0]  # type: ignore[arg-type]
     return dict(zip(maker.names, row.tolist(), strict=True))
+
+
+def test_features_are_what_they_were_when_the_shipped_predictor_learned_them() -> None:
+    """Whoever changes them on purpose changes the fingerprint, too, and trains anew what ships."""
+    text = (
+        "Explain, step by step: why do 3 birds sing at dawn? Write FIVE short paragraphs and a "
+        'list\nof 12 tips, in JSON, "quoted" (at most 250 words); also fix `x = a*b + c/d` in '
+        "Python. Привет! "
+    )
+    beside = {"system": "Be brief.", "turns": 3, "previous_chars": 77, "max_tokens": 300}
+    long = Prompt(text * 40, **beside, temperature=0.5, tools=2, structured=True)
+    features = FeatureMaker().of([Prompt(text), long])
+    rounded = np.round(features.dense * 64.0).astype(int).tolist()
+    seen = crc32(repr((rounded, features.buckets)).encode())
+    assert (fingerprint(), seen) == ("62c715ab-64", 231945480)
 
 
 def test_what_a_number_counts_is_found() -> None:

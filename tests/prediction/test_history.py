@@ -1,6 +1,7 @@
 """Estimates from the lengths seen so far."""
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,3 +82,40 @@ def test_prompts_from_one_template_share_a_hash() -> None:
     other = {"messages": raw([{"role": "user", "content": "first"}])}
     assert template_hash("chat", one) == template_hash("chat", two)
     assert template_hash("chat", one) != template_hash("chat", other)
+
+
+def test_the_hash_is_of_the_text_and_not_of_how_the_json_is_written() -> None:
+    spaced = b'[ {"content" : "You gr\\u00e4de 12 essays.", "role": "system"}, {"role": "user"} ]'
+    parts = [{"type": "text", "text": "You gräde 34 essays."}]
+    first, second = (
+        {"messages": raw([{"role": role, "content": content}])}
+        for role, content in (("system", "You gräde 99 essays."), ("developer", parts))
+    )
+    assert template_hash("chat", {"messages": msgspec.Raw(spaced)}) == template_hash("chat", first)
+    assert template_hash("chat", first) == template_hash("chat", second)
+
+
+def test_a_system_message_counts_wherever_it_is_and_else_the_first_message() -> None:
+    system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}
+    late = {"messages": raw([user, system])}
+    assert template_hash("chat", late) == template_hash("chat", {"messages": raw([system])})
+    turns = {"messages": raw([user, {"role": "assistant", "content": "Hi"}])}
+    assert template_hash("chat", turns) == template_hash("chat", {"messages": raw([user])})
+    assert template_hash("chat", turns) == template_hash("completion", {"prompt": raw("Hello")})
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("chat", {}),
+        ("chat", {"messages": raw([])}),
+        ("chat", {"messages": raw([{"role": "user", "content": None}])}),
+        ("chat", {"messages": raw("no list")}),
+        ("chat", {"messages": msgspec.Raw(b'[{"content":' + b"[" * 9999 + b"]" * 9999 + b"}]")}),
+        ("completion", {}),
+        ("completion", {"prompt": raw([1, 2, 3])}),
+    ],
+)
+def test_a_prompt_without_text_has_a_hash(kind: str, fields: dict[str, msgspec.Raw]) -> None:
+    assert template_hash(kind, fields) == template_hash("completion", {"prompt": raw("")})
+    template_hash("completion", {"prompt": msgspec.Raw(b'"\\ud800 alone"')})

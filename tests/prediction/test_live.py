@@ -5,6 +5,7 @@ import pytest
 from tests.prediction.conftest import examples, live_predictor
 
 from headway.prediction.evaluation import kendall_tau
+from headway.prediction.evidence import SUREST
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.live import LivePredictor
 from headway.prediction.prompt import Prompt
@@ -43,3 +44,16 @@ def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
         live.observe(live.forecast(reading, TERSE), TERSE, 5)
         history.observe(TERSE, 5)
     assert live.forecast(reading, TERSE).estimate.quantile(0.5) == 5
+
+
+@pytest.mark.parametrize("right", ["of_prompt", "of_history"])
+def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
+    live = live_predictor(predictor)
+    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    for _ in range(200):
+        forecast = live.forecast(reading, TERSE)
+        live.observe(forecast, TERSE, getattr(forecast, right).quantile(0.5))
+    forecast = live.forecast(reading, TERSE)
+    parts = zip(forecast.of_prompt.weights, forecast.of_history.weights, strict=True)
+    for weight, (of_prompt, of_history) in zip(forecast.estimate.weights, parts, strict=True):
+        assert weight >= 0.99 * SUREST * max(of_prompt, of_history)

@@ -6,6 +6,7 @@ import numpy as np
 from headway.prediction.features import FeatureMaker
 from headway.prediction.logged import features_of, logged_features
 from headway.prediction.prompt import Prompt
+from headway.prediction.words import BUCKETS
 
 
 def logged(text: str) -> tuple[int, ...]:
@@ -26,6 +27,8 @@ def test_rows_of_other_versions_and_damaged_ones_are_left_out() -> None:
     good = logged("Hello")
     features, rows = features_of([(), (1, 2, 3), good, (0, *good[1:]), good[:50]])
     assert (rows, len(features)) == ([2], 1)
+    wrong_buckets = [(*good[:-1], bucket) for bucket in (-1, BUCKETS, 2**70)]
+    assert features_of([*wrong_buckets, good])[1] == [3]
     assert len(features_of([])[0]) == 0
 
 

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from headway.store.request_log import (
     RequestLog,
     RequestLogError,
     RequestRecord,
+    answers_of,
     newest,
     read,
 )
@@ -233,6 +235,48 @@ def test_reading_what_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
         list(read(tmp_path / "none.db"))
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "output_tokens = 'nan'",
+        "output_tokens = 2.5",
+        "output_tokens = -1",
+        "outcome = 'odd'",
+        "features = 'NaN'",
+        "features = '[0.5]'",
+        "features = x'ff'",
+        "template = 'no hash'",
+        "total_ms = 'long'",
+    ],
+)
+def test_rows_that_make_no_sense_are_left_out_and_counted_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    path = tmp_path / "requests.db"
+    log = RequestLog(path)
+    for number in range(5):
+        log.write(record(number))
+    log.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"UPDATE requests SET {damage} WHERE number IN (2, 4)")
+        database.commit()
+    assert ids(path) == ["r0", "r2", "r4"]
+    (warning,) = caplog.messages
+    assert "2 damaged rows were left out" in warning
+
+
+def test_a_text_that_is_no_utf8_does_not_end_the_reading(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    log = RequestLog(path)
+    for number in range(3):
+        log.write(record(number, tenant="acme"))
+    log.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE requests SET tenant = CAST(x'ff61' AS TEXT) WHERE number = 2")
+        database.commit()
+    assert [one.tenant for _, one in read(path)] == ["acme", "\ufffda", "acme"]
+
+
 def child(script: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
@@ -356,6 +400,18 @@ def test_writing_costs_the_caller_next_to_nothing(
     log.close()
     assert handed_over_s < 1.0
     assert log.written == 10_000
+
+
+def test_answers_of_a_model_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    assert answers_of(path, "m") == 0
+    log = RequestLog(path)
+    for number, tokens in enumerate([7, 0, None, 9]):
+        log.write(record(number, model="m", output_tokens=tokens))
+    log.write(record(4, model="m", output_tokens=5, outcome="cancelled"))
+    log.write(record(5, model="another", output_tokens=5))
+    log.close()
+    assert answers_of(path, "m") == 2
 
 
 def test_the_newest_number_is_where_a_reader_starts_from_the_end(tmp_path: Path) -> None:

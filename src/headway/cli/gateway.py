@@ -6,7 +6,6 @@ import errno
 import logging
 import socket
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -67,7 +66,9 @@ def serve(settings: Settings) -> None:
         except OSError as error:
             raise _os_failure(error, settings) from None
 
-        learned = learned_in(log.path) if log is not None and settings.prediction.learns else None
+        learned = None
+        if log is not None and settings.prediction.learns:
+            learned = log.path.parent / "predictors"
 
         def scheduler(of: SchedulerSettings) -> Scheduler:
             if settings.log.events is None:
@@ -112,13 +113,19 @@ def serve(settings: Settings) -> None:
 
 
 def lengths_in(database: Path) -> LengthHistory:
-    """Output lengths of the newest requests in the log, so that a restart forgets nothing."""
+    """Output lengths of the newest requests in the log, so that a restart forgets nothing.
+
+    A log that cannot be read costs what it would have told, and a warning.
+    """
     history = LengthHistory()
-    for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
-        if record.outcome == "finished" and record.output_tokens:
-            template = int(record.template or "0", 16)
-            origin = Origin(record.model, record.tenant, template, record.program)
-            history.observe(origin, record.output_tokens)
+    try:
+        for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
+            if record.outcome == "finished" and record.output_tokens:
+                template = int(record.template or "0", 16)
+                origin = Origin(record.model, record.tenant, template, record.program)
+                history.observe(origin, record.output_tokens)
+    except RequestLogError as error:
+        logger.warning("lengths of earlier answers are not known: %s", error)
     return history
 
 
@@ -127,14 +134,6 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     if choice == "off":
         return None
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
-
-
-def learned_in(request_log: Path) -> Path | None:
-    """Where predictors trained from the log at `request_log` are kept; None if none can be."""
-    if find_spec("lightgbm") is None or find_spec("scipy") is None:
-        logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
-        return None
-    return request_log.parent / "predictors"
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from headway.prediction.examples import ExamplesError
 from headway.prediction.features import Features
 from headway.prediction.logged import features_of
-from headway.store.request_log import RequestLogError, newest, read
+from headway.store.request_log import RequestLogError, RequestRecord, newest, read
 
 MOST = 100_000
 """Requests of the log that are looked at, the newest: older traffic is another."""
@@ -21,24 +22,54 @@ def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     In the order in which they ended.
 
     Raises:
-        ExamplesError: there is no such log, or it holds no request of `model`.
+        ExamplesError: there is no such log, or it holds no request of `model`, or only such as
+            another version of Headway wrote.
     """
-    if not path.exists():
-        raise ExamplesError(f"there is no request log {path}")
     rows: list[tuple[int, ...]] = []
     lengths: list[int] = []
     models: set[str] = set()
-    try:
-        for _, record in read(path, after=max(0, newest(path) - MOST)):
-            if record.outcome == "finished" and record.output_tokens:
-                models.add(record.model)
-                if record.model == model:
-                    rows.append(record.features)
-                    lengths.append(record.output_tokens)
-    except RequestLogError as error:
-        raise ExamplesError(str(error)) from None
+    for record, output_tokens in _finished(path):
+        models.add(record.model)
+        if record.model == model:
+            rows.append(record.features)
+            lengths.append(output_tokens)
     if not rows:
         known = f"; it has {', '.join(sorted(models))}" if models else ""
         raise ExamplesError(f"{path} holds no finished request of {model!r}{known}")
     features, chosen = features_of(rows)
+    if not chosen:
+        kept = "features of another version" if any(rows) else "no features, as of an older version"
+        raise ExamplesError(
+            f"{path} holds {len(rows)} finished requests of {model!r}, but {kept} of Headway; "
+            "serve with this one, and learn from what it writes"
+        )
     return features, np.array(lengths, float)[chosen]
+
+
+def only_model(path: Path) -> str:
+    """The model of all finished requests in the log at `path`.
+
+    Raises:
+        ExamplesError: there is no such log, or it holds none, or those of several models.
+    """
+    models = sorted({record.model for record, _ in _finished(path)})
+    if not models:
+        raise ExamplesError(f"{path} holds no finished request")
+    if len(models) > 1:
+        raise ExamplesError(
+            f"{path} holds requests of several models; pass --target with one of these: "
+            f"{', '.join(models)}"
+        )
+    return models[0]
+
+
+def _finished(path: Path) -> Iterator[tuple[RequestRecord, int]]:
+    """Requests that were answered, and the output tokens of each."""
+    if not path.exists():
+        raise ExamplesError(f"there is no request log {path}")
+    try:
+        for _, record in read(path, after=max(0, newest(path) - MOST)):
+            if record.outcome == "finished" and record.output_tokens:
+                yield record, record.output_tokens
+    except RequestLogError as error:
+        raise ExamplesError(str(error)) from None

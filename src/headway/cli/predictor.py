@@ -37,14 +37,22 @@ Data = Annotated[
     ),
 ]
 ModelFile = Annotated[Path, typer.Option("--model", metavar="FILE", help="A trained predictor.")]
+AnyModel = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FILE", help="A trained predictor; without it what ships."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def train(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the predictor.")],
     target: Annotated[
-        str, typer.Option(help="Whose lengths to learn: a column of lengths.csv, or a model.")
-    ],
+        str | None,
+        typer.Option(
+            help="Whose lengths to learn: a column of lengths.csv; or a model, where the log holds "
+            "more than one."
+        ),
+    ] = None,
     data: Data = None,
     log: Annotated[
         Path | None, typer.Option("--log", metavar="DB", help="A gateway's request log.")
@@ -57,7 +65,7 @@ def train(
 
     Folders without the target column teach what prompts ask for in general.
     """
-    from headway.cli.logged_examples import logged_examples
+    from headway.cli.logged_examples import logged_examples, only_model
     from headway.prediction.artefact import ArtefactError, save, shipped_stack
     from headway.prediction.examples import ExamplesError, load_folder
     from headway.prediction.training import train as train_on
@@ -65,6 +73,8 @@ def train(
 
     if bool(data) == (log is not None):
         raise Failure("pass what to learn from: --data DIR, or --log DB", BAD_CONFIG)
+    if data and target is None:
+        raise Failure("name the column of lengths.csv to learn: --target NAME", BAD_CONFIG)
     if encoder and log is not None:
         raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
     if encoder:  # it takes minutes, and tells how many
@@ -75,9 +85,11 @@ def train(
         logging.getLogger("headway").setLevel(logging.INFO)
     try:
         if log is not None:
+            target = only_model(log) if target is None else target
             features, lengths = logged_examples(log, target)
             predictor = train_on_log(target, log.name, features, lengths, shipped_stack())
         else:
+            assert target is not None
             sources = [load_folder(folder, target) for folder in data or ()]
             predictor = train_on(target, sources, encoder=encoder)
         save(predictor, out)
@@ -99,21 +111,37 @@ def refit(
 ) -> None:
     """Learn from a gateway's log, and write what is better than FILE on its newest requests.
 
-    Where there is no FILE that can be used, it must be better than what ships. Prints one JSON
-    object. Runs only while nothing else wants the processor.
+    Where there is no FILE that can be used, it must be better than what ships. One with an encoder
+    stays: it reads prompts, which the log does not hold. Prints one JSON object. Runs only while
+    nothing else wants the processor.
     """
     import msgspec
 
     from headway.cli.logged_examples import logged_examples
-    from headway.prediction.artefact import ArtefactError, load, save, shipped, shipped_stack
+    from headway.prediction.artefact import (
+        ArtefactError,
+        MissingExtra,
+        load,
+        save,
+        shipped,
+        shipped_stack,
+    )
+    from headway.prediction.encoded import EncodedStack
     from headway.prediction.examples import ExamplesError
     from headway.prediction.refit import refit as refit_on
 
     _stand_back()
     try:
         current = load(out)
+    except MissingExtra as error:
+        raise Failure(error) from None
     except ArtefactError:
         current = shipped()
+    if isinstance(current.model, EncodedStack):
+        raise Failure(
+            f"{out} has an encoder, which cannot be tried on a log without prompts: "
+            "pass another --out, or move it away"
+        )
     try:
         features, lengths = logged_examples(log, target)
         new = refit_on(target, log.name, features, lengths, current, shipped_stack())
@@ -144,9 +172,10 @@ def evaluate(
     if not data:
         raise Failure("pass what to compare with: --data DIR", BAD_CONFIG)
     predictor = _load(model)
+    target = target or predictor.card.target
     try:
-        sources = [load_folder(folder, target or predictor.card.target) for folder in data]
-        found = msgspec.structs.asdict(evaluate_on(predictor, joined(sources)))
+        sources = [load_folder(folder, target) for folder in data]
+        found = msgspec.structs.asdict(evaluate_on(predictor, joined(sources), target))
     except ExamplesError as error:
         raise Failure(error) from None
     if json:
@@ -156,7 +185,7 @@ def evaluate(
             print(f"{name:18} {value:.4g}")
 
 
-def info(model: ModelFile, json: AsJson = False) -> None:
+def info(model: AnyModel = None, json: AsJson = False) -> None:
     """Tell where a predictor comes from."""
     import time
 
@@ -170,12 +199,13 @@ def info(model: ModelFile, json: AsJson = False) -> None:
     print(f"predicts      {card.target}")
     print(f"trained       {trained} on {card.examples} examples: {', '.join(card.data)}")
     print(f"held back     Kendall's tau {card.kendall_tau:.3f}")
-    print(f"size          {model.stat().st_size / 1e6:.1f} MB")
+    if model is not None:
+        print(f"size          {model.stat().st_size / 1e6:.1f} MB")
 
 
 def explain(
     prompt: Annotated[str, typer.Argument(help="The text of a prompt.")],
-    model: ModelFile,
+    model: AnyModel = None,
     json: AsJson = False,
 ) -> None:
     """Predict one prompt, and tell which of its words make the answer longer or shorter."""
@@ -194,7 +224,9 @@ def explain(
 
 
 def _stand_back() -> None:
-    """Give way to everything else on this machine."""
+    """Give way to everything else on this machine, where there is a way to."""
+    if sys.platform == "win32":
+        return
     with contextlib.suppress(OSError):
         os.nice(19)
         if sys.platform == "linux":
@@ -206,10 +238,11 @@ def _needs_extra(module: str | None) -> Failure:
     return Failure(f"training needs {module}: pip install 'headway[{extra}]'", BAD_CONFIG)
 
 
-def _load(path: Path) -> Predictor:
-    from headway.prediction.artefact import ArtefactError, load
+def _load(path: Path | None) -> Predictor:
+    """The predictor in a file; None: what ships."""
+    from headway.prediction.artefact import ArtefactError, load, shipped
 
     try:
-        return load(path)
+        return shipped() if path is None else load(path)
     except ArtefactError as error:
         raise Failure(error) from None

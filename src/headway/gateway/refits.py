@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +16,9 @@ import msgspec
 
 from headway.prediction.artefact import ArtefactError, load
 from headway.prediction.live import LivePredictor
-from headway.prediction.refit import Trial
+from headway.prediction.predictor import Card
+from headway.prediction.refit import NEWEST, Trial
+from headway.store.request_log import answers_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,12 @@ LEAST_ANSWERS = 250
 """Of a model, until its predictor is trained anew."""
 GROWTH = 0.25
 """By which part its known answers must have grown until the next time."""
+LIMIT_S = 6 * 3600.0
+"""A refit that takes longer is given up, or those of all other models would wait for it for ever.
+It takes minutes on a free core, but it gets no more of one than others leave it: so this is
+generous, and meant for one that hangs."""
+NEEDED = ("lightgbm", "scipy", "sklearn")
+"""Modules without which nothing new can be learned; what was learned is used without them."""
 
 
 class Refits:
@@ -46,20 +55,28 @@ class Refits:
         self._live = live
         self._request_log = request_log
         self._folder = folder
+        self._learns = all(find_spec(name) is not None for name in NEEDED)
         self._answers: Counter[str] = Counter()
         self._due_at: dict[str, float] = {}
+        self._learned_from: dict[str, float] = {}
+        """Answers that were known when what was found at the start was trained."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Use what was learned before this start."""
+        if not self._learns:
+            logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
         for path in sorted(self._folder.glob("*.npz")):
-            self._use(path)
+            card = self._use(path)
+            if card is not None:
+                self._learned_from[card.target] = card.examples / (1.0 - NEWEST)
 
     def answered(self, model: str) -> None:
         """A request to `model` finished, and its row is about to be in the log."""
+        if not self._learns:
+            return
         self._answers[model] += 1
         if self._task is None and self._answers[model] >= self._due_at.get(model, LEAST_ANSWERS):
-            self._due_at[model] = self._answers[model] * (1.0 + GROWTH) + LEAST_ANSWERS
             self._task = asyncio.create_task(self._refit(model))
 
     async def close(self) -> None:
@@ -76,6 +93,15 @@ class Refits:
 
     async def _refit(self, model: str) -> None:
         try:
+            learned_from = self._learned_from.pop(model, None)
+            if learned_from is not None:
+                # The log knows of answers before this start; fewer, if somebody trimmed it.
+                known = await asyncio.to_thread(answers_of, self._request_log, model)
+                self._answers[model] = max(self._answers[model], known)
+                self._due_at[model] = _grown(min(learned_from, known))
+                if self._answers[model] < self._due_at[model]:
+                    return
+            self._due_at[model] = _grown(self._answers[model])
             path = self.path_of(model)
             trial = await _run(self._request_log, model, path)
             if trial is None:
@@ -98,13 +124,19 @@ class Refits:
         finally:
             self._task = None
 
-    def _use(self, path: Path) -> None:
+    def _use(self, path: Path) -> Card | None:
         try:
             predictor = load(path)
         except ArtefactError as error:
             logger.warning("a learned predictor is not used: %s", error)
-        else:
-            self._live.use(predictor.card.target, predictor)
+            return None
+        self._live.use(predictor.card.target, predictor)
+        return predictor.card
+
+
+def _grown(answers: float) -> float:
+    """How many answers there must be for a training after one that knew so many."""
+    return answers * (1.0 + GROWTH) + LEAST_ANSWERS
 
 
 async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
@@ -121,12 +153,16 @@ async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     try:
-        out, errors = await process.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
+        async with asyncio.timeout(LIMIT_S):
+            out, errors = await process.communicate()
+    except TimeoutError:
+        logger.warning("no new predictor of %s: it took more than %g s", model, LIMIT_S)
+        return None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     try:
         return msgspec.json.decode(out, type=Trial)
     except msgspec.DecodeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from contextlib import suppress
 from importlib.resources import as_file, files
+from io import BytesIO
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,10 @@ FORMAT = 1
 
 class ArtefactError(Exception):
     """A file cannot be used as a predictor; the message says why and what to do."""
+
+
+class MissingExtra(ArtefactError):
+    """It may well be whole, but what it needs is not installed."""
 
 
 class _Header(msgspec.Struct):
@@ -78,11 +83,12 @@ def load(path: Path) -> Predictor:
 
     Raises:
         ArtefactError: there is no such file, it is damaged, or another Headway made it.
+        MissingExtra: it has an encoder, and what runs that is not installed.
     """
     state = _read(path)
     try:
         header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
-    except (KeyError, msgspec.DecodeError):
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         raise ArtefactError(f"{path} is not a Headway predictor: its header is missing") from None
     if header.format != FORMAT or header.features != fingerprint():
         raise ArtefactError(
@@ -96,7 +102,7 @@ def load(path: Path) -> Predictor:
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged: {error!r}; train it anew") from None
     except ImportError as error:
-        raise ArtefactError(
+        raise MissingExtra(
             f"{path} has an encoder, which needs {error.name}: pip install 'headway[encoder]'"
         ) from None
     return Predictor(model, calibration, header.card)
@@ -117,11 +123,18 @@ def _write(arrays: State, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with zipfile.ZipFile(path) as whole:
+            return {
+                name.removesuffix(".npy"): _array(whole.read(name)) for name in whole.namelist()
+            }
     except FileNotFoundError:
         raise ArtefactError(f"there is no predictor file {path}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except Exception as error:  # zip, its compressions and numpy: each has errors of its own
         raise ArtefactError(
-            f"{path} is not a Headway predictor, or it is damaged ({error}); train it anew"
+            f"{path} is not a Headway predictor, or it is damaged ({error!r}); train it anew"
         ) from None
+
+
+def _array(content: bytes) -> NDArray[np.generic]:
+    # Of a member that was read whole: its checksum was right, before anything is made of it.
+    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)

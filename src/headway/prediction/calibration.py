@@ -16,7 +16,8 @@ LEAST_NEIGHBOURS = 30
 BLUR_BINS = 0.4
 """How far an observed length counts for the lengths beside it."""
 FLOOR = 0.002
-"""Part of the distribution of all lengths in that of each level: nothing is impossible."""
+"""Part of the distribution of all lengths in that of each level: what some prompt was answered
+with is possible for any. Lengths far from all of these are history's to foresee, see `live.py`."""
 
 
 class Calibration:

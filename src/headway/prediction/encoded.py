@@ -61,7 +61,7 @@ class EncodedStack:
         return scores
 
     def scores_of(self, features: Features) -> Floats:
-        """What the stack alone says, where nothing but features is known."""
+        """What the stack alone says, where nothing but features is known: less than `scores`."""
         return self._stack.scores_of(features)
 
     def state(self) -> State:

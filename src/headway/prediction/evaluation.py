@@ -31,8 +31,13 @@ class Evaluation(msgspec.Struct, frozen=True):
     """In batches of 32."""
 
 
-def evaluate(predictor: Predictor, examples: Examples) -> Evaluation:
+def evaluate(predictor: Predictor, examples: Examples, target: str | None = None) -> Evaluation:
     """Compare predictions with the lengths in `examples`.
+
+    Args:
+        predictor: of any model's lengths.
+        examples: whose lengths are compared.
+        target: whose lengths these are; None: that of the predictor.
 
     Raises:
         ExamplesError: fewer than two examples have a length.
@@ -40,7 +45,7 @@ def evaluate(predictor: Predictor, examples: Examples) -> Evaluation:
     examples = examples.answered()
     if len(examples) < 2:
         raise ExamplesError(
-            f"{examples.name} has {len(examples)} lengths of {predictor.card.target!r}; "
+            f"{examples.name} has {len(examples)} lengths of {target or predictor.card.target!r}; "
             "name a column of its lengths.csv as the target"
         )
     predictor.predict(examples.prompts[:BATCH])  # warms up what is made on first use

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,5 +171,5 @@ def _opened(folder: Path, name: str) -> Iterator[tuple[TextIO, Path]]:
         else:
             with path.open(encoding="utf-8") as file:
                 yield file, path
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
         raise ExamplesError(f"{path} cannot be read: {error}") from None

@@ -76,6 +76,11 @@ class FeatureMaker:
 
 
 def fingerprint() -> str:
-    """Changes with everything that features are made by: a model fits only its own."""
+    """Changes with the features' names, the kinds of words, the buckets and the vectors' size.
+
+    A model fits only features of its own fingerprint. How words are found, counted and hashed, and
+    the vectors themselves, are not in it: whoever changes any of that adds something here, and
+    trains anew what ships. A test holds the features to what they were.
+    """
     made_by = [*lexical.NAMES, *lexical.GROUPS.values(), BUCKETS, HEAD_WORDS, lexical.HEAD_WORDS]
     return f"{crc32(repr(made_by).encode()):08x}-{shipped_vectors().dimensions}"

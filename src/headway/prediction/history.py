@@ -12,6 +12,7 @@ import msgspec
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS, bin_of
+from headway.prediction.prompt import SYSTEM_ROLES, text_of
 
 PRIOR_MEAN_OCTAVES = 7.0
 PRIOR_SPREAD_OCTAVES = 1.5
@@ -25,17 +26,39 @@ REMEMBERED_ANSWERS = 1024.0
 
 REMEMBERED_KEYS = 8192
 
-TEMPLATE_BYTES = 160
+TEMPLATE_CHARACTERS = 160
+_NOTHING = msgspec.Raw(b"null")
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
+
+
+class _Message(msgspec.Struct):
+    role: str = ""
+    content: msgspec.Raw = _NOTHING
+
+
+_messages = msgspec.json.Decoder(list[_Message])
 
 
 def template_hash(kind: str, fields: Mapping[str, msgspec.Raw]) -> int:
     """Hash of what requests made from one template have in common: how the prompt begins.
 
-    The beginning holds the system prompt where there is one; digits count as equal.
+    Of the first characters of the first system message, without one of the first message; of a
+    completion, of its prompt. Digits count as equal, and how the JSON is written does not count.
+    Never raises: a prompt without text has the hash of none.
     """
-    prompt = fields.get("messages" if kind == "chat" else "prompt", b"")
-    return crc32(bytes(prompt)[:TEMPLATE_BYTES].translate(_DIGITS))
+    try:
+        raw = _first_message(fields) if kind == "chat" else fields.get("prompt", _NOTHING)
+        text = text_of(msgspec.json.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = ""
+    beginning = text[:TEMPLATE_CHARACTERS].encode("utf-8", "surrogatepass")
+    return crc32(beginning.translate(_DIGITS))
+
+
+def _first_message(fields: Mapping[str, msgspec.Raw]) -> msgspec.Raw:
+    messages = _messages.decode(fields.get("messages", b"[]"))
+    system = (m.content for m in messages if m.role in SYSTEM_ROLES)
+    return next(system, messages[0].content if messages else _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +107,7 @@ class LengthHistory:
         return estimate.capped(max_tokens)
 
     def observe(self, origin: Origin, output_tokens: int) -> None:
-        """A request finished by itself with `output_tokens`."""
+        """A request finished with `output_tokens`, cut off at its limit or not."""
         for key in origin.levels:
             histogram = self._histograms.get(key)
             if histogram is None:

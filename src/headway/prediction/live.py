@@ -10,7 +10,7 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
-from headway.prediction.evidence import Evidence, mixed
+from headway.prediction.evidence import SUREST, Evidence, mixed
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.lexical import asked_items
 from headway.prediction.predictor import Predictor
@@ -171,7 +171,7 @@ class LivePredictor:
         return Forecast(score, estimate, of_prompt, of_history, reading)
 
     def observe(self, forecast: Forecast, origin: Origin, output_tokens: int) -> None:
-        """A request of which that was expected finished by itself with `output_tokens`."""
+        """A request of which that was expected finished with `output_tokens`, cut off or not."""
         model = origin.model
         if forecast.reading.predictor is self.predictor_of(model):
             error = log2(max(1, output_tokens)) - forecast.reading.score
@@ -193,7 +193,9 @@ class LivePredictor:
         if known is None:
             if len(self._known) >= REMEMBERED_MIXTURES:
                 self._known.clear()
-            estimate = mixed(of_prompt, of_history, step / WEIGHT_STEPS)
+            # Neither is rounded away: its tail may be all that there is of a length.
+            kept = min(1.0 - SUREST, max(SUREST, step / WEIGHT_STEPS))
+            estimate = mixed(of_prompt, of_history, kept)
             # With both parts, so that no other object takes the place in memory of either.
             known = self._known[key] = (estimate, of_prompt, of_history)
         return known[0]

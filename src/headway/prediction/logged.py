@@ -14,6 +14,7 @@ import numpy as np
 
 from headway.prediction.features import FeatureMaker, Features, fingerprint
 from headway.prediction.prompt import Prompt
+from headway.prediction.words import BUCKETS
 
 STEPS = 64
 """Features are kept to this part of one."""
@@ -35,7 +36,10 @@ def features_of(rows: Sequence[Sequence[int]]) -> tuple[Features, list[int]]:
     chosen = [
         number
         for number, row in enumerate(rows)
-        if len(row) >= columns + 2 and row[0] == _made_by() and row[1] == columns
+        if len(row) >= columns + 2
+        and row[0] == _made_by()
+        and row[1] == columns
+        and all(0 <= bucket < BUCKETS for bucket in row[columns + 2 :])
     ]
     dense = [rows[number][2 : columns + 2] for number in chosen]
     return (

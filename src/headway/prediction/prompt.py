@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+SYSTEM_ROLES = ("system", "developer")
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -40,15 +42,15 @@ class Prompt:
             for message in _list(call.get("messages")):
                 if not isinstance(message, dict):
                     continue
-                role, content = message.get("role"), _text(message.get("content"))
+                role, content = message.get("role"), text_of(message.get("content"))
                 if role == "user":
                     text, turns = content, turns + 1
                 elif role == "assistant":
                     previous_chars = len(content)
-                elif role in ("system", "developer"):
+                elif role in SYSTEM_ROLES:
                     system = content
         else:
-            text, turns = _text(call.get("prompt")), 1
+            text, turns = text_of(call.get("prompt")), 1
         response_format = call.get("response_format")
         return cls(
             text=text,
@@ -90,7 +92,7 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _text(content: object) -> str:
+def text_of(content: object) -> str:
     """The text of a message's content, or of a prompt; of several parts, all that is text."""
     if isinstance(content, str):
         return content

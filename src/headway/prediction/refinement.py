@@ -69,7 +69,8 @@ class Refinement:
 
     A landmark model (van Houwelingen 2007): among all answers that came so far, how much more
     came, given what was foretold and what the text looks like. It is relative, so that it holds
-    for models that write more, or less, than those it was learned from.
+    for models that write more, or less, than those it was learned from. Its file has no header, as
+    a predictor's has: the one that there is ships with the code that reads it.
     """
 
     def __init__(self, trees: Trees) -> None:

@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -73,7 +74,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     max_tokens: int | None = None
     predicted_tokens: float | None = None
     """Mean of the estimate it was scheduled by, in output tokens."""
-    output_tokens: int | None = None
+    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     queue_ms: float | None = None
     """From arrival to its first start."""
     ttft_ms: float | None = None
@@ -84,8 +85,8 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     """HTTP status that the client got."""
     reason: str = ""
     """Why it failed, was rejected or could not be preempted."""
-    template: str = ""
-    """Hash of the system prompt: requests made from one template share it."""
+    template: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,16}$")] = ""
+    """Hash of how its prompt begins, in hexadecimal: requests made from one template share it."""
     features: tuple[int, ...] = ()
     """What the predictor sees of the prompt, as integers; made by the log's own thread."""
     prompt: str | None = None
@@ -97,6 +98,9 @@ INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) SELECT {VALUES} FROM json_
 """A whole batch in one statement: SQLite works on it without holding the interpreter, which a
 statement for each row would have to win from the event loop, every time."""
 SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
+COUNT = (
+    "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
+)
 MAX_INTEGER = 2**63 - 1
 FEATURES = FIELDS.index("features")
 DESCRIBED_AT_ONCE = 64
@@ -241,6 +245,8 @@ def _described(record: RequestRecord, features: MakeFeatures | None) -> RequestR
 def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
     """The records of a log in the order of writing, each with its number.
 
+    Rows that make no sense are left out, with one warning that says how many.
+
     Args:
         path: the SQLite file; a gateway may be writing to it.
         after: only records with a larger number, to go on where an earlier reading stopped.
@@ -248,17 +254,32 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
     Raises:
         RequestLogError: there is no such file, or it is not a request log.
     """
+    damaged = 0
     try:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+            database.text_factory = _text  # or a text that is none would end the reading
             for number, *row in database.execute(SELECT, (after,)):
-                row[FEATURES] = msgspec.json.decode(row[FEATURES])
-                yield (
-                    number,
-                    msgspec.convert(dict(zip(FIELDS, row, strict=True)), RequestRecord),
-                )
+                try:
+                    record = _record(row)
+                except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
+                    damaged += 1
+                else:
+                    yield number, record
     except sqlite3.Error as error:
         raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+    if damaged:
+        logger.warning(
+            "request log %s: %d damaged rows were left out; the rest is used", path, damaged
+        )
+
+
+_text = partial(str, encoding="utf-8", errors="replace")
+
+
+def _record(row: list[Any]) -> RequestRecord:
+    row[FEATURES] = msgspec.json.decode(row[FEATURES])
+    return msgspec.convert(dict(zip(FIELDS, row, strict=True)), RequestRecord)
 
 
 def newest(path: Path) -> int:
@@ -267,6 +288,16 @@ def newest(path: Path) -> int:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (number,) = database.execute("SELECT max(number) FROM requests").fetchone()
             return int(number or 0)
+    except sqlite3.Error:
+        return 0
+
+
+def answers_of(path: Path, model: str) -> int:
+    """How many answers of `model` with any output a log holds; 0 where there is no log."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            (count,) = database.execute(COUNT, (model,)).fetchone()
+            return int(count)
     except sqlite3.Error:
         return 0
 
