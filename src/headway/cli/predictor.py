@@ -185,15 +185,25 @@ def evaluate(
             print(f"{name:18} {value:.4g}")
 
 
-def info(model: AnyModel = None, json: AsJson = False) -> None:
-    """Tell where a predictor comes from."""
+def info(
+    model: AnyModel = None,
+    url: Annotated[
+        str, typer.Option(help="A gateway, as http://127.0.0.1:8000: how it does there, too.")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Tell where a predictor comes from, and how a gateway's does on its traffic."""
     import time
 
     import msgspec
 
+    from headway.cli.live_quality import SHOWN, live_quality
+
     card = _load(model).card
+    live = live_quality(url) if url else {}
     if json:
-        print(msgspec.json.encode(card).decode())
+        told = msgspec.to_builtins(card) | ({"live": live} if url else {})
+        print(msgspec.json.encode(told).decode())
         return
     trained = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(card.trained_unix_s))
     print(f"predicts      {card.target}")
@@ -201,6 +211,11 @@ def info(model: AnyModel = None, json: AsJson = False) -> None:
     print(f"held back     Kendall's tau {card.kendall_tau:.3f}")
     if model is not None:
         print(f"size          {model.stat().st_size / 1e6:.1f} MB")
+    if url:
+        print(f"on the newest answers of {url}:" if live else f"{url} predicts nothing yet")
+    for name, value in live.items():
+        shown = {0.0: "no", 1.0: "yes"}[value] if name == "trusted" else f"{value:.3f}"
+        print(f"{SHOWN.get(name, name):14}{shown}")
 
 
 def explain(
