@@ -167,7 +167,7 @@ class LoadClient:
             "model": self._model,
             "messages": request.messages,
             "max_tokens": request.max_tokens,
-            "temperature": 0,
+            "temperature": request.temperature,
             "stream": True,
             "stream_options": {"include_usage": True},
         }

@@ -34,6 +34,8 @@ class LoadRequest:
     """False: compute the whole prompt, whatever is cached (llama.cpp's field of that name)."""
     repeat_penalty: float = 1.0
     """Above 1 repetition is less likely (llama.cpp's field of that name; Ollama sends 1.1)."""
+    temperature: float = 0.0
+    """0: greedy, so that every run has the same answers."""
 
 
 @dataclass(frozen=True, slots=True)
