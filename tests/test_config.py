@@ -128,6 +128,11 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "did you mean max_concurrency?",
         ),
         (
+            "prediction:\n  fallback: ltr\n",
+            "headway.yaml:2: prediction.fallback: 'ltr' needs predictions itself; choose one of "
+            "fcfs, edf, slack, hrrn, mlfq, gittins, priority",
+        ),
+        (
             "policy: srtp\n",
             f"headway.yaml:1: policy: 'srtp' is not one of {', '.join(POLICIES)}; "
             "did you mean srpt?",

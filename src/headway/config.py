@@ -189,7 +189,8 @@ class PredictionConfig(Section):
     """Replace the shipped predictor by better ones, trained from the request log in the
     background; needs headway[predict]."""
     fallback: str = "fcfs"
-    """The policy to order by while predictions prove to be worth nothing."""
+    """The policy to order by, instead of one by lengths, while predictions prove to be worth
+    nothing; one that needs none."""
 
     @property
     def learns(self) -> bool:
@@ -198,8 +199,13 @@ class PredictionConfig(Section):
 
     @field_validator("fallback")
     @classmethod
-    def _is_a_policy(cls, policy: str) -> str:
-        return policy_name(policy)
+    def _needs_no_predictor(cls, policy: str) -> str:
+        if POLICIES[policy_name(policy)].needs_predictor:
+            others = [name for name, one in POLICIES.items() if not one.needs_predictor]
+            raise ValueError(
+                f"{policy!r} needs predictions itself; choose one of {', '.join(others)}"
+            )
+        return policy
 
 
 class KeyConfig(Section):

@@ -12,6 +12,7 @@ from tests.gateway.fake_backend import FakeBackend
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
+from headway.gateway.intake import MEDIA_TOKENS
 from headway.gateway.keys import hash_key
 from headway.gateway.settings import ApiKey
 
@@ -183,3 +184,25 @@ async def test_order_of_waiting_requests_is_by_tier(serve: Serve) -> None:
             await until(lambda number=number: len(finished) == number)
         await asyncio.gather(first, *others)
     assert finished == ["priority", "priority", "default", "flex"]
+
+
+async def test_an_image_counts_as_so_many_tokens_whatever_its_bytes(
+    serve: Serve, backend: FakeBackend
+) -> None:
+    gateway = await serve(backend)
+    backend.open.clear()
+    async with client_of(gateway) as client:
+        parts = [
+            {"type": "text", "text": "What is this? " * 40},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}},
+        ]
+        asked = asyncio.ensure_future(
+            client.chat.completions.create(
+                model="fake", messages=[{"role": "user", "content": parts}]
+            )
+        )
+        await until(lambda: backend.running == 1)
+        (work,) = gateway.dispatcher.works.values()
+        assert MEDIA_TOKENS + 140 < work.request.prompt_tokens < MEDIA_TOKENS + 240
+        backend.open.set()
+        await asked

@@ -110,6 +110,15 @@ async def test_wrong_fields_are_named(
     assert param in error["message"]
 
 
+async def test_a_limit_that_is_no_number_of_tokens_is_named_for_completions_too(
+    gateway: Gateway, http: aiohttp.ClientSession
+) -> None:
+    body = {"model": "fake", "prompt": "x", "max_completion_tokens": 10**400}
+    async with http.post(gateway.address + "/v1/completions", json=body) as answer:
+        error = await error_of(answer)
+    assert (answer.status, error["param"]) == (400, "max_completion_tokens")
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [

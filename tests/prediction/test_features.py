@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from headway.prediction.features import FeatureMaker, fingerprint
 from headway.prediction.lexical import NAMES
 from headway.prediction.prompt import Prompt
-from headway.prediction.words import BUCKETS, FIRST_WORDS, LAST_WORDS, hashed_pairs, words_of
+from headway.prediction.words import (
+    BUCKETS,
+    FIRST_WORDS,
+    LAST_WORDS,
+    hashed_pairs,
+    looked_at,
+    words_of,
+)
 
 
 def numbers(text: str, **facts: object) -> dict[str, float]:
@@ -59,6 +66,12 @@ def test_a_template_is_left_out_and_kept_with_the_maker() -> None:
     assert np.array_equal(learned.of(prompts).dense, plain.of(own).dense)
     restored = FeatureMaker.from_state(learned.state())
     assert np.array_equal(restored.of(prompts).dense, learned.of(prompts).dense)
+
+
+def test_what_is_looked_at_of_a_long_text_has_all_of_its_words() -> None:
+    text = "List ten " + "whales " * 5000 + "and five tips."
+    assert len(looked_at(text)) < 3000
+    assert words_of(looked_at(text)) == words_of(text)
 
 
 def test_of_a_huge_prompt_the_beginning_and_the_end_are_read() -> None:

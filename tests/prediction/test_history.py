@@ -48,6 +48,31 @@ def test_the_calls_of_a_program_are_alike() -> None:
     assert wordy > 400
 
 
+def test_answers_cut_off_early_say_nothing_of_lengths() -> None:
+    history = LengthHistory()
+    for _ in range(200):
+        history.observe(Origin("m", "t", 1), 8, cut_off=True)
+    assert history.estimate(Origin("m", "t", 1), None) == LengthHistory().estimate(
+        Origin("m", "t", 1), None
+    )
+
+
+def test_where_most_answers_are_cut_off_at_one_limit_they_are_known_to_be_as_long() -> None:
+    history = LengthHistory()
+    for number in range(200):
+        cut_off = number % 10 > 0
+        history.observe(Origin("m", "t", 1), 256 if cut_off else 20, cut_off)
+    assert history.estimate(Origin("m", "t", 1), None).quantile(0.5) == 256
+
+
+def test_a_limit_below_what_is_usual_does_not_make_the_few_short_answers_the_rule() -> None:
+    history = LengthHistory()
+    for number in range(400):
+        cut_off = number % 10 > 0
+        history.observe(Origin("m", "t", 1), 100 if cut_off else 20, cut_off)
+    assert history.estimate(Origin("m", "t", 1), None).quantile(0.5) >= 100
+
+
 def test_max_tokens_caps_the_estimate() -> None:
     assert LengthHistory().estimate(Origin("m", "t", 1), 20).longest == 20
 

@@ -7,7 +7,7 @@ from tests.prediction.conftest import examples, live_predictor
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.evidence import SUREST
 from headway.prediction.history import LengthHistory, Origin
-from headway.prediction.live import LivePredictor
+from headway.prediction.live import LivePredictor, Look
 from headway.prediction.prompt import Prompt
 
 WORDY, TERSE = Origin("wordy", "t", 1), Origin("m", "t", 7)
@@ -57,3 +57,31 @@ def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
     parts = zip(forecast.of_prompt.weights, forecast.of_history.weights, strict=True)
     for weight, (of_prompt, of_history) in zip(forecast.estimate.weights, parts, strict=True):
         assert weight >= 0.99 * SUREST * max(of_prompt, of_history)
+
+
+def test_answers_cut_off_early_change_nothing_that_is_foretold(predictor) -> None:
+    live = live_predictor(predictor)
+    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    before = live.forecast(reading, TERSE)
+    for _ in range(200):
+        live.observe(live.forecast(reading, TERSE), TERSE, 8, cut_off=True)
+    assert live.forecast(reading, TERSE).score == pytest.approx(before.score, abs=0.3)
+
+
+def test_answers_cut_off_beyond_what_was_foretold_make_it_longer(predictor) -> None:
+    live = live_predictor(predictor)
+    (reading,) = read(live, [Prompt("Is glass older than paper? Answer yes or no.")])
+    before = live.forecast(reading, TERSE)
+    for _ in range(50):
+        live.observe(live.forecast(reading, TERSE), TERSE, 256, cut_off=True)
+    assert live.forecast(reading, TERSE).score > before.score + 1.0
+
+
+def test_answers_cut_off_early_do_not_correct_what_is_left_of_others(predictor) -> None:
+    live = live_predictor(predictor)
+    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    look = Look(16, 0.0, live.forecast(reading, TERSE).estimate)
+    before = live.refined(look, "m")
+    for _ in range(200):
+        live.looked([look], "m", 20, cut_off=True)
+    assert live.refined(look, "m") == before

@@ -10,6 +10,7 @@ from functools import partial
 
 import msgspec
 
+from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
@@ -57,7 +58,7 @@ class Accounts:
             "x-headway-queue-ms": f"{(work.started_s - request.arrival_s) * 1000.0:.2f}",
             "x-headway-backend": work.served_by,
             "x-headway-tier": request.tier.label,
-            "x-headway-predicted-tokens": f"{request.estimate.mean:.0f}",
+            "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
         }
 
     def usage(self, work: Work, now_s: float) -> HeadwayUsage:
@@ -73,7 +74,7 @@ class Accounts:
             queue_ms=_ms(work.started_s - arrival_s),
             ttft_ms=_ms(first_s - arrival_s),
             total_ms=_ms(now_s - arrival_s),
-            predicted_tokens=round(request.estimate.mean, 1),
+            predicted_tokens=round(_predicted_tokens(request), 1),
             output_tokens=work.output_tokens,
             preemptions=request.preemptions,
             failovers=work.failovers,
@@ -120,7 +121,7 @@ class Accounts:
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history knows the answer
-            self._history.observe(work.origin, work.output_tokens)
+            self._history.observe(work.origin, work.output_tokens, work.cut_off)
         logged = request_logger.isEnabledFor(logging.INFO)
         if self._request_log is None and not logged:
             return
@@ -160,7 +161,7 @@ class Accounts:
             prompt_tokens=work.prompt_tokens,
             cached_tokens=work.cached_tokens,
             max_tokens=request.max_tokens,
-            predicted_tokens=request.estimate.mean,
+            predicted_tokens=_predicted_tokens(request),
             output_tokens=work.output_tokens,
             queue_ms=_ms(work.started_s - arrival_s) if work.started_s >= 0.0 else None,
             ttft_ms=_ms(work.first_token_s - arrival_s) if work.first_token_s >= 0.0 else None,
@@ -172,6 +173,12 @@ class Accounts:
             template=f"{work.origin.template:x}",
             prompt=prompt,
         )
+
+
+def _predicted_tokens(request: Request) -> float:
+    """What was expected before its first token: later estimates hold a part of the answer."""
+    # One that was turned away before the scheduler saw it has but its first estimate.
+    return request.predicted_tokens or request.estimate.mean
 
 
 def _ms(seconds: float) -> float:

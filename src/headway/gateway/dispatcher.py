@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -67,7 +67,7 @@ class Dispatcher:
     def use(self, pool: BackendPool, foresight: Foresight | None = None) -> None:
         """Run on the backends of `pool`, which tells its changes to `backend_changed`.
 
-        `foresight` is told of every request that cannot start at once.
+        `foresight` is told of every request that must wait, or must wait again.
         """
         self._pool = pool
         self._foresight = foresight
@@ -98,6 +98,7 @@ class Dispatcher:
             ),
             now_s,
         )
+        moved: list[Work] = []
         if not status.healthy:
             # What can be continued exactly moves at once; the rest may still be answered.
             for work in list(self.works.values()):
@@ -106,7 +107,8 @@ class Dispatcher:
                     self.scheduler.requeue(work.request.id, now_s)
                     work.failovers += 1
                     work.interrupt()
-        self._step(now_s)
+                    moved.append(work)
+        self._step(now_s, moved)
 
     def submit(self, work: Work) -> None:
         """Hand in `work`; afterwards it waits or runs, and `release` must follow.
@@ -121,9 +123,7 @@ class Dispatcher:
         if reject is not None:
             raise from_reject(reject)
         self.works[work.request.id] = work
-        self._step(now_s)
-        if self._foresight is not None and not work.backend and work.failure is None:
-            self._foresight.contended(work, self.works)
+        self._step(now_s, [work])
 
     async def turn(self, work: Work) -> Engine:
         """Wait until `work` may run; returns the client of the backend it runs on.
@@ -217,7 +217,7 @@ class Dispatcher:
             work.backend = ""
             work.failovers += 1
             self.scheduler.requeue(work.request.id, now_s)
-            self._step(now_s)
+            self._step(now_s, [work])
 
     def lost(self, work: Work, error: BackendGone) -> None:
         """Its backend broke: let the pool look at it."""
@@ -269,7 +269,9 @@ class Dispatcher:
             if work.generation is not None:
                 work.interrupt()
 
-    def _step(self, now_s: float) -> None:
+    def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
+        """Carry out what is decided now; `arrived` are those that have just begun to wait."""
+        began = list(arrived)
         for decision in self.scheduler.step(now_s):
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
@@ -281,9 +283,14 @@ class Dispatcher:
             elif isinstance(decision, Preempt):
                 self._leave(work)
                 work.interrupt()
+                began.append(work)
             else:
                 work.failure = from_reject(decision)
                 work.wake()
+        if self._foresight is not None:
+            wait = [work for work in began if not work.backend and work.failure is None]
+            if wait:
+                self._foresight.contended(wait)
         if self.scheduler.waiting():
             self._arm(now_s)
 

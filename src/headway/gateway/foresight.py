@@ -7,24 +7,43 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from math import log2
+from typing import TypeVar
 
 from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
 from headway.core.scheduler import Scheduler
+from headway.engines.engine import Piece
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.live import LivePredictor, Look, Reading, Unfinished
+from headway.prediction.live import Forecast, LivePredictor, Look, Reading, Unfinished
 from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import next_cut
 from headway.prediction.watch import Watch
+from headway.prediction.words import looked_at
 
 logger = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
 
 MOST_AT_ONCE = 64
 """Prompts and unfinished answers read together."""
 MOST_WAITING = 4096
 """That may wait for the predictor; more keep what is known of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What there is of an answer."""
+
+    pieces: Sequence[Piece]
+    output_tokens: int
+    foretold: SizeEstimate
+    """Output tokens of the whole answer, from the prompt alone."""
 
 
 class Foresight:
@@ -38,17 +57,20 @@ class Foresight:
 
     Args:
         scheduler: told every prediction.
+        works: every live request by id, as it is at any time.
         clock: the scheduler's.
         live: reads prompts; None: there is no predictor, history is all.
         watch: told every prediction and its outcome. While it does not trust the order, the
-            scheduler orders by `fallback` instead of its own policy.
-        fallback: name of a policy that needs no predictions.
+            scheduler is told what history says instead, and orders by `fallback` where its own
+            policy is one by lengths.
+        fallback: name of a policy that needs no predictor.
         refits: trains predictors anew; None: they stay as they are.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
+        works: Mapping[str, Work],
         clock: Callable[[], float],
         live: LivePredictor | None,
         watch: Watch,
@@ -67,10 +89,11 @@ class Foresight:
         """Time the predictor took for them."""
         self.refits = refits
         self._scheduler = scheduler
+        self._works = works
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
-        self._asked: queue.SimpleQueue[tuple[Work, Unfinished | None] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -93,14 +116,15 @@ class Foresight:
             self._asked.put(None)
             self._thread.join(timeout=1.0)
 
-    def contended(self, work: Work, works: dict[str, Work]) -> None:
-        """`work` must wait: predict it, and everybody who runs and was not predicted yet."""
+    def contended(self, waiting: Iterable[Work]) -> None:
+        """These must wait: predict them, and everybody who runs and was not predicted yet."""
         if self._thread is None:
             return
-        self._ask(work)
+        for work in waiting:
+            self._ask(work)
         for backend in self._scheduler.backends.values():
             for request_id in backend.running:
-                running = works.get(request_id)
+                running = self._works.get(request_id)
                 if running is not None:
                     self._ask(running)
 
@@ -111,35 +135,44 @@ class Foresight:
         if forecast is None or generation is None or not self._scheduler.waiting():
             return
         if self._asked.qsize() < MOST_WAITING:
-            text = "".join([piece.text for piece in generation.pieces])
-            unfinished = Unfinished(_prompt(work), text, work.output_tokens, forecast.estimate)
-            self._asked.put((work, unfinished))
+            # Pieces are taken back when an engine fails: the thread gets its own list of them.
+            part = _Part(list(generation.pieces), work.output_tokens, forecast.estimate)
+            self._asked.put((work, part))
 
     def ended(self, work: Work) -> None:
-        """`work` finished by itself: learn from it, and see whether the order is still trusted."""
+        """`work` has its answer: learn from it, and see whether the order is still trusted."""
         if self.refits is not None:
             self.refits.answered(work.origin.model)
         tokens = work.output_tokens
         forecast = work.forecast
         if forecast is not None and self.live is not None:
-            self.live.observe(forecast, work.origin, tokens)
-            self.live.looked(work.looks, work.origin.model, tokens)
-            changed = self.watch.observe(forecast.score, forecast.estimate, tokens)
-            if changed:
-                self._hand_over()
+            model = work.origin.model
+            self.live.observe(forecast, work.origin, tokens, work.cut_off)
+            self.live.looked(work.looks, model, tokens, work.cut_off)
+            limit = work.request.max_tokens
+            if self.watch.observe(model, forecast.score, forecast.estimate, tokens, limit):
+                self._trust_changed()
 
-    def _hand_over(self) -> None:
-        policy = self._policy if self.watch.trusted else self._fallback
-        quality = self.watch.quality
+    def _trust_changed(self) -> None:
+        trusted, quality = self.watch.trusted, self.watch.quality
         assert quality is not None
+        before = policy = self._scheduler.policy_name
+        if POLICIES[self._policy].by_length:
+            policy = self._policy if trusted else self._fallback
         logger.warning(
-            "policy %s -> %s: Kendall's tau of predicted and real order over the last %d "
-            "requests is %.2f",
-            self._scheduler.policy_name,
-            policy,
+            "predictions are %s: Kendall's tau of predicted and real order over the last %d "
+            "requests is %.2f%s",
+            "trusted again" if trusted else "not trusted any more",
             quality.n,
             quality.tau_of_all,
+            f"; policy {before} -> {policy}" if policy != before else "",
         )
+        # What was foretold of a burst would else order it to its end. In order of arrival everybody
+        # keeps its place while it is revised: under `hrrn` 10,000 of them would take ten seconds.
+        self._scheduler.use_policy("fcfs", self._clock())
+        for work in self._works.values():
+            if work.forecast is not None:
+                self._revise(work, work.forecast)
         self._scheduler.use_policy(policy, self._clock())
 
     def _ask(self, work: Work) -> None:
@@ -158,48 +191,90 @@ class Foresight:
                 if another is None:
                     return
                 asked.append(another)
-            unread = [work for work, answer in asked if answer is None]
-            unfinished = [(work, answer) for work, answer in asked if answer is not None]
+            asked = [(work, part) for work, part in asked if work.ended_s < 0.0]
             start_s = time.perf_counter()
-            try:
-                readings = self.live.read([(work.origin.model, _prompt(work)) for work in unread])
-                looks = self.live.look([answer for _, answer in unfinished])
-            except Exception:
-                # Whatever is wrong with the predictor, requests go on without it.
-                logger.exception("the predictor failed on %d requests", len(asked))
-                self.failed += len(asked)
-                continue
+            read = self._told(self._read, [work for work, part in asked if part is None])
+            parts = [(work, part) for work, part in asked if part is not None]
+            looked = self._told(self._look, parts)
             self.spent_s += time.perf_counter() - start_s
             loop = self._loop
             if loop is None:
                 return
             with suppress(RuntimeError):  # it has just been closed
-                loop.call_soon_threadsafe(self._foreseen, list(zip(unread, readings, strict=True)))
-                works = [work for work, _ in unfinished]
-                loop.call_soon_threadsafe(self._looked, list(zip(works, looks, strict=True)))
+                loop.call_soon_threadsafe(self._foreseen, read)
+                loop.call_soon_threadsafe(
+                    self._looked, [(work, look) for (work, _), look in looked]
+                )
+
+    def _told(
+        self, tell: Callable[[Sequence[Asked]], list[Told]], asked: Sequence[Asked]
+    ) -> list[tuple[Asked, Told]]:
+        """What `tell` says of each; where it fails on all together it is asked one by one."""
+        try:
+            return list(zip(asked, tell(asked), strict=True))
+        except Exception as error:
+            # Whatever is wrong with the predictor, requests go on without it.
+            if len(asked) == 1:
+                # One that is broken fails on everybody: its traceback is told once.
+                first = error if not self.failed else None
+                logger.error("the predictor failed on a request: %r", error, exc_info=first)
+                self.failed += 1
+                return []
+        return [told for one in asked for told in self._told(tell, [one])]
+
+    def _read(self, works: Sequence[Work]) -> list[Reading]:
+        assert self.live is not None
+        prompts = []
+        for work in works:
+            assert work.kind is not None
+            prompt = Prompt.from_fields(work.kind, work.fields)
+            work.asking = Prompt(looked_at(prompt.text))
+            prompts.append((work.origin.model, prompt))
+        return self.live.read(prompts)
+
+    def _look(self, parts: Sequence[tuple[Work, _Part]]) -> list[Look]:
+        assert self.live is not None
+        answers = []
+        for work, part in parts:
+            assert work.asking is not None
+            text = "".join([piece.text for piece in part.pieces])
+            answers.append(Unfinished(work.asking, text, part.output_tokens, part.foretold))
+        return self.live.look(answers)
 
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
         assert self.live is not None
         self.predicted += len(read)
         for work, reading in read:
-            work.forecast = self.live.forecast(reading, work.origin)
-            self.watch.foretold(work.forecast.score)
-            self._revise(work, work.forecast.estimate)
+            work.forecast = forecast = self.live.forecast(reading, work.origin)
+            self.watch.foretold(work.origin.model, forecast.score)
+            if self.watch.trusted:
+                self._revise(work, forecast)
 
     def _looked(self, looked: Sequence[tuple[Work, Look]]) -> None:
-        assert self.live is not None
         self.refined += len(looked)
         for work, look in looked:
             work.looks.append(look)
-            self._revise(work, self.live.refined(look, work.origin.model))
+            if self.watch.trusted and work.forecast is not None:
+                self._revise(work, work.forecast)
 
-    def _revise(self, work: Work, estimate: SizeEstimate) -> None:
-        assert work.forecast is not None
+    def _revise(self, work: Work, forecast: Forecast) -> None:
+        """Tell the scheduler what is held of `work` now."""
+        assert self.live is not None
+        limit = work.request.max_tokens
+        estimate, score = forecast.of_history, None
         if self.watch.trusted:
-            capped = estimate.capped(work.request.max_tokens)
-            self._scheduler.revise(work.request.id, capped, work.forecast.score, self._clock())
+            estimate, score = forecast.estimate, _score(forecast, limit)
+            if work.looks:
+                estimate = self.live.refined(work.looks[-1], work.origin.model)
+        self._scheduler.revise(work.request.id, estimate.capped(limit), score, self._clock())
 
 
-def _prompt(work: Work) -> Prompt:
-    assert work.kind is not None
-    return Prompt.from_fields(work.kind, work.fields)
+def _score(forecast: Forecast, max_tokens: int | None) -> float:
+    """Expected log2 of output tokens of a request that may have no more than `max_tokens`."""
+    estimate = forecast.estimate.capped(max_tokens)
+    if estimate is forecast.estimate:
+        return forecast.score
+    return sum(
+        weight * log2(tokens)
+        for tokens, weight in zip(estimate.tokens, estimate.weights, strict=True)
+    )

@@ -21,12 +21,22 @@ from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError, no_backend
 from headway.gateway.keys import KeyRing
 from headway.gateway.settings import GatewaySettings
-from headway.gateway.wire import ChatRequest, CompletionRequest, EmbeddingRequest, Sampling
+from headway.gateway.wire import (
+    Call,
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Sampling,
+)
 from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory, Origin, template_hash
 
 BYTES_PER_TOKEN = 4
 """Of JSON, about: good enough to schedule by, before an engine has counted."""
+MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
+"""Parts of a message that are no text, as a rule large and in base64."""
+MEDIA_TOKENS = 1000
+"""Of each of them, about: an image comes to a few hundred or some thousand, whatever its bytes."""
 PREFIX_BYTES = 512
 """How much of the prompt decides where its prefix is likely to be cached."""
 
@@ -94,7 +104,7 @@ class Intake:
             template=template_hash(kind, fields) if kind is not None else 0,
             program=asked.text("program") or "",
         )
-        prompt_tokens = max(1, len(body) // BYTES_PER_TOKEN)
+        prompt_tokens = _prompt_tokens(call, body)
         expected = asked.number("expected-tokens")
         if expected is not None:
             estimate = SizeEstimate.exactly(expected).capped(limit)
@@ -183,6 +193,19 @@ class Intake:
                 if reason is not None:
                     return reason
         return reason
+
+
+def _prompt_tokens(call: Call, body: bytes) -> int:
+    media, media_bytes = 0, 0
+    if isinstance(call, ChatRequest):
+        for message in call.messages:
+            if isinstance(message.content, list):
+                for part in message.content:
+                    for name in MEDIA:
+                        if name in part:
+                            media += 1
+                            media_bytes += memoryview(part[name]).nbytes
+    return max(1, (len(body) - media_bytes) // BYTES_PER_TOKEN + MEDIA_TOKENS * media)
 
 
 def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[str, msgspec.Raw]]:

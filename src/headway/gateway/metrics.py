@@ -112,7 +112,7 @@ class _Predictions(Collector):
             ),
             GaugeMetricFamily(
                 "headway_prediction_trusted",
-                "1 while requests are ordered by predictions, 0 while by the fallback policy",
+                "1 while predictions are used, 0 while they prove to be worth nothing",
                 float(foresight.watch.trusted),
             ),
         ]
@@ -126,7 +126,8 @@ class _Predictions(Collector):
         quality = foresight.watch.quality
         if quality is not None:
             told = {
-                "kendall_tau": "Kendall's tau of predicted and real order",
+                "kendall_tau": "Kendall's tau of predicted and real order, within each model",
+                "tau_of_all": "The same, of all predicted; trust goes by it",
                 "pairwise_accuracy": "Share of pairs in the right order",
                 "coverage_80": "Share of lengths inside the predicted 80% interval",
                 "bias_octaves": "Mean log2 of length over prediction",

@@ -86,6 +86,7 @@ class Gateway:
             refits = Refits(live, request_log.path, learned)
         self._foresight = foresight = Foresight(
             self.dispatcher.scheduler,
+            self.dispatcher.works,
             self.dispatcher.clock,
             live,
             Watch(),

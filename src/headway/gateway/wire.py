@@ -53,16 +53,8 @@ class Sampling(Call, kw_only=True):
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
-
-
-class ChatRequest(Sampling, kw_only=True):
-    """POST /v1/chat/completions."""
-
-    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
     max_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
-    tools: list[dict[str, Raw]] | None = None
-    response_format: dict[str, Raw] | None = None
 
     @property
     def limit(self) -> int | None:
@@ -70,17 +62,19 @@ class ChatRequest(Sampling, kw_only=True):
         return self.max_completion_tokens or self.max_tokens
 
 
+class ChatRequest(Sampling, kw_only=True):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    tools: list[dict[str, Raw]] | None = None
+    response_format: dict[str, Raw] | None = None
+
+
 class CompletionRequest(Sampling, kw_only=True):
     """POST /v1/completions."""
 
     prompt: Prompt
-    max_tokens: TokenLimit | None = None
     echo: bool | None = None
-
-    @property
-    def limit(self) -> int | None:
-        """The most output tokens it may produce."""
-        return self.max_tokens
 
 
 class TextCall(Call, kw_only=True):

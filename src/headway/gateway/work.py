@@ -13,6 +13,7 @@ from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
 from headway.prediction.history import Origin
 from headway.prediction.live import Forecast, Look
+from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import CUTS
 
 
@@ -42,6 +43,9 @@ class Work:
     """The client said how long the answer will be."""
     foreseen: bool = False
     """The predictor was asked."""
+    asking: Prompt | None = None
+    """What of its prompt is read again with every look at its answer, once the predictor has it:
+    short, however long the prompt is."""
     forecast: Forecast | None = None
     """What it answered, once it has."""
     looks: list[Look] = field(default_factory=list)
@@ -80,6 +84,12 @@ class Work:
     settled: bool = False
     failed_runs: int = 0
     """Runs that failed in a row, without a new token."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether its own limit ended its answer: it might have become longer."""
+        limit = self.request.max_tokens
+        return limit is not None and self.output_tokens >= limit
 
     async def waited(self) -> None:
         """Wait until it may run, or never will (`failure`)."""

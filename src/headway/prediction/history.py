@@ -12,6 +12,7 @@ import msgspec
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS, bin_of
+from headway.prediction.censored import teaches
 from headway.prediction.prompt import SYSTEM_ROLES, text_of
 
 PRIOR_MEAN_OCTAVES = 7.0
@@ -106,8 +107,10 @@ class LengthHistory:
             estimate = _PRIOR_ESTIMATE
         return estimate.capped(max_tokens)
 
-    def observe(self, origin: Origin, output_tokens: int) -> None:
-        """A request finished with `output_tokens`, cut off at its limit or not."""
+    def observe(self, origin: Origin, output_tokens: int, cut_off: bool = False) -> None:
+        """A request finished with `output_tokens`: by itself, or `cut_off` by its own limit."""
+        if cut_off and not teaches(output_tokens, self.estimate(origin, None).quantile(0.5)):
+            return
         for key in origin.levels:
             histogram = self._histograms.get(key)
             if histogram is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
+from headway.prediction.censored import teaches
 from headway.prediction.evidence import SUREST, Evidence, mixed
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.lexical import asked_items
@@ -152,13 +153,16 @@ class LivePredictor:
         correction = self._corrections.get(model) or Correction()
         return stretched(look.foretold, look.output_tokens, correction.of(look.octaves))
 
-    def looked(self, looks: Sequence[Look], model: str, output_tokens: int) -> None:
+    def looked(
+        self, looks: Sequence[Look], model: str, output_tokens: int, cut_off: bool = False
+    ) -> None:
         """An answer of `model` that was looked at so often finished with `output_tokens`."""
         correction = self._corrections.setdefault(model, Correction())
         for look in looks:
             left = max(1, output_tokens - look.output_tokens)
-            seen = log2(left) - middle_octaves(look.foretold, look.output_tokens)
-            correction.observe(look.octaves, seen)
+            middle = middle_octaves(look.foretold, look.output_tokens)
+            if not cut_off or teaches(output_tokens, look.output_tokens + 2.0**middle):
+                correction.observe(look.octaves, log2(left) - middle)
 
     def forecast(self, reading: Reading, origin: Origin) -> Forecast:
         """Make of `reading` what is to be expected of a request."""
@@ -170,18 +174,28 @@ class LivePredictor:
         score = sum(map(float.__mul__, _OCTAVES, estimate.weights))
         return Forecast(score, estimate, of_prompt, of_history, reading)
 
-    def observe(self, forecast: Forecast, origin: Origin, output_tokens: int) -> None:
-        """A request of which that was expected finished with `output_tokens`, cut off or not."""
-        model = origin.model
-        if forecast.reading.predictor is self.predictor_of(model):
+    def observe(
+        self, forecast: Forecast, origin: Origin, output_tokens: int, cut_off: bool = False
+    ) -> None:
+        """A request of which that was expected finished with `output_tokens`.
+
+        By itself, or `cut_off` by its own limit.
+        """
+        model, of_prompt, of_history = origin.model, forecast.of_prompt, forecast.of_history
+        told = not cut_off or teaches(output_tokens, of_prompt.quantile(0.5))
+        if told and forecast.reading.predictor is self.predictor_of(model):
             error = log2(max(1, output_tokens)) - forecast.reading.score
             total, count = self._errors.get(model, (0.0, 0.0))
             if count >= REMEMBERED_ANSWERS:
                 total, count = total / 2.0, count / 2.0
             self._errors[model] = (total + error, count + 1.0)
-        self._evidence.observe(
-            model, origin.template, forecast.of_prompt, forecast.of_history, output_tokens
-        )
+        if cut_off:
+            # What each held to be longer counts for it as well.
+            of_prompt, of_history = (
+                of_prompt.capped(output_tokens),
+                of_history.capped(output_tokens),
+            )
+        self._evidence.observe(model, origin.template, of_prompt, of_history, output_tokens)
 
     def _mixed(
         self, of_prompt: SizeEstimate, of_history: SizeEstimate, weight: float

@@ -16,12 +16,17 @@ LAST_WORDS = 64
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
 
-def words_of(text: str) -> list[str]:
-    """Words and punctuation marks in lower case; the middle of a long text is left out."""
+def looked_at(text: str) -> str:
+    """What `words_of` looks at of `text`: the middle of a long one is left out."""
     # Eight characters a word are more than any language of words has on average.
     if len(text) > 8 * (FIRST_WORDS + LAST_WORDS):
-        text = text[: 8 * FIRST_WORDS] + "\n" + text[-8 * LAST_WORDS :]
-    words = _WORD.findall(text.lower())
+        return text[: 8 * FIRST_WORDS] + "\n" + text[-8 * LAST_WORDS :]
+    return text
+
+
+def words_of(text: str) -> list[str]:
+    """Words and punctuation marks in lower case; the middle of a long text is left out."""
+    words = _WORD.findall(looked_at(text).lower())
     if len(words) > FIRST_WORDS + LAST_WORDS:
         del words[FIRST_WORDS:-LAST_WORDS]
     return words

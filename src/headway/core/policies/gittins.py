@@ -13,6 +13,7 @@ class Gittins(Policy):
     """
 
     preemptive = True
+    by_length = True
 
     def rank(self, request: Request) -> float:
         decode_s, produced = self.cost.decode_s_per_token, request.output_tokens

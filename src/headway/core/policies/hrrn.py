@@ -20,6 +20,8 @@ class Hrrn(Policy):
     Source: Brinch Hansen 1971; in production in SGLang.
     """
 
+    by_length = True
+
     def rank(self, request: Request) -> float:
         return self.cost.service_s(request)
 

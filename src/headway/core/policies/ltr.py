@@ -14,6 +14,8 @@ class Ltr(Policy):
     """
 
     preemptive = True
+    by_length = True
+    needs_predictor = True
 
     def rank(self, request: Request) -> float:
         return request.score if request.score is not None else log2(request.estimate.mean)

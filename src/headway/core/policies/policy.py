@@ -20,6 +20,13 @@ class Policy(ABC):
     preemptive: ClassVar[bool] = False
     """Whether a waiting request may take the slot of a running one of its own tier."""
 
+    by_length: ClassVar[bool] = False
+    """Whether it orders by predicted lengths: then it is worth what the predictions are."""
+
+    needs_predictor: ClassVar[bool] = False
+    """Whether each request's own prediction makes the order: what history says of its like is
+    about the same for all."""
+
     limit_c: ClassVar[float | None] = None
     """Nobody is stopped who has produced this many times its initial prediction; None: no limit."""
 

@@ -7,5 +7,8 @@ from headway.core.request import Request
 class Sjf(Policy):
     """By expected service time; what runs is left alone."""
 
+    by_length = True
+    needs_predictor = True
+
     def rank(self, request: Request) -> float:
         return self.cost.service_s(request)

@@ -11,6 +11,8 @@ class Srpt(Policy):
     """
 
     preemptive = True
+    by_length = True
+    needs_predictor = True
 
     def rank(self, request: Request) -> float:
         return self.cost.remaining_s(request)
