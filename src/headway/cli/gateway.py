@@ -123,7 +123,7 @@ def lengths_in(database: Path) -> LengthHistory:
             if record.outcome == "finished" and record.output_tokens:
                 template = int(record.template or "0", 16)
                 origin = Origin(record.model, record.tenant, template, record.program)
-                history.observe(origin, record.output_tokens)
+                history.observe(origin, record.output_tokens, record.cut_off)
     except RequestLogError as error:
         logger.warning("lengths of earlier answers are not known: %s", error)
     return history

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from headway.prediction.censored import teaches
 from headway.prediction.examples import ExamplesError
 from headway.prediction.features import Features
 from headway.prediction.logged import features_of
@@ -19,23 +21,29 @@ MOST = 100_000
 def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     """Features and output tokens of the finished requests of `model` in the log at `path`.
 
-    In the order in which they ended.
+    In the order in which they ended. Answers that their own limit cut off count where their like
+    are as a rule shorter than that limit.
 
     Raises:
         ExamplesError: there is no such log, or it holds no request of `model`, or only such as
             another version of Headway wrote.
     """
-    rows: list[tuple[int, ...]] = []
-    lengths: list[int] = []
+    answered: list[tuple[RequestRecord, int]] = []
     models: set[str] = set()
     for record, output_tokens in _finished(path):
         models.add(record.model)
         if record.model == model:
-            rows.append(record.features)
-            lengths.append(output_tokens)
-    if not rows:
+            answered.append((record, output_tokens))
+    if not answered:
         known = f"; it has {', '.join(sorted(models))}" if models else ""
         raise ExamplesError(f"{path} holds no finished request of {model!r}{known}")
+    whole = [tokens for record, tokens in answered if not record.cut_off]
+    usual_tokens = median(whole) if whole else 0.0
+    rows, lengths = [], []
+    for record, tokens in answered:
+        if not record.cut_off or teaches(tokens, usual_tokens):
+            rows.append(record.features)
+            lengths.append(tokens)
     features, chosen = features_of(rows)
     if not chosen:
         kept = "features of another version" if any(rows) else "no features, as of an older version"
