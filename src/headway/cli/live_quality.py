@@ -35,7 +35,7 @@ def live_quality(url: str) -> dict[str, float]:
     except (URLError, OSError, ValueError) as error:
         raise Failure(
             f"no metrics at {address} ({error}); pass a gateway's address, as "
-            f"--url http://127.0.0.1:8000"
+            f"--url http://127.0.0.1:8080"
         ) from None
     return {
         sample.name.removeprefix(PREFIX): sample.value

@@ -188,7 +188,7 @@ def evaluate(
 def info(
     model: AnyModel = None,
     url: Annotated[
-        str, typer.Option(help="A gateway, as http://127.0.0.1:8000: how it does there, too.")
+        str, typer.Option(help="A gateway, as http://127.0.0.1:8080: how it does there, too.")
     ] = "",
     json: AsJson = False,
 ) -> None:
