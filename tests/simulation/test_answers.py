@@ -190,6 +190,12 @@ def test_a_plan_of_engines_that_scale_pays_for_those_that_are_on_and_waits_for_t
     assert scaled[1].run.measures.cold_start_wait_s > 0.0
 
 
+def test_a_plan_never_has_fewer_engines_than_stay_on() -> None:
+    three = Scaling(3, 99, cold_start_s=0.5, idle_s=2.0, backlog_s=0.1)
+    found = planned("wait_max=1.5s", scaling=three)
+    assert [(one.replicas, one.met) for one in found] == [(3, True), (4, True)]
+
+
 def test_engines_that_must_start_first_may_never_meet_a_target() -> None:
     slow = Scaling(1, 99, cold_start_s=60.0, idle_s=2.0, backlog_s=0.1)
     with pytest.raises(SimulationError, match="of which some are never started; keep more on"):

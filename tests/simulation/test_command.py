@@ -102,6 +102,7 @@ def test_json_alone_goes_to_the_terminal() -> None:
         (["burst", "--routing", "random"], "no routing 'random'; there are shared, round_robin"),
         (["burst", "--routing", "hexgen:2"], "no routing 'hexgen:2'; there are shared"),
         (["burst", "--routing", ""], "nothing to compare; name a policy and a routing"),
+        (["burst", "--policies", ""], "nothing to compare; name a policy and a routing"),
         (["burst", "--fail", "gpu-9@1+1"], "no backend 'gpu-9' to fail; there are smollm2"),
         (["burst", "--mtbf", "60"], "random failures need both: --mtbf 3600 --repair 120"),
         (["burst", "--scale", "4..1"], "has its least above its most; write 1..4"),
@@ -166,12 +167,12 @@ def test_advice_is_of_what_the_gateway_does_by_default(tmp_path: Path) -> None:
 
 def test_advice_names_a_policy_and_what_it_buys() -> None:
     code, out, err = run(
-        "advise", "burst", *SMALL, "--slo", "latency_mean=1ms", "--policies", "fcfs,sjf",
-        "--predict", "oracle",
+        "advise", "burst", *SMALL, "--slo", "latency_mean=1ms,ttft_p99=1ms", "--policies",
+        "fcfs,sjf", "--predict", "oracle",
     )  # fmt: skip
     assert code == 0, err
     assert "Use: headway serve --set policy=" in out
-    assert "No policy meets latency_mean=0.001s" in out
+    assert "No policy meets latency_mean=0.001s, ttft_p99=0.001s: the best reaches" in out
 
 
 def test_a_plan_says_how_many(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
         (HEADER, "has no rows"),
         ("arrival_s,prompt_tokens\n0,1\n", "has no column output_tokens"),
         (
+            "arrival_s,prompt_tokens,output_tokens,deadlne_s\n0,1,1,9\n",
+            "has a column 'deadlne_s', which is none of a trace's; if it is meant to be deadline_s",
+        ),
+        (
+            "arrival_s,prompt_tokens,output_tokens,output_tokens\n0,1,1,2\n",
+            "has 2 columns output_tokens; leave all but one out",
+        ),
+        (
             HEADER + "0,1,1\n-1,1,1\n",
             "row 2: arrival_s -1 is no time from 0 on; give seconds, from the beginning of the",
         ),

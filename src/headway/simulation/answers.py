@@ -200,7 +200,8 @@ def plans(
     """What numbers of engines achieve, up to the least that meets the targets, and beyond it.
 
     Doubled until they are met, then halved between; in order of the number. With `scaling` it is
-    the most that may be on, whatever `scaling` says of that; without it all of them always are.
+    the most that may be on, whatever `scaling` says of that, and no less than stay on; without it
+    all of them always are.
 
     Raises:
         SimulationError: they cannot be met, however many there are.
@@ -219,7 +220,7 @@ def plans(
 
     _refuse_hopeless(trace, site, targets)
     asked = ", ".join(map(str, targets))
-    high = 1
+    high = least = max(1, scaling.least) if scaling is not None else 1
     while not met(high):
         run = tried[high].run
         if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
@@ -234,7 +235,7 @@ def plans(
                 f"{shortfall(targets, run.measures)}; ask for less, or take a faster profile"
             )
         high *= 2
-    low = high // 2
+    low = max(high // 2, least - 1)
     while high - low > 1:
         middle = (low + high) // 2
         if met(middle):

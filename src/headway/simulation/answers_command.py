@@ -119,9 +119,10 @@ def advice(tried: Sequence[Candidate], targets: Sequence[Target], slots: int = 0
             f"`headway plan` says how many engines would."
         )
     elif not are_met(targets, would):
-        worst = max(targets, key=lambda target: target.missed(would))
+        missed = [target for target in targets if target.missed(would)]
+        reached = ", ".join(f"{figures(target.value_s(would))} s" for target in missed)
         lines.append(
-            f"No policy meets {worst}: the best reaches {figures(worst.value_s(would))} s. "
+            f"No policy meets {', '.join(map(str, missed))}: the best reaches {reached}. "
             f"`headway plan` says how many engines would."
         )
     return lines
@@ -179,19 +180,20 @@ def plan(
             raise SimulationError("; ".join(dict.fromkeys(map(str, refused.values()))))
     except (SimulationError, OSError) as error:
         fail("plan", error)
+    prices = {site.name: site.profile.price_per_hour for site in sites}
+    priced = any(prices.values())
     rows = [
-        _plan_cells(name, one, targets, scaling is not None)
+        _plan_cells(name, one, targets, scaling is not None, priced)
         for name, of_profile in tried.items()
         for one in of_profile
     ]
     scaled = ["mean on", "cold wait"] if scaling is not None else []
     headings = ["profile", "engines", *scaled, *map(str, targets)]
-    headings += ["mean s", "util.", "cost /h", "met"]
+    headings += ["mean s", "util.", *(["cost /h"] if priced else []), "met"]
     runs = [one.run for of_profile in tried.values() for one in of_profile]
     headings, rows = _with_rejected(headings, rows, runs)
     show(console, results_table(headings, rows))
     enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
-    prices = {site.name: site.profile.price_per_hour for site in sites}
     on = {name: one.run.measures.replicas for name, one in enough.items()}
     # Either all of them have a price, or none has: then the fewest engines are the best.
     best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
@@ -227,7 +229,9 @@ def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
     return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]
 
 
-def _plan_cells(name: str, one: Plan, targets: Sequence[Target], scaled: bool) -> list[str]:
+def _plan_cells(
+    name: str, one: Plan, targets: Sequence[Target], scaled: bool, priced: bool
+) -> list[str]:
     measures = one.run.measures
     hours = measures.duration_s / 3600.0
     on = [f"{measures.replicas:.1f}", share(measures.cold_start_wait_share)]
@@ -238,6 +242,6 @@ def _plan_cells(name: str, one: Plan, targets: Sequence[Target], scaled: bool) -
         *(figures(target.value_s(measures)) for target in targets),
         figures(measures.latency_s.mean),
         share(measures.utilisation),
-        figures(measures.cost / hours) if hours else "-",
+        *([figures(measures.cost / hours) if hours else "-"] if priced else []),
         "yes" if one.met else "no",
     ]

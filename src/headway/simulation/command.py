@@ -188,18 +188,17 @@ def _contenders(
     policies: Sequence[str], routings: Sequence[str], predict: str, oracle: bool
 ) -> dict[str, Contender]:
     """One a policy and routing, by label; what there is to gain is asked of each routing."""
-    contenders = {
+    if not (policies and routings):
+        raise SimulationError(
+            "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"
+        )
+    return {
         f"{policy}, {routing}" if len(routings) > 1 else policy: Contender.parse(
             policy, predict, routing
         )
         for routing in routings
         for policy in (*policies, *[ORACLE] * oracle)
     }
-    if not contenders:
-        raise SimulationError(
-            "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"
-        )
-    return contenders
 
 
 def _loads(text: str) -> list[float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +33,8 @@ TEXTS = {"id": "ids", "tenant": "tenants", "program": "programs", "prompt_id": "
 """Columns of text, and what a trace calls them."""
 OTHERS = ("tier", "prefix_hashes", "after")
 COLUMNS = (*NUMBERS, *TEXTS, *OTHERS)
+ALIKE = 0.85
+"""Likeness (difflib's) from which on the name of a column is taken for another one, misspelt."""
 
 
 def read_trace(path: Path, *, mend: bool = False) -> Trace:
@@ -100,6 +104,14 @@ def write_trace(trace: Trace, path: Path) -> None:
 
 
 def _check_header(path: Path, header: Collection[str]) -> None:
+    for name, times in Counter(header).items():
+        if times > 1 and name in COLUMNS:
+            raise SimulationError(f"{path} has {times} columns {name}; leave all but one out")
+        if name not in COLUMNS and (meant := get_close_matches(name, COLUMNS, n=1, cutoff=ALIKE)):
+            raise SimulationError(
+                f"{path} has a column {name!r}, which is none of a trace's; if it is meant to be "
+                f"{meant[0]}, call it that, else give it another name"
+            )
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise SimulationError(
