@@ -8,27 +8,17 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_command_line import headway, one_line_failure
+from tests.store.test_request_log import record
 
 from headway.cli.gateway import lengths_in
 from headway.prediction.history import Origin
-from headway.store.request_log import RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
 
 
 def write_lengths(path: Path, lengths: list[int]) -> None:
     log = RequestLog(path)
     for number, length in enumerate(lengths, start=1):
-        log.write(
-            RequestRecord(
-                id=f"r{number}",
-                arrival_unix_s=float(number),
-                tier="standard",
-                model="m",
-                output_tokens=length,
-                outcome="finished",
-                status=200,
-                template="abc",
-            )
-        )
+        log.write(record(number, model="m", output_tokens=length, template="abc"))
     log.close()
 
 

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+from tests.store.test_request_log import record
 
 from headway.cli.logged_examples import logged_examples
 from headway.prediction.logged import logged_features
-from headway.store.request_log import RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])
 
@@ -19,17 +20,7 @@ def log_of(path: Path, *answers: tuple[int, int | None]) -> Path:
     log = RequestLog(path)
     for number, (output_tokens, max_tokens) in enumerate(answers):
         log.write(
-            RequestRecord(
-                id=f"r{number}",
-                arrival_unix_s=float(number),
-                tier="standard",
-                model="m",
-                prompt_tokens=10,
-                max_tokens=max_tokens,
-                output_tokens=output_tokens,
-                outcome="finished",
-                status=200,
-            ),
+            record(number, model="m", max_tokens=max_tokens, output_tokens=output_tokens),
             partial(logged_features, "chat", {"messages": msgspec.Raw(MESSAGES)}),
         )
     log.close()

@@ -88,6 +88,16 @@ def works_of(gateway: Gateway) -> dict[str, Work]:
     return {msgspec.json.decode(work.fields["prompt"]): work for work in works}
 
 
+async def one_runs_and_one_waits(stack, engine) -> tuple[Gateway, asyncio.Task, asyncio.Task]:
+    """A long request that runs and a short one behind it, both predicted."""
+    gateway = await gateway_with(stack, engine, Reader(), "fcfs")
+    long = ask(gateway, "10", max_tokens=64)
+    await until(lambda: engine.running == 1)
+    short = ask(gateway, "9")
+    await until(lambda: gateway._foresight.predicted == 2)
+    return gateway, long, short
+
+
 def waiting(name: str, score: float, live, scheduler: Scheduler) -> Work:
     """One that waits, and was predicted before."""
     request = Request(name, 0.0, 5, SizeEstimate.exactly(5), lane="m")
@@ -255,12 +265,8 @@ async def test_a_prompt_is_read_once_and_never_on_the_event_loop(
         return from_fields(kind, fields)
 
     monkeypatch.setattr(Prompt, "from_fields", noted)
-    gateway = await gateway_with(stack, engine, Reader(), "fcfs")
-    long = ask(gateway, "10", max_tokens=64)
-    await until(lambda: engine.running == 1)
-    short = ask(gateway, "9")
+    gateway, long, short = await one_runs_and_one_waits(stack, engine)
     foresight = gateway._foresight
-    await until(lambda: foresight.predicted == 2)
     for cut in range(3):
         engine.allow(CUTS[cut] - (CUTS[cut - 1] if cut else 0))
         await until(lambda cut=cut: foresight.refined == cut + 1)
@@ -300,12 +306,8 @@ async def test_who_is_stopped_for_a_newcomer_is_predicted_and_the_newcomer_too(
 
 
 async def test_what_is_told_afterwards_was_known_before_the_answer(stack, engine) -> None:
-    gateway = await gateway_with(stack, engine, Reader(), "fcfs")
-    long = ask(gateway, "10", max_tokens=64)
-    await until(lambda: engine.running == 1)
-    short = ask(gateway, "9")
+    gateway, long, short = await one_runs_and_one_waits(stack, engine)
     foresight = gateway._foresight
-    await until(lambda: foresight.predicted == 2)
     expected = works_of(gateway)["10"].request.estimate.mean
     engine.allow(CUTS[0])
     await until(lambda: foresight.refined == 1)

@@ -17,6 +17,11 @@ def read(live: LivePredictor, prompts):
     return live.read([("m", prompt) for prompt in prompts])
 
 
+def essay(live: LivePredictor):
+    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    return reading
+
+
 def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
     history = LengthHistory()
     live = live_predictor(predictor, history)
@@ -39,7 +44,7 @@ def test_answers_of_a_wordier_model_correct_the_scale(predictor) -> None:
 def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
     history = LengthHistory()
     live = live_predictor(predictor, history)
-    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    reading = essay(live)
     for _ in range(60):
         live.observe(live.forecast(reading, TERSE), TERSE, 5)
         history.observe(TERSE, 5)
@@ -49,7 +54,7 @@ def test_a_template_with_one_length_is_known_by_its_history(predictor) -> None:
 @pytest.mark.parametrize("right", ["of_prompt", "of_history"])
 def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
     live = live_predictor(predictor)
-    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    reading = essay(live)
     for _ in range(200):
         forecast = live.forecast(reading, TERSE)
         live.observe(forecast, TERSE, getattr(forecast, right).quantile(0.5))
@@ -61,7 +66,7 @@ def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
 
 def test_answers_cut_off_early_change_nothing_that_is_foretold(predictor) -> None:
     live = live_predictor(predictor)
-    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    reading = essay(live)
     before = live.forecast(reading, TERSE)
     for _ in range(200):
         live.observe(live.forecast(reading, TERSE), TERSE, 8, cut_off=True)
@@ -79,7 +84,7 @@ def test_answers_cut_off_beyond_what_was_foretold_make_it_longer(predictor) -> N
 
 def test_answers_cut_off_early_do_not_correct_what_is_left_of_others(predictor) -> None:
     live = live_predictor(predictor)
-    (reading,) = read(live, [Prompt("Write a long essay about maps in detail.")])
+    reading = essay(live)
     look = Look(16, 0.0, live.forecast(reading, TERSE).estimate)
     before = live.refined(look, "m")
     for _ in range(200):

@@ -27,6 +27,7 @@ from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.models import signature
 from headway.models.catalog import Catalog
 from headway.prediction.artefact import ArtefactError, load, shipped
+from headway.prediction.censored import cut_off
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.predictor import Predictor
 from headway.store.event_log import LoggedScheduler
@@ -123,7 +124,8 @@ def lengths_in(database: Path) -> LengthHistory:
             if record.outcome == "finished" and record.output_tokens:
                 template = int(record.template or "0", 16)
                 origin = Origin(record.model, record.tenant, template, record.program)
-                history.observe(origin, record.output_tokens, record.cut_off)
+                was_cut = cut_off(record.output_tokens, record.max_tokens)
+                history.observe(origin, record.output_tokens, was_cut)
     except RequestLogError as error:
         logger.warning("lengths of earlier answers are not known: %s", error)
     return history

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from headway.prediction.censored import teaches
+from headway.prediction.censored import cut_off, teaches
 from headway.prediction.examples import ExamplesError
 from headway.prediction.features import Features
 from headway.prediction.logged import features_of
@@ -37,11 +37,11 @@ def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     if not answered:
         known = f"; it has {', '.join(sorted(models))}" if models else ""
         raise ExamplesError(f"{path} holds no finished request of {model!r}{known}")
-    whole = [tokens for record, tokens in answered if not record.cut_off]
+    whole = [tokens for record, tokens in answered if not cut_off(tokens, record.max_tokens)]
     usual_tokens = median(whole) if whole else 0.0
     rows, lengths = [], []
     for record, tokens in answered:
-        if not record.cut_off or teaches(tokens, usual_tokens):
+        if not cut_off(tokens, record.max_tokens) or teaches(tokens, usual_tokens):
             rows.append(record.features)
             lengths.append(tokens)
     features, chosen = features_of(rows)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import log2
 from typing import TypeVar
 
 from headway.core.estimate import SizeEstimate
@@ -263,18 +262,7 @@ class Foresight:
         limit = work.request.max_tokens
         estimate, score = forecast.of_history, None
         if self.watch.trusted:
-            estimate, score = forecast.estimate, _score(forecast, limit)
+            estimate, score = forecast.estimate, forecast.score_within(limit)
             if work.looks:
                 estimate = self.live.refined(work.looks[-1], work.origin.model)
         self._scheduler.revise(work.request.id, estimate.capped(limit), score, self._clock())
-
-
-def _score(forecast: Forecast, max_tokens: int | None) -> float:
-    """Expected log2 of output tokens of a request that may have no more than `max_tokens`."""
-    estimate = forecast.estimate.capped(max_tokens)
-    if estimate is forecast.estimate:
-        return forecast.score
-    return sum(
-        weight * log2(tokens)
-        for tokens, weight in zip(estimate.tokens, estimate.weights, strict=True)
-    )

@@ -196,16 +196,10 @@ class Intake:
 
 
 def _prompt_tokens(call: Call, body: bytes) -> int:
-    media, media_bytes = 0, 0
-    if isinstance(call, ChatRequest):
-        for message in call.messages:
-            if isinstance(message.content, list):
-                for part in message.content:
-                    for name in MEDIA:
-                        if name in part:
-                            media += 1
-                            media_bytes += memoryview(part[name]).nbytes
-    return max(1, (len(body) - media_bytes) // BYTES_PER_TOKEN + MEDIA_TOKENS * media)
+    messages = call.messages if isinstance(call, ChatRequest) else ()
+    parts = [part for one in messages if isinstance(one.content, list) for part in one.content]
+    media = [memoryview(part[name]).nbytes for part in parts for name in MEDIA if name in part]
+    return max(1, (len(body) - sum(media)) // BYTES_PER_TOKEN + MEDIA_TOKENS * len(media))
 
 
 def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[str, msgspec.Raw]]:

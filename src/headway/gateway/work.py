@@ -11,6 +11,7 @@ from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
+from headway.prediction.censored import cut_off
 from headway.prediction.history import Origin
 from headway.prediction.live import Forecast, Look
 from headway.prediction.prompt import Prompt
@@ -88,8 +89,7 @@ class Work:
     @property
     def cut_off(self) -> bool:
         """Whether its own limit ended its answer: it might have become longer."""
-        limit = self.request.max_tokens
-        return limit is not None and self.output_tokens >= limit
+        return cut_off(self.output_tokens, self.request.max_tokens)
 
     async def waited(self) -> None:
         """Wait until it may run, or never will (`failure`)."""

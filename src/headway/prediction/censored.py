@@ -5,6 +5,11 @@ from __future__ import annotations
 from headway.prediction.bins import BIN_TOKENS, bin_of
 
 
+def cut_off(output_tokens: int, max_tokens: int | None) -> bool:
+    """Whether its own limit ended an answer, which might have become longer."""
+    return max_tokens is not None and output_tokens >= max_tokens
+
+
 def teaches(output_tokens: int, expected_tokens: float) -> bool:
     """Whether an answer cut off at `output_tokens` is to be learned from as if it ended there.
 

@@ -91,11 +91,6 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     """What the predictor sees of the prompt, as integers; made by the log's own thread."""
     prompt: str | None = None
 
-    @property
-    def cut_off(self) -> bool:
-        """Whether its own limit ended its answer: it might have become longer."""
-        return (self.max_tokens or 0) > 0 and (self.output_tokens or 0) >= (self.max_tokens or 0)
-
 
 FIELDS = RequestRecord.__struct_fields__
 VALUES = ", ".join(f"json_extract(value, '$.{name}')" for name in FIELDS)
