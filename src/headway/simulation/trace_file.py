@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,7 +49,7 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
     """
     if path.suffix == parquet.SUFFIX:
         found = parquet.read_columns(path)
-        _check_header(path, found)
+        _check_header(path, list(found))
         return _trace(path, {name: found[name] for name in COLUMNS if name in found}, mend)
     with opened(path) as file:
         lines = csv.reader(file)
@@ -103,7 +103,7 @@ def write_trace(trace: Trace, path: Path) -> None:
         rows.writerows(zip(*columns.values(), strict=True))
 
 
-def _check_header(path: Path, header: Collection[str]) -> None:
+def _check_header(path: Path, header: Sequence[str]) -> None:
     for name, times in Counter(header).items():
         if times > 1 and name in COLUMNS:
             raise SimulationError(f"{path} has {times} columns {name}; leave all but one out")
