@@ -4,9 +4,10 @@
 
 `headway calibrate` measures the engine; its profile says how much traffic is a load of 1. Then real
 requests come for some minutes as a Poisson process, real prompts and answers of lengths that vary
-as people's do, and the simulator is given the same arrivals and lengths. With several repeats the
-engine is calibrated again, and the same requests come again, each time one load after the other:
-machines drift. What the simulator foretells may lie anywhere between the real runs.
+as people's do, and the simulator is given the same arrivals and lengths. Machines drift by some per
+cent within an hour, so the engine is calibrated again before each load and in every repeat, in
+which the same requests come again. What the simulator foretells may lie anywhere between the real
+runs.
 """
 
 from __future__ import annotations
@@ -84,13 +85,14 @@ async def measure(options: argparse.Namespace) -> int:
     runs: dict[float, list[Comparison]] = {load: [] for load in loads}
     paces: dict[float, list[dict[str, float]]] = {load: [] for load in loads}
     profiles: list[Profile] = []
+    rate = 0.0
     async with HeadwayServer(serve) as server, LoadClient(server.url, "default", "", 3600) as c:
         for repeat in range(1, options.repeats + 1):
-            profiles.append(fit("embedded", await probe(c, options.slots), batch_tokens=2048))
-            if repeat == 1:
-                rate = await capacity(c, profiles[0])
-                print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
             for load in loads:
+                profiles.append(fit("embedded", await probe(c, options.slots), batch_tokens=2048))
+                if not rate:
+                    rate = await capacity(c, profiles[0])
+                    print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
                 requests = load_of(load * rate, 60.0 * options.minutes, options.seed)
                 outcomes = await c.run(requests)
                 simulated = foretold(outcomes, profiles[-1])

@@ -13,31 +13,19 @@ import argparse
 import asyncio
 import os
 import random
-import re
 from pathlib import Path
 
 import numpy as np
 
 from claims import publish
-from headway.loadtest.client import LoadClient, Outcome
+from headway.loadtest.client import LoadClient
 from headway.loadtest.prompts import load_prompts
 from headway.loadtest.server import HeadwayServer
 from headway.loadtest.workload import LoadRequest, Workload
 from headway.prediction.artefact import shipped
 from headway.prediction.evaluation import kendall_tau
+from headway.prediction.perception import GUESS_TOKENS, QUESTION, words_guessed
 from headway.prediction.prompt import Prompt
-
-QUESTION = (
-    "How many words will your answer to the request below have? Do not answer the request. "
-    "Reply with one number only.\n\nRequest: {}"
-)
-GUESS_TOKENS = 12
-
-
-def guess_in(outcome: Outcome) -> float:
-    """The number in an answer; 0 if there is none."""
-    found = re.search(r"\d[\d,]*", outcome.text)
-    return float(found[0].replace(",", "")) if found else 0.0
 
 
 async def measure(options: argparse.Namespace) -> int:
@@ -60,7 +48,7 @@ async def measure(options: argparse.Namespace) -> int:
         guesses = await client.run(asking(QUESTION, GUESS_TOKENS))
         answers = await client.run(asking("{}", options.max_tokens))
     lengths = np.array([outcome.output_tokens for outcome in answers], float)
-    guessed = np.array([guess_in(outcome) for outcome in guesses])
+    guessed = np.array([words_guessed(outcome.text) or 0.0 for outcome in guesses])
     details = {
         "requests": len(lengths),
         "tau_of_guess": kendall_tau(guessed, lengths),

@@ -133,6 +133,11 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "fcfs, edf, slack, hrrn, mlfq, gittins, priority",
         ),
         (
+            "prediction:\n  predictor: off\n  ask_model: true\n",
+            "headway.yaml:3: prediction.ask_model: needs a predictor beside it, for replies that "
+            "name no number; remove predictor: off",
+        ),
+        (
             "policy: srtp\n",
             f"headway.yaml:1: policy: 'srtp' is not one of {', '.join(POLICIES)}; "
             "did you mean srpt?",

@@ -12,7 +12,15 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headway.core.policies import POLICIES
@@ -188,6 +196,10 @@ class PredictionConfig(Section):
     learn: bool = True
     """Replace the shipped predictor by better ones, trained from the request log in the
     background; needs headway[predict]."""
+    ask_model: bool = False
+    """Ask the model itself how long its answer will be, in a few tokens, where a request must wait
+    under a policy by lengths; where it names no number, the predictor's word stands. Small models
+    cannot tell."""
     fallback: str = "fcfs"
     """The policy to order by, instead of one by lengths, while predictions prove to be worth
     nothing; one that needs none."""
@@ -196,6 +208,21 @@ class PredictionConfig(Section):
     def learns(self) -> bool:
         """Whether predictors are to be trained; one that the operator chose stays."""
         return self.learn and self.predictor == "shipped"
+
+    @field_validator("predictor", mode="before")
+    @classmethod
+    def _off(cls, choice: object) -> object:
+        return "off" if choice is False else choice  # what YAML makes of a plain `off`
+
+    @field_validator("ask_model")
+    @classmethod
+    def _has_a_predictor(cls, ask_model: bool, info: ValidationInfo) -> bool:
+        if ask_model and info.data.get("predictor") == "off":
+            raise ValueError(
+                "needs a predictor beside it, for replies that name no number; remove "
+                "predictor: off"
+            )
+        return ask_model
 
     @field_validator("fallback")
     @classmethod

@@ -150,6 +150,15 @@ def client_of(gateway: Gateway, **options: Any) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=gateway.address + "/v1", **options)
 
 
+def ask(gateway: Gateway, text: str, max_tokens: int = 3, **options: Any) -> asyncio.Task[Any]:
+    """What `text` is answered by the engine that counts."""
+    return asyncio.ensure_future(
+        client_of(gateway).completions.create(
+            model="counter", prompt=text, max_tokens=max_tokens, **options
+        )
+    )
+
+
 async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
     """Wait until `condition` holds; fail after `limit_s`."""
     async with asyncio.timeout(limit_s):

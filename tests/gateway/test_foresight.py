@@ -9,8 +9,8 @@ import threading
 import aiohttp
 import msgspec
 import pytest
-from tests.gateway.conftest import client_of, until
-from tests.gateway.doubles import EnginePool, ExactEngine
+from tests.gateway.conftest import ask, client_of, until
+from tests.gateway.doubles import EnginePool, ExactEngine, Reader
 from tests.prediction.conftest import live_predictor
 
 from headway.core.estimate import SizeEstimate
@@ -22,35 +22,11 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
-from headway.prediction.bins import BIN_TOKENS, bin_of
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.live import Reading
 from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import CUTS
 from headway.prediction.watch import Watch
-
-
-class Reader:
-    """A predictor that goes by the number in the prompt."""
-
-    def __init__(self, broken: bool = False) -> None:
-        self.broken = broken
-        self.calibration = self
-        self.open = threading.Event()
-        """Cleared: nothing is read until it is set."""
-        self.open.set()
-        self.asked: list[list[str]] = []
-
-    def scores(self, prompts):
-        self.asked.append([prompt.text for prompt in prompts])
-        assert self.open.wait(5.0)
-        if self.broken:
-            raise RuntimeError("no idea")
-        return [float(prompt.text) for prompt in prompts]
-
-    def estimate(self, score: float) -> SizeEstimate:
-        place = bin_of(round(2.0**score))
-        return SizeEstimate(BIN_TOKENS, [0.5 ** abs(n - place) for n in range(len(BIN_TOKENS))])
 
 
 @pytest.fixture
@@ -74,14 +50,6 @@ async def gateway_with(
     return gateway
 
 
-def ask(gateway: Gateway, text: str, max_tokens: int = 3, **options) -> asyncio.Task:
-    return asyncio.ensure_future(
-        client_of(gateway).completions.create(
-            model="counter", prompt=text, max_tokens=max_tokens, **options
-        )
-    )
-
-
 def works_of(gateway: Gateway) -> dict[str, Work]:
     """Every live one by its prompt."""
     works = gateway.dispatcher.works.values()
@@ -102,7 +70,7 @@ def waiting(name: str, score: float, live, scheduler: Scheduler) -> Work:
     """One that waits, and was predicted before."""
     request = Request(name, 0.0, 5, SizeEstimate.exactly(5), lane="m")
     work = Work(request, "completion", "", Origin("m"), b"", {})
-    work.forecast = live.forecast(Reading(score, live.predictor_of("m")), work.origin)
+    work.forecast = live.forecast(Reading(score, live.predictor_of("m").calibration), work.origin)
     scheduler.add(request, 0.0)
     return work
 
@@ -122,7 +90,9 @@ class Watched:
     def finished(self, score: float, output_tokens: int) -> None:
         request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
         work = Work(request, "completion", "", Origin("m"), b"", {}, output_tokens=output_tokens)
-        work.forecast = self.live.forecast(Reading(score, self.live.predictor_of("m")), Origin("m"))
+        work.forecast = self.live.forecast(
+            Reading(score, self.live.predictor_of("m").calibration), Origin("m")
+        )
         self.foresight.ended(work)
 
     def proves_bad(self) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tests.prediction.conftest import examples
 
 from headway.prediction import artefact
-from headway.prediction.artefact import ArtefactError, load, save, shipped
+from headway.prediction.artefact import (
+    ArtefactError,
+    load,
+    load_refinement,
+    save,
+    save_refinement,
+    shipped,
+    shipped_refinement,
+)
 
 
 def test_a_predictor_comes_back_as_it_was(predictor, tmp_path) -> None:
@@ -62,6 +70,24 @@ def test_one_made_by_another_version_says_so(predictor, tmp_path, monkeypatch) -
         save(predictor, path)
     with pytest.raises(ArtefactError, match=r"made by another version of Headway .*train it anew"):
         load(path)
+
+
+def test_a_refinement_is_tied_to_the_code_that_made_it(predictor, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "r.npz"
+    save_refinement(shipped_refinement(), path)
+    rows = np.zeros((1, 22), np.float32)
+    assert load_refinement(path).octaves(rows) == shipped_refinement().octaves(rows)
+    with pytest.raises(ArtefactError, match="made by another version of Headway"):
+        load(path)
+    save(predictor, tmp_path / "p.npz")
+    with pytest.raises(ArtefactError, match="made by another version of Headway"):
+        load_refinement(tmp_path / "p.npz")
+    refinement = shipped_refinement()
+    with monkeypatch.context() as newer:
+        newer.setattr(artefact, "FORMAT", 99)
+        save_refinement(refinement, path)
+    with pytest.raises(ArtefactError, match="made by another version of Headway"):
+        load_refinement(path)
 
 
 def test_one_with_a_part_missing_is_damaged(predictor, tmp_path) -> None:

@@ -33,12 +33,18 @@ def test_features_are_what_they_were_when_the_shipped_predictor_learned_them() -
         'list\nof 12 tips, in JSON, "quoted" (at most 250 words); also fix `x = a*b + c/d` in '
         "Python. Привет! "
     )
-    beside = {"system": "Be brief.", "turns": 3, "previous_chars": 77, "max_tokens": 300}
+    beside = {
+        "system": "Be brief.",
+        "turns": 3,
+        "previous_chars": 77,
+        "max_tokens": 300,
+        "stops": 2,
+    }
     long = Prompt(text * 40, **beside, temperature=0.5, tools=2, structured=True)
     features = FeatureMaker().of([Prompt(text), long])
     rounded = np.round(features.dense * 64.0).astype(int).tolist()
     seen = crc32(repr((rounded, features.buckets)).encode())
-    assert (fingerprint(), seen) == ("62c715ab-64", 231945480)
+    assert (fingerprint(), seen) == ("43053b6f-64", 3483653281)
 
 
 def test_what_a_number_counts_is_found() -> None:
@@ -57,6 +63,7 @@ def test_kinds_of_words_are_counted_in_all_of_it_and_at_its_beginning() -> None:
 def test_parameters_of_the_request_count_too() -> None:
     assert numbers("Hi", max_tokens=20)["limit"] > 0.0 == numbers("Hi")["limit"]
     assert numbers("Hi", structured=True)["structured"] == 1.0
+    assert numbers("Hi", stops=2)["stops"] > numbers("Hi", stops=1)["stops"] > 0.0
 
 
 def test_a_template_is_left_out_and_kept_with_the_maker() -> None:

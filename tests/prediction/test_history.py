@@ -48,6 +48,26 @@ def test_the_calls_of_a_program_are_alike() -> None:
     assert wordy > 400
 
 
+def test_the_same_step_of_other_programs_is_alike() -> None:
+    history = LengthHistory()
+    for number in range(20):
+        for tokens in (20, 500):
+            history.observe(Origin("m", "t", 1, f"program-{number}"), tokens)
+    new = Origin("m", "t", 1, "new")
+    assert history.estimate(new, None).quantile(0.5) < 30
+    history.observe(new, 20)
+    assert history.estimate(new, None).quantile(0.5) > 400
+
+
+def test_a_step_that_no_program_came_to_yet_is_foretold_by_the_program_so_far() -> None:
+    history = LengthHistory()
+    for _ in range(40):
+        history.observe(Origin("m", "t", 1, "short"), 20)
+    for _ in range(200):
+        history.observe(Origin("m", "t", 1), 500)
+    assert history.estimate(Origin("m", "t", 1, "short"), None).quantile(0.5) < 30
+
+
 def test_answers_cut_off_early_say_nothing_of_lengths() -> None:
     history = LengthHistory()
     for _ in range(200):

@@ -29,8 +29,10 @@ def test_the_last_question_of_a_chat_is_the_text_and_the_rest_is_history() -> No
         temperature=0.5,
         tools=[{"type": "function"}],
         response_format={"type": "json_object"},
+        stop=["END", "---"],
     )
-    assert prompt == Prompt("List ten rivers.", "Be brief.", 2, 16, 50, 0.5, 1, True)
+    assert prompt == Prompt("List ten rivers.", "Be brief.", 2, 16, 50, 0.5, 1, True, 2)
+    assert read("chat", stop="END").stops == 1
 
 
 def test_of_a_message_in_parts_the_text_counts() -> None:
@@ -50,7 +52,8 @@ anything = st.recursive(
 )
 
 
-@given(anything, anything, anything)
-def test_nothing_that_a_client_sends_is_an_error(messages, limit, response_format) -> None:
-    prompt = read("chat", messages=messages, max_tokens=limit, response_format=response_format)
+@given(anything, anything, anything, anything)
+def test_nothing_that_a_client_sends_is_an_error(messages, limit, response_format, stop) -> None:
+    options = {"max_tokens": limit, "response_format": response_format, "stop": stop}
+    prompt = read("chat", messages=messages, **options)
     assert isinstance(prompt.text, str)

@@ -151,6 +151,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         drain_s=settings.limits.drain_s,
         unavailable_wait_s=settings.limits.unavailable_wait_s,
         fallback_policy=settings.prediction.fallback,
+        ask_lengths=settings.prediction.ask_model,
     )
 
 

@@ -64,6 +64,9 @@ class Foresight:
             policy is one by lengths.
         fallback: name of a policy that needs no predictor.
         refits: trains predictors anew; None: they stay as they are.
+        ask: asks the model itself about a request that waits, where the policy is one by lengths,
+            and tells what it says, which takes the place of what the predictor said; None: it is
+            not asked.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Foresight:
         watch: Watch,
         fallback: str,
         refits: Refits | None = None,
+        ask: Callable[[Work, Callable[[Work, Reading], None]], None] | None = None,
     ) -> None:
         self.watch = watch
         self.live = live
@@ -92,6 +96,7 @@ class Foresight:
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
+        self._ask_model = ask if POLICIES[self._policy].by_length else None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -241,13 +246,18 @@ class Foresight:
         return self.live.look(answers)
 
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
-        assert self.live is not None
         self.predicted += len(read)
         for work, reading in read:
-            work.forecast = forecast = self.live.forecast(reading, work.origin)
-            self.watch.foretold(work.origin.model, forecast.score)
-            if self.watch.trusted:
-                self._revise(work, forecast)
+            self._forecast(work, reading)
+            if self._ask_model is not None and not work.backend:
+                self._ask_model(work, self._forecast)
+
+    def _forecast(self, work: Work, reading: Reading) -> None:
+        assert self.live is not None
+        work.forecast = forecast = self.live.forecast(reading, work.origin)
+        self.watch.foretold(work.origin.model, forecast.score)
+        if self.watch.trusted:
+            self._revise(work, forecast)
 
     def _looked(self, looked: Sequence[tuple[Work, Look]]) -> None:
         self.refined += len(looked)

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from headway.core.request import Tier
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.foresight import Foresight
+from headway.gateway.perception import Perception
 from headway.gateway.work import Work
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -22,10 +23,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """What is counted, in a registry of its own."""
 
-    def __init__(self, dispatcher: Dispatcher, foresight: Foresight) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, foresight: Foresight, perception: Perception | None
+    ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_Queue(dispatcher))
-        self.registry.register(_Predictions(foresight))
+        self.registry.register(_Predictions(foresight, perception))
         self._wait = self._by_tier("wait_seconds", "From arrival to the first start", SECONDS)
         self._ttft = self._by_tier("ttft_seconds", "From arrival to the first token", SECONDS)
         self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
@@ -90,8 +93,9 @@ class Metrics:
 class _Predictions(Collector):
     """How much was predicted, and what it was worth."""
 
-    def __init__(self, foresight: Foresight) -> None:
+    def __init__(self, foresight: Foresight, perception: Perception | None) -> None:
         self._foresight = foresight
+        self._perception = perception
 
     def collect(self) -> Iterable[Metric]:
         foresight = self._foresight
@@ -123,6 +127,15 @@ class _Predictions(Collector):
             refits.add_metric(["replaced"], foresight.refits.replaced)
             refits.add_metric(["kept"], foresight.refits.kept)
             metrics.append(refits)
+        if self._perception is not None:
+            questions = CounterMetricFamily(
+                "headway_prediction_questions",
+                "Questions to models about the length of their answers",
+                labels=["reply"],
+            )
+            questions.add_metric(["number"], self._perception.answered)
+            questions.add_metric(["none"], self._perception.unanswered)
+            metrics.append(questions)
         quality = foresight.watch.quality
         if quality is not None:
             told = {

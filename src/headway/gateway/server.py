@@ -24,6 +24,7 @@ from headway.gateway.intake import Intake
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import Metrics
 from headway.gateway.model_metrics import ModelMetrics
+from headway.gateway.perception import Perception
 from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
@@ -81,6 +82,8 @@ class Gateway:
         live = None
         if predictor is not None:
             live = LivePredictor(predictor, history, shipped_refinement())
+        self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
+        """Asks models how long their answers will be."""
         refits = None
         if live is not None and request_log is not None and learned is not None:
             refits = Refits(live, request_log.path, learned)
@@ -92,10 +95,11 @@ class Gateway:
             Watch(),
             settings.fallback_policy,
             refits,
+            self.perception.ask if self.perception else None,
         )
         self.dispatcher.use(self.pool, foresight)
         keys = KeyRing(settings.keys, self.dispatcher.clock())
-        metrics = Metrics(self.dispatcher, foresight)
+        metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
             self.dispatcher.scheduler, metrics, history, foresight, request_log
         )
@@ -139,6 +143,8 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         self._accounts.flush()
+        if self.perception is not None:
+            await self.perception.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
 

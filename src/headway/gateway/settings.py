@@ -44,5 +44,7 @@ class GatewaySettings:
     """How long a request waits for a backend to come back before it is answered with 503."""
     fallback_policy: str = "fcfs"
     """Orders while the predicted order of requests has proved to be worth nothing."""
+    ask_lengths: bool = False
+    """Whether models are asked first how long their answers will be."""
     attempts: int = 5
     """Runs that may fail in a row, without one new token, before a request is given up."""

@@ -18,6 +18,7 @@ from headway.prediction.encoded import EncodedStack
 from headway.prediction.features import fingerprint
 from headway.prediction.predictor import Card, Predictor
 from headway.prediction.refinement import Refinement
+from headway.prediction.refinement import fingerprint as of_standing
 from headway.prediction.stack import Stack
 
 FORMAT = 1
@@ -34,7 +35,9 @@ class MissingExtra(ArtefactError):
 class _Header(msgspec.Struct):
     format: int
     features: str
-    card: Card
+    """Fingerprint of the numbers that it reads."""
+    card: Card | None = None
+    """None: it is a refinement."""
 
 
 def save(predictor: Predictor, path: Path) -> None:
@@ -43,10 +46,9 @@ def save(predictor: Predictor, path: Path) -> None:
     Raises:
         ArtefactError: the file cannot be written.
     """
-    header = msgspec.json.encode(_Header(FORMAT, fingerprint(), predictor.card))
     _write(
+        _Header(FORMAT, fingerprint(), predictor.card),
         {
-            "header": np.frombuffer(header, np.uint8),
             **named("model", predictor.model.state()),
             **named("calibration", predictor.calibration.state()),
         },
@@ -56,7 +58,7 @@ def save(predictor: Predictor, path: Path) -> None:
 
 def save_refinement(refinement: Refinement, path: Path) -> None:
     """The same for a refinement."""
-    _write(refinement.state(), path)
+    _write(_Header(FORMAT, of_standing()), refinement.state(), path)
 
 
 def shipped() -> Predictor:
@@ -75,7 +77,7 @@ def shipped_stack() -> Stack:
 def shipped_refinement() -> Refinement:
     """The refinement that comes with Headway; `training/prior.md` says what it knows."""
     with as_file(files("headway.prediction") / "data" / "refinement.npz") as path:
-        return Refinement.of(_read(path))
+        return load_refinement(path)
 
 
 def load(path: Path) -> Predictor:
@@ -85,35 +87,61 @@ def load(path: Path) -> Predictor:
         ArtefactError: there is no such file, it is damaged, or another Headway made it.
         MissingExtra: it has an encoder, and what runs that is not installed.
     """
-    state = _read(path)
-    try:
-        header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
-    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
-        raise ArtefactError(f"{path} is not a Headway predictor: its header is missing") from None
-    if header.format != FORMAT or header.features != fingerprint():
-        raise ArtefactError(
-            f"{path} was made by another version of Headway (format {header.format}, features "
-            f"{header.features}; this one: {FORMAT}, {fingerprint()}); train it anew"
-        )
+    state, card = _checked(path, fingerprint())
+    if card is None:
+        raise ArtefactError(f"{path} is not a Headway predictor: it has no card")
     try:
         of_model = part(state, "model")
         model = EncodedStack.of(of_model) if part(of_model, "encoder") else Stack.of(of_model)
         calibration = Calibration.of(part(state, "calibration"))
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise ArtefactError(f"{path} is damaged: {error!r}; train it anew") from None
+        raise _damaged(path, error) from None
     except ImportError as error:
         raise MissingExtra(
             f"{path} has an encoder, which needs {error.name}: pip install 'headway[encoder]'"
         ) from None
-    return Predictor(model, calibration, header.card)
+    return Predictor(model, calibration, card)
 
 
-def _write(arrays: State, path: Path) -> None:
+def load_refinement(path: Path) -> Refinement:
+    """Read what `save_refinement` wrote.
+
+    Raises:
+        ArtefactError: there is no such file, it is damaged, or another Headway made it.
+    """
+    state, _ = _checked(path, of_standing())
+    try:
+        return Refinement.of(state)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ArtefactError:
+    return ArtefactError(f"{path} is damaged: {error!r}; train it anew")
+
+
+def _checked(path: Path, features: str) -> tuple[State, Card | None]:
+    """The arrays and the card of a file that reads numbers of the fingerprint `features`."""
+    state = _read(path)
+    try:
+        header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
+        raise ArtefactError(f"{path} is not a Headway predictor: its header is missing") from None
+    if header.format != FORMAT or header.features != features:
+        raise ArtefactError(
+            f"{path} was made by another version of Headway (format {header.format}, features "
+            f"{header.features}; this one: {FORMAT}, {features}); train it anew"
+        )
+    return state, header.card
+
+
+def _write(header: _Header, arrays: State, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            encoded = np.frombuffer(msgspec.json.encode(header), np.uint8)
+            np.savez_compressed(file, allow_pickle=False, header=encoded, **arrays)
         unfinished.replace(path)
     except OSError as error:
         with suppress(OSError):

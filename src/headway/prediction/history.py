@@ -27,6 +27,9 @@ REMEMBERED_ANSWERS = 1024.0
 
 REMEMBERED_KEYS = 8192
 
+MOST_STEPS = 32
+"""Steps of a program that are told apart; later ones are alike."""
+
 TEMPLATE_CHARACTERS = 160
 _NOTHING = msgspec.Raw(b"null")
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
@@ -73,34 +76,40 @@ class Origin:
     program: str = ""
     """The agent's or conversation's run that it is one call of; empty if it is none."""
 
-    @property
-    def levels(self) -> tuple[tuple[object, ...], ...]:
-        """From the widest to the narrowest: requests that agree on one of them are alike."""
+    def levels(self, step: int) -> tuple[tuple[object, ...], ...]:
+        """From the widest to the narrowest: requests that agree on one of them are alike.
+
+        `step` is how many calls of the program were answered before.
+        """
         model, tenant, template = self.model, self.tenant, self.template
         wide = ((model,), (model, tenant), (model, tenant, template))
-        return (*wide, (model, tenant, template, self.program)) if self.program else wide
+        if not self.program:
+            return wide
+        return (*wide, (*wide[-1], step), (*wide[-1], self.program))
 
 
 class LengthHistory:
-    """Output lengths of finished requests by model, tenant, template and program.
+    """Output lengths of finished requests by model, tenant, template, step and program.
 
-    Each level leans on the one above it: the calls of a program on their template, a template on
-    its tenant, a tenant on its model, a model on the prior, with PSEUDO_COUNTS observations'
-    weight (Dirichlet shrinkage).
+    Each level leans on the one above it: the calls of a program on those that came at the same
+    step of other programs, these on their template, a template on its tenant, a tenant on its
+    model, a model on the prior, with PSEUDO_COUNTS observations' weight (Dirichlet shrinkage).
     """
 
     def __init__(self) -> None:
         self._histograms: OrderedDict[tuple[object, ...], Histogram] = OrderedDict()
+        self._steps: OrderedDict[tuple[str, str], int] = OrderedDict()
+        """Calls that were answered, by tenant and program."""
         self._prior = _prior()
 
     def estimate(self, origin: Origin, max_tokens: int | None) -> SizeEstimate:
         """The distribution of output tokens to expect, under the request's `max_tokens`."""
         weights = self._prior
         estimate: SizeEstimate | None = None
-        for key in origin.levels:
+        for key in origin.levels(self._step(origin)):
             histogram = self._histograms.get(key)
             if histogram is None:
-                break
+                continue
             estimate = histogram.estimate(weights)
             weights = estimate.weights
         if estimate is None:
@@ -109,9 +118,13 @@ class LengthHistory:
 
     def observe(self, origin: Origin, output_tokens: int, cut_off: bool = False) -> None:
         """A request finished with `output_tokens`: by itself, or `cut_off` by its own limit."""
-        if cut_off and not teaches(output_tokens, self.estimate(origin, None).quantile(0.5)):
+        levels = origin.levels(self._step(origin))
+        told = not cut_off or teaches(output_tokens, self.estimate(origin, None).quantile(0.5))
+        if origin.program:
+            self._stepped(origin)
+        if not told:
             return
-        for key in origin.levels:
+        for key in levels:
             histogram = self._histograms.get(key)
             if histogram is None:
                 histogram = self._histograms[key] = Histogram()
@@ -119,6 +132,16 @@ class LengthHistory:
                     self._histograms.popitem(last=False)
             self._histograms.move_to_end(key)
             histogram.observe(output_tokens)
+
+    def _step(self, origin: Origin) -> int:
+        return self._steps.get((origin.tenant, origin.program), 0)
+
+    def _stepped(self, origin: Origin) -> None:
+        key = (origin.tenant, origin.program)
+        self._steps[key] = min(MOST_STEPS, self._steps.get(key, 0) + 1)
+        self._steps.move_to_end(key)
+        if len(self._steps) > REMEMBERED_KEYS:
+            self._steps.popitem(last=False)
 
 
 class Histogram:

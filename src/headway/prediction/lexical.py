@@ -83,6 +83,7 @@ NAMES: tuple[str, ...] = (
     "temperature",
     "tools",
     "structured",
+    "stops",
 )
 """What each number of `lexical` is, in its order."""
 
@@ -138,6 +139,7 @@ def lexical(prompt: Prompt, text: str, words: Sequence[str]) -> list[float]:
         min(2.0, prompt.temperature) if prompt.temperature is not None else 1.0,
         log1p(prompt.tools),
         1.0 if prompt.structured else 0.0,
+        log1p(prompt.stops),
     ]
 
 

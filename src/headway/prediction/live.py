@@ -10,6 +10,7 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.bins import BIN_TOKENS
+from headway.prediction.calibration import Calibration
 from headway.prediction.censored import teaches
 from headway.prediction.evidence import SUREST, Evidence, mixed
 from headway.prediction.history import LengthHistory, Origin
@@ -36,12 +37,12 @@ _OCTAVES = tuple(map(log2, BIN_TOKENS))
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a predictor made of a prompt."""
+    """What a predictor made of a prompt, or a model of a question about it."""
 
     score: float
     """Expected log2 of output tokens, before any correction."""
-    predictor: Predictor
-    """Whose score it is."""
+    calibration: Calibration
+    """What such scores mean: of whoever said it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,17 @@ class LivePredictor:
         self._history = history
         self._evidence = Evidence()
         self._corrections: dict[str, Correction] = {}
-        self._errors: dict[str, tuple[float, float]] = {}
+        self._errors: dict[tuple[str, Calibration], tuple[float, float]] = {}
+        """Their sum and number, by model and by who foretold."""
         self._known: dict[
             tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
         ] = {}
 
     def use(self, model: str, predictor: Predictor) -> None:
         """From now on `predictor` reads the prompts to `model`."""
+        replaced = self.predictor_of(model).calibration
+        self._errors.pop((model, replaced), None)
         self._of_model[model] = predictor
-        self._errors.pop(model, None)
 
     def predictor_of(self, model: str) -> Predictor:
         """Who reads the prompts to `model`."""
@@ -134,7 +137,8 @@ class LivePredictor:
         for predictor, its in places.items():
             scores = predictor.scores([prompts[place][1] for place in its])
             readings |= {
-                place: Reading(score, predictor) for place, score in zip(its, scores, strict=True)
+                place: Reading(score, predictor.calibration)
+                for place, score in zip(its, scores, strict=True)
             }
         return [readings[place] for place in range(len(prompts))]
 
@@ -176,8 +180,7 @@ class LivePredictor:
 
     def forecast(self, reading: Reading, origin: Origin) -> Forecast:
         """Make of `reading` what is to be expected of a request."""
-        calibration = reading.predictor.calibration
-        of_prompt = calibration.estimate(reading.score + self._bias(reading, origin.model))
+        of_prompt = reading.calibration.estimate(reading.score + self._bias(reading, origin.model))
         of_history = self._history.estimate(origin, None)
         weight = self._evidence.weight(origin.model, origin.template)
         estimate = self._mixed(of_prompt, of_history, weight)
@@ -192,13 +195,13 @@ class LivePredictor:
         By itself, or `cut_off` by its own limit.
         """
         model, of_prompt, of_history = origin.model, forecast.of_prompt, forecast.of_history
-        told = not cut_off or teaches(output_tokens, of_prompt.quantile(0.5))
-        if told and forecast.reading.predictor is self.predictor_of(model):
+        if not cut_off or teaches(output_tokens, of_prompt.quantile(0.5)):
+            by = (model, forecast.reading.calibration)
             error = log2(max(1, output_tokens)) - forecast.reading.score
-            total, count = self._errors.get(model, (0.0, 0.0))
+            total, count = self._errors.get(by, (0.0, 0.0))
             if count >= REMEMBERED_ANSWERS:
                 total, count = total / 2.0, count / 2.0
-            self._errors[model] = (total + error, count + 1.0)
+            self._errors[by] = (total + error, count + 1.0)
         if cut_off:
             # What each held to be longer counts for it as well.
             of_prompt, of_history = (
@@ -225,8 +228,6 @@ class LivePredictor:
         return known[0]
 
     def _bias(self, reading: Reading, model: str) -> float:
-        """Octaves by which answers of `model` are longer than its predictor says."""
-        if reading.predictor is not self.predictor_of(model):
-            return 0.0
-        total, count = self._errors.get(model, (0.0, 0.0))
+        """Octaves by which answers of `model` are longer than whoever foretold says."""
+        total, count = self._errors.get((model, reading.calibration), (0.0, 0.0))
         return total / (count + PSEUDO_ANSWERS)

@@ -31,6 +31,8 @@ class Prompt:
     tools: int = 0
     structured: bool = False
     """A JSON object or schema is asked for."""
+    stops: int = 0
+    """Texts that end the answer where they occur."""
 
     @classmethod
     def from_fields(cls, kind: str, fields: Mapping[str, msgspec.Raw]) -> Prompt:
@@ -62,6 +64,7 @@ class Prompt:
             tools=len(_list(call.get("tools"))),
             structured=isinstance(response_format, dict)
             and str(response_format.get("type")).startswith("json"),
+            stops=1 if isinstance(call.get("stop"), str) else len(_list(call.get("stop"))),
         )
 
 
@@ -73,6 +76,7 @@ _READ = (
     "temperature",
     "tools",
     "response_format",
+    "stop",
 )
 
 

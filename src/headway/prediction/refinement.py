@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import log2
+from zlib import crc32
 
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.prediction.arrays import Floats, State
-from headway.prediction.partial import partial
+from headway.prediction.partial import NAMES, partial
 from headway.prediction.trees import Trees
 
 PSEUDO_ANSWERS = 30.0
@@ -17,6 +18,10 @@ PSEUDO_VARIANCE = 0.25
 REMEMBERED = 2000.0
 CUTS = tuple(sorted({round(2.0 ** (half_octaves / 2)) for half_octaves in range(8, 27)}))
 """Output tokens at which an answer is looked at again: two to each octave, from 16 on."""
+
+
+_FORETOLD = ("longer_than_there", "mean_over_middle", "spread")
+"""What stands beside the text's numbers in a `standing`."""
 
 
 def next_cut(output_tokens: int) -> int:
@@ -46,6 +51,11 @@ def standing(text: str, output_tokens: int, asked_items: float, foretold: SizeEs
     )
 
 
+def fingerprint() -> str:
+    """Changes with the numbers of a `standing`: a refinement fits only those of its own."""
+    return f"{crc32(repr((*NAMES, *_FORETOLD)).encode()):08x}"
+
+
 def middle_octaves(foretold: SizeEstimate, output_tokens: int) -> float:
     """log2 of the median of what is foretold of the rest."""
     return log2(foretold.after(output_tokens).quantile(0.5))
@@ -69,8 +79,7 @@ class Refinement:
 
     A landmark model (van Houwelingen 2007): among all answers that came so far, how much more
     came, given what was foretold and what the text looks like. It is relative, so that it holds
-    for models that write more, or less, than those it was learned from. Its file has no header, as
-    a predictor's has: the one that there is ships with the code that reads it.
+    for models that write more, or less, than those it was learned from.
     """
 
     def __init__(self, trees: Trees) -> None:

@@ -1,0 +1,147 @@
+"""Asks the model that will answer how long its answer will be, with a request of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
+from headway.engines.engine import BackendGone
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.errors import ApiError
+from headway.gateway.intake import BYTES_PER_TOKEN
+from headway.gateway.work import Work
+from headway.prediction.history import Origin
+from headway.prediction.live import Reading
+from headway.prediction.perception import (
+    GUESS_TOKENS,
+    QUESTION,
+    calibration_of_guesses,
+    score_of,
+    words_guessed,
+)
+
+PATH = "/v1/chat/completions"
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice]
+
+    @property
+    def text(self) -> str:
+        return (self.choices[0].message.content or "") if self.choices else ""
+
+
+_reply = msgspec.json.Decoder(_Reply)
+
+
+class Perception:
+    """Questions, which wait for a slot under the same policy as what they are about.
+
+    A question is a few tokens long, so policies by lengths let it go first. Whatever goes wrong
+    with it costs the guess and nothing else.
+
+    Args:
+        dispatcher: runs them.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.answered = 0
+        """Questions that a number came of."""
+        self.unanswered = 0
+        """Those that none came of."""
+        self._dispatcher = dispatcher
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, work: Work, told: Callable[[Work, Reading], None]) -> None:
+        """Ask about `work`, whose prompt was read, and let `told` know what was guessed, if it was.
+
+        A prompt without text is not asked about.
+        """
+        if work.asking is None or not work.asking.text:
+            return
+        task = asyncio.create_task(self._ask(work, work.asking.text, told))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up all questions."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, work: Work, text: str, told: Callable[[Work, Reading], None]) -> None:
+        question = _about(work, text)
+        words = None
+        try:
+            words = words_guessed(await self._reply(question))
+        except (ApiError, BackendGone, msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        else:
+            # Before its slot is free: who is next may be another now.
+            if words is not None and work.ended_s < 0.0:
+                told(work, Reading(score_of(words), calibration_of_guesses()))
+        finally:
+            self._dispatcher.release(question, finished=True)
+        if words is None:
+            self.unanswered += 1
+        else:
+            self.answered += 1
+
+    async def _reply(self, question: Work) -> str:
+        self._dispatcher.submit(question)
+        engine = await self._dispatcher.turn(question)
+        response = await engine.forward(PATH, question.body)
+        try:
+            body = await response.read()
+        finally:
+            response.close()
+        return _reply.decode(body).text
+
+
+def _about(work: Work, text: str) -> Work:
+    """The question about `work`, whose prompt is `text`: a request like any other."""
+    about = work.request
+    asked = text.encode(errors="replace").decode()
+    body = msgspec.json.encode(
+        {
+            "model": work.origin.model,
+            "messages": [{"role": "user", "content": QUESTION.format(asked)}],
+            "max_tokens": GUESS_TOKENS,
+            "temperature": 0,
+        }
+    )
+    request = Request(
+        id=f"{about.id}-length",
+        arrival_s=about.arrival_s,
+        prompt_tokens=max(1, len(body) // BYTES_PER_TOKEN),
+        estimate=SizeEstimate.exactly(GUESS_TOKENS),
+        lane=work.origin.model,
+        tier=about.tier,
+        tenant=about.tenant,
+        program=about.program,
+        priority=about.priority,
+        max_tokens=GUESS_TOKENS,
+        preemptible=False,
+    )
+    return Work(
+        request=request,
+        kind="chat",
+        path=PATH,
+        origin=Origin(work.origin.model, work.origin.tenant),
+        body=body,
+        fields={},
+        told=True,
+        obstacle="asks the model how long another answer will be",
+    )
