@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import log
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -176,13 +175,14 @@ def pace(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, float]:
 
 
 def claims_of(load: float, runs: Sequence[Comparison]) -> list[Claim]:
-    """How far what was foretold is from the nearest of what real runs span."""
+    """How far what was foretold is from the nearest of what real runs span.
+
+    Each run is compared with what was foretold of it, by the calibration right before it.
+    """
     claims = []
     for name in runs[0]:
-        real_s = [run[name]["real_s"] for run in runs]
-        foretold_s = median(run[name]["simulated_s"] for run in runs)
-        nearest_s = min(max(foretold_s, min(real_s)), max(real_s))
-        off = abs(foretold_s / nearest_s - 1.0)
+        ratios = [run[name]["simulated_s"] / run[name]["real_s"] for run in runs]
+        off = max(min(ratios) - 1.0, 1.0 - max(ratios), 0.0)
         claims.append(Claim(f"load {load:g}: {name}, off by", off, TOLERATED[name.split()[0]]))
     return claims
 
