@@ -49,6 +49,11 @@ def test_choices_have_a_price_all_of_them_or_none() -> None:
     assert len(choices_of(f"{A},{B}")) == 2
 
 
+def test_more_engines_than_can_be_simulated_are_refused() -> None:
+    with pytest.raises(SimulationError, match=r"'llama.*\*100000' is more engines .* 10,000"):
+        sites_of(f"{A}*100000")
+
+
 def test_a_file_that_cannot_be_written_is_named_with_its_option(tmp_path: Path) -> None:
     there = tmp_path / "there.csv"
     there.touch()

@@ -73,6 +73,7 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
             "shared_tokens," + HEADER + "1,0,1,1\n3,0,2,1\n",
             "row 2: shared_tokens 3 are more than its prompt_tokens; give those",
         ),
+        (HEADER + "0,1,1000000000000\n", "row 1: output_tokens 1e+12 are more than any model has"),
         (HEADER + "0,1,many\n", "row 1: output_tokens 'many' is not a whole number; corr"),
         (HEADER + "nan,1,1\n", "row 1: arrival_s nan"),
         (HEADER + "0,1,1,9\n", "row 1: 4 values for 3 columns; leave cells empty"),

@@ -249,7 +249,8 @@ class Foresight:
         self.predicted += len(read)
         for work, reading in read:
             self._forecast(work, reading)
-            if self._ask_model is not None and not work.backend:
+            waits = not work.backend and work.ended_s < 0.0
+            if waits and self._ask_model is not None:
                 self._ask_model(work, self._forecast)
 
     def _forecast(self, work: Work, reading: Reading) -> None:

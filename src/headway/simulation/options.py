@@ -23,6 +23,9 @@ from headway.simulation.scaling import Scaling
 from headway.simulation.site import Site
 from headway.simulation.trace import Trace
 
+MOST_ENGINES = 10_000
+"""Of one profile."""
+
 TraceText = Annotated[
     str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
 ]
@@ -123,6 +126,11 @@ def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
             name, count = part, "1"
         if not count.isdecimal() or not int(count):
             raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
+        if int(count) > MOST_ENGINES:
+            raise SimulationError(
+                f"{part!r} is more engines than are simulated at once; name at most "
+                f"{MOST_ENGINES:,}, and a part of the traffic"
+            )
         counts.append((name, int(count)))
     prices = _prices(price, [name for name, _ in counts])
     for name, engines in counts:

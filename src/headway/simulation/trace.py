@@ -14,6 +14,8 @@ from headway.simulation.errors import SimulationError
 
 TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end of the other"}
 """Columns of times, and from when they count."""
+MOST_TOKENS = 10_000_000
+"""Of a prompt or an answer; more are a mistake of whoever wrote the trace."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -78,6 +80,12 @@ class Trace:
             "output_tokens",
             "must be at least 1; `headway trace convert --mend` leaves such rows out",
         )
+        for name in ("prompt_tokens", "output_tokens"):
+            self._refuse(
+                getattr(self, name) > MOST_TOKENS,
+                name,
+                f"are more than any model has; correct it to at most {MOST_TOKENS:,}",
+            )
         self._refuse(
             np.isinf(self.deadline_s) | (self.deadline_s <= 0),
             "deadline_s",
