@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -19,17 +18,11 @@ from headway.gateway.settings import GatewaySettings
 class Reply:
     """What an engine answers to what is forwarded to it."""
 
-    status = 200
-    content_type = "application/json"
-
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     async def read(self) -> bytes:
         return self._body
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._body
 
     def close(self) -> None:
         pass

@@ -22,6 +22,8 @@ from headway.prediction.refinement import fingerprint as of_standing
 from headway.prediction.stack import Stack
 
 FORMAT = 1
+NO_MODEL = (KeyError, IndexError, ValueError, TypeError)
+"""What models raise that are made of arrays which are not theirs."""
 
 
 class ArtefactError(Exception):
@@ -94,7 +96,7 @@ def load(path: Path) -> Predictor:
         of_model = part(state, "model")
         model = EncodedStack.of(of_model) if part(of_model, "encoder") else Stack.of(of_model)
         calibration = Calibration.of(part(state, "calibration"))
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except NO_MODEL as error:
         raise _damaged(path, error) from None
     except ImportError as error:
         raise MissingExtra(
@@ -112,7 +114,7 @@ def load_refinement(path: Path) -> Refinement:
     state, _ = _checked(path, of_standing())
     try:
         return Refinement.of(state)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except NO_MODEL as error:
         raise _damaged(path, error) from None
 
 

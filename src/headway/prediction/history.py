@@ -118,13 +118,13 @@ class LengthHistory:
 
     def observe(self, origin: Origin, output_tokens: int, cut_off: bool = False) -> None:
         """A request finished with `output_tokens`: by itself, or `cut_off` by its own limit."""
-        levels = origin.levels(self._step(origin))
+        step = self._step(origin)
         told = not cut_off or teaches(output_tokens, self.estimate(origin, None).quantile(0.5))
         if origin.program:
-            self._stepped(origin)
+            self._stepped(origin, step)
         if not told:
             return
-        for key in levels:
+        for key in origin.levels(step):
             histogram = self._histograms.get(key)
             if histogram is None:
                 histogram = self._histograms[key] = Histogram()
@@ -134,11 +134,12 @@ class LengthHistory:
             histogram.observe(output_tokens)
 
     def _step(self, origin: Origin) -> int:
-        return self._steps.get((origin.tenant, origin.program), 0)
+        # Most requests are of no program: they pay nothing for those that are.
+        return self._steps.get((origin.tenant, origin.program), 0) if origin.program else 0
 
-    def _stepped(self, origin: Origin) -> None:
+    def _stepped(self, origin: Origin, step: int) -> None:
         key = (origin.tenant, origin.program)
-        self._steps[key] = min(MOST_STEPS, self._steps.get(key, 0) + 1)
+        self._steps[key] = min(MOST_STEPS, step + 1)
         self._steps.move_to_end(key)
         if len(self._steps) > REMEMBERED_KEYS:
             self._steps.popitem(last=False)

@@ -18,8 +18,6 @@ PSEUDO_VARIANCE = 0.25
 REMEMBERED = 2000.0
 CUTS = tuple(sorted({round(2.0 ** (half_octaves / 2)) for half_octaves in range(8, 27)}))
 """Output tokens at which an answer is looked at again: two to each octave, from 16 on."""
-
-
 _FORETOLD = ("longer_than_there", "mean_over_middle", "spread")
 """What stands beside the text's numbers in a `standing`."""
 
