@@ -28,6 +28,9 @@ DECODED = 64
 """Tokens of each answer while decoding is measured."""
 PROMPTS = (16, 64, 256, 512, 1024)
 """Words of the prompts whose prefill is measured."""
+OFTEN = (16, 64)
+"""Those of which every round measures three: they are soon over, so that noise is much of them, and
+most prompts are no longer."""
 AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 """Requests that decode side by side: time per token does not rise evenly with them."""
 ROUNDS = 5
@@ -125,7 +128,7 @@ async def probe(
         for at_once in side_by_side:
             probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
         told(f"round {number} of {ROUNDS}: prompts")
-        for words in PROMPTS:
+        for words in (*PROMPTS, *OFTEN, *OFTEN):
             probes.prefills.append(await _prefill(client, words, _request(rng, words, 1)))
         if most > 1:
             probes.mixed.extend([await _mixed(client, rng, most - 1) for _ in range(2)])
@@ -216,7 +219,7 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
         batch_tokens, kv_tokens: the engine's own limits, which no probe shows.
     """
     decoding = {
-        # The mean: what disturbs an engine now and then does so in its service, too.
+        # Means, here and of prompts: what disturbs an engine now and then does so in its service.
         key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
         for key, same in _grouped(probes.decodings, lambda d: (d.requests, d.words)).items()
     }
@@ -230,7 +233,7 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
         if words == SHORT_PROMPT
     }
     prefill = sorted(
-        (fmean(p.prompt_tokens for p in same), median(p.ttft_s for p in same))
+        (fmean(p.prompt_tokens for p in same), fmean(p.ttft_s for p in same))
         for same in _grouped(probes.prefills, lambda p: p.words).values()
     )
     longest_s = prefill[-1][1]
