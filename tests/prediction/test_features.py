@@ -7,17 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headway.prediction.features import FeatureMaker, fingerprint
+from headway.prediction.buckets import BUCKETS
+from headway.prediction.features import READ_AT_ONCE, FeatureMaker, fingerprint
 from headway.prediction.lexical import NAMES
 from headway.prediction.prompt import Prompt
-from headway.prediction.words import (
-    BUCKETS,
-    FIRST_WORDS,
-    LAST_WORDS,
-    hashed_pairs,
-    looked_at,
-    words_of,
-)
+from headway.prediction.words import FIRST_WORDS, LAST_WORDS, looked_at, words_of
 
 
 def numbers(text: str, **facts: object) -> dict[str, float]:
@@ -43,8 +37,8 @@ def test_features_are_what_they_were_when_the_shipped_predictor_learned_them() -
     long = Prompt(text * 40, **beside, temperature=0.5, tools=2, structured=True)
     features = FeatureMaker().of([Prompt(text), long])
     rounded = np.round(features.dense * 64.0).astype(int).tolist()
-    seen = crc32(repr((rounded, features.buckets)).encode())
-    assert (fingerprint(), seen) == ("43053b6f-64", 3483653281)
+    seen = crc32(repr((rounded, features.buckets.lists())).encode())
+    assert (fingerprint(), seen) == ("43053b6f-64", 3312347726)
 
 
 def test_what_a_number_counts_is_found() -> None:
@@ -93,10 +87,17 @@ def test_any_text_has_finite_features(text) -> None:
     assert features.dense.shape == (1, len(FeatureMaker().names))
     assert features.dense.shape[1] > len(NAMES)
     assert np.isfinite(features.dense).all()
-    assert all(0 <= bucket < BUCKETS for bucket in features.buckets[0])
+    assert all(0 <= bucket < BUCKETS for bucket in features.buckets.lists()[0])
 
 
-def test_pairs_depend_on_the_order_of_words() -> None:
-    one, other = hashed_pairs(["dog", "bites", "man"]), hashed_pairs(["man", "bites", "dog"])
-    assert sorted(one[:3]) == sorted(other[:3])
-    assert set(one[3:]).isdisjoint(other[3:])
+def test_many_prompts_have_the_features_of_each_alone() -> None:
+    """What is read beside it says nothing of a prompt, not even a number at the end of the one
+    before it."""
+    prompts = [Prompt(text) for text in ("Name 5", "words for snow", "", "_", "List 10 tips")]
+    maker = FeatureMaker()
+    together = maker.of(prompts * READ_AT_ONCE)
+    for number, prompt in enumerate(prompts):
+        alone = maker.of([prompt])
+        at = len(together) - len(prompts) + number
+        assert np.allclose(together.dense[at], alone.dense[0], atol=1e-6)
+        assert together.rows(slice(at, at + 1)).buckets.lists() == alone.buckets.lists()

@@ -10,10 +10,15 @@ import numpy as np
 
 from headway.prediction import lexical
 from headway.prediction.arrays import Floats, State
+from headway.prediction.buckets import BUCKETS, Buckets
+from headway.prediction.kinds import CHARACTERS, GROUPS
 from headway.prediction.prompt import Prompt
 from headway.prediction.template import Template
 from headway.prediction.vectors import HEAD_WORDS, shipped_vectors
-from headway.prediction.words import BUCKETS, hashed_pairs, words_of
+from headway.prediction.vocabulary import shipped_vocabulary
+
+READ_AT_ONCE = 64
+"""Prompts; their words must fit the vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +26,14 @@ class Features:
     """Of several prompts, by row."""
 
     dense: Floats
-    buckets: list[list[int]]
-    """Of each prompt, as `hashed_pairs` gives them."""
+    buckets: Buckets
 
     def __len__(self) -> int:
-        return len(self.buckets)
+        return len(self.dense)
 
     def rows(self, which: slice) -> Features:
         """Those of some of the prompts."""
-        return Features(self.dense[which], self.buckets[which])
+        return Features(self.dense[which], self.buckets.rows(np.arange(len(self))[which]))
 
 
 class FeatureMaker:
@@ -42,6 +46,7 @@ class FeatureMaker:
     def __init__(self, template: Template | None = None) -> None:
         self.template = template or Template()
         self._vectors = shipped_vectors()
+        self._vocabulary = shipped_vocabulary()
 
     @classmethod
     def learned_from(cls, prompts: Sequence[Prompt]) -> FeatureMaker:
@@ -49,16 +54,31 @@ class FeatureMaker:
         return cls(Template.learned_from([prompt.text for prompt in prompts]))
 
     def of(self, prompts: Sequence[Prompt]) -> Features:
-        """One row per prompt."""
-        numbers, words, buckets = [], [], []
-        for prompt in prompts:
-            text = self.template.own(prompt.text)
-            of_text = words_of(text)
-            words.append(of_text)
-            buckets.append(hashed_pairs(of_text))
-            numbers.append(lexical.lexical(prompt, text, of_text))
-        counts = np.array(numbers, np.float32).reshape(len(prompts), len(lexical.NAMES))
-        return Features(np.hstack([counts, self._vectors.means(words)]), buckets)
+        """One row per prompt, at least one."""
+        parts = [
+            self._read(prompts[begin : begin + READ_AT_ONCE])
+            for begin in range(0, len(prompts), READ_AT_ONCE)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Features(
+            np.vstack([part.dense for part in parts]),
+            Buckets.joined([part.buckets for part in parts]),
+        )
+
+    def _read(self, prompts: Sequence[Prompt]) -> Features:
+        texts = [self.template.own(prompt.text) for prompt in prompts]
+        words = self._vocabulary.words(texts)
+        said = words.kinds[:, CHARACTERS] > 0.0  # all but END
+        return Features(
+            np.hstack(
+                [
+                    lexical.lexical(prompts, texts, words),
+                    self._vectors.means(words.vectors, words.row, words.start),
+                ]
+            ),
+            Buckets.hashed(len(prompts), words.row[said], words.hashes[said]),
+        )
 
     @property
     def names(self) -> list[str]:
@@ -82,5 +102,5 @@ def fingerprint() -> str:
     the vectors themselves, are not in it: whoever changes any of that adds something here, and
     trains anew what ships. A test holds the features to what they were.
     """
-    made_by = [*lexical.NAMES, *lexical.GROUPS.values(), BUCKETS, HEAD_WORDS, lexical.HEAD_WORDS]
+    made_by = [*lexical.NAMES, *GROUPS.values(), BUCKETS, HEAD_WORDS, lexical.HEAD_WORDS]
     return f"{crc32(repr(made_by).encode()):08x}-{shipped_vectors().dimensions}"

@@ -12,9 +12,9 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
+from headway.prediction.buckets import BUCKETS, Buckets
 from headway.prediction.features import FeatureMaker, Features, fingerprint
 from headway.prediction.prompt import Prompt
-from headway.prediction.words import BUCKETS
 
 STEPS = 64
 """Features are kept to this part of one."""
@@ -24,7 +24,7 @@ def logged_features(kind: str, fields: Mapping[str, msgspec.Raw]) -> tuple[int, 
     """The features of an OpenAI request's prompt, as integers. Never raises."""
     features = _maker().of([Prompt.from_fields(kind, fields)])
     dense = np.round(features.dense[0] * STEPS).astype(int).tolist()
-    return (_made_by(), len(dense), *dense, *sorted(features.buckets[0]))
+    return (_made_by(), len(dense), *dense, *features.buckets.lists()[0])
 
 
 def features_of(rows: Sequence[Sequence[int]]) -> tuple[Features, list[int]]:
@@ -45,7 +45,7 @@ def features_of(rows: Sequence[Sequence[int]]) -> tuple[Features, list[int]]:
     return (
         Features(
             np.array(dense, np.float32).reshape(len(chosen), columns) / np.float32(STEPS),
-            [list(rows[number][columns + 2 :]) for number in chosen],
+            Buckets.of([rows[number][columns + 2 :] for number in chosen]),
         ),
         chosen,
     )

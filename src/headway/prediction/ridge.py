@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from headway.prediction.arrays import Floats, State
-from headway.prediction.words import BUCKETS
+from headway.prediction.buckets import BUCKETS, Buckets
 
 MIN_DOCUMENTS = 2
 """Buckets that fewer prompts fall into teach nothing."""
 
 
 class HashedRidge:
-    """A weight for every bucket of `hashed_pairs`. The baseline, and a part of the stack."""
+    """A weight for every bucket. The baseline, and a part of the stack."""
 
     def __init__(self, idf: Floats, weights: Floats, intercept: float) -> None:
         self._idf = idf
@@ -23,27 +21,27 @@ class HashedRidge:
 
     @classmethod
     def fit(
-        cls, buckets: Sequence[Sequence[int]], targets: Floats, sample_weights: Floats, alpha: float
+        cls, buckets: Buckets, targets: Floats, sample_weights: Floats, alpha: float
     ) -> HashedRidge:
         """Least squares of `targets` (one per text) with penalty `alpha`."""
         from scipy.sparse import csr_array
         from sklearn.linear_model import Ridge
 
-        rows, columns, counts = _counted(buckets)
-        documents = np.bincount(columns, minlength=BUCKETS)
-        idf = np.log((1.0 + len(buckets)) / (1.0 + documents)) + 1.0
+        row, column = buckets.row, buckets.column
+        documents = np.bincount(column, minlength=BUCKETS)
+        idf = np.log((1.0 + buckets.texts) / (1.0 + documents)) + 1.0
         idf[documents < MIN_DOCUMENTS] = 0.0
-        values, norms = _values(rows, columns, counts, idf.astype(np.float32), len(buckets))
-        matrix = csr_array((values / norms[rows], (rows, columns)), (len(buckets), BUCKETS))
+        values, norms = _values(buckets, idf.astype(np.float32))
+        matrix = csr_array((values / norms[row], (row, column)), (buckets.texts, BUCKETS))
         ridge = Ridge(alpha=alpha, solver="sparse_cg")
         ridge.fit(matrix, targets, sample_weight=sample_weights)
         return cls(idf.astype(np.float32), ridge.coef_.astype(np.float32), float(ridge.intercept_))
 
-    def scores(self, buckets: Sequence[Sequence[int]]) -> Floats:
+    def scores(self, buckets: Buckets) -> Floats:
         """One score per text."""
-        rows, columns, counts = _counted(buckets)
-        values, norms = _values(rows, columns, counts, self._idf, len(buckets))
-        sums = np.bincount(rows, values * self._weights[columns], minlength=len(buckets))
+        values, norms = _values(buckets, self._idf)
+        products = values * self._weights[buckets.column]
+        sums = np.bincount(buckets.row, products, minlength=buckets.texts)
         scores: Floats = (sums / norms + self._intercept).astype(np.float32)
         return scores
 
@@ -65,22 +63,8 @@ class HashedRidge:
         return cls(idf, weights, float(state["intercept"][0]))
 
 
-def _counted(
-    buckets: Sequence[Sequence[int]],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Text, bucket and number of occurrences, for each bucket of each text."""
-    lengths = np.fromiter(map(len, buckets), np.int64, len(buckets))
-    flat = np.fromiter((b for text in buckets for b in text), np.int64, int(lengths.sum()))
-    keys, counts = np.unique(
-        np.repeat(np.arange(len(buckets)), lengths) * BUCKETS + flat, return_counts=True
-    )
-    return keys // BUCKETS, keys % BUCKETS, counts
-
-
-def _values(
-    rows: np.ndarray, columns: np.ndarray, counts: np.ndarray, idf: Floats, texts: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _values(buckets: Buckets, idf: Floats) -> tuple[Floats, Floats]:
     """TF-IDF of each entry, and the norm of each text."""
-    values = (1.0 + np.log(counts)) * idf[columns]
-    norms = np.sqrt(np.bincount(rows, values * values, minlength=texts))
-    return values, np.maximum(norms, 1e-6)
+    values = buckets.weight * idf[buckets.column]
+    norms = np.sqrt(np.bincount(buckets.row, values * values, minlength=buckets.texts))
+    return values, np.maximum(norms, 1e-6).astype(np.float32)

@@ -81,7 +81,7 @@ class Stack:
         folds = _folds(groups)
 
         def ridge_on(rows: np.ndarray) -> HashedRidge:
-            texts = [features.buckets[row] for row in rows]
+            texts = features.buckets.rows(rows)
             return HashedRidge.fit(texts, centred[rows], weights[rows], RIDGE_ALPHA)
 
         def kernel_on(rows: np.ndarray) -> KernelRidge:
@@ -90,7 +90,7 @@ class Stack:
         held_back = np.zeros((count, 3), np.float32)
         for fold in range(FOLDS):
             rows, back = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            held_back[back, 0] = ridge_on(rows).scores([features.buckets[row] for row in back])
+            held_back[back, 0] = ridge_on(rows).scores(features.buckets.rows(back))
             held_back[back, 1] = kernel_on(rows).scores(dense[back])
         stacked = np.column_stack([dense, held_back[:, :2]])
 

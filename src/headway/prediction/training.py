@@ -151,7 +151,7 @@ def train_on_log(
         ExamplesError: too few requests.
     """
     _enough(target, len(features))
-    groups = np.array([hash(tuple(buckets)) for buckets in features.buckets])
+    groups = np.array([hash(tuple(buckets)) for buckets in features.buckets.lists()])
     targets = np.log2(lengths).astype(np.float32)
     model, scores = Stack.fit(FeatureMaker(), features, targets, groups, base=base)
     tau = kendall_tau(scores, lengths)

@@ -29,20 +29,33 @@ class WordVectors:
         self._vectors = np.vstack([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32)
         self.dimensions = vectors.shape[1]
 
-    def means(self, texts: Sequence[Sequence[str]]) -> Floats:
-        """(texts, 2 * dimensions): directions of the mean of all words, and of the first few."""
-        get, nothing = self._index.get, len(self._index)
-        ids: list[int] = []
-        starts: list[int] = []
-        for words in texts:
-            known = [number for word in words if (number := get(word)) is not None] or [nothing]
-            head = known[:HEAD_WORDS]
-            starts += [len(ids), len(ids) + len(known)]
-            ids += known
-            ids += head
-        sums = np.add.reduceat(self._vectors[ids], starts, axis=0)
-        norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
-        means: Floats = (sums / (norms + 1e-6)[:, None]).reshape(len(texts), -1)
+    def number_of(self, word: str) -> int:
+        """For `means`; of a word that has no vector, that of the last, which is zero."""
+        return self._index.get(word, len(self._index))
+
+    def means(self, numbers: np.ndarray, row: np.ndarray, start: np.ndarray) -> Floats:
+        """(texts, 2 * dimensions): directions of the mean of all words, and of the first few.
+
+        Args:
+            numbers: of the words of all texts, one after the other, at least one of each text.
+            row: the text of each.
+            start: where each text begins.
+        """
+        known = numbers < len(self._index)
+        so_far = np.cumsum(known)
+        rank = so_far - (so_far[start] - known[start])[row]
+        # Who has no vector adds nothing: the first word stands for texts that have none.
+        head = known & (rank <= HEAD_WORDS)
+        head[start] = True
+        head_start = np.cumsum(head)[start] - 1
+        sums = np.hstack(
+            [
+                np.add.reduceat(self._vectors[numbers], start, axis=0),
+                np.add.reduceat(self._vectors[numbers[head]], head_start, axis=0),
+            ]
+        ).reshape(len(start), 2, self.dimensions)
+        norms = np.sqrt(np.einsum("ijk,ijk->ij", sums, sums))
+        means: Floats = (sums / (norms + 1e-6)[:, :, None]).reshape(len(start), -1)
         return means
 
 

@@ -1,13 +1,11 @@
-"""Text as words, and words and pairs of them as numbers."""
+"""Text as words."""
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
-from zlib import crc32
+from typing import TypeVar
 
-BUCKETS = 1 << 17
-"""Of hashed words and pairs of words."""
+Word = TypeVar("Word")
 
 FIRST_WORDS = 192
 LAST_WORDS = 64
@@ -26,23 +24,21 @@ def looked_at(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Words and punctuation marks in lower case; the middle of a long text is left out."""
-    words = _WORD.findall(looked_at(text).lower())
+    return shortened(split_words(looked_at(text).lower()))
+
+
+def split_words(text: str) -> list[str]:
+    """All words and punctuation marks, as they are written."""
+    return _WORD.findall(text)
+
+
+def shortened(words: list[Word]) -> list[Word]:
+    """The first and the last of so many."""
     if len(words) > FIRST_WORDS + LAST_WORDS:
-        del words[FIRST_WORDS:-LAST_WORDS]
+        return words[:FIRST_WORDS] + words[-LAST_WORDS:]
     return words
 
 
 def normal(text: str) -> str:
     """The same for texts that differ in case, marks and space only."""
     return re.sub(r"\W+", " ", text.lower()).strip()
-
-
-def hashed_pairs(words: list[str]) -> list[int]:
-    """Buckets of every word and of every two that follow each other, with repetitions."""
-    hashes = [crc32(word.encode("utf-8", "surrogatepass")) for word in words]
-    buckets = [one % BUCKETS for one in hashes]
-    # A pair is mixed from the two hashes: a third of the time that hashing its text takes.
-    buckets += [
-        ((one * 0x9E3779B1) ^ (two + 0x7F4A7C15)) % BUCKETS for one, two in pairwise(hashes)
-    ]
-    return buckets

@@ -1,0 +1,86 @@
+"""Hashed words and pairs of words, counted: what the ridge regression sees of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headway.prediction.arrays import Floats
+
+BUCKETS = 1 << 17
+"""Of hashed words and pairs of words."""
+
+_MIX, _SHIFT = np.uint64(0x9E3779B1), np.uint64(0x7F4A7C15)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Of several texts: which buckets their words and pairs of words fall into, and how often."""
+
+    texts: int
+    row: np.ndarray
+    """Of each entry: its text."""
+    column: np.ndarray
+    """Its bucket; within a text they rise."""
+    count: np.ndarray
+    weight: Floats
+    """What `count` counts for: 1 + log(count)."""
+
+    @classmethod
+    def counted(cls, texts: int, row: np.ndarray, bucket: np.ndarray) -> Buckets:
+        """From one text and bucket for each word and pair, in any order."""
+        keys, count = np.unique(row * BUCKETS + bucket, return_counts=True)
+        weight = (1.0 + np.log(count)).astype(np.float32)
+        return cls(texts, keys // BUCKETS, keys % BUCKETS, count, weight)
+
+    @classmethod
+    def hashed(cls, texts: int, row: np.ndarray, hashes: np.ndarray) -> Buckets:
+        """Of every word and of every two that follow each other in a text.
+
+        Args:
+            texts: how many.
+            row: the text of each word, text by text.
+            hashes: of each word, as unsigned integers of 64 bits.
+        """
+        first = np.flatnonzero(row[:-1] == row[1:])
+        # A pair is mixed from the two hashes: a fraction of the time that hashing its text takes.
+        pairs = (hashes[first] * _MIX) ^ (hashes[first + 1] + _SHIFT)
+        bucket = np.concatenate([hashes, pairs]) % np.uint64(BUCKETS)
+        return cls.counted(texts, np.concatenate([row, row[first]]), bucket.astype(np.int64))
+
+    @classmethod
+    def of(cls, texts: Sequence[Sequence[int]]) -> Buckets:
+        """From the buckets of each text, with repetitions."""
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        flat = np.fromiter((one for text in texts for one in text), np.int64, int(lengths.sum()))
+        return cls.counted(len(texts), np.repeat(np.arange(len(texts)), lengths), flat)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Buckets]) -> Buckets:
+        """Those of all `parts`, one after the other."""
+        before = np.cumsum([0, *(part.texts for part in parts)])
+        return cls(
+            int(before[-1]),
+            np.concatenate([part.row + begin for part, begin in zip(parts, before, strict=False)]),
+            np.concatenate([part.column for part in parts]),
+            np.concatenate([part.count for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+        )
+
+    def rows(self, chosen: np.ndarray) -> Buckets:
+        """Those of the texts with these numbers, which rise."""
+        renumbered = np.full(self.texts, -1, np.int64)
+        renumbered[chosen] = np.arange(len(chosen))
+        row = renumbered[self.row]
+        kept = row >= 0
+        return Buckets(
+            len(chosen), row[kept], self.column[kept], self.count[kept], self.weight[kept]
+        )
+
+    def lists(self) -> list[list[int]]:
+        """The buckets of each text, with repetitions, in rising order."""
+        all_of_them = np.repeat(self.column, self.count)
+        lengths = np.bincount(self.row, self.count, minlength=self.texts).astype(np.int64)
+        return [part.tolist() for part in np.split(all_of_them, np.cumsum(lengths))][:-1]
