@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 Asked = TypeVar("Asked")
 Told = TypeVar("Told")
+OnReading = Callable[[Work, Reading], None]
+"""Hears what a prompt was read as."""
 
 MOST_AT_ONCE = 64
 """Prompts and unfinished answers read together."""
@@ -78,7 +80,7 @@ class Foresight:
         watch: Watch,
         fallback: str,
         refits: Refits | None = None,
-        ask: Callable[[Work, Callable[[Work, Reading], None]], None] | None = None,
+        ask: Callable[[Work, OnReading], None] | None = None,
     ) -> None:
         self.watch = watch
         self.live = live

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 
@@ -12,6 +11,7 @@ from headway.core.request import Request
 from headway.engines.engine import BackendGone
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError
+from headway.gateway.foresight import OnReading
 from headway.gateway.intake import BYTES_PER_TOKEN
 from headway.gateway.work import Work
 from headway.prediction.history import Origin
@@ -64,7 +64,7 @@ class Perception:
         self._dispatcher = dispatcher
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, work: Work, told: Callable[[Work, Reading], None]) -> None:
+    def ask(self, work: Work, told: OnReading) -> None:
         """Ask about `work`, whose prompt was read, and let `told` know what was guessed, if it was.
 
         A prompt without text is not asked about.
@@ -81,7 +81,7 @@ class Perception:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, work: Work, text: str, told: Callable[[Work, Reading], None]) -> None:
+    async def _ask(self, work: Work, text: str, told: OnReading) -> None:
         question = _about(work, text)
         words = None
         try:

@@ -65,7 +65,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:20px 24px;margin-bottom:18px}
 p{margin:0 0 12px;color:var(--soft)}.headline{color:var(--ink);font-size:17px}
 .note{font-size:13px;margin:12px 0 0}.error{color:#c22f52;margin:10px 0 0}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.wide thead th{white-space:normal;vertical-align:bottom}
+.wide th:first-child{position:sticky;left:0;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums;white-space:nowrap}
 th,td{padding:7px 6px;text-align:right;border-bottom:1px solid var(--line)}
 thead th{color:var(--soft);font-weight:500;font-size:12.5px}
