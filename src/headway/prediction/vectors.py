@@ -50,8 +50,8 @@ class WordVectors:
         head_start = np.cumsum(head)[start] - 1
         sums = np.hstack(
             [
-                np.add.reduceat(self._vectors[numbers], start, axis=0),
-                np.add.reduceat(self._vectors[numbers[head]], head_start, axis=0),
+                np.add.reduceat(self._vectors.take(numbers, axis=0), start, axis=0),
+                np.add.reduceat(self._vectors.take(numbers[head], axis=0), head_start, axis=0),
             ]
         ).reshape(len(start), 2, self.dimensions)
         norms = np.sqrt(np.einsum("ijk,ijk->ij", sums, sums))

@@ -38,7 +38,7 @@ class Words:
         self.row = np.repeat(np.arange(len(start)), self.lengths + 1)
         """The text of each word."""
         self.hashes = vocabulary.hashes[found]
-        self.kinds = vocabulary.kinds[found]
+        self.kinds = vocabulary.kinds.take(found, axis=0)
         """(words, KINDS)."""
         self.named = vocabulary.named[found]
         """The number that a word is; 0: it is none."""
