@@ -38,3 +38,13 @@ def test_a_full_vocabulary_begins_anew_and_knows_the_same(monkeypatch) -> None:
     assert (before.hashes == after.hashes).all()
     assert (before.kinds == after.kinds).all()
     assert before.after(0, 2) == after.after(0, 2) == ["five", "lines"]
+
+
+def test_texts_may_bring_more_new_words_at_once_than_are_kept(monkeypatch) -> None:
+    monkeypatch.setattr(vocabulary, "MOST_WORDS", 8)
+    small = Vocabulary(shipped_vectors())
+    texts = [f"write five lines {' '.join(f'{n}a{m}' for m in range(20))}" for n in range(5)]
+    words = small.words(texts)
+    again = Vocabulary(shipped_vectors()).words(texts)
+    assert (words.hashes != again.hashes).sum() == 0
+    assert words.named.sum() == 5 * 5

@@ -18,7 +18,7 @@ from headway.prediction.vectors import HEAD_WORDS, shipped_vectors
 from headway.prediction.vocabulary import shipped_vocabulary
 
 READ_AT_ONCE = 64
-"""Prompts; their words must fit the vocabulary."""
+"""Prompts: what is known of each of their words is in memory meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

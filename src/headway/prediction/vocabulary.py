@@ -14,7 +14,7 @@ from headway.prediction.kinds import KINDS, kinds_of, number_named
 from headway.prediction.vectors import WordVectors, shipped_vectors
 from headway.prediction.words import looked_at, shortened, split_words
 
-MOST_WORDS = 1 << 15
+MOST_WORDS = 1 << 14
 """That are kept; then all are forgotten, and those that come are looked up again."""
 
 END = ""
@@ -52,7 +52,7 @@ class Words:
 
 
 class _Tables:
-    """Words by number, and what is known of each."""
+    """Words by number, and what is known of each; with room for more."""
 
     def __init__(self) -> None:
         self.spelled: list[str] = []
@@ -63,6 +63,12 @@ class _Tables:
         self.kinds = np.zeros((MOST_WORDS, len(KINDS)), np.float32)
         self.named = np.zeros(MOST_WORDS, np.int64)
         self.vectors = np.zeros(MOST_WORDS, np.int64)
+
+    def double(self) -> None:
+        """Make room for as many again."""
+        for name in ("hashes", "kinds", "named", "vectors"):
+            table = getattr(self, name)
+            setattr(self, name, np.concatenate([table, np.zeros_like(table)]))
 
 
 class Vocabulary:
@@ -78,10 +84,10 @@ class Vocabulary:
         self._tables = _Tables()
 
     def words(self, texts: Sequence[str]) -> Words:
-        """What is known of the words of `texts`, which may have half of MOST_WORDS together."""
+        """What is known of the words of `texts`."""
         with self._lock:
             tables = self._tables
-            if len(tables.between_spaces) > MOST_WORDS or len(tables.spelled) > MOST_WORDS // 2:
+            if len(tables.between_spaces) > MOST_WORDS or len(tables.spelled) > MOST_WORDS:
                 tables = self._tables = _Tables()
             end = self._number_of(END)
             numbers: list[int] = []
@@ -108,6 +114,8 @@ class Vocabulary:
         if number is None:
             number = tables.number[word] = len(tables.spelled)
             tables.spelled.append(word)
+            if number == len(tables.hashes):  # one batch of texts may bring many at once
+                tables.double()
             tables.hashes[number] = crc32(word.encode("utf-8", "surrogatepass"))
             tables.kinds[number] = kinds_of(word)
             tables.named[number] = number_named(word)
