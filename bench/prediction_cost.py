@@ -20,10 +20,12 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.prediction.artefact import shipped_stack
+from headway.prediction.encoded import EncodedStack
 from headway.prediction.examples import load_folder
 from headway.prediction.features import FeatureMaker
 from headway.prediction.prompt import Prompt
 from headway.prediction.stack import Stack
+from headway.prediction.training import train_on_log
 
 SETS = ("alpaca52k_vicuna20k", "flask", "just_eval", "alpaca_eval", "gpteacher_gpt4")
 LENGTHS = ((50, 110), (200, 360), (480, 640))
@@ -42,15 +44,14 @@ def drawn(data: Path) -> list[Prompt]:
     return [Prompt(texts[number]) for number in np.random.default_rng(0).permutation(len(texts))]
 
 
-def with_base(data: Path, base: Stack) -> Stack:
-    examples = load_folder(data / "flask", "llama2_chat_70b").answered()
-    maker = FeatureMaker()
-    targets = np.log2(examples.lengths).astype(np.float32)
-    groups = np.arange(len(examples))
-    return Stack.fit(maker, maker.of(examples.prompts), targets, groups, base=base)[0]
+def with_base(data: Path, base: Stack) -> Stack | EncodedStack:
+    target = "llama2_chat_70b"
+    examples = load_folder(data / "flask", target).answered()
+    features = FeatureMaker().of(examples.prompts)
+    return train_on_log(target, "flask", features, examples.lengths, base).model
 
 
-def ms_per_prompt(model: Stack, prompts: Sequence[Prompt], at_once: int) -> float:
+def ms_per_prompt(model: Stack | EncodedStack, prompts: Sequence[Prompt], at_once: int) -> float:
     spent_ms = []
     for begin in range(0, len(prompts), at_once):
         batch = prompts[begin : begin + at_once]

@@ -114,21 +114,16 @@ def _of_request(prompt: Prompt) -> list[float]:
 
 def asked_items(words: Sequence[str]) -> float:
     """How many things of a kind a prompt with these words asks for by number; 0 if it does not."""
-    return _asked(words)[_ASKED.index("asked_items")]
-
-
-def _asked(words: Sequence[str]) -> list[float]:
-    """How much of each of _ASKED these words name by number; 0 where they do not."""
     asked = [0.0] * len(_ASKED)
     for index, word in enumerate(words):
         value = number_named(word)
         if value:
             _count_asked(value, words[index + 1 : index + 3], asked)
-    return asked
+    return asked[_ASKED.index("asked_items")]
 
 
 def _count_asked(value: int, following: Sequence[str], asked: list[float]) -> None:
-    """Five words, three short paragraphs, 10 tips: what a number counts."""
+    """Five words, three short paragraphs, 10 tips: what a number counts, as of _ASKED."""
     for unit in following:
         kind = _KIND_OF_UNIT.get(unit)
         if kind is None and len(unit) > 3 and unit.endswith("s"):
