@@ -255,7 +255,7 @@ class LimitsConfig(Section):
     read_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """A client must have sent its whole request after this time."""
     unavailable_wait_s: Seconds = 30.0
-    """How long a request waits for a backend to come back before it is answered 503."""
+    """How long a request waits for a backend to come or come back before it is answered 503."""
     drain_s: Seconds = 30.0
     """How long a shutdown waits for what runs."""
 

@@ -90,6 +90,9 @@ class EnginePool:
         )
         self.on_change(self.statuses[name])
 
+    async def introduced(self, limit_s: float) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

@@ -137,11 +137,25 @@ async def test_an_unreachable_backend_is_waited_for_and_then_told(
             assert answer.status == 200
 
 
+async def test_a_request_that_comes_before_its_backend_waits_for_it(serve: Serve) -> None:
+    late = FakeBackend()
+    await late.start()
+    await late.stop()
+    gateway = await serve(late)
+    async with client_of(gateway) as client:
+        answer = asyncio.ensure_future(
+            client.chat.completions.create(model="default", messages=HELLO)
+        )
+        await late.start()
+        assert (await answer).choices[0].message.content
+    await late.stop()
+
+
 async def test_a_backend_that_was_never_there(serve: Serve) -> None:
     missing = FakeBackend()
     await missing.start()
     await missing.stop()
-    gateway = await serve(missing)
+    gateway = await serve(missing, unavailable_wait_s=0.1)
     async with client_of(gateway) as client:
         with pytest.raises(openai.InternalServerError) as raised:
             await client.chat.completions.create(model="default", messages=HELLO)

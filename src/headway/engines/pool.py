@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
@@ -27,10 +28,13 @@ class BackendPool:
         """`on_change` is called in the event loop for each change of health, slots or models."""
         self._embedded = tuple(embedded)
         sources: list[Endpoint | EmbeddedServer] = [*embedded, *endpoints]
-        self._members = {source.name: Member(source, on_change) for source in sources}
+        self._on_change = on_change
+        self._members = {source.name: Member(source, self._changed) for source in sources}
         if len(self._members) < len(sources):
             raise ValueError("two backends have the same name; give each its own")
         self._watchers: list[asyncio.Task[None]] = []
+        self._started = False
+        self._introduced = asyncio.Event()
 
     async def start(self) -> None:
         """Start embedded engines and probe the others once.
@@ -53,6 +57,18 @@ class BackendPool:
             _, late = await asyncio.wait(looks, timeout=_FIRST_LOOK_S)
             for look in late:
                 look.cancel()
+        self._started = True
+        self._introduce()
+
+    async def introduced(self, limit_s: float) -> None:
+        """Wait until it has started and knows of a model, for at most `limit_s`.
+
+        Before that nobody can say which models there are.
+        """
+        if self._members and not self._introduced.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self._introduced.wait()
 
     async def close(self) -> None:
         """Stop watching, close all connections, stop embedded engines."""
@@ -92,6 +108,14 @@ class BackendPool:
     def failed(self, name: str, error: Exception) -> None:
         """Feedback: a request failed there. BackendGone has its health checked at once."""
         self._members[name].failed(error)
+
+    def _changed(self, status: BackendStatus) -> None:
+        self._on_change(status)
+        self._introduce()
+
+    def _introduce(self) -> None:
+        if self._started and self.models():
+            self._introduced.set()
 
 
 __all__ = ["BackendPool", "BackendStatus"]

@@ -117,6 +117,7 @@ class Routes:
     # ---- work -------------------------------------------------------------------------------
 
     async def _generate(self, http: HttpRequest) -> Response | None:
+        await self._pool.introduced(self._settings.unavailable_wait_s)
         try:
             work = self._intake.read(
                 http.path, http.headers, unpacked(http, self._settings.max_body_bytes)

@@ -41,7 +41,7 @@ class GatewaySettings:
     drain_s: float = 30.0
     """How long a graceful shutdown waits for what runs and waits."""
     unavailable_wait_s: float = 30.0
-    """How long a request waits for a backend to come back before it is answered with 503."""
+    """How long a request waits for a backend to come or come back before it is answered 503."""
     fallback_policy: str = "fcfs"
     """Orders while the predicted order of requests has proved to be worth nothing."""
     ask_lengths: bool = False
