@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log2
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulation.conftest import CLOCK, SMALL, trace
 
+from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
@@ -34,6 +36,23 @@ def test_srpt_lets_the_short_one_in_between_and_loses_nothing() -> None:
     assert outcome.preemptions.tolist() == [1, 0]
     assert outcome.latency_s[1] < 0.25
     assert outcome.ended_s[0] == pytest.approx(5.2, abs=0.05)
+
+
+class HundredTokens:
+    """Foretells them of everybody."""
+
+    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+        return SizeEstimate((50, 200), (0.5, 0.5)), log2(100)
+
+    def finished(self, number: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize("policy", ["sjf", "ltr", "gittins"])
+def test_what_is_foretold_counts_under_the_limit_that_a_request_sets(policy: str) -> None:
+    of = replace(trace([0.0, 0.0, 0.0], [50, 60, 10]), max_tokens=np.array([0, 0, 10]))
+    outcome = simulate(of, [ONE], SchedulerSettings(policy=policy), HundredTokens())
+    assert np.argsort(outcome.ended_s).tolist() == [2, 0, 1]
 
 
 def test_a_session_sends_when_it_has_its_answer() -> None:

@@ -18,6 +18,7 @@ from headway.core.scheduler import Scheduler
 from headway.engines.engine import Piece
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
+from headway.prediction.bins import score_within
 from headway.prediction.live import Forecast, LivePredictor, Look, Reading, Unfinished
 from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import next_cut
@@ -275,7 +276,8 @@ class Foresight:
         limit = work.request.max_tokens
         estimate, score = forecast.of_history, None
         if self.watch.trusted:
-            estimate, score = forecast.estimate, forecast.score_within(limit)
+            estimate = forecast.estimate
+            score = score_within(forecast.score, estimate, limit)
             if work.looks:
                 estimate = self.live.refined(work.looks[-1], work.origin.model)
         self._scheduler.revise(work.request.id, estimate.capped(limit), score, self._clock())

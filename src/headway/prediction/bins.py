@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from math import log2
 
 from headway.core.estimate import SizeEstimate
 
@@ -27,6 +28,20 @@ def interval(estimate: SizeEstimate, mass: float) -> tuple[int, int]:
     tail = (1.0 - mass) / 2.0
     low = round(quantile(estimate, tail)) + 1
     return low, max(low, round(quantile(estimate, 1.0 - tail)))
+
+
+def score_within(score: float, estimate: SizeEstimate, max_tokens: int | None) -> float:
+    """The score of a request that may have no more than `max_tokens`.
+
+    Args:
+        score: expected log2 of output tokens without that limit.
+        estimate: their distribution without it.
+        max_tokens: None: there is none.
+    """
+    capped = estimate.capped(max_tokens)
+    if capped is estimate:
+        return score
+    return sum(w * log2(tokens) for tokens, w in zip(capped.tokens, capped.weights, strict=True))
 
 
 def quantile(estimate: SizeEstimate, q: float) -> float:

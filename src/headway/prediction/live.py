@@ -57,16 +57,6 @@ class Forecast:
     of_history: SizeEstimate
     reading: Reading
 
-    def score_within(self, max_tokens: int | None) -> float:
-        """The score of a request that may have no more than `max_tokens`."""
-        estimate = self.estimate.capped(max_tokens)
-        if estimate is self.estimate:
-            return self.score
-        return sum(
-            weight * log2(tokens)
-            for tokens, weight in zip(estimate.tokens, estimate.weights, strict=True)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:

@@ -24,7 +24,8 @@ class Foresight(Protocol):
     """Foretells the length of a trace's requests."""
 
     def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
-        """The estimate and the score of request `number`, from what is known on its arrival."""
+        """The estimate and the score of request `number`, from what is known on its arrival,
+        before any limit that it sets."""
         ...
 
     def finished(self, number: int) -> None:
@@ -54,9 +55,7 @@ class FromHistory:
         self._history = LengthHistory()
 
     def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
-        trace = self._trace
-        limit = int(trace.max_tokens[number]) if len(trace.max_tokens) else 0
-        return self._history.estimate(self._origin(number), limit or None), None
+        return self._history.estimate(self._origin(number), None), None
 
     def finished(self, number: int) -> None:
         tokens = int(self._trace.output_tokens[number])

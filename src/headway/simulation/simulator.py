@@ -18,6 +18,7 @@ from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
+from headway.prediction.bins import score_within
 from headway.simulation.cluster import Cluster
 from headway.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.simulation.errors import SimulationError
@@ -191,20 +192,22 @@ class Simulation:
         """A client sends request `number`."""
         trace = self._trace
         estimate, score = self._foresight.foretell(number)
-        limit = self._max_tokens[number] if self._max_tokens else 0
+        limit = (self._max_tokens[number] if self._max_tokens else 0) or None
+        if score is not None:
+            score = score_within(score, estimate, limit)
         deadline_s = self._deadline_s[number] if self._deadline_s else nan
         request = Request(
             id=str(number),
             arrival_s=now_s,
             prompt_tokens=self._prompt_tokens[number],
-            estimate=estimate,
+            estimate=estimate.capped(limit),
             lane=self._fitting.lane_of[number],
             tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
             tenant=trace.tenants[number] if trace.tenants else "",
             program=trace.programs[number] if trace.programs else "",
             deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
             prefix=self._prefix(number),
-            max_tokens=limit or None,
+            max_tokens=limit,
             score=score,
         )
         self._released_s[number] = now_s
