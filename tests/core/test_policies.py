@@ -120,6 +120,13 @@ def test_preemptive_policies_stop_a_long_one_for_a_short_one(policy) -> None:
     assert (long.state, long.preemptions) == (State.PREEMPTED, 1)
 
 
+def test_under_ltr_nobody_is_stopped_where_that_saves_no_time() -> None:
+    reads = request("reads", 5, 1.0, prompt_tokens=5000, score=2.0)
+    assert running_then_arrives("ltr", request("long", 400, score=9.0), reads) == []
+    short = request("short", 30, 1.0, score=5.0)
+    assert running_then_arrives("ltr", request("ends", 60, score=9.0), short) == []
+
+
 def test_within_its_first_quantum_nobody_is_stopped_under_mlfq() -> None:
     long, short = request("long", 2000), request("short", 5, 1.0)
     assert running_then_arrives("mlfq", long, short, quantum_s=2.0) == []

@@ -83,7 +83,7 @@ class PreemptionRule:
             may = self._may_take_from(running, waiting)
             gain_s = INFINITE if due or not may else self._gain_s(waiting, running)
             if gain_s <= 0.0:
-                break  # and nobody ranked before it yields either
+                break  # nobody ranked before it yields either, or hardly (see `ltr`)
             candidate = heappop(candidates)
             if may and self._pays(gain_s, waiting, running, backend):
                 chosen = running

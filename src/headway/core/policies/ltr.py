@@ -1,15 +1,16 @@
 """Learning to rank."""
 
-from math import exp2, log2
+from math import log2
 
 from headway.core.policies.policy import Policy
 from headway.core.request import Request
 
 
 class Ltr(Policy):
-    """By the score of a learned ranker, preemptive; tokens already produced do not count.
+    """By the score of a learned ranker; prompts and tokens already produced do not count.
 
-    A request that nobody scored yet ranks by its estimate, on the same scale.
+    A request that nobody scored yet ranks by its estimate, on the same scale. Who is ranked behind
+    one that waits is stopped for it where that saves time by their estimates.
     Source: Fu et al., NeurIPS 2024.
     """
 
@@ -21,5 +22,7 @@ class Ltr(Policy):
         return request.score if request.score is not None else log2(request.estimate.mean)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
-        expected_tokens = exp2(self.rank(running)) - exp2(self.rank(waiting))
-        return self.cost.decode_s_per_token * expected_tokens
+        # The order leaves out prompts and tokens already produced. What stopping somebody wins does
+        # not: by the order alone who is about to end would be stopped for a long prompt, and below
+        # saturation requests would wait longer than under `fcfs`.
+        return self.cost.remaining_s(running) - self.cost.remaining_s(waiting)
