@@ -12,6 +12,10 @@ from headway.prediction.features import Features
 from headway.prediction.prompt import Prompt
 from headway.prediction.stack import Stack, blend_of
 
+PSEUDO_PROMPTS = 50.0
+"""Weights lean on equal ones as if so many more prompts had been seen: what a few dozen say of them
+is mostly chance, and two views that err differently are better than either."""
+
 
 class EncodedStack:
     """The best order that there is, at a few milliseconds a prompt.
@@ -48,7 +52,7 @@ class EncodedStack:
         views = np.column_stack([held_back, encoder.scores(_own_texts(stack, prompts))])
         centre = views.mean(axis=0)
         mean = float(targets.mean())
-        weights = blend_of(views - centre, targets - mean, np.ones(len(targets), np.float32))
+        weights = _leaning_blend(views - centre, targets - mean)
         blend = np.append(weights, mean - centre @ weights).astype(np.float32)
         scores: Floats = (views @ weights + blend[2]).astype(np.float32)
         return cls(stack, encoder, blend), scores
@@ -83,3 +87,19 @@ class EncodedStack:
 def _own_texts(stack: Stack, prompts: Sequence[Prompt]) -> list[str]:
     """What the encoder reads: a template would take up most of what it can."""
     return [stack.maker.template.own(prompt.text) for prompt in prompts]
+
+
+def _leaning_blend(views: Floats, targets: Floats) -> Floats:
+    """Weights of `views` (a column each) that come close to `targets`; both have a mean of 0.
+
+    Ridge regression towards the weights that give each view an equal part in what varies.
+    """
+    spread = views.std(axis=0)
+    equal = (views / np.where(spread > 0.0, spread, 1.0)).sum(axis=1)
+    part = max(0.0, float(equal @ targets) / max(float(equal @ equal), 1e-9))
+    seen = np.append(np.ones(len(targets)), np.full(len(spread), PSEUDO_PROMPTS))
+    return blend_of(
+        np.vstack([views, np.diag(spread)]),
+        np.append(targets, np.full(len(spread), part)),
+        seen.astype(np.float32),
+    )
