@@ -76,7 +76,7 @@ def natural(load: Workload) -> Workload:
     return Workload(tuple(requests))
 
 
-async def first_day(prompts: Sequence[Prompt], options: argparse.Namespace, log: Path) -> None:
+async def recorded_day(prompts: Sequence[Prompt], options: argparse.Namespace, log: Path) -> None:
     """Send all of them; what came is in the request log at `log`."""
     load = natural(Workload.build(prompts, count=len(prompts), max_tokens=options.max_tokens))
     settings = {
@@ -88,7 +88,7 @@ async def first_day(prompts: Sequence[Prompt], options: argparse.Namespace, log:
     async with HeadwayServer(settings) as server, LoadClient(server.url, "default", "", 3600) as c:
         outcomes = await c.run(load)
     failed = [outcome.error for outcome in outcomes if not outcome.ok]
-    print(f"first day: {len(outcomes)} requests, {len(failed)} failed {failed[:1]}", flush=True)
+    print(f"a day of {len(outcomes)} requests, {len(failed)} failed {failed[:1]}", flush=True)
 
 
 def learn(log: Path, out: Path, *, shuffled: bool) -> None:
@@ -249,7 +249,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     learned_from, tested_on = prompts_of(options)
     log = options.log or folder / "requests.db"
     if not log.exists():
-        await first_day(learned_from, options, log)
+        await recorded_day(learned_from, options, log)
     good, shuffled = folder / "learned.npz", folder / "shuffled.npz"
     learn(log, good, shuffled=False)
     learn(log, shuffled, shuffled=True)
