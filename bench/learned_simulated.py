@@ -143,7 +143,7 @@ def main() -> int:
     )
     parser.add_argument("--first", type=Path, help="request log of the first day; else it is run")
     parser.add_argument("--second", type=Path, help="the same of the second")
-    parser.add_argument("--loads", default="0,0.7,0.9,1.2", help="0: all at once")
+    parser.add_argument("--loads", default="0,0.9,1.2", help="0: all at once")
     parser.add_argument("--draws", type=int, default=32, help="of the second day's requests")
     parser.add_argument("--requests", type=int, default=200, help="of each draw")
     parser.add_argument("--sets", default=SETS)
