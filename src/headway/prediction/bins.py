@@ -44,6 +44,17 @@ def score_within(score: float, estimate: SizeEstimate, max_tokens: int | None) -
     return sum(w * log2(tokens) for tokens, w in zip(capped.tokens, capped.weights, strict=True))
 
 
+def longer(estimate: SizeEstimate, quarter_octaves: int) -> SizeEstimate:
+    """The same over BIN_TOKENS for answers that are so many quarters of an octave longer."""
+    if not quarter_octaves:
+        return estimate
+    weights = [0.0] * len(BIN_TOKENS)
+    for tokens, weight in zip(estimate.tokens, estimate.weights, strict=True):
+        place = round(4.0 * log2(tokens)) + quarter_octaves
+        weights[bin_of(round(2.0 ** (max(0, place) / 4.0)))] += weight
+    return SizeEstimate(BIN_TOKENS, weights)
+
+
 def quantile(estimate: SizeEstimate, q: float) -> float:
     """The `q`-quantile in tokens; lengths count as evenly spread within their bin."""
     cumulative = 0.0

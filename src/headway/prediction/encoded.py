@@ -13,8 +13,9 @@ from headway.prediction.prompt import Prompt
 from headway.prediction.stack import Stack, blend_of
 
 PSEUDO_PROMPTS = 50.0
-"""Weights lean on equal ones as if so many more prompts had been seen: what a few dozen say of them
-is mostly chance, and two views that err differently are better than either."""
+"""Where views say next to nothing of the targets, weights lean on equal ones as if so many more
+prompts had been seen, and less so the more they say: what a few dozen prompts tell of the weights
+is mostly chance then, and two views that err differently are better than either."""
 
 
 class EncodedStack:
@@ -94,10 +95,13 @@ def _leaning_blend(views: Floats, targets: Floats) -> Floats:
 
     Ridge regression towards the weights that give each view an equal part in what varies.
     """
+    ones = np.ones(len(targets), np.float32)
+    missed = targets - views @ blend_of(views, targets, ones)
+    unexplained = float(missed @ missed) / max(float(targets @ targets), 1e-9)
     spread = views.std(axis=0)
     equal = (views / np.where(spread > 0.0, spread, 1.0)).sum(axis=1)
     part = max(0.0, float(equal @ targets) / max(float(equal @ equal), 1e-9))
-    seen = np.append(np.ones(len(targets)), np.full(len(spread), PSEUDO_PROMPTS))
+    seen = np.append(ones, np.full(len(spread), PSEUDO_PROMPTS * unexplained))
     return blend_of(
         np.vstack([views, np.diag(spread)]),
         np.append(targets, np.full(len(spread), part)),

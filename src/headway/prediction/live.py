@@ -9,7 +9,7 @@ from math import log2
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.bins import BIN_TOKENS
+from headway.prediction.bins import BIN_TOKENS, longer
 from headway.prediction.calibration import Calibration
 from headway.prediction.censored import teaches
 from headway.prediction.evidence import SUREST, Evidence, mixed
@@ -101,6 +101,8 @@ class LivePredictor:
         self._corrections: dict[str, Correction] = {}
         self._errors: dict[tuple[str, Calibration], tuple[float, float]] = {}
         """Their sum and number, by model and by who foretold."""
+        self._longer: dict[tuple[int, int], tuple[SizeEstimate, SizeEstimate]] = {}
+        """By estimate and by how much longer; with the estimate, as in `_known`."""
         self._known: dict[
             tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
         ] = {}
@@ -170,7 +172,7 @@ class LivePredictor:
 
     def forecast(self, reading: Reading, origin: Origin) -> Forecast:
         """Make of `reading` what is to be expected of a request."""
-        of_prompt = reading.calibration.estimate(reading.score + self._bias(reading, origin.model))
+        of_prompt = self._of_prompt(reading, origin.model)
         of_history = self._history.estimate(origin, None)
         weight = self._evidence.weight(origin.model, origin.template)
         estimate = self._mixed(of_prompt, of_history, weight)
@@ -199,6 +201,18 @@ class LivePredictor:
                 of_history.capped(output_tokens),
             )
         self._evidence.observe(model, origin.template, of_prompt, of_history, output_tokens)
+
+    def _of_prompt(self, reading: Reading, model: str) -> SizeEstimate:
+        """What comes of such scores, corrected by how much longer `model` writes."""
+        estimate = reading.calibration.estimate(reading.score)
+        # Not the score is corrected: beyond those that calibration knows all would be the same.
+        step = round(4.0 * self._bias(reading, model))
+        known = self._longer.get((id(estimate), step))
+        if known is None:
+            if len(self._longer) >= REMEMBERED_MIXTURES:
+                self._longer.clear()
+            known = self._longer[id(estimate), step] = (longer(estimate, step), estimate)
+        return known[0]
 
     def _mixed(
         self, of_prompt: SizeEstimate, of_history: SizeEstimate, weight: float

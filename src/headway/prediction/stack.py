@@ -21,6 +21,10 @@ BASE_COPIES = 5
 """Each of the base's three views stands for so many features: it knows more than one of them."""
 MANY = 5000
 """From so many examples on, trees may be larger and more."""
+ROOT = 3.0
+"""Lengths are learned as cube roots. What a schedule loses to an error is seconds: in octaves, two
+tokens in the place of one would count as much as 512 in the place of 256, and in tokens hardly
+anything but the longest answers would count."""
 
 
 class Stack:
@@ -32,6 +36,8 @@ class Stack:
     Args:
         blend: weights of ridge, kernel and trees; the rest is the intercept.
         base: a model of other traffic, whose views are features too.
+        lengths: whether the blend is the root of output tokens, and its score their log2; else
+            that is whatever its targets were.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class Stack:
         trees: Trees,
         blend: Floats,
         base: Stack | None,
+        lengths: bool,
     ) -> None:
         self.maker = maker
         self._ridge = ridge
@@ -49,6 +56,7 @@ class Stack:
         self._trees = trees
         self._blend = blend
         self._base = base
+        self._lengths = lengths
 
     @classmethod
     def fit(
@@ -60,6 +68,7 @@ class Stack:
         *,
         sample_weights: Floats | None = None,
         base: Stack | None = None,
+        lengths: bool = True,
     ) -> tuple[Stack, Floats]:
         """A model of `targets`, and the score of each prompt held back.
 
@@ -72,7 +81,10 @@ class Stack:
             groups: a number for each prompt; equal ones are held back together.
             sample_weights: how much each prompt counts; None: all the same.
             base: a model of other traffic.
+            lengths: whether targets are log2 of output tokens.
         """
+        if lengths:
+            targets = np.exp2(targets / ROOT)
         dense = _with_base(features, base)
         count = len(features)
         weights = np.ones(count, np.float32) if sample_weights is None else sample_weights
@@ -119,16 +131,25 @@ class Stack:
             trees_on(everything),
             np.append(blend, mean).astype(np.float32),
             base,
+            lengths,
         )
-        return model, (held_back @ blend + mean).astype(np.float32)
+        return model, model._told(held_back)
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
-        """One score per prompt, in the unit of the targets."""
+        """One score per prompt, comparable with the targets."""
         return self.scores_of(self.maker.of(prompts))
 
     def scores_of(self, features: Features) -> Floats:
         """The same for prompts whose features are known."""
-        scores: Floats = self._views(features) @ self._blend[:3] + self._blend[3]
+        return self._told(self._views(features))
+
+    def _told(self, views: Floats) -> Floats:
+        """The scores that three views make."""
+        blended: Floats = (views @ self._blend[:3] + self._blend[3]).astype(np.float32)
+        if not self._lengths:
+            return blended
+        # No answer is shorter than one token.
+        scores: Floats = np.float32(ROOT) * np.log2(np.maximum(blended, np.float32(1.0)))
         return scores
 
     def _views(self, features: Features) -> Floats:
@@ -143,6 +164,7 @@ class Stack:
     def state(self) -> State:
         state = {
             "blend": self._blend,
+            "lengths": np.array(self._lengths),
             **named("maker", self.maker.state()),
             **named("ridge", self._ridge.state()),
             **named("kernel", self._kernel.state()),
@@ -162,6 +184,8 @@ class Stack:
             Trees.of(part(state, "trees")),
             state["blend"].astype(np.float32),
             cls.of(base) if base else None,
+            # Files that do not say are of before, when nothing was learned as roots.
+            bool(state.get("lengths", False)),
         )
 
 

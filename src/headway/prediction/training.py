@@ -245,6 +245,7 @@ def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
         np.concatenate(targets),
         _groups(prompts),
         sample_weights=weight / weight.mean(),
+        lengths=False,
     )
     return model
 
