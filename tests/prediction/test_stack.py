@@ -46,4 +46,5 @@ def test_arrays_of_before_that_do_not_say_are_in_the_unit_of_their_targets() -> 
     model, _ = fitted(np.log2(SOURCE.lengths), lengths=False)
     state = model.state()
     del state["lengths"]
-    assert Stack.of(state).scores(LATER.prompts) == pytest.approx(model.scores(LATER.prompts), abs=0.01)
+    scores = Stack.of(state).scores(LATER.prompts)
+    assert scores == pytest.approx(model.scores(LATER.prompts), abs=0.01)
