@@ -288,14 +288,24 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
     return publish(claims, details, options.json)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What days are made of, and the engine that they run on."""
     parser.add_argument("--sets", default=SETS)
     parser.add_argument("--of-each", type=int, default=160, help="prompts drawn from each set")
     parser.add_argument("--max-characters", type=int, default=1000, help="of a prompt")
     parser.add_argument("--first-day", type=int, default=600, help="requests to learn from")
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--threads", type=int, help="of the engine; else one a core")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
     parser.add_argument("--log", type=Path, help="a first day recorded before: not run again")
     parser.add_argument("--requests", type=int, default=200, help="of the second day")
     parser.add_argument("--parts", default="burst,overload,random", help="of the second day")
@@ -303,12 +313,7 @@ def main() -> int:
         "--rate", type=float, default=0.8, help="requests/s served, where the burst is left out"
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--max-tokens", type=int, default=256)
-    parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
     parser.add_argument("--caught-within", type=int, default=200, help="answers")
-    parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--threads", type=int, help="of the engine; else one a core")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/learned.json"))
     options = parser.parse_args()
     with TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ from headway.simulation.profiles import load_profile
 from headway.simulation.result import SimulationResult
 from headway.simulation.site import Site
 from headway.simulation.trace import Trace
-from learned import SETS, learn, prompts_of, recorded_day
+from learned import add_options, learn, prompts_of, recorded_day
 
 PROFILE = "smollm2-135m-2-cores"
 POLICIES = ("fcfs", "sjf", "srpt", "trail", "ltr", "gittins", ORACLE)
@@ -141,21 +141,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_options(parser)
     parser.add_argument("--first", type=Path, help="request log of the first day; else it is run")
     parser.add_argument("--second", type=Path, help="the same of the second")
     parser.add_argument("--loads", default="0,0.9,1.2", help="0: all at once")
     parser.add_argument("--draws", type=int, default=32, help="of the second day's requests")
     parser.add_argument("--requests", type=int, default=200, help="of each draw")
-    parser.add_argument("--sets", default=SETS)
-    parser.add_argument("--of-each", type=int, default=160, help="prompts drawn from each set")
-    parser.add_argument("--max-characters", type=int, default=1000, help="of a prompt")
-    parser.add_argument("--first-day", type=int, default=600, help="requests to learn from")
     parser.add_argument("--second-day", type=int, default=400, help="requests to draw from")
-    parser.add_argument("--max-tokens", type=int, default=256)
-    parser.add_argument("--max-wait", type=float, default=300.0, help="starvation bound, s")
-    parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--threads", type=int, help="of the engine; else one a core")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/learned_simulated.json"))
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
