@@ -19,13 +19,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from claims import Claim, publish
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.report.terminal import table_console
+from headway.report.terminal import results_table, show, table_console
 from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.simulation.importers import load_trace
 from headway.simulation.load import capacity_rps
@@ -33,6 +32,7 @@ from headway.simulation.measures import Slo
 from headway.simulation.profiles import load_profile
 from headway.simulation.result import SimulationResult
 from headway.simulation.site import Site
+from headway.simulation.table import cells_of
 from headway.simulation.trace import Trace
 from learned import add_options, learn, prompts_of, recorded_day
 
@@ -46,39 +46,17 @@ def drawn(day: Trace, count: int, capacity: float, load: float, seed: int) -> Tr
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(day))[:count]
     gaps_s = rng.exponential(1.0 / (load * capacity), len(chosen)) if load else np.zeros(count)
-    assert day.prompt_ids
-    return Trace(
-        f"{day.name}, {seed}",
-        np.cumsum(gaps_s),
-        day.prompt_tokens[chosen],
-        day.output_tokens[chosen],
-        prompt_ids=[day.prompt_ids[number] for number in chosen.tolist()],
-        max_tokens=day.max_tokens[chosen],
-    )
+    at_once = day.arriving(np.zeros(len(day)))  # in which any order is one of arrival
+    return at_once.rows(chosen).arriving(np.cumsum(gaps_s))
 
 
-def table_of(result: SimulationResult, load: float) -> Table:
-    """A row for each policy: means over the draws, and the gain of the least and the best one."""
-    title = f"load {load:g}" if load else "all at once"
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("policy", "mean latency", "p99", "worst wait", "preemptions", "of oracle's gain"):
-        table.add_column(name, justify="left" if name == "policy" else "right")
-    for label in result.runs:
-        gains = gains_of(result, label)
-        table.add_row(
-            label,
-            f"{result.mean(label, 'latency_s', 'mean'):.1f} s",
-            f"{result.mean(label, 'latency_s', 'p99'):.0f} s",
-            f"{worst_wait_s(result, label):.0f} s",
-            f"{result.mean(label, 'preemptions'):.0f}",
-            f"{result.gain(label) or 0.0:.0%} ({min(gains):.0%} to {max(gains):.0%})",
-        )
-    return table
-
-
-def gains_of(result: SimulationResult, label: str) -> list[float]:
-    """Of the oracle's gain, in each draw."""
-    return [result.gain(label, run.seed) or 0.0 for run in result.runs[label]]
+def table_of(result: SimulationResult) -> Table:
+    """That of `headway simulate`, and what the least and the best draw gained."""
+    headings, rows = cells_of(result)
+    for label, cells in zip(result.runs, rows, strict=True):
+        gains = [result.gain(label, run.seed) or 0.0 for run in result.runs[label]]
+        cells.append(f"{min(gains):.0%} to {max(gains):.0%}")
+    return results_table([*headings, "by draw"], rows)
 
 
 def worst_wait_s(result: SimulationResult, label: str) -> float:
@@ -86,9 +64,8 @@ def worst_wait_s(result: SimulationResult, label: str) -> float:
     return max(run.measures.wait_s.max for run in result.runs[label])
 
 
-def claims_of(result: SimulationResult, load: float, bound_s: float) -> list[Claim]:
+def claims_of(result: SimulationResult, name: str, bound_s: float) -> list[Claim]:
     """What the policies must achieve, over all draws."""
-    name = f"load {load:g}" if load else "all at once"
     claims = []
     for label in CLAIMED:
         gain, waited_s = result.gain(label) or 0.0, worst_wait_s(result, label)
@@ -131,9 +108,11 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
         ]
         scenario = Scenario(traces, [site], settings, Slo())
         result = SimulationResult(compare(scenario, contenders), {"load": load})
-        table_console().print(table_of(result, load))
-        claims += claims_of(result, load, options.max_wait)
-        details[f"load {load:g}"] = result.to_json()
+        name = f"load {load:g}" if load else "all at once"
+        print(f"{name}:")
+        show(table_console(), table_of(result))
+        claims += claims_of(result, name, options.max_wait)
+        details[name] = result.to_json()
     return publish(claims, details, options.json)
 
 

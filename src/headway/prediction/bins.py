@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import lru_cache
 from math import log2
 
 from headway.core.estimate import SizeEstimate
@@ -44,8 +45,12 @@ def score_within(score: float, estimate: SizeEstimate, max_tokens: int | None) -
     return sum(w * log2(tokens) for tokens, w in zip(capped.tokens, capped.weights, strict=True))
 
 
+@lru_cache(maxsize=2048)
 def longer(estimate: SizeEstimate, quarter_octaves: int) -> SizeEstimate:
-    """The same over BIN_TOKENS for answers that are so many quarters of an octave longer."""
+    """The same over BIN_TOKENS for answers that are so many quarters of an octave longer.
+
+    Thousands that wait have few different ones: they share one object.
+    """
     if not quarter_octaves:
         return estimate
     weights = [0.0] * len(BIN_TOKENS)

@@ -101,8 +101,6 @@ class LivePredictor:
         self._corrections: dict[str, Correction] = {}
         self._errors: dict[tuple[str, Calibration], tuple[float, float]] = {}
         """Their sum and number, by model and by who foretold."""
-        self._longer: dict[tuple[int, int], tuple[SizeEstimate, SizeEstimate]] = {}
-        """By estimate and by how much longer; with the estimate, as in `_known`."""
         self._known: dict[
             tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
         ] = {}
@@ -204,15 +202,9 @@ class LivePredictor:
 
     def _of_prompt(self, reading: Reading, model: str) -> SizeEstimate:
         """What comes of such scores, corrected by how much longer `model` writes."""
-        estimate = reading.calibration.estimate(reading.score)
         # Not the score is corrected: beyond those that calibration knows all would be the same.
-        step = round(4.0 * self._bias(reading, model))
-        known = self._longer.get((id(estimate), step))
-        if known is None:
-            if len(self._longer) >= REMEMBERED_MIXTURES:
-                self._longer.clear()
-            known = self._longer[id(estimate), step] = (longer(estimate, step), estimate)
-        return known[0]
+        estimate = reading.calibration.estimate(reading.score)
+        return longer(estimate, round(4.0 * self._bias(reading, model)))
 
     def _mixed(
         self, of_prompt: SizeEstimate, of_history: SizeEstimate, weight: float
