@@ -249,11 +249,16 @@ class KeyConfig(Section):
 
 
 class LimitsConfig(Section):
-    """What one connection may take."""
+    """What clients may take."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+    max_bodies_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
+    """Of all requests under way; more are answered 503."""
     read_timeout_s: Annotated[float, Field(gt=0)] = 30.0
-    """A client must have sent its whole request after this time."""
+    """A client must have sent the head of a request after this time, and its body after as much
+    again."""
+    send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """A client that reads nothing for so long loses its connection, and its slot."""
     unavailable_wait_s: Seconds = 30.0
     """How long a request waits for a backend to come or come back before it is answered 503."""
     drain_s: Seconds = 30.0
@@ -287,6 +292,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Port = 8080
     """0 takes any free port."""
+    tls_cert: Path | None = None
+    """PEM file with a certificate, and those that it was issued by: HTTPS; null: HTTP."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's key; null: it is in the same file."""
     allow_open: bool = False
     """Serve other machines without API keys."""
     model: str | None = None
@@ -346,6 +355,13 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"the name {twice[0]!r} is there twice")
         return entries
+
+    @field_validator("tls_key")
+    @classmethod
+    def _has_a_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if key is not None and info.data.get("tls_cert") is None:
+            raise ValueError("needs tls_cert beside it")
+        return key
 
     @property
     def embedded(self) -> bool:

@@ -259,15 +259,20 @@ def shape(answer: bytes, status: int) -> dict[str, Any]:
     [
         (431, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n"),
         (431, b"GET / HTTP/1.1\r\nX-Endless: " + b"x" * 100_000),
-        (431, b"GET / HTTP/1.1\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n"),
-        (414, b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\n" + b"X-Many: x\r\n" * 10_000 + b"\r\n"),
+        (431, b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n"),
         (400, b"GET / HTTP/9.9\r\n\r\n"),
         (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not HTTP at all\r\n\r\n"),
         (400, b"GET / HTTP/1.1\r\nno colon here\r\n\r\n"),
         (400, b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n"),
         (400, b"POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc"),
         (400, b"CONNECT example.com:80 HTTP/1.1\r\n\r\n"),
-        (413, b"POST / HTTP/1.1\r\nContent-Length: 999999999999999\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+        (
+            413,
+            b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999999\r\n\r\n",
+        ),
     ],
 )
 async def test_broken_http(gateway: Gateway, head: bytes, status: int) -> None:
@@ -326,8 +331,8 @@ async def answers(gateway: Gateway, sent: bytes, count: int) -> list[bytes]:
 
 async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
     body = json.dumps(GOOD).encode()
-    post = b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (CHAT.encode(), len(body), body)
-    get = b"GET /v1/models HTTP/1.1\r\n\r\n"
+    post = POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    get = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
     first, second, third, fourth = await answers(gateway, post + get + post + get, 4)
     assert b"word99" in first and b"word99" in third
     assert b'"list"' in second and b'"list"' in fourth
@@ -335,8 +340,8 @@ async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> Non
 
 async def test_an_upgrade_that_is_not_offered_is_ignored(gateway: Gateway) -> None:
     body = json.dumps(GOOD).encode()
-    head = b"POST %b HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-    sent = (head + b"Content-Length: %d\r\n\r\n%b") % (CHAT.encode(), len(body), body)
+    head = POST + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    sent = (head + b"Content-Length: %d\r\n\r\n%b") % (len(body), body)
     assert b"word99" in (await answers(gateway, sent, 1))[0]
 
 
@@ -350,8 +355,8 @@ async def test_http_1_0(gateway: Gateway) -> None:
 async def test_a_body_in_many_pieces_and_chunks(gateway: Gateway) -> None:
     body = json.dumps(GOOD).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    head = b"POST %b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-    assert b"word99" in await raw(gateway, head % CHAT.encode() + chunks)
+    head = POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    assert b"word99" in await raw(gateway, head + chunks)
 
 
 async def test_a_client_that_reads_slowly_gets_everything(
@@ -360,8 +365,7 @@ async def test_a_client_that_reads_slowly_gets_everything(
     host, port = gateway.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
     body = json.dumps(GOOD | {"stream": True}).encode()
-    head = b"POST %b HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    writer.write(head % (CHAT.encode(), len(body)) + body)
+    writer.write(POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     received = b""
     while block := await asyncio.wait_for(reader.read(512), 5):
         received += block

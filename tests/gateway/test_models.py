@@ -51,8 +51,9 @@ async def test_keys_are_asked_for(serve: Serve, http: aiohttp.ClientSession) -> 
     assert (status, told["error"]["code"]) == (401, "invalid_api_key")
     status, told = await predict(http, gateway, ["a"], authorization="Bearer secret")
     assert (status, told) == (200, {"predictions": ["A"]})
-    for path in ("/v2/models/upper", "/v2/models/upper/ready", "/v2/repository/index"):
-        async with http.get(gateway.address + path) as answer:
+    gets = [("GET", path) for path in ("/v2/models/upper", "/v2/models/upper/ready")]
+    for method, path in [*gets, ("POST", "/v2/repository/index")]:
+        async with http.request(method, gateway.address + path) as answer:
             assert answer.status == 401
             assert "error" in await answer.json()
     for path in ("/v2", "/v2/health/live", "/v2/health/ready"):

@@ -52,6 +52,13 @@ def serve(
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Serve other machines without API keys.")
     ] = False,
+    tls_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificate (PEM): serve HTTPS.")
+    ] = None,
+    tls_key: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Its key (PEM), where the certificate's file has none."),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -85,6 +92,8 @@ def serve(
         "--tier-mode": ("tier_mode", tier_mode),
         "--fairness": ("fairness", fairness),
         "--allow-open": ("allow_open", allow_open or None),
+        "--tls-cert": ("tls_cert", tls_cert),
+        "--tls-key": ("tls_key", tls_key),
         "--log-level": ("log.level", log_level),
     }
     settings = read_configuration(flags, assignments, config).settings

@@ -52,7 +52,6 @@ class Accounts:
         """The response headers that tell how `work` was scheduled; it has started."""
         request = work.request
         return {
-            "Server": "headway",
             "x-request-id": request.id,
             "x-headway-request-id": request.id,
             "x-headway-queue-ms": f"{(work.started_s - request.arrival_s) * 1000.0:.2f}",

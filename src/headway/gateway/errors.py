@@ -6,9 +6,10 @@ from math import ceil
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
 from headway.core.decision import Reject, RejectReason
-from headway.gateway.http_message import Response
+from headway.gateway.answer import answer
 
 
 class ApiError(Exception):
@@ -51,9 +52,9 @@ class ApiError(Exception):
         }
         return msgspec.json.encode({"error": error})
 
-    def response(self) -> Response:
+    def response(self) -> web.Response:
         """The whole HTTP answer."""
-        return Response(self.body(), status=self.status, headers=self.headers)
+        return answer(self.body(), status=self.status, headers=self.headers)
 
     def event(self) -> bytes:
         """The same as the last events of a stream that already began."""

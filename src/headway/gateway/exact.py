@@ -6,12 +6,13 @@ import time
 from contextlib import aclosing
 
 import msgspec
+from aiohttp import web
 
 from headway.engines.engine import EngineError
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError, from_engine
-from headway.gateway.http_message import EventStream, HttpRequest, Response
+from headway.gateway.reply import Reply
 from headway.gateway.sse import DONE
 from headway.gateway.wire import Usage
 from headway.gateway.work import Work
@@ -26,19 +27,16 @@ class ExactResponder:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
-    async def answer(self, http: HttpRequest, work: Work) -> Response | None:
-        """The response to `http`; None once it was streamed. The slot is free when it returns.
+    async def answer(self, reply: Reply, work: Work) -> web.StreamResponse:
+        """The response, whole or streamed to its end. The slot is free when it returns.
 
         Raises:
             ApiError: the engine refuses the request, or it gets no (further) turn, and no byte
                 has reached the client.
         """
-        if work.stream:
-            await self._stream(http, work)
-            return None
-        return await self._whole(work)
+        return await (self._stream(reply, work) if work.stream else self._whole(reply, work))
 
-    async def _whole(self, work: Work) -> Response:
+    async def _whole(self, reply: Reply, work: Work) -> web.StreamResponse:
         texts: list[str] = []
         finish_reason = "stop"
         try:
@@ -66,38 +64,37 @@ class ExactResponder:
             "choices": [choice],
             "usage": self._usage(work),
         }
-        return Response(_encode(answer), headers=self._accounts.headers(work))
+        return reply.whole(_encode(answer), self._accounts.headers(work))
 
-    async def _stream(self, http: HttpRequest, work: Work) -> None:
+    async def _stream(self, reply: Reply, work: Work) -> web.StreamResponse:
         chunk = _Chunk(work)
-        stream: EventStream | None = None
+        opened = False
         finish_reason = "stop"
         try:
             async with aclosing(self._dispatcher.generate(work)) as deltas:
                 async for delta in deltas:
-                    if stream is None:
-                        stream = http.stream(self._accounts.headers(work))
+                    if not opened:
+                        opened = True
+                        await reply.begin(self._accounts.headers(work))
                         if work.kind == "chat":
-                            await stream.write(chunk.opening)
+                            await reply.send(chunk.opening)
                     if delta.text:
-                        await stream.write(chunk.head + _encode(delta.text) + chunk.tail)
+                        await reply.send(chunk.head + _encode(delta.text) + chunk.tail)
                     if delta.finish_reason is not None:
                         finish_reason = delta.finish_reason
         except (ApiError, EngineError) as error:
             work.failure = (
                 error if isinstance(error, ApiError) else from_engine(error.status, error.body)
             )
-            if stream is None:
+            if reply.stream is None:
                 raise work.failure from None
-            stream.end(work.failure.event())
-            return
+            return await reply.fail(work.failure)
         self._dispatcher.release(work, finished=True)
-        if stream is None:
-            stream = http.stream(self._accounts.headers(work))
+        await reply.begin(self._accounts.headers(work))
         ending = chunk.closing(finish_reason)
         if work.include_usage:
             ending += chunk.usage(self._usage(work))
-        stream.end(ending + DONE)
+        return await reply.end(ending + DONE)
 
     def _usage(self, work: Work) -> Usage:
         prompt_tokens = work.prompt_tokens or 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import msgspec
+from aiohttp import web
 
 from headway.engines.engine import BackendGone, ForwardedResponse
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import backend_lost, from_engine
-from headway.gateway.http_message import HttpRequest, Response
+from headway.gateway.reply import Reply
 from headway.gateway.sse import EventRelay
 from headway.gateway.work import Work
 
@@ -29,8 +30,8 @@ class Forwarder:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
-    async def answer(self, http: HttpRequest, work: Work) -> Response | None:
-        """The response to `http`; None once it was streamed. The slot is free when it returns.
+    async def answer(self, reply: Reply, work: Work) -> web.StreamResponse:
+        """The response, whole or streamed to its end. The slot is free when it returns.
 
         Raises:
             ApiError: the backend's own error, or it broke before a byte reached the client.
@@ -39,7 +40,7 @@ class Forwarder:
             try:
                 upstream = await self._open(work)
                 if not work.stream:
-                    return await self._whole(work, upstream)
+                    return await self._whole(reply, work, upstream)
                 blocks = upstream.chunks()
                 try:
                     first = await anext(blocks, b"")
@@ -49,8 +50,7 @@ class Forwarder:
             except BackendGone as error:
                 await self._dispatcher.failed(work, error)
                 continue
-            await self._relay(http, work, upstream, first, blocks)
-            return None
+            return await self._relay(reply, work, upstream, first, blocks)
 
     async def _open(self, work: Work) -> ForwardedResponse:
         engine = await self._dispatcher.turn(work)
@@ -79,7 +79,9 @@ class Forwarder:
             return work.body
         return msgspec.json.encode(sent)
 
-    async def _whole(self, work: Work, upstream: ForwardedResponse) -> Response:
+    async def _whole(
+        self, reply: Reply, work: Work, upstream: ForwardedResponse
+    ) -> web.StreamResponse:
         try:
             body = await upstream.read()
         finally:
@@ -92,27 +94,27 @@ class Forwarder:
         usage = self._with_headway(work, _object(answer.get("usage")))
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
         self._dispatcher.release(work, finished=True)
-        return Response(msgspec.json.encode(answer), headers=self._accounts.headers(work))
+        return reply.whole(msgspec.json.encode(answer), self._accounts.headers(work))
 
     async def _relay(
         self,
-        http: HttpRequest,
+        reply: Reply,
         work: Work,
         upstream: ForwardedResponse,
         first: bytes,
         blocks: AsyncIterator[bytes],
-    ) -> None:
+    ) -> web.StreamResponse:
         relay = EventRelay(work.include_usage, lambda usage: self._with_headway(work, usage))
         try:
-            stream = http.stream(self._accounts.headers(work))
+            await reply.begin(self._accounts.headers(work))
             out = self._feed(work, relay, first)
             if out:
-                await stream.write(out)
+                await reply.send(out)
             try:
                 async for block in blocks:
                     out = self._feed(work, relay, block)
                     if out:
-                        await stream.write(out)
+                        await reply.send(out)
                 if not relay.done:
                     raise BackendGone("the stream ended too early")
             except BackendGone as error:
@@ -121,7 +123,7 @@ class Forwarder:
         finally:
             upstream.close()
         self._dispatcher.release(work, finished=work.failure is None)
-        stream.end(work.failure.event() if work.failure is not None else b"")
+        return await (reply.end() if work.failure is None else reply.fail(work.failure))
 
     def _feed(self, work: Work, relay: EventRelay, block: bytes) -> bytes:
         before = relay.events

@@ -1,97 +1,206 @@
-"""The HTTP server: listens, keeps its connections, lets the slow and the idle go."""
+"""The HTTP server: aiohttp's, with the time limits that it lacks."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
+from http import HTTPStatus
+from typing import Any
 
-from headway.gateway.connection import LINGER_S, Connection, Handler
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from headway.gateway.answer import SERVER
+from headway.gateway.descriptors import most_clients
+from headway.gateway.errors import ApiError
 from headway.gateway.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel holds for us while we are busy."""
 KEEP_ALIVE_S = 75.0
 """How long a connection without a request stays open."""
+LINGER_S = 2.0
+"""How long the rest of a refused body is read, so that its sender sees the answer."""
+
+
+class Places:
+    """How many clients are connected, and how many may be."""
+
+    __slots__ = ("most", "taken")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+
+class Connection(web.RequestHandler):
+    """One client's connection, which remembers since when it waits for its client."""
+
+    __slots__ = ("_places", "head_since_s", "serving", "unread_since_s")
+
+    def __init__(self, manager: web.Server, places: Places, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._places = places
+        self.serving = False
+        """Whether a request is being answered."""
+        self.head_since_s: float | None = None
+        """When the first byte of a request came whose head is not whole yet."""
+        self.unread_since_s: float | None = None
+        """When its client stopped reading what we send."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._places.taken += 1
+        if self._places.taken > self._places.most and self.transport is not None:
+            self.transport.write(_whole(_FULL))
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._places.taken -= 1
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if data and not self.serving and self.head_since_s is None:
+            self.head_since_s = self._loop.time()
+        super().data_received(data)
+
+    def pause_writing(self) -> None:
+        self.unread_since_s = self._loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.unread_since_s = None
+        super().resume_writing()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is not valid HTTP, in OpenAI's shape; it ends the connection."""
+        reason = (message or "").strip().partition("\n")[0].rstrip(":. ")[:200]
+        sentence = f"This is not valid HTTP: {reason or 'it cannot be read'}."
+        if isinstance(exc, LineTooLong):
+            status, sentence = 431, "A line of the request's head is too long; shorten it."
+        response = ApiError(status, sentence, code="invalid_http").response()
+        response.force_close()
+        return response
+
+    def give_up(self, now_s: float, read_timeout_s: float, send_timeout_s: float) -> None:
+        """End a connection whose client has kept it waiting for too long."""
+        if self.transport is None:
+            return
+        if self.unread_since_s is not None and now_s - self.unread_since_s > send_timeout_s:
+            self.transport.abort()
+        elif self.head_since_s is not None and now_s - self.head_since_s > read_timeout_s:
+            self.transport.write(_whole(_TOO_SLOW))
+            self.force_close()
+
+
+_TOO_SLOW = ApiError(408, "The request did not come in time.", code="request_timeout")
+_FULL = ApiError(
+    503,
+    "Too many clients are connected; try again in a moment.",
+    type="server_error",
+    code="too_many_connections",
+)
+
+
+def _whole(error: ApiError) -> bytes:
+    """An answer to a client whose request was never read, which ends the connection."""
+    body = error.body()
+    return (
+        b"HTTP/1.1 %d %b\r\nServer: %b\r\nConnection: close\r\nRetry-After: 1\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+    ) % (error.status, HTTPStatus(error.status).phrase.encode(), SERVER.encode(), len(body), body)
 
 
 class HttpServer:
-    """Serves every request on every connection with `handler`."""
+    """Serves `application` on one address.
 
-    def __init__(self, handler: Handler, settings: GatewaySettings) -> None:
-        self.handler = handler
-        self.max_body_bytes = settings.max_body_bytes
-        self.closing = False
-        self._read_timeout_s = settings.read_timeout_s
-        self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+    Args:
+        application: its handlers set `Connection.serving`, see `routes.py`.
+        settings: address, TLS and time limits.
+    """
+
+    def __init__(self, application: web.Application, settings: GatewaySettings) -> None:
+        self._runner = web.AppRunner(application, handler_cancellation=True)
+        self._settings = settings
+        self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event = asyncio.Event()
+        self._places = Places(most_clients())
+        self._full = False
 
-    async def start(self, host: str, port: int) -> str:
-        """Listen; returns the address as `http://host:port`.
+    async def start(self) -> str:
+        """Listen; returns the address, such as `http://127.0.0.1:8080`.
 
         Raises:
-            OSError: the port is taken, or the host is none of this machine.
+            OSError: the port is taken, the host is none of this machine, or the certificate
+                cannot be read.
         """
+        settings = self._settings
+        tls = None
+        if settings.tls_cert is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(settings.tls_cert, settings.tls_key)
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self, loop), host, port, backlog=BACKLOG
+        self._listener = await loop.create_server(
+            lambda: Connection(
+                server,
+                self._places,
+                loop=loop,
+                keepalive_timeout=KEEP_ALIVE_S,
+                lingering_time=LINGER_S,
+                access_log=None,
+                auto_decompress=False,
+            ),
+            settings.host,
+            settings.port,
+            backlog=BACKLOG,
+            ssl=tls,
         )
         self._sweep()
-        address, number = self._server.sockets[0].getsockname()[:2]
-        return f"http://{f'[{address}]' if ':' in address else address}:{number}"
+        address, number = self._listener.sockets[0].getsockname()[:2]
+        scheme = "http" if tls is None else "https"
+        return f"{scheme}://{f'[{address}]' if ':' in address else address}:{number}"
 
     async def stop(self, limit_s: float) -> None:
         """Close everything; what is being served has `limit_s` to end by itself."""
-        self.closing = True
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self._connections):
-            if not connection.busy:
-                connection.close()
-        if not await self._all_closed(limit_s):
-            for connection in list(self._connections):
-                connection.cancel()
-                connection.close()
-            if not await self._all_closed(limit_s):
-                for connection in list(self._connections):
-                    connection.abort()
-                await self._all_closed(limit_s)
+        if self._listener is not None:
+            self._listener.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-
-    def opened(self, connection: Connection) -> None:
-        """A client connected."""
-        self._connections.add(connection)
-
-    def closed(self, connection: Connection) -> None:
-        """A connection is gone."""
-        self._connections.discard(connection)
-        if not self._connections:
-            self._empty.set()
-
-    async def _all_closed(self, limit_s: float) -> bool:
-        self._empty.clear()
-        if not self._connections:
-            return True
-        try:
-            await asyncio.wait_for(self._empty.wait(), limit_s)
-        except TimeoutError:
-            return False
-        return True
+        server = self._runner.server
+        if server is not None:
+            server.pre_shutdown()
+            await server.shutdown(limit_s)
+        await self._runner.cleanup()
 
     def _sweep(self) -> None:
-        """Let go who is too slow. One timer for all: a timer each would be most of their weight."""
+        """End connections that wait for their clients: one timer for all of them."""
         loop = asyncio.get_running_loop()
+        read_s, send_s = self._settings.read_timeout_s, self._settings.send_timeout_s
+        server = self._runner.server
+        assert server is not None
         now_s = loop.time()
-        for connection in list(self._connections):
-            waited_s = now_s - connection.since_s
-            if connection.refused:
-                if waited_s > LINGER_S and not connection.busy:
-                    connection.close()
-            elif connection.started:
-                if waited_s > self._read_timeout_s and not connection.busy:
-                    connection.too_slow()
-            elif waited_s > KEEP_ALIVE_S and not connection.busy:
-                connection.close()
-        self._sweeper = loop.call_later(min(1.0, self._read_timeout_s / 4), self._sweep)
+        full = self._places.taken >= self._places.most
+        if full and not self._full:
+            logger.warning(
+                "%d clients are connected, as many as the limit of open files allows: more are "
+                "refused; raise it (ulimit -n)",
+                self._places.most,
+            )
+        self._full = full
+        for connection in server.connections:
+            assert isinstance(connection, Connection)
+            connection.give_up(now_s, read_s, send_s)
+        self._sweeper = loop.call_later(min(1.0, read_s / 4, send_s / 4), self._sweep)

@@ -9,10 +9,8 @@ from typing import Any
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
 from headway.gateway.asked import Asked, Urgency
-from headway.gateway.body import unpacked
 from headway.gateway.errors import ApiError, from_reject, shutting_down
-from headway.gateway.http_message import HttpRequest
-from headway.gateway.keys import KeyRing
+from headway.gateway.keys import Caller
 from headway.gateway.model_metrics import ModelMetrics
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
@@ -27,12 +25,10 @@ class Inference:
         self,
         settings: GatewaySettings,
         catalog: Catalog,
-        keys: KeyRing,
         metrics: ModelMetrics,
     ) -> None:
         self.catalog = catalog
         self._settings = settings
-        self._keys = keys
         self._metrics = metrics
         self._under_way = 0
         self._drained: asyncio.Event | None = None
@@ -51,13 +47,10 @@ class Inference:
         """Whether nothing more is taken."""
         return self._drained is not None
 
-    def body(self, http: HttpRequest) -> bytes:
-        """The body without its content encoding. Raises ApiError."""
-        return unpacked(http, self._settings.max_body_bytes)
-
     def urgency(
         self,
         headers: Mapping[str, str],
+        caller: Caller | None,
         metadata: Mapping[str, Any] | None = None,
         service_tier: str | None = None,
         user: str | None = None,
@@ -65,9 +58,8 @@ class Inference:
         """What the client asks of the scheduler.
 
         Raises:
-            ApiError: 400 or 401.
+            ApiError: 400.
         """
-        caller = self._keys.caller(headers.get("authorization"))
         asked = Asked(headers, metadata)
         return Urgency.of(asked, caller, self._settings.default_tier, service_tier, user)
 

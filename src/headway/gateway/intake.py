@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -18,8 +18,8 @@ from headway.engines.pool import BackendPool
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.body import parsed
 from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.entrance import Admitted
 from headway.gateway.errors import ApiError, no_backend
-from headway.gateway.keys import KeyRing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.wire import (
     Call,
@@ -49,13 +49,21 @@ type_of_path: Mapping[str, tuple[Kind | None, msgspec.json.Decoder[Any], str]] =
 }
 
 
+class Given(NamedTuple):
+    """The body of a request, decoded."""
+
+    call: Any
+    """What Headway knows of it, by the path's type."""
+    fields: dict[str, msgspec.Raw]
+    """All fields, values untouched."""
+
+
 class Intake:
     """Reads what clients send. Everything that is wrong with it is told here.
 
     Args:
         settings: of the gateway.
         dispatcher: knows the time, and what backends can do.
-        keys: who may ask.
         history: how long answers were.
         pool: the backends.
         batched: names of the models that no backend has and that generate nothing.
@@ -65,30 +73,28 @@ class Intake:
         self,
         settings: GatewaySettings,
         dispatcher: Dispatcher,
-        keys: KeyRing,
         history: LengthHistory,
         pool: BackendPool,
         batched: Sequence[str],
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
-        self._keys = keys
         self._history = history
         self._pool = pool
         self._batched = batched
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
-    def read(self, path: str, headers: Mapping[str, str], body: bytes) -> Work:
+    def work(self, path: str, headers: Mapping[str, str], admitted: Admitted, given: Given) -> Work:
         """The work that a POST to `path` asks for.
 
         Raises:
-            ApiError: 400, 401, 404, 429 or 503, naming what is wrong.
+            ApiError: 400, 404, 429 or 503, naming what is wrong.
         """
         now_s = self._dispatcher.clock()
-        caller = self._keys.caller(headers.get("authorization"))
-        kind, decoder, prompt_field = type_of_path[path]
-        call, fields = parse(body, decoder)
+        kind, _, prompt_field = type_of_path[path]
+        caller, body = admitted
+        call, fields = given
         model = self.model(call.model)
         renamed = "model" not in fields or call.model != model
         if renamed:
@@ -202,13 +208,13 @@ def _prompt_tokens(call: Call, body: bytes) -> int:
     return max(1, (len(body) - sum(media)) // BYTES_PER_TOKEN + MEDIA_TOKENS * len(media))
 
 
-def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[str, msgspec.Raw]]:
-    """The body's known fields, checked, and all of its fields, untouched.
+def read(path: str, body: bytes) -> Given:
+    """What a POST to `path` says: its known fields, checked, and all of them, untouched.
 
     Raises:
         ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
     """
-    call = parsed(body, decoder)
+    call = parsed(body, type_of_path[path][1])
     fields = parsed(body, _FIELDS)
     try:
         body.decode()
@@ -218,4 +224,4 @@ def parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, dict[st
             f"The body is not UTF-8 at byte {error.start}; send JSON in UTF-8.",
             code="invalid_utf8",
         ) from None
-    return call, fields
+    return Given(call, fields)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
+from aiohttp import web
 
 from headway import __version__
-from headway.gateway.asked import Urgency
+from headway.gateway.answer import answer, json_answer
+from headway.gateway.body import off_loop
+from headway.gateway.entrance import Entrance
 from headway.gateway.errors import ApiError, shutting_down
-from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference, wrong
 from headway.models.open_inference import (
     BINARY_LENGTH,
@@ -29,82 +30,87 @@ VERSION = "1"
 """Of every model: there is one."""
 EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration")
 
-_PATH = re.compile(
-    r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>\w+))?"
-)
-_LOADING = re.compile(r"/v2/repository/models/(?P<model>[^/]+)/(?P<verb>load|unload)")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def refusal(error: ApiError) -> web.Response:
+    """An error in the shape of this protocol."""
+    body = msgspec.json.encode({"error": error.message})
+    return answer(body, status=error.status, headers=error.headers)
 
 
 class OpenInferenceRoutes:
-    """Everything below `/v2`; errors are `{"error": TEXT}`, as that protocol has them."""
+    """Everything below `/v2`."""
 
-    def __init__(self, inference: Inference) -> None:
+    def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
+        self._entrance = entrance
 
-    async def handle(self, http: HttpRequest) -> Response:
-        """Answer one request."""
+    def handlers(self) -> dict[str, Handler]:
+        """By the names that the table of routes has for them."""
+        return {
+            "v2_server": self._server,
+            "v2_live": self._live,
+            "v2_ready": self._ready,
+            "v2_index": self._index,
+            "v2_load": self._load,
+            "v2_model": self._metadata,
+            "v2_model_ready": self._model_ready,
+            "v2_config": self._config,
+            "v2_infer": self._infer,
+        }
+
+    async def _server(self, request: web.Request) -> web.Response:
+        return json_answer(
+            {"name": "headway", "version": __version__, "extensions": list(EXTENSIONS)}
+        )
+
+    async def _live(self, request: web.Request) -> web.Response:
+        return json_answer({"live": True})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if self._inference.draining:
+            raise shutting_down()
+        return json_answer({"ready": True})
+
+    async def _index(self, request: web.Request) -> web.Response:
+        await self._entrance.admit(request)
+        return json_answer([_entry(model) for model in self._inference.catalog])
+
+    async def _load(self, request: web.Request) -> web.Response:
+        await self._entrance.admit(request)
+        model = self._model(request)
         try:
-            return await self._answer(http)
-        except ApiError as error:
-            body = msgspec.json.encode({"error": error.message})
-            return Response(body, status=error.status, headers=error.headers)
-
-    async def _answer(self, http: HttpRequest) -> Response:
-        path = http.path
-        if path in ("/v2", "/v2/"):
-            return _json(
-                {"name": "headway", "version": __version__, "extensions": list(EXTENSIONS)}
-            )
-        if path == "/v2/health/live":
-            return _json({"live": True})
-        if path == "/v2/health/ready":
-            if self._inference.draining:
-                raise shutting_down()
-            return _json({"ready": True})
-        urgency = self._inference.urgency(http.headers)
-        if path == "/v2/repository/index":
-            return _json([_index(model) for model in self._inference.catalog])
-        loading = _LOADING.fullmatch(path)
-        if loading is not None:
-            _must_post(http)
-            return await self._load(loading["model"], loading["verb"])
-        match = _PATH.fullmatch(path)
-        if match is None:
-            raise ApiError(404, f"There is no {path}.")
-        model = self._inference.model(match["model"])
-        if match["version"] not in (None, VERSION):
-            raise ApiError(
-                404,
-                f"The model {model.name!r} has the version {VERSION}, not {match['version']}.",
-            )
-        verb = match["verb"]
-        if verb == "ready":
-            if model.error is not None:
-                raise ApiError(503, f"{model.error}.")
-            return _json({"name": model.name, "ready": True})
-        signature = await self._inference.described(model)
-        if verb is None:
-            return _json(_metadata(model, signature))
-        if verb == "config":
-            return _json(_config(model, signature))
-        if verb == "infer":
-            _must_post(http)
-            return await self._infer(http, model, signature, urgency)
-        raise ApiError(404, f"There is no {path}.")
-
-    async def _load(self, name: str, verb: str) -> Response:
-        model = self._inference.model(name)
-        try:
-            await (model.load() if verb == "load" else model.unload())
+            await (model.load() if request.match_info["verb"] == "load" else model.unload())
         except ModelError as error:
             raise ApiError(503, f"{error}.") from None
-        return _json({})
+        return json_answer({})
 
-    async def _infer(
-        self, http: HttpRequest, model: ServedModel, signature: Signature, urgency: Urgency
-    ) -> Response:
+    async def _metadata(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        model = self._model(request)
+        return json_answer(_metadata(model, await self._inference.described(model)))
+
+    async def _model_ready(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        model = self._model(request)
+        if model.error is not None:
+            raise ApiError(503, f"{model.error}.")
+        return json_answer({"name": model.name, "ready": True})
+
+    async def _config(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        model = self._model(request)
+        return json_answer(_config(model, await self._inference.described(model)))
+
+    async def _infer(self, request: web.Request) -> web.Response:
+        caller, body = await self._entrance.admit(request)
+        urgency = self._inference.urgency(request.headers, caller)
+        model = self._model(request)
+        signature = await self._inference.described(model)
         try:
-            asked = decode_request(self._inference.body(http), _json_bytes(http.headers))
+            json_bytes = _json_bytes(request.headers)
+            asked = await off_loop(lambda body: decode_request(body, json_bytes), body)
             items, lengths, shape = await _items(model, signature, asked)
         except BadItem as error:
             raise wrong(error) from None
@@ -118,13 +124,23 @@ class OpenInferenceRoutes:
         if asked.outputs:
             outputs = {name: outputs[name] for name in asked.outputs}
         try:
-            body, json_bytes = encode_response(model.name, VERSION, asked, outputs)
+            encoded, of_json = encode_response(model.name, VERSION, asked, outputs)
         except TypeError as error:
             raise ApiError(500, f"The model {model.name!r} failed: {error}.") from None
-        if json_bytes is None:
-            return Response(body)
-        headers = {"Inference-Header-Content-Length": str(json_bytes)}
-        return Response(body, headers=headers, content_type="application/octet-stream")
+        if of_json is None:
+            return answer(encoded)
+        headers = {"Inference-Header-Content-Length": str(of_json)}
+        return answer(encoded, headers=headers, content_type="application/octet-stream")
+
+    def _model(self, request: web.Request) -> ServedModel:
+        """The model that the path names. Raises ApiError 404."""
+        model = self._inference.model(request.match_info["model"])
+        version = request.match_info.get("version", VERSION)
+        if version != VERSION:
+            raise ApiError(
+                404, f"The model {model.name!r} has the version {VERSION}, not {version}."
+            )
+        return model
 
 
 def _json_bytes(headers: Mapping[str, str]) -> int | None:
@@ -257,18 +273,9 @@ def _told(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
-def _index(model: ServedModel) -> dict[str, str]:
+def _entry(model: ServedModel) -> dict[str, str]:
     state = "READY" if model.loaded else "UNAVAILABLE"
     reason = str(model.error) if model.error is not None else ""
     if not model.loaded and not reason:
         reason = "unloaded; it is loaded when it is asked for"
     return {"name": model.name, "version": VERSION, "state": state, "reason": reason}
-
-
-def _must_post(http: HttpRequest) -> None:
-    if http.method != "POST":
-        raise ApiError(405, f"{http.path} takes POST, not {http.method}.")
-
-
-def _json(answer: Any) -> Response:
-    return Response(msgspec.json.encode(answer))

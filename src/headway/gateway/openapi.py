@@ -1,30 +1,17 @@
-"""The OpenAPI document, generated from the wire types, and a page that shows it."""
+"""The OpenAPI document, made of the table of routes and its types, and a page that shows it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from headway import __version__
 from headway.gateway import wire
+from headway.gateway.table import TABLE, Route
 
-BODIES: dict[str, tuple[type[msgspec.Struct], str]] = {
-    "/v1/chat/completions": (wire.ChatRequest, "Chat completion"),
-    "/v1/completions": (wire.CompletionRequest, "Text completion"),
-    "/v1/embeddings": (wire.EmbeddingRequest, "Embeddings"),
-    "/v1/rerank": (wire.RerankRequest, "Documents by how well they fit a query"),
-    "/v1/classify": (wire.ClassifyRequest, "The class of each text"),
-    "/v1/models/{model}:predict": (wire.PredictRequest, "Whatever a model makes of JSON"),
-}
-GENERATING = ("/v1/chat/completions", "/v1/completions")
-"""Those that stream, and tell their usage."""
-VIEWS: dict[str, tuple[type[msgspec.Struct], str]] = {
-    "/v1/models": (wire.ModelList, "The models that can be asked for"),
-    "/v1/headway/queue": (wire.QueueView, "Who runs, who waits, and why"),
-    "/healthz": (wire.Health, "Whether the process lives"),
-    "/readyz": (wire.Health, "Whether some backend can serve"),
-}
 HEADERS = {
     "x-headway-tier": ({"enum": ["interactive", "standard", "batch"]}, "Who goes first."),
     "x-headway-tenant": ({"type": "string"}, "Whose share it is; else `user`, else the key."),
@@ -41,10 +28,11 @@ HEADERS = {
 ERRORS = {
     "400": "Malformed or wrong; `param` names the field.",
     "401": "No key, or an unknown one.",
-    "404": "No such model.",
+    "404": "No such model, or no such path.",
     "408": "The client took too long to send its request.",
     "413": "The body is too large.",
     "415": "The content encoding is neither gzip nor deflate.",
+    "417": "An expectation other than 100-continue.",
     "429": "The queue is full or the key over its rate; see `Retry-After`.",
     "500": "The model failed; the message says how.",
     "502": "The backend broke and the request could not be continued.",
@@ -55,78 +43,18 @@ ERRORS = {
 
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the gateway."""
-    roots: list[type[msgspec.Struct]] = [body for body, _ in BODIES.values()]
-    roots += [view for view, _ in VIEWS.values()]
-    roots += [wire.ErrorBody, wire.Usage, wire.Model]
+    types: set[type] = {
+        kind for route in TABLE for kind in (route.body, route.answer) if kind is not None
+    }
+    roots: list[type] = [*sorted(types, key=lambda kind: kind.__name__), wire.ErrorBody, wire.Usage]
     schemas, components = msgspec.json.schema_components(
         roots, ref_template="#/components/schemas/{name}"
     )
-    by_type = dict(zip(roots, schemas, strict=True))
-    error = {"application/json": {"schema": by_type[wire.ErrorBody]}}
+    by_type: dict[type, dict[str, Any]] = dict(zip(roots, schemas, strict=True))
     paths: dict[str, Any] = {}
-    for path, (body, summary) in BODIES.items():
-        named = path.endswith(":predict")
-        answer: dict[str, Any] = {
-            "type": "object",
-            "required": ["predictions" if named else "object"],
-        }
-        content: dict[str, Any] = {"application/json": {"schema": answer}}
-        if path in GENERATING:
-            answer["properties"] = {"usage": by_type[wire.Usage]}
-            content["text/event-stream"] = {}
-        paths[path] = {
-            "post": {
-                "summary": summary,
-                "parameters": [
-                    *([_MODEL] if named else []),
-                    *(
-                        {"name": name, "in": "header", "schema": schema, "description": text}
-                        for name, (schema, text) in HEADERS.items()
-                    ),
-                ],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": by_type[body]}},
-                },
-                "responses": {
-                    "200": {"description": _ANSWERS[path in GENERATING], "content": content},
-                    **{
-                        status: {"description": text, "content": error}
-                        for status, text in ERRORS.items()
-                    },
-                },
-            }
-        }
-    for path, (view, summary) in VIEWS.items():
-        paths[path] = {"get": _view(summary, by_type[view], error)}
-    paths["/readyz"]["get"]["responses"]["503"] = {
-        "description": "No backend can serve",
-        "content": {"application/json": {"schema": by_type[wire.Health]}},
-    }
-    paths["/v1/headway/queue"]["get"]["parameters"] = [
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "Requests to list.",
-            "schema": {"type": "integer", "minimum": 1, "maximum": 100_000},
-        }
-    ]
-    one = _view("One model", by_type[wire.Model], error)
-    one["parameters"] = [_MODEL]
-    one["responses"]["404"] = {"description": "No such model.", "content": error}
-    paths["/v1/models/{model}"] = {"get": one}
-    paths["/metrics"] = {
-        "get": {
-            "summary": "Prometheus metrics",
-            "responses": {
-                "200": {
-                    "description": "Text exposition",
-                    "content": {"text/plain": {"schema": {"type": "string"}}},
-                },
-                "401": {"description": ERRORS["401"], "content": error},
-            },
-        }
-    }
+    for route in TABLE:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, by_type)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -144,19 +72,73 @@ def document() -> dict[str, Any]:
     }
 
 
-_ANSWERS = ("The object", "OpenAI's object, or its events")
-_MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
+_PARAMETER = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 
 
-def _view(summary: str, schema: dict[str, Any], error: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "summary": summary,
+def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
+    """What is done at one row of the table."""
+    parameters: list[dict[str, Any]] = []
+    for name, pattern in _PARAMETER.findall(route.path):
+        schema: dict[str, Any] = {"type": "string", "minLength": 1}
+        if "|" in pattern:
+            schema["enum"] = pattern.split("|")
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    if route.query is not None:
+        parameters += [
+            {"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()
+        ]
+    if route.scheduled:
+        parameters += [
+            {"name": name, "in": "header", "schema": schema, "description": text}
+            for name, (schema, text) in HEADERS.items()
+        ]
+    answer = _answer(route, by_type)
+    content: dict[str, Any] = {route.content_type: {"schema": answer}}
+    if route.streams:
+        content["text/event-stream"] = {}
+    error = _OPEN_INFERENCE_ERROR if route.path.startswith("/v2") else by_type[wire.ErrorBody]
+    failure = {"application/json": {"schema": error}}
+    operation: dict[str, Any] = {
+        "summary": route.summary,
         "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": schema}}},
-            "400": {"description": ERRORS["400"], "content": error},
-            "401": {"description": ERRORS["401"], "content": error},
+            "200": {"description": route.summary, "content": content},
+            **{
+                status: {"description": text, "content": failure} for status, text in ERRORS.items()
+            },
         },
     }
+    if route.answer is wire.Health:
+        operation["responses"]["503"] = {"description": "It cannot serve", "content": content}
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": by_type[route.body]}},
+        }
+    return operation
+
+
+def _answer(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of an answer."""
+    if route.answer is not None:
+        return by_type[route.answer]
+    if route.content_type != "application/json":
+        return {"type": "string"}
+    if route.streams:
+        return {
+            "type": "object",
+            "required": ["object"],
+            "properties": {"usage": by_type[wire.Usage]},
+        }
+    return {"type": "array"} if route.handler == "v2_index" else {"type": "object"}
+
+
+_OPEN_INFERENCE_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}},
+}
 
 
 PAGE = """<!doctype html>

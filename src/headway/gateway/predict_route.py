@@ -6,16 +6,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from aiohttp import web
 
-from headway.gateway.body import parsed
+from headway.gateway.answer import answer
+from headway.gateway.body import off_loop, parsed
+from headway.gateway.entrance import Entrance
 from headway.gateway.errors import ApiError
-from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference, wrong
 from headway.gateway.wire import PredictRequest
 from headway.models.items import items_of
 from headway.models.signature import BadItem
-
-PREDICT = ":predict"
 
 _decoder = msgspec.json.Decoder(PredictRequest)
 
@@ -23,15 +23,16 @@ _decoder = msgspec.json.Decoder(PredictRequest)
 class PredictRoute:
     """Instances in, predictions out; a Python function gets them as they are."""
 
-    def __init__(self, inference: Inference) -> None:
+    def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
+        self._entrance = entrance
 
-    async def predict(self, http: HttpRequest) -> Response:
+    async def predict(self, request: web.Request) -> web.Response:
         """Raises ApiError."""
-        name = http.path.removeprefix("/v1/models/").removesuffix(PREDICT)
-        call = parsed(self._inference.body(http), _decoder)
-        urgency = self._inference.urgency(http.headers)
-        model = self._inference.model(name)
+        caller, body = await self._entrance.admit(request)
+        call = await off_loop(lambda body: parsed(body, _decoder), body)
+        urgency = self._inference.urgency(request.headers, caller)
+        model = self._inference.model(request.match_info["model"])
         signature = await self._inference.described(model)
         try:
             items = await items_of(call.instances, signature, model.tokens)
@@ -40,7 +41,7 @@ class PredictRoute:
         lengths = [model.length_of(item) for item in items]
         results = await self._inference.run(model, items, lengths, urgency)
         try:
-            body = msgspec.json.encode({"predictions": results}, enc_hook=_plain)
+            predictions = msgspec.json.encode({"predictions": results}, enc_hook=_plain)
         except (TypeError, ValueError) as error:
             raise ApiError(
                 500,
@@ -48,7 +49,7 @@ class PredictRoute:
                 type="server_error",
                 code="model_failed",
             ) from None
-        return Response(body)
+        return answer(predictions)
 
 
 def _plain(value: Any) -> Any:

@@ -1,38 +1,46 @@
-"""The HTTP interface: every path, and what happens there."""
+"""The HTTP interface: the handlers of the table, and what surrounds every one of them."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from functools import partial
 from http import HTTPStatus
+from typing import cast
 
 import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
-from headway.gateway.body import unpacked
-from headway.gateway.connection import Handler
+from headway.gateway.answer import answer, json_answer
+from headway.gateway.body import off_loop
 from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.errors import ApiError
+from headway.gateway.entrance import Admitted, Entrance
+from headway.gateway.errors import ApiError, internal
 from headway.gateway.exact import ExactResponder
 from headway.gateway.forwarded import Forwarder
-from headway.gateway.http_message import HttpRequest, Response
+from headway.gateway.http_server import Connection
 from headway.gateway.inference import Inference
-from headway.gateway.intake import Intake
-from headway.gateway.keys import KeyRing
+from headway.gateway.intake import Intake, read
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
-from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes
+from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes, refusal
 from headway.gateway.openapi import PAGE, document
-from headway.gateway.predict_route import PREDICT, PredictRoute
+from headway.gateway.predict_route import PredictRoute
 from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
+from headway.gateway.reply import Reply
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
 from headway.gateway.wire import Health, Model, ModelList
 from headway.store.request_log import Outcome
 
+logger = logging.getLogger(__name__)
+
 CLIENT_GONE = 499
 """What the log says where the client did not wait for a status."""
-MODELS = "/v1/models/"
 
 
 class Routes:
@@ -46,7 +54,7 @@ class Routes:
         intake: Intake,
         accounts: Accounts,
         metrics: Metrics,
-        keys: KeyRing,
+        entrance: Entrance,
         inference: Inference,
     ) -> None:
         self._settings = settings
@@ -55,84 +63,98 @@ class Routes:
         self._intake = intake
         self._accounts = accounts
         self._metrics = metrics
-        self._keys = keys
+        self._entrance = entrance
         self._inference = inference
-        self._texts = TextRoutes(inference)
-        self._predictions = PredictRoute(inference)
-        self._tensors = OpenInferenceRoutes(inference)
+        self._texts = TextRoutes(inference, entrance)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
         self._since = int(time.time())
         self._document = msgspec.json.encode(document())
-        self._posts: dict[str, Handler] = {
-            "/v1/chat/completions": self._generate,
-            "/v1/completions": self._generate,
-            "/v1/embeddings": self._embed,
-            "/v1/rerank": self._texts.rerank,
-            "/v1/classify": self._texts.classify,
-        }
-        self._gets: dict[str, Handler] = {
-            "/v1/models": self._models,
-            "/v1/headway/queue": self._queue,
-            "/metrics": self._scrape,
-            "/healthz": self._healthz,
-            "/readyz": self._readyz,
-            "/openapi.json": self._openapi,
-            "/docs": self._docs,
-        }
 
-    async def handle(self, http: HttpRequest) -> Response | None:
-        """Answer one request; errors come back as answers in OpenAI's shape."""
+    def application(self) -> web.Application:
+        """Every route of the table."""
+        handlers: dict[str, Handler] = {
+            "generate": self._generate,
+            "embed": self._embed,
+            "rerank": self._texts.rerank,
+            "classify": self._texts.classify,
+            "predict": PredictRoute(self._inference, self._entrance).predict,
+            "models": self._models,
+            "model": self._model,
+            "queue": self._queue,
+            "metrics": self._scrape,
+            "healthz": self._healthz,
+            "readyz": self._readyz,
+            "openapi": self._openapi,
+            "docs": self._docs,
+            **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
+        }
+        application = web.Application(middlewares=[self._surround])
+        for route in TABLE:
+            handler = handlers[route.handler]
+            if route.method == "GET":
+                application.router.add_get(route.path, handler)
+            else:
+                application.router.add_route(
+                    route.method, route.path, handler, expect_handler=self._entrance.expected
+                )
+        return application
+
+    # ---- around every handler ---------------------------------------------------------------
+
+    @web.middleware
+    async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors become answers in the shape of the API that was asked."""
+        connection = cast(Connection, request.protocol)
+        connection.serving, connection.head_since_s = True, None
         try:
-            return await self._route(http)(http)
+            response = await handler(request)
         except ApiError as error:
-            return error.response()
-
-    def _route(self, http: HttpRequest) -> Handler:
-        path, method = http.path, http.method
-        if path.startswith(PREFIX):
-            return self._tensors.handle
-        posted = self._posts.get(path)
-        if posted is None and path.startswith(MODELS) and path.endswith(PREDICT):
-            posted = self._predictions.predict
-        if posted is not None and method == "POST":
-            return posted
-        view = self._gets.get(path)
-        if view is None and posted is None and path.startswith(MODELS):
-            view = self._model
-        if view is not None and method in ("GET", "HEAD"):
-            return view
-        if posted is None and view is None:
-            raise ApiError(
-                404, f"There is no {path}; see /docs for what there is.", code="not_found"
-            )
-        allowed = "POST" if posted is not None else "GET, HEAD"
-        raise ApiError(
-            405,
-            f"{path} takes {allowed}, not {method}.",
-            code="method_not_allowed",
-            headers={"Allow": allowed},
-        )
+            response = _refused(request, error)
+        except web.HTTPException as error:
+            response = _refused(request, _from_router(request, error))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            # Handlers raise ApiError for everything that they know; this is a fault of our own.
+            logger.exception("cannot serve %s %s", request.method, request.path)
+            if request.writer.output_size:
+                raise ConnectionAbortedError("the answer cannot be completed") from None
+            response = _refused(request, internal())
+        finally:
+            self._entrance.left(request)
+            connection.serving = False
+        if self._dispatcher.draining:
+            response.force_close()
+        return response
 
     # ---- work -------------------------------------------------------------------------------
 
-    async def _generate(self, http: HttpRequest) -> Response | None:
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        return await self._run(request, await self._entrance.admit(request))
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        """On a model of our own, if it has that name, else on a backend."""
+        admitted = await self._entrance.admit(request)
+        response = await self._texts.embeddings(request, admitted)
+        return response if response is not None else await self._run(request, admitted)
+
+    async def _run(self, request: web.Request, admitted: Admitted) -> web.StreamResponse:
         await self._pool.introduced(self._settings.unavailable_wait_s)
+        path = request.path
         try:
-            work = self._intake.read(
-                http.path, http.headers, unpacked(http, self._settings.max_body_bytes)
-            )
+            asked = await off_loop(partial(read, path), admitted.body)
+            work = self._intake.work(path, request.headers, admitted, asked)
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
-        http.forget()
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
         try:
             self._dispatcher.submit(work)
             await work.waited()
             runner = self._forwarder if work.generation is None else self._exact
-            response = await runner.answer(http, work)
+            response = await runner.answer(Reply(request), work)
             if work.failure is None:
                 outcome, status, reason = "finished", 200, ""
             else:
@@ -150,59 +172,75 @@ class Routes:
             self._dispatcher.release(work, finished=False)
             self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
 
-    async def _embed(self, http: HttpRequest) -> Response | None:
-        """On a model of our own, if it has that name, else on a backend."""
-        return await self._texts.embeddings(http) or await self._generate(http)
-
     # ---- views ------------------------------------------------------------------------------
 
-    async def _models(self, http: HttpRequest) -> Response:
-        self._keys.caller(http.headers.get("authorization"))
+    async def _models(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
         names = [*self._pool.models(), *(model.name for model in self._inference.catalog)]
         names = ["default", *names] if names else names
-        return _json(ModelList(data=[Model(id=name, created=self._since) for name in names]))
+        return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
-    async def _model(self, http: HttpRequest) -> Response:
-        self._keys.caller(http.headers.get("authorization"))
-        name = http.path.removeprefix(MODELS)
-        if name in self._inference.catalog:
-            return _json(Model(id=name, created=self._since))
-        return _json(Model(id=self._intake.model(name), created=self._since))
+    async def _model(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        name = request.match_info["model"]
+        if name not in self._inference.catalog:
+            name = self._intake.model(name)
+        return json_answer(Model(id=name, created=self._since))
 
-    async def _queue(self, http: HttpRequest) -> Response:
-        self._keys.caller(http.headers.get("authorization"))
-        limit = http.query.get("limit", str(MOST_EXPLAINED))
+    async def _queue(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        limit = request.query.get("limit", str(MOST_EXPLAINED))
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
             raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
-        return _json(queue_view(self._dispatcher, int(limit)))
+        return json_answer(queue_view(self._dispatcher, int(limit[:7])))
 
-    async def _scrape(self, http: HttpRequest) -> Response:
+    async def _scrape(self, request: web.Request) -> web.Response:
         self._accounts.flush()
-        return Response(self._metrics.exposition(), content_type=CONTENT_TYPE)
+        return answer(self._metrics.exposition(), content_type=CONTENT_TYPE)
 
-    async def _healthz(self, http: HttpRequest) -> Response:
-        return _json(Health(status="ok"))
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return json_answer(Health(status="ok"))
 
-    async def _readyz(self, http: HttpRequest) -> Response:
+    async def _readyz(self, request: web.Request) -> web.Response:
         unavailable = HTTPStatus.SERVICE_UNAVAILABLE
         if self._dispatcher.draining:
-            return _json(Health(status="shutting down"), unavailable)
+            return json_answer(Health(status="shutting down"), unavailable)
         if self._inference.serves_any and not self._pool.statuses:
             if self._inference.catalog.started:
-                return _json(Health(status="ready"))
-            return _json(Health(status="models are being loaded"), unavailable)
+                return json_answer(Health(status="ready"))
+            return json_answer(Health(status="models are being loaded"), unavailable)
         statuses = self._dispatcher.statuses.values()
         if any(status.healthy for status in statuses):
-            return _json(Health(status="ready"))
+            return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
-        return _json(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
+        return json_answer(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
 
-    async def _openapi(self, http: HttpRequest) -> Response:
-        return Response(self._document)
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return answer(self._document)
 
-    async def _docs(self, http: HttpRequest) -> Response:
-        return Response(PAGE.encode(), content_type="text/html; charset=utf-8")
+    async def _docs(self, request: web.Request) -> web.Response:
+        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
 
 
-def _json(view: msgspec.Struct, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(view), status=status)
+def _refused(request: web.Request, error: ApiError) -> web.Response:
+    response = refusal(error) if request.path.startswith(PREFIX) else error.response()
+    if error.status in (408, 413):
+        response.force_close()  # the rest of the body is not wanted
+    return response
+
+
+def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
+    """What aiohttp's router refuses, in our words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return ApiError(
+            405,
+            f"{request.path} takes {allowed}, not {request.method}.",
+            code="method_not_allowed",
+            headers={"Allow": allowed},
+        )
+    if error.status == HTTPStatus.NOT_FOUND:
+        return ApiError(
+            404, f"There is no {request.path}; see /docs for what there is.", code="not_found"
+        )
+    return ApiError(error.status, f"{error.reason}.", code="invalid_http")

@@ -16,7 +16,10 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
+from headway.gateway.body import Bodies
+from headway.gateway.descriptors import raise_limit
 from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.entrance import Entrance
 from headway.gateway.foresight import Foresight
 from headway.gateway.http_server import HttpServer
 from headway.gateway.inference import Inference
@@ -105,13 +108,15 @@ class Gateway:
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
-        intake = Intake(settings, self.dispatcher, keys, history, self.pool, batched)
+        intake = Intake(settings, self.dispatcher, history, self.pool, batched)
         of_models = ModelMetrics(self.catalog, metrics.registry)
-        self._inference = inference = Inference(settings, self.catalog, keys, of_models)
+        self._inference = inference = Inference(settings, self.catalog, of_models)
+        bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
+        entrance = Entrance(keys, bodies)
         routes = Routes(
-            settings, self.dispatcher, self.pool, intake, accounts, metrics, keys, inference
+            settings, self.dispatcher, self.pool, intake, accounts, metrics, entrance, inference
         )
-        self._http = HttpServer(routes.handle, settings)
+        self._http = HttpServer(routes.application(), settings)
         self.address = ""
         """`http://host:port`, once it listens."""
 
@@ -123,7 +128,7 @@ class Gateway:
             ModelError: an embedded engine cannot load its model.
             headway.models.signature.ModelError: a model of the catalog cannot be loaded.
         """
-        self.address = await self._http.start(self.settings.host, self.settings.port)
+        self.address = await self._http.start()
         self._foresight.start()
         try:
             await asyncio.gather(self.pool.start(), self.catalog.start())
@@ -199,6 +204,8 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
         gateway: builds the gateway, inside the loop.
         on_ready: told the address once requests are taken.
     """
+
+    raise_limit()
 
     async def main() -> bool:
         return await serve(gateway(), ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
@@ -35,9 +36,17 @@ class GatewaySettings:
     port: int = 8080
     """0 takes any free port."""
     default_tier: Tier = Tier.STANDARD
+    tls_cert: Path | None = None
+    """PEM file with the certificate, and those that it was issued by; None: plain HTTP."""
+    tls_key: Path | None = None
+    """PEM file with its key; None: it is in `tls_cert`."""
     max_body_bytes: int = 16 * 1024 * 1024
+    max_bodies_bytes: int = 512 * 1024 * 1024
+    """Of all requests under way."""
     read_timeout_s: float = 30.0
-    """A client must have sent its whole request within this time."""
+    """A client must have sent head and body of a request within this time each."""
+    send_timeout_s: float = 60.0
+    """A client that reads nothing for so long loses its connection, and its slot."""
     drain_s: float = 30.0
     """How long a graceful shutdown waits for what runs and waits."""
     unavailable_wait_s: float = 30.0

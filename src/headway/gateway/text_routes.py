@@ -12,11 +12,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from aiohttp import web
 
+from headway.gateway.answer import json_answer
 from headway.gateway.asked import Urgency
-from headway.gateway.body import parsed
+from headway.gateway.body import off_loop, parsed
+from headway.gateway.entrance import Admitted, Entrance
 from headway.gateway.errors import ApiError
-from headway.gateway.http_message import HttpRequest, Response
 from headway.gateway.inference import Inference, wrong
 from headway.gateway.wire import ClassifyRequest, EmbeddingRequest, RerankRequest, TextCall
 from headway.models.served import ServedModel
@@ -39,19 +41,20 @@ _classify_decoder = msgspec.json.Decoder(ClassifyRequest)
 class TextRoutes:
     """`/v1/embeddings`, `/v1/rerank` and `/v1/classify` on models of our own."""
 
-    def __init__(self, inference: Inference) -> None:
+    def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
+        self._entrance = entrance
         self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
 
-    async def embeddings(self, http: HttpRequest) -> Response | None:
+    async def embeddings(self, request: web.Request, admitted: Admitted) -> web.Response | None:
         """OpenAI's embeddings; None for a model that is none of ours. Raises ApiError."""
         if not self._inference.serves_any:
             return None
-        call = parsed(self._inference.body(http), _embedding_decoder)
+        call = await _read(admitted.body, _embedding_decoder)
         if not self._inference.serves(call.model):
             return None
-        urgency = self._urgency(http, call)
+        urgency = self._urgency(request, admitted, call)
         texts = _inputs(call.input)
         model = await self._inference.model_for(call.model, EMBED)
         if len(texts) > MOST_INPUTS:
@@ -70,7 +73,7 @@ class TextRoutes:
             {"object": "embedding", "index": place, "embedding": encode(vector)}
             for place, vector in enumerate(vectors)
         ]
-        return _json(
+        return json_answer(
             {
                 "object": "list",
                 "data": data,
@@ -79,10 +82,11 @@ class TextRoutes:
             }
         )
 
-    async def rerank(self, http: HttpRequest) -> Response:
+    async def rerank(self, request: web.Request) -> web.Response:
         """Documents by how well they fit a query, as at Cohere and Jina. Raises ApiError."""
-        call = parsed(self._inference.body(http), _rerank_decoder)
-        urgency = self._urgency(http, call)
+        admitted = await self._entrance.admit(request)
+        call = await _read(admitted.body, _rerank_decoder)
+        urgency = self._urgency(request, admitted, call)
         model = await self._inference.model_for(call.model, RERANK)
         documents = [one if isinstance(one, str) else one.text for one in call.documents]
         scores, tokens = await self._scores(model, call.query, documents, urgency, call)
@@ -93,7 +97,7 @@ class TextRoutes:
             if call.return_documents:
                 result["document"] = {"text": documents[place]}
             results.append(result)
-        return _json(
+        return json_answer(
             {
                 "id": self._id("rerank"),
                 "object": "list",
@@ -103,10 +107,11 @@ class TextRoutes:
             }
         )
 
-    async def classify(self, http: HttpRequest) -> Response:
+    async def classify(self, request: web.Request) -> web.Response:
         """The class of each text, as vLLM answers. Raises ApiError."""
-        call = parsed(self._inference.body(http), _classify_decoder)
-        urgency = self._urgency(http, call)
+        admitted = await self._entrance.admit(request)
+        call = await _read(admitted.body, _classify_decoder)
+        urgency = self._urgency(request, admitted, call)
         texts = _inputs(call.input)
         model = await self._inference.model_for(call.model, CLASSIFY)
         signature = await self._inference.described(model)
@@ -115,7 +120,7 @@ class TextRoutes:
             {"index": place, **_class_of(model, result, signature.labels)}
             for place, result in enumerate(results)
         ]
-        return _json(
+        return json_answer(
             {
                 "id": self._id("classify"),
                 "object": "list",
@@ -177,11 +182,17 @@ class TextRoutes:
         lengths = [len(ids) for ids in encoded]
         return await self._inference.run(model, encoded, lengths, urgency), sum(lengths)
 
-    def _urgency(self, http: HttpRequest, call: TextCall) -> Urgency:
-        return self._inference.urgency(http.headers, call.metadata, call.service_tier, call.user)
+    def _urgency(self, request: web.Request, admitted: Admitted, call: TextCall) -> Urgency:
+        return self._inference.urgency(
+            request.headers, admitted.caller, call.metadata, call.service_tier, call.user
+        )
 
     def _id(self, kind: str) -> str:
         return f"{kind}-{self._prefix}-{next(self._numbers)}"
+
+
+async def _read(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    return await off_loop(lambda body: parsed(body, decoder), body)
 
 
 def _inputs(given: Any) -> list[Any]:
@@ -292,7 +303,3 @@ def _floats(vector: np.ndarray) -> list[float]:
 
 def _base64(vector: np.ndarray) -> str:
     return b64encode(vector.astype("<f4").tobytes()).decode()
-
-
-def _json(answer: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(answer))

@@ -1,0 +1,31 @@
+"""Whole answers, as aiohttp sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from aiohttp import web
+
+SERVER = "headway"
+JSON = "application/json"
+
+
+def answer(
+    body: bytes,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = JSON,
+) -> web.Response:
+    """An answer of `content_type`."""
+    return web.Response(
+        body=body,
+        status=status,
+        headers={"Server": SERVER, "Content-Type": content_type, **(headers or {})},
+    )
+
+
+def json_answer(value: object, status: int = 200) -> web.Response:
+    """`value` as JSON."""
+    return answer(msgspec.json.encode(value), status=status)

@@ -1,0 +1,79 @@
+"""One answer on its way to its client: whole, or as a stream of server-sent events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from headway.gateway.answer import SERVER, answer
+from headway.gateway.errors import ApiError
+
+HEADERS = {
+    "Server": SERVER,
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+}
+"""Of every stream."""
+
+
+class Reply:
+    """The answer to one chat or text completion.
+
+    Args:
+        request: what it answers.
+    """
+
+    __slots__ = ("_request", "_sent_s", "stream")
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._sent_s = time.monotonic()
+        self.stream: web.StreamResponse | None = None
+        """The response, once a stream has begun."""
+
+    def whole(self, body: bytes, headers: Mapping[str, str]) -> web.Response:
+        """The answer as one JSON object."""
+        return answer(body, headers=headers)
+
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        """Begin a stream; does nothing where it has begun.
+
+        Raises:
+            ConnectionResetError: the client is gone, as from every method that sends.
+        """
+        if self.stream is None:
+            self.stream = web.StreamResponse(headers={**HEADERS, **headers})
+            await self.stream.prepare(self._request)
+
+    async def send(self, events: bytes) -> None:
+        """Send whole events."""
+        assert self.stream is not None
+        self._sent_s = time.monotonic()
+        await self.stream.write(events)
+
+    async def end(self, events: bytes = b"") -> web.StreamResponse:
+        """Send the last events and end the stream."""
+        assert self.stream is not None
+        await self.stream.write_eof(events)
+        return self.stream
+
+    async def fail(self, error: ApiError) -> web.StreamResponse:
+        """End a stream that has begun with an error event."""
+        return await self.end(error.event())
+
+    def silent_s(self) -> float:
+        """Seconds since the client last got a byte."""
+        return time.monotonic() - self._sent_s
+
+    async def comment(self, text: str, headers: Mapping[str, str]) -> None:
+        """Keep a waiting stream alive with a comment, which every client skips.
+
+        Nothing is sent to a client that does not read.
+        """
+        protocol = self._request.protocol
+        if protocol.transport is None or protocol.writing_paused:
+            return
+        await self.begin(headers)
+        await self.send(f": {text}\n\n".encode())
