@@ -259,6 +259,8 @@ class LimitsConfig(Section):
     again."""
     send_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """A client that reads nothing for so long loses its connection, and its slot."""
+    keep_alive_s: Annotated[float, Field(gt=0)] = 10.0
+    """A stream that is silent for so long gets a comment, lest a proxy cut it."""
     unavailable_wait_s: Seconds = 30.0
     """How long a request waits for a backend to come or come back before it is answered 503."""
     drain_s: Seconds = 30.0

@@ -22,6 +22,7 @@ from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import ModelError, find_model
+from headway.gateway.http_server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.models import signature
@@ -102,7 +103,7 @@ def serve(settings: Settings) -> None:
 
         try:
             finished = run(gateway, lambda address: _banner(settings, catalog, address))
-        except (ModelError, signature.ModelError) as error:
+        except (CertificateError, ModelError, signature.ModelError) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -152,6 +153,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         max_bodies_bytes=settings.limits.max_bodies_bytes,
         read_timeout_s=settings.limits.read_timeout_s,
         send_timeout_s=settings.limits.send_timeout_s,
+        keep_alive_s=settings.limits.keep_alive_s,
         drain_s=settings.limits.drain_s,
         unavailable_wait_s=settings.limits.unavailable_wait_s,
         fallback_policy=settings.prediction.fallback,

@@ -49,16 +49,20 @@ class Accounts:
         self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
-        """The response headers that tell how `work` was scheduled; it has started."""
+        """The response headers that say how `work` was scheduled; where it has not started, when
+        and where it started are missing."""
         request = work.request
-        return {
+        headers = {
             "x-request-id": request.id,
             "x-headway-request-id": request.id,
-            "x-headway-queue-ms": f"{(work.started_s - request.arrival_s) * 1000.0:.2f}",
-            "x-headway-backend": work.served_by,
             "x-headway-tier": request.tier.label,
             "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
         }
+        if work.started_s >= 0.0:
+            queue_ms = (work.started_s - request.arrival_s) * 1000.0
+            headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
+            headers["x-headway-backend"] = work.served_by
+        return headers
 
     def usage(self, work: Work, now_s: float) -> HeadwayUsage:
         """`usage.headway` of `work`, at its end."""

@@ -26,6 +26,10 @@ LINGER_S = 2.0
 """How long the rest of a refused body is read, so that its sender sees the answer."""
 
 
+class CertificateError(Exception):
+    """The certificate or its key cannot be used."""
+
+
 class Places:
     """How many clients are connected, and how many may be."""
 
@@ -140,14 +144,11 @@ class HttpServer:
         """Listen; returns the address, such as `http://127.0.0.1:8080`.
 
         Raises:
-            OSError: the port is taken, the host is none of this machine, or the certificate
-                cannot be read.
+            OSError: the port is taken, or the host is none of this machine.
+            CertificateError: there is no TLS with these files.
         """
         settings = self._settings
-        tls = None
-        if settings.tls_cert is not None:
-            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(settings.tls_cert, settings.tls_key)
+        tls = self._tls()
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
@@ -184,6 +185,20 @@ class HttpServer:
             server.pre_shutdown()
             await server.shutdown(limit_s)
         await self._runner.cleanup()
+
+    def _tls(self) -> ssl.SSLContext | None:
+        cert, key = self._settings.tls_cert, self._settings.tls_key
+        if cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(cert, key)
+        except OSError as error:
+            raise CertificateError(
+                f"tls_cert {cert} cannot be used ({error.strerror or error}): give a PEM file "
+                "with a certificate, and its key in the same file or in tls_key"
+            ) from None
+        return context
 
     def _sweep(self) -> None:
         """End connections that wait for their clients: one timer for all of them."""

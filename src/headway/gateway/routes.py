@@ -25,6 +25,7 @@ from headway.gateway.forwarded import Forwarder
 from headway.gateway.http_server import Connection
 from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake, read
+from headway.gateway.keep_alive import KeepAlive
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes, refusal
 from headway.gateway.openapi import PAGE, document
@@ -56,6 +57,7 @@ class Routes:
         metrics: Metrics,
         entrance: Entrance,
         inference: Inference,
+        keep_alive: KeepAlive,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -65,6 +67,7 @@ class Routes:
         self._metrics = metrics
         self._entrance = entrance
         self._inference = inference
+        self._keep_alive = keep_alive
         self._texts = TextRoutes(inference, entrance)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
@@ -148,13 +151,16 @@ class Routes:
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
+        reply = Reply(request)
+        if work.stream:
+            self._keep_alive.watch(work, reply)
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
         try:
             self._dispatcher.submit(work)
             await work.waited()
             runner = self._forwarder if work.generation is None else self._exact
-            response = await runner.answer(Reply(request), work)
+            response = await runner.answer(reply, work)
             if work.failure is None:
                 outcome, status, reason = "finished", 200, ""
             else:
@@ -164,11 +170,15 @@ class Routes:
             if work.started_s < 0.0:
                 outcome = "rejected"
             status, reason = error.status, error.code or error.message
-            raise
+            if reply.stream is None:
+                raise
+            self._keep_alive.forget(work)
+            return await reply.fail(error)
         except (asyncio.CancelledError, ConnectionError):
             outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"
             raise
         finally:
+            self._keep_alive.forget(work)
             self._dispatcher.release(work, finished=False)
             self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
 

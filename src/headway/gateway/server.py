@@ -24,6 +24,7 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.http_server import HttpServer
 from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake
+from headway.gateway.keep_alive import KeepAlive
 from headway.gateway.keys import KeyRing
 from headway.gateway.metrics import Metrics
 from headway.gateway.model_metrics import ModelMetrics
@@ -113,8 +114,17 @@ class Gateway:
         self._inference = inference = Inference(settings, self.catalog, of_models)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(keys, bodies)
+        self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         routes = Routes(
-            settings, self.dispatcher, self.pool, intake, accounts, metrics, entrance, inference
+            settings,
+            self.dispatcher,
+            self.pool,
+            intake,
+            accounts,
+            metrics,
+            entrance,
+            inference,
+            self._keep_alive,
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -130,6 +140,7 @@ class Gateway:
         """
         self.address = await self._http.start()
         self._foresight.start()
+        self._keep_alive.start()
         try:
             await asyncio.gather(self.pool.start(), self.catalog.start())
         except BaseException:
@@ -147,6 +158,7 @@ class Gateway:
         """Close everything now; what is still there ends with an error."""
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
+        await self._keep_alive.stop()
         self._accounts.flush()
         if self.perception is not None:
             await self.perception.close()

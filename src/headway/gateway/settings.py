@@ -47,6 +47,8 @@ class GatewaySettings:
     """A client must have sent head and body of a request within this time each."""
     send_timeout_s: float = 60.0
     """A client that reads nothing for so long loses its connection, and its slot."""
+    keep_alive_s: float = 10.0
+    """A stream that is silent for so long gets a comment."""
     drain_s: float = 30.0
     """How long a graceful shutdown waits for what runs and waits."""
     unavailable_wait_s: float = 30.0
