@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-
 import pytest
 from aiohttp import web
 from tests.engines.conftest import Serve
-from tests.engines.generations import chat, endpoint, eventually
+from tests.engines.generations import chat, endpoint
 
 from headway.engines.engine import BackendGone, EngineError
 from headway.engines.openai_server import OpenAIEngine
@@ -87,93 +84,6 @@ async def test_a_stream_that_breaks_off_is_gone(serve: Serve) -> None:
     await engine.close()
 
 
-async def test_closing_the_client_ends_whoever_still_reads() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if b"silent" not in await reader.readuntil(b"{}"):
-            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
-        with suppress(ConnectionError):
-            await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    engine = OpenAIEngine(endpoint(address(server)))
-    response = await engine.forward("/v1/completions", b"{}")
-    chunks = response.chunks()
-    assert await anext(chunks) == b"hi"
-    waiting = asyncio.ensure_future(anext(chunks))  # type: ignore[arg-type]
-    unanswered = asyncio.ensure_future(engine.forward("/v1/silent", b"{}"))
-    await eventually(lambda: len(engine._http._all) == 2)
-    await engine.close()
-    for reader in (waiting, unanswered):
-        with pytest.raises(BackendGone):
-            await asyncio.wait_for(reader, 5)
-    with pytest.raises(BackendGone):
-        await engine.forward("/v1/completions", b"{}")
-    server.close()
-
-
-async def test_a_connection_that_became_stale_is_replaced_once() -> None:
-    connections = 0
-
-    async def one_answer_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await reader.readuntil(b"{}")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-        with suppress(asyncio.IncompleteReadError):
-            await reader.readuntil(b"{}")  # the second request on it: closed without an answer
-        writer.close()
-
-    server = await asyncio.start_server(one_answer_each, "127.0.0.1", 0)
-    engine = OpenAIEngine(endpoint(address(server)))
-    for expected in (1, 2, 3):
-        response = await engine.forward("/v1/completions", b"{}")
-        assert await response.read() == b"hi"
-        assert connections == expected
-    await engine.close()
-    server.close()
-
-
-async def test_a_server_that_closes_without_an_answer_is_gone() -> None:
-    connections = 0
-
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        await reader.readuntil(b"{}")
-        writer.close()
-
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
-    engine = OpenAIEngine(endpoint(address(server)))
-    with pytest.raises(BackendGone, match="closed the connection"):
-        await engine.forward("/v1/completions", b"{}")
-    assert connections == 1
-    await engine.close()
-    server.close()
-
-
-async def test_a_kept_alive_connection_that_was_closed_meanwhile_is_replaced() -> None:
-    connections = 0
-
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request, and close when the next one comes."""
-        nonlocal connections
-        connections += 1
-        await reader.readuntil(b"{}")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-        await reader.readuntil(b"{}")
-        writer.close()
-
-    server = await asyncio.start_server(once, "127.0.0.1", 0)
-    engine = OpenAIEngine(endpoint(address(server)))
-    for _ in range(3):
-        response = await engine.forward("/v1/completions", b"{}")
-        assert await response.read() == b"hi"
-    assert connections == 3
-    await engine.close()
-    server.close()
-
-
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
@@ -206,7 +116,3 @@ async def test_nobody_there_is_gone() -> None:
     with pytest.raises(EngineError, match="forward"):
         engine.generate(chat("x"))
     await engine.close()
-
-
-def address(server: asyncio.Server) -> str:
-    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -143,6 +143,8 @@ class ForwardedResponse(Protocol):
     """An OpenAI response passed through: status, headers, and the body as it comes."""
 
     status: int
+    headers: Mapping[str, str]
+    """By name, whatever its case."""
     content_type: str
 
     async def read(self) -> bytes: ...

@@ -3,83 +3,92 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
+import aiohttp
 import msgspec
+from aiohttp.connector import AddrInfoType
 
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone
-from headway.engines.exchange import Connection, ConnectionLost, Exchange
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 10.0
-_BROKEN = (ConnectionError, TimeoutError, OSError)
+READ_BUFFER_BYTES = 128 * 1024
+"""aiohttp stops reading from a backend at twice as much that nobody has read yet."""
+MAX_HEADER_BYTES = 32 * 1024
+"""Of one header of a response."""
+_BROKEN = (aiohttp.ClientError, OSError)  # TimeoutError is an OSError
+_ON_POST = {"Content-Type": "application/json"}
 
 
 class HttpClient:
-    """A connection pool to one base URL. Made inside a running event loop."""
+    """The connections to one base URL. Made inside a running event loop."""
 
     def __init__(self, endpoint: Endpoint, *, keep_alive: bool = True) -> None:
         self._label = f"{endpoint.name} ({endpoint.base_url})"
-        url = urlsplit(endpoint.base_url)
-        secure = url.scheme == "https"
-        self._host = url.hostname or "localhost"
-        self._port = url.port or (443 if secure else 80)
-        self._tls = ssl.create_default_context() if secure else None
-        self._prefix = url.path.rstrip("/")
-        lines = f"Host: {url.netloc.rpartition('@')[2]}\r\nAccept: */*\r\n"
+        self._base = endpoint.base_url
+        self._responses: set[Forwarded] = set()
+        headers = {"User-Agent": "headway", "Accept-Encoding": "identity"}
         if endpoint.api_key:
-            lines += f"Authorization: Bearer {endpoint.api_key}\r\n"
-        if not keep_alive:
-            lines += "Connection: close\r\n"
-        self._lines = lines.encode()
-        self._keep_alive = keep_alive
-        self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
-        self._loop = asyncio.get_running_loop()
-        self._closed = False
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        reuse = aiohttp.TraceConfig()
+        reuse.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, force_close=not keep_alive, socket_factory=_socket_that_notices_vanishing
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S),
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            trace_configs=[reuse],
+        )
 
-    async def open(self, path: str, body: bytes | None = None) -> Exchange:
+    async def open(self, path: str, body: bytes | None = None) -> Forwarded:
         """POST `body`, or GET without one; the response, its body not read yet.
 
-        A kept-alive connection that breaks before the first byte of the response may just have
-        been closed by the server: then the request is sent once more. Raises BackendGone.
+        A reused connection that breaks before the response begins may just have been closed by
+        the server: then the request is sent once more. Raises BackendGone.
         """
-        request = self._request(path, body)
+        connection = _Connection()
         try:
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.closed:
-                    continue
-                try:
-                    return await connection.send(request)
-                except ConnectionLost as error:
-                    if error.answered:
-                        raise
-                    break
-            return await (await self._connect()).send(request)
+            try:
+                response = await self._send(path, body, connection)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # aiohttp itself sends a GET again.
+                if body is None or not connection.reused or not _unanswered(error):
+                    raise
+                response = await self._send(path, body, connection)
         except _BROKEN as error:
             raise self.gone(error) from error
+        forwarded = Forwarded(self, response)
+        self._responses.add(forwarded)
+        return forwarded
 
     async def fetch(
         self, path: str, body: bytes | None = None, *, timeout_s: float = PROBE_TIMEOUT_S
     ) -> tuple[int, bytes]:
         """Status and whole body of a short exchange. Raises BackendGone."""
-        exchange: Exchange | None = None
+        response: Forwarded | None = None
         try:
             async with asyncio.timeout(timeout_s):
-                exchange = await self.open(path, body)
-                return exchange.status, await exchange.read()
-        except _BROKEN as error:
+                response = await self.open(path, body)
+                return response.status, await response.read()
+        except TimeoutError as error:
             raise self.gone(error) from error
         finally:
-            if exchange is not None:
-                exchange.close()
+            if response is not None:
+                response.close()
 
     async def ask(self, path: str, expect: type[T], body: Any = None) -> T | None:
         """Body of a short exchange as `expect`; None for an error status or another shape."""
@@ -94,69 +103,58 @@ class HttpClient:
 
     def gone(self, error: BaseException | str) -> BackendGone:
         """BackendGone that says where and what."""
-        if isinstance(error, TimeoutError):
-            error = "no answer in time"
-        return BackendGone(f"{self._label}: {error or type(error).__name__}")
+        return BackendGone(f"{self._label}: {_reason(error)}")
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""
-        self._closed = True
-        for connection in list(self._all):
-            connection.abort()
-        self._idle.clear()
+        for response in list(self._responses):
+            response.close()
+        await self._session.close()
 
-    def _request(self, path: str, body: bytes | None) -> bytes:
-        target = f"{self._prefix}{path}".encode()
-        if body is None:
-            return b"GET %b HTTP/1.1\r\n%b\r\n" % (target, self._lines)
-        kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        return b"POST %b HTTP/1.1\r\n%b%b%b" % (target, self._lines, kind, body)
+    def closed(self, response: Forwarded) -> None:
+        """`response` needs no closing any more."""
+        self._responses.discard(response)
 
-    async def _connect(self) -> Connection:
-        if self._closed:
-            raise ConnectionLost("its connections were closed", answered=False)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._loop, self._released, self._all.discard),
-                    self._host,
-                    self._port,
-                    ssl=self._tls,
-                )
-        except OSError as error:
-            raise ConnectionError(f"Cannot connect: {error.strerror or error}") from error
-        self._all.add(connection)
-        if self._closed:
-            connection.abort()
-        return connection
-
-    def _released(self, connection: Connection) -> None:
-        if self._keep_alive and not self._closed:
-            self._idle.append(connection)
-        else:
-            connection.abort()
+    async def _send(
+        self, path: str, body: bytes | None, connection: _Connection
+    ) -> aiohttp.ClientResponse:
+        if self._session.closed:
+            raise self.gone("its connections were closed")
+        return await self._session.request(
+            "GET" if body is None else "POST",
+            self._base + path,
+            data=body,
+            headers=None if body is None else _ON_POST,
+            allow_redirects=False,
+            trace_request_ctx=connection,
+        )
 
 
 class Forwarded:
     """A response passed through as it comes."""
 
-    def __init__(self, client: HttpClient, exchange: Exchange) -> None:
+    __slots__ = ("_client", "_response", "content_type", "headers", "status")
+
+    def __init__(self, client: HttpClient, response: aiohttp.ClientResponse) -> None:
         self._client = client
-        self._exchange = exchange
-        self.status = exchange.status
-        self.content_type = exchange.headers.get("content-type", "application/json")
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        """By name, whatever its case."""
+        self.content_type = response.headers.get("Content-Type", "application/json")
 
     async def read(self) -> bytes:
         """The whole body. Raises BackendGone when it breaks off."""
         try:
-            return await self._exchange.read()
+            return await self._response.content.read()
         except _BROKEN as error:
             raise self._client.gone(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in the pieces it arrives in. Raises BackendGone when it breaks off."""
+        read = self._response.content.readany
         try:
-            while block := await self._exchange.next():
+            while block := await read():
                 yield block
         except _BROKEN as error:
             raise self._client.gone(error) from error
@@ -175,4 +173,57 @@ class Forwarded:
 
     def close(self) -> None:
         """Drop it: a body that is not read to its end closes the connection."""
-        self._exchange.close()
+        self._response.close()
+        self._client.closed(self)
+
+
+class _Connection:
+    """What is known of the connection that a request went over."""
+
+    __slots__ = ("reused",)
+
+    def __init__(self) -> None:
+        self.reused = False
+
+
+async def _note_reuse(
+    _: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    __: aiohttp.TraceConnectionReuseconnParams,
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
+    """Whether the connection broke before the response began."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # else the part of the head that came
+    return not isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _reason(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"Cannot connect: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "it closed the connection in the middle of its answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"its answer is not valid HTTP: {error.message}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def _socket_that_notices_vanishing(address: AddrInfoType) -> socket.socket:
+    """Its connection breaks within a minute when the other machine has vanished."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    with contextlib.suppress(OSError):
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made

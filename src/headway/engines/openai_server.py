@@ -46,7 +46,7 @@ class OpenAIEngine:
 
     async def forward(self, path: str, body: bytes) -> Forwarded:
         """POST `body` to it at `path`. Raises BackendGone when no response came."""
-        return Forwarded(self._http, await self._http.open(path, body))
+        return await self._http.open(path, body)
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""
