@@ -238,3 +238,19 @@ async def test_closing_the_client_ends_whoever_still_reads() -> None:
                 await asyncio.wait_for(reader, 5)
         with pytest.raises(BackendGone, match="were closed"):
             await client.open("/x", b"{}")
+
+
+async def test_events_come_whole_however_they_are_sent(serve: Serve) -> None:
+    async def events(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for block in (b": waiting\r\n\r", b"\ndata:", b" a\r\n\r\ndata: b\rdata: c\r\r", b"data:d"):
+            await response.write(block)
+        return response
+
+    application = web.Application()
+    application.router.add_get("/x", events)
+    client = HttpClient(endpoint(await serve(application)))
+    response = await client.open("/x")
+    assert [data async for data in response.events()] == [b"a", b"b\nc", b"d"]
+    await client.close()

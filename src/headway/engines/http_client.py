@@ -15,6 +15,7 @@ from aiohttp.connector import AddrInfoType
 
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone
+from headway.engines.event_stream import EventStreamParser
 
 T = TypeVar("T")
 
@@ -161,15 +162,14 @@ class Forwarded:
 
     async def events(self) -> AsyncIterator[bytes]:
         """The data of each server-sent event. Raises BackendGone when the stream breaks off."""
-        rest = b""
+        parser = EventStreamParser()
         async for chunk in self.chunks():
-            lines = (rest + chunk).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                if line.startswith(b"data:"):
-                    yield line[5:]
-                elif line.startswith(b"error:"):
-                    yield line[6:]
+            for event in parser.feed(chunk):
+                if event.data is not None:
+                    yield event.data
+        for event in parser.close():
+            if event.data is not None:
+                yield event.data
 
     def close(self) -> None:
         """Drop it: a body that is not read to its end closes the connection."""

@@ -80,7 +80,7 @@ class VllmEngine(ResumableEngine):
             held: list[int] = []  # ids whose text has not come: kept only together with it
             untold: int | None = position.prompt_tokens
             async for event in response.events():
-                if event.strip() == b"[DONE]":
+                if event == b"[DONE]":
                     break
                 chunk = _decode_chunk(event)
                 if chunk.error is not None:
