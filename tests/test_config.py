@@ -170,6 +170,14 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "headway.yaml:2: backends[0].url: 'gpu:8000' is not an http:// or https:// URL",
         ),
         (
+            "backends:\n- url: htp://user:secret@gpu\n",
+            "headway.yaml:2: backends[0].url: it is not an http:// or https:// URL",
+        ),
+        (
+            "backends:\n- url: http://user:secret@gpu\n  api_key: k\n",
+            "headway.yaml:2: backends[0]: set an API key, or a user and password in url, not both",
+        ),
+        (
             "backends:\n- url: http://a\n  name: x\n- url: http://b\n  name: x\n",
             "headway.yaml:1: backends: the name 'x' is there twice",
         ),

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -46,7 +47,7 @@ class BackendConfig(Section):
     """One OpenAI-compatible server behind Headway."""
 
     url: str
-    """Its base URL, `/v1` included where it has one."""
+    """The base URL of its API; one without a path means `/v1`."""
     name: str | None = None
     """Its name in logs and metrics; else taken from the URL."""
     api_key: SecretStr | None = None
@@ -61,13 +62,16 @@ class BackendConfig(Section):
     @classmethod
     def _is_http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r} is not an http:// or https:// URL")
+            shown = "it" if "@" in url else repr(url)  # there may be a password in it
+            raise ValueError(f"{shown} is not an http:// or https:// URL")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _one_key(self) -> BackendConfig:
         if self.api_key is not None and self.api_key_env is not None:
             raise ValueError("set api_key or api_key_env, not both")
+        if "@" in urlsplit(self.url).netloc and (self.api_key or self.api_key_env):
+            raise ValueError("set an API key, or a user and password in url, not both")
         if self.api_key_env is not None and self.api_key_env not in os.environ:
             raise ValueError(f"api_key_env names {self.api_key_env}, which is not set")
         return self

@@ -137,7 +137,7 @@ async def test_chat_is_what_the_engine_itself_makes_of_it(llama: LlamaCppEngine)
     request = chat("Name three colours.", max_tokens=20)
     text = await run(llama, request)
     asked = {"messages": request.body["messages"], "max_tokens": 20, "temperature": 0}
-    response = await llama.forward("/v1/chat/completions", msgspec.json.encode(asked))
+    response = await llama.forward("chat/completions", msgspec.json.encode(asked))
     own = msgspec.json.decode(await response.read())
     assert text == own["choices"][0]["message"]["content"]
     assert len(request.prompt_ids or []) == own["usage"]["prompt_tokens"]  # no second BOS

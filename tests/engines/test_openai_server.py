@@ -46,6 +46,35 @@ async def test_its_url_may_end_in_v1_or_not(serve: Serve, suffix: str) -> None:
     await engine.close()
 
 
+async def test_a_url_with_a_path_is_taken_as_it_is(serve: Serve) -> None:
+    outer = web.Application()
+    inner = application().router
+    for route in inner.routes():
+        path = route.resource.canonical.removeprefix("/v1")  # type: ignore[union-attr]
+        outer.router.add_route(route.method, f"/api/paas/v4{path}", route.handler)
+    engine = OpenAIEngine(endpoint(await serve(outer) + "/api/paas/v4"))
+    assert (await engine.describe()).models == ("m1", "m2")
+    response = await engine.forward("chat/completions", b"{}")
+    assert response.status == 418
+    response.close()
+    await engine.close()
+
+
+async def test_a_password_in_the_url_opens_the_backend_and_is_never_shown(serve: Serve) -> None:
+    url = (await serve(application())).replace("://", "://user:secret@")
+    engine = OpenAIEngine(endpoint(url))
+    response = await engine.forward("chat/completions", b"")
+    assert await response.read() == b"Basic dXNlcjpzZWNyZXQ="
+    assert "secret" not in engine.url
+    await engine.close()
+    nobody = OpenAIEngine(endpoint("http://user:secret@127.0.0.1:9"))
+    for attempt in (nobody.describe(), nobody.check(), nobody.forward("completions", b"{}")):
+        with pytest.raises(BackendGone) as gone:
+            await attempt
+        assert "secret" not in str(gone.value) and gone.value.__suppress_context__
+    await nobody.close()
+
+
 async def test_the_operator_may_name_the_models(serve: Serve) -> None:
     url = await serve(application())
     engine = OpenAIEngine(endpoint(url, models=("mine",)), kind="sglang")
@@ -59,7 +88,7 @@ async def test_the_operator_may_name_the_models(serve: Serve) -> None:
 async def test_it_forwards_body_and_answer_untouched(serve: Serve) -> None:
     engine = OpenAIEngine(endpoint(await serve(application()), api_key="secret"))
     for body in (b'{ "weird" :  1 }', b"x" * 3_000_000):
-        response = await engine.forward("/v1/chat/completions", body)
+        response = await engine.forward("chat/completions", body)
         assert response.status == 418
         assert response.content_type == "application/octet-stream"
         assert await response.read() == body + b"Bearer secret"
@@ -68,7 +97,7 @@ async def test_it_forwards_body_and_answer_untouched(serve: Serve) -> None:
 
 async def test_a_stream_comes_as_it_is(serve: Serve) -> None:
     engine = OpenAIEngine(endpoint(await serve(application())))
-    response = await engine.forward("/v1/completions", b"{}")
+    response = await engine.forward("completions", b"{}")
     assert response.content_type == "text/event-stream"
     received = b"".join([chunk async for chunk in response.chunks()])
     assert received == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
@@ -77,7 +106,7 @@ async def test_a_stream_comes_as_it_is(serve: Serve) -> None:
 
 async def test_a_stream_that_breaks_off_is_gone(serve: Serve) -> None:
     engine = OpenAIEngine(endpoint(await serve(application())))
-    response = await engine.forward("/v1/completions", b"break")
+    response = await engine.forward("completions", b"break")
     with pytest.raises(BackendGone, match="fake"):
         async for _ in response.chunks():
             pass
@@ -110,7 +139,7 @@ async def test_a_server_that_cannot_be_used_says_why(
 
 async def test_nobody_there_is_gone() -> None:
     engine = OpenAIEngine(endpoint("http://127.0.0.1:9/v1"))
-    for attempt in (engine.describe(), engine.check(), engine.forward("/v1/completions", b"{}")):
+    for attempt in (engine.describe(), engine.check(), engine.forward("completions", b"{}")):
         with pytest.raises(BackendGone, match="fake"):
             await attempt
     with pytest.raises(EngineError, match="forward"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -112,6 +113,20 @@ async def test_a_failure_has_its_health_checked_at_once(one: Backend, told: Told
     await eventually(lambda: pool.statuses["one"].healthy)
     assert told[-1].slots > 0
     await pool.close()
+
+
+async def test_a_password_in_a_url_is_in_no_status_and_no_log(
+    one: Backend, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pool = BackendPool([Endpoint("one", one.url.replace("://", "://user:secret@"))], told)
+    await pool.start()
+    assert pool.statuses["one"].url == one.url
+    await one.down()
+    pool.failed("one", BackendGone("broken"))
+    await eventually(lambda: not pool.statuses["one"].healthy)
+    await pool.close()
+    assert one.url in caplog.text and "secret" not in caplog.text + repr(list(told))
 
 
 async def test_slots_are_what_the_operator_says_else_what_turns_out(

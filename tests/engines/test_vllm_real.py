@@ -178,12 +178,12 @@ async def test_characters_of_several_tokens_survive_a_stop(engine: VllmEngine) -
 async def test_the_answer_is_the_one_that_vllm_gives_itself(engine: VllmEngine, kind: str) -> None:
     asked = {"model": "smollm2", "temperature": 0}
     if kind == "chat":
-        request, path = chat("Name a colour.", max_tokens=12), "/v1/chat/completions"
+        request, path = chat("Name a colour.", max_tokens=12), "chat/completions"
         asked |= {"messages": [{"role": "user", "content": "Name a colour."}], "max_tokens": 12}
     else:  # without a limit: both give sixteen tokens
         request, path = generation("completion", prompt="One, two,", temperature=0), None
         asked |= {"prompt": "One, two,"}
-    response = await engine.forward(path or "/v1/completions", msgspec.json.encode(asked))
+    response = await engine.forward(path or "completions", msgspec.json.encode(asked))
     answer = msgspec.json.decode(await response.read())
     (choice,) = answer["choices"]
     own = choice["message"]["content"] if kind == "chat" else choice["text"]

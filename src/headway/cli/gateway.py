@@ -222,7 +222,7 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
 def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
     """Where it listens, and a line to try it with."""
     served = [*(["the embedded engine"] if settings.embedded else [])]
-    served += [backend.url for backend in settings.backends]
+    served += [endpoint.url for endpoint in endpoints_of(settings.backends)]
     batched = ", ".join(model.name for model in catalog)
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
     path = "/v1/chat/completions"

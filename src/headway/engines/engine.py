@@ -177,7 +177,7 @@ class Engine(Protocol):
         ...
 
     async def forward(self, path: str, body: bytes) -> ForwardedResponse:
-        """POST `body` to its OpenAI API at `path` (`/v1/chat/completions`), untouched.
+        """POST `body` to its OpenAI API at `path` (`chat/completions`), untouched.
 
         Raises BackendGone when no response came; error statuses come back as responses.
         """

@@ -25,20 +25,25 @@ READ_BUFFER_BYTES = 128 * 1024
 """aiohttp stops reading from a backend at twice as much that nobody has read yet."""
 MAX_HEADER_BYTES = 32 * 1024
 """Of one header of a response."""
-_BROKEN = (aiohttp.ClientError, OSError)  # TimeoutError is an OSError
+_BROKEN = (aiohttp.ClientError, OSError)
+"""TimeoutError is an OSError. None is kept as a cause: some hold the request's headers."""
 _ON_POST = {"Content-Type": "application/json"}
 
 
 class HttpClient:
-    """The connections to one base URL. Made inside a running event loop."""
+    """The connections to one endpoint. Made inside a running event loop.
+
+    Paths are as in `Endpoint.address`.
+    """
 
     def __init__(self, endpoint: Endpoint, *, keep_alive: bool = True) -> None:
-        self._label = f"{endpoint.name} ({endpoint.base_url})"
-        self._base = endpoint.base_url
+        self._label = f"{endpoint.name} ({endpoint.url})"
+        self._endpoint = endpoint
+        self._addresses: dict[str, str] = {}
         self._responses: set[Forwarded] = set()
         headers = {"User-Agent": "headway", "Accept-Encoding": "identity"}
-        if endpoint.api_key:
-            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        if endpoint.authorization:
+            headers["Authorization"] = endpoint.authorization
         reuse = aiohttp.TraceConfig()
         reuse.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
@@ -71,7 +76,7 @@ class HttpClient:
                     raise
                 response = await self._send(path, body, connection)
         except _BROKEN as error:
-            raise self.gone(error) from error
+            raise self.gone(error) from None
         forwarded = Forwarded(self, response)
         self._responses.add(forwarded)
         return forwarded
@@ -86,7 +91,7 @@ class HttpClient:
                 response = await self.open(path, body)
                 return response.status, await response.read()
         except TimeoutError as error:
-            raise self.gone(error) from error
+            raise self.gone(error) from None
         finally:
             if response is not None:
                 response.close()
@@ -121,9 +126,12 @@ class HttpClient:
     ) -> aiohttp.ClientResponse:
         if self._session.closed:
             raise self.gone("its connections were closed")
+        address = self._addresses.get(path)
+        if address is None:
+            address = self._addresses[path] = self._endpoint.address(path)
         return await self._session.request(
             "GET" if body is None else "POST",
-            self._base + path,
+            address,
             data=body,
             headers=None if body is None else _ON_POST,
             allow_redirects=False,

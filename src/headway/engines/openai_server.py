@@ -25,6 +25,7 @@ class OpenAIEngine:
         self.url = endpoint.url
         self.kind = kind
         self._override = endpoint.models
+        self._models_url = endpoint.address("models")
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
     async def describe(self) -> Description:
@@ -36,7 +37,7 @@ class OpenAIEngine:
 
     async def check(self) -> None:
         """Ask for its list of models. Raises BackendGone."""
-        status, _ = await self._http.fetch("/v1/models")
+        status, _ = await self._http.fetch("models")
         if status >= 500 or (status == 404 and not self._override):
             raise self._http.gone(f"it answered {status}")
 
@@ -45,7 +46,10 @@ class OpenAIEngine:
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
 
     async def forward(self, path: str, body: bytes) -> Forwarded:
-        """POST `body` to it at `path`. Raises BackendGone when no response came."""
+        """POST `body` to it at `path`, as in `Endpoint.address`.
+
+        Raises BackendGone when no response came.
+        """
         return await self._http.open(path, body)
 
     async def close(self) -> None:
@@ -53,17 +57,19 @@ class OpenAIEngine:
         await self._http.close()
 
     async def _models(self) -> list[Model]:
-        status, body = await self._http.fetch("/v1/models")
+        status, body = await self._http.fetch("models")
         if status in (401, 403):
             raise self._http.gone(f"it answered {status}; check the API key of this backend")
         if status != 200:
             if self._override:
                 return []
-            raise self._http.gone(f"GET /v1/models answered {status}; name its models yourself")
+            raise self._http.gone(
+                f"GET {self._models_url} answered {status}; name its models yourself"
+            )
         try:
             return msgspec.json.decode(body, type=ModelList).data
         except msgspec.DecodeError:
-            raise self._http.gone("GET /v1/models is not an OpenAI model list") from None
+            raise self._http.gone(f"GET {self._models_url} is not an OpenAI model list") from None
 
     def _names(self, listed: list[Model]) -> tuple[str, ...]:
         names = self._override or tuple(model.id for model in listed)
@@ -74,11 +80,11 @@ class OpenAIEngine:
     async def _embeds(self, model: str) -> bool:
         """Whether it answers an embeddings request."""
         asked = {"model": model, "input": "probe"}
-        return await self._http.ask("/v1/embeddings", dict, asked) is not None
+        return await self._http.ask("embeddings", dict, asked) is not None
 
 
 class Model(msgspec.Struct):
-    """One entry of `/v1/models`."""
+    """One entry of the list of models."""
 
     id: str
     owned_by: str = ""
@@ -87,7 +93,7 @@ class Model(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
-    """The answer of `/v1/models`."""
+    """The answer of `models`."""
 
     data: list[Model]
 

@@ -26,7 +26,7 @@ async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engin
     http = HttpClient(endpoint)
     try:
         # One after the other where it matters: a refused connection is told by the first.
-        listed = await http.ask("/v1/models", ModelList)
+        listed = await http.ask("models", ModelList)
         owner = listed.data[0].owned_by if listed and listed.data else ""
         kind = _KINDS.get(owner) or await _kind_by_own_paths(http)
         if kind == "llama.cpp" and await http.ask("/props", _Slots) is None:

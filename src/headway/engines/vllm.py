@@ -73,7 +73,7 @@ class VllmEngine(ResumableEngine):
         if position.left == 0:
             yield Delta(finish_reason="length", prompt_tokens=position.prompt_tokens)
             return
-        response = await self.forward("/v1/completions", self._request(generation, position))
+        response = await self.forward("completions", self._request(generation, position))
         try:
             if response.status != 200:
                 raise await refusal(response, self._http)
@@ -155,9 +155,9 @@ class VllmEngine(ResumableEngine):
             return _Abilities(embeddings=embeddings)
         once = {"model": model, "prompt": tokens.tokens, "max_tokens": 1, "temperature": 0}
         once["return_token_ids"] = True
-        answer = await self._http.ask("/v1/completions", _Chunk, once | {"priority": 1})
+        answer = await self._http.ask("completions", _Chunk, once | {"priority": 1})
         priority = answer is not None
-        answer = answer or await self._http.ask("/v1/completions", _Chunk, once)
+        answer = answer or await self._http.ask("completions", _Chunk, once)
         if answer is None or not answer.choices or not answer.choices[0].token_ids:
             return _Abilities(priority=priority, embeddings=embeddings)
         if answer.choices[0].prompt_token_ids not in (None, tokens.tokens):
@@ -173,7 +173,7 @@ class VllmEngine(ResumableEngine):
         """Whether the first tokens of a chat answer end up elsewhere than in its content."""
         asked = {"model": model, "max_tokens": 4, "temperature": 0}
         asked["messages"] = [{"role": "user", "content": "Say hello."}]
-        answer = await self._http.ask("/v1/chat/completions", _Chat, asked)
+        answer = await self._http.ask("chat/completions", _Chat, asked)
         if answer is None or not answer.choices:
             return False
         message = answer.choices[0].message

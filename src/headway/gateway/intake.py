@@ -139,7 +139,7 @@ class Intake:
         work = Work(
             request=request,
             kind=kind,
-            path=path,
+            path=path.removeprefix("/v1/"),
             origin=origin,
             body=body,
             fields=fields,

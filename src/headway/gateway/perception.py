@@ -24,7 +24,7 @@ from headway.prediction.perception import (
     words_guessed,
 )
 
-PATH = "/v1/chat/completions"
+PATH = "chat/completions"
 
 
 class _Message(msgspec.Struct):

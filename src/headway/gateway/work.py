@@ -29,7 +29,7 @@ class Work:
     kind: Kind | None
     """None for embeddings, which generate nothing."""
     path: str
-    """Of the endpoint, here and at the backend."""
+    """Of the endpoint at the backend's API, such as `chat/completions`."""
     origin: Origin
     body: bytes
     """As the client sent it."""
