@@ -12,6 +12,7 @@ from contextlib import aclosing
 from itertools import groupby
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from tests.engines.generations import chat, eventually, ids_of
@@ -98,6 +99,36 @@ async def test_it_outlives_an_interrupt_that_is_meant_for_its_parent(watched: Wa
     async for _ in watched.pool.engine("embedded").generate(request):
         pass
     assert request.output_tokens == 3 and watched.server.restarts == 0
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+async def test_nobody_but_its_parent_may_use_it(watched: Watched, key: str | None) -> None:
+    endpoint = watched.server.endpoint
+    assert endpoint is not None and endpoint.api_key and watched.server.pid is not None
+    assert endpoint.api_key not in Path(f"/proc/{watched.server.pid}/cmdline").read_text()
+    headers = {"Origin": "http://page.example"}
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+    async with aiohttp.ClientSession(endpoint.url, headers=headers) as session:
+        for path in ("/v1/models", "/props", "/slots", "/metrics"):
+            answer = await session.get(path)
+            assert answer.status == 401, path
+        for path in ("/completion", "/v1/chat/completions", "/tokenize", "/slots/0?action=erase"):
+            answer = await session.post(path, json={"prompt": "Hi", "content": "Hi"})
+            assert answer.status == 401, path
+        # A page that a browser shows may send what needs no permission, and read nothing.
+        for answer in (await session.get("/health"), await session.options("/completion")):
+            assert answer.headers.get("Access-Control-Allow-Origin", "") == ""
+            assert "true" not in answer.headers.get("Access-Control-Allow-Credentials", "")
+
+
+async def test_each_start_has_a_key_of_its_own(watched: Watched) -> None:
+    assert watched.server.pid is not None and watched.server.endpoint is not None
+    before = watched.server.endpoint.api_key
+    os.kill(watched.server.pid, signal.SIGKILL)
+    await eventually(lambda: watched.server.restarts == 1 and watched.status.healthy, within_s=30)
+    assert watched.server.endpoint is not None
+    assert watched.server.endpoint.api_key not in (None, before)
 
 
 async def test_stopped_it_leaves_no_process(watched: Watched) -> None:

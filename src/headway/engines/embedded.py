@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import sys
 import time
 from collections import deque
@@ -134,7 +135,9 @@ class EmbeddedServer:
             raise ModelError(
                 f"the embedded engine cannot be started ({error}); free memory or processes"
             ) from error
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdin and process.stdout and process.stderr
+        api_key = secrets.token_urlsafe(32)
+        process.stdin.write(f"{api_key}\n".encode())
         reader = asyncio.create_task(self._read_stderr(process.stderr))
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
@@ -155,7 +158,7 @@ class EmbeddedServer:
                 f"check that it is a whole GGUF file and fits into memory{self._tail()}"
             )
         self.error = None
-        self.endpoint = Endpoint(self.name, ready.url)
+        self.endpoint = Endpoint(self.name, ready.url, api_key)
         self.on_change()
 
     async def _end_child(self) -> None:

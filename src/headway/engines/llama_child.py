@@ -1,5 +1,6 @@
 """The child process of the embedded engine: `python -m headway.engines.llama_child SETTINGS`.
 
+Reads its API key from the first line of its standard input, since everybody can see arguments.
 Writes one line of JSON when it is ready (`{"url": ...}`) or cannot be (`{"error": ...}`), and
 ends when its standard input does: its parent holds the other end.
 """
@@ -22,6 +23,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    api_key = sys.stdin.readline().strip()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Only our own line may appear on standard output: the engine's prints go to standard error.
     out = os.fdopen(os.dup(1), "w")
@@ -29,7 +31,7 @@ def main() -> None:
 
     settings: dict[str, Any] = json.loads(sys.argv[1])
     try:
-        server = serve(**settings)
+        server = serve(api_key=api_key, **settings)
     except Exception as error:
         print(json.dumps({"error": str(error)}), file=out, flush=True)
         os._exit(1)
@@ -37,7 +39,9 @@ def main() -> None:
     threading.Event().wait()
 
 
-def serve(model: str, alias: str, slots: int, threads: int, context_tokens: int) -> Any:
+def serve(
+    api_key: str, model: str, alias: str, slots: int, threads: int, context_tokens: int
+) -> Any:
     """llama.cpp's server on a free loopback port, loaded and listening."""
     # Threads that spin for long while they wait for each other lose nearly all speed as soon as
     # anything else wants the cores (7 tokens/s instead of 36 were seen); a short spin is as fast
@@ -50,6 +54,10 @@ def serve(model: str, alias: str, slots: int, threads: int, context_tokens: int)
     params.model_alias = [alias]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    # Other users of this machine and pages in its browsers reach the port, too.
+    params.api_keys = [api_key]
+    params.cors_origins = ""
+    params.cors_credentials = False
     params.n_parallel = slots
     # Every slot has a KV memory of its own. With one for all (kv_unified), slots that are no
     # neighbours would be computed together, a fifth faster, but nearly every greedy answer would
