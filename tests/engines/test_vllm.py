@@ -114,6 +114,15 @@ async def test_limits_that_the_client_left_out_are_those_of_vllm(pair: Pair) -> 
     await run(pair.engine, generation("completion", prompt="Hi", min_tokens=5), pieces=3)
 
 
+async def test_minus_one_is_no_limit(pair: Pair) -> None:
+    for fields in ({"max_tokens": -1}, {"max_completion_tokens": -1, "max_tokens": None}):
+        unlimited = generation("completion", prompt="Hi", **fields)
+        await run(pair.engine, unlimited)
+        assert pair.fake.asked[-1]["max_tokens"] == 300 - len(unlimited.prompt_ids or [])
+    with pytest.raises(EngineError, match="max_tokens must be"):
+        await run(pair.engine, generation("completion", prompt="Hi", max_tokens=-2))
+
+
 async def test_min_tokens_counts_what_came_before_the_stop(pair: Pair) -> None:
     request = generation("completion", prompt="Hi", min_tokens=5, max_tokens=9)
     await run(pair.engine, request, pieces=3)

@@ -102,6 +102,7 @@ async def test_a_late_request_can_be_downgraded_instead(serve: Serve, backend: F
         ({"service_tier": "priority"}, "interactive"),
         ({"service_tier": "default"}, "standard"),
         ({"service_tier": "auto"}, "standard"),
+        ({"service_tier": "gold"}, "standard"),
         ({"service_tier": "flex"}, "batch"),
         ({"extra_headers": {"x-headway-tier": "batch"}}, "batch"),
         ({"metadata": {"headway_tier": "interactive"}}, "interactive"),

@@ -79,7 +79,7 @@ async def test_bodies(
 
 
 FIELDS = [
-    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": -2}, "max_tokens"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"max_tokens": "many"}, "max_tokens"),
     ({"max_tokens": 1.5}, "max_tokens"),
@@ -95,7 +95,7 @@ FIELDS = [
     ({"user": 5}, "user"),
     ({"priority": "high"}, "priority"),
     ({"metadata": "x"}, "metadata"),
-    ({"service_tier": "gold"}, "service_tier"),
+    ({"service_tier": 1}, "service_tier"),
     ({"model": 7}, "model"),
 ]
 

@@ -55,15 +55,21 @@ def sampling_fields(body: Body) -> Body:
     return {k: v for k, v in body.items() if k not in _OURS and bytes(v) != b"null"}
 
 
-def output_limit(body: Body) -> int | None:
-    """The most tokens the client wants; None where it does not say. Raises EngineError."""
+def output_limit(body: Body, default: int | None = None) -> int | None:
+    """The most tokens the client wants, `default` where it does not say; None: no limit.
+
+    Raises EngineError.
+    """
     for field in ("max_completion_tokens", "max_tokens", "n_predict"):
         limit: int | None = _field(body, field, int | None)
-        if limit is not None and (limit >= 0 or field != "n_predict"):
-            if limit < 0:
-                raise EngineError.invalid(f"{field} must not be negative", param=field)
+        if limit is None:
+            continue
+        if limit >= 0:
             return limit
-    return None
+        if limit < -1 and field != "n_predict":
+            raise EngineError.invalid(f"{field} must be -1 (no limit) or more", param=field)
+        default = None
+    return default
 
 
 def min_tokens(body: Body) -> int:

@@ -44,10 +44,9 @@ class ResumableEngine(OpenAIEngine, ABC):
         if context_tokens is not None and prompt_tokens >= context_tokens:
             raise too_long(generation.kind, prompt_tokens, context_tokens)
         ids = generation.prompt_ids + await produced_ids(generation, self._plain_ids)
-        limit = output_limit(generation.body)
-        if limit is None and generation.kind == "completion":
-            limit = self._default_completion_tokens
-        left = tokens_left(generation, limit)
+        completes = generation.kind == "completion"
+        default = self._default_completion_tokens if completes else None
+        left = tokens_left(generation, output_limit(generation.body, default))
         if context_tokens is not None:
             room = max(0, context_tokens - len(ids))
             left = room if left is None else min(left, room)

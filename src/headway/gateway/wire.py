@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
-TokenLimit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-ServiceTier = Literal["auto", "default", "flex", "priority", "scale"]
+TokenLimit = Annotated[int, Meta(ge=-1, le=1_000_000_000, extra_json_schema={"not": {"const": 0}})]
+"""-1 is no limit."""
 Prompt = str | list[str | int | list[int]]
 
 
@@ -34,8 +34,8 @@ class Call(Struct, kw_only=True):
     model: str = "default"
     user: str | None = None
     """The tenant."""
-    service_tier: ServiceTier | None = None
-    """`priority` runs as interactive, `flex` as batch."""
+    service_tier: str | None = None
+    """`priority` runs as interactive, `flex` as batch, one not known here as the default tier."""
     priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
     """vLLM's sense: smaller runs first, under the policy `priority`."""
     metadata: dict[str, Any] | None = None
@@ -56,10 +56,18 @@ class Sampling(Call, kw_only=True):
     max_tokens: TokenLimit | None = None
     max_completion_tokens: TokenLimit | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("max_completion_tokens", "max_tokens"):
+            if getattr(self, name) == 0:
+                raise ValueError(f"Expected -1 (no limit) or at least 1 - at `$.{name}`")
+
     @property
     def limit(self) -> int | None:
-        """The most output tokens it may produce."""
-        return self.max_completion_tokens or self.max_tokens
+        """The most output tokens it may produce; None: no limit."""
+        for limit in (self.max_completion_tokens, self.max_tokens):
+            if limit is not None and limit > 0:
+                return limit
+        return None
 
 
 class ChatRequest(Sampling, kw_only=True):
