@@ -170,6 +170,15 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "headway.yaml:2: backends[0].url: 'gpu:8000' is not an http:// or https:// URL",
         ),
         (
+            "backends:\n- url: http://a\n  models: [gpt-*]\n",
+            "headway.yaml:3: backends[0].models: 'gpt-*' needs the name of a model that it stands "
+            "for: write models: {'gpt-*': NAME}",
+        ),
+        (
+            "aliases:\n  gpt-*: qwen-*\n",
+            "headway.yaml:1: aliases: 'gpt-*': 'qwen-*' does not name one model",
+        ),
+        (
             "backends:\n- url: htp://user:secret@gpu\n",
             "headway.yaml:2: backends[0].url: it is not an http:// or https:// URL",
         ),
@@ -199,6 +208,16 @@ def test_a_wrong_line_names_itself_and_the_nearest_right_one(text: str, message:
 def test_a_file_that_is_no_text_is_one_clear_error() -> None:
     Path("headway.yaml").write_bytes(b"\xff\xfe\x00")
     assert failure() == "headway.yaml: is not UTF-8 text"
+
+
+def test_models_are_named_as_the_backend_does_or_otherwise() -> None:
+    file(
+        "backends:\n- {url: http://a, models: [m]}\n- {url: http://b, models: {m: own, 'g-*': x}}\n"
+        "aliases: {gpt-4o: m}\n"
+    )
+    settings = load().settings
+    assert [one.models for one in settings.backends] == [{"m": "m"}, {"m": "own", "g-*": "x"}]
+    assert settings.aliases == {"gpt-4o": "m"}
 
 
 def test_an_empty_file_is_fine() -> None:

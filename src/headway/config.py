@@ -55,8 +55,8 @@ class BackendConfig(Section):
     """Environment variable that holds the API key."""
     max_concurrency: Count | None = None
     """Requests it may run at once; else what it tells, else an adaptive limit."""
-    models: tuple[str, ...] = ()
-    """Models to offer from it; empty: all that it lists."""
+    models: dict[str, str] = {}
+    """Models to offer from it, by the names that clients use; empty: all that it lists."""
 
     @field_validator("url")
     @classmethod
@@ -65,6 +65,24 @@ class BackendConfig(Section):
             shown = "it" if "@" in url else repr(url)  # there may be a password in it
             raise ValueError(f"{shown} is not an http:// or https:// URL")
         return url.rstrip("/")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _by_name(cls, models: object) -> object:
+        """A list names models as the backend does."""
+        if isinstance(models, list | tuple) and all(isinstance(name, str) for name in models):
+            if patterns := [name for name in models if "*" in name]:
+                raise ValueError(
+                    f"{patterns[0]!r} needs the name of a model that it stands for: write "
+                    f"models: {{{patterns[0]!r}: NAME}}"
+                )
+            return {name: name for name in models}
+        return models
+
+    @field_validator("models")
+    @classmethod
+    def _name_models(cls, models: dict[str, str]) -> dict[str, str]:
+        return names_of_models(models)
 
     @model_validator(mode="after")
     def _one_key(self) -> BackendConfig:
@@ -316,6 +334,8 @@ class Settings(BaseSettings):
     backends: tuple[BackendConfig, ...] = ()
     models: tuple[ModelConfig, ...] | None = None
     """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
+    aliases: dict[str, str] = {}
+    """Other names of models, `*` in them for any text, and the model that each means."""
     policy: str = "srpt"
     tier_mode: Literal["strict", "weighted"] = "strict"
     tiers: TiersConfig = TiersConfig()
@@ -350,6 +370,11 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
         return policy_name(policy)
+
+    @field_validator("aliases")
+    @classmethod
+    def _name_models(cls, aliases: dict[str, str]) -> dict[str, str]:
+        return names_of_models(aliases)
 
     @field_validator("backends", "models", "keys")
     @classmethod
@@ -420,6 +445,14 @@ def policy_name(name: str) -> str:
     if name not in POLICIES:
         raise UnknownName(name, tuple(POLICIES))
     return name
+
+
+def names_of_models(aliases: dict[str, str]) -> dict[str, str]:
+    """`aliases`, if each means one model. Raises ValueError."""
+    for alias, model in aliases.items():
+        if not alias or not model or "*" in model:
+            raise ValueError(f"{alias!r}: {model!r} does not name one model; only aliases take *")
+    return aliases
 
 
 def is_loopback(host: str) -> bool:

@@ -77,7 +77,7 @@ async def test_a_password_in_the_url_opens_the_backend_and_is_never_shown(serve:
 
 async def test_the_operator_may_name_the_models(serve: Serve) -> None:
     url = await serve(application())
-    engine = OpenAIEngine(endpoint(url, models=("mine",)), kind="sglang")
+    engine = OpenAIEngine(endpoint(url, models={"mine": "mine"}), kind="sglang")
     description = await engine.describe()
     assert description.models == ("mine",)
     assert description.engine == "sglang" and description.slots is None

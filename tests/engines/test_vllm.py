@@ -114,6 +114,17 @@ async def test_limits_that_the_client_left_out_are_those_of_vllm(pair: Pair) -> 
     await run(pair.engine, generation("completion", prompt="Hi", min_tokens=5), pieces=3)
 
 
+async def test_it_is_asked_by_its_own_name_of_the_model(serve: Serve) -> None:
+    fake = FakeVllm()
+    engine = VllmEngine(endpoint(await serve(fake.application), models={"alias": "org/model"}))
+    assert (await engine.describe()).models == ("alias",)
+    request = chat("Hi", max_tokens=3)
+    request.model = "alias"
+    await run(engine, request)
+    assert fake.asked[-1]["model"] == "org/model"
+    await engine.close()
+
+
 async def test_minus_one_is_no_limit(pair: Pair) -> None:
     for fields in ({"max_tokens": -1}, {"max_completion_tokens": -1, "max_tokens": None}):
         unlimited = generation("completion", prompt="Hi", **fields)

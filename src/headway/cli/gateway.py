@@ -146,6 +146,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         keys=tuple(_api_key(key) for key in settings.keys),
         host=settings.host,
         port=settings.port,
+        aliases=settings.aliases,
         default_tier=Tier.parse(settings.default_tier),
         tls_cert=settings.tls_cert and settings.tls_cert.expanduser(),
         tls_key=settings.tls_key and settings.tls_key.expanduser(),

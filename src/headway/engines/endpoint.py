@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -22,8 +23,8 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     max_concurrency: int | None = None
     """Requests to keep in flight there; None: the slots it tells, else an adaptive limit."""
-    models: tuple[str, ...] = ()
-    """Model names to offer instead of those it lists."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """What clients call its models -> its own names of them, to offer instead of what it lists."""
     authorization: str | None = field(default=None, init=False, repr=False)
     """The header of this name to send, if any."""
 

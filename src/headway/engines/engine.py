@@ -37,7 +37,7 @@ class Description:
     """What a probe found out about a backend. Probed, not guessed."""
 
     models: tuple[str, ...]
-    """Names of the models it serves; the first is its default."""
+    """What clients call the models it serves; the first is its default."""
     slots: int | None
     """Requests it runs at once where it tells, else None."""
     context_tokens: int | None = None
@@ -53,6 +53,12 @@ class Description:
     engine: str = "openai"
     """Which software it is: llama.cpp, vllm, sglang, ollama, openai."""
     cost: CostModel = field(default_factory=CostModel)
+    own_names: Mapping[str, str] = field(default_factory=dict)
+    """Its own names of them, where clients' names are the operator's."""
+
+    def own_name(self, model: str) -> str:
+        """What the backend calls `model`."""
+        return self.own_names.get(model, model)
 
 
 @dataclass(slots=True)

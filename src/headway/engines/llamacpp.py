@@ -48,11 +48,12 @@ class LlamaCppEngine(ResumableEngine):
         self._context_tokens = props.default_generation_settings.n_ctx
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
         if self._embeddings is None:
-            self._embeddings = await self._embeds(models[0])
+            self._embeddings = await self._embeds(self._own_name(models[0]))
             if not self._cost.known:
                 await self._try_speed(ids)
         return Description(
             models=models,
+            own_names=self._own_names,
             slots=props.total_slots,
             context_tokens=self._context_tokens,
             exact_resume=True,

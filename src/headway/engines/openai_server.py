@@ -24,7 +24,7 @@ class OpenAIEngine:
         self.name = endpoint.name
         self.url = endpoint.url
         self.kind = kind
-        self._override = endpoint.models
+        self._own_names = endpoint.models
         self._models_url = endpoint.address("models")
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
@@ -32,13 +32,17 @@ class OpenAIEngine:
         """Ask for its models. Raises BackendGone when it does not answer, or names none."""
         listed = await self._models()
         return Description(
-            models=self._names(listed), slots=None, embeddings=True, engine=self.kind
+            models=self._names(listed),
+            own_names=self._own_names,
+            slots=None,
+            embeddings=True,
+            engine=self.kind,
         )
 
     async def check(self) -> None:
         """Ask for its list of models. Raises BackendGone."""
         status, _ = await self._http.fetch("models")
-        if status >= 500 or (status == 404 and not self._override):
+        if status >= 500 or (status == 404 and not self._own_names):
             raise self._http.gone(f"it answered {status}")
 
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:
@@ -61,7 +65,7 @@ class OpenAIEngine:
         if status in (401, 403):
             raise self._http.gone(f"it answered {status}; check the API key of this backend")
         if status != 200:
-            if self._override:
+            if self._own_names:
                 return []
             raise self._http.gone(
                 f"GET {self._models_url} answered {status}; name its models yourself"
@@ -72,10 +76,14 @@ class OpenAIEngine:
             raise self._http.gone(f"GET {self._models_url} is not an OpenAI model list") from None
 
     def _names(self, listed: list[Model]) -> tuple[str, ...]:
-        names = self._override or tuple(model.id for model in listed)
+        names = tuple(self._own_names) or tuple(model.id for model in listed)
         if not names:
             raise self._http.gone("it lists no models; load one, or name its models yourself")
         return names
+
+    def _own_name(self, model: str) -> str:
+        """What the server calls `model`."""
+        return self._own_names.get(model, model)
 
     async def _embeds(self, model: str) -> bool:
         """Whether it answers an embeddings request."""

@@ -47,11 +47,12 @@ class VllmEngine(ResumableEngine):
         listed = await self._models()
         models = self._names(listed)
         self._context_tokens = listed[0].max_model_len if listed else None
-        self._model = listed[0].id if listed else models[0]
+        self._model = listed[0].id if listed else self._own_name(models[0])
         if self._probed is None:
             self._probed = await self._probe(self._model)
         return Description(
             models=models,
+            own_names=self._own_names,
             slots=None,
             context_tokens=self._context_tokens,
             exact_resume=bool(self._probed.vocabulary),
@@ -106,7 +107,7 @@ class VllmEngine(ResumableEngine):
         body: dict[str, Any] = dict(sampling_fields(generation.body))
         for field in _TEMPLATE_FIELDS:
             body.pop(field, None)
-        body["model"] = generation.model or generation.body.get("model")
+        body["model"] = self._own_name(generation.model)
         body["prompt"] = position.ids
         if position.left is not None:
             body["max_tokens"] = position.left
@@ -119,7 +120,7 @@ class VllmEngine(ResumableEngine):
         return msgspec.json.encode(body)
 
     async def _prompt_ids(self, generation: Generation) -> list[int]:
-        asked: dict[str, Any] = {"model": generation.model or generation.body.get("model")}
+        asked: dict[str, Any] = {"model": self._own_name(generation.model)}
         if generation.kind == "completion":
             prompt = text_prompt(generation.body)
             if isinstance(prompt, list):

@@ -60,7 +60,7 @@ class ExactResponder:
             "id": _id(work),
             "object": "chat.completion" if work.kind == "chat" else "text_completion",
             "created": int(time.time()),
-            "model": work.origin.model,
+            "model": work.asked_model,
             "choices": [choice],
             "usage": self._usage(work),
         }
@@ -118,7 +118,7 @@ class _Chunk:
             "id": _id(work),
             "object": "chat.completion.chunk" if chat else "text_completion",
             "created": int(time.time()),
-            "model": work.origin.model,
+            "model": work.asked_model,
         }
         self._start = b"data: " + _encode(fields)[:-1] + b',"choices":['
         # Where usage is asked for, OpenAI sends it as null on every event but the last.

@@ -71,10 +71,13 @@ class Forwarder:
         if work.stream and not work.include_usage:
             options = {**_object(sent.get("stream_options")), "include_usage": _TRUE}
             sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
-        if "priority" in sent:
-            description = self._dispatcher.statuses[work.backend].description
-            if description is None or not description.priority:
-                sent = {name: value for name, value in sent.items() if name != "priority"}
+        description = self._dispatcher.statuses[work.backend].description
+        if "priority" in sent and (description is None or not description.priority):
+            sent = {name: value for name, value in sent.items() if name != "priority"}
+        model = work.origin.model
+        own_name = model if description is None else description.own_name(model)
+        if own_name != model:
+            sent = {**sent, "model": msgspec.Raw(msgspec.json.encode(own_name))}
         if sent is work.fields and not work.renamed:
             return work.body
         return msgspec.json.encode(sent)

@@ -8,6 +8,7 @@ from typing import Any
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
+from headway.gateway.aliases import Aliases
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.errors import ApiError, from_reject, shutting_down
 from headway.gateway.keys import Caller
@@ -30,12 +31,17 @@ class Inference:
         self.catalog = catalog
         self._settings = settings
         self._metrics = metrics
+        self._aliases = Aliases(settings.aliases)
+        self._names = [model.name for model in catalog]
         self._under_way = 0
         self._drained: asyncio.Event | None = None
 
     def serves(self, name: str) -> bool:
         """Whether `name` is a model of ours."""
-        return name in self.catalog or (name == "default" and self.serves_any)
+        return self._named(name) in self.catalog or (name == "default" and self.serves_any)
+
+    def _named(self, name: str) -> str:
+        return self._aliases.model(name, self._names)
 
     @property
     def serves_any(self) -> bool:
@@ -69,7 +75,8 @@ class Inference:
         Raises:
             ApiError: 404.
         """
-        model = self.catalog.first() if name == "default" else self.catalog.get(name)
+        known = self._named(name)
+        model = self.catalog.first() if known == "default" else self.catalog.get(known)
         if model is None:
             names = ", ".join(model.name for model in self.catalog)
             raise ApiError(

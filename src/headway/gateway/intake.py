@@ -15,6 +15,7 @@ from headway.core.request import Request
 from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
 from headway.engines.pool import BackendPool
+from headway.gateway.aliases import Aliases
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.body import parsed
 from headway.gateway.dispatcher import Dispatcher
@@ -82,6 +83,7 @@ class Intake:
         self._history = history
         self._pool = pool
         self._batched = batched
+        self._aliases = Aliases(settings.aliases)
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -144,6 +146,7 @@ class Intake:
             body=body,
             fields=fields,
             renamed=renamed,
+            asked_model=model if call.model == "default" else call.model,
             told=expected is not None,
             obstacle=obstacle,
             caller=caller,
@@ -157,16 +160,19 @@ class Intake:
         return work
 
     def model(self, name: str) -> str:
-        """The engine's own name of the model `name`; `default` is the first one.
+        """The name under which backends serve what the client calls `name`.
+
+        `default` is the first one, unless it is an alias.
 
         Raises:
             ApiError: 404 if no backend has it, 503 as long as no backend ever answered.
         """
         models = self._pool.models()
+        asked, name = name, self._aliases.model(name, [*models, *self._batched])
         if name in models:
             return name
         if not models and (self._pool.statuses or not self._batched):
-            raise no_backend(name)
+            raise no_backend(asked)
         if name == "default" and models:
             return models[0]
         if name in self._batched:
@@ -177,13 +183,18 @@ class Intake:
                 code="wrong_task",
                 param="model",
             )
-        names = ", ".join([*(["default"] if models else []), *models, *self._batched])
+        meant = repr(name) if name == asked else f"{name!r}, which {asked!r} stands for,"
+        names = ", ".join([*(["default"] if models else []), *self.names()])
         raise ApiError(
             404,
-            f"The model {name!r} does not exist; there are: {names}.",
+            f"The model {meant} does not exist; there are: {names}.",
             code="model_not_found",
             param="model",
         )
+
+    def names(self) -> list[str]:
+        """What clients may ask for, apart from `default`."""
+        return self._aliases.listed([*self._pool.models(), *self._batched])
 
     def _obstacle(
         self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]

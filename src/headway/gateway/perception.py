@@ -85,7 +85,7 @@ class Perception:
         question = _about(work, text)
         words = None
         try:
-            words = words_guessed(await self._reply(question))
+            words = words_guessed(await self._reply(question, text))
         except (ApiError, BackendGone, msgspec.DecodeError, UnicodeDecodeError):
             pass
         else:
@@ -99,10 +99,13 @@ class Perception:
         else:
             self.answered += 1
 
-    async def _reply(self, question: Work) -> str:
+    async def _reply(self, question: Work, text: str) -> str:
         self._dispatcher.submit(question)
         engine = await self._dispatcher.turn(question)
-        response = await engine.forward(PATH, question.body)
+        description = self._dispatcher.statuses[question.backend].description
+        model = question.origin.model
+        own_name = model if description is None else description.own_name(model)
+        response = await engine.forward(PATH, _body(own_name, text))
         try:
             body = await response.read()
         finally:
@@ -110,18 +113,22 @@ class Perception:
         return _reply.decode(body).text
 
 
-def _about(work: Work, text: str) -> Work:
-    """The question about `work`, whose prompt is `text`: a request like any other."""
-    about = work.request
+def _body(model: str, text: str) -> bytes:
     asked = text.encode(errors="replace").decode()
-    body = msgspec.json.encode(
+    return msgspec.json.encode(
         {
-            "model": work.origin.model,
+            "model": model,
             "messages": [{"role": "user", "content": QUESTION.format(asked)}],
             "max_tokens": GUESS_TOKENS,
             "temperature": 0,
         }
     )
+
+
+def _about(work: Work, text: str) -> Work:
+    """The question about `work`, whose prompt is `text`: a request like any other."""
+    about = work.request
+    body = _body(work.origin.model, text)
     request = Request(
         id=f"{about.id}-length",
         arrival_s=about.arrival_s,

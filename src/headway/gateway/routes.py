@@ -186,15 +186,16 @@ class Routes:
 
     async def _models(self, request: web.Request) -> web.Response:
         self._entrance.caller(request)
-        names = [*self._pool.models(), *(model.name for model in self._inference.catalog)]
+        names = self._intake.names()
         names = ["default", *names] if names else names
         return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
     async def _model(self, request: web.Request) -> web.Response:
         self._entrance.caller(request)
         name = request.match_info["model"]
-        if name not in self._inference.catalog:
-            name = self._intake.model(name)
+        if name == "default" or not self._inference.serves(name):
+            model = self._intake.model(name)
+            name = model if name == "default" else name
         return json_answer(Model(id=name, created=self._since))
 
     async def _queue(self, request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class GatewaySettings:
     host: str = "127.0.0.1"
     port: int = 8080
     """0 takes any free port."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names of models, with `*` for any text -> the model."""
     default_tier: Tier = Tier.STANDARD
     tls_cert: Path | None = None
     """PEM file with the certificate, and those that it was issued by; None: plain HTTP."""

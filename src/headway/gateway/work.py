@@ -36,7 +36,9 @@ class Work:
     fields: dict[str, msgspec.Raw]
     """The same by field, values untouched."""
     renamed: bool = False
-    """`fields` name another model than `body`: the client asked for `default`."""
+    """`fields` name another model than `body`: the client asked for `default` or an alias."""
+    asked_model: str = ""
+    """What its answer calls the model."""
     stream: bool = False
     include_usage: bool = False
     """The client wants usage at the end of its stream."""
