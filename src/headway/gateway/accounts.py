@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from functools import partial
 
 import msgspec
 
@@ -17,7 +16,7 @@ from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory
-from headway.prediction.logged import logged_features
+from headway.prediction.logged import LoggedPrompt
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
 request_logger = logging.getLogger("headway.request")
@@ -127,10 +126,10 @@ class Accounts:
             return
         record = self._record(work, outcome, status, reason)
         if self._request_log is not None:
-            features = None
+            prompt = None
             if work.kind is not None and outcome == "finished":
-                features = partial(logged_features, work.kind, work.fields)
-            self._request_log.write(record, features)
+                prompt = LoggedPrompt(work.kind, work.fields)
+            self._request_log.write(record, prompt)
         if logged:
             if record.prompt is not None:
                 record = msgspec.structs.replace(record, prompt=None)
