@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 
-import msgspec
-
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
+from headway.gateway import request_lines
 from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
@@ -18,9 +16,6 @@ from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory
 from headway.prediction.logged import LoggedPrompt
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
-
-request_logger = logging.getLogger("headway.request")
-
 
 WRITE_AFTER_S = 0.05
 AT_ONCE = 32
@@ -105,41 +100,43 @@ class Accounts:
     def flush(self) -> None:
         """Write down everything that ended so far."""
         while self._ended:
-            self._write(*self._ended.popleft())
+            self._write_batch()
 
     def _write_some(self) -> None:
-        for _ in range(min(len(self._ended), AT_ONCE)):
-            self._write(*self._ended.popleft())
         self._timer = None
-        if self._ended:
-            self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
+        try:
+            self._write_batch()
+        finally:  # one that cannot be written down does not keep the others from it
+            if self._ended:
+                self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
 
-    def _write(self, work: Work, outcome: Outcome, status: int, reason: str) -> None:
+    def _write_batch(self) -> None:
+        logged = request_lines.wanted()
+        written = logged or self._request_log is not None
+        records = []
+        for _ in range(min(len(self._ended), AT_ONCE)):
+            work, outcome, status, reason = self._ended.popleft()
+            self._count(work, outcome, reason)
+            if written:
+                records.append(self._record(work, outcome, status, reason))
+                self._keep(records[-1], work)
+        if logged:
+            request_lines.log_requests(records)
+
+    def _count(self, work: Work, outcome: Outcome, reason: str) -> None:
         if outcome == "rejected":
             self._metrics.rejected(reason)
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history knows the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
-        logged = request_logger.isEnabledFor(logging.INFO)
-        if self._request_log is None and not logged:
-            return
-        record = self._record(work, outcome, status, reason)
+
+    def _keep(self, record: RequestRecord, work: Work) -> None:
         if self._request_log is not None:
             prompt = None
-            if work.kind is not None and outcome == "finished":
+            if work.kind is not None and record.outcome == "finished":
                 prompt = LoggedPrompt(work.kind, work.fields)
             self._request_log.write(record, prompt)
-        if logged:
-            if record.prompt is not None:
-                record = msgspec.structs.replace(record, prompt=None)
-            line = msgspec.json.encode(record).decode()
-            # Not info(): that walks the stack to find a file and a line that nobody prints.
-            request_logger.handle(
-                request_logger.makeRecord(
-                    request_logger.name, logging.INFO, __file__, 0, "%s", (line,), None
-                )
-            )
 
     def _record(self, work: Work, outcome: Outcome, status: int, reason: str) -> RequestRecord:
         request = work.request
