@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 
@@ -16,6 +17,8 @@ from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory
 from headway.prediction.logged import LoggedPrompt
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
+
+logger = logging.getLogger(__name__)
 
 WRITE_AFTER_S = 0.05
 AT_ONCE = 32
@@ -39,7 +42,8 @@ class Accounts:
         self._history = history
         self._foresight = foresight
         self._request_log = request_log
-        self._ended: deque[tuple[Work, Outcome, int, str]] = deque()
+        self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
+        """With its outcome, HTTP status and reason, and the Unix time of the clock's zero."""
         self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
@@ -93,7 +97,7 @@ class Accounts:
             work.ended_s = now_s
         if work.caller is not None:
             work.caller.charge((work.prompt_tokens or 0) + work.output_tokens, now_s)
-        self._ended.append((work, outcome, status, reason))
+        self._ended.append((work, outcome, status, reason, time.time() - now_s))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
 
@@ -103,23 +107,25 @@ class Accounts:
             self._write_batch()
 
     def _write_some(self) -> None:
+        self._write_batch()
         self._timer = None
-        try:
-            self._write_batch()
-        finally:  # one that cannot be written down does not keep the others from it
-            if self._ended:
-                self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
+        if self._ended:
+            self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
 
     def _write_batch(self) -> None:
         logged = request_lines.wanted()
         written = logged or self._request_log is not None
         records = []
         for _ in range(min(len(self._ended), AT_ONCE)):
-            work, outcome, status, reason = self._ended.popleft()
-            self._count(work, outcome, reason)
-            if written:
-                records.append(self._record(work, outcome, status, reason))
-                self._keep(records[-1], work)
+            work, outcome, status, reason, zero_unix_s = self._ended.popleft()
+            try:
+                self._count(work, outcome, reason)
+                if written:
+                    record = self._record(work, outcome, status, reason, zero_unix_s)
+                    self._keep(record, work)
+                    records.append(record)
+            except Exception:  # it must not keep the others from being written down
+                logger.exception("request %s cannot be written down", work.request.id)
         if logged:
             request_lines.log_requests(records)
 
@@ -138,7 +144,9 @@ class Accounts:
                 prompt = LoggedPrompt(work.kind, work.fields)
             self._request_log.write(record, prompt)
 
-    def _record(self, work: Work, outcome: Outcome, status: int, reason: str) -> RequestRecord:
+    def _record(
+        self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float
+    ) -> RequestRecord:
         request = work.request
         arrival_s = request.arrival_s
         prompt = None
@@ -147,7 +155,7 @@ class Accounts:
             prompt = bytes(work.fields.get(field, b"")).decode(errors="replace")
         return RequestRecord(
             id=request.id,
-            arrival_unix_s=time.time() - (work.ended_s - arrival_s),
+            arrival_unix_s=zero_unix_s + arrival_s,
             tier=request.tier.label,
             tenant=request.tenant,
             program=request.program,
