@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import msgspec
 from tests.store.test_request_log import record
 
 from headway.cli.logged_examples import logged_examples
-from headway.prediction.logged import logged_features
+from headway.prediction.logged import LoggedPrompt, logged_features
 from headway.store.request_log import RequestLog
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])
@@ -17,11 +16,11 @@ MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about
 
 def log_of(path: Path, *answers: tuple[int, int | None]) -> Path:
     """A log of answers with so many tokens, under such a limit."""
-    log = RequestLog(path)
+    log = RequestLog(path, make_features=logged_features)
     for number, (output_tokens, max_tokens) in enumerate(answers):
         log.write(
             record(number, model="m", max_tokens=max_tokens, output_tokens=output_tokens),
-            partial(logged_features, "chat", {"messages": msgspec.Raw(MESSAGES)}),
+            LoggedPrompt("chat", {"messages": msgspec.Raw(MESSAGES)}),
         )
     log.close()
     return path

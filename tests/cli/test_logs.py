@@ -8,10 +8,19 @@ import logging
 import pytest
 
 from headway.cli.logs import JsonLines, Logs, WaitingLines
+from headway.gateway import request_lines
+from headway.gateway.request_lines import as_json
+from headway.store.request_log import RequestRecord
 
 
 def record(name: str, message: str) -> logging.LogRecord:
     return logging.LogRecord(name, logging.INFO, __file__, 1, message, None, None)
+
+
+def request(name: str, prompt: str | None = None) -> RequestRecord:
+    return RequestRecord(
+        id=name, arrival_unix_s=1.5, tier="batch", outcome="finished", status=200, prompt=prompt
+    )
 
 
 def test_a_message_is_one_json_object() -> None:
@@ -25,8 +34,40 @@ def test_a_message_is_one_json_object() -> None:
 
 
 def test_a_request_is_an_object_in_its_line() -> None:
-    line = JsonLines().format(record("headway.request", '{"id":"r1","status":200}'))
-    assert json.loads(line)["request"] == {"id": "r1", "status": 200}
+    line = JsonLines().request(1_700_000_000.0429, request("r1"))
+    assert line == (
+        '{"time": "2023-11-14T22:13:20.042Z", "level": "info", "logger": "headway.request", '
+        f'"request": {as_json(request("r1"))}}}'
+    )
+    assert json.loads(line)["request"]["id"] == "r1"
+
+
+def test_a_request_that_comes_as_a_log_record_makes_the_same_line() -> None:
+    logged = record("headway.request", as_json(request("r1")))
+    assert JsonLines().format(logged) == JsonLines().request(logged.created, request("r1"))
+
+
+def test_requests_keep_their_place_among_other_lines() -> None:
+    handler = WaitingLines(most=4)
+    handler.handle(record("headway", "before"))
+    handler.take_requests([request("r1"), request("r2")])
+    handler.handle(record("headway", "after"))
+    handler.take_requests([request("r3")])
+    first, second, third, last = map(json.loads, handler.take().splitlines())
+    assert (first["message"], last["message"]) == ("before", "after")
+    assert [second["request"]["id"], third["request"]["id"]] == ["r1", "r2"]
+    assert handler.take() == ""
+
+
+def test_requests_are_logged_from_level_info_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with Logs("warning"):
+        assert not request_lines.wanted()
+    with Logs("info"):
+        assert request_lines.wanted()
+        request_lines.log_requests([request("r1"), request("r2", prompt="a secret")])
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["request"]["id"] for line in lines] == ["r1", "r2"]
+    assert [line["request"]["prompt"] for line in lines] == [None, None]
 
 
 def test_a_traceback_stays_on_the_line() -> None:
@@ -54,5 +95,6 @@ def test_a_reader_that_does_not_read_costs_lines_and_no_time() -> None:
     handler = WaitingLines(most=2)
     for number in range(5):
         handler.handle(record("headway", str(number)))
-    assert handler.take() == "0\n1\n"
+    handler.take_requests([request("r1")])
+    assert [json.loads(line)["message"] for line in handler.take().splitlines()] == ["0", "1"]
     assert handler.take() == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,7 @@ from headway.prediction.artefact import shipped_refinement
 from headway.prediction.examples import Examples
 from headway.prediction.history import LengthHistory
 from headway.prediction.live import LivePredictor
-from headway.prediction.logged import logged_features
+from headway.prediction.logged import LoggedPrompt, logged_features
 from headway.prediction.predictor import Predictor
 from headway.prediction.prompt import Prompt
 from headway.prediction.training import train
@@ -45,7 +44,7 @@ def write_log(path: Path, source: Examples, model: str) -> None:
     """A request log in which `model` finished every example."""
     answered = list(zip(source.prompts, source.lengths, strict=True))
     for first in range(0, len(answered), DESCRIBED_AT_ONCE):  # of more, some get no features
-        log = RequestLog(path)
+        log = RequestLog(path, make_features=logged_features)
         some = answered[first : first + DESCRIBED_AT_ONCE]
         for number, (prompt, length) in enumerate(some, start=first):
             messages = msgspec.json.encode([{"role": "user", "content": prompt.text}])
@@ -60,7 +59,7 @@ def write_log(path: Path, source: Examples, model: str) -> None:
                     outcome="finished",
                     status=200,
                 ),
-                partial(logged_features, "chat", {"messages": msgspec.Raw(messages)}),
+                LoggedPrompt("chat", {"messages": msgspec.Raw(messages)}),
             )
         log.close()
 

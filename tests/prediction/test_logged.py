@@ -5,13 +5,18 @@ import numpy as np
 
 from headway.prediction.buckets import BUCKETS
 from headway.prediction.features import FeatureMaker
-from headway.prediction.logged import features_of, logged_features
+from headway.prediction.logged import LoggedPrompt, features_of, logged_features
 from headway.prediction.prompt import Prompt
 
 
-def logged(text: str) -> tuple[int, ...]:
+def prompt(text: str) -> LoggedPrompt:
     messages = [{"role": "user", "content": text}]
-    return logged_features("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
+    return LoggedPrompt("chat", {"messages": msgspec.Raw(msgspec.json.encode(messages))})
+
+
+def logged(text: str) -> tuple[int, ...]:
+    (features,) = logged_features([prompt(text)])
+    return features
 
 
 def test_the_features_come_back_and_the_order_of_words_does_not() -> None:
@@ -33,5 +38,14 @@ def test_rows_of_other_versions_and_damaged_ones_are_left_out() -> None:
 
 
 def test_a_prompt_of_token_ids_or_none_at_all_is_fine() -> None:
-    assert logged_features("completion", {"prompt": msgspec.Raw(b"[1,2,3]")})
-    assert logged_features("completion", {})
+    ids = LoggedPrompt("completion", {"prompt": msgspec.Raw(b"[1,2,3]")})
+    assert all(logged_features([ids, LoggedPrompt("completion", {})]))
+
+
+def test_a_prompt_among_others_has_the_features_that_it_has_alone() -> None:
+    texts = [
+        *("Write TEN lines about whales.", "", "Why?", "Why? " * 300, "日本語で三つ教えて。"),
+        *(f"Give {n} reasons for {n * 7919} things,\nand {n}." for n in range(150)),
+    ]
+    assert logged_features(list(map(prompt, texts))) == list(map(logged, texts))
+    assert logged_features([]) == []

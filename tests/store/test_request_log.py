@@ -11,12 +11,14 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from headway.store.request_log import (
+    DESCRIBED_AT_ONCE,
     FIELDS,
     RequestLog,
     RequestLogError,
@@ -95,22 +97,56 @@ def test_prompts_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert b"a secret" not in (tmp_path / "requests.db").read_bytes()
 
 
-def test_features_are_made_by_the_logs_own_thread_and_cost_no_row(tmp_path: Path) -> None:
-    def cannot() -> tuple[int, ...]:
-        raise RuntimeError("no features today")
+def test_features_are_made_together_by_the_logs_own_thread(tmp_path: Path) -> None:
+    calls: list[tuple[str, list[str]]] = []
 
-    log = RequestLog(tmp_path / "requests.db")
-    makers: list[str] = []
+    def make(prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        calls.append((threading.current_thread().name, list(prompts)))
+        return [(len(prompt),) for prompt in prompts]
 
-    def features() -> tuple[int, ...]:
-        makers.append(threading.current_thread().name)
-        return (1, 2)
-
-    log.write(record(1), features)
-    log.write(record(2), cannot)
+    log = RequestLog(tmp_path / "requests.db", make_features=make, batch_s=60.0)
+    log.write(record(1), "a")
+    log.write(record(2, features=(7, 8)))
+    log.write(record(3), "bcd")
     log.close()
-    assert [one.features for _, one in read(tmp_path / "requests.db")] == [(1, 2), ()]
-    assert makers == ["headway-request-log"]
+    features = [one.features for _, one in read(tmp_path / "requests.db")]
+    assert features == [(1,), (7, 8), (3,)]
+    assert calls == [("headway-request-log", ["a", "bcd"])]
+
+
+def test_a_prompt_without_features_costs_no_row_and_no_others_features(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def make(prompts: Sequence[str]) -> list[tuple[int, ...]]:
+        if "bad" in prompts:
+            raise RuntimeError("no features today")
+        return [(1, 2) for _ in prompts]
+
+    log = RequestLog(tmp_path / "requests.db", make_features=make, batch_s=60.0)
+    for number, prompt in enumerate(["good", "bad", None, "good"]):
+        log.write(record(number), prompt)
+    log.close()
+    features = [one.features for _, one in read(tmp_path / "requests.db")]
+    assert features == [(1, 2), (), (), (1, 2)]
+    assert caplog.text.count("has no features in the log") == 1
+    assert "'r1' has no features" in caplog.text
+
+
+def test_no_more_prompts_wait_than_get_features(tmp_path: Path) -> None:
+    """A slow disk keeps thousands of records in memory, but not the bodies of their requests."""
+    log = RequestLog(
+        tmp_path / "requests.db",
+        make_features=lambda prompts: [(1,) for _ in prompts],
+        batch_s=60.0,
+    )
+    log.write(record(0), "prompt")
+    until(lambda: log._waiting.empty())  # the writer holds the first one and gathers
+    for number in range(1, 2 * DESCRIBED_AT_ONCE):
+        log.write(record(number), "prompt")
+    log.close()
+    features = [one.features for _, one in read(tmp_path / "requests.db")]
+    assert features.count((1,)) == 1 + DESCRIBED_AT_ONCE
+    assert len(features) == 2 * DESCRIBED_AT_ONCE
 
 
 def test_close_writes_what_waits_and_can_be_called_twice(tmp_path: Path) -> None:
@@ -173,10 +209,13 @@ def test_a_row_that_cannot_be_stored_does_not_take_others_with_it(
     log.write(record(1))
     log.write(record(2, max_tokens=10**30))
     log.write(record(3, tenant="\udcff"))
-    log.write(record(4))
+    log.write(record(4, output_tokens=-(10**30)))
+    for number in range(5, 200):
+        log.write(record(number))
     log.close()
-    assert ids(tmp_path / "requests.db") == ["r1", "r4"]
-    assert (log.written, log.dropped) == (2, 2)
+    good = [f"r{number}" for number in (1, *range(5, 200))]
+    assert ids(tmp_path / "requests.db") == good
+    assert (log.written, log.dropped) == (len(good), 3)
     assert "'r2' has no row" in caplog.text
 
 

@@ -30,6 +30,7 @@ from headway.models.catalog import Catalog
 from headway.prediction.artefact import ArtefactError, load, shipped
 from headway.prediction.censored import cut_off
 from headway.prediction.history import LengthHistory, Origin
+from headway.prediction.logged import logged_features
 from headway.prediction.predictor import Predictor
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
@@ -59,7 +60,9 @@ def serve(settings: Settings) -> None:
         try:
             model = find_model(settings.model) if settings.embedded else None
             database = settings.log.requests_db
-            log = RequestLog(database.expanduser(), settings.log.prompts) if database else None
+            log = None
+            if database is not None:
+                log = RequestLog(database.expanduser(), settings.log.prompts, logged_features)
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)

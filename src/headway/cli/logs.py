@@ -9,8 +9,12 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
+
+from headway.gateway.request_lines import as_json, request_logger
+from headway.store.request_log import RequestRecord
 
 MAX_WAITING = 10_000
 """Lines that may wait for a slow terminal or pipe; more are dropped, so that it never blocks."""
@@ -35,7 +39,6 @@ class Logs:
         self._thread = threading.Thread(target=self._run, name="headway-logs", daemon=True)
 
     def __enter__(self) -> Self:
-        self._handler.setFormatter(JsonLines())
         self._level_before = self._root.level
         self._root.setLevel(self._level)
         self._root.addHandler(self._handler)
@@ -68,25 +71,36 @@ class Logs:
 
 
 class WaitingLines(logging.Handler):
-    """Keeps records until they are taken, and drops them rather than wait for a place."""
+    """Keeps what is logged until it is taken, and drops it rather than wait for a place."""
 
     def __init__(self, most: int = MAX_WAITING) -> None:
         super().__init__()
-        self._records: deque[logging.LogRecord] = deque()
+        self._lines = JsonLines()
+        self._waiting: deque[logging.LogRecord | tuple[float, RequestRecord]] = deque()
+        """Log records, and requests with the time at which they were logged."""
         self._most = most
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self._records) < self._most:
-            self._records.append(record)
+        if len(self._waiting) < self._most:
+            self._waiting.append(record)
+
+    def take_requests(self, records: Sequence[RequestRecord]) -> None:
+        """Log a line for each request; see `headway.gateway.request_lines`."""
+        room = max(0, self._most - len(self._waiting))
+        now_s = time.time()
+        self._waiting.extend([(now_s, record) for record in records[:room]])
 
     def take(self) -> str:
-        """The lines of all records so far; they are not kept any more."""
-        records = [self._records.popleft() for _ in range(len(self._records))]
-        return "".join(f"{self.format(record)}\n" for record in records)
+        """The lines of all that was logged so far; it is not kept any more."""
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        return "".join(
+            f"{self._lines.request(*one) if isinstance(one, tuple) else self._lines.format(one)}\n"
+            for one in waiting
+        )
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line. A message that is one already, as every request's is, goes inside."""
+    """One JSON object a line. A request is an object inside it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,17 +109,31 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
-        if int(record.created) != self._second:
-            self._second = int(record.created)
-            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second))
-        when = f"{self._time}.{int(record.msecs):03d}Z"
-        level = record.levelname.lower()
-        if record.name == "headway.request" and message.startswith("{"):
-            return (
-                f'{{"time": "{when}", "level": "{level}", "logger": "{record.name}", '
-                f'"request": {message}}}'
-            )
-        fields = {"time": when, "level": level, "logger": record.name, "message": message}
+        if record.name == request_logger.name and message.startswith("{"):
+            return self._line_of_request(record.created, message)
+        fields = {
+            "time": self._when(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message,
+        }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)
+
+    def request(self, logged_unix_s: float, record: RequestRecord) -> str:
+        """The line of a request."""
+        return self._line_of_request(logged_unix_s, as_json(record))
+
+    def _line_of_request(self, logged_unix_s: float, request: str) -> str:
+        return (
+            f'{{"time": "{self._when(logged_unix_s)}", "level": "info", '
+            f'"logger": "{request_logger.name}", "request": {request}}}'
+        )
+
+    def _when(self, unix_s: float) -> str:
+        second = int(unix_s)
+        if second != self._second:
+            self._second = second
+            self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._time}.{int((unix_s - second) * 1000.0):03d}Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from operator import lt, mul
 
 
 class SizeEstimate:
@@ -45,11 +45,12 @@ class SizeEstimate:
         total = float(sum(weights))
         if not 0.0 < total < float("inf") or min(weights) < 0.0:
             raise ValueError("weights of an estimate must be non-negative, finite and not all zero")
-        if tokens[0] < 1 or any(b <= a for a, b in pairwise(tokens)):
+        # By map(): one is made for each level of history after every answer.
+        if tokens[0] < 1 or not all(map(lt, tokens, tokens[1:])):
             raise ValueError("support points of an estimate must be increasing and at least 1")
         self.tokens = tuple(tokens)
-        self.weights = tuple(weight / total for weight in weights)
-        self.mean = sum(t * w for t, w in zip(self.tokens, self.weights, strict=True))
+        self.weights = tuple([weight / total for weight in weights])
+        self.mean = sum(map(mul, self.tokens, self.weights))
         self._envelopes: dict[int, LowerEnvelope] = {}
         self._gittins = array("d")
         """Ranks without setup by tokens produced, 0 where nobody asked: one estimate is shared by

@@ -6,22 +6,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from functools import partial
-
-import msgspec
 
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
+from headway.gateway import request_lines
 from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
 from headway.prediction.history import LengthHistory
-from headway.prediction.logged import logged_features
+from headway.prediction.logged import LoggedPrompt
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
-request_logger = logging.getLogger("headway.request")
-
+logger = logging.getLogger(__name__)
 
 WRITE_AFTER_S = 0.05
 AT_ONCE = 32
@@ -45,7 +42,8 @@ class Accounts:
         self._history = history
         self._foresight = foresight
         self._request_log = request_log
-        self._ended: deque[tuple[Work, Outcome, int, str]] = deque()
+        self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
+        """With its outcome, HTTP status and reason, and the Unix time of the clock's zero."""
         self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
@@ -102,50 +100,56 @@ class Accounts:
             work.ended_s = now_s
         if work.caller is not None:
             work.caller.charge((work.prompt_tokens or 0) + work.output_tokens, now_s)
-        self._ended.append((work, outcome, status, reason))
+        self._ended.append((work, outcome, status, reason, time.time() - now_s))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
 
     def flush(self) -> None:
         """Write down everything that ended so far."""
         while self._ended:
-            self._write(*self._ended.popleft())
+            self._write_batch()
 
     def _write_some(self) -> None:
-        for _ in range(min(len(self._ended), AT_ONCE)):
-            self._write(*self._ended.popleft())
+        self._write_batch()
         self._timer = None
         if self._ended:
             self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
 
-    def _write(self, work: Work, outcome: Outcome, status: int, reason: str) -> None:
+    def _write_batch(self) -> None:
+        logged = request_lines.wanted()
+        written = logged or self._request_log is not None
+        records = []
+        for _ in range(min(len(self._ended), AT_ONCE)):
+            work, outcome, status, reason, zero_unix_s = self._ended.popleft()
+            try:
+                self._count(work, outcome, reason)
+                if written:
+                    record = self._record(work, outcome, status, reason, zero_unix_s)
+                    self._keep(record, work)
+                    records.append(record)
+            except Exception:  # it must not keep the others from being written down
+                logger.exception("request %s cannot be written down", work.request.id)
+        if logged:
+            request_lines.log_requests(records)
+
+    def _count(self, work: Work, outcome: Outcome, reason: str) -> None:
         if outcome == "rejected":
             self._metrics.rejected(reason)
         self._metrics.ended(work, outcome)
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history knows the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
-        logged = request_logger.isEnabledFor(logging.INFO)
-        if self._request_log is None and not logged:
-            return
-        record = self._record(work, outcome, status, reason)
-        if self._request_log is not None:
-            features = None
-            if work.kind is not None and outcome == "finished":
-                features = partial(logged_features, work.kind, work.fields)
-            self._request_log.write(record, features)
-        if logged:
-            if record.prompt is not None:
-                record = msgspec.structs.replace(record, prompt=None)
-            line = msgspec.json.encode(record).decode()
-            # Not info(): that walks the stack to find a file and a line that nobody prints.
-            request_logger.handle(
-                request_logger.makeRecord(
-                    request_logger.name, logging.INFO, __file__, 0, "%s", (line,), None
-                )
-            )
 
-    def _record(self, work: Work, outcome: Outcome, status: int, reason: str) -> RequestRecord:
+    def _keep(self, record: RequestRecord, work: Work) -> None:
+        if self._request_log is not None:
+            prompt = None
+            if work.kind is not None and record.outcome == "finished":
+                prompt = LoggedPrompt(work.kind, work.fields)
+            self._request_log.write(record, prompt)
+
+    def _record(
+        self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float
+    ) -> RequestRecord:
         request = work.request
         arrival_s = request.arrival_s
         prompt = None
@@ -154,7 +158,7 @@ class Accounts:
             prompt = bytes(work.fields.get(field, b"")).decode(errors="replace")
         return RequestRecord(
             id=request.id,
-            arrival_unix_s=time.time() - (work.ended_s - arrival_s),
+            arrival_unix_s=zero_unix_s + arrival_s,
             tier=request.tier.label,
             tenant=request.tenant,
             program=request.program,

@@ -1,18 +1,20 @@
-"""Prometheus metrics: children are looked up once, so that counting costs next to nothing."""
+"""Prometheus metrics of requests, of the queue and of predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headway.core.request import Tier
+from headway.gateway.counted import Counter, Distribution, Histogram
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.foresight import Foresight
 from headway.gateway.perception import Perception
 from headway.gateway.work import Work
+from headway.store.request_log import Outcome
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
@@ -34,36 +36,35 @@ class Metrics:
         self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
         self._latency = self._by_tier("latency_seconds", "From arrival to the end", SECONDS)
         self._slowdown = self._by_tier("slowdown", "Latency over the time it ran", SLOWDOWN)
-        self._preemptions = self._counter("preemptions", "Requests stopped for others", ["tier"])
-        self._failovers = self._counter("failovers", "Runs lost with a backend", ["tier"])
-        self._tokens = self._counter("tokens", "Tokens of finished requests", ["tier", "kind"])
-        self._requests = self._counter("requests", "Requests by outcome", ["tier", "outcome"])
-        self._rejects = self._counter("rejects", "Requests turned away", ["reason"])
-        self._prompt_tokens = {t: self._tokens.labels(t.label, "prompt") for t in Tier}
-        self._output_tokens = {t: self._tokens.labels(t.label, "output") for t in Tier}
-        self._finished = {t: self._requests.labels(t.label, "finished") for t in Tier}
+        self._preemptions = self._counter("preemptions", "Requests stopped for others", "tier")
+        self._failovers = self._counter("failovers", "Runs lost with a backend", "tier")
+        self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
+        self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
+        self._rejects = self._counter("rejects", "Requests turned away", "reason")
+        for kind in ("prompt", "output"):
+            for tier in Tier:
+                self._tokens.add(0, tier.label, kind)
+        for tier in Tier:
+            self._requests.add(0, tier.label, "finished")
 
-    def _by_tier(self, name: str, text: str, buckets: Iterable[float]) -> dict[Tier, Histogram]:
-        metric = Histogram(
-            f"headway_{name}", text, ["tier"], registry=self.registry, buckets=tuple(buckets)
-        )
-        return {tier: metric.labels(tier.label) for tier in Tier}
+    def _by_tier(self, name: str, text: str, bounds: Sequence[float]) -> dict[Tier, Distribution]:
+        histogram = Histogram(f"headway_{name}", text, ["tier"], self.registry, bounds)
+        return {tier: histogram.labelled(tier.label) for tier in Tier}
 
-    def _counter(self, name: str, text: str, labels: list[str]) -> Counter:
-        return Counter(f"headway_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"headway_{name}", text, labels, self.registry)
 
-    def ended(self, work: Work, outcome: str) -> None:
+    def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request that was let in, at its end."""
         request = work.request
         tier = request.tier
         if request.preemptions:
-            self._preemptions.labels(tier.label).inc(request.preemptions)
+            self._preemptions.add(request.preemptions, tier.label)
         if work.failovers:
-            self._failovers.labels(tier.label).inc(work.failovers)
+            self._failovers.add(work.failovers, tier.label)
+        self._requests.add(1, tier.label, outcome)
         if outcome != "finished":
-            self._requests.labels(tier.label, outcome).inc()
             return
-        self._finished[tier].inc()
         arrival_s = request.arrival_s
         latency_s = work.ended_s - arrival_s
         run_s = work.ended_s - work.started_s
@@ -72,9 +73,9 @@ class Metrics:
         if run_s > 0.0:
             self._slowdown[tier].observe(latency_s / run_s)
         if work.prompt_tokens:
-            self._prompt_tokens[tier].inc(work.prompt_tokens)
+            self._tokens.add(work.prompt_tokens, tier.label, "prompt")
         if work.output_tokens:
-            self._output_tokens[tier].inc(work.output_tokens)
+            self._tokens.add(work.output_tokens, tier.label, "output")
         if work.first_token_s >= 0.0:
             self._ttft[tier].observe(work.first_token_s - arrival_s)
             decode_s = work.last_token_s - work.first_token_s
@@ -82,8 +83,12 @@ class Metrics:
                 self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
 
     def rejected(self, reason: str) -> None:
-        """Count a request that was turned away."""
-        self._rejects.labels(reason).inc()
+        """Count a request that was turned away.
+
+        Args:
+            reason: the error's code.
+        """
+        self._rejects.add(1, reason)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

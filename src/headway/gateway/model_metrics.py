@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from headway.core.request import Tier
+from headway.gateway.counted import Counter, Histogram
 from headway.models.catalog import Catalog
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -20,36 +21,25 @@ class ModelMetrics:
     def __init__(self, catalog: Catalog, registry: CollectorRegistry) -> None:
         registry.register(_Models(catalog))
         self._requests = Counter(
-            "headway_model_requests",
-            "Requests by outcome",
-            ["model", "tier", "outcome"],
-            registry=registry,
+            "headway_model_requests", "Requests by outcome", ["model", "tier", "outcome"], registry
         )
-        latency = Histogram(
+        self._latency = Histogram(
             "headway_model_latency_seconds",
             "From arrival to the answer",
             ["model", "tier"],
-            registry=registry,
-            buckets=SECONDS,
+            registry,
+            SECONDS,
         )
-        # Looked up once: a lookup costs as much as counting.
-        self._finished = {
-            (model.name, tier): (
-                self._requests.labels(model.name, tier.label, "finished"),
-                latency.labels(model.name, tier.label),
-            )
-            for model in catalog
-            for tier in Tier
-        }
+        for model in catalog:
+            for tier in Tier:
+                self._requests.add(0, model.name, tier.label, "finished")
+                self._latency.labelled(model.name, tier.label)
 
     def ended(self, model: str, tier: Tier, outcome: str, latency_s: float | None) -> None:
         """Count a request; `latency_s` of one that was answered."""
-        if latency_s is None:
-            self._requests.labels(model, tier.label, outcome).inc()
-            return
-        requests, latency = self._finished[model, tier]
-        requests.inc()
-        latency.observe(latency_s)
+        self._requests.add(1, model, tier.label, outcome)
+        if latency_s is not None:
+            self._latency.labelled(model, tier.label).observe(latency_s)
 
 
 class _Models(Collector):

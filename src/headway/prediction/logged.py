@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -20,11 +21,27 @@ STEPS = 64
 """Features are kept to this part of one."""
 
 
-def logged_features(kind: str, fields: Mapping[str, msgspec.Raw]) -> tuple[int, ...]:
-    """The features of an OpenAI request's prompt, as integers. Never raises."""
-    features = _maker().of([Prompt.from_fields(kind, fields)])
-    dense = np.round(features.dense[0] * STEPS).astype(int).tolist()
-    return (_made_by(), len(dense), *dense, *features.buckets.lists()[0])
+class LoggedPrompt(NamedTuple):
+    """An OpenAI request that asks for a text."""
+
+    kind: str
+    fields: Mapping[str, msgspec.Raw]
+    """Of its body."""
+
+
+def logged_features(prompts: Sequence[LoggedPrompt]) -> list[tuple[int, ...]]:
+    """The features of each prompt, as integers. Never raises.
+
+    A prompt among 64 costs a tenth of what it costs alone.
+    """
+    if not prompts:
+        return []
+    features = _maker().of([Prompt.from_fields(kind, fields) for kind, fields in prompts])
+    dense = np.round(features.dense * STEPS).astype(int).tolist()
+    return [
+        (_made_by(), len(row), *row, *buckets)
+        for row, buckets in zip(dense, features.buckets.lists(), strict=True)
+    ]
 
 
 def features_of(rows: Sequence[Sequence[int]]) -> tuple[Features, list[int]]:
