@@ -119,7 +119,7 @@ async def test_errors_are_the_client_s_own_kinds(serve: Serve, backend: FakeBack
         assert raised.value.code == "model_not_found"
         assert "fake" in raised.value.message
         with pytest.raises(openai.BadRequestError) as raised:
-            await client.chat.completions.create(model="fake", messages=HELLO, max_tokens=-1)
+            await client.chat.completions.create(model="fake", messages=HELLO, max_tokens=-2)
         assert raised.value.param == "max_tokens"
         backend.faults.append((400, {"error": {"message": "no such tool", "type": "x"}}))
         with pytest.raises(openai.BadRequestError, match="no such tool"):
