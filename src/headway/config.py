@@ -264,6 +264,10 @@ class KeyConfig(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     tenant: str | None = None
     """Tenant of its requests; else the key's name."""
+    may_name_tenants: bool = False
+    """Its requests may name other tenants, any of them: for a service that speaks for many."""
+    admin: bool = False
+    """It sees the requests of all tenants and the metrics, and may load and unload models."""
     tier_ceiling: TierName = "interactive"
     """The highest tier that it may ask for."""
     requests_per_minute: Count | None = None

@@ -39,8 +39,8 @@ async def predict(
         return answer.status, await answer.json()
 
 
-async def scraped(http: aiohttp.ClientSession, gateway: Gateway) -> str:
-    async with http.get(gateway.address + "/metrics") as answer:
+async def scraped(http: aiohttp.ClientSession, gateway: Gateway, **headers: str) -> str:
+    async with http.get(gateway.address + "/metrics", headers=headers) as answer:
         return await answer.text()
 
 
@@ -65,13 +65,14 @@ async def test_a_key_has_its_rate_and_its_best_tier(
     serve: Serve, http: aiohttp.ClientSession
 ) -> None:
     key = ApiKey("team", hash_key("s"), max_tier=Tier.BATCH, requests_per_minute=1)
-    gateway = await serve(catalog=of("upper"), keys=(key,))
+    admin = ApiKey("operator", hash_key("root"), admin=True)
+    gateway = await serve(catalog=of("upper"), keys=(key, admin))
     asked = {"authorization": "Bearer s", "x_headway_tier": "interactive"}
     assert (await predict(http, gateway, ["a"], **asked))[0] == 200
     status, told = await predict(http, gateway, ["a"], **asked)
     assert (status, told["error"]["code"]) == (429, "rate_limit_exceeded")
     line = 'headway_model_requests_total{model="upper",outcome="finished",tier="batch"} 1.0'
-    assert line in await scraped(http, gateway)
+    assert line in await scraped(http, gateway, authorization="Bearer root")
 
 
 async def test_a_full_queue_refuses(

@@ -39,3 +39,11 @@ def test_what_is_mixed_is_a_distribution_between_the_two() -> None:
     assert sum(both.weights) == pytest.approx(1.0)
     expected = 0.25 * around(50).mean + 0.75 * around(500).mean
     assert both.mean == pytest.approx(expected)
+
+
+def test_templates_that_clients_choose_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.prediction.evidence.REMEMBERED_KEYS", 16)
+    evidence = Evidence()
+    for template in range(100):
+        evidence.observe("m", template, around(50), around(500), 48)
+        assert len(evidence._weights) <= 16

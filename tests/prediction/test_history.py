@@ -164,3 +164,11 @@ def test_a_system_message_counts_wherever_it_is_and_else_the_first_message() -> 
 def test_a_prompt_without_text_has_a_hash(kind: str, fields: dict[str, msgspec.Raw]) -> None:
     assert template_hash(kind, fields) == template_hash("completion", {"prompt": raw("")})
     template_hash("completion", {"prompt": msgspec.Raw(b'"\\ud800 alone"')})
+
+
+def test_names_that_clients_choose_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.prediction.history.REMEMBERED_KEYS", 16)
+    history = LengthHistory()
+    for number in range(100):
+        history.observe(Origin("m", f"tenant{number}", number, f"program{number}"), 10)
+        assert len(history._histograms) <= 16 and len(history._steps) <= 16

@@ -194,6 +194,8 @@ def _api_key(key: KeyConfig) -> ApiKey:
         name=key.name,
         sha256=key.sha256,
         tenant=key.tenant,
+        may_name_tenants=key.may_name_tenants,
+        admin=key.admin,
         max_tier=Tier.parse(key.tier_ceiling),
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,

@@ -98,8 +98,10 @@ class Accounts:
         work.settled = True
         if work.ended_s < 0.0:
             work.ended_s = now_s
-        if work.caller is not None:
-            work.caller.charge((work.prompt_tokens or 0) + work.output_tokens, now_s)
+        if work.admission is not None and outcome == "rejected":
+            work.admission.withdraw(now_s)
+        elif work.admission is not None:
+            work.admission.settle(_used_tokens(work, outcome), now_s)
         self._ended.append((work, outcome, status, reason, time.time() - now_s))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
@@ -180,6 +182,23 @@ class Accounts:
             template=f"{work.origin.template:x}",
             prompt=prompt,
         )
+
+
+def _used_tokens(work: Work, outcome: Outcome) -> float:
+    """What its key pays for `work`: prompt and output, by the backend's count where there is one.
+
+    A prompt is paid for once it was sent, whether or not its client stays for the answer; an
+    error instead of an answer costs nothing.
+    """
+    request = work.request
+    output_tokens: float = work.output_tokens
+    if work.started_s < 0.0 or (outcome == "failed" and not output_tokens):
+        return 0.0
+    if outcome == "cancelled" and not work.stream and work.generation is None:
+        # The backend writes it unseen: how far it came is not known.
+        output_tokens = _predicted_tokens(request)
+    prompt_tokens = work.prompt_tokens
+    return (request.prompt_tokens if prompt_tokens is None else prompt_tokens) + output_tokens
 
 
 def _predicted_tokens(request: Request) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from headway.core.request import Tier
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Caller
+from headway.gateway.names import checked_name
 
 TIER_OF_SERVICE = {
     "priority": Tier.INTERACTIVE,
@@ -34,13 +35,21 @@ class Asked:
         self._metadata = metadata
 
     def text(self, name: str) -> str | None:
-        """The value of `x-headway-<name>`, or None."""
+        """The value of `x-headway-<name>`, or None.
+
+        Raises:
+            ApiError: 400, it is too long, or the entry in `metadata` is no text or number.
+        """
         value = self._headers.get(_HEADERS[name])
-        if value is None and self._metadata is not None:
-            value = self._metadata.get(_METADATA[name])
-            if value is not None and not isinstance(value, str):
-                value = str(value)
-        return value or None
+        if value is not None:
+            return checked_name(value, _HEADERS[name]) or None
+        value = None if self._metadata is None else self._metadata.get(_METADATA[name])
+        if value is None:
+            return None
+        param = f"metadata.{_METADATA[name]}"
+        if not isinstance(value, str | int | float):
+            raise ApiError(400, f"{param} must be a text.", code="invalid_value", param=param)
+        return checked_name(str(value), param) or None
 
     def number(self, name: str) -> int | None:
         """The same as a positive integer. Raises ApiError 400 for anything else."""
@@ -78,16 +87,39 @@ class Urgency:
         """What was asked, within what the caller may ask.
 
         Raises:
-            ApiError: 400, naming the header that is wrong.
+            ApiError: 400, naming the header that is wrong; 403 for another key's tenant.
         """
         tier = _tier(asked.text("tier"), service_tier, default)
         deadline_ms = asked.number("deadline-ms")
         return cls(
             tier if caller is None else caller.ceiling(tier),
-            asked.text("tenant") or user or (caller.tenant if caller else "anonymous"),
+            _tenant(asked.text("tenant"), user, caller),
             None if deadline_ms is None else deadline_ms / 1000.0,
             caller,
         )
+
+
+def _tenant(named: str | None, user: str | None, caller: Caller | None) -> str:
+    """The tenant to account to: a key's own, unless it may name others.
+
+    `user` is often set without thinking of tenants, so where it may not name one it is left alone.
+    """
+    if user is not None:
+        user = checked_name(user, "user")
+    if caller is None:
+        return named or user or "anonymous"
+    if caller.may_name_tenants:
+        return named or user or caller.tenant
+    if named is not None and named != caller.tenant:
+        raise ApiError(
+            403,
+            f"Key {caller.name!r} may not name a tenant, its own is {caller.tenant!r}; leave out "
+            "x-headway-tenant, or set `may_name_tenants: true` for the key.",
+            type="permission_error",
+            code="tenant_not_allowed",
+            param="x-headway-tenant",
+        )
+    return caller.tenant
 
 
 def _tier(label: str | None, service_tier: str | None, default: Tier) -> Tier:

@@ -34,7 +34,7 @@ class Entrance:
 
     def caller(self, request: web.Request) -> Caller | None:
         """Who asks. Raises ApiError 401."""
-        return self._keys.caller(request.headers.get("Authorization"))
+        return self._keys.caller(request.headers)
 
     async def admit(self, request: web.Request) -> Admitted:
         """Who asks, and what they send. Raises ApiError."""

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from headway.engines.engine import BackendGone, ForwardedResponse
 from headway.gateway.accounts import Accounts
+from headway.gateway.answer_tokens import answer_tokens
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import backend_lost, from_engine
 from headway.gateway.reply import Reply
@@ -94,7 +95,10 @@ class Forwarder:
             answer = _OBJECT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is no JSON object") from None
-        usage = self._with_headway(work, _object(answer.get("usage")))
+        reported = _object(answer.get("usage"))
+        if work.kind is not None and "completion_tokens" not in reported:
+            work.output_tokens = answer_tokens(body)
+        usage = self._with_headway(work, reported)
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
         self._dispatcher.release(work, finished=True)
         return reply.whole(msgspec.json.encode(answer), self._accounts.headers(work))

@@ -13,6 +13,7 @@ from headway.gateway.asked import Asked, Urgency
 from headway.gateway.errors import ApiError, from_reject, shutting_down
 from headway.gateway.keys import Caller
 from headway.gateway.model_metrics import ModelMetrics
+from headway.gateway.names import checked_name
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
@@ -64,7 +65,7 @@ class Inference:
         """What the client asks of the scheduler.
 
         Raises:
-            ApiError: 400.
+            ApiError: 400 or 403.
         """
         asked = Asked(headers, metadata)
         return Urgency.of(asked, caller, self._settings.default_tier, service_tier, user)
@@ -73,9 +74,9 @@ class Inference:
         """The model of that name.
 
         Raises:
-            ApiError: 404.
+            ApiError: 400 for a name that is too long, 404.
         """
-        known = self._named(name)
+        known = self._named(checked_name(name, "model"))
         model = self.catalog.first() if known == "default" else self.catalog.get(known)
         if model is None:
             names = ", ".join(model.name for model in self.catalog)
@@ -133,25 +134,30 @@ class Inference:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         tokens = sum(lengths)
-        if urgency.caller is not None:
-            urgency.caller.admit(tokens, began_s)
+        admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+        used = tokens  # by a client that leaves, too: its items may have been in a batch
         self._under_way += 1
         try:
             results = await model.run(
                 items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
             )
-        except Refused as refused:
-            self._metrics.ended(model.name, urgency.tier, refused.rejection.reason.value, None)
-            raise _refused(refused) from None
+            refused = [isinstance(result, Refused) for result in results]
+            used = sum(n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+        except Refused as refusal:
+            used = 0
+            self._metrics.ended(model.name, urgency.tier, refusal.rejection.reason.value, None)
+            raise _refused(refusal) from None
         except asyncio.CancelledError:
             self._metrics.ended(model.name, urgency.tier, "cancelled", None)
             raise
         finally:
+            if admission is not None and used:
+                admission.settle(used, loop.time())
+            elif admission is not None:
+                admission.withdraw(loop.time())
             self._under_way -= 1
             if self._drained is not None and not self._under_way:
                 self._drained.set()
-        if urgency.caller is not None:
-            urgency.caller.charge(tokens, loop.time())
         for place, result in enumerate(results):
             if isinstance(result, Exception):
                 self._metrics.ended(model.name, urgency.tier, "failed", None)

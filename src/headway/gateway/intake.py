@@ -21,6 +21,7 @@ from headway.gateway.body import parsed
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.entrance import Admitted
 from headway.gateway.errors import ApiError, no_backend
+from headway.gateway.names import checked_name
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.wire import (
     Call,
@@ -91,13 +92,13 @@ class Intake:
         """The work that a POST to `path` asks for.
 
         Raises:
-            ApiError: 400, 404, 429 or 503, naming what is wrong.
+            ApiError: 400, 403, 404, 429 or 503, naming what is wrong.
         """
         now_s = self._dispatcher.clock()
         kind, _, prompt_field = type_of_path[path]
         caller, body = admitted
         call, fields = given
-        model = self.model(call.model)
+        model = self.model(checked_name(call.model, "model"))
         renamed = "model" not in fields or call.model != model
         if renamed:
             fields["model"] = msgspec.Raw(msgspec.json.encode(model))
@@ -120,8 +121,6 @@ class Intake:
             estimate = SizeEstimate.exactly(1)
         else:
             estimate = self._history.estimate(origin, limit)
-        if caller is not None:
-            caller.admit(prompt_tokens + estimate.mean, now_s)
         obstacle = self._obstacle(kind, model, fields)
         request = Request(
             id=f"req-{self._prefix}-{next(self._numbers)}",
@@ -157,6 +156,12 @@ class Intake:
             work.include_usage = bool(options and options.include_usage)
         if kind is not None and obstacle is None:
             work.generation = Generation(kind=kind, body=fields, model=model)
+        if caller is not None:
+            # By what is known of its like, too: a claim of few tokens must not make room for many.
+            usual = estimate if expected is None else self._history.estimate(origin, limit)
+            answers = call.n or 1 if isinstance(call, Sampling) else 1
+            output_tokens = answers * max(estimate.mean, usual.mean)
+            work.admission = caller.admit(prompt_tokens + output_tokens, now_s)
         return work
 
     def model(self, name: str) -> str:

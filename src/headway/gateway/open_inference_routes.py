@@ -15,6 +15,7 @@ from headway.gateway.body import off_loop
 from headway.gateway.entrance import Entrance
 from headway.gateway.errors import ApiError, shutting_down
 from headway.gateway.inference import Inference, wrong
+from headway.gateway.keys import must_be_admin
 from headway.models.open_inference import (
     BINARY_LENGTH,
     Asked,
@@ -78,6 +79,7 @@ class OpenInferenceRoutes:
         return json_answer([_entry(model) for model in self._inference.catalog])
 
     async def _load(self, request: web.Request) -> web.Response:
+        must_be_admin(self._entrance.caller(request))
         await self._entrance.admit(request)
         model = self._model(request)
         try:

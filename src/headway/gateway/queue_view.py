@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from headway.core.request import State
 from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.wire import BackendView, QueuedRequest, QueueView
+from headway.gateway.keys import Caller
+from headway.gateway.wire import BackendView, OtherRequests, QueuedRequest, QueueView
 from headway.gateway.work import Work
 
 MOST_EXPLAINED = 1000
 """Requests listed unless fewer are asked for; an explanation costs a look into the queue."""
 
 
-def queue_view(dispatcher: Dispatcher, limit: int = MOST_EXPLAINED) -> QueueView:
-    """Everything live, the running ones first; at most `limit` requests are listed."""
+def queue_view(
+    dispatcher: Dispatcher, viewer: Caller | None, limit: int = MOST_EXPLAINED
+) -> QueueView:
+    """What is live, the running ones first.
+
+    Args:
+        dispatcher: has it.
+        viewer: the key that asks. It sees its own requests and those of its tenant, an admin's
+            key sees all; of others it gets numbers. None, without any keys: everything is seen.
+        limit: requests that are listed at most.
+    """
     scheduler = dispatcher.scheduler
     now_s = dispatcher.clock()
-    works = sorted(
-        dispatcher.works.values(),
-        key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence),
-    )
+    works: list[Work] = []
+    others: list[Work] = []
+    for work in dispatcher.works.values():
+        (works if _sees(viewer, work) else others).append(work)
+    works.sort(key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence))
+    others_running = sum(work.request.state is State.RUNNING for work in others)
     return QueueView(
         policy=scheduler.policy_name,
         waiting=scheduler.waiting(),
@@ -35,7 +47,12 @@ def queue_view(dispatcher: Dispatcher, limit: int = MOST_EXPLAINED) -> QueueView
             for status in dispatcher.statuses.values()
         ],
         requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
+        others=OtherRequests(running=others_running, waiting=len(others) - others_running),
     )
+
+
+def _sees(viewer: Caller | None, work: Work) -> bool:
+    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
 
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:

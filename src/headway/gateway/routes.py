@@ -26,6 +26,7 @@ from headway.gateway.http_server import Connection
 from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake, read
 from headway.gateway.keep_alive import KeepAlive
+from headway.gateway.keys import must_be_admin
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes, refusal
 from headway.gateway.openapi import PAGE, document
@@ -199,13 +200,14 @@ class Routes:
         return json_answer(Model(id=name, created=self._since))
 
     async def _queue(self, request: web.Request) -> web.Response:
-        self._entrance.caller(request)
+        viewer = self._entrance.caller(request)
         limit = request.query.get("limit", str(MOST_EXPLAINED))
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
             raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
-        return json_answer(queue_view(self._dispatcher, int(limit[:7])))
+        return json_answer(queue_view(self._dispatcher, viewer, int(limit[:7])))
 
     async def _scrape(self, request: web.Request) -> web.Response:
+        must_be_admin(self._entrance.caller(request))
         self._accounts.flush()
         return answer(self._metrics.exposition(), content_type=CONTENT_TYPE)
 

@@ -18,7 +18,11 @@ class ApiKey:
     sha256: str
     """SHA-256 of the key, in hex."""
     tenant: str | None = None
-    """Tenant of its requests that name none; else the key's name."""
+    """Tenant of its requests; else the key's name."""
+    may_name_tenants: bool = False
+    """Its requests may name any tenant: it is a service that speaks for many."""
+    admin: bool = False
+    """It sees everybody's requests and may unload models."""
     max_tier: Tier | None = None
     """The best tier it may use; asking for a better one gives this one."""
     requests_per_minute: float | None = None

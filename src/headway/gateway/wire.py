@@ -221,6 +221,13 @@ class BackendView(Struct, kw_only=True):
     error: str | None
 
 
+class OtherRequests(Struct, kw_only=True):
+    """What a key is shown of other tenants."""
+
+    running: int
+    waiting: int
+
+
 class QueueView(Struct, kw_only=True):
     """GET /v1/headway/queue."""
 
@@ -231,6 +238,8 @@ class QueueView(Struct, kw_only=True):
     backends: list[BackendView]
     requests: list[QueuedRequest]
     """The running ones first, then those that wait, by arrival; at most `limit` of them."""
+    others: OtherRequests
+    """Requests of other tenants, which the key may not look at."""
 
 
 class Health(Struct, kw_only=True):

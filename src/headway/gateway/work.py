@@ -10,7 +10,7 @@ import msgspec
 from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
-from headway.gateway.keys import Caller
+from headway.gateway.keys import Admission, Caller
 from headway.prediction.censored import cut_off
 from headway.prediction.history import Origin
 from headway.prediction.live import Forecast, Look
@@ -58,6 +58,8 @@ class Work:
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None
+    admission: Admission | None = None
+    """What it holds of its key's rates; None: nobody counts."""
     generation: Generation | None = None
     """Where it stands, if it runs in a way that can be continued."""
 

@@ -1,0 +1,43 @@
+"""Our own count of an answer's tokens, for backends that report no usage."""
+
+from __future__ import annotations
+
+import msgspec
+
+BYTES_PER_TOKEN = 4
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Choice(msgspec.Struct):
+    text: str | None = None
+    message: _Message | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
+_decoder = msgspec.json.Decoder(_Answer)
+
+
+def answer_tokens(body: bytes) -> int:
+    """About how many tokens a whole answer has, by the bytes of what the model wrote.
+
+    Counts the whole body where it is in no shape that is known here: too much rather than nothing.
+    """
+    try:
+        answer = _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return len(body) // BYTES_PER_TOKEN
+    written = 0
+    for choice in answer.choices:
+        message = choice.message or _Message()
+        texts = (choice.text, message.content, message.reasoning_content)
+        written += sum(len(text.encode()) for text in texts if text)
+        written += memoryview(message.tool_calls).nbytes
+    return -(-written // BYTES_PER_TOKEN)
