@@ -194,6 +194,14 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "backends:\n- url: http://a\n  api_key_env: NOT_SET_ANYWHERE\n",
             "headway.yaml:2: backends[0]: api_key_env names NOT_SET_ANYWHERE, which is not set",
         ),
+        (
+            "cors:\n  allow_origins: [https://app.example/]\n",
+            "headway.yaml:2: cors.allow_origins: 'https://app.example/' is not an origin",
+        ),
+        (
+            "hosts: [gateway.example:8080]\n",
+            "headway.yaml:1: hosts: 'gateway.example:8080' is not a host name; write it without",
+        ),
         ("port: 1\nport: 2\n", "headway.yaml:2: 'port' is there twice"),
         ("- port\n", "headway.yaml: must hold `key: value` lines at its top"),
         ("port: [1\n", "headway.yaml:2: is not YAML: "),
@@ -341,6 +349,16 @@ def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_requests_db() == Path("/state/headway/requests.db")
+
+
+def test_origins_and_hosts() -> None:
+    file(
+        "hosts: [gateway.example, '::1']\n"
+        "cors: {allow_origins: ['*', 'http://localhost:3000', 'tauri://localhost']}\n"
+    )
+    settings = load().settings
+    assert settings.hosts == ("gateway.example", "::1")
+    assert settings.cors.allow_origins == ("*", "http://localhost:3000", "tauri://localhost")
 
 
 def test_models_that_answer_batches_need_no_embedded_engine() -> None:

@@ -6,8 +6,8 @@ of precedence; `config_sources` does the reading.
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import INFINITE, PreemptionSettings, SchedulerSettings, TierSettings
+from headway.loopback import is_loopback
 
 TierName = Literal["interactive", "standard", "batch"]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -274,6 +275,24 @@ class KeyConfig(Section):
     tokens_per_minute: Count | None = None
 
 
+class CorsConfig(Section):
+    """Web pages of other origins that may use the gateway."""
+
+    allow_origins: tuple[str, ...] = ()
+    """Their origins, as https://app.example; `*`: all. Empty: none."""
+
+    @field_validator("allow_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#@]+", origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin; write SCHEME://HOST or SCHEME://HOST:PORT, "
+                    "without a path, or *"
+                )
+        return origins
+
+
 class LimitsConfig(Section):
     """What clients may take."""
 
@@ -326,6 +345,10 @@ class Settings(BaseSettings):
     """PEM file with the certificate's key; null: it is in the same file."""
     allow_open: bool = False
     """Serve other machines without API keys."""
+    hosts: tuple[str, ...] = ()
+    """Names, without a port, that it is reached by beside this machine's own; empty: on loopback
+    none, else any."""
+    cors: CorsConfig = CorsConfig()
     model: str | None = None
     """GGUF file or Hugging Face repository for the embedded engine; null: the built-in model,
     or no embedded engine where there are backends."""
@@ -379,6 +402,14 @@ class Settings(BaseSettings):
     @classmethod
     def _name_models(cls, aliases: dict[str, str]) -> dict[str, str]:
         return names_of_models(aliases)
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"[\w.-]+", host) and host.count(":") < 2:
+                raise ValueError(f"{host!r} is not a host name; write it without scheme and port")
+        return hosts
 
     @field_validator("backends", "models", "keys")
     @classmethod
@@ -457,16 +488,6 @@ def names_of_models(aliases: dict[str, str]) -> dict[str, str]:
         if not alias or not model or "*" in model:
             raise ValueError(f"{alias!r}: {model!r} does not name one model; only aliases take *")
     return aliases
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def default_requests_db() -> Path:

@@ -150,6 +150,8 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        hosts=settings.hosts,
+        allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),
         tls_cert=settings.tls_cert and settings.tls_cert.expanduser(),
         tls_key=settings.tls_key and settings.tls_key.expanduser(),

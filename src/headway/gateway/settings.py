@@ -42,6 +42,10 @@ class GatewaySettings:
     """0 takes any free port."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other names of models, with `*` for any text -> the model."""
+    hosts: tuple[str, ...] = ()
+    """Names that it is reached by beside its own, see `Browsers`."""
+    allow_origins: tuple[str, ...] = ()
+    """Origins of the web pages that may use it; `*`: all."""
     default_tier: Tier = Tier.STANDARD
     tls_cert: Path | None = None
     """PEM file with the certificate, and those that it was issued by; None: plain HTTP."""
