@@ -22,13 +22,15 @@ MAY_IMPORT = {
     "wheel": set(),
     "child_process": set(),
     "loopback": set(),
+    "redaction": set(),
     "engines": {"core", "cache", "wheel", "child_process", "engines"},
     "store": {"core", "store"},
     "batching": {"core", "batching"},
-    "models": {"core", "cache", "wheel", "child_process", "batching", "models"},
+    "models": {"core", "cache", "wheel", "child_process", "redaction", "batching", "models"},
     "gateway": {
         "core",
         "loopback",
+        "redaction",
         "engines",
         "store",
         "prediction",
@@ -41,7 +43,7 @@ MAY_IMPORT = {
     "simulation": {"core", "prediction", "store", "loadtest", "report", "simulation"},
     "tuning": {"core", "batching", "models", "simulation", "report", "tuning"},
     "config": {"core", "loopback"},
-    "config_sources": {"core", "config"},
+    "config_sources": {"core", "config", "redaction"},
     "cli": {
         "core",
         "engines",
@@ -56,6 +58,7 @@ MAY_IMPORT = {
         "report",
         "config",
         "config_sources",
+        "redaction",
         "cli",
     },
 }

@@ -92,6 +92,9 @@ class BackendConfig(Section):
         if "@" in urlsplit(self.url).netloc and (self.api_key or self.api_key_env):
             raise ValueError("set an API key, or a user and password in url, not both")
         if self.api_key_env is not None and self.api_key_env not in os.environ:
+            if not re.fullmatch("[A-Z]+(_[A-Z0-9]+)*", self.api_key_env):
+                # It may be the key itself: not shown.
+                raise ValueError("api_key_env is not the name of a variable, as CLOUD_API_KEY")
             raise ValueError(f"api_key_env names {self.api_key_env}, which is not set")
         return self
 
@@ -262,7 +265,8 @@ class KeyConfig(Section):
     """One API key that clients may use, known by its hash; `headway key new` makes one."""
 
     name: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: str
+    """SHA-256 of the key, in hex."""
     tenant: str | None = None
     """Tenant of its requests; else the key's name."""
     may_name_tenants: bool = False
@@ -273,6 +277,16 @@ class KeyConfig(Section):
     """The highest tier that it may ask for."""
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_a_hash(cls, value: str) -> str:
+        if not re.fullmatch("[0-9a-fA-F]{64}", value):
+            raise ValueError(
+                "this is not the SHA-256 of a key, 64 hex digits; it looks like the key itself: "
+                "run `headway key hash`, or `headway key new` for another key"
+            )
+        return value.lower()
 
 
 class CorsConfig(Section):

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from headway.config import Settings, UnknownName
+from headway.redaction import HIDDEN, is_secret, masked
 
 KeyPath = tuple[str | int, ...]
 PREFIX = "HEADWAY_"
@@ -98,7 +99,7 @@ def load(flags: Iterable[Flag] = (), path: Path | None = None) -> Configuration:
     try:
         return Configuration(Settings(**merged), sources)
     except ValidationError as error:
-        raise ConfigError(_explain(error.errors()[0], sources)) from None
+        raise ConfigError(masked(_explain(error.errors()[0], sources))) from None
 
 
 def place_of(sources: Sequence[Source], path: KeyPath) -> str:
@@ -177,8 +178,8 @@ def _from_file(path: Path | None) -> Source:
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: is not YAML: {error.problem}") from None
-    except yaml.YAMLError:
+        raise ConfigError(f"{path}:{line}: is not YAML: {_without_values(error)}") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a date that is none
         raise ConfigError(f"{path}: is not YAML text") from None
     if values is None:
         return source
@@ -187,6 +188,11 @@ def _from_file(path: Path | None) -> Source:
     source.values = values
     source.places = dict(_lines(str(path), (), root))
     return source
+
+
+def _without_values(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong with the YAML; an alias or a tag that it quotes may be a password."""
+    return re.sub(r"(['\"])(?!<)[^'\"]{2,}\1", HIDDEN, error.problem or "")
 
 
 def _lines(file: str, path: KeyPath, node: yaml.Node | None) -> Iterator[tuple[KeyPath, str]]:
@@ -232,10 +238,17 @@ def _explain(error: ErrorDetails, sources: Sequence[Source]) -> str:
     if cause is not None:
         return f"{place}: {dotted(path)}: {cause}"
     shown = ""
-    if path[-1] != "api_key" and isinstance(value, str | int | float | bool | None):
+    if _may_show(path) and isinstance(value, str | int | float | bool | None):
         shown = f", got {value!r}"
     message = error["msg"]
     return f"{place}: {dotted(path)}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _may_show(path: KeyPath) -> bool:
+    """Whether an error may repeat what stands at `path`: no secret, and no section, which a secret
+    may have been pasted in place of."""
+    name = next((key for key in reversed(path) if isinstance(key, str)), "")
+    return not (is_secret(name) or known_keys(path))
 
 
 def known_keys(path: KeyPath) -> list[str]:

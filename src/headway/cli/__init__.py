@@ -11,9 +11,10 @@ import typer
 from headway import __version__
 from headway.cli.config import show
 from headway.cli.exit import Failure
-from headway.cli.key import new
+from headway.cli.key import hash_, new
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
+from headway.redaction import masked
 
 LATER = {
     "bench": ("headway.loadtest.command", "Compare policies, or load a server that runs."),
@@ -54,7 +55,9 @@ def application(command: str | None) -> typer.Typer:
     else:
         app.command("trace", help=TRACE)(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    app.add_typer(_group("Make API keys.", new), name="key")
+    keys = _group("Make API keys.", new)
+    keys.command("hash")(hash_)
+    app.add_typer(keys, name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
     predictors.command("eval")(evaluate)
     app.add_typer(predictors, name="predictor")
@@ -90,7 +93,7 @@ def main() -> None:
     try:
         application(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="headway")
     except Failure as failure:
-        print(f"headway: {failure}", file=sys.stderr)
+        print(f"headway: {masked(str(failure))}", file=sys.stderr)
         raise SystemExit(failure.code) from None
     except BrokenPipeError:  # `headway … | head`
         sys.stderr.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel, SecretStr
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.config_sources import ConfigError, Configuration, Flag, KeyPath, load
+from headway.redaction import masked
+
+_NAME = re.compile(r"\s*[a-z_]{1,40}(?:\.|\s*$)")
 
 
 def read_configuration(
@@ -33,6 +37,9 @@ def read_configuration(
     ]
     for assignment in assignments or ():
         key, equals, text = assignment.partition("=")
+        if not _NAME.match(key):
+            # Whatever it is, it may be a secret.
+            raise Failure("--set: write it as KEY=VALUE, with the name of a setting", BAD_CONFIG)
         if not equals:
             raise Failure(f"--set {assignment}: write it as KEY=VALUE", BAD_CONFIG)
         try:
@@ -78,4 +85,4 @@ def _section(
 
 def _scalar(value: object) -> str:
     """A value in YAML's one-line form, which JSON is; secrets are masked."""
-    return json.dumps(str(value) if isinstance(value, SecretStr | Path) else value)
+    return masked(json.dumps(str(value) if isinstance(value, SecretStr | Path) else value))

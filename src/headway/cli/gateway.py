@@ -32,6 +32,7 @@ from headway.prediction.censored import cut_off
 from headway.prediction.history import LengthHistory, Origin
 from headway.prediction.logged import logged_features
 from headway.prediction.predictor import Predictor
+from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 
@@ -230,7 +231,7 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
 def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
     """Where it listens, and a line to try it with."""
     served = [*(["the embedded engine"] if settings.embedded else [])]
-    served += [endpoint.url for endpoint in endpoints_of(settings.backends)]
+    served += [masked(backend.url) for backend in settings.backends]
     batched = ", ".join(model.name for model in catalog)
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
     path = "/v1/chat/completions"

@@ -1,11 +1,14 @@
-"""`headway key new`: an API key for one client."""
+"""`headway key`: API keys, one for each client."""
 
 from __future__ import annotations
 
 import secrets
+import sys
 from typing import Annotated
 
 import typer
+
+from headway.cli.exit import Failure
 
 
 def new(
@@ -21,3 +24,16 @@ def new(
     print(f"Key for {name}, shown only now: {key}\n")
     print("Add it to headway.yaml and start headway again:\n")
     print(yaml.safe_dump(entry, sort_keys=False, allow_unicode=True), end="")
+
+
+def hash_() -> None:
+    """Print what the configuration keeps of a key, which is asked for or read from a pipe."""
+    from headway.gateway.keys import hash_key
+
+    if sys.stdin.isatty():
+        key = typer.prompt("Key", hide_input=True, err=True)
+    else:
+        key = sys.stdin.readline()
+    if not key.strip():
+        raise Failure("there is no key to hash: type it, or send it through a pipe")
+    print(hash_key(key.strip()))

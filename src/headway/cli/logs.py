@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from headway.gateway.request_lines import as_json, request_logger
+from headway.redaction import masked
 from headway.store.request_log import RequestRecord
 
 MAX_WAITING = 10_000
@@ -115,10 +116,10 @@ class JsonLines(logging.Formatter):
             "time": self._when(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": message,
+            "message": masked(message),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            fields["traceback"] = masked(self.formatException(record.exc_info))
         return json.dumps(fields, ensure_ascii=False)
 
     def request(self, logged_unix_s: float, record: RequestRecord) -> str:

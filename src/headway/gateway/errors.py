@@ -105,7 +105,8 @@ def from_engine(status: int, body: bytes) -> ApiError:
     if status in (401, 403):
         return ApiError(
             502,
-            f"The backend refuses Headway's own key ({message}); set the backend's api_key.",
+            # Its own words are left out: they may repeat the key.
+            "The backend refuses Headway's own key; set the backend's api_key.",
             type="server_error",
             code="backend_refused",
         )

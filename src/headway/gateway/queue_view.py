@@ -7,6 +7,7 @@ from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.keys import Caller
 from headway.gateway.wire import BackendView, OtherRequests, QueuedRequest, QueueView
 from headway.gateway.work import Work
+from headway.redaction import masked
 
 MOST_EXPLAINED = 1000
 """Requests listed unless fewer are asked for; an explanation costs a look into the queue."""
@@ -42,7 +43,7 @@ def queue_view(
                 slots=status.slots,
                 running=dispatcher.running[status.name],
                 models=list(status.description.models) if status.description else [],
-                error=status.error,
+                error=status.error and masked(status.error),
             )
             for status in dispatcher.statuses.values()
         ],

@@ -37,6 +37,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
 from headway.gateway.wire import Health, Model, ModelList
+from headway.redaction import masked
 from headway.store.request_log import Outcome
 
 logger = logging.getLogger(__name__)
@@ -226,7 +227,8 @@ class Routes:
         if any(status.healthy for status in statuses):
             return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
-        return json_answer(Health(status=f"no backend can serve ({errors or 'none'})"), unavailable)
+        reasons = masked(errors) or "none"
+        return json_answer(Health(status=f"no backend can serve ({reasons})"), unavailable)
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return answer(self._document)

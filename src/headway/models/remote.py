@@ -14,6 +14,7 @@ import aiohttp
 
 from headway.batching.driver import WorkerLost
 from headway.models.signature import BadItem, ModelError, Signature
+from headway.redaction import masked
 
 TIMEOUT_S = 300.0
 LOOK_S = 5.0
@@ -52,6 +53,7 @@ class RemoteModel:
 
     def __init__(self, url: str, dialect: Dialect, at_once: int) -> None:
         self.url = url
+        self._shown = masked(url)
         self.at_once = at_once
         self._dialect = dialect
         self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
@@ -73,13 +75,14 @@ class RemoteModel:
                 told = await answer.read()
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ModelError(f"{self.url} cannot be reached ({error or 'no answer'})") from None
+            reason = masked(str(error)) or "no answer"
+            raise ModelError(f"{self._shown} cannot be reached ({reason})") from None
         if status != 200:
-            raise ModelError(f"{self.url} answers {status}: {_message(told)}")
+            raise ModelError(f"{self._shown} answers {status}: {_message(told)}")
         try:
             signature = self._dialect.signature(told)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self.url} describes no model ({error!r})") from None
+            raise ModelError(f"{self._shown} describes no model ({error!r})") from None
         self.on_change(self.at_once, None)
         return signature
 
@@ -96,7 +99,7 @@ class RemoteModel:
         except BadItem:
             raise
         except ValueError as error:
-            raise ModelError(f"{self.url} answers nonsense: {error}") from None
+            raise ModelError(f"{self._shown} answers nonsense: {error}") from None
 
     async def unload(self) -> None:
         """Forget the server."""
@@ -112,7 +115,7 @@ class RemoteModel:
         self, path: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[bytes, Mapping[str, str]]:
         if self._session is None:
-            raise WorkerLost(f"{self.url} is not in use any more")
+            raise WorkerLost(f"{self._shown} is not in use any more")
         try:
             async with self._session.post(
                 f"{self.url}{path}", data=body, headers=headers
@@ -123,10 +126,10 @@ class RemoteModel:
             if self._recovering is None:
                 self.on_change(0, None)
                 self._recovering = asyncio.get_running_loop().create_task(self._recover())
-            raise WorkerLost(f"{self.url} cannot be reached ({error})") from None
+            raise WorkerLost(f"{self._shown} cannot be reached ({masked(str(error))})") from None
         if status == 200:
             return told, answer.headers
-        message = f"{self.url} answers {status}: {_message(told)}"
+        message = f"{self._shown} answers {status}: {_message(told)}"
         raise (BadItem if 400 <= status < 500 else ModelError)(message)
 
     async def _recover(self) -> None:
