@@ -202,6 +202,10 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "hosts: [gateway.example:8080]\n",
             "headway.yaml:1: hosts: 'gateway.example:8080' is not a host name; write it without",
         ),
+        (
+            f"keys: [{{name: a, sha256: {'0a' * 32}}}, {{name: b, sha256: {'0A' * 32}}}]\n",
+            "headway.yaml:1: keys: 'a' and 'b' are one and the same key",
+        ),
         ("port: 1\nport: 2\n", "headway.yaml:2: 'port' is there twice"),
         ("- port\n", "headway.yaml: must hold `key: value` lines at its top"),
         ("port: [1\n", "headway.yaml:2: is not YAML: "),

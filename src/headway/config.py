@@ -417,6 +417,15 @@ class Settings(BaseSettings):
     def _name_models(cls, aliases: dict[str, str]) -> dict[str, str]:
         return names_of_models(aliases)
 
+    @field_validator("keys")
+    @classmethod
+    def _keys_differ(cls, keys: tuple[KeyConfig, ...]) -> tuple[KeyConfig, ...]:
+        first = {key.sha256: key.name for key in reversed(keys)}
+        for key in keys:
+            if first[key.sha256] != key.name:
+                raise ValueError(f"{first[key.sha256]!r} and {key.name!r} are one and the same key")
+        return keys
+
     @field_validator("hosts")
     @classmethod
     def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:

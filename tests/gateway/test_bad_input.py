@@ -20,7 +20,7 @@ GOOD = {"model": "fake", "messages": HELLO}
 
 @pytest.fixture
 async def gateway(serve: Serve, backend: FakeBackend) -> Gateway:
-    return await serve(backend, max_body_bytes=100_000, read_timeout_s=0.3)
+    return await serve(backend, max_body_bytes=100_000, read_timeout_s=0.3, hosts=("x",))
 
 
 async def error_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:

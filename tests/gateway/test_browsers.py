@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+import aiohttp
 import pytest
+from tests.gateway.conftest import HELLO, Serve
+from tests.gateway.fake_backend import FakeBackend
 
 from headway.gateway.browsers import Browsers
 from headway.gateway.errors import ApiError
+from headway.gateway.keys import hash_key
+from headway.gateway.settings import ApiKey
 
 HERE = "127.0.0.1:8080"
 APP = "https://app.example"
@@ -204,3 +211,60 @@ def test_answers_say_which_pages_may_read_them(
 ) -> None:
     headers = {} if origin is None else {"origin": origin}
     assert Browsers("127.0.0.1", allow_origins=allowed).headers(headers) == expected
+
+
+# ---- over HTTP ------------------------------------------------------------------------------
+
+
+CHAT = "/v1/chat/completions"
+SENT = json.dumps({"model": "fake", "messages": HELLO})
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Origin": APP, "Content-Type": "text/plain"}, "origin_not_allowed"),
+        ({"Sec-Fetch-Site": "cross-site"}, "origin_not_allowed"),
+        ({"Host": "evil.example"}, "host_not_allowed"),
+    ],
+)
+async def test_what_a_page_may_not_send_never_reaches_a_backend(
+    serve: Serve,
+    backend: FakeBackend,
+    http: aiohttp.ClientSession,
+    headers: dict[str, str],
+    code: str,
+) -> None:
+    gateway = await serve(backend)
+    async with http.post(gateway.address + CHAT, data=SENT, headers=headers) as answer:
+        assert answer.status == 403
+        assert (await answer.json())["error"]["code"] == code
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    async with http.options(gateway.address + CHAT, headers=PREFLIGHT | headers) as answer:
+        assert answer.status == 403
+    async with http.get(gateway.address + "/healthz", headers=headers) as answer:
+        assert answer.status == 403
+    assert not backend.requests
+
+
+async def test_an_allowed_page_may_ask_and_read_every_kind_of_answer(
+    serve: Serve, backend: FakeBackend, http: aiohttp.ClientSession
+) -> None:
+    key = ApiKey("app", hash_key("k1"))
+    gateway = await serve(backend, allow_origins=(APP,), keys=(key,))
+    asked = {name: value for name, value in PREFLIGHT.items() if name != "host"}
+    async with http.options(gateway.address + CHAT, headers=asked) as answer:
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Origin"] == APP
+        assert "Access-Control-Request-Headers" in answer.headers["Vary"]
+    stream = json.dumps({"model": "fake", "messages": HELLO, "stream": True})
+    for sent, bearer, status in ((SENT, "k1", 200), (stream, "k1", 200), (SENT, "no", 401)):
+        headers = {"Origin": APP, "Authorization": f"Bearer {bearer}"}
+        async with http.post(gateway.address + CHAT, data=sent, headers=headers) as answer:
+            assert answer.status == status
+            assert answer.headers["Access-Control-Allow-Origin"] == APP
+            assert answer.headers["Access-Control-Expose-Headers"] == "*"
+            assert answer.headers["Vary"] == "Origin"
+            await answer.read()
+    async with http.get(gateway.address + "/nothing", headers={"Origin": APP}) as answer:
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (404, APP)

@@ -98,10 +98,11 @@ class Accounts:
         work.settled = True
         if work.ended_s < 0.0:
             work.ended_s = now_s
-        if work.admission is not None and outcome == "rejected":
-            work.admission.withdraw(now_s)
-        elif work.admission is not None:
-            work.admission.settle(_used_tokens(work, outcome), now_s)
+        if work.admission is not None:
+            if work.started_s < 0.0 and outcome != "cancelled":
+                work.admission.withdraw(now_s)
+            else:
+                work.admission.settle(_used_tokens(work, outcome), now_s)
         self._ended.append((work, outcome, status, reason, time.time() - now_s))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from headway.gateway.errors import ApiError
@@ -139,6 +140,7 @@ def _is_own(origin: str, host: str | None) -> bool:
     return _split(place, port) == _split(host, port)
 
 
+@lru_cache(maxsize=32)
 def _split(place: str, default_port: int) -> tuple[str, int]:
     """Name and port of `HOST[:PORT]`; an empty name if it is none."""
     try:

@@ -17,6 +17,7 @@ from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
 from headway.gateway.answer import answer, json_answer
 from headway.gateway.body import off_loop
+from headway.gateway.browsers import Browsers
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.entrance import Admitted, Entrance
 from headway.gateway.errors import ApiError, internal
@@ -70,6 +71,7 @@ class Routes:
         self._entrance = entrance
         self._inference = inference
         self._keep_alive = keep_alive
+        self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = TextRoutes(inference, entrance)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
@@ -95,6 +97,8 @@ class Routes:
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])
+        if self._settings.allow_origins:
+            application.on_response_prepare.append(self._expose)
         for route in TABLE:
             handler = handlers[route.handler]
             if route.method == "GET":
@@ -112,8 +116,14 @@ class Routes:
         """Errors become answers in the shape of the API that was asked."""
         connection = cast(Connection, request.protocol)
         connection.serving, connection.head_since_s = True, None
+        response: web.StreamResponse
         try:
-            response = await handler(request)
+            self._browsers.check(request.headers)
+            allowed = self._browsers.preflight(request.method, request.headers)
+            if allowed is not None:
+                response = web.Response(status=HTTPStatus.NO_CONTENT, headers=allowed)
+            else:
+                response = await handler(request)
         except ApiError as error:
             response = _refused(request, error)
         except web.HTTPException as error:
@@ -132,6 +142,11 @@ class Routes:
         if self._dispatcher.draining:
             response.force_close()
         return response
+
+    async def _expose(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Say which pages may read an answer, before any of it is sent."""
+        for name, value in self._browsers.headers(request.headers).items():
+            response.headers.setdefault(name, value)
 
     # ---- work -------------------------------------------------------------------------------
 
