@@ -90,6 +90,9 @@ def test_a_client_without_a_host_is_no_browser() -> None:
         ((), {"origin": "http://127.0.0.1:8080/path"}, False),
         ((), {"sec_fetch_site": "cross-site"}, False),
         ((), {"sec_fetch_site": "Cross-Site"}, False),
+        # A link that somebody followed.
+        ((), {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}, True),
+        ((), {"origin": "null", "sec_fetch_mode": "navigate"}, False),
         # What the operator allowed.
         ((APP,), {"origin": APP}, True),
         ((APP,), {"origin": APP, "sec_fetch_site": "cross-site"}, True),

@@ -67,7 +67,10 @@ class Browsers:
         origin = headers.get("origin")
         if origin is None:
             foreign = headers.get("sec-fetch-site", "").lower() == "cross-site"
-            if not foreign or ANY in self._origins:
+            # A link that was followed: the page it is on sees nothing of the answer, and forms
+            # that are sent carry an Origin.
+            followed = headers.get("sec-fetch-mode", "").lower() == "navigate"
+            if not foreign or followed or ANY in self._origins:
                 return
             origin = "another site"
         elif self._allows(origin) or _is_own(origin, host):
