@@ -70,7 +70,7 @@ def test_config_show_tells_who_decided_what() -> None:
     assert "hush" not in done.stdout
     shown = yaml.safe_load(done.stdout)
     assert [backend["url"] for backend in shown["backends"]] == ["http://a:1/v1", "http://b:1"]
-    assert shown["backends"][0]["models"] == ["one", "two"]
+    assert shown["backends"][0]["models"] == {"one": "one", "two": "two"}
 
 
 def test_what_config_show_prints_is_a_configuration() -> None:
