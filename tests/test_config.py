@@ -179,6 +179,10 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "headway.yaml:1: aliases: 'gpt-*': 'qwen-*' does not name one model",
         ),
         (
+            "backends:\n- url: http://gpu:80000\n",
+            "headway.yaml:2: backends[0].url: 'http://gpu:80000' is not an http:// or https:// URL",
+        ),
+        (
             "backends:\n- url: htp://user:secret@gpu\n",
             "headway.yaml:2: backends[0].url: it is not an http:// or https:// URL",
         ),

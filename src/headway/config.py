@@ -62,7 +62,12 @@ class BackendConfig(Section):
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
+        try:
+            parts = urlsplit(url)
+            is_http = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # of the port, or of an IPv6 address
+            is_http = False
+        if not is_http:
             shown = "it" if "@" in url else repr(url)  # there may be a password in it
             raise ValueError(f"{shown} is not an http:// or https:// URL")
         return url.rstrip("/")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import trustme
 from aiohttp import web
 from tests.engines.conftest import Serve
 from tests.engines.generations import endpoint, eventually
@@ -38,11 +40,13 @@ class Scripted:
 
 @asynccontextmanager
 async def client_of(
-    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object], **options: bool
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object],
+    host: str = "127.0.0.1",
+    **options: bool,
 ) -> AsyncIterator[HttpClient]:
     server = await asyncio.start_server(talk, "127.0.0.1", 0)  # type: ignore[arg-type]
     port = server.sockets[0].getsockname()[1]
-    client = HttpClient(endpoint(f"http://127.0.0.1:{port}"), **options)
+    client = HttpClient(endpoint(f"http://{host}:{port}"), **options)
     try:
         yield client
     finally:
@@ -75,9 +79,10 @@ async def test_a_request_on_a_connection_that_became_stale_is_sent_once_more() -
             assert server.connections == expected
 
 
-async def test_on_a_fresh_connection_a_request_is_never_sent_again() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # the second has two addresses
+async def test_on_a_fresh_connection_a_request_is_never_sent_again(host: str) -> None:
     server = Scripted()
-    async with client_of(server.talk) as client:
+    async with client_of(server.talk, host) as client:
         with pytest.raises(BackendGone, match="it closed the connection"):
             await client.open("/x", b"{}")
     assert server.connections == 1
@@ -117,27 +122,23 @@ async def test_dropping_an_answer_that_is_not_read_closes_its_connection() -> No
 
 
 async def test_a_slow_reader_makes_the_backend_wait(serve: Serve) -> None:
-    written = 0
     block = b"x" * 65_536
 
     async def flood(request: web.Request) -> web.StreamResponse:
-        nonlocal written
         response = web.StreamResponse()
         await response.prepare(request)
         for _ in range(1000):
             await response.write(block)
-            written += len(block)
         return response
 
     application = web.Application()
     application.router.add_get("/flood", flood)
     client = HttpClient(endpoint(await serve(application)))
     response = await client.open("/flood")
-    before = -1
-    while written != before:  # what the sockets hold is not ours to limit
-        before = written
-        await asyncio.sleep(0.1)
-    assert written < len(block) * 1000
+    connection = response._response.connection
+    assert connection is not None and connection.transport is not None
+    transport = connection.transport
+    await eventually(lambda: not transport.is_reading())
     assert response._response.content.total_bytes <= 4 * READ_BUFFER_BYTES
     assert len(await response.read()) == len(block) * 1000
     await client.close()
@@ -201,6 +202,31 @@ async def test_an_answer_that_is_broken_is_gone(answer: bytes, reason: str) -> N
     async with client_of(talk) as client:
         with pytest.raises(BackendGone, match=reason):
             await client.fetch("/x", b"{}")
+
+
+async def test_a_server_without_tls_or_with_a_certificate_of_its_own_is_gone() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    for tls, reason in ((None, "Cannot connect: .*SSL"), (context, "Cannot connect: .*CERT")):
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
+        port = server.sockets[0].getsockname()[1]
+        client = HttpClient(endpoint(f"https://127.0.0.1:{port}"))
+        with pytest.raises(BackendGone, match=reason):
+            await client.open("models")
+        await client.close()
+        server.close()
+
+
+@pytest.mark.parametrize("url", ["http://x..y", "http:///x", "http://gpu:99999"])
+async def test_a_url_that_cannot_be_is_gone(url: str) -> None:
+    client = HttpClient(endpoint(url))
+    with pytest.raises(BackendGone, match="fake"):
+        await client.open("models")
+    await client.close()
 
 
 async def test_a_late_answer_is_gone() -> None:

@@ -187,7 +187,7 @@ async def test_an_answer_ends_where_the_context_does(llama: LlamaCppEngine) -> N
     [
         (generation("completion", prompt=[504] * 512), "prompt", "context_length_exceeded"),
         (chat("long " * 600), "messages", "context_length_exceeded"),
-        (chat("x", max_tokens=-1), "max_tokens", None),
+        (chat("x", max_tokens=-2), "max_tokens", None),
         (chat("x", max_tokens="many"), "max_tokens", None),
         (chat("x", stop=[1]), "stop", None),
         (generation("completion", prompt=["a", "b"]), "prompt", None),
