@@ -246,6 +246,25 @@ async def test_a_prompt_is_read_once_and_never_on_the_event_loop(
     await asyncio.gather(long, short)
 
 
+async def test_who_comes_shortly_after_another_is_read_with_it() -> None:
+    """A batch costs little more than one prompt."""
+    reader = Reader()
+    live = live_predictor(reader)  # type: ignore[arg-type]
+    scheduler = Scheduler(SchedulerSettings(policy="fcfs"))
+    works = {}
+    foresight = Foresight(scheduler, works, lambda: 0.0, live, Watch(), "fcfs")
+    foresight.start()
+    for number in range(5):
+        prompt = {"prompt": msgspec.Raw(f'"{number}"'.encode())}
+        request = Request(f"r{number}", 0.0, 5, SizeEstimate.exactly(5), lane="m")
+        scheduler.add(request, 0.0)
+        works[request.id] = work = Work(request, "completion", "", Origin("m"), b"", prompt)
+        foresight.contended([work])
+    await until(lambda: foresight.predicted == 5)
+    await foresight.close()
+    assert reader.asked == [["0", "1", "2", "3", "4"]]
+
+
 async def test_whoever_must_wait_again_is_predicted_too(stack, engine) -> None:
     gateway = await gateway_with(stack, engine, Reader(), "fcfs")
     alone = ask(gateway, "9", max_tokens=64)

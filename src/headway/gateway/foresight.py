@@ -34,6 +34,9 @@ OnReading = Callable[[Work, Reading], None]
 
 MOST_AT_ONCE = 64
 """Prompts and unfinished answers read together."""
+GATHER_S = 0.02
+"""So long are they gathered, unless there are as many: a batch costs little more than one prompt,
+and whoever is through by then needs no prediction."""
 MOST_WAITING = 4096
 """That may wait for the predictor; more keep what is known of them."""
 
@@ -192,6 +195,8 @@ class Foresight:
     def _run(self) -> None:
         assert self.live is not None
         while (first := self._asked.get()) is not None:
+            if self._asked.qsize() < MOST_AT_ONCE:
+                time.sleep(GATHER_S)
             asked = [first]
             while len(asked) < MOST_AT_ONCE and not self._asked.empty():
                 another = self._asked.get()

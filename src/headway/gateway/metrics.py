@@ -58,11 +58,12 @@ class Metrics:
         """Count a request that was let in, at its end."""
         request = work.request
         tier = request.tier
+        label = tier.label
         if request.preemptions:
-            self._preemptions.add(request.preemptions, tier.label)
+            self._preemptions.add(request.preemptions, label)
         if work.failovers:
-            self._failovers.add(work.failovers, tier.label)
-        self._requests.add(1, tier.label, outcome)
+            self._failovers.add(work.failovers, label)
+        self._requests.add(1, label, outcome)
         if outcome != "finished":
             return
         arrival_s = request.arrival_s
@@ -73,9 +74,9 @@ class Metrics:
         if run_s > 0.0:
             self._slowdown[tier].observe(latency_s / run_s)
         if work.prompt_tokens:
-            self._tokens.add(work.prompt_tokens, tier.label, "prompt")
+            self._tokens.add(work.prompt_tokens, label, "prompt")
         if work.output_tokens:
-            self._tokens.add(work.output_tokens, tier.label, "output")
+            self._tokens.add(work.output_tokens, label, "output")
         if work.first_token_s >= 0.0:
             self._ttft[tier].observe(work.first_token_s - arrival_s)
             decode_s = work.last_token_s - work.first_token_s
