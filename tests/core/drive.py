@@ -68,7 +68,7 @@ events = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.3, 1.0, 5.0])),
     st.tuples(st.just("progress"), pick),
     st.tuples(st.just("cancel"), pick),
-    st.tuples(st.just("requeue"), pick),
+    st.tuples(st.just("requeue"), st.tuples(pick, st.frozensets(st.sampled_from(["x", "y"])))),
     st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
     st.tuples(st.just("use_policy"), st.sampled_from(sorted(POLICIES))),
     st.tuples(st.just("slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
@@ -151,10 +151,11 @@ class Driver:
             live = before in {State.WAITING, State.RUNNING, State.PREEMPTED}
             assert request.state is (State.CANCELLED if live else before)
 
-    def requeue(self, which: int) -> None:
+    def requeue(self, of: tuple[int, frozenset[str]]) -> None:
+        which, avoid = of
         request = self._one({State.RUNNING}, which)
         if request is not None:
-            self.scheduler.requeue(request.id, self.now_s)
+            self.scheduler.requeue(request.id, self.now_s, avoid)
 
     def revise(self, of: tuple[int, int]) -> None:
         which, tokens = of
@@ -192,7 +193,8 @@ class Driver:
             request = decision.request
             if isinstance(decision, Start):
                 assert waiting_before.pop(request.id, None), "started without having waited"
-                self.starvation_bound_holds(request, waiting_before)
+                self.starvation_bound_holds(request, decision.backend, waiting_before)
+                assert not self.avoids(request, decision.backend), "it failed there before"
             elif isinstance(decision, Preempt):
                 assert request.preemptible
                 assert request.id not in waiting_before
@@ -205,12 +207,23 @@ class Driver:
         self.work_is_conserved()
         return decisions
 
-    def starvation_bound_holds(self, started: Request, waiting: dict[str, tuple]) -> None:
+    def avoids(self, request: Request, name: str) -> bool:
+        """Whether `request` must not run there: it failed there, and may run elsewhere."""
+        return name in request.avoid and any(
+            request.lane in other.lanes and other.slots and other.name not in request.avoid
+            for other in self.scheduler.backends.values()
+        )
+
+    def starvation_bound_holds(
+        self, started: Request, backend: str, waiting: dict[str, tuple]
+    ) -> None:
         """Nothing starts before what is due and could run in its place."""
         for other_id, (due_s, tier, tenant, lane) in waiting.items():
             other = self.added[other_id]
             if other.tier is not tier:
                 continue  # downgraded in this very step: the bound of its new tier holds
+            if self.avoids(other, backend):
+                continue
             if lane == started.lane and due_s <= self.now_s and due_s < started.due_s:
                 assert other.state is State.RUNNING or not self.below_caps(tier, tenant), (
                     f"{started.id} overtook {other_id}, which is due"
@@ -267,6 +280,8 @@ class Driver:
                 continue
             for held in self.scheduler.backends.values():
                 # With a KV budget the request that is next may wait for room: all wait then.
+                if self.avoids(request, held.name):
+                    continue
                 if request.lane in held.lanes and held.kv_tokens is None:
                     assert len(held.running) >= held.slots, f"{request.id} waits beside a free slot"
 

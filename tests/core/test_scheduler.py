@@ -17,6 +17,10 @@ def started(decisions: list) -> list[str]:
     return [decision.request.id for decision in decisions if isinstance(decision, Start)]
 
 
+def starts(decisions: list) -> dict[str, str]:
+    return {d.request.id: d.backend for d in decisions if isinstance(d, Start)}
+
+
 def test_a_full_queue_rejects_and_says_when_to_come_back() -> None:
     schedule = scheduler("fcfs", tiers={Tier.STANDARD: TierSettings(max_queue=2)})
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
@@ -369,3 +373,43 @@ def test_another_policy_orders_what_waits_already() -> None:
     assert schedule.policy_name == "sjf"
     schedule.set_backend(Backend("x", 1, cost=COST), 2.0)
     assert started(schedule.step(2.0)) == ["short"]
+
+
+def test_a_request_goes_elsewhere_after_it_failed_and_nobody_waits_for_it() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
+    schedule.set_backend(Backend("good", 1, cost=COST), 0.0)
+    schedule.add(request("failed"), 0.0)
+    schedule.add(request("long", 900), 0.0)
+    assert starts(schedule.step(0.0)) == {"failed": "bad", "long": "good"}
+    schedule.requeue("failed", 0.1, frozenset({"bad"}))
+    schedule.add(request("next", arrival_s=0.1), 0.1)
+    assert starts(schedule.step(0.1)) == {"next": "bad"}, "what it avoids is free for others"
+    schedule.finish("next", 0.2)
+    assert schedule.step(0.2) == [], "it waits for the other, though there is room where it failed"
+    schedule.finish("long", 0.3)
+    assert starts(schedule.step(0.3)) == {"failed": "good"}
+
+
+def test_a_request_goes_back_where_it_failed_when_there_is_nothing_else() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
+    schedule.set_backend(Backend("down", 0, cost=COST), 0.0)
+    schedule.add(request("failed"), 0.0)
+    schedule.step(0.0)
+    schedule.requeue("failed", 0.1, frozenset({"bad"}))
+    assert starts(schedule.step(0.1)) == {"failed": "bad"}
+
+
+def test_a_request_takes_nobody_s_slot_where_it_failed() -> None:
+    schedule = scheduler("srpt")
+    schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
+    schedule.add(request("short", 5), 0.0)
+    schedule.step(0.0)
+    schedule.set_backend(Backend("good", 1, cost=COST), 0.0)
+    schedule.add(request("busy", 1, preemptible=False), 0.0)
+    assert starts(schedule.step(0.0)) == {"busy": "good"}
+    schedule.requeue("short", 0.1, frozenset({"bad"}))
+    schedule.add(request("long", 5000, 0.1), 0.1)
+    assert starts(schedule.step(0.1)) == {"long": "bad"}
+    assert schedule.step(2.0) == []

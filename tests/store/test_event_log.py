@@ -42,7 +42,7 @@ def drive(scheduler: Scheduler, moves: list[tuple[int, int, Tier, float]]) -> No
         elif kind == 3:
             scheduler.revise(running[0].id, SizeEstimate.exactly(tokens), 3.0, now_s)
         elif kind == 4:
-            scheduler.requeue(running[0].id, now_s)
+            scheduler.requeue(running[0].id, now_s, frozenset("ab"[tokens % 3 : tokens % 3 + 1]))
         elif kind == 5:
             scheduler.cancel(running[0].id, now_s)
         else:

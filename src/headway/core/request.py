@@ -70,6 +70,8 @@ class Request:
     """Whether it can be continued exactly after being stopped."""
     score: float | None = None
     """What a ranker made of it: expected log2 of its output tokens; None: nobody looked."""
+    avoid: frozenset[str] = frozenset()
+    """Backends that it failed on: it runs there only while no other that serves it has slots."""
 
     state: State = field(default=State.NEW, init=False)
     sequence: int = field(default=0, init=False)

@@ -19,7 +19,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.lanes import Lanes
-from headway.core.placement import choose
+from headway.core.placement import choose, permitted
 from headway.core.policies import POLICIES, Policy
 from headway.core.preemption import Candidate, PreemptionRule
 from headway.core.request import Request, State, Tier
@@ -30,6 +30,9 @@ from headway.core.tiers import tier_order
 
 OPTIMISTIC_QUANTILE = 0.1
 """A deadline is given up when even an answer this short would miss it."""
+
+MOST_PASSED = 8
+"""Requests a step that may be passed over because the backends with room failed on them before."""
 
 
 class Scheduler:
@@ -230,9 +233,12 @@ class Scheduler:
         moved.preemptions = request.preemptions
         return moved
 
-    def requeue(self, request_id: str, now_s: float) -> None:
-        """A running request lost its backend: it waits again, in its old place."""
-        self._send_back(self._one_that_runs(request_id))
+    def requeue(self, request_id: str, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+        """A running request lost its backend: it waits again, in its old place, for a backend
+        other than those in `avoid`, if there is one."""
+        request = self._one_that_runs(request_id)
+        request.avoid = avoid
+        self._send_back(request)
 
     def catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
         """Ask the driver what was produced, if it does not tell by itself."""
@@ -363,6 +369,7 @@ class Scheduler:
 
     def _fill(self, now_s: float, decisions: list[Decision]) -> None:
         blocked: set[str] = set()
+        passed: list[Request] = []
         while True:
             best: Request | None = None
             for name, queue in self._lanes.queues.items():
@@ -372,14 +379,21 @@ class Scheduler:
                 if request is not None and (best is None or self._precedes(request, best, now_s)):
                     best = request
             if best is None:
-                return
+                break
             backend = choose(best, self._serving[best.lane])
+            if backend is None and best.avoid and len(passed) < MOST_PASSED:
+                # Those behind it may take the backend that it avoids.
+                self._lanes.pull(best)
+                passed.append(best)
+                continue
             if backend is None:
                 # It is next and its KV cache does not fit yet: nobody smaller overtakes it.
                 blocked.add(best.lane)
                 continue
             self._start(best, backend, now_s)
             decisions.append(Start(best, backend.name))
+        for request in passed:
+            self._lanes.push(request)
 
     def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
         # A victim may wait in a lane that is not there yet: the copy lets it be made.
@@ -397,10 +411,10 @@ class Scheduler:
                 again_s = looked_s + self.settings.preemption.min_run_s
                 if now_s < again_s and urgency >= most_urgent:
                     break
-                serving = self._serving.get(name, ())
+                serving = permitted(request, self._serving.get(name, ()))
                 if candidates is None:
                     self.catch_up(serving, now_s)
-                if candidates is None or urgency < sought:
+                if candidates is None or urgency < sought or request.avoid:
                     candidates = self._preemption.candidates(serving, request, now_s)
                     sought = urgency
                 victim = self._preemption.victim(request, candidates, now_s)
@@ -413,6 +427,8 @@ class Scheduler:
                 decisions.append(Preempt(victim, backend.name))
                 self._start(request, backend, now_s)
                 decisions.append(Start(request, backend.name))
+                if request.avoid:
+                    candidates = None  # they were not all for the next request
 
     def _start(self, request: Request, backend: Backend, now_s: float) -> None:
         self._lanes.dequeue(request)

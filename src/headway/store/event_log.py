@@ -67,6 +67,7 @@ class Added(Event, frozen=True, kw_only=True):
     max_tokens: int | None
     preemptible: bool
     score: float | None
+    avoid: frozenset[str] = frozenset()
     decided: str
     """The rejection; empty: it waits."""
 
@@ -113,9 +114,10 @@ class Cancelled(Event, frozen=True, kw_only=True):
 
 class Requeued(Event, frozen=True, kw_only=True):
     id: str
+    avoid: frozenset[str] = frozenset()
 
     def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.requeue(self.id, self.now_s)
+        scheduler.requeue(self.id, self.now_s, self.avoid)
         return []
 
 
@@ -225,9 +227,9 @@ class LoggedScheduler(Scheduler):
         super().cancel(request_id, now_s)
         self._write(Cancelled(now_s=now_s, id=request_id))
 
-    def requeue(self, request_id: str, now_s: float) -> None:
-        super().requeue(request_id, now_s)
-        self._write(Requeued(now_s=now_s, id=request_id))
+    def requeue(self, request_id: str, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+        super().requeue(request_id, now_s, avoid)
+        self._write(Requeued(now_s=now_s, id=request_id, avoid=avoid))
 
     def revise(
         self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
