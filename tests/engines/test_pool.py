@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 from tests.engines.generations import eventually
 
+from headway.engines import member, patience
 from headway.engines.endpoint import Endpoint
-from headway.engines.engine import BackendGone, EngineError
+from headway.engines.engine import BackendGone, BackendSilent, EngineError
 from headway.engines.pool import BackendPool, BackendStatus
 
 
@@ -21,6 +24,12 @@ class Backend:
         self.models = models
         self.owner = "openai"
         self.port = 0
+        self.list_status = self.chat_status = 200
+        self.lists = self.trials = 0
+        self.open = asyncio.Event()
+        """Cleared: it answers no POST."""
+        self.open.set()
+        self._site: web.TCPSite | None = None
         self._runner: web.AppRunner | None = None
 
     @property
@@ -30,9 +39,11 @@ class Backend:
     async def up(self) -> None:
         application = web.Application()
         application.router.add_get("/v1/models", self._list)
+        application.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
 
     async def down(self) -> None:
@@ -40,7 +51,20 @@ class Backend:
             await self._runner.cleanup()
             self._runner = None
 
+    async def deafen(self) -> None:
+        """Take no new connections; those that are there go on."""
+        assert self._site is not None
+        await self._site.stop()
+
+    async def _chat(self, _: web.Request) -> web.Response:
+        self.trials += 1
+        await self.open.wait()
+        return web.json_response({"choices": []}, status=self.chat_status)
+
     async def _list(self, _: web.Request) -> web.Response:
+        self.lists += 1
+        if self.list_status != 200:
+            return web.json_response({}, status=self.list_status)
         return web.json_response({"data": [{"id": m, "owned_by": self.owner} for m in self.models]})
 
 
@@ -105,7 +129,7 @@ async def test_a_failure_has_its_health_checked_at_once(one: Backend, told: Told
     pool = BackendPool([Endpoint("one", one.url)], told)
     await pool.start()
     await one.down()
-    pool.failed("one", BackendGone("broken"))
+    pool.failed("one", "r1", BackendGone("broken"))
     took_s = await eventually(lambda: not pool.statuses["one"].healthy)
     assert took_s < 1.0
     assert pool.models() == ["a", "b"], "its models are still known"
@@ -123,7 +147,7 @@ async def test_a_password_in_a_url_is_in_no_status_and_no_log(
     await pool.start()
     assert pool.statuses["one"].url == one.url
     await one.down()
-    pool.failed("one", BackendGone("broken"))
+    pool.failed("one", "r1", BackendGone("broken"))
     await eventually(lambda: not pool.statuses["one"].healthy)
     await pool.close()
     assert one.url in caplog.text and "secret" not in caplog.text + repr(list(told))
@@ -139,12 +163,29 @@ async def test_slots_are_what_the_operator_says_else_what_turns_out(
     before = pool.statuses["found"].slots
     for _ in range(before + 2):
         for name in ("given", "found"):
-            pool.succeeded(name, ttft_s=0.1, tpot_s=0.01, in_flight=before)
+            pool.succeeded(name, "r", tpot_s=0.01, in_flight=before)
     assert pool.statuses["given"].slots == 3
     assert pool.statuses["found"].slots == before + 1
     assert told[-1] == pool.statuses["found"]
-    pool.failed("found", EngineError(429, b"", "too many requests"))
-    assert pool.statuses["found"].slots == (before + 1) // 2
+    await pool.close()
+
+
+@pytest.mark.parametrize("given", [8, None])
+async def test_who_has_too_much_to_do_is_left_alone_for_as_long_as_it_says(
+    one: Backend, told: Told, given: int | None
+) -> None:
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=given)], told)
+    await pool.start()
+    before = pool.statuses["one"].slots
+    for number in range(4):
+        pool.failed("one", f"r{number}", EngineError(429, b"", "busy", {"Retry-After": "0.4"}))
+    assert pool.statuses["one"].healthy and pool.statuses["one"].slots == 0
+    took_s = await eventually(lambda: pool.statuses["one"].slots > 0)
+    assert 0.3 < took_s < 2.0
+    assert pool.statuses["one"].slots == before // 2, "and then gets less at once"
+    for _ in range(before * before):
+        pool.succeeded("one", "r", tpot_s=0.01, in_flight=before)
+    assert pool.statuses["one"].slots >= before
     await pool.close()
 
 
@@ -161,26 +202,130 @@ async def test_a_prompt_holds_up_all_slots_of_an_engine_and_none_of_a_hosted_api
     await pool.close()
 
 
-async def test_who_fails_again_and_again_is_left_alone_then_tried_with_one(
+async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
     one: Backend, told: Told
 ) -> None:
+    one.chat_status = 500
     pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
     await pool.start()
-    for _ in range(5):
-        pool.failed("one", EngineError(500, b"", "internal error"))
+    for number in range(5):
+        pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
     assert pool.statuses["one"].slots == 0 and pool.statuses["one"].healthy
+    await eventually(lambda: one.trials > 1)
+    assert pool.statuses["one"].slots == 0
+    one.chat_status = 200
+    await eventually(lambda: pool.statuses["one"].slots == 4)
+    assert [status.slots for status in told] == [4, 0, 4]
+    await pool.close()
+
+
+async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
+    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "TRIAL_S", 0.1)
+    monkeypatch.setattr(patience, "SUSPECT_S", 0.1)
+    monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
+    one.open.clear()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+    await pool.start()
+    activity = pool.activity("one")
+    activity.began(time.monotonic())
     await eventually(lambda: pool.statuses["one"].slots == 1)
-    pool.succeeded("one", ttft_s=None, tpot_s=None, in_flight=1)
+    assert pool.statuses["one"].healthy, "what it has may go on: it may just be busy"
+    activity.ended(time.monotonic())
+    pool.left("one")
+    assert pool.statuses["one"].slots == 0
+    one.open.set()
+    await eventually(lambda: pool.statuses["one"].slots == 4)
+    await pool.close()
+
+
+async def test_a_sign_of_life_ends_the_suspicion(
+    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "TRIAL_S", 0.1)
+    monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
+    one.open.clear()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+    await pool.start()
+    activity = pool.activity("one")
+    activity.began(time.monotonic())
+    pool.failed("one", "r", BackendSilent("nothing came"))
+    assert pool.statuses["one"].slots == 1
+    activity.heard(time.monotonic())
+    await eventually(lambda: pool.statuses["one"].slots == 4)
+    await pool.close()
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_a_failed_check_is_not_down_while_something_flows(
+    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(member, "CHECK_EVERY_S", 0.01)
+    monkeypatch.setattr(member, "FIRST_RETRY_S", 0.01)
+    pool = BackendPool([Endpoint("one", one.url)], told)
+    await pool.start()
+    activity = pool.activity("one")
+    activity.began(time.monotonic())
+    activity.heard(time.monotonic())
+    one.list_status, one.lists = status, 0
+    await eventually(lambda: one.lists > 5)
+    assert pool.statuses["one"].healthy
+    monkeypatch.setattr(member, "FLOWING_S", 0.0)
+    await eventually(lambda: pool.statuses["one"].healthy is (status == 429))
+    await pool.close()
+
+
+async def test_what_still_comes_from_a_backend_that_is_down_may_end(
+    one: Backend, told: Told
+) -> None:
+    one.open.clear()
+    pool = BackendPool([Endpoint("one", one.url)], told)
+    await pool.start()
+    activity = pool.activity("one")
+    answer = asyncio.ensure_future(pool.engine("one").forward("chat/completions", b"{}"))
+    activity.began(time.monotonic())
+    await eventually(lambda: one.trials == 1)
+    pool.failed("one", "other", BackendGone("broken"))
+    await one.deafen()
+    await eventually(lambda: not pool.statuses["one"].healthy)
+    one.open.set()
+    assert await (await answer).read()
+    activity.ended(time.monotonic())
+    await pool.close()
+
+
+async def test_a_request_that_fails_everywhere_closes_what_it_opened(
+    one: Backend, two: Backend, told: Told
+) -> None:
+    pool = BackendPool(
+        [Endpoint("one", one.url, max_concurrency=4), Endpoint("two", two.url)], told
+    )
+    await pool.start()
+    for number in range(5):
+        pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
+    assert pool.statuses["one"].slots == 0
+    pool.forgive("r3")
     assert pool.statuses["one"].slots == 4
-    assert [status.slots for status in told] == [4, 0, 1, 4]
+    await pool.close()
+
+
+async def test_the_models_that_the_operator_names_are_known_before_it_answers(
+    one: Backend, told: Told
+) -> None:
+    await one.down()
+    pool = BackendPool([Endpoint("one", one.url, models=("big",))], told)
+    assert pool.models() == ["big"]
+    await pool.start()
+    assert pool.models() == ["big"]
     await pool.close()
 
 
 async def test_a_refusal_is_the_fault_of_the_request(one: Backend, told: Told) -> None:
     pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
     await pool.start()
-    for _ in range(20):
-        pool.failed("one", EngineError(400, b"", "bad request"))
+    for number in range(20):
+        pool.failed("one", f"r{number}", EngineError(400, b"", "bad request"))
     assert pool.statuses["one"].slots == 4
     await pool.close()
 

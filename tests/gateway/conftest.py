@@ -56,6 +56,7 @@ def serve(stack: AsyncExitStack) -> Serve:
         slots: int = 8,
         settings: GatewaySettings | None = None,
         catalog: Catalog | None = None,
+        endpoint: dict[str, Any] | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
@@ -63,7 +64,9 @@ def serve(stack: AsyncExitStack) -> Serve:
             gateway = Gateway(settings, pool=EnginePool(*backends))
         else:
             endpoints = [
-                Endpoint(name=f"b{number}", url=backend.url, max_concurrency=slots)
+                Endpoint(
+                    name=f"b{number}", url=backend.url, max_concurrency=slots, **(endpoint or {})
+                )
                 for number, backend in enumerate(backends)
             ]
             gateway = Gateway(settings, endpoints, catalog=catalog)

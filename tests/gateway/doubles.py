@@ -11,8 +11,10 @@ import msgspec
 
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
+from headway.engines.activity import Activity
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
 from headway.engines.member import BackendStatus
+from headway.engines.patience import Patience
 from headway.prediction.bins import BIN_TOKENS, bin_of
 
 
@@ -69,7 +71,10 @@ class EnginePool:
     def __init__(self, *engines: Any) -> None:
         self.engines = {engine.name: engine for engine in engines}
         self.statuses: dict[str, BackendStatus] = {}
+        self.activities: dict[str, Activity] = {}
+        self.patiences: dict[str, Patience] = {}
         self.failures: list[tuple[str, Exception]] = []
+        self.forgiven: list[str] = []
         self.on_change: Callable[[BackendStatus], None] = lambda status: None
 
     def __call__(self, endpoints: Any, on_change: Any, *, embedded: Any = ()) -> EnginePool:
@@ -103,10 +108,22 @@ class EnginePool:
         names = [model for s in self.statuses.values() for model in s.description.models]
         return list(dict.fromkeys(names))
 
-    def succeeded(self, name: str, **speed: Any) -> None:
+    def activity(self, name: str) -> Activity:
+        return self.activities.setdefault(name, Activity())
+
+    def patience(self, name: str) -> Patience:
+        return self.patiences.setdefault(name, Patience())
+
+    def succeeded(self, name: str, request: str, **speed: Any) -> None:
         pass
 
-    def failed(self, name: str, error: Exception) -> None:
+    def left(self, name: str) -> None:
+        pass
+
+    def forgive(self, request: str) -> None:
+        self.forgiven.append(request)
+
+    def failed(self, name: str, request: str, error: Exception) -> None:
         self.failures.append((name, error))
         if self.engines[name].dies_at is not None:
             self.set(name, healthy=False)

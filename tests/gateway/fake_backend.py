@@ -13,8 +13,11 @@ import argparse
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
+Fault = tuple[int, dict[str, Any]] | tuple[int, dict[str, Any], dict[str, str]] | str
+"""An error answer, with headers; "break" the connection; "hang" without an answer."""
 WORDS = [f"word{number} " for number in range(100)]
 """The answer to everything: a hundred tokens."""
 
@@ -84,8 +87,14 @@ class FakeBackend:
         self.open = asyncio.Event()
         """Cleared: POSTs are held until it is set."""
         self.open.set()
-        self.faults: deque[tuple[int, dict[str, Any]] | str] = deque()
-        """One for each of the next POSTs: an error answer, or "break"."""
+        self.faults: deque[Fault] = deque()
+        """One for each of the next POSTs."""
+        self.refuses: Callable[[dict[str, Any]], Fault | None] = lambda body: None
+        """The fault that a POST of this body meets."""
+        self.pieces: list[bytes] | None = None
+        """What every stream is made of instead."""
+        self.headers: dict[str, str] = {}
+        """Of every stream."""
         self.break_after: int | None = None
         """Streams are cut after so many events."""
         self.event_pause_s = 0.0
@@ -182,12 +191,15 @@ class _Connection(asyncio.Protocol):
         backend.running += 1
         try:
             await backend.open.wait()
-            if backend.faults:
-                fault = backend.faults.popleft()
+            fault = backend.faults.popleft() if backend.faults else backend.refuses(body)
+            if fault == "hang":
+                await asyncio.Event().wait()
+            if fault is not None:
                 if isinstance(fault, str):
                     self.abort()
                 else:
-                    self.reply(fault[0], json.dumps(fault[1]).encode())
+                    status, answer, *headers = fault
+                    self.transport.write(_http(status, json.dumps(answer).encode(), *headers))
                 return
             if stream:
                 await self.stream(path, body)
@@ -203,11 +215,13 @@ class _Connection(asyncio.Protocol):
         include_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         key = (path, include_usage)
         events = backend._cache.get(key)
-        if events is None:
+        if backend.pieces is not None:
+            events = backend.pieces
+        elif events is None:
             events = backend._cache[key] = stream_events(path, backend.model, include_usage)
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n"
+            b"Transfer-Encoding: chunked\r\n%b\r\n" % _lines(backend.headers)
         )
         for number, event in enumerate(events):
             if number == backend.break_after:
@@ -221,12 +235,13 @@ class _Connection(asyncio.Protocol):
         self.transport.write(_http(status, body))
 
 
-def _http(status: int, body: bytes) -> bytes:
-    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-        status,
-        len(body),
-        body,
-    )
+def _http(status: int, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+    head = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
+    return head % (status, len(body), _lines(headers or {}), body)
+
+
+def _lines(headers: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.gateway.fake_backend import stream_events
 
@@ -24,6 +24,7 @@ def passed(stream: bytes, cuts: list[int], *, wants_usage: bool) -> tuple[bytes,
     return out, relay
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 1 << 20)), crlf=st.booleans())
 def test_block_boundaries_do_not_matter(cuts: list[int], crlf: bool) -> None:
     stream = STREAM.replace(b"\n", b"\r\n") if crlf else STREAM
@@ -33,6 +34,7 @@ def test_block_boundaries_do_not_matter(cuts: list[int], crlf: bool) -> None:
     assert relay.events == 101
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 1 << 20)))
 def test_usage_gets_headway_s_part_where_it_was_asked_for(cuts: list[int]) -> None:
     out, _ = passed(STREAM, cuts, wants_usage=True)

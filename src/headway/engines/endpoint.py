@@ -25,6 +25,10 @@ class Endpoint:
     """Requests to keep in flight there; None: the slots it tells, else an adaptive limit."""
     models: Mapping[str, str] = field(default_factory=dict)
     """What clients call its models -> its own names of them, to offer instead of what it lists."""
+    first_byte_timeout_s: float | None = None
+    """An answer must have begun after this time; None: learned."""
+    idle_timeout_s: float | None = None
+    """Longest time between two parts of an answer; None: learned."""
     authorization: str | None = field(default=None, init=False, repr=False)
     """The header of this name to send, if any."""
 

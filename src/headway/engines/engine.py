@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
@@ -9,17 +10,51 @@ from typing import Literal, Protocol, Self
 import msgspec
 
 from headway.core.cost import CostModel
+from headway.engines.retry_after import retry_after_s
 
 Kind = Literal["chat", "completion"]
 
 
 class EngineError(Exception):
-    """The engine answered with an error; `status` and `body` are its own (OpenAI's shape)."""
+    """The engine answered with an error; `status`, `body` and `headers` are its own.
 
-    def __init__(self, status: int, body: bytes, message: str) -> None:
+    Args:
+        status: HTTP status.
+        body: as a rule in OpenAI's shape.
+        message: what is wrong, for the log.
+        headers: of the answer, by name, whatever its case.
+        final: another run would change nothing, whatever the status.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        final: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = body
+        self.headers = headers or {}
+        self.final = final
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may be answered later, or elsewhere."""
+        return not self.final and (self.status in (408, 425, 429) or self.status >= 500)
+
+    @property
+    def of_this_backend(self) -> bool:
+        """Whether only another backend may answer: this one lacks the key, the right, the model."""
+        return not self.final and self.status in (401, 403, 404)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """When to come back, in seconds from now; None where the engine does not say."""
+        return retry_after_s(self.headers, time.time())
 
     @classmethod
     def invalid(cls, message: str, *, param: str | None = None, code: str | None = None) -> Self:
@@ -29,7 +64,20 @@ class EngineError(Exception):
 
 
 class BackendGone(Exception):
-    """The engine is unreachable, died or broke the connection in the middle."""
+    """The engine is unreachable, died or broke the connection in the middle.
+
+    Args:
+        message: what happened, for the log.
+        refused: nobody listens there.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class BackendSilent(BackendGone):
+    """Nothing came from the engine for longer than its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +170,7 @@ class Generation:
             return ""
         message = "the answer could not be continued exactly after an interruption; send it again"
         error = {"message": message, "type": "server_error", "param": None, "code": None}
-        raise EngineError(500, msgspec.json.encode({"error": error}), message)
+        raise EngineError(500, msgspec.json.encode({"error": error}), message, final=True)
 
     def rewind(self, index: int) -> None:
         """Forget `pieces[index:]`: their text is generated again and not delivered twice."""
@@ -172,6 +220,13 @@ class Engine(Protocol):
 
     async def check(self) -> None:
         """Ask for a sign of life, cheaply. Raises BackendGone when there is none."""
+        ...
+
+    async def trial(self, model: str, limit_s: float) -> None:
+        """Ask `model` for one token.
+
+        Raises EngineError or BackendGone when it cannot serve anybody.
+        """
         ...
 
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:

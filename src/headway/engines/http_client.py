@@ -108,7 +108,7 @@ class HttpClient:
 
     def gone(self, error: BaseException | str) -> BackendGone:
         """BackendGone that says where and what."""
-        return BackendGone(f"{self._label}: {_reason(error)}")
+        return BackendGone(f"{self._label}: {_reason(error)}", refused=_refused(error))
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""
@@ -201,6 +201,13 @@ def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return isinstance(error.message, str)  # else the part of the head that came
     return not isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _refused(error: BaseException | str) -> bool:
+    """Whether nobody listens there."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    return isinstance(error, ConnectionRefusedError)
 
 
 def _reason(error: BaseException | str) -> str:

@@ -1,4 +1,4 @@
-"""How many requests to keep in flight at a backend that does not tell its slots."""
+"""How many requests to keep in flight at a backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class ConcurrencyLimit:
     """Additive increase, multiplicative decrease on the time per output token (AIMD).
 
     It grows by one after as many good answers as the limit is high, and only while the limit is
-    in use; it shrinks when tokens take `tolerance` times longer than the best seen.
+    in use; it shrinks when tokens take `tolerance` times longer than the best seen, and when the
+    backend says that it has too much to do.
     """
 
     def __init__(
@@ -35,6 +36,12 @@ class ConcurrencyLimit:
         """Requests to keep in flight, at most."""
         return int(self._limit)
 
+    def answered(self, in_flight: int) -> None:
+        """A request was answered, with `in_flight` requests at its end."""
+        self._until_next_decrease -= 1
+        if in_flight >= self.limit:
+            self._limit = min(self._limit + 1.0 / self._limit, float(self._most))
+
     def observe(self, tpot_s: float, in_flight: int) -> None:
         """An answer took `tpot_s` per output token, with `in_flight` requests at its end."""
         best_s = self._best_tpot_s
@@ -43,11 +50,11 @@ class ConcurrencyLimit:
         elif in_flight <= 1:  # nobody else is to blame: the backend itself has become slower
             best_s += _ALONE_SHARE * (tpot_s - best_s)
         self._best_tpot_s = best_s
-        self._until_next_decrease -= 1
-        if tpot_s > self._tolerance * best_s:
+        if tpot_s <= self._tolerance * best_s:
+            self.answered(in_flight)
+        else:
+            self._until_next_decrease -= 1
             self._shrink(self._decrease)
-        elif in_flight >= self.limit:
-            self._limit = min(self._limit + 1.0 / self._limit, float(self._most))
 
     def overloaded(self) -> None:
         """The backend itself said that it has too much to do (429, 503)."""

@@ -77,7 +77,7 @@ class LlamaCppEngine(ResumableEngine):
         response = await self.forward("/completion", self._request(generation, position))
         try:
             if response.status != 200:
-                raise _in_openai_shape(await refusal(response, self._http), generation)
+                raise _in_openai_shape(await refusal(response), generation)
             seen = 0
             held: list[int] = []  # ids whose text has not come: kept only together with it
             held_tokens = 0
@@ -144,7 +144,7 @@ class LlamaCppEngine(ResumableEngine):
         response = await self.forward(path, msgspec.json.encode(body))
         try:
             if response.status != 200:
-                raise await refusal(response, self._http)
+                raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=expect)
         except msgspec.DecodeError:
             raise self._http.gone(f"{path} answered something else than llama.cpp does") from None
@@ -169,8 +169,8 @@ def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
     return too_long(generation.kind, told.n_prompt_tokens, told.n_ctx)
 
 
-def _stream_error(error: msgspec.Raw) -> EngineError:
-    return EngineError(500, msgspec.json.encode({"error": error}), bytes(error).decode())
+def _stream_error(error: dict[str, Any] | str) -> EngineError:
+    return EngineError(500, msgspec.json.encode({"error": error}), str(error))
 
 
 class _Timings(msgspec.Struct):
@@ -188,7 +188,7 @@ class _Chunk(msgspec.Struct):
     tokens_predicted: int = 0
     stop_type: str = ""
     timings: _Timings = msgspec.field(default_factory=_Timings)
-    error: msgspec.Raw | None = None
+    error: dict[str, Any] | str | None = None
 
 
 class _Tokens(msgspec.Struct):

@@ -8,12 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from headway.engines.breaker import BreakerState, CircuitBreaker
+from headway.engines.activity import Activity
+from headway.engines.breaker import CircuitBreaker
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.engine import BackendGone, Description, Engine, EngineError
+from headway.engines.engine import (
+    BackendGone,
+    BackendSilent,
+    Description,
+    Engine,
+    EngineError,
+)
 from headway.engines.limiter import ConcurrencyLimit
 from headway.engines.measured_cost import MeasuredCost
+from headway.engines.overload import Overload
+from headway.engines.patience import Patience
 from headway.engines.probe import connect
 
 logger = logging.getLogger(__name__)
@@ -21,9 +30,15 @@ logger = logging.getLogger(__name__)
 CHECK_EVERY_S = 2.0
 DESCRIBE_EVERY_S = 30.0
 FIRST_RETRY_S = 0.5
-MAX_RETRY_S = 10.0
+MAX_RETRY_S = 5.0
 MISSES_ALLOWED = 2
 """Checks in a row that a busy backend may leave unanswered before it counts as down."""
+FLOWING_S = 10.0
+"""A backend from which something came within this time is up, whatever its checks say."""
+TRIAL_S = 5.0
+MAX_TRIAL_S = 40.0
+"""Time for one token in a trial; doubled each time it was not enough: a model may be loading."""
+_OVERLOADED = frozenset((429, 503, 529))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +52,16 @@ class BackendStatus:
     """The last one; kept while it is down, None before it first answered."""
     healthy: bool
     slots: int
-    """Requests it may run at once now: 0 while it is down or its breaker is open."""
+    """Requests it may run at once now: 0 while it is down, paused, or its breaker is open."""
     error: str | None
     """One sentence, where it is not healthy."""
+    named_models: tuple[str, ...] = ()
+    """Models that the operator says it has."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models it has, as far as that is known."""
+        return self.named_models if self.description is None else self.description.models
 
 
 class Member:
@@ -55,8 +77,19 @@ class Member:
         """Set once it was found up or down."""
         self._source = source
         self._on_change = on_change
+        given = source if isinstance(source, Endpoint) else None
+        self.activity = Activity()
+        """What flows over `engine`."""
+        self.patience = Patience(
+            given.first_byte_timeout_s if given is not None else None,
+            given.idle_timeout_s if given is not None else None,
+        )
         self._breaker = CircuitBreaker()
+        self._overload = Overload()
         self._limit = ConcurrencyLimit()
+        self._known_slots: int | None = None
+        """What the limit begins at and never exceeds; None: unknown."""
+        self._trial_s = TRIAL_S
         self._cost = MeasuredCost()
         self._description: Description | None = None
         self._error: str | None = "it was not asked yet"
@@ -64,6 +97,8 @@ class Member:
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
         self._nudge = asyncio.Event()
+        self._left: list[tuple[Engine, Activity]] = []
+        """Clients of before, over which answers are still under way."""
         self._closing: set[asyncio.Task[None]] = set()
         self.status = self._current()
         if isinstance(source, EmbeddedServer):
@@ -75,57 +110,105 @@ class Member:
             self._nudge.clear()
             pause_s = await self._look()
             self.tried.set()
-            until_s = self._breaker.open_until_s
-            if until_s is not None and until_s > (now_s := time.monotonic()):
-                pause_s = min(pause_s, until_s - now_s + 0.001)
+            now_s = time.monotonic()
+            trial_at_s = self._breaker.trial_at_s
+            if trial_at_s is not None and self.engine is not None:
+                pause_s = min(pause_s, max(0.0, trial_at_s - now_s))
+            if self._overload.until_s > now_s:
+                pause_s = min(pause_s, self._overload.until_s - now_s)
             try:
                 async with asyncio.timeout(pause_s):
                     await self._nudge.wait()
             except TimeoutError:
                 self._refresh()
 
-    def succeeded(self, tpot_s: float | None, in_flight: int) -> None:
+    def succeeded(self, request: str, tpot_s: float | None, in_flight: int) -> None:
         """A request ended well there."""
-        self._breaker.succeeded(time.monotonic())
-        if tpot_s is not None:
+        self._breaker.succeeded(request, time.monotonic())
+        self._overload.succeeded()
+        if self._known_slots is not None:
+            self._limit.answered(in_flight)
+        elif tpot_s is not None:
             self._limit.observe(tpot_s, in_flight)
-            if self._description is not None and self._description.engine != "llama.cpp":
-                self._cost.decoded(1, tpot_s)  # llama.cpp tells its own, more exact timings
+        # llama.cpp reports timings of its own, more exact ones.
+        if tpot_s is not None and self._engine_kind != "llama.cpp":
+            self._cost.decoded(1, tpot_s)
         self._refresh()
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, request: str, error: BackendGone | EngineError) -> None:
         """A request failed there."""
-        if isinstance(error, EngineError) and error.status in (429, 503):
-            self._limit.overloaded()
-        if not isinstance(error, EngineError) or error.status >= 500:
-            self._breaker.failed(time.monotonic())
-        if isinstance(error, BackendGone):
+        now_s = time.monotonic()
+        before = self._breaker.is_open, self._overload.until_s
+        if isinstance(error, BackendSilent):
+            self._breaker.trip(now_s)
+        elif isinstance(error, BackendGone):
+            self._breaker.failed(request, now_s)
             self._misses = MISSES_ALLOWED
+        else:
+            if error.status in _OVERLOADED:
+                self._limit.overloaded()
+            if error.status == 429 or error.retry_after_s is not None:
+                self._overload.reported(error.retry_after_s, now_s)
+            elif error.passing or error.status in (401, 403):
+                self._breaker.failed(request, now_s)
+        if isinstance(error, BackendGone) or before != (
+            self._breaker.is_open,
+            self._overload.until_s,
+        ):
             self._nudge.set()
+        self._refresh()
+
+    def left(self) -> None:
+        """A request ended there without an answer, because its client is gone."""
+        if self._breaker.is_open:
+            self._refresh()
+
+    def forgive(self, request: str) -> None:
+        """That request was to blame for its failures."""
+        self._breaker.forgive(request, time.monotonic())
         self._refresh()
 
     async def close(self) -> None:
         """Close its connections."""
         self._drop_engine()
+        for engine, _ in self._left:
+            self._close_engine(engine)
         await asyncio.gather(*self._closing)
 
     async def _look(self) -> float:
         """Find out how it is; returns how long to wait before the next look, in seconds."""
+        self._close_those_left()
         endpoint = self._endpoint()
         if endpoint is None:
             self._down(self._embedded_error())
             return MAX_RETRY_S  # it nudges when it comes up
+        now_s = time.monotonic()
+        self._breaker.heard(self.activity.heard_s)
+        trial_at_s = self._breaker.trial_at_s
         try:
             if self.engine is None:
                 await self._connect(endpoint)
-            elif time.monotonic() - self._described_s > DESCRIBE_EVERY_S:
+            elif trial_at_s is not None and trial_at_s <= now_s:
+                await self._try(self.engine)
+            elif now_s < self._overload.until_s:
+                pass  # it answered, if only to say that it has too much to do
+            elif self.activity.silence_s(now_s) > self.patience.suspect_s():
+                await self._suspect(self.engine)
+            elif now_s - self._described_s > DESCRIBE_EVERY_S:
                 await self._describe(self.engine)
             else:
                 await self.engine.check()
-        except (BackendGone, EngineError) as error:
-            if self.engine is not None and self._misses < MISSES_ALLOWED:
-                self._misses += 1
-                return FIRST_RETRY_S
+        except EngineError as error:  # it has no time for this now, but it is there
+            if self.engine is None:
+                self._down(str(error))
+                return self._next_retry_s()
+        except BackendGone as error:
+            if self.engine is not None and not error.refused:
+                if time.monotonic() - self.activity.heard_s < FLOWING_S:
+                    return CHECK_EVERY_S
+                if self._misses < MISSES_ALLOWED:
+                    self._misses += 1
+                    return FIRST_RETRY_S
             self._down(str(error))
             return self._next_retry_s()
         except Exception as error:  # an answer nobody foresaw must not end the watch
@@ -134,7 +217,51 @@ class Member:
             return self._next_retry_s()
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
+        self._refresh()
         return CHECK_EVERY_S
+
+    async def _try(self, engine: Engine) -> None:
+        """A request of our own, while no client's may pass. Raises BackendGone if refused."""
+        error = await self._trial(engine)
+        now_s = time.monotonic()
+        self._breaker.heard(self.activity.heard_s)
+        self._breaker.tried(error is None, now_s)
+        if error is None:
+            logger.info("backend %s answered a trial and gets requests again", self.name)
+        else:
+            logger.warning(
+                "backend %s gets no requests yet, its trial failed: %s", self.name, error
+            )
+            if isinstance(error, BackendGone) and error.refused:
+                raise error
+
+    async def _suspect(self, engine: Engine) -> None:
+        """Nothing has come from it for long: ask for a sign of life."""
+        silent_since_s = self.activity.heard_s
+        error = await self._trial(engine)
+        now_s = time.monotonic()
+        if error is None or isinstance(error, EngineError):
+            self.activity.heard(now_s)
+        elif self.activity.heard_s == silent_since_s:
+            self._breaker.trip(now_s)
+            logger.warning(
+                "backend %s gets no requests, nothing comes from it: %s", self.name, error
+            )
+
+    async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
+        """Ask for one token; returns what went wrong."""
+        description = self._description
+        assert description is not None
+        try:
+            await engine.trial(description.models[0], self._trial_s)
+        except EngineError as error:
+            self._trial_s = TRIAL_S
+            return error
+        except BackendGone as error:
+            self._trial_s = min(2.0 * self._trial_s, MAX_TRIAL_S)
+            return error
+        self._trial_s = TRIAL_S
+        return None
 
     def _next_retry_s(self) -> float:
         pause_s = self._retry_s
@@ -152,6 +279,7 @@ class Member:
             await engine.close()
             raise BackendGone(self._embedded_error())
         self.engine = engine
+        self.activity = Activity()
         self._breaker.reset()  # whatever failed before, this is another life
         self._told(description)
 
@@ -162,12 +290,18 @@ class Member:
 
     def _told(self, description: Description) -> None:
         self._described_s = time.monotonic()
+        known = self._given_slots or description.slots
+        if known != self._known_slots:
+            self._known_slots = known
+            self._limit = (
+                ConcurrencyLimit(initial=known, most=known) if known else ConcurrencyLimit()
+            )
         cost = replace(
             self._cost.model,
             recompute_share=description.cost.recompute_share,
             # Engines compute a prompt in iterations that all their slots share; of what a hosted
             # API does, nothing is known.
-            held_slots=1.0 if description.engine == "openai" else self._slots(description),
+            held_slots=1.0 if description.engine == "openai" else known or self._limit.limit,
         )
         self._description = replace(description, cost=cost)
         self._error = None
@@ -179,12 +313,22 @@ class Member:
         self._refresh()
 
     def _drop_engine(self) -> None:
-        """Close the client: whoever still reads from it gets BackendGone."""
+        """Use the client for nothing new; answers that come over it may still end."""
         engine, self.engine = self.engine, None
         if engine is not None:
-            task = asyncio.get_running_loop().create_task(engine.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._left.append((engine, self.activity))
+            self._close_those_left()
+
+    def _close_those_left(self) -> None:
+        for engine, activity in self._left:
+            if not activity.in_flight:
+                self._close_engine(engine)
+        self._left = [one for one in self._left if one[1].in_flight]
+
+    def _close_engine(self, engine: Engine) -> None:
+        task = asyncio.get_running_loop().create_task(engine.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _endpoint(self) -> Endpoint | None:
         if isinstance(self._source, EmbeddedServer):
@@ -222,15 +366,21 @@ class Member:
             healthy=healthy,
             slots=self._capacity() if healthy else 0,
             error=None if healthy else self._error,
+            named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
         )
 
     def _capacity(self) -> int:
-        state = self._breaker.state(time.monotonic())
-        if state is not BreakerState.CLOSED:
-            return 0 if state is BreakerState.OPEN else 1
-        return self._slots(self._description)
+        if self._breaker.is_silent:
+            # It may be busy with what it has: that may go on, and those who wait may wait.
+            return min(self.activity.in_flight, self._limit.limit)
+        if self._breaker.is_open or time.monotonic() < self._overload.until_s:
+            return 0
+        return self._limit.limit
 
-    def _slots(self, description: Description | None) -> int:
-        given = self._source.max_concurrency if isinstance(self._source, Endpoint) else None
-        told = description.slots if description is not None else None
-        return given or told or self._limit.limit
+    @property
+    def _given_slots(self) -> int | None:
+        return self._source.max_concurrency if isinstance(self._source, Endpoint) else None
+
+    @property
+    def _engine_kind(self) -> str:
+        return self._description.engine if self._description is not None else ""

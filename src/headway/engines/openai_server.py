@@ -13,6 +13,8 @@ from headway.engines.http_client import Forwarded, HttpClient
 PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
 """Tokenised alike only by equal vocabularies; its ids are what a fingerprint is made of."""
 
+_SERVES_NOBODY = frozenset((401, 403, 408, 429))
+
 
 class OpenAIEngine:
     """Pass-through client: it can forward, but neither stop nor continue a generation."""
@@ -45,6 +47,26 @@ class OpenAIEngine:
         if status >= 500 or (status == 404 and not self._own_names):
             raise self._http.gone(f"it answered {status}")
 
+    async def trial(self, model: str, limit_s: float) -> None:
+        """Ask `model` for one token.
+
+        An answer that blames the request will do: whoever writes it reads requests. Raises
+        EngineError or BackendGone when it cannot serve anybody.
+        """
+        hello = [{"role": "user", "content": "Hi"}]
+        asked = {"model": self._own_name(model), "messages": hello, "max_tokens": 1}
+        body = msgspec.json.encode(asked)
+        status, answer = await self._http.fetch("chat/completions", body, timeout_s=limit_s)
+        if status in _SERVES_NOBODY or status >= 502 or status == 500:
+            raise EngineError(status, answer, f"{self.name} answered a trial with {status}")
+        if status == 200:
+            try:
+                fields = msgspec.json.decode(answer, type=dict)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                raise self._http.gone("its answer to a trial is no JSON object") from None
+            if "error" in fields and "choices" not in fields:
+                raise EngineError(500, answer, f"{self.name} answered a trial with an error")
+
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Not offered: its description says `exact_resume` is False."""
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
@@ -62,6 +84,8 @@ class OpenAIEngine:
 
     async def _models(self) -> list[Model]:
         status, body = await self._http.fetch("models")
+        if status == 429 and not self._own_names:
+            raise EngineError(status, body, f"{self.name} answered {status} to GET /v1/models")
         if status in (401, 403):
             raise self._http.gone(f"it answered {status}; check the API key of this backend")
         if status != 200:
@@ -106,17 +130,15 @@ class ModelList(msgspec.Struct):
     data: list[Model]
 
 
-async def refusal(response: Forwarded, gone: HttpClient) -> Exception:
-    """The exception for a response that is no success: EngineError, or BackendGone."""
+async def refusal(response: Forwarded) -> EngineError:
+    """The exception for a response that is no success. Raises BackendGone."""
     body = await response.read()
     response.close()
-    if response.status in (502, 503, 504):
-        return gone.gone(f"it answered {response.status}: {body[:200].decode(errors='replace')}")
     try:
         message = msgspec.json.decode(body, type=_ErrorBody).error.message
     except msgspec.DecodeError:
         message = body[:200].decode(errors="replace")
-    return EngineError(response.status, body, message)
+    return EngineError(response.status, body, message, response.headers)
 
 
 class _Error(msgspec.Struct):

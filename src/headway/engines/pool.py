@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from headway.engines.activity import Activity
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.engine import BackendGone, Engine
+from headway.engines.engine import BackendGone, Engine, EngineError
 from headway.engines.member import BackendStatus, Member
+from headway.engines.patience import Patience
 
 _FIRST_LOOK_S = 3.0
 """How long a start waits for backends that do not answer at all."""
@@ -94,20 +96,35 @@ class BackendPool:
             raise BackendGone(f"{name} is down: {member.status.error}")
         return member.engine
 
+    def activity(self, name: str) -> Activity:
+        """What flows from that backend, over the client that `engine` returns now."""
+        return self._members[name].activity
+
+    def patience(self, name: str) -> Patience:
+        """How long that backend may be silent."""
+        return self._members[name].patience
+
     def models(self) -> list[str]:
         """Names of all models known, without duplicates, those of backends that are down too."""
-        described = (m.status.description for m in self._members.values())
-        return list(dict.fromkeys(name for d in described if d is not None for name in d.models))
+        known = (status.models for status in self.statuses.values())
+        return list(dict.fromkeys(name for models in known for name in models))
 
-    def succeeded(
-        self, name: str, *, ttft_s: float | None, tpot_s: float | None, in_flight: int
-    ) -> None:
+    def succeeded(self, name: str, request: str, *, tpot_s: float | None, in_flight: int) -> None:
         """Feedback: a request ended well there; `in_flight` counts it and those beside it."""
-        self._members[name].succeeded(tpot_s, in_flight)
+        self._members[name].succeeded(request, tpot_s, in_flight)
 
-    def failed(self, name: str, error: Exception) -> None:
-        """Feedback: a request failed there. BackendGone has its health checked at once."""
-        self._members[name].failed(error)
+    def failed(self, name: str, request: str, error: BackendGone | EngineError) -> None:
+        """Feedback: a request failed there. The backend is looked at at once."""
+        self._members[name].failed(request, error)
+
+    def left(self, name: str) -> None:
+        """Feedback: a request ended there without an answer, because its client is gone."""
+        self._members[name].left()
+
+    def forgive(self, request: str) -> None:
+        """Feedback: that request failed wherever it went, so it is to blame, not the backends."""
+        for member in self._members.values():
+            member.forgive(request)
 
     def _changed(self, status: BackendStatus) -> None:
         self._on_change(status)

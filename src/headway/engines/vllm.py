@@ -77,7 +77,7 @@ class VllmEngine(ResumableEngine):
         response = await self.forward("completions", self._request(generation, position))
         try:
             if response.status != 200:
-                raise await refusal(response, self._http)
+                raise await refusal(response)
             held: list[int] = []  # ids whose text has not come: kept only together with it
             untold: int | None = position.prompt_tokens
             async for event in response.events():
@@ -86,7 +86,7 @@ class VllmEngine(ResumableEngine):
                 chunk = _decode_chunk(event)
                 if chunk.error is not None:
                     told = msgspec.json.encode({"error": chunk.error})
-                    raise EngineError(500, told, bytes(chunk.error).decode())
+                    raise EngineError(500, told, str(chunk.error))
                 for choice in chunk.choices:
                     held += choice.token_ids or []
                     if not choice.text and choice.finish_reason is None:
@@ -140,7 +140,7 @@ class VllmEngine(ResumableEngine):
         response = await self.forward("/tokenize", msgspec.json.encode(asked))
         try:
             if response.status != 200:
-                raise await refusal(response, self._http)
+                raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=_Tokens).tokens
         except msgspec.DecodeError:
             raise self._http.gone("/tokenize answered something else than vLLM does") from None
@@ -209,7 +209,7 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
-    error: msgspec.Raw | None = None
+    error: dict[str, Any] | str | None = None
 
 
 class _Message(msgspec.Struct):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -18,20 +19,27 @@ from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
 from headway.core.request import State
 from headway.core.scheduler import Scheduler
-from headway.engines.engine import BackendGone, Delta, Engine
+from headway.engines.engine import BackendGone, BackendSilent, Delta, Engine, EngineError
 from headway.engines.member import BackendStatus
 from headway.engines.pool import BackendPool
-from headway.gateway.errors import ApiError, from_reject, gave_up, no_backend, shutting_down
+from headway.gateway.errors import (
+    ApiError,
+    from_engine,
+    from_reject,
+    gave_up,
+    no_backend,
+    shutting_down,
+)
 from headway.gateway.foresight import Foresight
+from headway.gateway.rotation import Rotation
 from headway.gateway.settings import GatewaySettings
-from headway.gateway.work import Work
+from headway.gateway.silence import LOOK_EVERY_S, Silence
+from headway.gateway.work import Interrupted, Work
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.05
 """How often preemption is reconsidered while something waits and something runs."""
-BACK_OFF_S = 0.1
-"""Pause before the second run after a failed one; doubles with each."""
 
 
 class Dispatcher:
@@ -52,12 +60,13 @@ class Dispatcher:
         self.statuses: dict[str, BackendStatus] = {}
         self._settings = settings
         self._pool: BackendPool | None = None
+        self._silence: Silence | None = None
         self._foresight: Foresight | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._drained: asyncio.Future[None] | None = None
         self._draining = False
-        self._down_since: dict[str, float] = {}
+        self._rotation = Rotation()
 
     @property
     def draining(self) -> bool:
@@ -70,17 +79,17 @@ class Dispatcher:
         `foresight` is told of every request that must wait, or must wait again.
         """
         self._pool = pool
+        self._silence = Silence(pool)
         self._foresight = foresight
+        for status in pool.statuses.values():
+            self._rotation.changed(status, self.clock())
 
     def backend_changed(self, status: BackendStatus) -> None:
         """A backend came, went, or can take more or less than before."""
         now_s = self.clock()
         self.statuses[status.name] = status
         self.running.setdefault(status.name, 0)
-        if status.healthy:
-            self._down_since.pop(status.name, None)
-        else:
-            self._down_since.setdefault(status.name, now_s)
+        self._rotation.changed(status, now_s)
         description = status.description
         if description is None:
             return
@@ -103,7 +112,7 @@ class Dispatcher:
             # What can be continued exactly moves at once; the rest may still be answered.
             for work in list(self.works.values()):
                 if work.backend == status.name and work.generation is not None:
-                    self._leave(work)
+                    self._leave(work, now_s)
                     self.scheduler.requeue(work.request.id, now_s)
                     work.failovers += 1
                     work.interrupt()
@@ -132,13 +141,15 @@ class Dispatcher:
             ApiError: it will never run: deadline missed, no backend, shutdown.
             BackendGone: the backend it was given went away at this moment.
         """
-        work.interrupted = False
+        work.stopped = None
         if not work.backend:
             await work.waited()
         if work.failure is not None:
             raise work.failure
         assert self._pool is not None
-        return self._pool.engine(work.backend)
+        engine = self._pool.engine(work.backend)
+        work.asks(self._pool.activity(work.backend), self.clock())
+        return engine
 
     async def generate(self, work: Work) -> AsyncGenerator[Delta, None]:
         """The output of `work`, whole, over preemptions and failing backends.
@@ -149,81 +160,104 @@ class Dispatcher:
         """
         generation = work.generation
         assert generation is not None
-        task = asyncio.current_task()
-        assert task is not None
         while True:
             try:
                 engine = await self.turn(work)
                 stream = cast(AsyncGenerator[Delta, None], engine.generate(generation))
                 async with aclosing(stream) as deltas:
-                    while not work.interrupted:
-                        work.reader = task
-                        try:
-                            delta = await anext(deltas)
-                        except StopAsyncIteration:
-                            return
-                        finally:
-                            work.reader = None
-                        self.progress(work, generation.output_tokens - work.output_tokens)
+                    while (delta := await work.read(anext(deltas, None))) is not None:
+                        self.progress(work, generation.output_tokens - work.request.output_tokens)
                         if work.prompt_tokens is None and delta.prompt_tokens is not None:
                             work.prompt_tokens = delta.prompt_tokens
                             work.cached_tokens = delta.cached_tokens
                         yield delta
-            except asyncio.CancelledError:
-                # Cancelled by us, to stop reading; by others as well if its client is gone.
-                if not work.reader_cancelled or task.uncancel() > 0:
-                    raise
-                work.reader_cancelled = False
-            except BackendGone as error:
+                return
+            except Interrupted:
+                continue
+            except (BackendGone, EngineError) as error:
                 await self.failed(work, error)
 
     def progress(self, work: Work, tokens: int) -> None:
-        """The engine delivered `tokens` more."""
+        """The engine delivered a part of the answer, with `tokens` more."""
         now_s = self.clock()
+        work.hears(now_s)
         if work.first_token_s < 0.0:
             work.first_token_s = now_s
         work.last_token_s = now_s
-        if tokens <= 0:
+        if tokens <= 0 or not work.backend:
             return
-        work.failed_runs = 0
-        if work.output_tokens == 0 and work.generation is not None:
+        work.retries.progressed()
+        request = work.request
+        if request.output_tokens == 0 and work.generation is not None:
             # From here on only an engine with the same vocabulary can go on.
             description = self.statuses[work.served_by].description
             if description is not None:
-                work.request.lane = f"{work.origin.model}#{description.vocabulary}"
-        work.output_tokens += tokens
-        if work.backend:
-            self.scheduler.progress(work.request.id, work.output_tokens, now_s)
-            if work.output_tokens >= work.look_at and self._foresight is not None:
-                self._foresight.progressed(work)
+                request.lane = f"{work.origin.model}#{description.vocabulary}"
+        self.scheduler.progress(request.id, request.output_tokens + tokens, now_s)
+        if request.output_tokens >= work.look_at and self._foresight is not None:
+            self._foresight.progressed(work)
 
-    async def failed(self, work: Work, error: BackendGone) -> None:
-        """Its backend broke: put `work` back in its place, for another run.
+    async def failed(self, work: Work, error: BackendGone | EngineError) -> None:
+        """A run failed before anything of it that cannot be continued reached the client.
+
+        Returns once `work` waits for another run.
 
         Raises:
-            ApiError: it failed too often in a row.
+            ApiError: no other run will help: the error is the request's fault, there is nobody
+                else to ask, or it failed too often.
         """
         if work.interrupted:
             return  # it lost that backend already
-        self.lost(work, error)
-        work.failed_runs += 1
-        if work.failed_runs >= self._settings.attempts:
-            raise gave_up(work.failed_runs, str(error))
-        if work.failed_runs > 1:
-            await asyncio.sleep(BACK_OFF_S * 2.0 ** (work.failed_runs - 2))
-        if work.backend and not work.interrupted:
-            now_s = self.clock()
-            self._leave(work)
-            work.backend = ""
-            work.failovers += 1
-            self.scheduler.requeue(work.request.id, now_s)
-            self._step(now_s, [work])
-
-    def lost(self, work: Work, error: BackendGone) -> None:
-        """Its backend broke: let the pool look at it."""
-        logger.warning("request %s lost backend %s: %s", work.request.id, work.served_by, error)
+        answer = error if isinstance(error, EngineError) else None
+        if answer is not None and not (answer.passing or answer.of_this_backend):
+            raise from_engine(answer.status, answer.body, answer.headers) from None
+        backend, request = work.served_by, work.request
         assert self._pool is not None
-        self._pool.failed(work.served_by, error)
+        self._pool.failed(backend, request.id, error)
+        in_rotation = self.scheduler.backends.values()
+        pause_s = work.retries.failed(
+            backend,
+            [other.name for other in in_rotation if other.slots and request.lane in other.lanes],
+            most_runs=self._settings.attempts,
+            here_again=not isinstance(error, BackendSilent)
+            and (answer is None or not answer.of_this_backend),
+            retry_after_s=answer.retry_after_s if answer is not None else None,
+            jitter=random.random(),
+        )
+        if pause_s is None:
+            _log_failure(work, error, "it is given up")
+            if len(work.retries.failed_on) > 1:
+                self._pool.forgive(request.id)
+            raise gave_up(work.retries.runs, error)
+        if work.interrupted:
+            return  # the pool found the backend down, and it waits for another already
+        now_s = self.clock()
+        self._leave(work, now_s)
+        work.backend = ""
+        work.failovers += 1
+        if not pause_s:
+            _log_failure(work, error, "it is tried elsewhere")
+            self.scheduler.requeue(request.id, now_s, work.retries.avoid)
+            self._step(now_s, [work])
+            return
+        _log_failure(work, error, f"it is tried again in {pause_s:.1f} s")
+        work.request = self.scheduler.hand_over(request.id, now_s)
+        work.request.avoid = work.retries.avoid
+        self._step(now_s)
+        if isinstance(work.stopped, BackendGone):
+            work.stopped = None
+        await work.read(asyncio.sleep(pause_s))
+        now_s = self.clock()
+        reject = self.scheduler.add(work.request, now_s)
+        if reject is not None:
+            raise from_reject(reject)
+        self._step(now_s, [work])
+
+    def lost(self, work: Work, error: BackendGone | EngineError) -> None:
+        """Its backend broke in the middle of an answer that cannot be continued."""
+        _log_failure(work, error, "its answer ends here")
+        assert self._pool is not None
+        self._pool.failed(work.served_by, work.request.id, error)
 
     def release(self, work: Work, *, finished: bool) -> None:
         """Give back the slot or the place in the queue; the second call does nothing."""
@@ -237,11 +271,17 @@ class Dispatcher:
             self.scheduler.cancel(work.request.id, now_s)
         if backend:
             in_flight = self.running[backend]
-            self._leave(work)
+            self._leave(work, now_s)
             work.backend = ""
             if finished and self._pool is not None:
-                ttft_s, tpot_s = _speed(work)
-                self._pool.succeeded(backend, ttft_s=ttft_s, tpot_s=tpot_s, in_flight=in_flight)
+                if work.answering:
+                    patience = self._pool.patience(backend)
+                    patience.observe(work.first_byte_s, work.longest_gap_s)
+                self._pool.succeeded(
+                    backend, work.request.id, tpot_s=work.tpot_s, in_flight=in_flight
+                )
+            elif self._pool is not None:
+                self._pool.left(backend)
         self._step(now_s)
         if self._drained is not None and not self.works and not self._drained.done():
             self._drained.set_result(None)
@@ -259,15 +299,14 @@ class Dispatcher:
         return True
 
     def close(self) -> None:
-        """End what still waits, and what runs where its stream can tell the client why."""
+        """End what waits and what runs; its client gets the reason."""
         self._draining = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for work in list(self.works.values()):
             self._fail(work, shutting_down())
-            if work.generation is not None:
-                work.interrupt()
+            work.stop(shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
         """Carry out what is decided now; `arrived` are those that have just begun to wait."""
@@ -281,7 +320,7 @@ class Dispatcher:
                     work.started_s = now_s
                 work.wake()
             elif isinstance(decision, Preempt):
-                self._leave(work)
+                self._leave(work, now_s)
                 work.interrupt()
                 began.append(work)
             else:
@@ -291,16 +330,17 @@ class Dispatcher:
             wait = [work for work in began if not work.backend and work.failure is None]
             if wait:
                 self._foresight.contended(wait)
-        if self.scheduler.waiting():
+        if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
 
-    def _leave(self, work: Work) -> None:
+    def _leave(self, work: Work, now_s: float) -> None:
         self.running[work.backend] -= 1
+        work.leaves(now_s)
 
     def _arm(self, now_s: float) -> None:
-        busy = len(self.works) > self.scheduler.waiting()
+        waiting = self.scheduler.waiting()
         wakeup_s = self.scheduler.next_wakeup_s(now_s)
-        at_s = now_s + TICK_S if busy else now_s + 1.0
+        at_s = now_s + (TICK_S if waiting and len(self.works) > waiting else LOOK_EVERY_S)
         if wakeup_s is not None:
             at_s = min(at_s, max(wakeup_s, now_s + 0.001))
         if self._timer is not None:
@@ -313,19 +353,19 @@ class Dispatcher:
     def _tick(self) -> None:
         self._timer = None
         now_s = self.clock()
-        if self._down_since:
+        if self._silence is not None:
+            self._silence.look(self.works.values(), self.scheduler.backends, now_s)
+        if self._rotation.incomplete:
             self._give_up_on_unreachable(now_s)
         self._step(now_s)
 
     def _give_up_on_unreachable(self, now_s: float) -> None:
         limit_s = self._settings.unavailable_wait_s
-        reachable: set[str] = set()
-        for status in self.statuses.values():
-            down_s = self._down_since.get(status.name)
-            if status.description and (down_s is None or now_s - down_s < limit_s):
-                reachable.update(status.description.models)
         for work in list(self.works.values()):
-            if not work.backend and work.origin.model not in reachable and not work.failure:
+            if work.backend or work.failure:
+                continue
+            since_s = self._rotation.unserved_since_s(work.origin.model)
+            if since_s is not None and now_s - since_s >= limit_s:
                 self._fail(work, no_backend(work.origin.model))
 
     def _fail(self, work: Work, error: ApiError) -> None:
@@ -333,14 +373,13 @@ class Dispatcher:
         work.wake()
 
 
-def _speed(work: Work) -> tuple[float | None, float | None]:
-    """TTFT at the backend and time per output token, of a request that ran in one go."""
-    tokens = work.output_tokens
-    if tokens <= 0 or work.request.preemptions or work.failovers:
-        return None, None
-    if not work.stream and work.generation is None:
-        return None, (work.ended_s - work.started_s) / tokens
-    ttft_s = work.first_token_s - work.started_s
-    if tokens == 1:
-        return ttft_s, None
-    return ttft_s, (work.last_token_s - work.first_token_s) / (tokens - 1)
+def _log_failure(work: Work, error: Exception, next: str) -> None:
+    status = f"{error.status} " if isinstance(error, EngineError) else ""
+    logger.warning(
+        "request %s failed on backend %s (%s%s); %s",
+        work.request.id,
+        work.served_by,
+        status,
+        str(error)[:200],
+        next,
+    )

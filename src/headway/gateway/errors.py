@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -9,7 +10,9 @@ import msgspec
 from aiohttp import web
 
 from headway.core.decision import Reject, RejectReason
+from headway.engines.engine import BackendGone, EngineError
 from headway.gateway.answer import answer
+from headway.gateway.upstream_headers import passed_on
 
 
 class ApiError(Exception):
@@ -88,8 +91,9 @@ def from_reject(reject: Reject) -> ApiError:
     )
 
 
-def from_engine(status: int, body: bytes) -> ApiError:
+def from_engine(status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
     """The engine's own error answer in OpenAI's shape, whatever shape it came in."""
+    kept = passed_on(headers)
     detail: dict[str, Any] = {}
     try:
         decoded = msgspec.json.decode(body)
@@ -109,17 +113,21 @@ def from_engine(status: int, body: bytes) -> ApiError:
             "The backend refuses Headway's own key; set the backend's api_key.",
             type="server_error",
             code="backend_refused",
+            headers=kept,
         )
     if kind == "exceed_context_size_error" or "maximum context length" in message:
         kind, code = "invalid_request_error", "context_length_exceeded"
     if not isinstance(kind, str):
         kind = "server_error" if status >= 500 else "invalid_request_error"
+        if status == 429:
+            kind = "rate_limit_error"
     return ApiError(
         status,
         message,
         type=kind,
         code=code if isinstance(code, str) else None,
         param=param if isinstance(param, str) else None,
+        headers=kept,
     )
 
 
@@ -134,11 +142,13 @@ def backend_lost(backend: str, reason: str) -> ApiError:
     )
 
 
-def gave_up(runs: int, reason: str) -> ApiError:
-    """Every run of a request failed."""
+def gave_up(runs: int, error: BackendGone | EngineError) -> ApiError:
+    """No run of a request succeeded: the answer of the last one, if there was one."""
+    if isinstance(error, EngineError):
+        return from_engine(error.status, error.body, error.headers)
     return ApiError(
         502,
-        f"The request failed {runs} times in a row, the last time because {reason}; "
+        f"The request failed {runs} times in a row, the last time because {error}; "
         "try again, or look at the backend's log.",
         type="server_error",
         code="backend_lost",

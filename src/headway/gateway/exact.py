@@ -8,10 +8,9 @@ from contextlib import aclosing
 import msgspec
 from aiohttp import web
 
-from headway.engines.engine import EngineError
 from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.errors import ApiError, from_engine
+from headway.gateway.errors import ApiError
 from headway.gateway.reply import Reply
 from headway.gateway.sse import DONE
 from headway.gateway.wire import Usage
@@ -39,14 +38,11 @@ class ExactResponder:
     async def _whole(self, reply: Reply, work: Work) -> web.StreamResponse:
         texts: list[str] = []
         finish_reason = "stop"
-        try:
-            async with aclosing(self._dispatcher.generate(work)) as deltas:
-                async for delta in deltas:
-                    texts.append(delta.text)
-                    if delta.finish_reason is not None:
-                        finish_reason = delta.finish_reason
-        except EngineError as error:
-            raise from_engine(error.status, error.body) from None
+        async with aclosing(self._dispatcher.generate(work)) as deltas:
+            async for delta in deltas:
+                texts.append(delta.text)
+                if delta.finish_reason is not None:
+                    finish_reason = delta.finish_reason
         self._dispatcher.release(work, finished=True)
         text = "".join(texts)
         choice: dict[str, object] = {"index": 0}
@@ -82,13 +78,11 @@ class ExactResponder:
                         await reply.send(chunk.head + _encode(delta.text) + chunk.tail)
                     if delta.finish_reason is not None:
                         finish_reason = delta.finish_reason
-        except (ApiError, EngineError) as error:
-            work.failure = (
-                error if isinstance(error, ApiError) else from_engine(error.status, error.body)
-            )
+        except ApiError as error:
             if reply.stream is None:
-                raise work.failure from None
-            return await reply.fail(work.failure)
+                raise
+            work.failure = error
+            return await reply.fail(error)
         self._dispatcher.release(work, finished=True)
         await reply.begin(self._accounts.headers(work))
         ending = chunk.closing(finish_reason)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import msgspec
 from aiohttp import web
 
-from headway.engines.engine import BackendGone, ForwardedResponse
+from headway.engines.engine import BackendGone, EngineError, ForwardedResponse
 from headway.gateway.accounts import Accounts
 from headway.gateway.answer_tokens import answer_tokens
 from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.errors import backend_lost, from_engine
+from headway.gateway.errors import ApiError, backend_lost, from_engine
 from headway.gateway.reply import Reply
 from headway.gateway.sse import EventRelay
+from headway.gateway.upstream_headers import passed_on
 from headway.gateway.work import Work
 
-TRANSIENT = frozenset((502, 503, 504))
-"""A backend that answers so is not able to answer anybody: the next run may go elsewhere."""
+logger = logging.getLogger(__name__)
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _INT = msgspec.json.Decoder(int)
@@ -30,6 +31,8 @@ class Forwarder:
     def __init__(self, dispatcher: Dispatcher, accounts: Accounts) -> None:
         self._dispatcher = dispatcher
         self._accounts = accounts
+        self._refuse_usage: set[str] = set()
+        """Backends that know no `stream_options`: they send no usage, and tokens are counted."""
 
     async def answer(self, reply: Reply, work: Work) -> web.StreamResponse:
         """The response, whole or streamed to its end. The slot is free when it returns.
@@ -40,36 +43,52 @@ class Forwarder:
         while True:
             try:
                 upstream = await self._open(work)
-                if not work.stream:
-                    return await self._whole(reply, work, upstream)
-                blocks = upstream.chunks()
                 try:
-                    first = await anext(blocks, b"")
+                    if not work.stream:
+                        return await self._whole(reply, work, upstream)
+                    relay = self._relay(work)
+                    blocks = upstream.chunks()
+                    first = await self._first(work, relay, blocks)
                 except BaseException:
                     upstream.close()
                     raise
-            except BackendGone as error:
+            except (BackendGone, EngineError) as error:
                 await self._dispatcher.failed(work, error)
                 continue
-            return await self._relay(reply, work, upstream, first, blocks)
+            return await self._pass_on(reply, work, relay, upstream, blocks, first)
 
     async def _open(self, work: Work) -> ForwardedResponse:
+        """A response with status 200. Raises ApiError, EngineError and BackendGone."""
         engine = await self._dispatcher.turn(work)
-        upstream = await engine.forward(work.path, self._body(work))
-        if upstream.status == 200:
-            return upstream
-        try:
-            detail = await upstream.read()
-        finally:
-            upstream.close()
-        if upstream.status in TRANSIENT:
-            raise BackendGone(f"it answered {upstream.status}")
-        raise from_engine(upstream.status, detail)
+        while True:
+            sent = self._body(work)
+            upstream = await work.read(engine.forward(work.path, sent))
+            if work.activity is not None:
+                work.activity.heard(self._dispatcher.clock())
+            if upstream.status == 200:
+                return upstream
+            try:
+                detail = await work.read(upstream.read())
+            finally:
+                upstream.close()
+            if (
+                upstream.status in (400, 422)
+                and b"stream_options" in detail
+                and sent is not work.body
+                and "stream_options" not in work.fields
+                and work.backend not in self._refuse_usage
+            ):
+                logger.info("backend %s refuses stream_options; it is left out", work.backend)
+                self._refuse_usage.add(work.backend)
+                continue
+            status = upstream.status if upstream.status >= 400 else 502
+            message = detail[:200].decode(errors="replace") or f"it answered {upstream.status}"
+            raise EngineError(status, detail, message, upstream.headers)
 
     def _body(self, work: Work) -> bytes:
         """What to send: the client's own bytes wherever they will do."""
         sent = work.fields
-        if work.stream and not work.include_usage:
+        if work.stream and not work.include_usage and work.backend not in self._refuse_usage:
             options = {**_object(sent.get("stream_options")), "include_usage": _TRUE}
             sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
         description = self._dispatcher.statuses[work.backend].description
@@ -86,51 +105,73 @@ class Forwarder:
     async def _whole(
         self, reply: Reply, work: Work, upstream: ForwardedResponse
     ) -> web.StreamResponse:
-        try:
-            body = await upstream.read()
-        finally:
-            upstream.close()
+        body = await work.read(upstream.read())
+        upstream.close()
         self._dispatcher.progress(work, 0)
         try:
             answer = _OBJECT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is no JSON object") from None
+        if "error" in answer and "choices" not in answer and "data" not in answer:
+            raise EngineError(500, body, body[:200].decode(errors="replace"), upstream.headers)
         reported = _object(answer.get("usage"))
         if work.kind is not None and "completion_tokens" not in reported:
-            work.output_tokens = answer_tokens(body)
+            work.billed_tokens = answer_tokens(body)
         usage = self._with_headway(work, reported)
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
         self._dispatcher.release(work, finished=True)
-        return reply.whole(msgspec.json.encode(answer), self._accounts.headers(work))
+        return reply.whole(msgspec.json.encode(answer), self._headers(work, upstream))
 
-    async def _relay(
+    def _relay(self, work: Work) -> EventRelay:
+        choices = _count(work.fields, "n") or 1
+        if work.kind == "completion":
+            choices *= _prompts(work.fields.get("prompt"))
+        return EventRelay(
+            work.include_usage, lambda usage: self._with_headway(work, usage), choices
+        )
+
+    async def _first(self, work: Work, relay: EventRelay, blocks: AsyncIterator[bytes]) -> bytes:
+        """The first events for the client: until they are there, another backend may answer.
+
+        Raises EngineError and BackendGone.
+        """
+        while block := await work.read(anext(blocks, b"")):
+            out = self._feed(work, relay, block)
+            if out:
+                return out
+        return relay.end()
+
+    async def _pass_on(
         self,
         reply: Reply,
         work: Work,
+        relay: EventRelay,
         upstream: ForwardedResponse,
-        first: bytes,
         blocks: AsyncIterator[bytes],
+        first: bytes,
     ) -> web.StreamResponse:
-        relay = EventRelay(work.include_usage, lambda usage: self._with_headway(work, usage))
+        last = b""
         try:
-            await reply.begin(self._accounts.headers(work))
-            out = self._feed(work, relay, first)
-            if out:
-                await reply.send(out)
+            await reply.begin(self._headers(work, upstream))
+            await reply.send(first)
             try:
-                async for block in blocks:
+                while block := await work.read(anext(blocks, b"")):
                     out = self._feed(work, relay, block)
                     if out:
                         await reply.send(out)
-                if not relay.done:
-                    raise BackendGone("the stream ended too early")
-            except BackendGone as error:
-                work.failure = backend_lost(work.served_by, str(error))
+                last = relay.end()
+            except (BackendGone, EngineError) as error:
+                if isinstance(error, EngineError):
+                    work.failure = from_engine(error.status, error.body, error.headers)
+                else:
+                    work.failure = backend_lost(work.served_by, str(error))
                 self._dispatcher.lost(work, error)
+            except ApiError as error:
+                work.failure = error
         finally:
             upstream.close()
         self._dispatcher.release(work, finished=work.failure is None)
-        return await (reply.end() if work.failure is None else reply.fail(work.failure))
+        return await (reply.end(last) if work.failure is None else reply.fail(work.failure))
 
     def _feed(self, work: Work, relay: EventRelay, block: bytes) -> bytes:
         before = relay.events
@@ -139,12 +180,15 @@ class Forwarder:
         self._dispatcher.progress(work, relay.events - before)
         return out
 
+    def _headers(self, work: Work, upstream: ForwardedResponse) -> dict[str, str]:
+        return passed_on(upstream.headers) | self._accounts.headers(work)
+
     def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         """The backend's usage object, taken note of, with Headway's part."""
         work.prompt_tokens = _count(usage, "prompt_tokens")
         produced = _count(usage, "completion_tokens")
         if produced is not None:
-            work.output_tokens = produced
+            work.billed_tokens = produced
         details = _object(usage.get("prompt_tokens_details"))
         work.cached_tokens = _count(details, "cached_tokens")
         mine = self._accounts.usage(work, self._dispatcher.clock())
@@ -170,3 +214,12 @@ def _count(fields: dict[str, msgspec.Raw], name: str) -> int | None:
         return _INT.decode(raw)
     except msgspec.DecodeError:
         return None
+
+
+def _prompts(prompt: msgspec.Raw | None) -> int:
+    """How many prompts a completion has."""
+    try:
+        given = msgspec.json.decode(prompt or b"null", type=list[msgspec.Raw])
+    except msgspec.DecodeError:
+        return 1
+    return len(given) if given and bytes(given[0])[:1] in (b'"', b"[") else 1

@@ -170,7 +170,8 @@ class Intake:
         `default` is the first one, unless it is an alias.
 
         Raises:
-            ApiError: 404 if no backend has it, 503 as long as no backend ever answered.
+            ApiError: 404 if no backend has it, 503 as long as no backend ever answered. A
+                backend that has not answered yet may have it: then the request waits for that.
         """
         models = self._pool.models()
         asked, name = name, self._aliases.model(name, [*models, *self._batched])
@@ -188,6 +189,8 @@ class Intake:
                 code="wrong_task",
                 param="model",
             )
+        if any(not status.models for status in self._pool.statuses.values()):
+            return name
         meant = repr(name) if name == asked else f"{name!r}, which {asked!r} stands for,"
         names = ", ".join([*(["default"] if models else []), *self.names()])
         raise ApiError(

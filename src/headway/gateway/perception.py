@@ -105,9 +105,9 @@ class Perception:
         description = self._dispatcher.statuses[question.backend].description
         model = question.origin.model
         own_name = model if description is None else description.own_name(model)
-        response = await engine.forward(PATH, _body(own_name, text))
+        response = await question.read(engine.forward(PATH, _body(own_name, text)))
         try:
-            body = await response.read()
+            body = await question.read(response.read())
         finally:
             response.close()
         return _reply.decode(body).text

@@ -2,81 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
+
+from headway.engines.engine import BackendGone, EngineError
+from headway.engines.event_stream import Event, EventStreamParser
 
 DONE = b"data: [DONE]\n\n"
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LOOKED_AT = (b'"usage":{', b'"usage": {', b'"error"', b"[DONE]", b"\r")
+"""What is in a block of which more must be known than how many events it has."""
 
 
 class EventRelay:
     """Passes the blocks of a backend's stream through, whatever their boundaries.
 
-    Only events with a usage object are touched: they get Headway's part if the client asked
-    for usage, and are kept from it otherwise (Headway asks for usage always, to learn lengths).
+    Only events with a usage object are changed: they get Headway's part if the client asked for
+    usage, and are kept from it otherwise (Headway asks for usage always, to learn lengths). What
+    goes out is well formed, however the backend writes it, and ends with `[DONE]`.
 
     Args:
         wants_usage: whether the client asked for usage.
         usage: given the backend's usage object, the one to send on.
+        choices: how many answers are written at once; the stream may end once all have a
+            `finish_reason`.
     """
 
-    __slots__ = ("_rest", "_usage", "_wants_usage", "done", "events")
+    __slots__ = (
+        "_choices",
+        "_error",
+        "_finished",
+        "_parser",
+        "_proven",
+        "_usage",
+        "_wants_usage",
+        "_whole",
+        "done",
+        "events",
+    )
 
     def __init__(
         self,
         wants_usage: bool,
         usage: Callable[[dict[str, msgspec.Raw]], dict[str, msgspec.Raw]],
+        choices: int = 1,
     ) -> None:
         self._wants_usage = wants_usage
         self._usage = usage
-        self._rest = b""
+        self._choices = choices
+        self._finished: set[int] = set()
+        self._parser = EventStreamParser()
+        self._whole = True
+        """What came so far ends with an event."""
+        self._error: BackendGone | EngineError | None = None
+        self._proven = False
+        """The first event was JSON."""
         self.events = 0
         """Events so far that carry output."""
         self.done = False
-        """Whether the stream came to its proper end."""
+        """Whether `[DONE]` came."""
 
     def feed(self, block: bytes) -> bytes:
-        """What to send on now that `block` came."""
-        if self._rest:
-            block = self._rest + block
-            self._rest = b""
-        if b"\r" in block:
-            # Inside JSON a carriage return is always escaped: this one ends a line.
-            held = b"\r" if block.endswith(b"\r") else b""
-            block = block[: len(block) - len(held)].replace(b"\r\n", b"\n")
-        else:
-            held = b""
-        if not block.endswith(b"\n\n"):
-            whole, separator, self._rest = block.rpartition(b"\n\n")
-            block = whole + separator
-        self._rest += held
-        if b'"usage":{' not in block and b'"usage": {' not in block and b"[DONE]" not in block:
+        """What to send on now that `block` came.
+
+        Raises:
+            EngineError: the backend reports an error instead of going on.
+            BackendGone: this is no event stream of OpenAI's kind.
+        """
+        if self._proven and self._whole and not self.done and _is_plain(block):
             self.events += block.count(b"\n\n")
             return block
-        return b"".join(map(self._event, block.split(b"\n\n")[:-1]))
+        self._whole = block.endswith(b"\n\n")
+        return self._passed(self._parser.feed(block))
 
-    def _event(self, event: bytes) -> bytes:
-        if event.strip() == b"data: [DONE]":
+    def end(self) -> bytes:
+        """The last events, now that the body came to its proper end.
+
+        Raises:
+            EngineError: as `feed`.
+            BackendGone: neither `[DONE]` came, nor a `finish_reason` for every choice.
+        """
+        last = self._passed(self._parser.close())
+        if self._error is not None:
+            raise self._error
+        if self.done:
+            return last
+        if len(self._finished) < self._choices:
+            raise BackendGone("the stream ended too early")
+        self.done = True
+        return last + DONE
+
+    def _passed(self, events: Iterable[Event]) -> bytes:
+        """What to send on of `events`. An error among them is raised once nothing is before it."""
+        if self._error is not None:
+            raise self._error
+        out = b""
+        for event in events:
+            try:
+                out += self._event(event)
+            except (BackendGone, EngineError) as error:
+                if not out:
+                    raise
+                self._error = error
+                break
+        return out
+
+    def _event(self, event: Event) -> bytes:
+        data = event.data
+        if self.done:
+            return b""
+        if data is None:
+            return _written(event)
+        if data.strip() == b"[DONE]":
             self.done = True
             return DONE
-        if not event.startswith(b"data:") or b'"usage"' not in event:
-            self.events += 1
-            return event + b"\n\n"
         try:
-            chunk = _OBJECT.decode(event[5:])
-            usage = _OBJECT.decode(chunk.get("usage", b"null"))
+            chunk = _chunks.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            if not self._proven:
+                raise BackendGone(f"it sent an event that makes no sense: {data[:100]!r}") from None
             self.events += 1
-            return event + b"\n\n"
+            return _written(event)
+        self._proven = True
+        if bytes(chunk.error) != b"null" and not chunk.choices:
+            raise _reported(chunk.error, data)
+        for choice in chunk.choices or ():
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+        usage = _object(chunk.usage)
+        if chunk.choices or usage is None:
+            # Some servers put usage into events that have output.
+            self.events += 1
+        if usage is None:
+            return _written(event)
         mine = self._usage(usage)
-        if bytes(chunk.get("choices", b"[]")).strip() != b"[]":
-            # Some servers put usage into the last event that has output.
-            self.events += 1
-        elif not self._wants_usage:
-            return b""
         if self._wants_usage:
-            chunk["usage"] = msgspec.Raw(msgspec.json.encode(mine))
-            return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
-        return event + b"\n\n"
+            fields = _OBJECT.decode(data)
+            fields["usage"] = msgspec.Raw(msgspec.json.encode(mine))
+            return b"data: " + msgspec.json.encode(fields) + b"\n\n"
+        return _written(event) if chunk.choices else b""
+
+
+def _is_plain(block: bytes) -> bool:
+    """Whether `block` is whole events with output, and nothing that must be looked at."""
+    if not (block.startswith(b"data: ") and block.endswith(b"\n\n")):
+        return False
+    if block.count(b"\n\n") != block.count(b"\n\ndata: ") + 1:
+        return False
+    for mark in _LOOKED_AT:
+        if mark in block:
+            return False
+    reasons = block.count(b'"finish_reason"')
+    return reasons == block.count(b'"finish_reason":null') or reasons == block.count(
+        b'"finish_reason": null'
+    )
+
+
+def _written(event: Event) -> bytes:
+    """`event` as it is sent on."""
+    lines = []
+    if event.comment is not None:
+        lines += [b": " + line for line in event.comment.split(b"\n")]
+    if event.type:
+        lines.append(b"event: " + event.type)
+    if event.data is not None:
+        lines += [b"data: " + line for line in event.data.split(b"\n")]
+    return b"\n".join(lines) + b"\n\n"
+
+
+def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
+    try:
+        return _OBJECT.decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+def _reported(error: msgspec.Raw, body: bytes) -> EngineError:
+    """The error that a backend reports in its stream."""
+    try:
+        told = msgspec.json.decode(error, type=_Error)
+    except msgspec.DecodeError:
+        told = _Error()
+    code = told.code
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 500
+    return EngineError(status, body, bytes(error)[:200].decode(errors="replace"))
+
+
+_NOTHING = msgspec.Raw(b"null")
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
+
+
+class _Error(msgspec.Struct):
+    code: int | str | None = None
+
+
+_chunks = msgspec.json.Decoder(_Chunk)

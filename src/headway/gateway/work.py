@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from headway.core.request import Request
+from headway.engines.activity import Activity
 from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Admission, Caller
+from headway.gateway.retries import Retries
 from headway.prediction.censored import cut_off
 from headway.prediction.history import Origin
 from headway.prediction.live import Forecast, Look
 from headway.prediction.prompt import Prompt
 from headway.prediction.refinement import CUTS
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The request lost its slot, and waits for another turn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,10 +79,12 @@ class Work:
     """The last backend it ran on."""
     turn: asyncio.Future[None] | None = None
     """What its task waits on for its next start."""
+    activity: Activity | None = None
+    """What flows from the backend it runs on; None while it asks none."""
     reader: asyncio.Task[object] | None = None
-    """Its task, while it does nothing but wait for the engine: then it may be interrupted."""
-    interrupted: bool = False
-    """It lost its slot and must stop reading from the engine."""
+    """Its task, while it does nothing but wait for the engine: then it may be stopped."""
+    stopped: Exception | None = None
+    """Why it must stop reading from the engine: Interrupted, or what is wrong."""
     reader_cancelled: bool = False
     """Its task was cancelled for that reason, and has not seen it yet."""
     failure: ApiError | None = None
@@ -84,11 +96,43 @@ class Work:
     ended_s: float = -1.0
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
-    output_tokens: int = 0
+    billed_tokens: int | None = None
+    """Output tokens by the backend's usage; None as long as it has sent none."""
     failovers: int = 0
+    retries: Retries = field(default_factory=Retries)
     settled: bool = False
-    failed_runs: int = 0
-    """Runs that failed in a row, without a new token."""
+    heard_s: float = -1.0
+    """When this run began, or something last came from the backend."""
+    answering: bool = False
+    """Whether something of the answer has come in this run."""
+    first_byte_s: float = 0.0
+    """Time that took."""
+    longest_gap_s: float = 0.0
+    """Longest time between two parts of the answer in this run."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Output tokens: by the backend's own count where it has sent one, else as they came."""
+        if self.billed_tokens is not None:
+            return self.billed_tokens
+        return self.request.output_tokens
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Time per output token, of a request that ran in one go and has ended."""
+        tokens = self.output_tokens
+        if tokens <= 0 or self.request.preemptions or self.failovers:
+            return None
+        if not self.stream and self.generation is None:
+            return (self.ended_s - self.started_s) / tokens
+        if tokens == 1:
+            return None
+        return (self.last_token_s - self.first_token_s) / (tokens - 1)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it lost its slot and must stop reading from the engine."""
+        return isinstance(self.stopped, Interrupted)
 
     @property
     def cut_off(self) -> bool:
@@ -109,11 +153,65 @@ class Work:
         if self.turn is not None and not self.turn.done():
             self.turn.set_result(None)
 
-    def interrupt(self) -> None:
-        """Make its task stop reading from the engine at once."""
-        self.backend = ""
-        if not self.interrupted:
-            self.interrupted = True
+    def asks(self, activity: Activity, now_s: float) -> None:
+        """A run begins: the engine is asked."""
+        self.activity = activity
+        activity.began(now_s)
+        self.heard_s = now_s
+        self.answering = False
+        self.longest_gap_s = 0.0
+
+    def hears(self, now_s: float) -> None:
+        """A part of the answer came."""
+        if self.activity is not None:
+            self.activity.heard(now_s)
+        if self.answering:
+            self.longest_gap_s = max(self.longest_gap_s, now_s - self.heard_s)
+        else:
+            self.answering = True
+            self.first_byte_s = now_s - self.heard_s
+        self.heard_s = now_s
+
+    def leaves(self, now_s: float) -> None:
+        """The run is over."""
+        if self.activity is not None:
+            self.activity.ended(now_s)
+            self.activity = None
+
+    async def read(self, coming: Awaitable[T]) -> T:
+        """What comes from the engine.
+
+        Raises:
+            Exception: what `stop` was given.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        if self.stopped is not None:
+            if asyncio.iscoroutine(coming):
+                coming.close()
+            raise self.stopped
+        self.reader = task
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            # Cancelled by us, to stop reading; by others as well if its client is gone.
+            if not self.reader_cancelled or task.uncancel() > 0 or self.stopped is None:
+                raise
+            self.reader_cancelled = False
+            raise self.stopped from None
+        finally:
+            self.reader = None
+
+    def stop(self, why: Exception) -> None:
+        """Make its task stop reading from the engine at once: `read` raises `why`."""
+        if self.stopped is None:
+            self.stopped = why
             if self.reader is not None:
                 self.reader_cancelled = True
                 self.reader.cancel()
+
+    def interrupt(self) -> None:
+        """It lost its slot: its task stops reading from the engine, and waits for another."""
+        self.backend = ""
+        if not self.interrupted:
+            self.stop(Interrupted())

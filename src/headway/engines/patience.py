@@ -1,0 +1,56 @@
+"""How long an answer may be silent before its backend counts as hung."""
+
+from __future__ import annotations
+
+from collections import deque
+
+LEAST_S = 60.0
+"""A limit that is learned is at least this."""
+TIMES_P99 = 5.0
+"""A limit that is learned is at least so many times what 99 of 100 answers took."""
+TIMES_SERVICE = 3.0
+"""And so many times the predicted service time is added to it, before the first byte."""
+SUSPECT_S = 5.0
+"""After this time without a sign of life, a backend is asked for one, at the earliest."""
+SUSPECT_TIMES_P99 = 2.0
+REMEMBERED = 200
+
+
+class Patience:
+    """Time limits to the first byte and between bytes, of one backend.
+
+    Args:
+        first_byte_s: the operator's limit to the first byte; None: learned.
+        idle_s: the operator's limit between bytes; None: learned.
+    """
+
+    def __init__(self, first_byte_s: float | None = None, idle_s: float | None = None) -> None:
+        self._first_byte_s = first_byte_s
+        self._idle_s = idle_s
+        self._first_bytes: deque[float] = deque(maxlen=REMEMBERED)
+        self._gaps: deque[float] = deque(maxlen=REMEMBERED)
+
+    def observe(self, first_byte_s: float, longest_gap_s: float) -> None:
+        """An answer's first byte came after `first_byte_s`; its longest pause after that."""
+        self._first_bytes.append(first_byte_s)
+        self._gaps.append(longest_gap_s)
+
+    def first_byte_s(self, service_s: float) -> float:
+        """Limit to the first byte, where `service_s` is predicted to pass before it."""
+        if self._first_byte_s is not None:
+            return self._first_byte_s
+        return max(LEAST_S, TIMES_P99 * _p99(self._first_bytes)) + TIMES_SERVICE * service_s
+
+    def idle_s(self) -> float:
+        """Limit between bytes."""
+        if self._idle_s is not None:
+            return self._idle_s
+        return max(LEAST_S, TIMES_P99 * _p99(self._gaps))
+
+    def suspect_s(self) -> float:
+        """Silence of the whole backend after which it is asked for a sign of life."""
+        return max(SUSPECT_S, SUSPECT_TIMES_P99 * _p99(self._first_bytes))
+
+
+def _p99(seen: deque[float]) -> float:
+    return sorted(seen)[(99 * len(seen)) // 100] if seen else 0.0

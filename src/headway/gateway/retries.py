@@ -1,0 +1,64 @@
+"""What failed so far of one request, and when and where it may be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+FIRST_PAUSE_S = 0.25
+MOST_PAUSE_S = 8.0
+MOST_RETRY_AFTER_S = 5.0
+"""A client waits longer than this by itself: it gets the backend's answer and its Retry-After."""
+
+
+@dataclass(slots=True)
+class Retries:
+    """The runs of a request that failed since its last token."""
+
+    runs: int = 0
+    failed_on: set[str] = field(default_factory=set)
+    avoid: frozenset[str] = frozenset()
+    """Backends that failed in this round: the next run goes elsewhere, if it can."""
+    _pause_s: float = field(default_factory=lambda: FIRST_PAUSE_S)
+
+    def failed(
+        self,
+        backend: str,
+        others: Collection[str],
+        *,
+        most_runs: int,
+        here_again: bool,
+        retry_after_s: float | None,
+        jitter: float,
+    ) -> float | None:
+        """A run on `backend` failed: seconds to wait before the next run; None: give up.
+
+        Another backend is tried at once. Once all have failed, a new round begins after a pause
+        that doubles with every round.
+
+        Args:
+            backend: where it failed.
+            others: all backends that could take it now.
+            most_runs: runs that may fail.
+            here_again: whether `backend` itself may answer later.
+            retry_after_s: when `backend` said to come back, in seconds from now.
+            jitter: 0 to 1: so that requests that failed together do not come back together.
+        """
+        self.runs += 1
+        self.failed_on.add(backend)
+        self.avoid |= {backend}
+        if self.runs >= most_runs:
+            return None
+        if any(name not in self.avoid for name in others):
+            return 0.0
+        if not here_again or (retry_after_s or 0.0) > MOST_RETRY_AFTER_S:
+            return None
+        pause_s = (0.5 + jitter) * self._pause_s
+        self._pause_s = min(2.0 * self._pause_s, MOST_PAUSE_S)
+        self.avoid = frozenset((backend,))
+        return max(pause_s, retry_after_s or 0.0)
+
+    def progressed(self) -> None:
+        """The request produced something: what failed before does not count any more."""
+        if self.runs:
+            self.__init__()  # type: ignore[misc]

@@ -1,0 +1,49 @@
+"""Ends runs whose backend is silent for longer than its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headway.core.backend import Backend
+from headway.engines.engine import BackendSilent
+from headway.engines.pool import BackendPool
+from headway.gateway.work import Work
+
+LOOK_EVERY_S = 1.0
+
+
+class Silence:
+    """Looks at every running request now and then: reading a part of an answer costs no timer."""
+
+    def __init__(self, pool: BackendPool) -> None:
+        self._pool = pool
+        self._looked_s = float("-inf")
+
+    def look(self, works: Iterable[Work], backends: dict[str, Backend], now_s: float) -> None:
+        """Stop reading where nothing came for too long: its reader gets BackendSilent."""
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        for work in works:
+            if work.activity is None:
+                continue
+            if work.reader is None:
+                work.heard_s = now_s  # its client is slow to read: the backend is not to blame
+                continue
+            patience = self._pool.patience(work.backend)
+            if work.answering:
+                limit_s = patience.idle_s()
+            else:
+                limit_s = patience.first_byte_s(_service_s(work, backends[work.backend]))
+            if now_s - work.heard_s > limit_s:
+                work.stop(BackendSilent(f"nothing came from it for {now_s - work.heard_s:.0f} s"))
+
+
+def _service_s(work: Work, backend: Backend) -> float:
+    """Predicted time at the backend before the first byte of the answer."""
+    request, cost = work.request, backend.cost
+    seconds = cost.prefill_s(request)
+    if not work.stream and work.generation is None:
+        longest = request.max_tokens if request.max_tokens is not None else request.estimate.longest
+        seconds += longest * cost.decode_s_per_token
+    return seconds
