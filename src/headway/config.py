@@ -56,6 +56,10 @@ class BackendConfig(Section):
     """Environment variable that holds the API key."""
     max_concurrency: Count | None = None
     """Requests it may run at once; else what it tells, else an adaptive limit."""
+    first_byte_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """An answer must have begun after this time; null: learned, at least 60 s."""
+    idle_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Longest time between two parts of an answer; null: learned, at least 60 s."""
     models: dict[str, str] = {}
     """Models to offer from it, by the names that clients use; empty: all that it lists."""
 

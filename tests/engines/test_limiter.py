@@ -85,3 +85,12 @@ def test_whatever_happens(seen: list[tuple[float, int, bool]], initial: int, mos
         if limit.limit > before:
             assert in_flight >= before
         assert limit.limit >= before // 2
+
+
+def test_a_given_limit_is_what_it_begins_with_and_never_passes() -> None:
+    limit = ConcurrencyLimit(initial=6, most=6)
+    limit.overloaded()
+    assert limit.limit == 3
+    for _ in range(100):
+        limit.answered(6)
+    assert limit.limit == 6

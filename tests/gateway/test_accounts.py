@@ -70,7 +70,7 @@ def work(arrival_s: float = 100.0) -> Work:
     one = Work(request, "chat", "/v1/chat/completions", Origin("m", "ann"), b"", fields)
     one.started_s, one.first_token_s = arrival_s + 0.5, arrival_s + 1.0
     one.last_token_s = one.ended_s = arrival_s + 2.0
-    one.prompt_tokens, one.output_tokens = 7, 10
+    one.prompt_tokens, one.billed_tokens = 7, 10
     return one
 
 

@@ -89,7 +89,7 @@ class Watched:
 
     def finished(self, score: float, output_tokens: int) -> None:
         request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
-        work = Work(request, "completion", "", Origin("m"), b"", {}, output_tokens=output_tokens)
+        work = Work(request, "completion", "", Origin("m"), b"", {}, billed_tokens=output_tokens)
         work.forecast = self.live.forecast(
             Reading(score, self.live.predictor_of("m").calibration), Origin("m")
         )

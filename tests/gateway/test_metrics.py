@@ -89,7 +89,7 @@ def work(tier: Tier = Tier.STANDARD, **changes: object) -> Work:
     origin = Origin("m", request.tenant, 0, request.program)
     one = Work(request, "chat", "/v1/chat/completions", origin, b"", {})
     one.started_s, one.first_token_s, one.last_token_s, one.ended_s = 11.0, 11.5, 13.5, 13.5
-    one.prompt_tokens, one.output_tokens = 7, 101
+    one.prompt_tokens, one.billed_tokens = 7, 101
     for name, value in changes.items():
         setattr(one, name, value)
     return one

@@ -4,10 +4,12 @@ import json
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.gateway.fake_backend import stream_events
 
+from headway.engines.engine import BackendGone, EngineError
 from headway.gateway.sse import EventRelay
 
 STREAM = b"".join(stream_events("/v1/chat/completions", "m", include_usage=True))
@@ -60,3 +62,54 @@ def test_text_that_looks_like_an_event_is_none() -> None:
 def test_a_stream_that_breaks_off_is_not_done() -> None:
     out, relay = passed(STREAM[:200], [], wants_usage=True)
     assert not relay.done and STREAM.startswith(out)
+
+
+def relayed(
+    *events: bytes, choices: int = 1, wants_usage: bool = False
+) -> tuple[bytes, EventRelay]:
+    relay = EventRelay(wants_usage, with_mark, choices)
+    return b"".join(map(relay.feed, events)), relay
+
+
+def finish(index: int) -> bytes:
+    choice = {"index": index, "delta": {}, "finish_reason": "stop"}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+def test_a_finish_reason_for_every_choice_is_an_end() -> None:
+    _, relay = relayed(finish(0), finish(1), choices=2)
+    assert relay.end() == b"data: [DONE]\n\n"
+    _, relay = relayed(finish(0), finish(0), choices=2)
+    with pytest.raises(BackendGone, match="too early"):
+        relay.end()
+
+
+def test_what_comes_behind_the_end_is_dropped() -> None:
+    out, relay = relayed(finish(0), b"data: [DONE]\n\n", b"data: [DONE]\n\ndata: more\n\n")
+    assert out == finish(0) + b"data: [DONE]\n\n" and relay.end() == b""
+
+
+def test_an_error_comes_behind_what_was_before_it() -> None:
+    relay = EventRelay(False, with_mark)
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    error = b'data: {"error":{"message":"out of memory","code":503}}\n\n'
+    assert relay.feed(text + error) == text
+    with pytest.raises(EngineError, match="out of memory") as raised:
+        relay.end()
+    assert raised.value.status == 503
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
+@settings(deadline=None)
+def test_whatever_comes_is_passed_on_whole_or_refused(noise: bytes, cuts: list[int]) -> None:
+    stream = STREAM[:500] + noise + STREAM[500:]
+    relay = EventRelay(False, with_mark)
+    out = b""
+    places = [0, *sorted(cut * 20 % (len(stream) + 1) for cut in cuts), len(stream)]
+    try:
+        for a, b in pairwise(places):
+            out += relay.feed(stream[a:b])
+        out += relay.end()
+    except (BackendGone, EngineError):
+        return
+    assert out.endswith(b"data: [DONE]\n\n")

@@ -186,6 +186,8 @@ def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
                 url=backend.url,
                 api_key=backend.secret(),
                 max_concurrency=backend.max_concurrency,
+                first_byte_timeout_s=backend.first_byte_timeout_s,
+                idle_timeout_s=backend.idle_timeout_s,
                 models=backend.models,
             )
         )
