@@ -73,7 +73,7 @@ async def test_killed_in_the_middle_it_comes_back_and_the_answer_goes_on(
                 collected += delta.text
                 if len(broken.pieces) == 15 and watched.server.pid is not None:
                     os.kill(watched.server.pid, signal.SIGKILL)
-    pool.failed("embedded", BackendGone("seen by the dispatcher"))
+    pool.failed("embedded", "r1", BackendGone("seen by the dispatcher"))
     await eventually(lambda: not watched.status.healthy)
     assert watched.status.slots == 0 and watched.status.description is not None
     with pytest.raises(BackendGone, match="embedded is down"):

@@ -11,6 +11,10 @@ from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import WORDS, FakeBackend
 
+from headway.engines.engine import BackendSilent
+from headway.engines.patience import Patience
+from headway.gateway import silence
+
 ANSWER = "".join(WORDS)
 
 
@@ -39,6 +43,25 @@ async def test_a_stream_goes_on_elsewhere_when_its_backend_dies(serve: Serve) ->
     assert chunks[-1].usage.headway["backend"] == "other"
     assert other.starts == [7]
     assert gateway.pool.failures[0][0] == "one"
+
+
+async def test_a_stream_goes_on_elsewhere_when_its_backend_falls_silent(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "LOOK_EVERY_S", 0.05)
+    one, other = ExactEngine("one"), ExactEngine("other")
+    gateway = await serve(one, other)
+    gateway.pool.patiences = {name: Patience(5.0, 0.2) for name in ("one", "other")}
+    async with client_of(gateway) as client:
+        one.allow(4)
+        stream = await client.chat.completions.create(
+            model="counter", messages=HELLO, max_tokens=8, stream=True
+        )
+        await until(lambda: one.tokens.locked())
+        other.allow()
+        assert await read(stream) == "0 1 2 3 4 5 6 7 "
+    assert other.starts == [4] and one.running == 0
+    assert isinstance(gateway.pool.failures[0][1], BackendSilent)
 
 
 async def test_an_engine_with_another_vocabulary_does_not_go_on(serve: Serve) -> None:

@@ -74,17 +74,29 @@ async def test_the_second_signal_stops_at_once_and_tells_the_clients() -> None:
     assert engine.running == 0
 
 
-async def test_the_limit_of_a_drain(backend: FakeBackend) -> None:
+async def test_what_is_forwarded_ends_with_an_error_when_the_time_for_a_drain_is_up(
+    backend: FakeBackend,
+) -> None:
     gateway = Gateway(GatewaySettings(port=0, drain_s=0.2), [Endpoint("b0", backend.url)])
     serving = await started(gateway)
-    backend.open.clear()
     async with client_of(gateway) as client:
-        asked = asyncio.ensure_future(client.chat.completions.create(model="fake", messages=HELLO))
-        await until(lambda: backend.running == 1)
+        backend.event_pause_s = 30.0
+        stream = await client.chat.completions.create(model="fake", messages=HELLO, stream=True)
+        backend.open.clear()
+        whole = asyncio.ensure_future(client.chat.completions.create(model="fake", messages=HELLO))
+        unsent = asyncio.ensure_future(
+            client.chat.completions.create(model="fake", messages=HELLO, stream=True)
+        )
+        await until(lambda: backend.running == 3)
         os.kill(os.getpid(), signal.SIGTERM)
+        for asked in (whole, unsent):
+            with pytest.raises(openai.InternalServerError) as raised:
+                await asked
+            assert (raised.value.status_code, raised.value.code) == (503, "shutting_down")
+        with pytest.raises(openai.APIError, match="shutting down"):
+            async for _ in stream:
+                pass
         assert not await asyncio.wait_for(serving, 10)
-        with pytest.raises(openai.APIError):
-            await asked
 
 
 async def test_a_taken_port_is_an_os_error(backend: FakeBackend) -> None:

@@ -124,6 +124,7 @@ class Member:
 
     def succeeded(self, request: str, tpot_s: float | None, in_flight: int) -> None:
         """A request ended well there."""
+        self._breaker.heard(self.activity.heard_s)
         self._breaker.succeeded(request, time.monotonic())
         self._overload.succeeded()
         if self._known_slots is not None:
@@ -161,6 +162,7 @@ class Member:
     def left(self) -> None:
         """A request ended there without an answer, because its client is gone."""
         if self._breaker.is_open:
+            self._breaker.heard(self.activity.heard_s)
             self._refresh()
 
     def forgive(self, request: str) -> None:
@@ -226,12 +228,8 @@ class Member:
         now_s = time.monotonic()
         self._breaker.heard(self.activity.heard_s)
         self._breaker.tried(error is None, now_s)
-        if error is None:
-            logger.info("backend %s answered a trial and gets requests again", self.name)
-        else:
-            logger.warning(
-                "backend %s gets no requests yet, its trial failed: %s", self.name, error
-            )
+        if error is not None:
+            logger.warning("backend %s failed in a trial: %s", self.name, error)
             if isinstance(error, BackendGone) and error.refused:
                 raise error
 
@@ -244,9 +242,7 @@ class Member:
             self.activity.heard(now_s)
         elif self.activity.heard_s == silent_since_s:
             self._breaker.trip(now_s)
-            logger.warning(
-                "backend %s gets no requests, nothing comes from it: %s", self.name, error
-            )
+            logger.warning("backend %s is silent, and failed in a trial: %s", self.name, error)
 
     async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
         """Ask for one token; returns what went wrong."""
@@ -348,12 +344,16 @@ class Member:
         status = self._current()
         if status == self.status:
             return
-        if status.healthy != self.status.healthy:
+        before, self.status = self.status, status
+        if status.healthy != before.healthy:
             if status.healthy:
                 logger.info("backend %s is up at %s", self.name, status.url)
             else:
                 logger.warning("backend %s is down: %s", self.name, status.error)
-        self.status = status
+        elif status.healthy and not status.slots:
+            logger.warning("backend %s gets no requests: %s", self.name, self._pause())
+        elif status.healthy and not before.slots:
+            logger.info("backend %s gets requests again", self.name)
         self._on_change(status)
 
     def _current(self) -> BackendStatus:
@@ -368,6 +368,14 @@ class Member:
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
         )
+
+    def _pause(self) -> str:
+        """Why it gets nothing though it is up."""
+        if self._breaker.is_silent:
+            return "nothing comes from it; it is tried again soon"
+        if self._breaker.is_open:
+            return "too many failed; it is tried again soon"
+        return f"it has too much to do, for {self._overload.until_s - time.monotonic():.1f} s"
 
     def _capacity(self) -> int:
         if self._breaker.is_silent:

@@ -29,27 +29,36 @@ class Patience:
         self._idle_s = idle_s
         self._first_bytes: deque[float] = deque(maxlen=REMEMBERED)
         self._gaps: deque[float] = deque(maxlen=REMEMBERED)
+        self._p99: tuple[float, float] | None = None
+        """Of both, once somebody has asked."""
 
     def observe(self, first_byte_s: float, longest_gap_s: float) -> None:
         """An answer's first byte came after `first_byte_s`; its longest pause after that."""
         self._first_bytes.append(first_byte_s)
         self._gaps.append(longest_gap_s)
+        self._p99 = None
 
     def first_byte_s(self, service_s: float) -> float:
         """Limit to the first byte, where `service_s` is predicted to pass before it."""
         if self._first_byte_s is not None:
             return self._first_byte_s
-        return max(LEAST_S, TIMES_P99 * _p99(self._first_bytes)) + TIMES_SERVICE * service_s
+        return max(LEAST_S, TIMES_P99 * self._worst()[0]) + TIMES_SERVICE * service_s
 
     def idle_s(self) -> float:
         """Limit between bytes."""
         if self._idle_s is not None:
             return self._idle_s
-        return max(LEAST_S, TIMES_P99 * _p99(self._gaps))
+        return max(LEAST_S, TIMES_P99 * self._worst()[1])
 
     def suspect_s(self) -> float:
         """Silence of the whole backend after which it is asked for a sign of life."""
-        return max(SUSPECT_S, SUSPECT_TIMES_P99 * _p99(self._first_bytes))
+        return max(SUSPECT_S, SUSPECT_TIMES_P99 * self._worst()[0])
+
+    def _worst(self) -> tuple[float, float]:
+        """What 99 of 100 answers took to their first byte, and paused at most."""
+        if self._p99 is None:
+            self._p99 = _p99(self._first_bytes), _p99(self._gaps)
+        return self._p99
 
 
 def _p99(seen: deque[float]) -> float:

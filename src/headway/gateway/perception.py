@@ -93,7 +93,7 @@ class Perception:
             if words is not None and work.ended_s < 0.0:
                 told(work, Reading(score_of(words), calibration_of_guesses()))
         finally:
-            self._dispatcher.release(question, finished=True)
+            self._dispatcher.release(question, finished=words is not None)
         if words is None:
             self.unanswered += 1
         else:
