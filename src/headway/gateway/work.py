@@ -97,7 +97,7 @@ class Work:
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     billed_tokens: int | None = None
-    """Output tokens by the backend's usage; None as long as it has sent none."""
+    """Output tokens by the backend's usage, or counted in its whole answer; None before."""
     failovers: int = 0
     retries: Retries = field(default_factory=Retries)
     settled: bool = False
