@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from tests.engines.generations import eventually
 
-from headway.engines import member, patience
+from headway.engines import member, patience, trials
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, BackendSilent, EngineError
 from headway.engines.pool import BackendPool, BackendStatus
@@ -222,7 +222,7 @@ async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
 async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
     one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member, "TRIAL_S", 0.1)
+    monkeypatch.setattr(trials, "TRIAL_S", 0.1)
     monkeypatch.setattr(patience, "SUSPECT_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
@@ -243,7 +243,7 @@ async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
 async def test_a_sign_of_life_ends_the_suspicion(
     one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member, "TRIAL_S", 0.1)
+    monkeypatch.setattr(trials, "TRIAL_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
     pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)

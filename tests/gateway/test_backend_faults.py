@@ -224,7 +224,7 @@ async def test_a_backend_that_hangs_gets_no_share_though_its_clients_give_up_ear
     serve: Serve, backend: FakeBackend, other: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "SUSPECT_S", 0.3)
-    monkeypatch.setattr("headway.engines.member.TRIAL_S", 0.2)
+    monkeypatch.setattr("headway.engines.trials.TRIAL_S", 0.2)
     monkeypatch.setattr("headway.engines.member.CHECK_EVERY_S", 0.05)
     gateway = await serve(backend, other, slots=4)
     backend.refuses = lambda body: "hang"

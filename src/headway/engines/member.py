@@ -24,6 +24,7 @@ from headway.engines.measured_cost import MeasuredCost
 from headway.engines.overload import Overload
 from headway.engines.patience import Patience
 from headway.engines.probe import connect
+from headway.engines.trials import Trials
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,6 @@ MISSES_ALLOWED = 2
 """Checks in a row that a busy backend may leave unanswered before it counts as down."""
 FLOWING_S = 10.0
 """A backend from which something came within this time is up, whatever its checks say."""
-TRIAL_S = 5.0
-MAX_TRIAL_S = 40.0
-"""Time for one token in a trial; doubled each time it was not enough: a model may be loading."""
 _OVERLOADED = frozenset((429, 503, 529))
 
 
@@ -89,7 +87,7 @@ class Member:
         self._limit = ConcurrencyLimit()
         self._known_slots: int | None = None
         """What the limit begins at and never exceeds; None: unknown."""
-        self._trial_s = TRIAL_S
+        self._trials = Trials()
         self._cost = MeasuredCost()
         self._description: Description | None = None
         self._error: str | None = "it was not asked yet"
@@ -246,18 +244,8 @@ class Member:
 
     async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
         """Ask for one token; returns what went wrong."""
-        description = self._description
-        assert description is not None
-        try:
-            await engine.trial(description.models[0], self._trial_s)
-        except EngineError as error:
-            self._trial_s = TRIAL_S
-            return error
-        except BackendGone as error:
-            self._trial_s = min(2.0 * self._trial_s, MAX_TRIAL_S)
-            return error
-        self._trial_s = TRIAL_S
-        return None
+        assert self._description is not None  # it was up
+        return await self._trials.outcome(engine, self._description.models[0])
 
     def _next_retry_s(self) -> float:
         pause_s = self._retry_s
@@ -311,6 +299,7 @@ class Member:
     def _drop_engine(self) -> None:
         """Use the client for nothing new; answers that come over it may still end."""
         engine, self.engine = self.engine, None
+        self._trials.close()
         if engine is not None:
             self._left.append((engine, self.activity))
             self._close_those_left()

@@ -1,0 +1,52 @@
+"""Requests of our own to a backend that clients' requests are kept away from."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headway.engines.engine import BackendGone, Engine, EngineError
+
+TRIAL_S = 5.0
+"""Time for one token."""
+LONGEST_S = 60.0
+"""A trial that took longer than that may still succeed until this time: a model may be loading,
+and some servers give up on it when nobody waits any more."""
+
+
+class Trials:
+    """At most two at a time: the oldest one that still waits, and the newest."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Task[None]] = []
+
+    async def outcome(self, engine: Engine, model: str) -> BackendGone | EngineError | None:
+        """Ask `model` for one token; returns what went wrong, None if it answered.
+
+        A trial of before that is answered now is as good.
+        """
+        for task in self._waiting[1:]:
+            task.cancel()
+        newest = asyncio.create_task(engine.trial(model, LONGEST_S))
+        self._waiting = [*self._waiting[:1], newest]
+        done, waiting = await asyncio.wait(
+            self._waiting, timeout=TRIAL_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        self._waiting = [task for task in self._waiting if task in waiting]
+        if not done:
+            return BackendGone(f"no answer within {TRIAL_S:g} s")
+        error: BackendGone | EngineError | None = None
+        for task in done:
+            try:
+                task.result()
+            except (BackendGone, EngineError) as failed:
+                error = failed
+            else:
+                self.close()
+                return None
+        return error
+
+    def close(self) -> None:
+        """Give up those that still wait."""
+        for task in self._waiting:
+            task.cancel()
+        self._waiting = []
