@@ -114,13 +114,19 @@ async def test_where_there_is_nothing_else_it_is_tried_again_more_and_more_slowl
 
 
 async def test_nobody_waits_for_the_slot_of_a_request_that_pauses(
-    serve: Serve, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
+    backend: FakeBackend,
+    http: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(retries, "FIRST_PAUSE_S", 30.0)
     gateway = await serve(backend, slots=1)
     backend.refuses = lambda body: (500, BUSY) if "poison" in str(body) else None
     bad = asyncio.ensure_future(ask(gateway, "poison"))
     await until(lambda: len(backend.requests) == 1 and not gateway.dispatcher.running["b0"])
+    async with http.get(gateway.address + "/v1/headway/queue") as answer:
+        (waiting,) = (await answer.json())["requests"]
+    assert waiting["state"] == "waiting" and "tried again" in waiting["why"]
     assert (await ask(gateway)).choices[0].message.content == ANSWER
     bad.cancel()
     await asyncio.gather(bad, return_exceptions=True)

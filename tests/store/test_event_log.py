@@ -45,13 +45,18 @@ def drive(scheduler: Scheduler, moves: list[tuple[int, int, Tier, float]]) -> No
             scheduler.requeue(running[0].id, now_s, frozenset("ab"[tokens % 3 : tokens % 3 + 1]))
         elif kind == 5:
             scheduler.cancel(running[0].id, now_s)
+        elif kind == 7:
+            moved = scheduler.hand_over(running[0].id, now_s)
+            scheduler.step(now_s)
+            now_s += 0.3
+            scheduler.add(moved, now_s)
         else:
             scheduler.set_backend(Backend("b", tokens % 3), now_s)
         scheduler.step(now_s)
 
 
 moves = st.tuples(
-    st.integers(0, 6), st.integers(1, 300), st.sampled_from(Tier), st.sampled_from([0.0, 0.1, 5.0])
+    st.integers(0, 7), st.integers(1, 300), st.sampled_from(Tier), st.sampled_from([0.0, 0.1, 5.0])
 )
 
 

@@ -42,7 +42,7 @@ def queue_view(
                 healthy=status.healthy,
                 slots=status.slots,
                 running=dispatcher.running[status.name],
-                models=list(status.description.models) if status.description else [],
+                models=list(status.models),
                 error=status.error and masked(status.error),
             )
             for status in dispatcher.statuses.values()
@@ -58,9 +58,10 @@ def _sees(viewer: Caller | None, work: Work) -> bool:
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
+    rests = request.state is State.NEW  # between two runs it is nowhere in the scheduler
     return QueuedRequest(
         id=request.id,
-        state=request.state.value,
+        state=State.WAITING.value if rests else request.state.value,
         model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
@@ -71,5 +72,9 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         output_tokens=work.output_tokens,
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
-        why=dispatcher.scheduler.explain(request, now_s),
+        why=(
+            "waits to be tried again: it failed on its backend"
+            if rests
+            else dispatcher.scheduler.explain(request, now_s)
+        ),
     )

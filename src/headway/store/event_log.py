@@ -68,18 +68,28 @@ class Added(Event, frozen=True, kw_only=True):
     preemptible: bool
     score: float | None
     avoid: frozenset[str] = frozenset()
+    output_tokens: int = 0
+    predicted_tokens: float = 0.0
+    started_s: float = -1.0
+    preemptions: int = 0
     decided: str
     """The rejection; empty: it waits."""
 
     def tell(self, scheduler: Scheduler) -> list[str]:
         facts = {name: getattr(self, name) for name in ADDED_AS_IS}
         request = Request(**facts, estimate=self.estimate.back(), tier=Tier(self.tier))
+        for name in ADDED_AS_BEFORE:
+            setattr(request, name, getattr(self, name))
         reject = scheduler.add(request, self.now_s)
         return [str(reject)] if reject is not None else []
 
 
+ADDED_AS_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
+"""What a request has from before, that ran already and is added again."""
 ADDED_AS_IS = tuple(
-    name for name in Added.__struct_fields__ if name not in ("now_s", "estimate", "tier", "decided")
+    name
+    for name in Added.__struct_fields__
+    if name not in ("now_s", "estimate", "tier", "decided", *ADDED_AS_BEFORE)
 )
 """Fields of a request that are written as they are."""
 
@@ -207,7 +217,7 @@ class LoggedScheduler(Scheduler):
         self._write(_with_infinity(msgspec.to_builtins(opened)))
 
     def add(self, request: Request, now_s: float) -> Reject | None:
-        facts = {name: getattr(request, name) for name in ADDED_AS_IS}
+        facts = {name: getattr(request, name) for name in ADDED_AS_IS + ADDED_AS_BEFORE}
         estimate, tier = Estimate.of(request.estimate), int(request.tier)
         reject = super().add(request, now_s)
         decided = str(reject) if reject is not None else ""
