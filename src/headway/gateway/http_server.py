@@ -43,11 +43,13 @@ class Places:
 class Connection(web.RequestHandler):
     """One client's connection, which remembers since when it waits for its client."""
 
-    __slots__ = ("_places", "head_since_s", "serving", "unread_since_s")
+    __slots__ = ("_places", "_refused_s", "head_since_s", "serving", "unread_since_s")
 
     def __init__(self, manager: web.Server, places: Places, **options: Any) -> None:
         super().__init__(manager, **options)
         self._places = places
+        self._refused_s: float | None = None
+        """When it was refused; what still comes is not looked at."""
         self.serving = False
         """Whether a request is being answered."""
         self.head_since_s: float | None = None
@@ -58,15 +60,16 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._places.taken += 1
-        if self._places.taken > self._places.most and self.transport is not None:
-            self.transport.write(_whole(_FULL))
-            self.force_close()
+        if self._places.taken > self._places.most:
+            self._refuse(_FULL)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._places.taken -= 1
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused_s is not None:
+            return
         if data and not self.serving and self.head_since_s is None:
             self.head_since_s = self._loop.time()
         super().data_received(data)
@@ -99,11 +102,25 @@ class Connection(web.RequestHandler):
         """End a connection whose client has kept it waiting for too long."""
         if self.transport is None:
             return
-        if self.unread_since_s is not None and now_s - self.unread_since_s > send_timeout_s:
+        if self._refused_s is not None:
+            if now_s - self._refused_s > LINGER_S:
+                self.force_close()
+        elif self.unread_since_s is not None and now_s - self.unread_since_s > send_timeout_s:
             self.transport.abort()
         elif self.head_since_s is not None and now_s - self.head_since_s > read_timeout_s:
-            self.transport.write(_whole(_TOO_SLOW))
-            self.force_close()
+            self._refuse(_TOO_SLOW)
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer before any request was read, and read on for a moment.
+
+        Closed at once, the connection would be reset by what the client still sends, and the
+        client would never see the answer.
+        """
+        if self.transport is not None:
+            self._refused_s = self._loop.time()
+            self.transport.write(_whole(error))
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
 
 
 _TOO_SLOW = ApiError(408, "The request did not come in time.", code="request_timeout")
