@@ -35,6 +35,8 @@ class ExactEngine:
         """How many more tokens it may produce; released by the test."""
         self.running = 0
         self.most_running = 0
+        self.headers: list[dict[str, str]] = []
+        """What each run was to send along."""
         self.starts: list[int] = []
         """Tokens that each run found there already."""
         self.dies_at: int | None = None
@@ -48,6 +50,7 @@ class ExactEngine:
         body = {name: msgspec.json.decode(value) for name, value in generation.body.items()}
         limit = body.get("max_tokens") or 20
         self.starts.append(generation.output_tokens)
+        self.headers.append(dict(generation.headers))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -61,7 +64,7 @@ class ExactEngine:
         finally:
             self.running -= 1
 
-    async def forward(self, path: str, body: bytes) -> Any:
+    async def forward(self, path: str, body: bytes, headers: Any = None) -> Any:
         raise BackendGone("it only generates")
 
 

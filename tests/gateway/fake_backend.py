@@ -84,6 +84,8 @@ class FakeBackend:
         self.model = model
         self.requests: list[tuple[str, dict[str, Any]]] = []
         """Path and body of every POST, in order."""
+        self.heads: list[dict[str, str]] = []
+        """The headers of every POST, by name in lower case."""
         self.open = asyncio.Event()
         """Cleared: POSTs are held until it is set."""
         self.open.set()
@@ -160,6 +162,9 @@ class _Connection(asyncio.Protocol):
                 return
             method, path, _ = head.split(b" ", 2)
             self.received = rest[length:]
+            if self.backend._record and method == b"POST":
+                lines = [line.split(b": ", 1) for line in head.split(b"\r\n")[1:]]
+                self.backend.heads.append({n.decode().lower(): v.decode() for n, v in lines})
             self.answer(method.decode(), path.decode(), rest[:length])
 
     def answer(self, method: str, path: str, body: bytes) -> None:

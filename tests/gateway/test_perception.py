@@ -37,7 +37,7 @@ class Guessing(ExactEngine):
         self.reply = reply
         self.guesses = guesses or {}
 
-    async def forward(self, path: str, body: bytes) -> Reply:
+    async def forward(self, path: str, body: bytes, headers: object = None) -> Reply:
         question = msgspec.json.decode(body)["messages"][0]["content"]
         prompt = question.rpartition("Request: ")[2]
         self.questions.append(prompt)

@@ -135,6 +135,8 @@ class Generation:
     body: dict[str, msgspec.Raw]
     """The client's request, values untouched."""
     model: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every run, such as `traceparent`."""
     prompt_ids: list[int] | None = None
     """Filled by the first engine that tokenises the prompt."""
     pieces: list[Piece] = field(default_factory=list)
@@ -237,8 +239,12 @@ class Engine(Protocol):
         """
         ...
 
-    async def forward(self, path: str, body: bytes) -> ForwardedResponse:
+    async def forward(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> ForwardedResponse:
         """POST `body` to its OpenAI API at `path` (`chat/completions`), untouched.
+
+        `headers` are sent beside the client's own.
 
         Raises BackendGone when no response came; error statuses come back as responses.
         """

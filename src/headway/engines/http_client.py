@@ -58,7 +58,9 @@ class HttpClient:
             max_field_size=MAX_HEADER_BYTES,
         )
 
-    async def open(self, path: str, body: bytes | None = None) -> Forwarded:
+    async def open(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Forwarded:
         """POST `body`, or GET without one; the response, its body not read yet.
 
         A reused connection that breaks before the response begins may just have been closed by
@@ -68,12 +70,12 @@ class HttpClient:
         _sending.set(sending)
         try:
             try:
-                response = await self._send(path, body)
+                response = await self._send(path, body, headers)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # aiohttp itself sends a GET again.
                 if body is None or sending.connected or not _unanswered(error):
                     raise
-                response = await self._send(path, body)
+                response = await self._send(path, body, headers)
         except _BROKEN as error:
             raise self.gone(error) from None
         forwarded = Forwarded(self, response)
@@ -120,7 +122,9 @@ class HttpClient:
         """`response` needs no closing any more."""
         self._responses.discard(response)
 
-    async def _send(self, path: str, body: bytes | None) -> aiohttp.ClientResponse:
+    async def _send(
+        self, path: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> aiohttp.ClientResponse:
         if self._session.closed:
             raise self.gone("its connections were closed")
         address = self._addresses.get(path)
@@ -130,7 +134,7 @@ class HttpClient:
             "GET" if body is None else "POST",
             address,
             data=body,
-            headers=None if body is None else _ON_POST,
+            headers={**_ON_POST, **(headers or {})} if body is not None else headers,
             allow_redirects=False,
         )
 

@@ -74,7 +74,9 @@ class LlamaCppEngine(ResumableEngine):
         if position.left == 0:
             yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
             return
-        response = await self.forward("/completion", self._request(generation, position))
+        response = await self.forward(
+            "/completion", self._request(generation, position), generation.headers
+        )
         try:
             if response.status != 200:
                 raise _in_openai_shape(await refusal(response), generation)

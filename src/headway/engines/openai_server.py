@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
@@ -71,12 +71,14 @@ class OpenAIEngine:
         """Not offered: its description says `exact_resume` is False."""
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
 
-    async def forward(self, path: str, body: bytes) -> Forwarded:
+    async def forward(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> Forwarded:
         """POST `body` to it at `path`, as in `Endpoint.address`.
 
         Raises BackendGone when no response came.
         """
-        return await self._http.open(path, body)
+        return await self._http.open(path, body, headers)
 
     async def close(self) -> None:
         """Close every connection; whoever still reads from one gets BackendGone."""

@@ -74,7 +74,9 @@ class VllmEngine(ResumableEngine):
         if position.left == 0:
             yield Delta(finish_reason="length", prompt_tokens=position.prompt_tokens)
             return
-        response = await self.forward("completions", self._request(generation, position))
+        response = await self.forward(
+            "completions", self._request(generation, position), generation.headers
+        )
         try:
             if response.status != 200:
                 raise await refusal(response)

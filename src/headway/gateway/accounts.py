@@ -52,6 +52,7 @@ class Accounts:
         request = work.request
         headers = {
             "x-request-id": request.id,
+            **work.trace,
             "x-headway-request-id": request.id,
             "x-headway-tier": request.tier.label,
             "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",

@@ -62,7 +62,7 @@ class Forwarder:
         engine = await self._dispatcher.turn(work)
         while True:
             sent = self._body(work)
-            upstream = await work.read(engine.forward(work.path, sent))
+            upstream = await work.read(engine.forward(work.path, sent, work.trace))
             if work.activity is not None:
                 work.activity.heard(self._dispatcher.clock())
             if upstream.status == 200:

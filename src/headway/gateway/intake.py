@@ -23,6 +23,7 @@ from headway.gateway.entrance import Admitted
 from headway.gateway.errors import ApiError, no_backend
 from headway.gateway.names import checked_name
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.trace_context import trace_headers
 from headway.gateway.wire import (
     Call,
     ChatRequest,
@@ -144,6 +145,7 @@ class Intake:
             origin=origin,
             body=body,
             fields=fields,
+            trace=trace_headers(headers),
             renamed=renamed,
             asked_model=model if call.model == "default" else call.model,
             told=expected is not None,
@@ -155,7 +157,7 @@ class Intake:
             options = call.stream_options
             work.include_usage = bool(options and options.include_usage)
         if kind is not None and obstacle is None:
-            work.generation = Generation(kind=kind, body=fields, model=model)
+            work.generation = Generation(kind=kind, body=fields, model=model, headers=work.trace)
         if caller is not None:
             # By what is known of its like, too: a claim of few tokens must not make room for many.
             usual = estimate if expected is None else self._history.estimate(origin, limit)

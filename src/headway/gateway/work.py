@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,6 +45,8 @@ class Work:
     """As the client sent it."""
     fields: dict[str, msgspec.Raw]
     """The same by field, values untouched."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """Headers by which it is followed: sent to the backend, and back to the client."""
     renamed: bool = False
     """`fields` name another model than `body`: the client asked for `default` or an alias."""
     asked_model: str = ""
