@@ -173,22 +173,32 @@ class RoundRobin:
             self._ring.append(tenant)
 
     def next(self, eligible: Callable[[str], bool]) -> str | None:
-        idle = [tenant for tenant in self._ring if not self._has_waiting(tenant)]
-        for tenant in idle:
-            self._ring.remove(tenant)
-            self._active.discard(tenant)
-        able = [tenant for tenant in self._ring if eligible(tenant)]
-        if not able:
-            return None
-        if all(self._deficit[tenant] <= 0.0 for tenant in able):
-            # As many whole rounds at once as the one that needs fewest.
-            rounds = min(ceil((1.0 - self._deficit[t]) / self._quantum(t)) for t in able)
-            for tenant in able:
-                self._deficit[tenant] += rounds * self._quantum(tenant)
-        chosen = next(tenant for tenant in able if self._deficit[tenant] > 0.0)
-        while self._ring[0] != chosen:
-            self._ring.rotate(-1)
+        # A tenant that is passed over goes to the end of the ring. Once round, that is paid for by
+        # a quantum for each: what a step costs on average does not grow with the tenants.
+        chosen = self._first_in_credit(eligible)
+        if chosen is None:
+            able = [tenant for tenant in self._ring if eligible(tenant)]
+            if able:
+                # As many whole rounds at once as the one that needs fewest.
+                rounds = min(ceil((1.0 - self._deficit[t]) / self._quantum(t)) for t in able)
+                for tenant in able:
+                    self._deficit[tenant] += rounds * self._quantum(tenant)
+                chosen = self._first_in_credit(eligible)
         return chosen
+
+    def _first_in_credit(self, eligible: Callable[[str], bool]) -> str | None:
+        """The first such tenant, brought to the front of the ring; None after a whole round."""
+        ring = self._ring
+        for _ in range(len(ring)):
+            tenant = ring[0]
+            if not self._has_waiting(tenant):
+                ring.popleft()
+                self._active.discard(tenant)
+            elif self._deficit[tenant] > 0.0 and eligible(tenant):
+                return tenant
+            else:
+                ring.rotate(-1)
+        return None
 
     def _quantum(self, tenant: str) -> float:
         return QUANTUM_TOKENS * self._weights.get(tenant, 1.0)
