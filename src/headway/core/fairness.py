@@ -49,6 +49,10 @@ class Fairness(Protocol):
         """`tenant` was given that much service."""
         ...
 
+    def owes_more(self, one: str, other: str) -> bool:
+        """Whether more service is owed to tenant `one` than to `other`."""
+        ...
+
 
 class VirtualTokenCounter:
     """The waiting tenant with the least counter goes first; its counter grows with its service.
@@ -90,6 +94,9 @@ class VirtualTokenCounter:
 
     def charge(self, tenant: str, weighted_tokens: float) -> None:
         self.counter[tenant] += weighted_tokens / self._weights.get(tenant, 1.0)
+
+    def owes_more(self, one: str, other: str) -> bool:
+        return self.counter[one] < self.counter[other]
 
 
 class LeastCounterFirst:
@@ -150,6 +157,9 @@ class DeficitRoundRobin:
 
     def charge(self, tenant: str, weighted_tokens: float) -> None:
         self.deficit[tenant] -= weighted_tokens
+
+    def owes_more(self, one: str, other: str) -> bool:
+        return self.deficit[one] > self.deficit[other]
 
 
 class RoundRobin:

@@ -73,17 +73,10 @@ class DueQueue:
                 continue
             if tenant_ok is not None and isinstance(heap, TenantHeap):
                 first = heap.peek(now_s, tenant_ok)
-            best = _due_first(best, first, now_s)
-        return best
-
-    def first_of(
-        self, tenant: str, now_s: float, tier_ok: Callable[[Tier], bool]
-    ) -> Request | None:
-        """The same, were `tenant` the only one; asked only where tenants have caps."""
-        best: Request | None = None
-        for tier, heap in self._tiers.items():
-            if isinstance(heap, TenantHeap) and tier_ok(tier):
-                best = _due_first(best, heap.first_of(tenant, now_s), now_s)
+                if first is None or first.due_s > now_s:
+                    continue
+            if best is None or (first.due_s, first.sequence) < (best.due_s, best.sequence):
+                best = first
         return best
 
     def next_due_s(self, now_s: float) -> float | None:
@@ -93,12 +86,3 @@ class DueQueue:
 
 
 _DUE_S = attrgetter("due_s")
-
-
-def _due_first(best: Request | None, other: Request | None, now_s: float) -> Request | None:
-    """Which of the two was due first; `best` is due if there is one."""
-    if other is None or other.due_s > now_s:
-        return best
-    if best is not None and (best.due_s, best.sequence) < (other.due_s, other.sequence):
-        return best
-    return other

@@ -107,7 +107,7 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        due = self._due.next(now_s, tier_ok, tenant_ok)
+        due = self.due(now_s, tier_ok, tenant_ok)
         if due is not None:
             return due
         for tier in self._tiers(tier_ok):
@@ -116,13 +116,20 @@ class Waiting:
                 return request
         return None
 
+    def due(
+        self,
+        now_s: float,
+        tier_ok: Callable[[Tier], bool],
+        tenant_ok: Callable[[str], bool] | None,
+    ) -> Request | None:
+        """The request that was due first, of those that may run; None: none is due."""
+        return self._due.next(now_s, tier_ok, tenant_ok)
+
     def first_of(
         self, tenant: str, now_s: float, tier_ok: Callable[[Tier], bool]
     ) -> Request | None:
-        """The same, were `tenant` the only one; asked only where tenants have caps."""
-        due = self._due.first_of(tenant, now_s, tier_ok)
-        if due is not None:
-            return due
+        """The request of `tenant` to start next if none is due; asked only where tenants have
+        caps."""
         for tier in self._tiers(tier_ok):
             request = self._queues[tier].first_of(tenant, now_s)
             if request is not None:
