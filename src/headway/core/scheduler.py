@@ -214,6 +214,7 @@ class Scheduler:
         self._stop(request)
         request.state = State.FINISHED
         del self._requests[request_id]
+        self._left(request)
 
     def cancel(self, request_id: str, now_s: float) -> None:
         """A request is not wanted any more. One that is not known (any more) is ignored."""
@@ -225,6 +226,7 @@ class Scheduler:
         else:
             self._lanes.dequeue(request)
         request.state = State.CANCELLED
+        self._left(request)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
         """A request leaves for another scheduler, which may `add` what is returned.
@@ -372,6 +374,7 @@ class Scheduler:
                 continue
             del self._requests[request.id]
             request.state = State.REJECTED
+            self._left(request)
             decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
 
     # ---- starting and stopping --------------------------------------------------------------
@@ -435,6 +438,14 @@ class Scheduler:
     def _stop(self, request: Request) -> None:
         self.backends[request.backend].release(request)
         self._running.remove(request)
+
+    def _left(self, request: Request) -> None:
+        """`request` neither waits nor runs any more."""
+        tenant = request.tenant
+        if self._ledger is not None and not (
+            self._backlog.of_tenant(tenant) or self._running.of_tenant(tenant)
+        ):
+            self._ledger.departed(tenant)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""
