@@ -116,7 +116,11 @@ tight_events = st.lists(
     st.one_of(
         *[st.tuples(st.just("add"), tight_requests)] * 5,
         *[st.tuples(st.just("run_on"), st.sampled_from([1.0, 0.5, 2.0]))] * 4,
-        st.tuples(st.just("finish"), pick),
+        st.one_of(
+            st.tuples(st.just("finish"), pick),
+            st.tuples(st.just("finish"), pick),
+            st.tuples(st.just("use_policy"), st.sampled_from(["srpt", "fcfs"])),
+        ),
     ),
     min_size=8,
     max_size=20,

@@ -143,11 +143,24 @@ class Scheduler:
             self._lanes.push(request)
 
     def revise(
-        self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
+        self,
+        request_id: str,
+        estimate: SizeEstimate,
+        score: float | None,
+        now_s: float,
+        from_start: bool = False,
     ) -> None:
         """More is known of how long a request is. One that is not known (any more) is ignored.
 
         It keeps the due time that it was promised, unless the new one is earlier.
+
+        Args:
+            request_id: of the request.
+            estimate: of all of its output tokens.
+            score: a ranker's; None: nobody looked.
+            now_s: the time.
+            from_start: the estimate before was a claim that is not believed any more: the due time
+                and the initial prediction are those that the new one would have given.
         """
         request = self._requests.get(request_id)
         if request is None:
@@ -158,7 +171,12 @@ class Scheduler:
         promised_s = request.due_s
         request.estimate, request.score = estimate, score
         self._measure(request)
-        request.due_s = min(promised_s, request.due_s)
+        if from_start:
+            request.predicted_tokens = estimate.mean
+            tier = self._tiers[request.tier]
+            request.due_s = due_s(request, tier, self._cost.whole_s(request))
+        else:
+            request.due_s = min(promised_s, request.due_s)
         if waits:
             self._lanes.push(request)
         else:
@@ -351,7 +369,7 @@ class Scheduler:
         request.service_s = cost.service_s(request)
         if not request.output_tokens:
             request.predicted_tokens = request.estimate.mean
-        request.due_s = due_s(request, self._tiers[request.tier], cost)
+        request.due_s = due_s(request, self._tiers[request.tier], cost.duration_s(request))
         if request.deadline_s is not None:
             shortest_s = (
                 cost.prefill_s(request)

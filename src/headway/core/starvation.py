@@ -10,21 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from headway.core.cost import CostModel
 from headway.core.queue import RankHeap
 from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
 from headway.core.tenant_heap import TenantHeap
 
 
-def due_s(request: Request, tier: TierSettings, cost: CostModel) -> float:
+def due_s(request: Request, tier: TierSettings, duration_s: float) -> float:
     """When `request` becomes due by its `tier`'s `max_wait_s` or `max_slowdown`, the first of both.
 
-    A wait of (max_slowdown - 1) times its duration makes the latency max_slowdown durations.
+    A wait of (max_slowdown - 1) times its `duration_s` makes the latency max_slowdown durations.
     """
     slack_s = INFINITE
     if tier.max_slowdown < INFINITE:
-        slack_s = (tier.max_slowdown - 1.0) * cost.duration_s(request)
+        slack_s = (tier.max_slowdown - 1.0) * duration_s
     return request.arrival_s + min(tier.max_wait_s, slack_s)
 
 

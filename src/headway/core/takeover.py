@@ -79,7 +79,8 @@ class Takeovers:
             while (pair := self._pair(rule, serving, now_s)) is not None:
                 yield pair
         else:
-            for name, queue in queues.items():
+            # A victim may wait in a lane that is not there yet: the copy lets it be made.
+            for name, queue in list(queues.items()):
                 yield from self._of_one_lane(name, queue, rule, serving.get(name, ()), now_s)
 
     def _of_one_lane(

@@ -291,7 +291,7 @@ class Batcher:
     def _measure(self, request: Request) -> None:
         """Write down what follows from the curve: latest start, work, due time."""
         tier = self._scheduling.tier(request.tier)
-        request.due_s = due_s(request, tier, self._scheduling.cost)
+        request.due_s = due_s(request, tier, self._scheduling.cost.duration_s(request))
         if not self._limits.could_ever_hold(request.prompt_tokens):
             return
         length = self._limits.padded_length(request.prompt_tokens)
