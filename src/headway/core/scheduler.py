@@ -16,7 +16,7 @@ from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.estimate import SizeEstimate
-from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
+from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, Fairness, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.lanes import Lanes
 from headway.core.placement import choose
@@ -232,7 +232,8 @@ class Scheduler:
         self._stop(request)
         request.state = State.FINISHED
         del self._requests[request_id]
-        self._left(request)
+        if self._ledger is not None:
+            self._left(request, self._ledger)
 
     def cancel(self, request_id: str, now_s: float) -> None:
         """A request is not wanted any more. One that is not known (any more) is ignored."""
@@ -244,7 +245,8 @@ class Scheduler:
         else:
             self._lanes.dequeue(request)
         request.state = State.CANCELLED
-        self._left(request)
+        if self._ledger is not None:
+            self._left(request, self._ledger)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
         """A request leaves for another scheduler, which may `add` what is returned.
@@ -392,7 +394,8 @@ class Scheduler:
                 continue
             del self._requests[request.id]
             request.state = State.REJECTED
-            self._left(request)
+            if self._ledger is not None:
+                self._left(request, self._ledger)
             decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
 
     # ---- starting and stopping --------------------------------------------------------------
@@ -457,13 +460,11 @@ class Scheduler:
         self.backends[request.backend].release(request)
         self._running.remove(request)
 
-    def _left(self, request: Request) -> None:
+    def _left(self, request: Request, ledger: Fairness) -> None:
         """`request` neither waits nor runs any more."""
         tenant = request.tenant
-        if self._ledger is not None and not (
-            self._backlog.of_tenant(tenant) or self._running.of_tenant(tenant)
-        ):
-            self._ledger.departed(tenant)
+        if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
+            ledger.departed(tenant)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""

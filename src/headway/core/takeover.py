@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import heapify
 from math import inf
 
@@ -75,13 +76,10 @@ class Takeovers:
             now_s: the time.
         """
         queues = self._lanes.queues
-        if len(queues) > 1 or self._running.capped:
-            while (pair := self._pair(rule, serving, now_s)) is not None:
-                yield pair
-        else:
-            # A victim may wait in a lane that is not there yet: the copy lets it be made.
-            for name, queue in list(queues.items()):
-                yield from self._of_one_lane(name, queue, rule, serving.get(name, ()), now_s)
+        if len(queues) == 1 and not self._running.capped:
+            ((name, queue),) = queues.items()
+            return self._of_one_lane(name, queue, rule, serving.get(name, ()), now_s)
+        return iter(partial(self._pair, rule, serving, now_s), None)
 
     def _of_one_lane(
         self,
@@ -162,6 +160,8 @@ class Takeovers:
             return heirs
         running = self._running
         tenant_ok = running.tenant_gate
+        first_due_s = queue.next_due_s(now_s)
+        is_due = first_due_s is not None and first_due_s <= now_s
         seen: set[Freed] = set()
         next_of: dict[Tier | None, Request | None] = {}
         for backend in serving:
@@ -170,7 +170,7 @@ class Takeovers:
                 if freed in seen:
                     continue
                 seen.add(freed)
-                heir = self._due_without(victim, queue, now_s)
+                heir = self._due_without(victim, queue, now_s) if is_due else None
                 if heir is None:
                     tier_ok = _tier_ok_also(running.tier_ok, tier)
                     if tier not in next_of:
