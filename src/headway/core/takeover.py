@@ -137,7 +137,9 @@ class Takeovers:
             by_heir: dict[Request, list[Candidate]] = {}
             for candidate in rule.candidates(serving[name], waiting[0], now_s):
                 heir = heirs.get(self._running.freed_by(candidate[3]))
-                if heir is None or candidate[4] not in permitted(heir, serving[name]):
+                if heir is None or (
+                    heir.avoid and candidate[4] not in permitted(heir, serving[name])
+                ):
                     continue
                 if not self._is_due_elsewhere(candidate, heir, serving, now_s):
                     by_heir.setdefault(heir, []).append(candidate)
@@ -208,7 +210,7 @@ class Takeovers:
             due = self._due_without(victim, queue, now_s)
             if due is None or (heir.due_s, heir.sequence) < (due.due_s, due.sequence):
                 continue
-            if backend not in permitted(due, serving[lane]):
+            if due.avoid and backend not in permitted(due, serving[lane]):
                 continue
             if backend.has_room_without(victim, due):
                 return True
