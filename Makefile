@@ -8,14 +8,16 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
+SEED := $(or $(SEED),$(shell date +%s))
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-vllm lint bench clean
+.PHONY: help serve install test test-deep test-vllm lint bench clean
 
 help:
 	@echo "make serve    serve the embedded model on 127.0.0.1:8080 (ARGS=... for flags)"
 	@echo "make test     run the whole test suite"
+	@echo "make test-deep  try the scheduler's generated tests with 50 times the examples (SEED=...)"
 	@echo "make test-vllm  run what a real vLLM on the CPU has to pass (in .venv-vllm, 4 GB)"
 	@echo "make install  only make the environment, in .venv"
 	@echo "make lint     ruff and mypy"
@@ -29,6 +31,12 @@ install: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Before it runs, the seed is kept with Hypothesis's own database of what failed.
+test-deep: .venv/installed-dev
+	@mkdir -p .hypothesis && echo $(SEED) >> .hypothesis/deep-seeds
+	@echo "The same again: make test-deep SEED=$(SEED)"
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/core --hypothesis-seed=$(SEED) --timeout=0 $(ARGS)
 
 test-vllm: .venv/installed-dev .venv-vllm/installed
 	HEADWAY_VLLM=$(CURDIR)/.venv-vllm/bin/python \

@@ -1,10 +1,14 @@
 """Speed and memory of headway.core with a million waiting requests.
 
     python bench/core.py [--waiting 1000000] [--pairs 200000] [--policies fcfs,srpt]
+    python bench/core.py --tenants [--counts 1000,5000]
 
 For every policy, two rows: `queue` is one push and one pop of the policy's own queue, and
 `scheduler` is the whole of it: add, the step that starts the next request, and finish.
 Service times, deadlines, priorities and estimates vary; estimates are shared by 1,000 templates.
+
+`--tenants` measures instead what an event costs by the number of tenants, each of which has 4
+requests: with and without a cap per tenant, under every kind of fairness.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from headway.core.policies import POLICIES
 from headway.core.request import Request, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings, TierSettings
+
+REQUESTS_OF_A_TENANT = 4
 
 
 def make_requests(count: int, seed: int) -> list[Request]:
@@ -102,6 +108,61 @@ def cancels_per_s(scheduler: Scheduler, requests: list[Request]) -> float:
     return len(requests) / (time.process_time() - start)
 
 
+def us_with_tenants(tenants: int, fairness: str, cap: int | None) -> dict[str, float]:
+    """Microseconds for add and step, an explanation, finish and step, with `tenants` waiting."""
+    tiers = {tier: TierSettings(max_wait_s=1e9) for tier in Tier}
+    scheduler = Scheduler(
+        SchedulerSettings(
+            tiers=tiers,
+            fairness=fairness,  # type: ignore[arg-type]
+            tenant_max_running=cap,
+        )
+    )
+    backend = Backend("b", slots=16)
+    scheduler.set_backend(backend, 0.0)
+    requests = make_requests(tenants * REQUESTS_OF_A_TENANT, 1)
+    for index, request in enumerate(requests):
+        request.tenant = f"tenant-{index % tenants}"
+    start = time.process_time()
+    for request in requests:
+        scheduler.add(request, request.arrival_s)
+        scheduler.step(request.arrival_s)
+    added = time.process_time()
+    explained = requests[:: len(requests) // 100]
+    for request in explained:
+        scheduler.explain(request, request.arrival_s)
+    asked = time.process_time()
+    now_s = requests[-1].arrival_s
+    while scheduler.requests:
+        now_s += 1e-3
+        running = next(iter(backend.running))
+        scheduler.progress(running, 50, now_s)
+        scheduler.finish(running, now_s)
+        scheduler.step(now_s)
+    finished = time.process_time()
+    return {
+        "add_step_us": 1e6 * (added - start) / len(requests),
+        "explain_us": 1e6 * (asked - added) / len(explained),
+        "finish_step_us": 1e6 * (finished - asked) / len(requests),
+    }
+
+
+def tenants_table(counts: list[int]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    print(f"{'tenants':>7} {'fairness':8} {'cap':>4}  add+step  explain  finish+step")
+    for tenants in counts:
+        for fairness in ("off", "vtc", "drr"):
+            for cap in (None, 1):
+                us = us_with_tenants(tenants, fairness, cap)
+                rows.append({"tenants": tenants, "fairness": fairness, "cap": cap, **us})
+                print(
+                    f"{tenants:7,} {fairness:8} {cap or '-':>4} {us['add_step_us']:6.1f} us "
+                    f"{us['explain_us']:5.0f} us {us['finish_step_us']:9.1f} us",
+                    flush=True,
+                )
+    return rows
+
+
 def bytes_per_waiting(count: int = 100_000) -> float:
     """Memory that `count` waiting requests take in the scheduler, body and estimate not counted."""
     scheduler = scheduler_of("srpt")
@@ -123,7 +184,14 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200_000)
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--json", type=Path, default=Path("results/core.json"))
+    parser.add_argument("--tenants", action="store_true", help="cost by the number of tenants")
+    parser.add_argument("--counts", default="1000,5000", help="of tenants")
     options = parser.parse_args()
+    if options.tenants:
+        rows = tenants_table([int(count) for count in options.counts.split(",")])
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"tenants": rows}, indent=1))
+        return
     result: dict[str, object] = {"waiting": options.waiting, "policies": {}}
     print(f"{options.waiting:,} waiting requests, {options.pairs:,} pairs, one core")
     print(f"{'policy':10} {'queue add+pop/s':>16} {'add+start+finish/s':>19} {'cancel/s':>12}")

@@ -77,6 +77,57 @@ events = st.one_of(
 event_lists = st.lists(events, min_size=25, max_size=60)
 
 
+# Where caps, due times and preemption meet: few of everything, so that they meet often.
+
+tight_tiers = st.builds(
+    TierSettings,
+    max_wait_s=st.sampled_from([1.0, 2.0, INF]),
+    max_running=st.sampled_from([None, None, None, 1]),
+)
+
+tight_settings = st.builds(
+    SchedulerSettings,
+    policy=st.sampled_from(["srpt", "fcfs", "priority", "edf"]),
+    tier_mode=st.sampled_from(["strict", "strict", "strict", "weighted"]),
+    tiers=st.fixed_dictionaries(dict.fromkeys(Tier, tight_tiers)),
+    fairness=st.sampled_from(["off", "off", "vtc", "drr"]),
+    tenant_max_running=st.sampled_from([1, 1, 1, None]),
+    on_missed_deadline=st.sampled_from(["reject", "downgrade"]),
+    preemption=st.builds(
+        PreemptionSettings, gain_factor=st.just(0.0), min_run_s=st.sampled_from([0.0, 0.25])
+    ),
+    cost=st.just(COST),
+)
+
+tight_requests = st.fixed_dictionaries(
+    {
+        "prompt_tokens": st.just(1),
+        "lengths": st.sampled_from([[5], [50], [400]]),
+        "tier": st.sampled_from(list(Tier)),
+        "tenant": st.sampled_from(["a", "a", "b"]),
+        "priority": st.integers(0, 1),
+        "deadline_in_s": st.sampled_from([None, None, None, 9.0]),
+        "preemptible": st.just(True),
+        "lane": st.sampled_from(["m", "m", "n"]),
+    }
+)
+
+tight_events = st.lists(
+    st.one_of(
+        *[st.tuples(st.just("add"), tight_requests)] * 5,
+        *[st.tuples(st.just("run_on"), st.sampled_from([1.0, 0.5, 2.0]))] * 4,
+        st.one_of(
+            st.tuples(st.just("finish"), pick),
+            st.tuples(st.just("finish"), pick),
+            st.tuples(st.just("use_policy"), st.sampled_from(["srpt", "fcfs"])),
+        ),
+    ),
+    min_size=8,
+    max_size=20,
+)
+tight_slots = st.sampled_from([{"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 2, "y": 0}])
+
+
 def backend(name: str, slots: int) -> Backend:
     """Backend x serves both models, y only one, with little KV cache."""
     lanes = frozenset({"m", "n"}) if name == "x" else frozenset({"m"})
@@ -92,12 +143,13 @@ class Driver:
     log: list[str] = field(default_factory=list)
     added: dict[str, Request] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
+    slots: dict[str, int] = field(default_factory=lambda: {"x": 2, "y": 1})
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.settings)
-        self.scheduler.set_backend(backend("x", 2), 0.0)
-        self.scheduler.set_backend(backend("y", 1), 0.0)
-        self.slots = {"x": 2, "y": 1}
+        self.slots = dict(self.slots)
+        for name, slots in self.slots.items():
+            self.scheduler.set_backend(backend(name, slots), 0.0)
 
     def play(self, sequence: list[tuple[str, object]]) -> None:
         for kind, value in sequence:
@@ -179,28 +231,40 @@ class Driver:
             assert all(request.state is State.PREEMPTED for request in orphans)
             self.slots.pop(name, None)
 
+    def run_on(self, seconds: float) -> None:
+        """Time passes, and whoever runs has one more token: from now on it may be stopped."""
+        self.now_s += seconds
+        for request in self.added.values():
+            if request.state is State.RUNNING:
+                self.scheduler.progress(request.id, request.output_tokens + 1, self.now_s)
+
     # decisions
 
     def step(self) -> list[Decision]:
-        waiting_before = {
-            r.id: (r.due_s, r.tier, r.tenant, r.lane)
+        live = {State.WAITING, State.PREEMPTED, State.RUNNING}
+        # What waits and runs as the decisions are carried out, one by one.
+        waiting = {
+            r.id: (r.due_s, r.tier)
             for r in self.added.values()
-            if r.state in {State.WAITING, State.PREEMPTED}
+            if r.state in live - {State.RUNNING}
         }
+        running = [r for r in self.added.values() if r.state is State.RUNNING]
         decisions = self.scheduler.step(self.now_s)
         for decision in decisions:
             self.log.append(str(decision))
             request = decision.request
             if isinstance(decision, Start):
-                assert waiting_before.pop(request.id, None), "started without having waited"
-                self.starvation_bound_holds(request, decision.backend, waiting_before)
+                assert waiting.pop(request.id, None), "started without having waited"
+                self.starvation_bound_holds(decision, waiting, running)
                 assert not self.avoids(request, decision.backend), "it failed there before"
+                running.append(request)
             elif isinstance(decision, Preempt):
                 assert request.preemptible
-                assert request.id not in waiting_before
+                running.remove(request)
+                waiting[request.id] = (request.due_s, request.tier)
             elif isinstance(decision, Reject):
                 assert not request.output_tokens, "rejected after the client got tokens"
-                waiting_before.pop(request.id, None)
+                waiting.pop(request.id, None)
                 self.rejected.add(request.id)
         self.capacity_is_kept(decisions)
         self.nobody_is_lost()
@@ -215,22 +279,25 @@ class Driver:
         )
 
     def starvation_bound_holds(
-        self, started: Request, backend: str, waiting: dict[str, tuple]
+        self, start: Start, waiting: dict[str, tuple[float, Tier]], running: list[Request]
     ) -> None:
-        """Nothing starts before what is due and could run in its place."""
-        for other_id, (due_s, tier, tenant, lane) in waiting.items():
+        """Nothing starts before what was due earlier and could run in its place."""
+        started, backend = start.request, self.scheduler.backends[start.backend]
+        for other_id, (due_s, tier) in waiting.items():
             other = self.added[other_id]
             if other.tier is not tier:
                 continue  # downgraded in this very step: the bound of its new tier holds
-            if self.avoids(other, backend):
+            if due_s > self.now_s or due_s >= started.due_s or other.lane not in backend.lanes:
                 continue
-            if lane == started.lane and due_s <= self.now_s and due_s < started.due_s:
-                assert other.state is State.RUNNING or not self.below_caps(tier, tenant), (
-                    f"{started.id} overtook {other_id}, which is due"
-                )
+            if other.lane != started.lane and backend.kv_tokens is not None:
+                continue  # it waits for more room than this slot has
+            if self.avoids(other, backend.name):
+                continue
+            assert not self.below_caps(tier, other.tenant, running), (
+                f"{started.id} overtook {other_id}, which is due"
+            )
 
-    def below_caps(self, tier: Tier, tenant: str) -> bool:
-        running = [r for r in self.added.values() if r.state is State.RUNNING]
+    def below_caps(self, tier: Tier, tenant: str, running: list[Request]) -> bool:
         tier_cap = self.settings.tier(tier).max_running
         tenant_cap = self.settings.tenant_max_running
         return (tier_cap is None or sum(r.tier is tier for r in running) < tier_cap) and (
@@ -273,10 +340,11 @@ class Driver:
 
     def work_is_conserved(self) -> None:
         """A slot is free only if nobody who may run is served by its backend."""
+        running = [r for r in self.added.values() if r.state is State.RUNNING]
         for request in self.added.values():
             if request.state not in {State.WAITING, State.PREEMPTED}:
                 continue
-            if not self.below_caps(request.tier, request.tenant):
+            if not self.below_caps(request.tier, request.tenant, running):
                 continue
             for held in self.scheduler.backends.values():
                 # With a KV budget the request that is next may wait for room: all wait then.

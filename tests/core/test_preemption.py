@@ -154,6 +154,14 @@ def test_a_due_request_is_not_stopped_any_more() -> None:
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
 
 
+def test_one_that_is_stopped_waits_in_a_lane_where_nobody_waited_yet() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 1, frozenset({"m", "n"}), cost=COST), 0.0)
+    run(schedule, request("batch", 900, tier=Tier.BATCH, lane="m"))
+    schedule.use_policy("srpt", 1.0)
+    assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE, lane="n")) == ["batch"]
+
+
 sizes, tiers = st.integers(1, 400), st.sampled_from(Tier)
 deadlines = st.none() | st.floats(0.0, 100.0)
 

@@ -2,7 +2,16 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.drive import COST, Driver, event_lists, settings_of_every_kind
+from tests.core.drive import (
+    COST,
+    Driver,
+    event_lists,
+    settings_of_every_kind,
+    tight_events,
+    tight_settings,
+    tight_slots,
+)
+from tests.deep import examples
 
 from headway.core.backend import Backend
 from headway.core.estimate import SizeEstimate
@@ -13,7 +22,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(settings_of_every_kind, event_lists)
 def test_every_promise_holds_after_every_event(chosen, events) -> None:
     """Capacity, caps, starvation bound, work conservation, nobody lost: checked by the driver."""
@@ -22,7 +31,15 @@ def test_every_promise_holds_after_every_event(chosen, events) -> None:
     driver.drain()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
+@given(tight_settings, tight_slots, tight_events)
+def test_every_promise_holds_where_caps_due_times_and_preemption_meet(chosen, slots, events):
+    driver = Driver(chosen, slots=slots)
+    driver.play(events)
+    driver.drain()
+
+
+@settings(max_examples=examples(60), deadline=None)
 @given(settings_of_every_kind, event_lists)
 def test_one_event_log_gives_one_decision_log(chosen, events) -> None:
     logs = []
@@ -33,7 +50,7 @@ def test_one_event_log_gives_one_decision_log(chosen, events) -> None:
     assert logs[0] == logs[1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.sampled_from(sorted(POLICIES)), st.integers(1, 4), st.integers(2, 20))
 def test_equal_requests_start_in_order_of_arrival(policy, slots, count) -> None:
     scheduler = Scheduler(SchedulerSettings(policy=policy, cost=COST))
@@ -52,7 +69,7 @@ def test_equal_requests_start_in_order_of_arrival(policy, slots, count) -> None:
     assert order == [f"r{index}" for index in range(count)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     st.integers(1, 6),
     st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=20, max_size=60),
@@ -92,7 +109,7 @@ def test_vtc_bounds_the_difference_in_service_of_two_backlogged_tenants(slots, o
                     scheduler.finish(request.id, now_s)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(5, 12), st.integers(1, 4))
 def test_drr_gives_backlogged_tenants_equal_shares(output, slots) -> None:
     scheduler = Scheduler(SchedulerSettings(policy="fcfs", fairness="drr", cost=COST))
@@ -116,7 +133,7 @@ def test_drr_gives_backlogged_tenants_equal_shares(output, slots) -> None:
     assert abs(served["a"] - served["b"]) <= 2 * 512 // 50 + slots + 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.sampled_from([State.WAITING, State.RUNNING, State.PREEMPTED]), st.sampled_from(Tier))
 def test_a_request_can_be_cancelled_in_every_state(state, tier) -> None:
     scheduler = Scheduler(SchedulerSettings(policy="srpt", cost=COST))

@@ -40,6 +40,13 @@ class Backend:
             return False
         return self.kv_tokens is None or self.kv_reserved + request.kv_tokens <= self.kv_tokens
 
+    def has_room_without(self, victim: Request, request: Request) -> bool:
+        """Whether `request` could take the slot of `victim`, which runs here."""
+        if self.kv_tokens is None:
+            return True
+        freed = self.kv_reserved - victim.reserved_kv_tokens
+        return freed + request.kv_tokens <= self.kv_tokens
+
     def could_ever_hold(self, request: Request) -> bool:
         """Whether `request` fits into this backend when nothing else runs."""
         return self.kv_tokens is None or request.kv_tokens <= self.kv_tokens

@@ -37,6 +37,11 @@ class CostModel:
         left_s = self.decode_s_per_token * request.remaining_tokens
         return left_s if request.output_tokens > 0 else left_s + self.prefill_s(request)
 
+    def whole_s(self, request: Request) -> float:
+        """Expected time from start to end, of which a part may be over."""
+        tokens = max(request.estimate.mean, request.output_tokens)
+        return self.prefill_s(request) + self.decode_s_per_token * tokens
+
     def prefill_work_s(self, request: Request) -> float:
         """Work of its prompt."""
         return self.held_slots * self.prefill_s(request)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from math import ceil
 from typing import Protocol
 
+from headway.core.departed import Departed
 from headway.core.settings import SchedulerSettings
 
 PROMPT_WEIGHT = 1.0
@@ -16,6 +17,9 @@ OUTPUT_WEIGHT = 2.0
 
 QUANTUM_TOKENS = 512.0
 """Service that deficit round robin adds to a tenant a round."""
+
+MOST_DEPARTED = 10_000
+"""Tenants remembered that neither wait nor run."""
 
 
 class TenantTurn(Protocol):
@@ -45,8 +49,16 @@ class Fairness(Protocol):
         """`tenant` has nothing waiting any more."""
         ...
 
+    def departed(self, tenant: str) -> None:
+        """`tenant` has nothing that waits or runs any more; it may have been gone before."""
+        ...
+
     def charge(self, tenant: str, weighted_tokens: float) -> None:
-        """`tenant` was given that much service."""
+        """`tenant`, of which something runs, was given that much service."""
+        ...
+
+    def owes_more(self, one: str, other: str) -> bool:
+        """Whether more service is owed to tenant `one` than to `other`."""
         ...
 
 
@@ -61,35 +73,61 @@ class VirtualTokenCounter:
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self.counter: dict[str, float] = {}
+        """Of the tenants that have something that waits or runs."""
+        self._departed = Departed(MOST_DEPARTED)
         self._waiting: set[str] = set()
         self._last_drained = 0.0
         self._least: list[tuple[float, str]] = []
+        self._in_least: set[str] = set()
 
     def turn(self, has_waiting: Callable[[str], bool]) -> TenantTurn:
         return LeastCounterFirst(self.counter, has_waiting)
 
     def backlogged(self, tenant: str) -> None:
-        floor = self._last_drained
-        while self._least:
-            counter, other = self._least[0]
-            if other not in self._waiting:
-                heappop(self._least)
-            elif counter < self.counter[other]:
-                heappop(self._least)
-                heappush(self._least, (self.counter[other], other))
-            else:
-                floor = counter
-                break
-        self.counter[tenant] = max(self.counter.get(tenant, 0.0), floor)
+        floor = self._floor()
+        # Whoever comes back is lifted to the floor, which never sinks: up to it, it makes no
+        # difference what a tenant was given.
+        self._departed.forget_up_to(floor)
+        counter = self.counter.get(tenant)
+        if counter is None:
+            counter = self._departed.came_back(tenant)
+        self.counter[tenant] = max(counter, floor)
         self._waiting.add(tenant)
-        heappush(self._least, (self.counter[tenant], tenant))
+        if tenant not in self._in_least:
+            self._in_least.add(tenant)
+            heappush(self._least, (self.counter[tenant], tenant))
+            if len(self._least) > 2 * len(self._waiting) + 64:
+                self._in_least = set(self._waiting)
+                self._least = [(self.counter[waits], waits) for waits in self._waiting]
+                heapify(self._least)
+
+    def _floor(self) -> float:
+        """The least counter of those that wait, or of the last one that did."""
+        while self._least:
+            counter, tenant = self._least[0]
+            if tenant not in self._waiting:
+                heappop(self._least)
+                self._in_least.discard(tenant)
+            elif counter < self.counter[tenant]:
+                heapreplace(self._least, (self.counter[tenant], tenant))
+            else:
+                return counter
+        return self._last_drained
 
     def drained(self, tenant: str) -> None:
         self._waiting.discard(tenant)
         self._last_drained = self.counter[tenant]
 
+    def departed(self, tenant: str) -> None:
+        counter = self.counter.pop(tenant, None)
+        if counter is not None:
+            self._departed.left(tenant, counter)
+
     def charge(self, tenant: str, weighted_tokens: float) -> None:
         self.counter[tenant] += weighted_tokens / self._weights.get(tenant, 1.0)
+
+    def owes_more(self, one: str, other: str) -> bool:
+        return self.counter[one] < self.counter[other]
 
 
 class LeastCounterFirst:
@@ -100,11 +138,18 @@ class LeastCounterFirst:
         self._has_waiting = has_waiting
         self._entries: list[tuple[float, str]] = []
         self._active: set[str] = set()
+        self._clean_at = 64
+        """So many entries: tenants that wait no more are dropped, if any."""
 
     def activate(self, tenant: str) -> None:
         if tenant not in self._active:
             self._active.add(tenant)
             heappush(self._entries, (self._counter[tenant], tenant))
+            if len(self._entries) > self._clean_at:
+                self._entries = [one for one in self._entries if self._has_waiting(one[1])]
+                heapify(self._entries)
+                self._active = {one for _, one in self._entries}
+                self._clean_at = 2 * len(self._entries) + 64
 
     def next(self, eligible: Callable[[str], bool]) -> str | None:
         passed: list[tuple[float, str]] = []
@@ -138,18 +183,31 @@ class DeficitRoundRobin:
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self.deficit: dict[str, float] = {}
+        """Of the tenants that have something that waits or runs."""
+        self._departed = Departed(MOST_DEPARTED)
 
     def turn(self, has_waiting: Callable[[str], bool]) -> TenantTurn:
         return RoundRobin(self.deficit, self._weights, has_waiting)
 
     def backlogged(self, tenant: str) -> None:
-        self.deficit[tenant] = min(self.deficit.get(tenant, 0.0), 0.0)
+        deficit = self.deficit.get(tenant)
+        if deficit is None:
+            deficit = -self._departed.came_back(tenant)
+        self.deficit[tenant] = min(deficit, 0.0)
 
     def drained(self, tenant: str) -> None:
         pass
 
+    def departed(self, tenant: str) -> None:
+        deficit = self.deficit.pop(tenant, 0.0)
+        if deficit < 0.0:
+            self._departed.left(tenant, -deficit)
+
     def charge(self, tenant: str, weighted_tokens: float) -> None:
         self.deficit[tenant] -= weighted_tokens
+
+    def owes_more(self, one: str, other: str) -> bool:
+        return self.deficit[one] > self.deficit[other]
 
 
 class RoundRobin:
@@ -166,29 +224,45 @@ class RoundRobin:
         self._has_waiting = has_waiting
         self._ring: deque[str] = deque()
         self._active: set[str] = set()
+        self._clean_at = 64
+        """So many in the ring: tenants that wait no more are dropped, if any."""
 
     def activate(self, tenant: str) -> None:
         if tenant not in self._active:
             self._active.add(tenant)
             self._ring.append(tenant)
+            if len(self._ring) > self._clean_at:
+                self._ring = deque(filter(self._has_waiting, self._ring))
+                self._active = set(self._ring)
+                self._clean_at = 2 * len(self._ring) + 64
 
     def next(self, eligible: Callable[[str], bool]) -> str | None:
-        idle = [tenant for tenant in self._ring if not self._has_waiting(tenant)]
-        for tenant in idle:
-            self._ring.remove(tenant)
-            self._active.discard(tenant)
-        able = [tenant for tenant in self._ring if eligible(tenant)]
-        if not able:
-            return None
-        if all(self._deficit[tenant] <= 0.0 for tenant in able):
-            # As many whole rounds at once as the one that needs fewest.
-            rounds = min(ceil((1.0 - self._deficit[t]) / self._quantum(t)) for t in able)
-            for tenant in able:
-                self._deficit[tenant] += rounds * self._quantum(tenant)
-        chosen = next(tenant for tenant in able if self._deficit[tenant] > 0.0)
-        while self._ring[0] != chosen:
-            self._ring.rotate(-1)
+        # A tenant that is passed over goes to the end of the ring. Once round, that is paid for by
+        # a quantum for each: what a step costs on average does not grow with the tenants.
+        chosen = self._first_in_credit(eligible)
+        if chosen is None:
+            able = [tenant for tenant in self._ring if eligible(tenant)]
+            if able:
+                # As many whole rounds at once as the one that needs fewest.
+                rounds = min(ceil((1.0 - self._deficit[t]) / self._quantum(t)) for t in able)
+                for tenant in able:
+                    self._deficit[tenant] += rounds * self._quantum(tenant)
+                chosen = self._first_in_credit(eligible)
         return chosen
+
+    def _first_in_credit(self, eligible: Callable[[str], bool]) -> str | None:
+        """The first such tenant, brought to the front of the ring; None after a whole round."""
+        ring = self._ring
+        for _ in range(len(ring)):
+            tenant = ring[0]
+            if not self._has_waiting(tenant):
+                ring.popleft()
+                self._active.discard(tenant)
+            elif self._deficit[tenant] > 0.0 and eligible(tenant):
+                return tenant
+            else:
+                ring.rotate(-1)
+        return None
 
     def _quantum(self, tenant: str) -> float:
         return QUANTUM_TOKENS * self._weights.get(tenant, 1.0)

@@ -100,10 +100,7 @@ class PreemptionRule:
             return False
         if backend.cost.remaining_s(running) <= threshold_s:
             return False  # its slot will be free sooner than a preemption pays
-        if backend.kv_tokens is None:
-            return True
-        freed = backend.kv_reserved - running.reserved_kv_tokens
-        return freed + waiting.kv_tokens <= backend.kv_tokens
+        return backend.has_room_without(running, waiting)
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
         """Whether somebody of `waiting`'s tier may ever take the slot of `running`."""

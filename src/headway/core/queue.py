@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
@@ -38,6 +38,33 @@ class WaitingQueue(Protocol):
         ...
 
 
+class TierQueue(Protocol):
+    """The waiting requests of one tier of one lane."""
+
+    waiting: int
+    """How many there are."""
+
+    def push(self, request: Request) -> None:
+        """Add `request` in its place."""
+        ...
+
+    def removed(self, request: Request) -> None:
+        """`request` was taken out by its ticket."""
+        ...
+
+    def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
+        """The request that is next among the tenants that may run one more; None: all may."""
+        ...
+
+    def first_of(self, tenant: str, now_s: float) -> Request | None:
+        """The request of `tenant` that is next; asked only where tenants have caps."""
+        ...
+
+    def sample(self, most: int) -> Iterable[Request]:
+        """At most about twice `most` waiting requests, spread evenly."""
+        ...
+
+
 class RankHeap:
     """A binary heap on a rank that does not change while a request waits. Ties: by arrival."""
 
@@ -63,6 +90,10 @@ class RankHeap:
                 return entry[3]
             heappop(entries)
         return None
+
+    def first_key(self, now_s: float) -> tuple[float, int] | None:
+        """Rank and sequence number of the one that is next; None if nobody waits."""
+        return None if self.peek(now_s) is None else self._entries[0][:2]
 
     def entry_died(self) -> None:
         self._live -= 1

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headway.core.request import Request, Tier
 from headway.core.settings import SchedulerSettings
+
+Freed = tuple[Tier | None, str | None]
+"""The tier and the tenant that run at their caps now, and will not once somebody has left."""
 
 
 class Running:
     """Running requests by tier and by tenant, and the caps on them."""
 
-    __slots__ = ("_by_tenant", "_by_tier", "_tenant_cap", "_tier_caps", "requests")
+    __slots__ = (
+        "_by_tenant",
+        "_by_tier",
+        "_tenant_cap",
+        "_tier_caps",
+        "capped",
+        "requests",
+        "tenant_gate",
+    )
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self.requests = 0
@@ -17,6 +30,14 @@ class Running:
         self._by_tenant: dict[str, int] = {}
         self._tier_caps = {tier: settings.tier(tier).max_running for tier in Tier}
         self._tenant_cap = settings.tenant_max_running
+        self.tenant_gate: Callable[[str], bool] | None = None
+        """`tenant_ok`; None spares the queues a call per tenant where they have no cap."""
+        if self._tenant_cap is not None:
+            self.tenant_gate = self.tenant_ok
+        self.capped = self._tenant_cap is not None or any(
+            cap is not None for cap in self._tier_caps.values()
+        )
+        """Whether there is any cap."""
 
     def add(self, request: Request) -> None:
         """`request` runs from now on."""
@@ -46,3 +67,15 @@ class Running:
     def tenant_ok(self, tenant: str) -> bool:
         """Whether one more of `tenant` may run."""
         return self._tenant_cap is None or self._by_tenant.get(tenant, 0) < self._tenant_cap
+
+    def of_tenant(self, tenant: str) -> int:
+        """Requests of `tenant` that run."""
+        return self._by_tenant.get(tenant, 0)
+
+    def freed_by(self, request: Request) -> Freed:
+        """The caps that bind now, and will not once `request`, which runs, has left."""
+        tier, tenant = request.tier, request.tenant
+        return (
+            None if self.tier_ok(tier) else tier,
+            None if self.tenant_ok(tenant) else tenant,
+        )

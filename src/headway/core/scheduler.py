@@ -16,16 +16,17 @@ from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.estimate import SizeEstimate
-from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
+from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, Fairness, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.lanes import Lanes
-from headway.core.placement import choose, permitted
+from headway.core.placement import choose
 from headway.core.policies import POLICIES, Policy
-from headway.core.preemption import Candidate, PreemptionRule
+from headway.core.preemption import PreemptionRule
 from headway.core.request import Request, State, Tier
 from headway.core.running import Running
 from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
+from headway.core.takeover import Takeovers
 from headway.core.tiers import tier_order
 
 OPTIMISTIC_QUANTILE = 0.1
@@ -69,17 +70,23 @@ class Scheduler:
         self._preemption = self._preemption_rule()
         self._serving: dict[str, list[Backend]] = {}
         self._running = Running(settings)
-        capped = settings.tenant_max_running is not None
-        self._lanes = Lanes(policy, self._tier_order, self._ledger, by_tenant=capped)
+        by_tenant = settings.tenant_max_running is not None
+        self._lanes = Lanes(policy, self._tier_order, self._ledger, by_tenant)
         self._backlog = self._lanes.backlog
-        self._admission = Admission(settings, self._backlog, self.backlog_s, self.predicted_wait_s)
-        # None spares the queues a call per tenant where no cap is set.
-        self._tenant_gate = self._running.tenant_ok if capped else None
+        self._admission = Admission(
+            settings, self._backlog, self._running, self.backlog_s, self.predicted_wait_s
+        )
         self._tiers = [settings.tier(tier) for tier in Tier]
         self._sequence = 0
         self._produced = produced
-        self._looked: dict[str, tuple[float, tuple[bool, int, float]]] = {}
-        """By lane: when nobody gave way last, and to how urgent a request."""
+        self._takeovers = Takeovers(
+            self._lanes,
+            self._running,
+            self._tier_order,
+            self._ledger,
+            settings.preemption.min_run_s,
+            self.catch_up,
+        )
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class Scheduler:
         Ranks made by different cost models do not compare, so all that waits is ranked anew.
         """
         waiting = self._pull_all()
-        self._looked.clear()
+        self._takeovers.forget()
         self._cost = self._policy.cost = cost
         for request in waiting:
             self._measure(request)
@@ -128,7 +135,7 @@ class Scheduler:
         """
         policy = _policy_class(name)(replace(self.settings, policy=name, cost=self._cost))
         waiting = self._pull_all()
-        self._looked.clear()
+        self._takeovers.forget()
         self.policy_name, self._policy = name, policy
         self._preemption = self._preemption_rule()
         self._lanes.use(self._policy)
@@ -136,11 +143,24 @@ class Scheduler:
             self._lanes.push(request)
 
     def revise(
-        self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
+        self,
+        request_id: str,
+        estimate: SizeEstimate,
+        score: float | None,
+        now_s: float,
+        from_start: bool = False,
     ) -> None:
         """More is known of how long a request is. One that is not known (any more) is ignored.
 
         It keeps the due time that it was promised, unless the new one is earlier.
+
+        Args:
+            request_id: of the request.
+            estimate: of all of its output tokens.
+            score: a ranker's; None: nobody looked.
+            now_s: the time.
+            from_start: the estimate before was a claim that is not believed any more: the due time
+                and the initial prediction are those that the new one would have given.
         """
         request = self._requests.get(request_id)
         if request is None:
@@ -151,7 +171,12 @@ class Scheduler:
         promised_s = request.due_s
         request.estimate, request.score = estimate, score
         self._measure(request)
-        request.due_s = min(promised_s, request.due_s)
+        if from_start:
+            request.predicted_tokens = estimate.mean
+            tier = self._tiers[request.tier]
+            request.due_s = due_s(request, tier, self._cost.whole_s(request))
+        else:
+            request.due_s = min(promised_s, request.due_s)
         if waits:
             self._lanes.push(request)
         else:
@@ -207,6 +232,8 @@ class Scheduler:
         self._stop(request)
         request.state = State.FINISHED
         del self._requests[request_id]
+        if self._ledger is not None:
+            self._left(request, self._ledger)
 
     def cancel(self, request_id: str, now_s: float) -> None:
         """A request is not wanted any more. One that is not known (any more) is ignored."""
@@ -218,6 +245,8 @@ class Scheduler:
         else:
             self._lanes.dequeue(request)
         request.state = State.CANCELLED
+        if self._ledger is not None:
+            self._left(request, self._ledger)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
         """A request leaves for another scheduler, which may `add` what is returned.
@@ -253,10 +282,12 @@ class Scheduler:
         decisions: list[Decision] = []
         if self._lanes.deadlines:
             self._give_up_deadlines(now_s, decisions)
-        if self._backlog.requests:
+        preempted = True
+        while preempted and self._backlog.requests:
             self._fill(now_s, decisions)
-            if self._backlog.requests and self.may_preempt:
-                self._preempt(now_s, decisions)
+            preempted = bool(self._backlog.requests) and self.may_preempt
+            # Whoever left may have freed a cap, and somebody else may now take a free slot.
+            preempted = preempted and self._preempt(now_s, decisions) and self._running.capped
         return decisions
 
     def next_wakeup_s(self, now_s: float) -> float | None:
@@ -320,12 +351,12 @@ class Scheduler:
         serving = self._serving.get(request.lane, [])
         if not any(backend.slots for backend in serving):
             return "waits for a backend that serves its model"
-        if request.due_s <= now_s:
-            return "waits for the next slot: it is due by its starvation bound"
         if not self._running.tier_ok(request.tier):
             return f"waits: tier {request.tier.label} runs at its cap"
         if not self._running.tenant_ok(request.tenant):
             return f"waits: tenant {request.tenant} runs at its cap"
+        if request.due_s <= now_s:
+            return "waits for the next slot: it is due by its starvation bound"
         rank = self._policy.rank(request)
         return (
             f"waits in tier {request.tier.label} at {self.policy_name} rank {rank:.3f}, "
@@ -340,7 +371,7 @@ class Scheduler:
         request.service_s = cost.service_s(request)
         if not request.output_tokens:
             request.predicted_tokens = request.estimate.mean
-        request.due_s = due_s(request, self._tiers[request.tier], cost)
+        request.due_s = due_s(request, self._tiers[request.tier], cost.duration_s(request))
         if request.deadline_s is not None:
             shortest_s = (
                 cost.prefill_s(request)
@@ -363,6 +394,8 @@ class Scheduler:
                 continue
             del self._requests[request.id]
             request.state = State.REJECTED
+            if self._ledger is not None:
+                self._left(request, self._ledger)
             decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
 
     # ---- starting and stopping --------------------------------------------------------------
@@ -375,7 +408,7 @@ class Scheduler:
             for name, queue in self._lanes.queues.items():
                 if not queue.count or name in blocked or not self._has_free_slot(name):
                     continue
-                request = queue.next(now_s, self._running.tier_ok, self._tenant_gate)
+                request = queue.next(now_s, self._running.tier_ok, self._running.tenant_gate)
                 if request is not None and (best is None or self._precedes(request, best, now_s)):
                     best = request
             if best is None:
@@ -395,40 +428,17 @@ class Scheduler:
         for request in passed:
             self._lanes.push(request)
 
-    def _preempt(self, now_s: float, decisions: list[Decision]) -> None:
-        # A victim may wait in a lane that is not there yet: the copy lets it be made.
-        for name, queue in list(self._lanes.queues.items()):
-            candidates: list[Candidate] | None = None
-            sought = _LEAST_URGENT
-            while queue.count:
-                request = queue.next(now_s, self._running.tier_ok, self._tenant_gate)
-                if request is None:
-                    break
-                # Ranks of running requests change slowly: where nobody gave way to somebody as
-                # urgent just before, look again later.
-                urgency = (request.due_s > now_s, int(request.tier), self._policy.rank(request))
-                looked_s, most_urgent = self._looked.get(name, _NEVER)
-                again_s = looked_s + self.settings.preemption.min_run_s
-                if now_s < again_s and urgency >= most_urgent:
-                    break
-                serving = permitted(request, self._serving.get(name, ()))
-                if candidates is None:
-                    self.catch_up(serving, now_s)
-                if candidates is None or urgency < sought or request.avoid:
-                    candidates = self._preemption.candidates(serving, request, now_s)
-                    sought = urgency
-                victim = self._preemption.victim(request, candidates, now_s)
-                if victim is None:
-                    self._looked[name] = (now_s, urgency)
-                    break
-                backend = self.backends[victim.backend]
-                victim.preemptions += 1
-                self._send_back(victim)
-                decisions.append(Preempt(victim, backend.name))
-                self._start(request, backend, now_s)
-                decisions.append(Start(request, backend.name))
-                if request.avoid:
-                    candidates = None  # they were not all for the next request
+    def _preempt(self, now_s: float, decisions: list[Decision]) -> bool:
+        """Whether anybody had to give way."""
+        before = len(decisions)
+        for request, victim in self._takeovers.found(self._preemption, self._serving, now_s):
+            backend = self.backends[victim.backend]
+            victim.preemptions += 1
+            self._send_back(victim)
+            decisions.append(Preempt(victim, backend.name))
+            self._start(request, backend, now_s)
+            decisions.append(Start(request, backend.name))
+        return len(decisions) > before
 
     def _start(self, request: Request, backend: Backend, now_s: float) -> None:
         self._lanes.dequeue(request)
@@ -449,6 +459,12 @@ class Scheduler:
     def _stop(self, request: Request) -> None:
         self.backends[request.backend].release(request)
         self._running.remove(request)
+
+    def _left(self, request: Request, ledger: Fairness) -> None:
+        """`request` neither waits nor runs any more."""
+        tenant = request.tenant
+        if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
+            ledger.departed(tenant)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""
@@ -504,10 +520,6 @@ class Scheduler:
             return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
         ranks = self._policy.rank(one), self._policy.rank(other)
         return ranks[0] < ranks[1] or (ranks[0] == ranks[1] and one.sequence < other.sequence)
-
-
-_LEAST_URGENT = (True, int(max(Tier)), inf)
-_NEVER = (-inf, _LEAST_URGENT)
 
 
 def _policy_class(name: str) -> type[Policy]:

@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from headway.core.cost import CostModel
 from headway.core.queue import RankHeap
 from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
+from headway.core.tenant_heap import TenantHeap
 
 
-def due_s(request: Request, tier: TierSettings, cost: CostModel) -> float:
+def due_s(request: Request, tier: TierSettings, duration_s: float) -> float:
     """When `request` becomes due by its `tier`'s `max_wait_s` or `max_slowdown`, the first of both.
 
-    A wait of (max_slowdown - 1) times its duration makes the latency max_slowdown durations.
+    A wait of (max_slowdown - 1) times its `duration_s` makes the latency max_slowdown durations.
     """
     slack_s = INFINITE
     if tier.max_slowdown < INFINITE:
-        slack_s = (tier.max_slowdown - 1.0) * cost.duration_s(request)
+        slack_s = (tier.max_slowdown - 1.0) * duration_s
     return request.arrival_s + min(tier.max_wait_s, slack_s)
 
 
@@ -34,29 +34,29 @@ class DueQueue:
     without looking at its requests.
     """
 
-    __slots__ = ("_by_tenant", "_heaps")
+    __slots__ = ("_by_tenant", "_tiers")
 
     def __init__(self, by_tenant: bool) -> None:
         self._by_tenant = by_tenant
-        self._heaps: dict[tuple[Tier, str], RankHeap] = {}
+        self._tiers: dict[Tier, RankHeap | TenantHeap] = {}
 
     def push(self, request: Request) -> None:
         """Add `request`, unless it never is due."""
         if request.due_s < INFINITE:
-            key = self._key(request)
-            heap = self._heaps.get(key)
+            heap = self._tiers.get(request.tier)
             if heap is None:
-                heap = self._heaps[key] = RankHeap(attrgetter("due_s"))
+                heap = TenantHeap(_DUE_S) if self._by_tenant else RankHeap(_DUE_S)
+                self._tiers[request.tier] = heap
             heap.push(request)
 
     def removed(self, request: Request) -> None:
         """`request` was taken out by its ticket."""
         if request.due_s < INFINITE:
-            key = self._key(request)
-            heap = self._heaps[key]
-            heap.entry_died()
-            if not heap:
-                del self._heaps[key]
+            heap = self._tiers[request.tier]
+            if isinstance(heap, TenantHeap):
+                heap.removed(request)
+            else:
+                heap.entry_died()
 
     def next(
         self,
@@ -66,20 +66,22 @@ class DueQueue:
     ) -> Request | None:
         """The request that was due first, among those due by `now_s` that may run."""
         best: Request | None = None
-        for (tier, tenant), heap in self._heaps.items():
+        for tier, heap in self._tiers.items():
             first = heap.peek(now_s)
-            if first is None or first.due_s > now_s:
+            if first is None or first.due_s > now_s or not tier_ok(tier):
                 continue
-            if best is not None and (best.due_s, best.sequence) < (first.due_s, first.sequence):
-                continue
-            if tier_ok(tier) and (tenant_ok is None or tenant_ok(tenant)):
+            if tenant_ok is not None and isinstance(heap, TenantHeap):
+                first = heap.peek(now_s, tenant_ok)
+                if first is None or first.due_s > now_s:
+                    continue
+            if best is None or (first.due_s, first.sequence) < (best.due_s, best.sequence):
                 best = first
         return best
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if none ever is."""
-        firsts = (heap.peek(now_s) for heap in self._heaps.values())
+        firsts = (heap.peek(now_s) for heap in self._tiers.values())
         return min((first.due_s for first in firsts if first is not None), default=None)
 
-    def _key(self, request: Request) -> tuple[Tier, str]:
-        return request.tier, request.tenant if self._by_tenant else ""
+
+_DUE_S = attrgetter("due_s")

@@ -2,77 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from headway.core.fairness import Fairness
 from headway.core.policies.policy import Policy
-from headway.core.queue import WaitingQueue
+from headway.core.queue import TierQueue
 from headway.core.request import Request, Tier
 from headway.core.starvation import DueQueue
+from headway.core.tenant_queues import TenantQueues
 from headway.core.tiers import TierOrder
 
 
-class TierQueue:
-    """The waiting requests of one tier of one lane.
+class SharedQueue:
+    """A tier where nothing depends on the tenant: everybody is in one queue."""
 
-    Tenants have queues of their own only where something depends on them: with fairness, or
-    with a cap per tenant. Otherwise everybody shares one.
-    """
+    __slots__ = ("_queue", "waiting")
 
-    __slots__ = ("_by_tenant", "_policy", "_queues", "_turn", "waiting")
-
-    def __init__(self, policy: Policy, ledger: Fairness | None, by_tenant: bool) -> None:
-        self._policy = policy
-        self._by_tenant = by_tenant or ledger is not None
-        self._queues: dict[str, WaitingQueue] = {}
-        self._turn = ledger.turn(self._has_waiting) if ledger else None
+    def __init__(self, policy: Policy) -> None:
+        self._queue = policy.queue()
         self.waiting = 0
 
-    def _has_waiting(self, tenant: str) -> bool:
-        return bool(self._queues.get(tenant))
-
     def push(self, request: Request) -> None:
-        tenant = request.tenant if self._by_tenant else ""
-        queue = self._queues.get(tenant)
-        if queue is None:
-            queue = self._queues[tenant] = self._policy.queue()
-        queue.push(request)
+        self._queue.push(request)
         self.waiting += 1
-        if self._turn is not None:
-            self._turn.activate(tenant)
 
     def removed(self, request: Request) -> None:
-        """`request` was taken out by its ticket."""
-        tenant = request.tenant if self._by_tenant else ""
-        queue = self._queues[tenant]
-        queue.entry_died()
+        self._queue.entry_died()
         self.waiting -= 1
-        if self._by_tenant and not queue:
-            del self._queues[tenant]
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
-        """The request that is next among the tenants that may run one more."""
-        if not self._by_tenant:
-            queue = self._queues.get("")
-            return queue.peek(now_s) if queue is not None else None
-        if self._turn is not None:
-            tenant = self._turn.next(tenant_ok or _anyone)
-            return self._queues[tenant].peek(now_s) if tenant is not None else None
-        best: Request | None = None
-        best_key = (0.0, 0)
-        for tenant, queue in self._queues.items():
-            if tenant_ok is None or tenant_ok(tenant):
-                request = queue.peek(now_s)
-                if request is not None:
-                    key = (self._policy.rank(request), request.sequence)
-                    if best is None or key < best_key:
-                        best, best_key = request, key
-        return best
+        return self._queue.peek(now_s)
 
-    def sample(self, most: int) -> list[Request]:
-        """At most about `most` waiting requests, spread evenly."""
-        share = max(1, most // max(1, len(self._queues)))
-        return [request for queue in self._queues.values() for request in queue.sample(share)]
+    def first_of(self, tenant: str, now_s: float) -> Request | None:
+        return self._queue.peek(now_s)
+
+    def sample(self, most: int) -> Iterable[Request]:
+        return self._queue.sample(most)
+
+
+class TurnQueue:
+    """A tier where fairness says which tenant is next, and the policy which of its requests."""
+
+    __slots__ = ("_queues", "_turn", "waiting")
+
+    def __init__(self, policy: Policy, ledger: Fairness) -> None:
+        self._queues = TenantQueues(policy.queue)
+        self._turn = ledger.turn(self._queues.by_tenant.__contains__)
+        self.waiting = 0
+
+    def push(self, request: Request) -> None:
+        self._queues.push(request)
+        self.waiting += 1
+        self._turn.activate(request.tenant)
+
+    def removed(self, request: Request) -> None:
+        self._queues.removed(request)
+        self.waiting -= 1
+
+    def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
+        tenant = self._turn.next(tenant_ok or _anyone)
+        return None if tenant is None else self._queues.by_tenant[tenant].peek(now_s)
+
+    def first_of(self, tenant: str, now_s: float) -> Request | None:
+        queue = self._queues.by_tenant.get(tenant)
+        return None if queue is None else queue.peek(now_s)
+
+    def sample(self, most: int) -> Iterable[Request]:
+        return self._queues.sample(most)
 
 
 class Waiting:
@@ -83,7 +79,7 @@ class Waiting:
     def __init__(
         self, policy: Policy, tier_order: TierOrder, ledger: Fairness | None, by_tenant: bool
     ) -> None:
-        self._queues = {tier: TierQueue(policy, ledger, by_tenant) for tier in Tier}
+        self._queues = {tier: _tier_queue(policy, ledger, by_tenant) for tier in Tier}
         self._tier_order = tier_order
         self._due = DueQueue(by_tenant)
         self.count = 0
@@ -111,16 +107,33 @@ class Waiting:
 
         `tier_ok` and `tenant_ok` say who is below its cap.
         """
-        due = self._due.next(now_s, tier_ok, tenant_ok)
+        due = self.due(now_s, tier_ok, tenant_ok)
         if due is not None:
             return due
-        waiting = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
-        if len(waiting) > 1:
-            waiting = self._tier_order.ordered(waiting)
-        for tier in waiting:
-            request_or_none = self._queues[tier].peek(now_s, tenant_ok)
-            if request_or_none is not None:
-                return request_or_none
+        for tier in self._tiers(tier_ok):
+            request = self._queues[tier].peek(now_s, tenant_ok)
+            if request is not None:
+                return request
+        return None
+
+    def due(
+        self,
+        now_s: float,
+        tier_ok: Callable[[Tier], bool],
+        tenant_ok: Callable[[str], bool] | None,
+    ) -> Request | None:
+        """The request that was due first, of those that may run; None: none is due."""
+        return self._due.next(now_s, tier_ok, tenant_ok)
+
+    def first_of(
+        self, tenant: str, now_s: float, tier_ok: Callable[[Tier], bool]
+    ) -> Request | None:
+        """The request of `tenant` to start next if none is due; asked only where tenants have
+        caps."""
+        for tier in self._tiers(tier_ok):
+            request = self._queues[tier].first_of(tenant, now_s)
+            if request is not None:
+                return request
         return None
 
     def next_due_s(self, now_s: float) -> float | None:
@@ -132,8 +145,19 @@ class Waiting:
         return self._queues[tier].waiting
 
     def sample(self, tier: Tier, most: int) -> list[Request]:
-        """At most about `most` waiting requests of `tier`, spread evenly."""
-        return self._queues[tier].sample(most)
+        """At most about twice `most` waiting requests of `tier`, spread evenly."""
+        return list(self._queues[tier].sample(most))
+
+    def _tiers(self, tier_ok: Callable[[Tier], bool]) -> list[Tier]:
+        """The tiers in which somebody waits who may run, in the order in which they are served."""
+        tiers = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
+        return self._tier_order.ordered(tiers) if len(tiers) > 1 else tiers
+
+
+def _tier_queue(policy: Policy, ledger: Fairness | None, by_tenant: bool) -> TierQueue:
+    if ledger is not None:
+        return TurnQueue(policy, ledger)
+    return policy.queue_by_tenant() if by_tenant else SharedQueue(policy)
 
 
 def _anyone(tenant: str) -> bool:

@@ -140,6 +140,8 @@ class Accounts:
         if outcome == "rejected":
             self._metrics.rejected(reason)
         self._metrics.ended(work, outcome)
+        if work.claimed_tokens is not None:
+            self._foresight.claim_ended(work, outcome == "finished")
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history knows the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)

@@ -16,6 +16,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.scheduler import Scheduler
 from headway.engines.engine import Piece
+from headway.gateway.claimed import ClaimedLengths, larger
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
 from headway.prediction.bins import score_within
@@ -70,6 +71,7 @@ class Foresight:
             policy is one by lengths.
         fallback: name of a policy that needs no predictor.
         refits: trains predictors anew; None: they stay as they are.
+        claimed: lengths that clients claim; None: nobody claims any.
         ask: asks the model itself about a request that waits, where the policy is one by lengths,
             and tells what it says, which takes the place of what the predictor said; None: it is
             not asked.
@@ -84,6 +86,7 @@ class Foresight:
         watch: Watch,
         fallback: str,
         refits: Refits | None = None,
+        claimed: ClaimedLengths | None = None,
         ask: Callable[[Work, OnReading], None] | None = None,
     ) -> None:
         self.watch = watch
@@ -99,6 +102,7 @@ class Foresight:
         self.refits = refits
         self._scheduler = scheduler
         self._works = works
+        self._claimed = claimed
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
@@ -141,6 +145,8 @@ class Foresight:
     def progressed(self, work: Work) -> None:
         """`work` runs and has reached `look_at`: if anybody waits, foresee what is left of it."""
         work.look_at = next_cut(work.output_tokens)
+        if work.told and work.claimed_tokens is not None and self._claimed is not None:
+            self._disbelieved(self._claimed.outlived(work))
         forecast, generation = work.forecast, work.generation
         if forecast is None or generation is None or not self._scheduler.waiting():
             return
@@ -148,6 +154,16 @@ class Foresight:
             # Pieces are taken back when an engine fails: the thread gets its own list of them.
             part = _Part(list(generation.pieces), work.output_tokens, forecast.estimate)
             self._asked.put((work, part))
+
+    def claim_ended(self, work: Work, finished: bool) -> None:
+        """`work`, which had a claim, is over; `finished`: with the whole answer."""
+        if self._claimed is not None:
+            self._disbelieved(self._claimed.ended(work, finished))
+
+    def _disbelieved(self, works: Sequence[Work]) -> None:
+        """Their claims count no longer: predict them as any other."""
+        if works and self._scheduler.waiting():
+            self.contended(works)
 
     def ended(self, work: Work) -> None:
         """`work` has its answer: learn from it, and see whether the order is still trusted."""
@@ -285,4 +301,7 @@ class Foresight:
             score = score_within(forecast.score, estimate, limit)
             if work.looks:
                 estimate = self.live.refined(work.looks[-1], work.origin.model)
-        self._scheduler.revise(work.request.id, estimate.capped(limit), score, self._clock())
+        estimate = estimate.capped(limit)
+        expected = larger(estimate, work.claimed_tokens)
+        score = score if expected is estimate else None
+        self._scheduler.revise(work.request.id, expected, score, self._clock())

@@ -18,6 +18,7 @@ from headway.engines.pool import BackendPool
 from headway.gateway.aliases import Aliases
 from headway.gateway.asked import Asked, Urgency
 from headway.gateway.body import parsed
+from headway.gateway.claimed import ClaimedLengths, look_at
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.entrance import Admitted
 from headway.gateway.errors import ApiError, no_backend
@@ -68,6 +69,7 @@ class Intake:
         settings: of the gateway.
         dispatcher: knows the time, and what backends can do.
         history: how long answers were.
+        claimed: how long clients say that answers will be.
         pool: the backends.
         batched: names of the models that no backend has and that generate nothing.
     """
@@ -77,12 +79,14 @@ class Intake:
         settings: GatewaySettings,
         dispatcher: Dispatcher,
         history: LengthHistory,
+        claimed: ClaimedLengths,
         pool: BackendPool,
         batched: Sequence[str],
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
         self._history = history
+        self._claimed = claimed
         self._pool = pool
         self._batched = batched
         self._aliases = Aliases(settings.aliases)
@@ -116,10 +120,12 @@ class Intake:
         )
         prompt_tokens = _prompt_tokens(call, body)
         expected = asked.number("expected-tokens")
-        if expected is not None:
-            estimate = SizeEstimate.exactly(expected).capped(limit)
-        elif kind is None:
+        claimed_tokens, told = None, False
+        if kind is None:
             estimate = SizeEstimate.exactly(1)
+        elif expected is not None:
+            claimed_tokens = expected if limit is None else min(expected, limit)
+            estimate, told = self._claimed.estimate(origin, claimed_tokens, limit)
         else:
             estimate = self._history.estimate(origin, limit)
         obstacle = self._obstacle(kind, model, fields)
@@ -148,10 +154,13 @@ class Intake:
             trace=trace_headers(headers),
             renamed=renamed,
             asked_model=model if call.model == "default" else call.model,
-            told=expected is not None,
+            told=told,
+            claimed_tokens=claimed_tokens,
             obstacle=obstacle,
             caller=caller,
         )
+        if claimed_tokens is not None and told:
+            work.look_at = look_at(claimed_tokens)
         if isinstance(call, Sampling):
             work.stream = bool(call.stream)
             options = call.stream_options

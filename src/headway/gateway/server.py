@@ -17,6 +17,7 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts import Accounts
 from headway.gateway.body import Bodies
+from headway.gateway.claimed import ClaimedLengths
 from headway.gateway.descriptors import raise_limit
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.entrance import Entrance
@@ -91,6 +92,9 @@ class Gateway:
         refits = None
         if live is not None and request_log is not None and learned is not None:
             refits = Refits(live, request_log.path, learned)
+        claimed = ClaimedLengths(
+            self.dispatcher.scheduler, self.dispatcher.works, self.dispatcher.clock, history
+        )
         self._foresight = foresight = Foresight(
             self.dispatcher.scheduler,
             self.dispatcher.works,
@@ -99,6 +103,7 @@ class Gateway:
             Watch(),
             settings.fallback_policy,
             refits,
+            claimed,
             self.perception.ask if self.perception else None,
         )
         self.dispatcher.use(self.pool, foresight)
@@ -109,7 +114,7 @@ class Gateway:
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
-        intake = Intake(settings, self.dispatcher, history, self.pool, batched)
+        intake = Intake(settings, self.dispatcher, history, claimed, self.pool, batched)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(settings, self.catalog, of_models)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)

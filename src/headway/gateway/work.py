@@ -55,7 +55,9 @@ class Work:
     include_usage: bool = False
     """The client wants usage at the end of its stream."""
     told: bool = False
-    """The client said how long the answer will be."""
+    """The client said how long the answer will be, and is believed."""
+    claimed_tokens: int | None = None
+    """How long it said, at most the answer's limit; None: it said nothing."""
     foreseen: bool = False
     """The predictor was asked."""
     asking: Prompt | None = None

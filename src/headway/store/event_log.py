@@ -131,13 +131,15 @@ class Requeued(Event, frozen=True, kw_only=True):
         return []
 
 
-class Revised(Event, frozen=True, kw_only=True):
+class Revised(Event, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     estimate: Estimate
     score: float | None
+    from_start: bool = False
 
     def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.revise(self.id, self.estimate.back(), self.score, self.now_s)
+        estimate = self.estimate.back()
+        scheduler.revise(self.id, estimate, self.score, self.now_s, self.from_start)
         return []
 
 
@@ -242,11 +244,23 @@ class LoggedScheduler(Scheduler):
         self._write(Requeued(now_s=now_s, id=request_id, avoid=avoid))
 
     def revise(
-        self, request_id: str, estimate: SizeEstimate, score: float | None, now_s: float
+        self,
+        request_id: str,
+        estimate: SizeEstimate,
+        score: float | None,
+        now_s: float,
+        from_start: bool = False,
     ) -> None:
-        super().revise(request_id, estimate, score, now_s)
-        as_values = Estimate.of(estimate)
-        self._write(Revised(now_s=now_s, id=request_id, estimate=as_values, score=score))
+        super().revise(request_id, estimate, score, now_s, from_start)
+        self._write(
+            Revised(
+                now_s=now_s,
+                id=request_id,
+                estimate=Estimate.of(estimate),
+                score=score,
+                from_start=from_start,
+            )
+        )
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
         super().set_backend(backend, now_s)

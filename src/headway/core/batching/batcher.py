@@ -170,6 +170,7 @@ class Batcher:
                 self._retries.remove(request)
             else:
                 self._dequeue(request)
+                self._left(request)
         self._forget(request, State.CANCELLED)
 
     def use_table(self, tier: Tier, table: Table, now_s: float) -> None:
@@ -290,7 +291,7 @@ class Batcher:
     def _measure(self, request: Request) -> None:
         """Write down what follows from the curve: latest start, work, due time."""
         tier = self._scheduling.tier(request.tier)
-        request.due_s = due_s(request, tier, self._scheduling.cost)
+        request.due_s = due_s(request, tier, self._scheduling.cost.duration_s(request))
         if not self._limits.could_ever_hold(request.prompt_tokens):
             return
         length = self._limits.padded_length(request.prompt_tokens)
@@ -318,6 +319,7 @@ class Batcher:
     def _reject(self, request: Request, decisions: list[BatchDecision]) -> None:
         """Give up the deadline of an item that waits in order."""
         self._dequeue(request)
+        self._left(request)
         self._forget(request, State.REJECTED)
         decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
 
@@ -436,6 +438,7 @@ class Batcher:
     def _launched(self, draft: Draft, now_s: float) -> Batch:
         self._batches += 1
         for request in draft.requests:
+            self._left(request)
             if request.started_s < 0.0:
                 request.started_s = now_s
             request.resumed_s = now_s
@@ -517,6 +520,11 @@ class Batcher:
         """`request` waits in order no more."""
         self._pull(request)
         self._backlog.ended(request)
+
+    def _left(self, request: Request) -> None:
+        """`request` waits no more, and is paid for."""
+        if self._ledger is not None and not self._backlog.of_tenant(request.tenant):
+            self._ledger.departed(request.tenant)
 
     def _push(self, request: Request) -> None:
         self._backlog.add(request)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from math import floor, log2
+from operator import attrgetter
 
 from headway.core.policies.policy import Policy
-from headway.core.queue import WaitingQueue
+from headway.core.queue import TierQueue, WaitingQueue
 from headway.core.request import Request
+from headway.core.tenant_heap import TenantHeap
 
 CLASSES_PER_OCTAVE = 2
+SHORTEST_S = 1e-6
+"""Service times below this count as this."""
 
 
 class Hrrn(Policy):
@@ -27,6 +32,9 @@ class Hrrn(Policy):
 
     def queue(self) -> WaitingQueue:
         return ResponseRatioQueue(self.rank)
+
+    def queue_by_tenant(self) -> TierQueue:
+        return ResponseRatioByTenant(self.rank)
 
 
 class ResponseRatioQueue:
@@ -49,8 +57,8 @@ class ResponseRatioQueue:
         return self._live
 
     def push(self, request: Request) -> None:
-        service_s = max(1e-6, self._service_s(request))
-        size_class = floor(CLASSES_PER_OCTAVE * log2(service_s))
+        service_s = max(SHORTEST_S, self._service_s(request))
+        size_class = _size_class(service_s)
         entries = self._classes.setdefault(size_class, deque())
         entry = (request.ticket, request, request.arrival_s, service_s)
         if entries and entries[-1][1].sequence > request.sequence:
@@ -102,3 +110,56 @@ class ResponseRatioQueue:
             for ticket, request, _, _ in islice(entries, 0, None, stride):
                 if ticket == request.ticket:
                     yield request
+
+
+class ResponseRatioByTenant:
+    """The same where tenants have caps: by arrival among the tenants in each class."""
+
+    __slots__ = ("_classes", "_service_s", "waiting")
+
+    def __init__(self, service_s: Callable[[Request], float]) -> None:
+        self._service_s = service_s
+        self._classes: dict[int, TenantHeap] = {}
+        self.waiting = 0
+
+    def push(self, request: Request) -> None:
+        size_class = self._class_of(request)
+        heap = self._classes.get(size_class)
+        if heap is None:
+            heap = self._classes[size_class] = TenantHeap(attrgetter("sequence"))
+        heap.push(request)
+        self.waiting += 1
+
+    def removed(self, request: Request) -> None:
+        size_class = self._class_of(request)
+        heap = self._classes[size_class]
+        heap.removed(request)
+        if not heap.waiting:
+            del self._classes[size_class]
+        self.waiting -= 1
+
+    def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
+        return self._best(now_s, (heap.peek(now_s, tenant_ok) for heap in self._classes.values()))
+
+    def first_of(self, tenant: str, now_s: float) -> Request | None:
+        return self._best(now_s, (heap.first_of(tenant, now_s) for heap in self._classes.values()))
+
+    def sample(self, most: int) -> Iterator[Request]:
+        share = max(1, most // max(1, len(self._classes)))
+        for heap in self._classes.values():
+            yield from heap.sample(share)
+
+    def _best(self, now_s: float, firsts: Iterable[Request | None]) -> Request | None:
+        waiting = [first for first in firsts if first is not None]
+        return min(waiting, key=partial(self._by_ratio, now_s), default=None)
+
+    def _by_ratio(self, now_s: float, request: Request) -> tuple[float, int]:
+        service_s = max(SHORTEST_S, self._service_s(request))
+        return -(now_s - request.arrival_s) / service_s, request.sequence
+
+    def _class_of(self, request: Request) -> int:
+        return _size_class(max(SHORTEST_S, self._service_s(request)))
+
+
+def _size_class(service_s: float) -> int:
+    return floor(CLASSES_PER_OCTAVE * log2(service_s))

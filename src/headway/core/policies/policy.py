@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from headway.core.queue import RankHeap, WaitingQueue
+from headway.core.queue import RankHeap, TierQueue, WaitingQueue
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
+from headway.core.tenant_heap import TenantHeap
 
 
 class Policy(ABC):
@@ -40,6 +41,10 @@ class Policy(ABC):
     def queue(self) -> WaitingQueue:
         """A new queue that keeps requests in this policy's order."""
         return RankHeap(self.rank)
+
+    def queue_by_tenant(self) -> TierQueue:
+        """The same where tenants have caps: whoever is at its cap is passed over."""
+        return TenantHeap(self.rank)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         """What giving the slot of `running` to `waiting` wins, in seconds.

@@ -1,0 +1,86 @@
+"""Waiting requests by rank, where tenants have caps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush, heapreplace
+
+from headway.core.queue import RankHeap
+from headway.core.request import Request
+from headway.core.tenant_queues import TenantQueues
+
+
+class TenantHeap:
+    """A heap of tenants, each by the first of its requests, which are in a heap of their own.
+
+    Whoever is at its cap is passed over without a look at its requests. There are never more such
+    tenants than running requests, so finding the next request takes O(log n), however many tenants
+    wait.
+
+    Args:
+        rank: of a request; the smaller one is first. It must not change while the request waits.
+    """
+
+    __slots__ = ("_entries", "_keys", "_queues", "waiting")
+
+    def __init__(self, rank: Callable[[Request], float]) -> None:
+        self._queues = TenantQueues(lambda: RankHeap(rank))
+        self._entries: list[tuple[tuple[float, int], str]] = []
+        """By tenant, a key that is at most that of its first request; others are dead."""
+        self._keys: dict[str, tuple[float, int]] = {}
+        """The key of each tenant's live entry."""
+        self.waiting = 0
+
+    def push(self, request: Request) -> None:
+        """Add `request` under its present rank and ticket."""
+        tenant = request.tenant
+        key = self._queues.push(request).first_key(0.0)
+        assert key is not None
+        known = self._keys.get(tenant)
+        if known is None or key < known:
+            self._keys[tenant] = key
+            heappush(self._entries, (key, tenant))
+        self.waiting += 1
+
+    def removed(self, request: Request) -> None:
+        """`request` was taken out by its ticket."""
+        self.waiting -= 1
+        if self._queues.removed(request):
+            del self._keys[request.tenant]
+        if len(self._entries) > 2 * len(self._keys) + 64:
+            self._entries = [(key, tenant) for tenant, key in self._keys.items()]
+            heapify(self._entries)
+
+    def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None = None) -> Request | None:
+        """The first request of a tenant that may run one more."""
+        entries, keys, queues = self._entries, self._keys, self._queues.by_tenant
+        passed_over: list[tuple[tuple[float, int], str]] = []
+        chosen: Request | None = None
+        while entries:
+            key, tenant = entries[0]
+            if keys.get(tenant) != key:
+                heappop(entries)
+                continue
+            first_key = queues[tenant].first_key(now_s)
+            assert first_key is not None
+            if first_key != key:
+                # The request that it was entered for is gone.
+                keys[tenant] = first_key
+                heapreplace(entries, (first_key, tenant))
+            elif tenant_ok is not None and not tenant_ok(tenant):
+                passed_over.append(heappop(entries))
+            else:
+                chosen = queues[tenant].peek(now_s)
+                break
+        for entry in passed_over:
+            heappush(entries, entry)
+        return chosen
+
+    def first_of(self, tenant: str, now_s: float) -> Request | None:
+        """The first request of `tenant`."""
+        queue = self._queues.by_tenant.get(tenant)
+        return None if queue is None else queue.peek(now_s)
+
+    def sample(self, most: int) -> Iterator[Request]:
+        """At most about twice `most` requests, spread evenly over the tenants."""
+        return self._queues.sample(most)
