@@ -12,10 +12,13 @@ import pytest
 
 from headway.store.responses import (
     CHECKED_EVERY,
+    ConversationTooLarge,
     KeptResponse,
     ResponsesError,
     ResponseStore,
 )
+
+MOST = 1_000_000
 
 
 class Clock:
@@ -51,17 +54,25 @@ async def test_what_is_kept_is_found_at_once(store: ResponseStore) -> None:
 async def test_a_conversation_comes_oldest_first(store: ResponseStore) -> None:
     for one in (response("r1"), response("r2", "r1"), response("r3", "r2"), response("x", "r1")):
         store.keep(one)
-    found = await store.conversation("r3", "acme")
+    found = await store.conversation("r3", "acme", MOST)
     assert found is not None and [one.id for one in found] == ["r1", "r2", "r3"]
-    assert await store.conversation("nope", "acme") is None
+    assert await store.conversation("nope", "acme", MOST) is None
+
+
+async def test_a_conversation_that_is_too_large_is_not_read(store: ResponseStore) -> None:
+    store.keep(response("r1", input=b"x" * 600))
+    store.keep(response("r2", "r1", input=b"x" * 600))
+    assert await store.conversation("r1", "acme", 1000) is not None
+    with pytest.raises(ConversationTooLarge):
+        await store.conversation("r2", "acme", 1000)
 
 
 async def test_nobody_finds_what_is_another_s(store: ResponseStore) -> None:
     store.keep(response("r1"))
     store.keep(response("r2", "r1", owner="other"))
     assert await store.find("r1", "other") is None
-    assert await store.conversation("r1", "other") is None
-    assert await store.conversation("r2", "other") is None
+    assert await store.conversation("r1", "other", MOST) is None
+    assert await store.conversation("r2", "other", MOST) is None
     assert not await store.forget("r1", "other")
     assert await store.find("r1", "acme") is not None
 
@@ -74,13 +85,13 @@ async def test_what_is_deleted_is_gone_and_so_is_what_went_on_from_it(
     assert await store.forget("r1", "acme")
     assert not await store.forget("r1", "acme")
     assert await store.find("r2", "acme") is not None
-    assert await store.conversation("r2", "acme") is None
+    assert await store.conversation("r2", "acme", MOST) is None
 
 
 async def test_a_chain_that_is_a_loop_ends(store: ResponseStore) -> None:
     store.keep(response("r1", "r2"))
     store.keep(response("r2", "r1"))
-    assert await store.conversation("r2", "acme") is None
+    assert await store.conversation("r2", "acme", MOST) is None
 
 
 async def test_old_responses_are_deleted(tmp_path: Path) -> None:

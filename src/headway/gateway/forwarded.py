@@ -153,8 +153,8 @@ class Forwarder:
         last = b""
         try:
             await reply.begin(self._headers(work, upstream))
-            await reply.send(first)
             try:
+                await reply.send(first)
                 while block := await work.read(anext(blocks, b"")):
                     out = self._feed(work, relay, block)
                     if out:

@@ -46,7 +46,7 @@ WITH RECURSIVE chain (id, depth) AS (
     WHERE responses.previous_id IS NOT NULL AND responses.owner = ? AND depth < ?
 )
 SELECT responses.id, owner, created_unix_s, previous_id, input, response
-FROM chain JOIN responses USING (id) WHERE owner = ? ORDER BY depth DESC
+FROM chain JOIN responses USING (id) WHERE owner = ? ORDER BY depth
 """
 TOO_OLD = "DELETE FROM responses WHERE created_unix_s < ?"
 TOO_MANY = """
@@ -78,6 +78,10 @@ class KeptResponse(msgspec.Struct, frozen=True):
     """The items of its request, as JSON; not those of earlier ones."""
     response: bytes
     """The response object, as JSON."""
+
+
+class ConversationTooLarge(Exception):
+    """A conversation has more bytes than its reader takes."""
 
 
 class ResponsesError(Exception):
@@ -131,16 +135,27 @@ class ResponseStore:
         self._handed_bytes += _size(response)
         self._thread.submit(self._insert, response)
 
-    async def conversation(self, id: str, owner: str) -> list[KeptResponse] | None:
+    async def conversation(self, id: str, owner: str, most_bytes: int) -> list[KeptResponse] | None:
         """The response `id` and all that it went on from, oldest first.
 
         None where there is no such response of this owner, or one that it went on from is gone.
+
+        Raises:
+            ConversationTooLarge: it has more than `most_bytes`.
         """
-        rows = await self._ask(
-            lambda: self._database.execute(CHAIN, (id, owner, LONGEST_CHAIN, owner)).fetchall()
-        )
-        found = [KeptResponse(*row) for row in rows]
-        return found if found and found[0].previous_id is None else None
+
+        def chain() -> list[KeptResponse]:
+            found: list[KeptResponse] = []
+            left = most_bytes
+            for row in self._database.execute(CHAIN, (id, owner, LONGEST_CHAIN, owner)):
+                found.append(KeptResponse(*row))
+                left -= _size(found[-1])
+                if left < 0:
+                    raise ConversationTooLarge
+            return found
+
+        found = await self._ask(chain)
+        return found[::-1] if found and found[-1].previous_id is None else None
 
     async def find(self, id: str, owner: str) -> KeptResponse | None:
         """The response `id`; None where this owner has none."""

@@ -384,7 +384,11 @@ def test_a_broken_stream_ends_with_an_error() -> None:
     events = messages(stream=True).events
     events.feed(chunks(text("Hel"))[0])
     (event,) = sent(events.failure(ApiError(502, "The backend broke off.", code="backend_lost")))
-    assert event["error"] == {"type": "api_error", "message": "The backend broke off."}
+    assert event["error"] == {
+        "type": "api_error",
+        "message": "The backend broke off.",
+        "details": {"error_code": "backend_lost", "param": None},
+    }
 
 
 def test_an_error_that_a_backend_sends_in_its_stream_ends_it() -> None:
@@ -412,4 +416,12 @@ def test_an_error_that_a_backend_sends_in_its_stream_ends_it() -> None:
 )
 def test_errors_have_anthropic_s_types(error: ApiError, status: int, kind: str) -> None:
     assert status_of(error) == status
-    assert error_body(error) == {"type": "error", "error": {"type": kind, "message": "."}}
+    found = error_body(error)["error"]
+    assert (found["type"], found["message"]) == (kind, ".")
+
+
+def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_look_for() -> None:
+    error = ApiError(400, "It has 9 tokens.", code="context_length_exceeded", param="messages")
+    found = error_body(error)["error"]
+    assert found["message"] == "prompt is too long: It has 9 tokens."
+    assert found["details"] == {"error_code": "context_length_exceeded", "param": "messages"}

@@ -34,9 +34,20 @@ class Dialect(Protocol):
     whole, through `answer`, or through `events`.
     """
 
-    chat: bytes
-    """The body of the same request to `/v1/chat/completions`."""
-    events: Events
+    @property
+    def chat(self) -> bytes:
+        """The body of the same request to `/v1/chat/completions`."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """The way back for a stream."""
+        ...
+
+    @property
+    def id_header(self) -> str:
+        """The header in which its clients look for the request's id."""
+        ...
 
     def answer(self, completion: bytes) -> bytes:
         """The body of the whole answer, from that of a chat completion.

@@ -20,6 +20,8 @@ class Messages:
         ApiError: 400, naming the field that is wrong or not supported.
     """
 
+    id_header = "request-id"
+
     def __init__(self, body: bytes) -> None:
         self._request, chat = read(body)
         self.chat = msgspec.json.encode(chat)

@@ -125,7 +125,13 @@ def error_body(error: ApiError) -> dict[str, Any]:
     """`error` in Anthropic's shape."""
     status = status_of(error)
     kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": error.message}}
+    message = error.message
+    if error.code == "context_length_exceeded":
+        message = f"prompt is too long: {message}"  # what clients look for to shorten it
+    detail: dict[str, Any] = {"type": kind, "message": message}
+    if error.code is not None:
+        detail["details"] = {"error_code": error.code, "param": error.param}
+    return {"type": "error", "error": detail}
 
 
 def _arguments(text: str | None) -> Any:

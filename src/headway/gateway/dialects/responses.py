@@ -31,6 +31,8 @@ class Responses:
         ApiError: 400, naming the field that is wrong or not supported.
     """
 
+    id_header = "x-request-id"
+
     def __init__(
         self,
         request: ResponsesRequest,

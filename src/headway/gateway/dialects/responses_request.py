@@ -15,7 +15,7 @@ from headway.gateway.errors import ApiError
 from headway.gateway.wire import TokenLimit
 
 
-class Tool(Struct):
+class FunctionTool(Struct):
     """A function of the client's own. OpenAI's own tools have another `type`."""
 
     type: str
@@ -25,13 +25,13 @@ class Tool(Struct):
     strict: bool | None = None
 
 
-class ToolChoice(Struct):
+class FunctionChoice(Struct):
     """A function that must be called, or the tools of which some may be."""
 
     type: str
     name: str | None = None
     mode: Literal["auto", "required"] = "auto"
-    tools: list[Tool] = []
+    tools: list[FunctionTool] = []
 
 
 class Format(Struct):
@@ -73,8 +73,8 @@ class ResponsesRequest(Struct, kw_only=True):
     temperature: Annotated[float, Meta(ge=0)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    tools: list[FunctionTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
     parallel_tool_calls: bool | None = None
     text: Text | None = None
     reasoning: Reasoning | None = None
@@ -146,6 +146,31 @@ def read(body: bytes) -> tuple[ResponsesRequest, dict[str, Raw]]:
     return request, fields
 
 
+def prompt_of(request: ResponsesRequest, earlier: Sequence[Item]) -> dict[str, Any]:
+    """The fields of a chat completion that the engine makes its prompt of.
+
+    Args:
+        request: as `read` returns it.
+        earlier: the conversation that `previous_response_id` names.
+
+    Raises:
+        ApiError: 400, naming the field that is wrong or not supported.
+    """
+    chat: dict[str, Any] = {
+        "model": request.model,
+        "messages": to_chat(request.instructions, [*earlier, *request.items]),
+    }
+    if request.reasoning is not None and request.reasoning.effort is not None:
+        chat["reasoning_effort"] = request.reasoning.effort
+    if request.text is not None:
+        _form(request.text, chat)
+    if request.tools:
+        _offer(request.tools, request.tool_choice, chat)
+        if request.parallel_tool_calls is not None:
+            chat["parallel_tool_calls"] = request.parallel_tool_calls
+    return chat
+
+
 def chat_of(
     request: ResponsesRequest, fields: dict[str, Raw], earlier: Sequence[Item]
 ) -> dict[str, Any]:
@@ -161,8 +186,7 @@ def chat_of(
     """
     chat: dict[str, Any] = {
         **extras(fields, _KNOWN, "/v1/responses"),
-        "model": request.model,
-        "messages": to_chat(request.instructions, [*earlier, *request.items]),
+        **prompt_of(request, earlier),
     }
     for name in _AS_IT_IS:
         value = getattr(request, name)
@@ -170,19 +194,11 @@ def chat_of(
             chat[name] = value
     if request.max_output_tokens is not None:
         chat["max_tokens"] = request.max_output_tokens
-    if request.reasoning is not None and request.reasoning.effort is not None:
-        chat["reasoning_effort"] = request.reasoning.effort
     if request.user is None and request.safety_identifier is not None:
         chat["user"] = request.safety_identifier
     asked = {k: v for k, v in (request.metadata or {}).items() if k.startswith("headway_")}
     if asked:
         chat["metadata"] = asked
-    if request.text is not None:
-        _form(request.text, chat)
-    if request.tools:
-        _offer(request.tools, request.tool_choice, chat)
-        if request.parallel_tool_calls is not None:
-            chat["parallel_tool_calls"] = request.parallel_tool_calls
     if request.wants_logprobs:
         chat |= {"logprobs": True, "top_logprobs": request.top_logprobs or 0}
     if request.stream:
@@ -214,13 +230,15 @@ def _form(text: Text, chat: dict[str, Any]) -> None:
     chat["response_format"] = {"type": "json_schema", "json_schema": schema}
 
 
-def _offer(tools: Sequence[Tool], choice: str | ToolChoice | None, chat: dict[str, Any]) -> None:
+def _offer(
+    tools: Sequence[FunctionTool], choice: str | FunctionChoice | None, chat: dict[str, Any]
+) -> None:
     offered = [_function(tool, f"tools[{place}]") for place, tool in enumerate(tools)]
-    if isinstance(choice, ToolChoice) and choice.type == "allowed_tools":
+    if isinstance(choice, FunctionChoice) and choice.type == "allowed_tools":
         allowed = {tool.name for tool in choice.tools}
         offered = [tool for tool in offered if tool["function"]["name"] in allowed]
         choice = choice.mode
-    if isinstance(choice, ToolChoice):
+    if isinstance(choice, FunctionChoice):
         if choice.type != "function" or choice.name is None:
             raise unsupported(
                 f"tool_choice has the type {choice.type!r}; Headway knows none, auto, required, "
@@ -233,7 +251,7 @@ def _offer(tools: Sequence[Tool], choice: str | ToolChoice | None, chat: dict[st
     chat["tools"] = offered
 
 
-def _function(tool: Tool, where: str) -> dict[str, Any]:
+def _function(tool: FunctionTool, where: str) -> dict[str, Any]:
     if tool.type != "function" or tool.name is None:
         raise unsupported(
             f"{where}: Headway runs no tools, so it cannot offer {tool.type!r}; give functions of "
