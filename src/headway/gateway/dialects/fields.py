@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from headway.gateway.errors import ApiError
+
+OutputLimit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+"""The most tokens of an answer."""
 
 _OF_CHAT = frozenset(
     (

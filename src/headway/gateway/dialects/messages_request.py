@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from headway.gateway.body import parsed
-from headway.gateway.dialects.fields import extras, unsupported
+from headway.gateway.dialects.fields import OutputLimit, extras, unsupported
 from headway.gateway.dialects.messages_content import MessageParam, TextBlock, to_chat
 from headway.gateway.errors import ApiError
-from headway.gateway.wire import TokenLimit
 
 
 class Tool(Struct):
@@ -69,7 +68,7 @@ class CountTokensRequest(Struct, kw_only=True):
 class MessagesRequest(CountTokensRequest, kw_only=True):
     """POST /v1/messages."""
 
-    max_tokens: TokenLimit
+    max_tokens: OutputLimit
     stop_sequences: list[str] | None = None
     stream: bool = False
     temperature: Annotated[float, Meta(ge=0)] | None = None

@@ -9,10 +9,9 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from headway.gateway.body import parsed
-from headway.gateway.dialects.fields import extras, unsupported
+from headway.gateway.dialects.fields import OutputLimit, extras, unsupported
 from headway.gateway.dialects.responses_items import Item, to_chat
 from headway.gateway.errors import ApiError
-from headway.gateway.wire import TokenLimit
 
 
 class FunctionTool(Struct):
@@ -69,7 +68,7 @@ class ResponsesRequest(Struct, kw_only=True):
     """false: neither the request nor its answer is kept."""
     stream: bool | None = None
     background: bool | None = None
-    max_output_tokens: TokenLimit | None = None
+    max_output_tokens: OutputLimit | None = None
     temperature: Annotated[float, Meta(ge=0)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
