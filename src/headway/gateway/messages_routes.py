@@ -18,6 +18,7 @@ from headway.gateway.errors import ApiError
 from headway.gateway.token_counts import TokenCounter
 
 PREFIX = "/v1/messages"
+MODELS = "/v1/models"
 
 
 class MessagesRoutes:
@@ -42,7 +43,10 @@ class MessagesRoutes:
 
 def asks_in_anthropic_s_words(request: web.Request) -> bool:
     """Whether a client of Anthropic's API sent this."""
-    return request.path.startswith(PREFIX) or "anthropic-version" in request.headers
+    path = request.path
+    return path.startswith(PREFIX) or (
+        path.startswith(MODELS) and "anthropic-version" in request.headers
+    )
 
 
 def refusal(error: ApiError) -> web.Response:

@@ -203,6 +203,7 @@ def test_what_means_nothing_here_is_left_out_and_what_is_the_engine_s_is_passed_
         ),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),
         ({"tools": [WEATHER], "tool_choice": {"type": "tool"}}, "tool_choice.name"),
+        ({"metadata": {"user_id": 3}}, "metadata.user_id"),
         ({"n": 2}, "n"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
     ],
@@ -211,6 +212,15 @@ def test_what_is_wrong_is_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(ApiError) as raised:
         messages(**fields)
     assert raised.value.status == 400 and raised.value.param == param
+
+
+@pytest.mark.parametrize("wrong", [b'"\xff"', b"[" * 5000 + b"]" * 5000, b'"\\ud800"'])
+def test_json_that_is_none_is_refused_however_deep_it_lies(wrong: bytes) -> None:
+    use = b'{"type":"tool_use","id":"a","name":"b","input":{"x":%b}}' % wrong
+    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":[%b]}]}' % use
+    with pytest.raises(ApiError) as raised:
+        Messages(body)
+    assert raised.value.status == 400
 
 
 # ---- whole answers --------------------------------------------------------------------------

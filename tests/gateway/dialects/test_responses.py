@@ -256,6 +256,21 @@ def test_what_is_wrong_is_named(fields: dict[str, Any], param: str) -> None:
     assert raised.value.status == 400 and raised.value.param == param
 
 
+@pytest.mark.parametrize("wrong", [b'"\xff"', b"[" * 5000 + b"]" * 5000, b'"\\ud800"'])
+@pytest.mark.parametrize("place", [b'"input":[{"role":"user","content":"x","y":%b}]', b'"text":%b'])
+def test_json_that_is_none_is_refused_however_deep_it_lies(wrong: bytes, place: bytes) -> None:
+    with pytest.raises(ApiError) as raised:
+        read(b'{"model":"m","input":"x",%b}' % (place % wrong))
+    assert raised.value.status == 400
+
+
+def test_places_are_those_of_the_request_whatever_was_said_before() -> None:
+    earlier = [Item(type="message", role="user", content="One")]
+    with pytest.raises(ApiError) as raised:
+        responses(earlier, input=[USER, {"type": "item_reference", "id": "x"}])
+    assert raised.value.param == "input[1]"
+
+
 # ---- whole answers --------------------------------------------------------------------------
 
 

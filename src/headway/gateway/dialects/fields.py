@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from headway.gateway.errors import ApiError
+
+T = TypeVar("T")
 
 OutputLimit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 """The most tokens of an answer."""
@@ -41,9 +43,7 @@ _OF_CHAT = frozenset(
 """Fields with which one of the APIs says what another one says otherwise."""
 
 
-def extras(
-    fields: dict[str, msgspec.Raw], known: frozenset[str], api: str
-) -> dict[str, msgspec.Raw]:
+def extras(fields: dict[str, T], known: frozenset[str], api: str) -> dict[str, T]:
     """Fields that `api` does not know: they are the engine's business, such as `min_p`.
 
     Args:
@@ -54,7 +54,7 @@ def extras(
     Raises:
         ApiError: 400 for a field that belongs to another API.
     """
-    unknown = {name: raw for name, raw in fields.items() if name not in known}
+    unknown = {name: value for name, value in fields.items() if name not in known}
     for name in unknown:
         if name in _OF_CHAT:
             raise ApiError(

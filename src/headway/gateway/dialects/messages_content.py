@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import Raw, Struct
+import msgspec
+from msgspec import Struct
 
 
 class TextBlock(Struct, tag="text"):
@@ -59,7 +60,7 @@ class ToolUseBlock(Struct, tag="tool_use"):
 
     id: str
     name: str
-    input: Raw
+    input: dict[str, Any]
 
 
 class ToolResultBlock(Struct, tag="tool_result"):
@@ -122,7 +123,10 @@ def _assistant(blocks: Sequence[Block]) -> dict[str, Any]:
         {
             "id": block.id,
             "type": "function",
-            "function": {"name": block.name, "arguments": bytes(block.input).decode()},
+            "function": {
+                "name": block.name,
+                "arguments": msgspec.json.encode(block.input).decode(),
+            },
         }
         for block in blocks
         if isinstance(block, ToolUseBlock)

@@ -198,6 +198,13 @@ def _identify(metadata: dict[str, Any], chat: dict[str, Any]) -> None:
     """Who asks, and how urgently."""
     user = metadata.get("user_id")
     if user is not None:
+        if not isinstance(user, str):
+            raise ApiError(
+                400,
+                "metadata.user_id must be a string.",
+                code="invalid_value",
+                param="metadata.user_id",
+            )
         chat["user"] = user
     asked = {name: value for name, value in metadata.items() if name.startswith("headway_")}
     if asked:

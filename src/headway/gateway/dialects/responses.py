@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from headway.gateway.dialects.chat import completion_of
 from headway.gateway.dialects.responses_answer import ResponseObject, fill
@@ -36,7 +35,7 @@ class Responses:
     def __init__(
         self,
         request: ResponsesRequest,
-        fields: dict[str, Raw],
+        fields: dict[str, Any],
         earlier: Sequence[Item] = (),
         keep: Keep | None = None,
     ) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from os import urandom
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Raw
 
 from headway.gateway.dialects.chat import Choice, Completion, Logprobs, Usage
@@ -40,21 +39,18 @@ class ResponseObject:
 
     Args:
         request: what is answered.
-        fields: its fields, untouched.
+        fields: its fields.
         kept: whether it can be asked for later.
     """
 
-    def __init__(self, request: ResponsesRequest, fields: dict[str, Raw], kept: bool) -> None:
+    def __init__(self, request: ResponsesRequest, fields: dict[str, Any], kept: bool) -> None:
         self.id = f"resp_{urandom(24).hex()}"
         self.output: list[dict[str, Any]] = []
         """Items that are done."""
         self.model = request.model
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
-        given = {name: raw for name, raw in fields.items() if bytes(raw) != b"null"}
-        text: dict[str, Any] = {"format": {"type": "text"}}
-        if "text" in given:
-            text |= msgspec.json.decode(given["text"])
+        given = {name: value for name, value in fields.items() if value is not None}
         self._fields: dict[str, Any] = {
             "id": self.id,
             "object": "response",
@@ -63,7 +59,7 @@ class ResponseObject:
             **{name: given.get(name, default) for name, default in _ECHOED.items()},
             "service_tier": request.service_tier or "auto",
             "store": kept,
-            "text": text,
+            "text": {"format": {"type": "text"}} | given.get("text", {}),
             "truncation": "disabled",
         }
 
@@ -140,7 +136,12 @@ def item_id(prefix: str) -> str:
 def text_part(kind: str, text: str, logprobs: Sequence[Raw] = ()) -> dict[str, Any]:
     """A part of a message (`output_text`, `refusal`) or of reasoning (`reasoning_text`)."""
     if kind == "output_text":
-        return {"type": kind, "text": text, "annotations": [], "logprobs": list(logprobs)}
+        return {
+            "type": kind,
+            "text": text,
+            "annotations": [],
+            "logprobs": list(logprobs),
+        }
     return {"type": kind, ("refusal" if kind == "refusal" else "text"): text}
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from os import urandom
 from typing import Any, Literal
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from headway.gateway.dialects.fields import unsupported
 from headway.gateway.errors import ApiError
@@ -45,8 +44,15 @@ class Item(Struct):
 _TEXTS = ("input_text", "output_text", "text")
 
 
-def to_chat(instructions: str | None, items: Sequence[Item]) -> list[dict[str, Any]]:
+def to_chat(
+    instructions: str | None, earlier: Sequence[Item], items: Sequence[Item]
+) -> list[dict[str, Any]]:
     """The same conversation in the messages of a chat completion.
+
+    Args:
+        instructions: what the model is to do.
+        earlier: the conversation that `items` go on from.
+        items: the input.
 
     Raises:
         ApiError: 400 for an item that no chat completion can express.
@@ -55,7 +61,7 @@ def to_chat(instructions: str | None, items: Sequence[Item]) -> list[dict[str, A
     if instructions:
         chat.append({"role": "system", "content": instructions})
     images: list[dict[str, Any]] = []
-    for place, item in enumerate(items):
+    for place, item in enumerate([*earlier, *items], -len(earlier)):
         where = f"input[{place}]"
         if item.type != "function_call_output" and images:
             chat.append({"role": "user", "content": images})
@@ -76,11 +82,9 @@ def to_chat(instructions: str | None, items: Sequence[Item]) -> list[dict[str, A
     return chat
 
 
-def listed(given: Raw) -> list[dict[str, Any]]:
+def listed(given: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The items of an input as they are listed later: each with a type and an id."""
-    found = msgspec.json.decode(given)
-    if isinstance(found, str):
-        found = [{"role": "user", "content": found}]
+    found = [{"role": "user", "content": given}] if isinstance(given, str) else given
     items: list[dict[str, Any]] = []
     for item in found:
         kind = item.get("type") or "message"

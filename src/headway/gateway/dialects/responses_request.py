@@ -122,19 +122,19 @@ _KNOWN = frozenset(ResponsesRequest.__struct_fields__) | _IGNORED | _REFUSED.key
 _AS_IT_IS = ("temperature", "top_p", "service_tier", "user")
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_FIELDS = msgspec.json.Decoder(dict[str, Any])
 
 
-def read(body: bytes) -> tuple[ResponsesRequest, dict[str, Raw]]:
-    """The request in `body`, and all of its fields, untouched.
+def read(body: bytes) -> tuple[ResponsesRequest, dict[str, Any]]:
+    """The request in `body`, and all of its fields.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
     """
     request: ResponsesRequest = parsed(body, _decoder)
-    fields: dict[str, Raw] = parsed(body, _FIELDS)
+    fields: dict[str, Any] = parsed(body, _FIELDS)
     for name, why in _REFUSED.items():
-        if bytes(fields.get(name, b"null")) != b"null":
+        if fields.get(name) is not None:
             raise unsupported(f"{name} is not supported: {why}.", name)
     if request.background:
         raise unsupported(
@@ -157,7 +157,7 @@ def prompt_of(request: ResponsesRequest, earlier: Sequence[Item]) -> dict[str, A
     """
     chat: dict[str, Any] = {
         "model": request.model,
-        "messages": to_chat(request.instructions, [*earlier, *request.items]),
+        "messages": to_chat(request.instructions, earlier, request.items),
     }
     if request.reasoning is not None and request.reasoning.effort is not None:
         chat["reasoning_effort"] = request.reasoning.effort
@@ -171,7 +171,7 @@ def prompt_of(request: ResponsesRequest, earlier: Sequence[Item]) -> dict[str, A
 
 
 def chat_of(
-    request: ResponsesRequest, fields: dict[str, Raw], earlier: Sequence[Item]
+    request: ResponsesRequest, fields: dict[str, Any], earlier: Sequence[Item]
 ) -> dict[str, Any]:
     """The fields of the same chat completion.
 
