@@ -50,7 +50,7 @@ def sent(events: bytes) -> list[dict[str, Any]]:
     """The data of server-sent events, each under its own event name."""
     found = []
     for block in events.decode().split("\n\n")[:-1]:
-        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        lines = dict(line.split(": ", 1) for line in block.split("\n"))
         data = json.loads(lines["data"])
         assert data["type"] == lines["event"]
         found.append(data)

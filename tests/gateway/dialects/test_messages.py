@@ -369,9 +369,10 @@ def test_tool_calls_that_all_have_the_number_0_are_told_apart_by_their_ids() -> 
     assert starts == ["c1", "c2"]
 
 
-def test_tool_calls_whose_parts_are_mixed_are_refused() -> None:
+@pytest.mark.parametrize("between", [call(1, "{", "c2", "b"), text("Hm.")])
+def test_tool_calls_whose_parts_are_mixed_are_refused(between: dict[str, Any]) -> None:
     events = messages(stream=True).events
-    parts = chunks(call(0, "{", "c1", "a"), call(1, "{", "c2", "b"), call(0, "}"))
+    parts = chunks(call(0, "{", "c1", "a"), between, call(0, "}"))
     with pytest.raises(ApiError, match="parallel tool calls"):
         events.feed(b"".join(parts))
 

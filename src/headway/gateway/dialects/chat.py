@@ -170,20 +170,25 @@ class ToolCalls:
         """Whether there was one."""
         return self._id is not None
 
-    def begins(self, call: ToolCall) -> bool:
-        """Whether `call` is the first of a new tool call, not more of the one before.
+    def begins(self, call: ToolCall, is_open: bool) -> bool:
+        """Whether `call` is the first part of a new tool call, not more of the one before.
+
+        Args:
+            call: a part of a tool call.
+            is_open: whether nothing else has come since the last part of a tool call.
 
         Raises:
             ApiError: 502 where it goes on with a tool call that has ended.
         """
         index = self._index if call.index is None else call.index
-        if self._id is not None and index == self._index and call.id in (None, "", self._id):
+        same = self._id is not None and index == self._index and call.id in (None, "", self._id)
+        if same and (is_open or not call.function.arguments):
             return False
-        if not call.function.name:
+        if same or not call.function.name:
             raise ApiError(
                 502,
-                "The backend mixes the parts of several tool calls, which cannot be translated; "
-                "turn parallel tool calls off.",
+                "The backend mixes the parts of a tool call with those of others or with text, "
+                "which cannot be translated; turn parallel tool calls off.",
                 type="server_error",
                 code="bad_backend_answer",
             )

@@ -117,7 +117,7 @@ class MessageEvents:
             self._start(kind, block, out)
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
-        if self._calls.begins(call):
+        if self._calls.begins(call, self._open == "tool_use"):
             self._start("tool_use", tool_use_block(call.id, call.function.name or ""), out)
         if call.function.arguments:
             arguments = call.function.arguments

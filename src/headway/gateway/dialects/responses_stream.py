@@ -128,7 +128,7 @@ class ResponseEvents:
         self._of_part(f"response.{part}.delta", out, delta=text, **also)
 
     def _call(self, call: ToolCall, out: list[bytes]) -> None:
-        if self._calls.begins(call):
+        if self._calls.begins(call, self._kind == "function_call"):
             self._close_item("completed", out)
             self._kind, self._id = "function_call", item_id("fc")
             self._called = call_item(self._id, call.id, call.function.name or "")
