@@ -216,9 +216,10 @@ async def test_keys(serve: Serve, backend: FakeBackend) -> None:
         with pytest.raises(anthropic.AuthenticationError) as raised:
             await client.messages.create(**ASKED)
         assert raised.value.type == "authentication_error"
-    async with claude(gateway, api_key=None, auth_token="k1") as client:
-        message = await client.messages.create(**ASKED)
-        assert message.usage.headway["tenant"] == "one"
+    for how in ({"api_key": "k1"}, {"api_key": None, "auth_token": "k1"}):
+        async with claude(gateway, **how) as client:
+            message = await client.messages.create(**ASKED)
+            assert message.usage.headway["tenant"] == "one"
 
 
 async def test_a_full_queue_is_an_overload(serve: Serve, backend: FakeBackend) -> None:
