@@ -119,8 +119,11 @@ async def test_they_outlive_a_restart_and_are_nobody_else_s_to_read(tmp_path: Pa
     path = tmp_path / "responses.db"
     first = ResponseStore(path, 60.0, 100_000, Clock())
     first.keep(response("r1"))
+    assert await first.find("r1", "acme") is not None
+    files = list(tmp_path.iterdir())
+    assert len(files) == 3  # SQLite's write-ahead log and its index hold prompts, too
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     first.close()
-    assert path.stat().st_mode & 0o777 == 0o600
     second = ResponseStore(path, 60.0, 100_000, Clock())
     assert await second.find("r1", "acme") == response("r1")
     second.close()
@@ -133,6 +136,7 @@ async def test_a_file_that_is_no_database_is_moved_aside(tmp_path: Path) -> None
     store.keep(response("r1"))
     assert await store.find("r1", "acme") is not None
     assert len(list(tmp_path.glob("responses.db.broken-*"))) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
     store.close()
 
 

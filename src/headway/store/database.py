@@ -15,6 +15,7 @@ META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT RO
 def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
     """A connection to the file at `path`; the file and its folder are made.
 
+    A new file, and what SQLite puts beside it, is nobody else's to read: it may hold prompts.
     A file that is corrupt or has another schema version is moved aside with a warning. The
     connection may be used by any thread, by one at a time.
 
@@ -49,6 +50,7 @@ def move_aside(path: Path, why: str, kind: str) -> None:
 
 
 def _connect(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    path.touch(0o600)  # SQLite gives the files beside it the same mode
     database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")

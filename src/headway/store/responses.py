@@ -227,14 +227,12 @@ class ResponseStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            database = open_database(self.path, SCHEMA, SCHEMA_VERSION, "response store")
-            self.path.chmod(0o600)
+            return open_database(self.path, SCHEMA, SCHEMA_VERSION, "response store")
         except (sqlite3.Error, OSError) as error:
             raise ResponsesError(
                 f"response store {self.path} cannot be opened ({error}): free disk space or make "
                 "the folder writable, or set responses.max_age_days to 0 to keep none"
             ) from None
-        return database
 
 
 def _size(response: KeptResponse) -> int:
