@@ -102,6 +102,28 @@ async def test_tools(serve: Serve, backend: FakeBackend, stream: bool) -> None:
     assert tool == {"role": "tool", "tool_call_id": "call_1", "content": "Sunny"}
 
 
+async def test_the_client_runs_tools_by_itself(serve: Serve, backend: FakeBackend) -> None:
+    asked: list[str] = []
+
+    @anthropic.beta_async_tool
+    async def weather(city: str) -> str:
+        """The weather in a city.
+
+        Args:
+            city: its name.
+        """
+        asked.append(city)
+        backend.message = None
+        return "Sunny"
+
+    backend.message = CALL
+    async with claude(await serve(backend)) as client:
+        runner = client.beta.messages.tool_runner(**ASKED, tools=[weather])
+        message = await runner.until_done()
+    assert asked == ["Rome"] and message.content[0].text == ANSWER
+    assert backend.requests[1][1]["messages"][-1]["content"] == "Sunny"
+
+
 class Event(BaseModel):
     name: str
     day: int

@@ -257,6 +257,13 @@ def test_stop_reasons(finish_reason: str, choice: Any, expected: Any) -> None:
     assert (delta["stop_reason"], delta["stop_sequence"]) == expected
 
 
+def test_a_refusal_is_a_text_and_a_reason() -> None:
+    whole = answered(completion({"refusal": "No."}))
+    assert whole["content"] == [{"type": "text", "text": "No."}]
+    streamed_reason = streamed(chunks({"refusal": "No"}, {"refusal": "."}))[-2]["delta"]
+    assert whole["stop_reason"] == streamed_reason["stop_reason"] == "refusal"
+
+
 @pytest.mark.parametrize("finish_reason", ["tool_calls", "stop"])
 def test_a_whole_answer_that_calls_a_tool(finish_reason: str) -> None:
     made = {"id": "c1", "type": "function"}

@@ -48,7 +48,7 @@ def whole(request: MessagesRequest, completion: Completion) -> dict[str, Any]:
         content.append({**block, "input": _arguments(call.function.arguments)})
     message = opening(request, completion.model)
     stop_reason, stop_sequence = ending(
-        request, choice.finish_reason, choice.stop_reason, bool(calls)
+        request, choice, called_tools=bool(calls), refused=bool(answered.refusal)
     )
     return {
         **message,
@@ -73,17 +73,24 @@ def opening(request: MessagesRequest, model: str) -> dict[str, Any]:
 
 
 def ending(
-    request: MessagesRequest,
-    finish_reason: str | None,
-    stopped_by: str | int | None,
-    called_tools: bool,
+    request: MessagesRequest, choice: Choice, *, called_tools: bool, refused: bool
 ) -> tuple[str, str | None]:
-    """Why the message ended, and the stop sequence that ended it where that is known."""
-    reason = _STOP_REASONS.get(finish_reason or "stop", "end_turn")
+    """Why the message ended, and the stop sequence that ended it where that is known.
+
+    Args:
+        request: what is answered.
+        choice: the last one, which says why it ended.
+        called_tools: whether the message has tool calls.
+        refused: whether it has a refusal.
+    """
+    stopped_by = choice.stop_reason
+    reason = _STOP_REASONS.get(choice.finish_reason or "stop", "end_turn")
     if isinstance(stopped_by, str) and stopped_by in (request.stop_sequences or ()):
         return "stop_sequence", stopped_by
     if called_tools and reason == "end_turn":
         return "tool_use", None
+    if refused and reason == "end_turn":
+        return "refusal", None
     return reason, None
 
 

@@ -41,6 +41,7 @@ class MessageEvents:
         self._index = -1
         """Of the newest block."""
         self._calls = ToolCalls()
+        self._refused = False
         self._last = Choice()
         """The last choice that said why the answer ended."""
         self._usage = Usage()
@@ -60,9 +61,8 @@ class MessageEvents:
         out: list[bytes] = []
         self._begin("", out)
         self._close(out)
-        last = self._last
         reason, sequence = ending(
-            self._request, last.finish_reason, last.stop_reason, self._calls.any
+            self._request, self._last, called_tools=self._calls.any, refused=self._refused
         )
         out.append(
             event(
@@ -93,6 +93,7 @@ class MessageEvents:
             self._need("thinking", out)
             out.append(self._delta(b"thinking_delta", b"thinking", delta.thought))
         text = delta.content or delta.refusal
+        self._refused = self._refused or bool(delta.refusal)
         if text:
             self._need("text", out)
             out.append(self._delta(b"text_delta", b"text", text))
