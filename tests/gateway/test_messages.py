@@ -124,6 +124,22 @@ async def test_the_client_runs_tools_by_itself(serve: Serve, backend: FakeBacken
     assert backend.requests[1][1]["messages"][-1]["content"] == "Sunny"
 
 
+async def test_a_backend_that_refuses_to_count_is_counted_for(
+    serve: Serve, backend: FakeBackend
+) -> None:
+    def refuses(body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        if "stream_options" not in body:
+            return None
+        return 400, {"error": {"message": "unknown field stream_options", "type": "x"}}
+
+    backend.refuses = refuses
+    async with claude(await serve(backend)) as client, client.messages.stream(**ASKED) as stream:
+        message = await stream.get_final_message()
+    assert message.content[0].text == ANSWER
+    assert "stream_options" not in backend.requests[-1][1]
+    assert message.usage.output_tokens == len(WORDS)
+
+
 class Event(BaseModel):
     name: str
     day: int
@@ -215,7 +231,7 @@ async def test_models(serve: Serve, backend: FakeBackend) -> None:
 
 
 async def test_errors_are_the_client_s_own_kinds(serve: Serve, backend: FakeBackend) -> None:
-    async with claude(await serve(backend)) as client:
+    async with claude(await serve(backend, attempts=1)) as client:
         with pytest.raises(anthropic.NotFoundError) as raised:
             await client.messages.create(**{**ASKED, "model": "nope"})
         assert raised.value.type == "not_found_error"

@@ -138,7 +138,9 @@ async def test_types_pagination_and_nested_params(gateway: Gateway, backend: Fak
 # ---- openai: errors, request IDs, retries, timeouts -----------------------------------------
 
 
-async def test_handling_errors(gateway: Gateway, backend: FakeBackend) -> None:
+async def test_handling_errors(serve: Serve, backend: FakeBackend) -> None:
+    backend.model = MODEL
+    gateway = await serve(backend, attempts=1)  # Headway itself tries again, too
     async with awaiting(gateway, max_retries=0) as client:
         for status, kind in (
             (400, openai.BadRequestError),

@@ -200,6 +200,7 @@ class Routes:
                 admitted = Admitted(admitted.caller, dialect.chat)
             asked = await off_loop(partial(read, path), admitted.body)
             work = self._intake.work(path, request.headers, admitted, asked)
+            work.include_usage = work.include_usage or dialect is not None
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise

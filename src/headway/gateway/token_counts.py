@@ -53,7 +53,7 @@ class TokenCounter:
             except BackendGone:
                 continue
             except EngineError as error:
-                raise from_engine(error.status, error.body) from None
+                raise from_engine(error.status, error.body, error.headers) from None
             if tokens is not None:
                 return TokenCount(tokens, False)
         return TokenCount(estimated_prompt_tokens(call, body), True)

@@ -96,7 +96,6 @@ def test_fields_have_their_chat_names() -> None:
         "user": "u1",
         "service_tier": "flex",
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
 
 
@@ -422,6 +421,12 @@ def test_a_broken_stream_ends_with_an_error_and_a_failed_response() -> None:
     assert found[0]["message"] == "It broke off." and found[0]["code"] == "backend_lost"
     assert found[1]["response"]["error"] == {"code": "server_error", "message": "It broke off."}
     assert kept[0][2]["status"] == "failed"
+
+
+def test_a_stream_without_usage_is_counted_by_its_events() -> None:
+    without_usage = [part for part in chunks(text("a"), text("b")) if b"prompt_tokens" not in part]
+    usage = streamed(without_usage)[-1]["response"]["usage"]
+    assert usage["output_tokens"] == 2 and usage["input_tokens"] == 0
 
 
 # ---- what is kept ---------------------------------------------------------------------------

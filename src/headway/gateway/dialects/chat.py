@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from headway.gateway.errors import ApiError, from_engine
+from headway.engines.event_stream import EventStreamParser
+from headway.gateway.errors import ApiError
 
 
 class Function(msgspec.Struct):
@@ -40,6 +41,11 @@ class Message(msgspec.Struct):
     def thought(self) -> str:
         """The model's reasoning, empty where there is none."""
         return self.reasoning_content or self.reasoning or ""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is any output in it: about one token, if it is a delta."""
+        return bool(self.content or self.refusal or self.thought or self.tool_calls)
 
 
 class Logprobs(msgspec.Struct):
@@ -94,8 +100,11 @@ class Usage(msgspec.Struct):
 
     @property
     def output_tokens(self) -> int:
-        """Of the answer, reasoning included."""
-        return self.completion_tokens or 0
+        """Of the answer, reasoning included; as Headway counted where the backend does not."""
+        if self.completion_tokens is not None:
+            return self.completion_tokens
+        counted = (self.headway or {}).get("output_tokens")
+        return 0 if counted is None else msgspec.json.decode(counted, type=int)
 
     @property
     def reasoning_tokens(self) -> int:
@@ -110,8 +119,6 @@ class Completion(msgspec.Struct):
     model: str = ""
     choices: list[Choice] = []
     usage: Usage | None = None
-    error: Any = None
-    """What some backends send in a stream that fails."""
 
 
 _decoder = msgspec.json.Decoder(Completion)
@@ -121,10 +128,10 @@ def completion_of(body: bytes) -> Completion:
     """The chat completion, or chunk, in `body`.
 
     Raises:
-        ApiError: 502 where it is none; the backend's own error where it carries one.
+        ApiError: 502 where it is none.
     """
     try:
-        completion = _decoder.decode(body)
+        return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(
             502,
@@ -133,9 +140,6 @@ def completion_of(body: bytes) -> Completion:
             type="server_error",
             code="bad_backend_answer",
         ) from None
-    if completion.error is not None:
-        raise from_engine(502, body)
-    return completion
 
 
 def chunks_of(events: bytes) -> Iterator[Completion | bytes]:
@@ -144,15 +148,13 @@ def chunks_of(events: bytes) -> Iterator[Completion | bytes]:
     The event `[DONE]` is left out.
 
     Raises:
-        ApiError: 502 where an event is no chat completion chunk, or carries an error.
+        ApiError: 502 where an event is no chat completion chunk.
     """
-    for line in events.split(b"\n"):
-        if line.startswith(b"data:"):
-            data = line[5:].strip()
-            if data != b"[DONE]":
-                yield completion_of(data)
-        elif line.startswith(b":"):
-            yield line + b"\n\n"
+    for one in EventStreamParser().feed(events):
+        if one.data is None:
+            yield b": " + (one.comment or b"").replace(b"\n", b"\n: ") + b"\n\n"
+        elif one.data.strip() != b"[DONE]":
+            yield completion_of(one.data)
 
 
 class ToolCalls:

@@ -14,7 +14,7 @@ class Events(Protocol):
         """The events to send now that these whole chat completion events came.
 
         Raises:
-            ApiError: 502 where one of them is no chat completion chunk, or carries an error.
+            ApiError: 502 where one of them is no chat completion chunk.
         """
         ...
 
@@ -36,7 +36,10 @@ class Dialect(Protocol):
 
     @property
     def chat(self) -> bytes:
-        """The body of the same request to `/v1/chat/completions`."""
+        """The body of the same request to `/v1/chat/completions`.
+
+        A stream does not ask for usage, which some backends refuse; it gets it all the same.
+        """
         ...
 
     @property

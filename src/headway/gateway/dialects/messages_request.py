@@ -130,7 +130,6 @@ def read(body: bytes) -> tuple[MessagesRequest, dict[str, Any]]:
     _identify(request.metadata or {}, chat)
     if request.stream:
         chat["stream"] = True
-        chat["stream_options"] = {"include_usage": True}
     return request, chat
 
 

@@ -44,7 +44,9 @@ class MessageEvents:
         self._refused = False
         self._last = Choice()
         """The last choice that said why the answer ended."""
-        self._usage = Usage()
+        self._usage: Usage | None = None
+        self._deltas = 0
+        """With output: about one token each, for backends that send no usage."""
 
     def feed(self, events: bytes) -> bytes:
         """The events for these chunks. Raises ApiError 502 for what is no chunk."""
@@ -70,7 +72,7 @@ class MessageEvents:
                 {
                     "type": "message_delta",
                     "delta": {"stop_reason": reason, "stop_sequence": sequence},
-                    "usage": usage(self._usage),
+                    "usage": usage(self._usage or Usage(completion_tokens=self._deltas)),
                 },
             )
         )
@@ -89,6 +91,7 @@ class MessageEvents:
             return
         choice = chunk.choices[0]
         delta = choice.delta
+        self._deltas += delta.says_something
         if delta.thought and self._request.shows_thinking:
             self._need("thinking", out)
             out.append(self._delta(b"thinking_delta", b"thinking", delta.thought))
@@ -107,7 +110,7 @@ class MessageEvents:
             return
         self._began = True
         # A backend counts the prompt at its end: `message_delta` corrects this.
-        message = {**opening(self._request, model), "usage": usage(self._usage)}
+        message = {**opening(self._request, model), "usage": usage(self._usage or Usage())}
         out.append(event("message_start", {"type": "message_start", "message": message}))
         out.append(_PING)
 

@@ -201,7 +201,7 @@ def chat_of(
     if request.wants_logprobs:
         chat |= {"logprobs": True, "top_logprobs": request.top_logprobs or 0}
     if request.stream:
-        chat |= {"stream": True, "stream_options": {"include_usage": True}}
+        chat["stream"] = True
     return chat
 
 

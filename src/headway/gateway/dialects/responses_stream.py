@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from headway.gateway.dialects.chat import Completion, ToolCall, ToolCalls, chunks_of, event
+from headway.gateway.dialects.chat import Completion, ToolCall, ToolCalls, Usage, chunks_of, event
 from headway.gateway.dialects.responses_answer import (
     ItemStatus,
     ResponseObject,
@@ -51,6 +51,8 @@ class ResponseEvents:
         """The text so far of the open part, or the arguments of the open function call."""
         self._logprobs: list[Raw] = []
         self._calls = ToolCalls()
+        self._deltas = 0
+        """With output: about one token each, for backends that send no usage."""
 
     def feed(self, events: bytes) -> bytes:
         """The events for these chunks. Raises ApiError 502 for what is no chunk."""
@@ -67,6 +69,8 @@ class ResponseEvents:
         out: list[bytes] = []
         self._begin(out)
         self._close_item(self._response.last_status, out)
+        if self._response.usage is None:
+            self._response.usage = Usage(completion_tokens=self._deltas)
         response = self._response.ended()
         self._ended(response)
         self._say(f"response.{response['status']}", out, response=response)
@@ -93,6 +97,7 @@ class ResponseEvents:
             return
         choice = chunk.choices[0]
         delta = choice.delta
+        self._deltas += delta.says_something
         if delta.thought:
             self._write("reasoning", "reasoning_text", delta.thought, [], out)
         if delta.content:
