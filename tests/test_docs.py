@@ -82,7 +82,7 @@ def test_the_map_shows_files_that_are_there() -> None:
 
 def test_every_error_code_is_documented() -> None:
     text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
-    sources = (ROOT / "src/headway/gateway").glob("*.py")
+    sources = (ROOT / "src/headway/gateway").rglob("*.py")
     codes = {
         code
         for source in sources

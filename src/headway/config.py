@@ -348,6 +348,15 @@ class LogConfig(Section):
     none. It is begun anew at every start."""
 
 
+class ResponsesConfig(Section):
+    """Which responses of `/v1/responses` are kept, beside the request log."""
+
+    max_age_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    """Older ones are deleted; 0: none are kept."""
+    max_mb: Count = 1024
+    """Prompts and answers of all of them together; the oldest ones above it are deleted."""
+
+
 class Settings(BaseSettings):
     """Every setting of `headway serve`."""
 
@@ -402,6 +411,7 @@ class Settings(BaseSettings):
     prediction: PredictionConfig = PredictionConfig()
     keys: tuple[KeyConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     log: LogConfig = Field(default_factory=LogConfig)
 
     @classmethod

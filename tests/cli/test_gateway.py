@@ -10,7 +10,8 @@ import pytest
 from tests.cli.test_command_line import headway, one_line_failure
 from tests.store.test_request_log import record
 
-from headway.cli.gateway import lengths_in
+from headway.cli.gateway import lengths_in, responses_of
+from headway.config import LogConfig, ResponsesConfig, Settings
 from headway.prediction.history import Origin
 from headway.store.request_log import RequestLog
 
@@ -75,3 +76,20 @@ def test_a_damaged_predictor_that_was_asked_for_is_one_line(tmp_path: Path) -> N
         *("--set", f"prediction.predictor={tmp_path / 'mine.npz'}"),
     )
     assert "mine.npz is not a Headway predictor, or it is damaged" in one_line_failure(done, 1)
+
+
+def test_responses_are_kept_beside_the_request_log(tmp_path: Path) -> None:
+    log = LogConfig(requests_db=tmp_path / "requests.db")
+    store = responses_of(Settings(log=log))
+    assert store is not None and store.path == tmp_path / "responses.db"
+    store.close()
+
+
+@pytest.mark.parametrize("days", [0.0, 30.0])
+def test_without_a_request_log_or_an_age_none_are_kept(tmp_path: Path, days: float) -> None:
+    database = tmp_path / "requests.db" if days == 0.0 else None
+    settings = Settings(
+        log=LogConfig(requests_db=database), responses=ResponsesConfig(max_age_days=days)
+    )
+    assert responses_of(settings) is None
+    assert not (tmp_path / "responses.db").exists()

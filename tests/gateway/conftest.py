@@ -25,6 +25,7 @@ from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
 from headway.models.source import Source, source_of
+from headway.store.responses import ResponseStore
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -57,11 +58,12 @@ def serve(stack: AsyncExitStack) -> Serve:
         settings: GatewaySettings | None = None,
         catalog: Catalog | None = None,
         endpoint: dict[str, Any] | None = None,
+        responses: ResponseStore | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
         if backends and not isinstance(backends[0], FakeBackend):
-            gateway = Gateway(settings, pool=EnginePool(*backends))
+            gateway = Gateway(settings, pool=EnginePool(*backends), responses=responses)
         else:
             endpoints = [
                 Endpoint(
@@ -69,7 +71,7 @@ def serve(stack: AsyncExitStack) -> Serve:
                 )
                 for number, backend in enumerate(backends)
             ]
-            gateway = Gateway(settings, endpoints, catalog=catalog)
+            gateway = Gateway(settings, endpoints, catalog=catalog, responses=responses)
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         return gateway

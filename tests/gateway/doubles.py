@@ -64,6 +64,9 @@ class ExactEngine:
         finally:
             self.running -= 1
 
+    async def prompt_tokens(self, generation: Generation) -> int:
+        return 5
+
     async def forward(self, path: str, body: bytes, headers: Any = None) -> Any:
         raise BackendGone("it only generates")
 

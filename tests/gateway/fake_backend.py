@@ -77,6 +77,35 @@ def stream_events(path: str, model: str, include_usage: bool) -> list[bytes]:
     return [*lines, b"data: [DONE]\n\n"]
 
 
+def message_choice(message: dict[str, Any]) -> dict[str, Any]:
+    reason = "tool_calls" if "tool_calls" in message else "stop"
+    return {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": reason}
+
+
+def message_events(model: str, message: dict[str, Any]) -> list[bytes]:
+    """A message in a stream: its text in one piece, the arguments of its tool calls in two."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": message.get("content") or ""}]
+    for index, call in enumerate(message.get("tool_calls", ())):
+        function = call["function"]
+        half = len(function["arguments"]) // 2
+        parts: list[dict[str, Any]] = [
+            call | {"function": function | {"arguments": function["arguments"][:half]}},
+            {"function": {"arguments": function["arguments"][half:]}},
+        ]
+        deltas += [{"tool_calls": [part | {"index": index}]} for part in parts]
+    head = {"id": "chatcmpl-fake", "created": 1, "model": model, "object": "chat.completion.chunk"}
+    events: list[dict[str, Any]] = [
+        head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        for delta in deltas
+    ]
+    reason = message_choice(message)["finish_reason"]
+    events.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    usage = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16}
+    events.append(head | {"choices": [], "usage": usage})
+    lines = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    return [*lines, b"data: [DONE]\n\n"]
+
+
 class FakeBackend:
     """One such server; its attributes may be changed while it runs."""
 
@@ -97,6 +126,8 @@ class FakeBackend:
         """What every stream is made of instead."""
         self.headers: dict[str, str] = {}
         """Of every stream."""
+        self.message: dict[str, Any] | None = None
+        """The answer to every chat instead of the hundred words, tool calls included."""
         self.break_after: int | None = None
         """Streams are cut after so many events."""
         self.event_pause_s = 0.0
@@ -211,7 +242,10 @@ class _Connection(asyncio.Protocol):
             else:
                 if backend.event_pause_s:
                     await asyncio.sleep(backend.event_pause_s * len(WORDS))
-                self.reply(200, json.dumps(REPLIES[path](backend.model)).encode())
+                reply = REPLIES[path](backend.model)
+                if backend.message is not None:
+                    reply["choices"] = [message_choice(backend.message)]
+                self.reply(200, json.dumps(reply).encode())
         finally:
             backend.running -= 1
 
@@ -222,6 +256,8 @@ class _Connection(asyncio.Protocol):
         events = backend._cache.get(key)
         if backend.pieces is not None:
             events = backend.pieces
+        elif backend.message is not None:
+            events = message_events(backend.model, backend.message)
         elif events is None:
             events = backend._cache[key] = stream_events(path, backend.model, include_usage)
         self.transport.write(

@@ -35,9 +35,11 @@ from headway.prediction.predictor import Predictor
 from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
+from headway.store.responses import ResponsesError, ResponseStore
 
 logger = logging.getLogger(__name__)
 
+DAY_S = 24 * 3600.0
 RECALLED_REQUESTS = 10_000
 EMBEDDED = "embedded"
 """Name of the embedded engine among the backends."""
@@ -64,10 +66,17 @@ def serve(settings: Settings) -> None:
             log = None
             if database is not None:
                 log = RequestLog(database.expanduser(), settings.log.prompts, logged_features)
+            responses = responses_of(settings)
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
-        except (ModelError, signature.ModelError, RequestLogError, ArtefactError) as error:
+        except (
+            ModelError,
+            signature.ModelError,
+            RequestLogError,
+            ResponsesError,
+            ArtefactError,
+        ) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -100,6 +109,7 @@ def serve(settings: Settings) -> None:
                 history=history,
                 predictor=predictor,
                 request_log=log,
+                responses=responses,
                 learned=learned,
                 catalog=catalog,
                 scheduler=scheduler,
@@ -114,8 +124,19 @@ def serve(settings: Settings) -> None:
         finally:
             if log is not None:
                 log.close()
+            if responses is not None:
+                responses.close()
     if not finished:
         raise Failure("stopped before everything that was under way was finished")
+
+
+def responses_of(settings: Settings) -> ResponseStore | None:
+    """Where responses are kept: beside the request log; None: nowhere. Raises ResponsesError."""
+    database, limits = settings.log.requests_db, settings.responses
+    if database is None or limits.max_age_days == 0:
+        return None
+    path = database.expanduser().with_name("responses.db")
+    return ResponseStore(path, limits.max_age_days * DAY_S, limits.max_mb * 1024 * 1024)
 
 
 def lengths_in(database: Path) -> LengthHistory:

@@ -121,6 +121,8 @@ class Delta:
     prompt_tokens: int | None = None
     """Known from the first delta that tells."""
     cached_tokens: int | None = None
+    stop_string: str | None = None
+    """The stop string that ended the answer, on the last delta only; None: none, or not told."""
 
 
 @dataclass(slots=True)
@@ -236,6 +238,13 @@ class Engine(Protocol):
 
         Raises EngineError for the engine's own refusals and BackendGone for everything broken.
         Only offered where `Description.exact_resume`.
+        """
+        ...
+
+    async def prompt_tokens(self, generation: Generation) -> int | None:
+        """Tokens of its prompt; None where the server offers no tokenizer.
+
+        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
         """
         ...
 

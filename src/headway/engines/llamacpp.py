@@ -98,6 +98,7 @@ class LlamaCppEngine(ResumableEngine):
                         text=text,
                         tokens=held_tokens,
                         finish_reason="length" if chunk.stop_type == "limit" else "stop",
+                        stop_string=chunk.stopping_word or None,
                         prompt_tokens=prompt_tokens,
                         cached_tokens=min(chunk.timings.cache_n, prompt_tokens),
                     )
@@ -189,6 +190,7 @@ class _Chunk(msgspec.Struct):
     stop: bool = False
     tokens_predicted: int = 0
     stop_type: str = ""
+    stopping_word: str = ""
     timings: _Timings = msgspec.field(default_factory=_Timings)
     error: dict[str, Any] | str | None = None
 

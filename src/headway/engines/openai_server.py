@@ -71,6 +71,10 @@ class OpenAIEngine:
         """Not offered: its description says `exact_resume` is False."""
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
 
+    async def prompt_tokens(self, generation: Generation) -> int | None:
+        """None: OpenAI's API has no tokenizer."""
+        return None
+
     async def forward(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Forwarded:

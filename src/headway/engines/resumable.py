@@ -35,6 +35,10 @@ class ResumableEngine(OpenAIEngine, ABC):
         if status != 200:
             raise self._http.gone(f"GET /health answered {status}")
 
+    async def prompt_tokens(self, generation: Generation) -> int | None:
+        """Tokens of its prompt. Raises EngineError and BackendGone."""
+        return len(await self._prompt_ids(generation))
+
     async def _position(self, generation: Generation) -> Position:
         """Raises EngineError for a prompt that does not fit, or that the engine refuses."""
         if generation.prompt_ids is None:

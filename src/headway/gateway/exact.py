@@ -37,12 +37,12 @@ class ExactResponder:
 
     async def _whole(self, reply: Reply, work: Work) -> web.StreamResponse:
         texts: list[str] = []
-        finish_reason = "stop"
+        finish_reason, stop_string = "stop", None
         async with aclosing(self._dispatcher.generate(work)) as deltas:
             async for delta in deltas:
                 texts.append(delta.text)
                 if delta.finish_reason is not None:
-                    finish_reason = delta.finish_reason
+                    finish_reason, stop_string = delta.finish_reason, delta.stop_string
         self._dispatcher.release(work, finished=True)
         text = "".join(texts)
         choice: dict[str, object] = {"index": 0}
@@ -52,6 +52,8 @@ class ExactResponder:
             choice["text"] = text
         choice["logprobs"] = None
         choice["finish_reason"] = finish_reason
+        if stop_string is not None:
+            choice["stop_reason"] = stop_string
         answer = {
             "id": _id(work),
             "object": "chat.completion" if work.kind == "chat" else "text_completion",
@@ -65,7 +67,7 @@ class ExactResponder:
     async def _stream(self, reply: Reply, work: Work) -> web.StreamResponse:
         chunk = _Chunk(work)
         opened = False
-        finish_reason = "stop"
+        finish_reason, stop_string = "stop", None
         try:
             async with aclosing(self._dispatcher.generate(work)) as deltas:
                 async for delta in deltas:
@@ -77,7 +79,7 @@ class ExactResponder:
                     if delta.text:
                         await reply.send(chunk.head + _encode(delta.text) + chunk.tail)
                     if delta.finish_reason is not None:
-                        finish_reason = delta.finish_reason
+                        finish_reason, stop_string = delta.finish_reason, delta.stop_string
         except ApiError as error:
             if reply.stream is None:
                 raise
@@ -85,7 +87,7 @@ class ExactResponder:
             return await reply.fail(error)
         self._dispatcher.release(work, finished=True)
         await reply.begin(self._accounts.headers(work))
-        ending = chunk.closing(finish_reason)
+        ending = chunk.closing(finish_reason, stop_string)
         if work.include_usage:
             ending += chunk.usage(self._usage(work))
         return await reply.end(ending + DONE)
@@ -128,8 +130,9 @@ class _Chunk:
             + self._null_usage
         )
 
-    def closing(self, finish_reason: str) -> bytes:
-        """The event that ends the text."""
+    def closing(self, finish_reason: str, stop_string: str | None) -> bytes:
+        """The event that ends the text; vLLM's `stop_reason` names the stop string."""
+        stopped = b"" if stop_string is None else b',"stop_reason":' + _encode(stop_string)
         empty = b'"delta":{}' if self._chat else b'"text":""'
         return (
             self._start
@@ -137,6 +140,7 @@ class _Chunk:
             + empty
             + b',"logprobs":null,"finish_reason":'
             + _encode(finish_reason)
+            + stopped
             + b"}"
             + self._null_usage
         )

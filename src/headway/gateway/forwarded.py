@@ -88,8 +88,10 @@ class Forwarder:
     def _body(self, work: Work) -> bytes:
         """What to send: the client's own bytes wherever they will do."""
         sent = work.fields
-        if work.stream and not work.include_usage and work.backend not in self._refuse_usage:
-            options = {**_object(sent.get("stream_options")), "include_usage": _TRUE}
+        options = _object(sent.get("stream_options"))
+        asks = bytes(options.get("include_usage", b"")) == b"true"
+        if work.stream and not asks and work.backend not in self._refuse_usage:
+            options["include_usage"] = _TRUE
             sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
         description = self._dispatcher.statuses[work.backend].description
         if "priority" in sent and (description is None or not description.priority):
@@ -153,8 +155,8 @@ class Forwarder:
         last = b""
         try:
             await reply.begin(self._headers(work, upstream))
-            await reply.send(first)
             try:
+                await reply.send(first)
                 while block := await work.read(anext(blocks, b"")):
                     out = self._feed(work, relay, block)
                     if out:

@@ -118,7 +118,7 @@ class Intake:
             template=template_hash(kind, fields) if kind is not None else 0,
             program=asked.text("program") or "",
         )
-        prompt_tokens = _prompt_tokens(call, body)
+        prompt_tokens = estimated_prompt_tokens(call, body)
         expected = asked.number("expected-tokens")
         claimed_tokens, told = None, False
         if kind is None:
@@ -231,7 +231,8 @@ class Intake:
         return reason
 
 
-def _prompt_tokens(call: Call, body: bytes) -> int:
+def estimated_prompt_tokens(call: Call, body: bytes) -> int:
+    """Tokens of the prompt in `body`, about: an engine counts them later."""
     messages = call.messages if isinstance(call, ChatRequest) else ()
     parts = [part for one in messages if isinstance(one.content, list) for part in one.content]
     media = [memoryview(part[name]).nbytes for part in parts for name in MEDIA if name in part]

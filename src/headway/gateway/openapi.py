@@ -46,7 +46,12 @@ def document() -> dict[str, Any]:
     types: set[type] = {
         kind for route in TABLE for kind in (route.body, route.answer) if kind is not None
     }
-    roots: list[type] = [*sorted(types, key=lambda kind: kind.__name__), wire.ErrorBody, wire.Usage]
+    roots: list[type] = [
+        *sorted(types, key=lambda kind: kind.__name__),
+        wire.ErrorBody,
+        wire.MessagesErrorBody,
+        wire.Usage,
+    ]
     schemas, components = msgspec.json.schema_components(
         roots, ref_template="#/components/schemas/{name}"
     )
@@ -96,14 +101,19 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
     content: dict[str, Any] = {route.content_type: {"schema": answer}}
     if route.streams:
         content["text/event-stream"] = {}
-    error = _OPEN_INFERENCE_ERROR if route.path.startswith("/v2") else by_type[wire.ErrorBody]
+    error, statuses = by_type[wire.ErrorBody], ERRORS
+    if route.path.startswith("/v2"):
+        error = _OPEN_INFERENCE_ERROR
+    elif route.path.startswith("/v1/messages"):
+        error, statuses = by_type[wire.MessagesErrorBody], {**ERRORS, "529": ERRORS["503"]}
     failure = {"application/json": {"schema": error}}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "responses": {
             "200": {"description": route.summary, "content": content},
             **{
-                status: {"description": text, "content": failure} for status, text in ERRORS.items()
+                status: {"description": text, "content": failure}
+                for status, text in statuses.items()
             },
         },
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from headway.gateway.answer import SERVER, answer
+from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.errors import ApiError
 
 HEADERS = {
@@ -23,19 +24,27 @@ class Reply:
 
     Args:
         request: what it answers.
+        dialect: of the client, where it is not that of chat completions.
     """
 
-    __slots__ = ("_request", "_sent_s", "stream")
+    __slots__ = ("_dialect", "_request", "_sent_s", "stream")
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, dialect: Dialect | None = None) -> None:
         self._request = request
+        self._dialect = dialect
         self._sent_s = time.monotonic()
         self.stream: web.StreamResponse | None = None
         """The response, once a stream has begun."""
 
     def whole(self, body: bytes, headers: Mapping[str, str]) -> web.Response:
-        """The answer as one JSON object."""
-        return answer(body, headers=headers)
+        """The answer as one JSON object.
+
+        Raises:
+            ApiError: 502 where it cannot be translated.
+        """
+        if self._dialect is not None:
+            body = self._dialect.answer(body)
+        return answer(body, headers=self._named(headers))
 
     async def begin(self, headers: Mapping[str, str]) -> None:
         """Begin a stream; does nothing where it has begun.
@@ -44,24 +53,37 @@ class Reply:
             ConnectionResetError: the client is gone, as from every method that sends.
         """
         if self.stream is None:
-            self.stream = web.StreamResponse(headers={**HEADERS, **headers})
+            self.stream = web.StreamResponse(headers={**HEADERS, **self._named(headers)})
             await self.stream.prepare(self._request)
 
     async def send(self, events: bytes) -> None:
-        """Send whole events."""
+        """Send whole events.
+
+        Raises:
+            ApiError: 502 where they cannot be translated.
+        """
         assert self.stream is not None
+        if self._dialect is not None:
+            events = self._dialect.events.feed(events)
+            if not events:
+                return
         self._sent_s = time.monotonic()
         await self.stream.write(events)
 
     async def end(self, events: bytes = b"") -> web.StreamResponse:
         """Send the last events and end the stream."""
         assert self.stream is not None
+        if self._dialect is not None:
+            events = self._dialect.events.feed(events) + self._dialect.events.end()
         await self.stream.write_eof(events)
         return self.stream
 
     async def fail(self, error: ApiError) -> web.StreamResponse:
         """End a stream that has begun with an error event."""
-        return await self.end(error.event())
+        assert self.stream is not None
+        failure = error.event() if self._dialect is None else self._dialect.events.failure(error)
+        await self.stream.write_eof(failure)
+        return self.stream
 
     def silent_s(self) -> float:
         """Seconds since the client last got a byte."""
@@ -77,3 +99,9 @@ class Reply:
             return
         await self.begin(headers)
         await self.send(f": {text}\n\n".encode())
+
+    def _named(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """`headers` with the request's id where the client looks for it."""
+        if self._dialect is None or "x-request-id" not in headers:
+            return headers
+        return {**headers, self._dialect.id_header: headers["x-request-id"]}

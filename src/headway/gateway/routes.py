@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import cast
@@ -18,6 +19,7 @@ from headway.gateway.accounts import Accounts
 from headway.gateway.answer import answer, json_answer
 from headway.gateway.body import off_loop
 from headway.gateway.browsers import Browsers
+from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.entrance import Admitted, Entrance
 from headway.gateway.errors import ApiError, internal
@@ -28,18 +30,31 @@ from headway.gateway.inference import Inference
 from headway.gateway.intake import Intake, read
 from headway.gateway.keep_alive import KeepAlive
 from headway.gateway.keys import must_be_admin
+from headway.gateway.messages_routes import (
+    MessagesRoutes,
+    asks_in_anthropic_s_words,
+    model_info,
+    model_list,
+)
+from headway.gateway.messages_routes import refusal as refusal_of_messages
 from headway.gateway.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.open_inference_routes import PREFIX, OpenInferenceRoutes, refusal
 from headway.gateway.openapi import PAGE, document
 from headway.gateway.predict_route import PredictRoute
 from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.reply import Reply
+from headway.gateway.responses_routes import ResponsesRoutes
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
+from headway.gateway.token_counts import CHAT, TokenCounter
 from headway.gateway.wire import Health, Model, ModelList
 from headway.redaction import masked
 from headway.store.request_log import Outcome
+from headway.store.responses import ResponseStore
+
+Translate = Callable[[Admitted], Awaitable[Dialect]]
+"""Reads a request in another API's words."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +76,7 @@ class Routes:
         entrance: Entrance,
         inference: Inference,
         keep_alive: KeepAlive,
+        responses: ResponseStore | None,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -73,6 +89,9 @@ class Routes:
         self._keep_alive = keep_alive
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = TextRoutes(inference, entrance)
+        counter = TokenCounter(intake, pool)
+        self._messages = MessagesRoutes(entrance, counter)
+        self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
         self._since = int(time.time())
@@ -83,6 +102,13 @@ class Routes:
         handlers: dict[str, Handler] = {
             "generate": self._generate,
             "embed": self._embed,
+            "messages": partial(self._translated, self._messages.dialect),
+            "messages_tokens": self._messages.count_tokens,
+            "responses": partial(self._translated, self._responses.dialect),
+            "responses_tokens": self._responses.count_tokens,
+            "response": self._responses.retrieve,
+            "delete_response": self._responses.delete,
+            "response_input": self._responses.input_items,
             "rerank": self._texts.rerank,
             "classify": self._texts.classify,
             "predict": PredictRoute(self._inference, self._entrance).predict,
@@ -153,22 +179,32 @@ class Routes:
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         return await self._run(request, await self._entrance.admit(request))
 
+    async def _translated(self, translate: Translate, request: web.Request) -> web.StreamResponse:
+        """A chat completion that is asked for in another API's words."""
+        return await self._run(request, await self._entrance.admit(request), translate)
+
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """On a model of our own, if it has that name, else on a backend."""
         admitted = await self._entrance.admit(request)
         response = await self._texts.embeddings(request, admitted)
         return response if response is not None else await self._run(request, admitted)
 
-    async def _run(self, request: web.Request, admitted: Admitted) -> web.StreamResponse:
+    async def _run(
+        self, request: web.Request, admitted: Admitted, translate: Translate | None = None
+    ) -> web.StreamResponse:
         await self._pool.introduced(self._settings.unavailable_wait_s)
-        path = request.path
+        path, dialect = request.path, None
         try:
+            if translate is not None:
+                path, dialect = CHAT, await translate(admitted)
+                admitted = Admitted(admitted.caller, dialect.chat)
             asked = await off_loop(partial(read, path), admitted.body)
             work = self._intake.work(path, request.headers, admitted, asked)
+            work.include_usage = work.include_usage or dialect is not None
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
-        reply = Reply(request)
+        reply = Reply(request, dialect)
         if work.stream:
             self._keep_alive.watch(work, reply)
         outcome: Outcome = "failed"
@@ -205,6 +241,8 @@ class Routes:
         self._entrance.caller(request)
         names = self._intake.names()
         names = ["default", *names] if names else names
+        if asks_in_anthropic_s_words(request):
+            return json_answer(model_list(names, self._since))
         return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
     async def _model(self, request: web.Request) -> web.Response:
@@ -213,6 +251,8 @@ class Routes:
         if name == "default" or not self._inference.serves(name):
             model = self._intake.model(name)
             name = model if name == "default" else name
+        if asks_in_anthropic_s_words(request):
+            return json_answer(model_info(name, self._since))
         return json_answer(Model(id=name, created=self._since))
 
     async def _queue(self, request: web.Request) -> web.Response:
@@ -253,7 +293,12 @@ class Routes:
 
 
 def _refused(request: web.Request, error: ApiError) -> web.Response:
-    response = refusal(error) if request.path.startswith(PREFIX) else error.response()
+    if request.path.startswith(PREFIX):
+        response = refusal(error)
+    elif asks_in_anthropic_s_words(request):
+        response = refusal_of_messages(error)
+    else:
+        response = error.response()
     if error.status in (408, 413):
         response.force_close()  # the rest of the body is not wanted
     return response

@@ -40,6 +40,7 @@ from headway.prediction.live import LivePredictor
 from headway.prediction.predictor import Predictor
 from headway.prediction.watch import Watch
 from headway.store.request_log import RequestLog
+from headway.store.responses import ResponseStore
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Gateway:
         history: what is known about output lengths; learns while serving.
         predictor: reads prompts; None: history is all.
         request_log: where finished requests are written; None: nowhere.
+        responses: keeps responses of `/v1/responses`; None: none are kept.
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         pool: makes the backends' pool.
@@ -75,6 +77,7 @@ class Gateway:
         history: LengthHistory | None = None,
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
+        responses: ResponseStore | None = None,
         learned: Path | None = None,
         catalog: Catalog | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
@@ -130,6 +133,7 @@ class Gateway:
             entrance,
             inference,
             self._keep_alive,
+            responses,
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

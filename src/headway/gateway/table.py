@@ -12,6 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from headway.gateway import wire
+from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
+from headway.gateway.dialects.responses_request import ResponsesRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,12 @@ class Route:
     """Parameters behind the path: name -> JSON Schema."""
 
 
+RESPONSE = "/v1/responses/{response_id}"
+PAGES: dict[str, dict[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    "order": {"enum": ["asc", "desc"]},
+    "after": {"type": "string"},
+}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
 
 TABLE: tuple[Route, ...] = (
@@ -59,6 +67,53 @@ TABLE: tuple[Route, ...] = (
         wire.CompletionRequest,
         scheduled=True,
         streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/responses",
+        "responses",
+        "OpenAI's Responses API",
+        ResponsesRequest,
+        wire.ResponseView,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/responses/input_tokens",
+        "responses_tokens",
+        "How many tokens the prompt of a response has",
+        ResponsesRequest,
+        wire.TokensView,
+    ),
+    Route("GET", RESPONSE, "response", "A response that was kept", None, wire.ResponseView),
+    Route("DELETE", RESPONSE, "delete_response", "Forget a response", None, wire.DeletedView),
+    Route(
+        "GET",
+        f"{RESPONSE}/input_items",
+        "response_input",
+        "The input of a response that was kept",
+        None,
+        wire.ItemsView,
+        query=PAGES,
+    ),
+    Route(
+        "POST",
+        "/v1/messages",
+        "messages",
+        "Anthropic's Messages API",
+        MessagesRequest,
+        wire.MessageView,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/messages/count_tokens",
+        "messages_tokens",
+        "How many tokens the prompt of a message has",
+        CountTokensRequest,
+        wire.TokensView,
     ),
     Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
     Route(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 TokenLimit = Annotated[int, Meta(ge=-1, le=1_000_000_000, extra_json_schema={"not": {"const": 0}})]
 """-1 is no limit."""
@@ -159,6 +159,85 @@ class Usage(Struct, kw_only=True):
     total_tokens: int = 0
     prompt_tokens_details: dict[str, int] | None = None
     headway: HeadwayUsage
+
+
+class ResponseView(Struct, kw_only=True):
+    """The response object of `/v1/responses`, its most important fields."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["completed", "incomplete", "failed"]
+    model: str
+    output: list[dict[str, Any]]
+    usage: dict[str, Any] | None
+
+
+class DeletedView(Struct, kw_only=True):
+    """A response that is no longer kept."""
+
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
+class ItemsView(Struct, kw_only=True):
+    """A page of a response's input."""
+
+    object: Literal["list"]
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class MessageView(Struct, kw_only=True):
+    """The message of `/v1/messages`."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[dict[str, Any]]
+    stop_reason: str
+    stop_sequence: str | None
+    usage: dict[str, Any]
+
+
+class Counting(Struct, kw_only=True):
+    """`headway` of a token count."""
+
+    estimated: bool
+    """No backend could count: it is what Headway makes of the prompt's length."""
+
+
+class TokensView(Struct, kw_only=True):
+    """How many tokens a prompt has."""
+
+    input_tokens: int
+    headway: Counting
+
+
+class MessagesErrorDetails(Struct, kw_only=True):
+    """What programs look at."""
+
+    error_code: str
+    param: str | None
+
+
+class MessagesErrorDetail(Struct, kw_only=True):
+    """Anthropic's error object."""
+
+    type: str
+    message: str
+    details: MessagesErrorDetails | UnsetType = UNSET
+
+
+class MessagesErrorBody(Struct, kw_only=True):
+    """The body of every error answer below `/v1/messages`."""
+
+    type: Literal["error"]
+    error: MessagesErrorDetail
 
 
 class ErrorDetail(Struct, kw_only=True):

@@ -11,7 +11,6 @@ import logging
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -20,11 +19,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from headway.store.database import move_aside, open_database
+
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -217,7 +217,7 @@ class RequestLog:
                 if type(error) is not sqlite3.DatabaseError:
                     raise
                 self._database.close()  # exactly this class means that the file is corrupt
-                _move_aside(self.path, str(error))
+                move_aside(self.path, str(error), "request log")
                 self._database = _open(self.path)
                 written = self._insert(batch)
         except (sqlite3.Error, RequestLogError, OSError) as error:
@@ -326,45 +326,9 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _connect(path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            _move_aside(path, str(error))
-            return _connect(path)
+        return open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
     except (sqlite3.Error, OSError) as error:
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "
             "writable, or set log.requests_db to another path, or to null for no log"
         ) from None
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # The thread that opens it is not the one that writes; they never do so at once.
-    database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(SCHEMA)
-        found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-        if found is not None and found[0] != SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"its schema is version {found[0]}, not {SCHEMA_VERSION}")
-        with database:  # also shows at the start, not at the first request, that it can be written
-            database.execute(
-                "REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (SCHEMA_VERSION,)
-            )
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _move_aside(path: Path, why: str) -> None:
-    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    logger.warning("request log %s was moved to %s (%s): a new one begins", path, aside.name, why)

@@ -1,0 +1,69 @@
+"""SQLite files that outlive crashes, corruption and other versions of Headway."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+
+
+def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
+    """A connection to the file at `path`; the file and its folder are made.
+
+    A new file, and what SQLite puts beside it, is nobody else's to read: it may hold prompts.
+    A file that is corrupt or has another schema version is moved aside with a warning. The
+    connection may be used by any thread, by one at a time.
+
+    Args:
+        path: the SQLite file.
+        schema: statements that make its tables, where they are not there.
+        version: of the schema.
+        kind: what the file is, for messages.
+
+    Raises:
+        sqlite3.Error: it can be neither opened nor written.
+        OSError: likewise.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _connect(path, schema, version)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        move_aside(path, str(error), kind)
+        return _connect(path, schema, version)
+
+
+def move_aside(path: Path, why: str, kind: str) -> None:
+    """Rename the file at `path` and what belongs to it, with a warning that says why."""
+    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    logger.warning("%s %s was moved to %s (%s): a new one begins", kind, path, aside.name, why)
+
+
+def _connect(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    path.touch(0o600)  # SQLite gives the files beside it the same mode
+    database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(META + schema)
+        found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+        if found is not None and found[0] != version:
+            raise sqlite3.DatabaseError(f"its schema is version {found[0]}, not {version}")
+        with database:  # also shows at the start, not at the first request, that it can be written
+            database.execute(
+                "REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (version,)
+            )
+    except BaseException:
+        database.close()
+        raise
+    return database
