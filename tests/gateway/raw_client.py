@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterable
@@ -85,19 +86,23 @@ class RawClient:
                 return
             await asyncio.sleep(pause_s)
 
-    async def send_endlessly(self, part: bytes, most_bytes: int) -> int:
-        """The same part again and again, until the server closes; how many bytes it took."""
+    async def send_until_closed(self, part: bytes, most_bytes: float = math.inf) -> bool:
+        """The same part again and again; whether the server closed before `most_bytes`."""
         sent = 0
         try:
-            async with asyncio.timeout(LIMIT_S):
-                while sent < most_bytes and not self._reader.at_eof():
+            async with asyncio.timeout(2 * LIMIT_S):
+                while sent < most_bytes:
+                    if self._reader.at_eof():
+                        return True
                     self._writer.write(part)
                     await self._writer.drain()
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.001)
                     sent += len(part)
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
+            return True
+        except TimeoutError:
             pass
-        return sent
+        return False
 
     async def answer(self, *, to_head: bool = False, limit_s: float = LIMIT_S) -> Answer:
         """The next response; `100 Continue` counts as one."""
