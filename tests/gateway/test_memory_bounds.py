@@ -32,8 +32,8 @@ pytestmark = [
 MEGABYTE = 1 << 20
 SMALL = 16 * MEGABYTE
 """For what should leave nothing at all; an allocator is never exact."""
-LARGE = 200 * MEGABYTE
-"""For a body at the limit of 32 MB: it, and what is made of it."""
+LARGE = 320 * MEGABYTE
+"""For a body at the limit of 32 MB: ten times what it is."""
 PATIENCE_S = 2.0
 """Within this time anybody else is answered meanwhile."""
 
@@ -46,6 +46,7 @@ async def server(tiny: Path) -> AsyncIterator[HeadwayServer]:
         "backends": [{"url": backend.url, "max_concurrency": 4}],
         "models": [{"name": "text", "path": str(tiny / "text")}],
         "prediction": {"learn": False},
+        "limits": {"read_timeout_s": 3.0},
         "log": {"level": "error", "requests_db": None},
     }
     async with HeadwayServer(settings) as server:
