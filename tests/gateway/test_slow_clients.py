@@ -206,8 +206,9 @@ async def test_a_client_that_leaves_frees_its_slot_whatever_it_sent_after(
 ) -> None:
     backend.open.clear()
     async with connected(gateway.address) as client:
-        client.send(client.request(body=body) + AFTER[after](client))
+        client.send(client.request(body=body))
         await until(lambda: backend.running == 1)
+        await client.send_in_packets([AFTER[after](client)])
         LEAVE[leave](client)
         await until(lambda: backend.running == 0 and not gateway.dispatcher.works)
 
