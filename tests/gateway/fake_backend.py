@@ -100,6 +100,8 @@ class FakeBackend:
         self.break_after: int | None = None
         """Streams are cut after so many events."""
         self.event_pause_s = 0.0
+        self.script: list[bytes] | None = None
+        """What the next POST gets instead, block by block, before its connection ends."""
         self.running = 0
         self.aborted = 0
         """Requests whose client went away."""
@@ -179,6 +181,10 @@ class _Connection(asyncio.Protocol):
         if path not in REPLIES:
             self.reply(404, b'{"error":{"message":"no such path","code":404}}')
             return
+        if backend.script is not None:
+            script, backend.script = backend.script, None
+            self.task = asyncio.ensure_future(self.play(script))
+            return
         stream = b'"stream":true' in body or b'"stream": true' in body
         if backend._record:
             backend.requests.append((path, json.loads(body)))
@@ -214,6 +220,12 @@ class _Connection(asyncio.Protocol):
                 self.reply(200, json.dumps(REPLIES[path](backend.model)).encode())
         finally:
             backend.running -= 1
+
+    async def play(self, script: list[bytes]) -> None:
+        for block in script:
+            self.transport.write(block)
+            await asyncio.sleep(0)
+        self.transport.close()
 
     async def stream(self, path: str, body: dict[str, Any]) -> None:
         backend = self.backend
