@@ -101,7 +101,10 @@ def test_answers_of_backends_that_are_almost_valid(
     body = {"model": backend.model, "stream": streamed} | field.get(path, {"messages": HELLO})
     answer = requests.post(fuzzed.address + path, json=body, timeout=10)
     backend.script = None
+    shown = f"{answer.status_code} {answer.text[-300:]!r} for {script!r}"[:2000]
+    assert answer.status_code == 200 or answer.status_code >= 400, shown
     if answer.status_code != 200:
-        assert answer.json()["error"]["code"] != "internal_error", answer.text
+        assert answer.headers["Content-Type"] == "application/json", shown
+        assert answer.json()["error"]["code"] != "internal_error", shown
     elif streamed and "event-stream" in answer.headers["Content-Type"]:
-        assert answer.text.rstrip().endswith("data: [DONE]"), answer.text[-300:]
+        assert answer.text.rstrip().endswith("data: [DONE]"), shown
