@@ -65,7 +65,8 @@ def stream_events(path: str, model: str, include_usage: bool) -> list[bytes]:
     events = []
     for word in WORDS:
         choice: dict[str, Any] = {"index": 0, "finish_reason": None}
-        choice |= {"delta": {"content": word}} if chat else {"text": word}
+        role = {} if events else {"role": "assistant"}
+        choice |= {"delta": {**role, "content": word}} if chat else {"text": word}
         events.append(head | {"choices": [choice]})
     last: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
     last |= {"delta": {}} if chat else {"text": ""}
