@@ -190,6 +190,26 @@ def event_streams(draw: DrawFn, path: str = CHAT) -> list[bytes]:
 
 
 @st.composite
+def restyled(draw: DrawFn) -> list[bytes]:
+    """Blocks of a whole and valid event stream, written as the standard lets one write it."""
+    events = stream_events(CHAT, "fake", include_usage=draw(st.booleans()))
+    if draw(st.booleans()):  # its end is seen by finish_reason
+        del events[-1]
+    colon = draw(st.sampled_from([b"data:", b"data: "]))
+    events = [colon + event.removeprefix(b"data: ") for event in events]
+    for _ in range(draw(st.integers(0, 4))):
+        line = draw(
+            st.sampled_from([b": comment", b"event: message", b"id: 7", b"retry: 10", b":"])
+        )
+        at = draw(st.integers(0, len(events) - 1))
+        events[at] = line + draw(st.sampled_from([b"\n", b"\n", b"\n\n"])) + events[at]
+    stream = draw(st.sampled_from([b"", b"\xef\xbb\xbf", b"\n", b": hello\n\n"])) + b"".join(events)
+    stream = stream.replace(b"\n", draw(st.sampled_from([b"\n", b"\r\n", b"\r"])))
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=20)))
+    return [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+
+@st.composite
 def blocks(draw: DrawFn, stream: bytes) -> list[bytes]:
     """`stream` in blocks, and perhaps without its end."""
     if draw(st.integers(0, 4)) == 0:

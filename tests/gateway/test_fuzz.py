@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from tests.gateway import fuzzing
 from tests.gateway.conftest import HELLO, catalog_of
-from tests.gateway.fake_backend import FakeBackend
+from tests.gateway.fake_backend import WORDS, FakeBackend
 
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
@@ -108,3 +110,23 @@ def test_answers_of_backends_that_are_almost_valid(
         assert answer.json()["error"]["code"] != "internal_error", shown
     elif streamed and "event-stream" in answer.headers["Content-Type"]:
         assert answer.text.rstrip().endswith("data: [DONE]"), shown
+
+
+@brief
+@given(script=fuzzing.restyled())
+def test_streams_that_are_valid_in_another_style(fuzzed: Fuzzed, script: list[bytes]) -> None:
+    backend = fuzzed.backends[0]
+    fuzzed.backends.append(fuzzed.backends.pop(0))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    backend.script = [head, *script]
+    body = {"model": backend.model, "stream": True, "messages": HELLO}
+    answer = requests.post(fuzzed.address + fuzzing.CHAT, json=body, timeout=10)
+    backend.script = None
+    assert answer.status_code == 200, answer.text
+    lines = re.split("\r\n|\r|\n", answer.content.decode("utf-8-sig"))
+    data = [line[5:].strip() for line in lines if line.startswith("data:")]
+    assert data.pop() == "[DONE]" and "[DONE]" not in data
+    chunks = [json.loads(each) for each in data]
+    assert not [chunk for chunk in chunks if "error" in chunk]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas) == "".join(WORDS)
