@@ -118,8 +118,8 @@ def recovery_s(backends: list[FaultyBackend], number: int, at_s: float, within_s
 
 async def measure(
     options: argparse.Namespace,
-) -> tuple[list[Call], list[float], list[FaultyBackend]]:
-    """The calls, the recoveries in seconds, and the backends."""
+) -> tuple[list[Call], list[float], list[FaultyBackend], list[str]]:
+    """The calls, the recoveries in seconds, the backends, and the gateway's log."""
     chance = random.Random(options.seed)
     backends = [FaultyBackend(MODEL, chance) for _ in range(2)]
     for backend in backends:
@@ -145,10 +145,12 @@ async def measure(
                 group.create_task(one(number))
                 await asyncio.sleep(chance.expovariate(options.rate))
         healed = await turns
+        log = server.log.splitlines()[-500:]
     for backend in backends:
         backend.stop()
     within_s = options.heal - WINDOW_S
-    return calls, [recovery_s(backends, *each, within_s) for each in healed], backends
+    recoveries = [recovery_s(backends, *each, within_s) for each in healed]
+    return calls, recoveries, backends, log
 
 
 def main() -> int:
@@ -158,11 +160,11 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=0.8, help="of its requests that fail")
     parser.add_argument("--fail", type=float, default=20.0, help="seconds that a backend fails")
     parser.add_argument("--heal", type=float, default=15.0, help="seconds that both are well")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds until a request hangs")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds until a request hangs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path("results/faults.json"))
     options = parser.parse_args()
-    calls, recoveries, backends = asyncio.run(measure(options))
+    calls, recoveries, backends, log = asyncio.run(measure(options))
     verdicts = Counter(call.verdict for call in calls)
     faults = sum((backend.faults for backend in backends), Counter())
     print(f"{len(calls)} requests; faults met: {dict(faults)}")
@@ -184,6 +186,7 @@ def main() -> int:
         "recoveries_s": recoveries,
         "p50_s": latencies_s[len(latencies_s) // 2],
         "p99_s": latencies_s[int(len(latencies_s) * 0.99)],
+        "log": log,
         "failed": [vars(call) for call in calls if call.verdict != "right"],
     }
     return publish(claims, details, options.json)

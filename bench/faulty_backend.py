@@ -22,7 +22,7 @@ WAYS = (
     "TLS only",
 )
 TOKENS = 20
-EVENT_PAUSE_S = 0.005
+EVENT_PAUSE_S = 0.025
 SLOW_S = 3.0
 TLS_ALERT = b"\x15\x03\x03\x00\x02\x02\x0a"
 """What a TLS server says to plain HTTP: unexpected message."""
