@@ -34,7 +34,7 @@ from leaving_clients import WAYS, Visit, visit
 
 PAGES_PER_MB = 256
 LEAVING = 0.6
-MEAN_PATIENCE_S = 3.0
+MEAN_PATIENCE_S = 1.0
 LIMIT_S = 300.0
 IDLE_WITHIN_S = 60.0
 SAMPLE_S = 5.0
