@@ -25,8 +25,10 @@ from headway.gateway.server import Gateway
 
 READ_S = 0.3
 SEND_S = 0.3
-LARGE_EVENT = 200_000
-"""Bytes: a hundred of these are more than the system takes for a client that does not read."""
+LARGE = [
+    b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 200_000)
+] * 100 + [b"data: [DONE]\n\n"]
+"""A stream that is more than the system takes for a client that does not read."""
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ async def unharmed(gateway: Gateway, backend: FakeBackend) -> Any:
     """After each of these the only slot is free."""
     yield
     backend.open.set()
-    backend.padding_bytes = 0
+    backend.pieces = None
     async with connected(gateway.address) as client:
         client.send(client.request(body=GOOD))
         assert (await client.answer()).status == 200
@@ -135,7 +137,7 @@ async def test_many_connections_that_send_nothing_are_in_nobody_s_way(gateway: G
 async def test_a_client_that_does_not_read_its_stream_loses_its_slot(
     gateway: Gateway, backend: FakeBackend, earlier: int
 ) -> None:
-    backend.padding_bytes = LARGE_EVENT
+    backend.pieces = LARGE
     async with connected(gateway.address, receive_buffer=4096) as client:
         client.send(client.request(body=STREAMED) * (1 + earlier))
         await until(lambda: backend.running == 1)
@@ -162,14 +164,14 @@ async def test_so_does_one_of_an_engine_that_generates_for_us(serve: Serve) -> N
 async def test_one_that_reads_slowly_gets_everything(
     gateway: Gateway, backend: FakeBackend
 ) -> None:
-    backend.padding_bytes = LARGE_EVENT
+    backend.pieces = LARGE
     received = bytearray()
     async with connected(gateway.address, receive_buffer=65536) as client:
         client.send(client.request("POST", CHAT, b"Connection: close", body=STREAMED))
         while block := await client.read(200_000):
             received += block
             await asyncio.sleep(0.01)  # 1 s in all, several times the limit
-    assert received.count(b"data: ") == 102 and received.endswith(b"0\r\n\r\n")
+    assert received.count(b"data: ") == 101 and received.endswith(b"0\r\n\r\n")
 
 
 async def test_a_whole_answer_that_nobody_reads_ends_the_connection(gateway: Gateway) -> None:
