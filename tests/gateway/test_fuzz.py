@@ -90,7 +90,7 @@ def test_requests_that_are_almost_valid(fuzzed: Fuzzed, asked: tuple[str, bytes]
         assert answer.json()["error"]
 
 
-@brief
+@settings(brief, max_examples=40)  # each that fails is tried again after a pause
 @given(scripted=fuzzing.backend_answers())
 def test_answers_of_backends_that_are_almost_valid(
     fuzzed: Fuzzed, scripted: tuple[str, bool, list[bytes]]
