@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FAKE_BACKEND = Path(__file__).parents[1] / "tests" / "gateway" / "fake_backend.py"
+PASSTHROUGH = Path(__file__).with_name("passthrough.py")
 START_S = 20.0
 
 
@@ -43,6 +44,15 @@ def fake_backend(*options: str) -> Iterator[Server]:
     """A backend that answers everything at once with a hundred tokens."""
     port = _free_port()
     command = [sys.executable, str(FAKE_BACKEND), str(port), *options]
+    with _running(command, f"http://127.0.0.1:{port}", "/health") as server:
+        yield server
+
+
+@contextmanager
+def passthrough(backend: Server) -> Iterator[Server]:
+    """A bare aiohttp proxy in front of `backend`."""
+    port = _free_port()
+    command = [sys.executable, str(PASSTHROUGH), str(port), backend.url]
     with _running(command, f"http://127.0.0.1:{port}", "/health") as server:
         yield server
 

@@ -65,7 +65,8 @@ def stream_events(path: str, model: str, include_usage: bool) -> list[bytes]:
     events = []
     for word in WORDS:
         choice: dict[str, Any] = {"index": 0, "finish_reason": None}
-        choice |= {"delta": {"content": word}} if chat else {"text": word}
+        role = {} if events else {"role": "assistant"}
+        choice |= {"delta": {**role, "content": word}} if chat else {"text": word}
         events.append(head | {"choices": [choice]})
     last: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
     last |= {"delta": {}} if chat else {"text": ""}
@@ -131,6 +132,8 @@ class FakeBackend:
         self.break_after: int | None = None
         """Streams are cut after so many events."""
         self.event_pause_s = 0.0
+        self.script: list[bytes] | None = None
+        """What the next POST gets instead, block by block, before its connection ends."""
         self.running = 0
         self.aborted = 0
         """Requests whose client went away."""
@@ -210,6 +213,10 @@ class _Connection(asyncio.Protocol):
         if path not in REPLIES:
             self.reply(404, b'{"error":{"message":"no such path","code":404}}')
             return
+        if backend.script is not None:
+            script, backend.script = backend.script, None
+            self.task = asyncio.ensure_future(self.play(script))
+            return
         stream = b'"stream":true' in body or b'"stream": true' in body
         if backend._record:
             backend.requests.append((path, json.loads(body)))
@@ -248,6 +255,12 @@ class _Connection(asyncio.Protocol):
                 self.reply(200, json.dumps(reply).encode())
         finally:
             backend.running -= 1
+
+    async def play(self, script: list[bytes]) -> None:
+        for block in script:
+            self.transport.write(block)
+            await asyncio.sleep(0)
+        self.transport.close()
 
     async def stream(self, path: str, body: dict[str, Any]) -> None:
         backend = self.backend
