@@ -60,6 +60,17 @@ async def test_a_message_and_its_headers(serve: Serve, backend: FakeBackend) -> 
     assert [one["role"] for one in body["messages"]] == ["system", "user"]
 
 
+async def test_it_can_be_followed(serve: Serve, backend: FakeBackend) -> None:
+    followed = {
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "x-request-id": "mine-1",
+    }
+    async with claude(await serve(backend)) as client:
+        raw = await client.messages.with_raw_response.create(**ASKED, extra_headers=followed)
+    assert raw.headers["traceparent"] == followed["traceparent"]
+    assert raw.headers["request-id"] == (await raw.parse())._request_id == "mine-1"
+
+
 def test_the_synchronous_client(address: str) -> None:
     with anthropic.Anthropic(base_url=address, api_key="x") as client:
         message = client.messages.create(**ASKED)
