@@ -14,12 +14,12 @@ from headway.gateway.openapi import document
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"} | {
+OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"} | {
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",
 }
-VALUES = {"model": "mood", "version": "1", "verb": "load"}
+VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_1"}
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))
     for path, methods in document()["paths"].items()

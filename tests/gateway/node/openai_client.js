@@ -1,8 +1,7 @@
-// What OpenAI's client for Node makes of a gateway: node openai_client.mjs ADDRESS SCENARIO
-// Prints one line of JSON; `openai` is found in $NODE_CLIENT.
+// What OpenAI's client for Node makes of a gateway: node openai_client.js ADDRESS SCENARIO
+// Prints one line of JSON.
 
-import { createRequire } from "node:module";
-const OpenAI = createRequire(process.env.NODE_CLIENT + "/")("openai").OpenAI;
+import OpenAI from "openai";
 
 const [address, scenario] = process.argv.slice(2);
 const client = new OpenAI({ baseURL: address + "/v1", apiKey: "none", maxRetries: 0 });
