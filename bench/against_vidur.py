@@ -26,18 +26,18 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
-from headway.simulation.comparison import Contender, Scenario, compare
-from headway.simulation.foresight import FromHistory
-from headway.simulation.importers import load_trace
-from headway.simulation.load import at_load, capacity_rps
-from headway.simulation.measures import Slo, measures_of
-from headway.simulation.profile import write_profile
-from headway.simulation.profiles import load_profile
-from headway.simulation.report import report_html
-from headway.simulation.result import SimulationResult
-from headway.simulation.simulator import simulate
-from headway.simulation.site import Site
-from headway.simulation.trace import Trace
+from headway.lab.simulation.comparison import Contender, Scenario, compare
+from headway.lab.simulation.foresight import FromHistory
+from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.measures import Slo, measures_of
+from headway.lab.simulation.profile import write_profile
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.report import report_html
+from headway.lab.simulation.result import SimulationResult
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
 from real_sizes import data
 
 FASTER = 50.0

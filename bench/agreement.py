@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from claims import publish
-from headway.loadtest.client import LoadClient
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.workload import Workload
+from headway.lab.loadtest.client import LoadClient
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.workload import Workload
 from headway.prediction.evaluation import kendall_tau
 from learned import SETS, natural, prompts_of
 

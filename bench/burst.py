@@ -13,15 +13,15 @@ import asyncio
 from pathlib import Path
 
 from claims import Claim, publish
-from headway.loadtest.compare import Contender, compare
-from headway.loadtest.metrics import variation
-from headway.loadtest.progress import ProgressBar
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.report import report_html
-from headway.loadtest.result import BenchResult
-from headway.loadtest.table import table_of
-from headway.loadtest.workload import Workload
-from headway.report.terminal import table_console
+from headway.lab.loadtest.compare import Contender, compare
+from headway.lab.loadtest.metrics import variation
+from headway.lab.loadtest.progress import ProgressBar
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.report import report_html
+from headway.lab.loadtest.result import BenchResult
+from headway.lab.loadtest.table import table_of
+from headway.lab.loadtest.workload import Workload
+from headway.lab.report.terminal import table_console
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from headway.report.terminal import table_console
+from headway.lab.report.terminal import table_console
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.server import HeadwayServer
 from http_load import answers
 
 PEERS = Path(__file__).with_name("peers")

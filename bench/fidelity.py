@@ -24,19 +24,19 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
-from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.workload import LoadRequest, Workload
-from headway.simulation.calibrate import fit, probe
-from headway.simulation.foresight import FromHistory
-from headway.simulation.load import capacity_rps
-from headway.simulation.measures import Distribution
-from headway.simulation.outcome import Outcome as Simulated
-from headway.simulation.profile import Profile
-from headway.simulation.simulator import simulate
-from headway.simulation.site import Site
-from headway.simulation.trace import Trace
+from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.workload import LoadRequest, Workload
+from headway.lab.simulation.calibrate import fit, probe
+from headway.lab.simulation.foresight import FromHistory
+from headway.lab.simulation.load import capacity_rps
+from headway.lab.simulation.measures import Distribution
+from headway.lab.simulation.outcome import Outcome as Simulated
+from headway.lab.simulation.profile import Profile
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
 
 MEAN_TOKENS, SPREAD = 90, 0.8
 """Of the answers: log-normal."""

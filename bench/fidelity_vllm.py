@@ -19,12 +19,12 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
-from headway.simulation.foresight import FromHistory
-from headway.simulation.measures import Distribution, measures_of
-from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import simulate
-from headway.simulation.site import Site
-from headway.simulation.trace import Trace
+from headway.lab.simulation.foresight import FromHistory
+from headway.lab.simulation.measures import Distribution, measures_of
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
 
 RUNS = {
     "RTX4090__Llama-3.1-8B": "llama-3.1-8b-rtx4090",

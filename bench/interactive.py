@@ -21,13 +21,13 @@ from itertools import cycle
 from pathlib import Path
 
 from claims import Claim, publish
-from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.metrics import percentile
-from headway.loadtest.mix import Mix
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.solo import warm_up
-from headway.loadtest.workload import LoadRequest, Workload
+from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.metrics import percentile
+from headway.lab.loadtest.mix import Mix
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.solo import warm_up
+from headway.lab.loadtest.workload import LoadRequest, Workload
 from timeline import Timeline
 
 SETTLE_S = 5.0

@@ -18,10 +18,10 @@ from itertools import cycle
 from pathlib import Path
 
 from claims import Claim, publish
-from headway.loadtest.client import LoadClient
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.workload import LoadRequest
+from headway.lab.loadtest.client import LoadClient
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.workload import LoadRequest
 from timeline import Timeline
 
 IN_FLIGHT_S = 0.3

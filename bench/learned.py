@@ -30,19 +30,19 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.cli.logged_examples import logged_examples
-from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.metrics import mean, variation
-from headway.loadtest.prompts import Prompt, load_prompts
-from headway.loadtest.report import report_html
-from headway.loadtest.result import BenchResult, Row
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.solo import SoloTime, warm_up
-from headway.loadtest.table import table_of
-from headway.loadtest.workload import Workload
+from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.metrics import mean, variation
+from headway.lab.loadtest.prompts import Prompt, load_prompts
+from headway.lab.loadtest.report import report_html
+from headway.lab.loadtest.result import BenchResult, Row
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.solo import SoloTime, warm_up
+from headway.lab.loadtest.table import table_of
+from headway.lab.loadtest.workload import Workload
+from headway.lab.report.terminal import table_console
 from headway.prediction.artefact import save, shipped_stack
 from headway.prediction.training import train_on_log
 from headway.prediction.words import normal
-from headway.report.terminal import table_console
 from headway.store.request_log import read
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")

@@ -24,16 +24,16 @@ from rich.table import Table
 from claims import Claim, publish
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.report.terminal import results_table, show, table_console
-from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
-from headway.simulation.importers import load_trace
-from headway.simulation.load import capacity_rps
-from headway.simulation.measures import Slo
-from headway.simulation.profiles import load_profile
-from headway.simulation.result import SimulationResult
-from headway.simulation.site import Site
-from headway.simulation.table import cells_of
-from headway.simulation.trace import Trace
+from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
+from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.load import capacity_rps
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.result import SimulationResult
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.table import cells_of
+from headway.lab.simulation.trace import Trace
 from learned import add_options, learn, prompts_of, recorded_day
 
 PROFILE = "smollm2-135m-2-cores"

@@ -21,14 +21,14 @@ from headway.core.policies import POLICIES
 from headway.core.policies.mlfq import Mlfq
 from headway.core.request import Request
 from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.lab.simulation.importers.rows import columns_of
+from headway.lab.simulation.measures import measures_of
+from headway.lab.simulation.profile import Profile
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
 from headway.prediction.evaluation import kendall_tau
-from headway.simulation.importers.rows import columns_of
-from headway.simulation.measures import measures_of
-from headway.simulation.profile import Profile
-from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import simulate
-from headway.simulation.site import Site
-from headway.simulation.trace import Trace
 from published import Figure
 from real_sizes import Sizes, data, drawn, sizes_of
 

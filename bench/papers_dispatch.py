@@ -15,12 +15,12 @@ from functools import cache
 import numpy as np
 
 from headway.core.settings import SchedulerSettings
-from headway.simulation.cluster import Cluster
-from headway.simulation.foresight import Noisy
-from headway.simulation.load import at_load, capacity_rps
-from headway.simulation.options import sites_of
-from headway.simulation.simulator import simulate
-from headway.simulation.trace import Trace
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.foresight import Noisy
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.options import sites_of
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.trace import Trace
 from published import Figure
 
 TITLE = "HexGen, round robin over it"

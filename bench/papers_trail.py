@@ -20,13 +20,13 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import SchedulerSettings
-from headway.simulation.foresight import Foresight, FromHistory, Noisy, Oracle
-from headway.simulation.load import at_load, capacity_rps
-from headway.simulation.measures import measures_of
-from headway.simulation.profiles import load_profile
-from headway.simulation.simulator import simulate
-from headway.simulation.site import Site
-from headway.simulation.trace import Trace
+from headway.lab.simulation.foresight import Foresight, FromHistory, Noisy, Oracle
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.measures import measures_of
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
 from papers_burst import EVERY_ITERATION
 from published import Figure
 from real_sizes import drawn, sizes_of

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from claims import publish
-from headway.loadtest.client import LoadClient
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.workload import LoadRequest, Workload
+from headway.lab.loadtest.client import LoadClient
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.workload import LoadRequest, Workload
 from headway.prediction.artefact import shipped
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.perception import GUESS_TOKENS, QUESTION, words_guessed

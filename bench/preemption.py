@@ -26,10 +26,10 @@ from statistics import median
 from string import ascii_letters
 
 from claims import Claim, publish
-from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
-from headway.loadtest.workload import LoadRequest, Workload
+from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
+from headway.lab.loadtest.workload import LoadRequest, Workload
 
 EAGER = {"enabled": True, "min_run_s": 0.0, "gain_factor": 1.0, "max_preemptions": 1_000_000}
 """Preemption as often as somebody of a higher tier comes."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from headway.report.figures import figures
-from headway.report.terminal import results_table, show, table_console
+from headway.lab.report.figures import figures
+from headway.lab.report.terminal import results_table, show, table_console
 
 
 @dataclass(frozen=True)

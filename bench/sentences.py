@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tokenizers import Tokenizer
 
-from headway.loadtest.prompts import load_prompts
+from headway.lab.loadtest.prompts import load_prompts
 from real_sizes import data
 
 SETS = ("alpaca_eval", "flask", "just_eval", "arena_hard_v0.1", "zeroeval_gsm")

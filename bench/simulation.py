@@ -15,13 +15,13 @@ from pathlib import Path
 
 from claims import Claim, publish
 from headway.core.policies import POLICIES
-from headway.simulation.comparison import Contender, Scenario, compare
-from headway.simulation.generated import Recipe
-from headway.simulation.load import at_load, capacity_rps
-from headway.simulation.measures import Slo
-from headway.simulation.options import settings_of
-from headway.simulation.profile import Profile
-from headway.simulation.site import Site
+from headway.lab.simulation.comparison import Contender, Scenario, compare
+from headway.lab.simulation.generated import Recipe
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.options import settings_of
+from headway.lab.simulation.profile import Profile
+from headway.lab.simulation.site import Site
 
 ENGINE = Profile(
     "64 slots",

@@ -28,7 +28,7 @@ from rich.table import Table
 from headway.core.batching import Batch, Batcher, BatchingSettings, Launch, Limits
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
-from headway.report.terminal import table_console
+from headway.lab.report.terminal import table_console
 
 MOST = 8
 UNITS_PER_S = 100

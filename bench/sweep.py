@@ -13,15 +13,15 @@ import os
 from pathlib import Path
 
 from claims import publish
-from headway.report.figures import figures, share
-from headway.report.terminal import results_table, show, table_console
-from headway.simulation.comparison import ORACLE, Contender, Scenario, compare
-from headway.simulation.importers import load_trace
-from headway.simulation.load import at_load, capacity_rps
-from headway.simulation.measures import Slo
-from headway.simulation.options import settings_of, sites_of
-from headway.simulation.report import report_html
-from headway.simulation.result import SimulationResult
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
+from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.options import settings_of, sites_of
+from headway.lab.simulation.report import report_html
+from headway.lab.simulation.result import SimulationResult
 
 TRACES = {
     "Azure chat": ("azure2023_conv.csv.gz", 64),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from headway.loadtest.client import LoadClient, Outcome
-from headway.loadtest.workload import LoadRequest
+from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.workload import LoadRequest
 
 
 class Timeline:

@@ -29,7 +29,7 @@ from vidur.execution_time_predictor import ExecutionTimePredictorRegistry
 from vidur.simulator import Simulator
 from vidur.types import ExecutionTimePredictorType
 
-from headway.simulation.profile import Profile, read_profile
+from headway.lab.simulation.profile import Profile, read_profile
 
 STORED = (
     "store_plots",

@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow.parquet
 from scipy.optimize import nnls
 
-from headway.simulation.profile import Profile, write_profile
+from headway.lab.simulation.profile import Profile, write_profile
 
-OUT = Path(__file__).parents[1] / "src/headway/simulation/profiles"
+OUT = Path(__file__).parents[1] / "src/headway/lab/simulation/profiles"
 SOURCE = "layers measured by LLMServingSim on vLLM 0.19 (MIT), added up by training/profiles.py"
 OPERATORS = (
     "operators measured by aiconfigurator-core (Apache-2.0), added up by training/profiles.py"

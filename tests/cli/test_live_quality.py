@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.cli.test_command_line import headway, one_line_failure
 
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.server import HeadwayServer
 
 
 @pytest.mark.timeout(120)

@@ -17,23 +17,23 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from headway.cli.models import backing_of
 from headway.config import ModelConfig
 from headway.engines.machine import usable_cores
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import fail, show, table_console
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.generated import LENGTHS
+from headway.lab.simulation.slo import Target, seconds
+from headway.lab.tuning.durations import MeasuredDurations
+from headway.lab.tuning.front import achieved_s, front, recommended, targets_of, unmet
+from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
+from headway.lab.tuning.report import report_html
+from headway.lab.tuning.sweep import Bench, Point, Policy, Swept, grid, sweep
+from headway.lab.tuning.table import durations_table, points_table
+from headway.lab.tuning.traffic import ARRIVALS, Traffic
+from headway.lab.tuning.work import GivenItems, MadeTexts, Work
 from headway.models.items import items_of
 from headway.models.length import length_of
 from headway.models.signature import BadItem, ModelError
 from headway.models.tokens import Tokens
-from headway.report.figures import figures, share
-from headway.report.terminal import fail, show, table_console
-from headway.simulation.errors import SimulationError
-from headway.simulation.generated import LENGTHS
-from headway.simulation.slo import Target, seconds
-from headway.tuning.durations import MeasuredDurations
-from headway.tuning.front import achieved_s, front, recommended, targets_of, unmet
-from headway.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
-from headway.tuning.report import report_html
-from headway.tuning.sweep import Bench, Point, Policy, Swept, grid, sweep
-from headway.tuning.table import durations_table, points_table
-from headway.tuning.traffic import ARRIVALS, Traffic
-from headway.tuning.work import GivenItems, MadeTexts, Work
 
 LENGTHS_OF_TEXTS = "lognormal:64@1"
 """Tokens, where nobody says."""

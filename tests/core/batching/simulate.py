@@ -8,7 +8,7 @@ from tests.core.batching.drive import item
 
 from headway.core.batching import Batcher, BatchingSettings, Curve, Limits, TierBatching
 from headway.core.request import Request, Tier
-from headway.simulation.batched import BatchedOutcome, simulate_batches, varied
+from headway.lab.simulation.batched import BatchedOutcome, simulate_batches, varied
 
 
 def simulate(

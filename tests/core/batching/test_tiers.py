@@ -8,7 +8,7 @@ from tests.core.batching.simulate import batcher, poisson, simulate
 
 from headway.core.batching import Batcher, BatchingSettings, Curve, Limits
 from headway.core.request import Request, Tier
-from headway.simulation.batched import BatchedOutcome
+from headway.lab.simulation.batched import BatchedOutcome
 
 CURVE = Curve(fixed_s=0.005, item_s=0.001)
 SLICE_S = 0.025

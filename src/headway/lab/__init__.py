@@ -1,0 +1,1 @@
+"""The lab: simulate, load-test, tune, and report what was measured."""

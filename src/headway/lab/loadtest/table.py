@@ -1,0 +1,53 @@
+"""The one table of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.table import Table
+
+from headway.lab.loadtest.metrics import Summary
+from headway.lab.loadtest.result import BenchResult
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import results_table
+
+COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
+    ("mean s", lambda s: figures(s.latency_mean_s)),
+    ("p50 s", lambda s: figures(s.latency_p50_s)),
+    ("p99 s", lambda s: figures(s.latency_p99_s)),
+    ("worst wait s", lambda s: figures(s.wait_worst_s)),
+    ("slow- down", lambda s: f"{s.slowdown_mean:.1f}"),
+    ("s per token", lambda s: figures(s.s_per_token_mean)),
+    ("TTFT s", lambda s: figures(s.ttft_mean_s)),
+    ("TPOT ms", lambda s: f"{s.tpot_mean_s * 1000:.0f}"),
+    ("tokens /s", lambda s: f"{s.throughput_tokens_per_s:.0f}"),
+    ("pre- empted", lambda s: f"{s.preemptions:.0f}"),
+)
+"""Heading and text of each number; mean, p50 and p99 are of end-to-end latency."""
+
+
+def table_of(result: BenchResult) -> Table:
+    """One row a policy or server; it fits a terminal of TABLE_WIDTH."""
+    gains = [result.oracle_gain_captured(row) for row in result.rows]
+    with_gain = any(gain is not None for gain in gains)
+    failed = any(row.summary.errors for row in result.rows)
+    headings = ["policy", *(heading for heading, _ in COLUMNS)]
+    headings += ["oracle gain"] * with_gain + ["errors"] * failed
+    rows = []
+    for row, gain in zip(result.rows, gains, strict=True):
+        cells = [row.label, *(text(row.summary) for _, text in COLUMNS)]
+        cells += [share(gain)] * with_gain + [f"{row.summary.errors:.0f}"] * failed
+        rows.append(cells)
+    return results_table(headings, rows)
+
+
+def errors_of(result: BenchResult) -> list[str]:
+    """One line for each row in which requests failed."""
+    lines = []
+    for row in result.rows:
+        errors = [outcome.error for outcome in row.outcomes if outcome.error]
+        if errors:
+            lines.append(
+                f"{row.label}: {len(errors)} of {len(row.outcomes)} failed, first: {errors[0]}"
+            )
+    return lines

@@ -1,0 +1,83 @@
+"""`headway calibrate`: an engine's profile from a live server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from headway.lab.loadtest.client import LoadClient, ServerError
+from headway.lab.report.figures import figures
+from headway.lab.report.terminal import fail, results_table, table_console
+from headway.lab.simulation.calibrate import Probes, drift, fit, probe, residuals
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.profile import write_profile
+
+STEADY = 0.05
+"""Of the engine's speed, between rounds: more is told."""
+
+
+def calibrate(
+    url: Annotated[str, typer.Argument(help="Of the server, as http://host:8000/v1.")],
+    out: Annotated[Path, typer.Option(help="File to write the profile to.")],
+    slots: Annotated[int, typer.Option(min=1, help="Requests that it runs at once.")] = 4,
+    batch_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens of an iteration: its n_batch, or vLLM's limit.")
+    ] = 2048,
+    kv_tokens: Annotated[
+        int, typer.Option(min=0, help="Its KV memory in tokens, as it logs it; 0: unlimited.")
+    ] = 0,
+    model: Annotated[str, typer.Option(help="The model's name there; empty: its first.")] = "",
+    api_key: Annotated[
+        str, typer.Option(envvar="OPENAI_API_KEY", help="Sent to it.", show_default=False)
+    ] = "",
+) -> None:
+    """Measure a live server for a few minutes, and write its profile for the simulator.
+
+    It must serve nobody else meanwhile, and know `ignore_eos`, as vLLM, SGLang, llama.cpp and
+    Headway do.
+    """
+    console = table_console()
+    try:
+        probes, model = asyncio.run(_probe(url, model, api_key, slots, console))
+        profile = fit(model, probes, batch_tokens, kv_tokens)
+        out.write_bytes(write_profile(profile))
+    except (SimulationError, ServerError, OSError) as error:
+        fail("calibrate", error)
+    rows = residuals(profile, probes)
+    console.print(
+        results_table(
+            ["probe", "measured ms", "profile ms", "off by"],
+            [
+                [name, figures(1e3 * real), figures(1e3 * fitted), f"{fitted / real - 1:+.0%}"]
+                for name, real, fitted in rows
+            ],
+        )
+    )
+    off = fmean(abs(fitted / real - 1.0) for _, real, fitted in rows)
+    print(f"{out}: off by {off:.1%} on average; simulate with --profile {out}")
+    changed = drift(profile, probes)
+    if changed > STEADY:
+        print(
+            f"The engine was {changed:.0%} slower in one round than in another: near saturation "
+            f"simulated waits may be off by several times as much; look for what else runs there "
+            f"and calibrate again"
+        )
+
+
+async def _probe(
+    url: str, model: str, api_key: str, slots: int, console: Console
+) -> tuple[Probes, str]:
+    async with LoadClient(url, model, api_key) as client:
+        listed = await client.models()
+    if not listed:
+        raise SimulationError(f"{url} lists no model; name one with --model")
+    model = model or listed[0]
+    async with LoadClient(url, model, api_key) as client:
+        with console.status("probing") as status:
+            probes = await probe(client, slots, lambda line: status.update(f"probing: {line}"))
+    return probes, model

@@ -1,0 +1,223 @@
+"""`headway simulate`: what would these policies have done to this traffic?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+from headway.lab.report.terminal import fail, show, table_console
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.failures import parse_failures
+from headway.lab.simulation.generated import LENGTHS, Recipe
+from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.options import (
+    DEFAULT_PROFILE,
+    BacklogTarget,
+    ColdStart,
+    Engines,
+    Faster,
+    Idle,
+    Load,
+    Prediction,
+    Price,
+    Requests,
+    Slots,
+    TraceText,
+    check_writable,
+    names_in,
+    settings_of,
+    sites_of,
+    traces_of,
+)
+from headway.lab.simulation.report import report_html
+from headway.lab.simulation.result import SimulationResult
+from headway.lab.simulation.routing import KINDS, SHARED
+from headway.lab.simulation.scaling import Scaling, parse_scaling
+from headway.lab.simulation.slo import parse_slo
+from headway.lab.simulation.table import table_of
+
+
+def simulate(
+    trace: TraceText,
+    policies: Annotated[
+        str, typer.Option(help="Policies to compare; NAME+PREDICTION is told otherwise of lengths.")
+    ] = "fcfs,sjf,srpt,gittins",
+    predict: Prediction = "history",
+    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
+    profile: Engines = DEFAULT_PROFILE,
+    slots: Slots = 0,
+    price: Price = "",
+    load: Load = 0.0,
+    faster: Faster = 1.0,
+    loads: Annotated[
+        str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: for --report and --json.")
+    ] = "",
+    requests: Requests = 0,
+    prompt: Annotated[str, typer.Option(help=f"Prompt tokens, where made: {LENGTHS}.")] = (
+        Recipe.prompt
+    ),
+    output: Annotated[str, typer.Option(help="Output tokens, likewise.")] = Recipe.output,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs with other chances; intervals are shown.")
+    ] = 1,
+    slo: Annotated[
+        str, typer.Option(help="What a good request achieves, as ttft=1s,tpot=50ms,latency=30s.")
+    ] = "",
+    max_wait: Annotated[
+        float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
+    ] = 0.0,
+    fairness: Annotated[str, typer.Option(help="Among tenants: off, vtc or drr.")] = "off",
+    routing: Annotated[
+        str, typer.Option(help=f"How requests get to engines, one way or several: {KINDS}.")
+    ] = SHARED,
+    failing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail", help="A backend fails, as NAME@AT_S+FOR_S; may be given several times."
+        ),
+    ] = None,
+    mtbf: Annotated[
+        float, typer.Option(min=0, help="Mean seconds until a backend fails; 0: none does.")
+    ] = 0.0,
+    repair: Annotated[float, typer.Option(min=0, help="Mean seconds until it is back.")] = 0.0,
+    scale: Annotated[
+        str, typer.Option(help="Replicas of the engine, LEAST..MOST, as 0..4; else all are on.")
+    ] = "",
+    cold_start: ColdStart = Scaling.cold_start_s,
+    idle: Idle = Scaling.idle_s,
+    backlog: BacklogTarget = Scaling.backlog_s,
+    processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
+    ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a row a run here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots here.")] = None,
+) -> None:
+    """Run recorded traffic through the scheduler on virtual time, under one policy after another.
+
+    The scheduler is the gateway's own; engines are models, as their profiles say.
+    """
+    to_terminal = str(json_file) == "-"
+    console = Console(stderr=True) if to_terminal else table_console()
+    try:
+        shares = _loads(loads)
+        if shares and report is None and json_file is None:
+            raise SimulationError(
+                "--loads is for a page or for JSON; say where to write it with --report or --json"
+            )
+        files = {"--report": report, "--csv": csv_file}
+        check_writable(files if to_terminal else files | {"--json": json_file})
+        cluster = Cluster(
+            scaling=parse_scaling(scale, cold_start, idle, backlog),
+            failures=parse_failures(failing or (), mtbf, repair),
+        )
+        sites = sites_of(profile, slots, price, cluster.scaling)
+        settings = settings_of(max_wait, fairness)
+        traces = traces_of(
+            trace,
+            sites,
+            requests=requests,
+            faster=faster,
+            load=load,
+            prompt=prompt,
+            output=output,
+            seeds=seeds,
+        )
+        contenders = _contenders(names_in(policies), names_in(routing), predict, oracle)
+        scenario = Scenario(traces, sites, settings, parse_slo(slo), cluster)
+        asked = {
+            "trace": trace,
+            "requests": len(traces[0]),
+            "arrivals over": f"{traces[0].span_s:.1f} s",
+            "profile": profile,
+            "slots": ", ".join(str(site.backend.slots) for site in sites),
+            "load": load or "as recorded",
+            "faster": faster,
+            "prediction": predict,
+            "starvation bound": f"{max_wait:g} s" if max_wait else "none",
+            "fairness": fairness,
+            "routing": routing,
+            "failures": ", ".join(failing or ()) or (f"every {mtbf:g} s" if mtbf else "none"),
+            "replicas": scale or len(sites),
+            "SLO": slo or "none",
+            "seeds": seeds,
+        }
+        by_load = {}
+        with _progress(console) as bar:
+
+            def compared(scenario: Scenario, what: str) -> dict[str, list[Run]]:
+                total = len(contenders) * sum(map(len, traces))
+                task = bar.add_task(what, total=total)
+                return compare(
+                    scenario,
+                    contenders,
+                    processes=processes,
+                    progress=lambda ended: bar.update(task, completed=ended),
+                )
+
+            result = SimulationResult(compared(scenario, "requests"), asked)
+            capacities = [capacity_rps(one, sites) for one in traces] if shares else []
+            for share in shares:
+                paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
+                runs = compared(replace(scenario, traces=paced), f"at a load of {share:g}")
+                by_load[share] = SimulationResult(runs, asked | {"load": share})
+        if report is not None:
+            report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
+        if csv_file is not None:
+            csv_file.write_text(result.to_csv(), encoding="utf-8")
+        if to_terminal:
+            print(json.dumps(result.to_json(by_load), indent=1))
+        elif json_file is not None:
+            numbers = json.dumps(result.to_json(by_load), indent=1)
+            json_file.write_text(numbers + "\n", encoding="utf-8")
+    except (SimulationError, OSError) as error:
+        fail("simulate", error)
+    show(console, table_of(result))
+
+
+def _contenders(
+    policies: Sequence[str], routings: Sequence[str], predict: str, oracle: bool
+) -> dict[str, Contender]:
+    """One a policy and routing, by label; what there is to gain is asked of each routing."""
+    if not (policies and routings):
+        raise SimulationError(
+            "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"
+        )
+    return {
+        f"{policy}, {routing}" if len(routings) > 1 else policy: Contender.parse(
+            policy, predict, routing
+        )
+        for routing in routings
+        for policy in (*policies, *[ORACLE] * oracle)
+    }
+
+
+def _loads(text: str) -> list[float]:
+    try:
+        loads = [float(part) for part in text.split(",") if part.strip()]
+        if not all(0.0 < load < 100.0 for load in loads):
+            raise ValueError
+    except ValueError:
+        raise SimulationError(f"cannot read loads {text!r}; write 0.5,0.7,0.9") from None
+    return loads
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        "[progress.description]{task.description}",
+        BarColumn(),
+        "{task.completed:,.0f} of {task.total:,.0f}",
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

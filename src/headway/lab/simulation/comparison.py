@@ -1,0 +1,159 @@
+"""The same traffic under one policy after another, spread over the processor's cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing.sharedctypes import RawArray
+
+from headway.core.policies import POLICIES
+from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.foresight import foresight_of
+from headway.lab.simulation.measures import Measures, Slo, measures_of
+from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.processes import over_processes
+from headway.lab.simulation.routing import SHARED, router_of
+from headway.lab.simulation.simulator import ALWAYS_ON, simulate
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
+
+ORACLE = "srpt+oracle"
+"""What there is to gain: preemptive, and told every length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A policy, what it is told of lengths, and how requests reach it."""
+
+    policy: str
+    foresight: str
+    routing: str = SHARED
+    settings: SchedulerSettings | None = None
+    """Its own; None: those of the scenario."""
+    slots: int = 0
+    """Of each site; 0: as the scenario says."""
+
+    @classmethod
+    def parse(cls, text: str, foresight: str, routing: str = SHARED) -> Contender:
+        """From `NAME`, which is told what `foresight` says, or `NAME+FORESIGHT`.
+
+        Raises:
+            SimulationError: there is no policy of that name.
+        """
+        policy, _, own = text.strip().partition("+")
+        if policy not in POLICIES:
+            raise SimulationError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
+        return cls(policy, own or foresight, routing)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything about a comparison but the policies."""
+
+    traces: Sequence[Trace]
+    """One for each seed; a recorded one is the same for all."""
+    sites: Sequence[Site]
+    settings: SchedulerSettings
+    slo: Slo
+    cluster: Cluster = ALWAYS_ON
+    """But for its routing and its seed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contender on one seed."""
+
+    label: str
+    """Of its row."""
+    seed: int
+    outcome: Outcome
+    measures: Measures
+
+
+def compare(
+    scenario: Scenario,
+    contenders: dict[str, Contender],
+    *,
+    processes: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, list[Run]]:
+    """The runs of every contender, by its label, in order of their seeds.
+
+    Args:
+        scenario: what they run on.
+        contenders: by the label of their row.
+        processes: how many run at once; 0: one a core.
+        progress: told how many requests have ended, of all runs together, now and then.
+
+    Raises:
+        SimulationError: there is no such prediction, routing or backend to fail, or a request
+            fits no engine.
+    """
+    tasks = [
+        (label, contender, seed)
+        for label, contender in contenders.items()
+        for seed in range(len(scenario.traces))
+    ]
+    for contender in contenders.values():  # a mistake is told before minutes of work
+        foresight_of(contender.foresight, scenario.traces[0].first(1))
+        router_of(contender.routing)
+    done: dict[str, list[Run]] = {label: [] for label in contenders}
+    for run in _runs(scenario, tasks, processes or os.cpu_count() or 1, progress):
+        done[run.label].append(run)
+    for runs in done.values():
+        runs.sort(key=lambda run: run.seed)
+    return done
+
+
+Task = tuple[str, Contender, int]
+Ended = MutableSequence[int]
+"""How many requests of each task have ended, in memory that processes share."""
+
+
+def _runs(
+    scenario: Scenario,
+    tasks: Sequence[Task],
+    processes: int,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Run]:
+    ended = RawArray("q", len(tasks))  # all of them write here, each its own number
+
+    def tell() -> None:
+        if progress is not None:
+            progress(sum(ended))
+
+    if processes > 1 and len(tasks) > 1:
+        yield from over_processes(
+            _run_apart, (scenario, ended), list(enumerate(tasks)), processes, tell
+        )
+        return
+    for number, task in enumerate(tasks):
+
+        def count(requests: int, number: int = number) -> None:
+            ended[number] = requests
+            tell()
+
+        yield _run(scenario, task, count)
+
+
+def _run_apart(shared: tuple[Scenario, Ended], numbered: tuple[int, Task]) -> Run:
+    (scenario, ended), (number, task) = shared, numbered
+    return _run(scenario, task, partial(ended.__setitem__, number))
+
+
+def _run(scenario: Scenario, task: Task, progress: Callable[[int], None]) -> Run:
+    label, contender, seed = task
+    trace = scenario.traces[seed]
+    settings = replace(contender.settings or scenario.settings, policy=contender.policy)
+    sites = scenario.sites
+    if contender.slots:
+        sites = [replace(site, slots=contender.slots) for site in sites]
+    foresight = foresight_of(contender.foresight, trace, seed)
+    cluster = replace(scenario.cluster, routing=contender.routing, seed=seed)
+    outcome = simulate(trace, sites, settings, foresight, progress, cluster)
+    progress(len(trace))
+    return Run(label, seed, outcome, measures_of(trace, outcome, sites, scenario.slo))

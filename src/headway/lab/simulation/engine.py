@@ -1,0 +1,383 @@
+"""An engine with continuous batching, advanced from event to event and not from token to token.
+
+While nobody comes or goes, every iteration gives each request one token and makes every context
+one longer, so that the time of k iterations is a quadratic in k. Only prompts are computed
+iteration by iteration.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import inf, sqrt
+
+from headway.lab.simulation.prefix_cache import PrefixCache
+from headway.lab.simulation.profile import Profile
+
+INSTANT_S = 1e-9
+"""Times closer than this are the same moment."""
+
+
+@dataclass(slots=True, eq=False)
+class EngineRequest:
+    """One request in an engine."""
+
+    number: int
+    prompt_tokens: int
+    output_tokens: int
+    """Its whole answer, what it produced before included."""
+    produced: int = 0
+    """Output tokens it had when it last began to decode, or came."""
+    hashes: tuple[int, ...] = ()
+    session: object = None
+    """Whose context it goes on from and adds to, in the prefix cache; None: nobody's."""
+    shared_tokens: int = 0
+    """Prompt tokens of that context."""
+
+    began_step: int = field(default=0, init=False)
+    """Iteration after which it had `produced` tokens."""
+    to_prefill: int = field(default=0, init=False)
+    decodes: bool = field(default=False, init=False)
+    here: bool = field(default=True, init=False)
+    """Neither finished nor cancelled."""
+    swapped: bool = field(default=False, init=False)
+    """Its KV memory is kept by the host."""
+    order: int = field(default=0, init=False)
+    """Of admission: the last is the first to give its memory back."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens to have in the KV cache before it decodes."""
+        return self.prompt_tokens + self.produced
+
+    def produced_at(self, step: int) -> int:
+        """Output tokens it has after that iteration, while it decodes."""
+        return self.produced + step - self.began_step
+
+
+@dataclass(slots=True)
+class FirstToken:
+    """The prompt of a request was computed, and its next token with it."""
+
+    request: EngineRequest
+
+
+@dataclass(slots=True)
+class Finished:
+    """The answer of a request is complete."""
+
+    request: EngineRequest
+
+
+Event = FirstToken | Finished
+
+
+class EngineModel:
+    """One engine as its profile says. Times are the simulation's seconds and never go back.
+
+    Who is handed in waits in the engine's own queue, first come first served, for a slot and for
+    memory for its prompt. If memory runs out, who was admitted last gives all of its own back and
+    is computed anew later (as vLLM does), or kept by the host meanwhile where the profile swaps.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.recomputed = 0
+        """Requests that had to give their memory back."""
+        self.busy_s = 0.0
+        self.kv_token_s = 0.0
+        """KV memory in use, over time."""
+        self._arriving: list[tuple[float, int, EngineRequest]] = []
+        self._queue: deque[EngineRequest] = deque()
+        self._prefilling: deque[EngineRequest] = deque()
+        self._decoding: dict[int, EngineRequest] = {}
+        self._leaving: list[EngineRequest] = []
+        self._ends: list[tuple[int, int, EngineRequest]] = []
+        self._cache = PrefixCache()
+        self._admitted = 0
+        self._clock_s = 0.0
+        """When the stretch of iterations that runs now began."""
+        self._step = 0
+        """Iterations in which everybody who decodes got a token, before this stretch."""
+        self._contexts = 0
+        """Tokens of context of all that decode, at that moment."""
+        self._prompts = 0
+        """KV memory of those that prefill."""
+        self._moved_tokens = 0
+        """KV memory that goes to the host or comes back before the next iteration."""
+        self._steps = 0
+        """Iterations of this stretch; 0: it is one that computes prompts, or nothing runs."""
+        self._first_s = 0.0
+        self._longer_s = 0.0
+        """Time of its first iteration, and what each takes longer than the one before."""
+        self._end_s = inf
+        self.next_event_s = inf
+        """When `advance` has something to do."""
+        self._chunks: list[tuple[EngineRequest, int]] = []
+
+    # ---- from outside -----------------------------------------------------------------------
+
+    @property
+    def kv_used_tokens(self) -> int:
+        """KV memory in use at the beginning of the present stretch."""
+        half_a_block = self.profile.block_tokens * len(self._decoding) // 2
+        return self._contexts + self._prompts + half_a_block
+
+    def submit(self, request: EngineRequest, now_s: float) -> None:
+        """Hand a request in."""
+        if self.profile.request_s:
+            self._admitted += 1
+            heappush(self._arriving, (now_s + self.profile.request_s, self._admitted, request))
+        else:
+            self._queue.append(request)
+            self._cut(now_s)
+        self._look_ahead()
+
+    def cancel(self, request: EngineRequest, now_s: float) -> None:
+        """Take a request out; the iteration that runs now is finished with it."""
+        request.here = False
+        if request.decodes:
+            step = self.step_at(now_s)
+            request.produced, request.began_step = request.produced_at(step), step
+            self._cache.keep(("own", request.number), request.context_tokens)
+        self._leaving.append(request)
+        self._cut(now_s)
+        self._look_ahead()
+
+    def stop(self, now_s: float) -> None:
+        """It is switched off or breaks down: all that it holds is lost, its KV memory too."""
+        if self._end_s < inf:
+            spent_s = max(0.0, now_s - self._clock_s)
+            self.busy_s += spent_s
+            self.kv_token_s += spent_s * self.kv_used_tokens
+        self._arriving.clear()
+        self._queue.clear()
+        self._prefilling.clear()
+        self._decoding.clear()
+        self._leaving.clear()
+        self._ends.clear()
+        self._chunks = []
+        self._cache = PrefixCache()
+        self._contexts = self._prompts = self._steps = self._moved_tokens = 0
+        self._clock_s = max(self._clock_s, now_s)
+        self._end_s = self.next_event_s = inf
+
+    def produced(self, request: EngineRequest, now_s: float) -> int:
+        """Output tokens that `request` has at `now_s`."""
+        if request.decodes and request.here:
+            return request.produced_at(self.step_at(now_s))
+        return request.produced
+
+    def step_at(self, now_s: float) -> int:
+        """Iterations up to `now_s` in which everybody who decodes got a token."""
+        return self._step + self.steps_done(now_s)
+
+    def steps_done(self, now_s: float) -> int:
+        """Iterations of the present stretch that are complete at `now_s`."""
+        if not self._steps or now_s <= self._clock_s:
+            return 0
+        return min(self._steps, int(self._steps_in(now_s - self._clock_s + INSTANT_S)))
+
+    def advance(self, now_s: float) -> list[Event]:
+        """What happened up to `now_s`, in order. Call it at every `next_event_s`."""
+        events: list[Event] = []
+        while self.next_event_s <= now_s + INSTANT_S:
+            if self._arriving and self._arriving[0][0] <= self._end_s:
+                at_s, _, request = heappop(self._arriving)
+                if request.here:
+                    self._queue.append(request)
+                    self._cut(at_s)
+            else:
+                self._boundary(events)
+            self._look_ahead()
+        return events
+
+    def _look_ahead(self) -> None:
+        self.next_event_s = self._end_s
+        if self._arriving and self._arriving[0][0] < self._end_s:
+            self.next_event_s = self._arriving[0][0]
+
+    # ---- iterations -------------------------------------------------------------------------
+
+    def _steps_in(self, spent_s: float) -> float:
+        """Iterations, whole and in part, that take `spent_s`."""
+        first, half = self._first_s, self._longer_s / 2.0
+        if half < first * 1e-12:
+            return spent_s / first
+        linear = first - half
+        return (sqrt(linear * linear + 4.0 * half * spent_s) - linear) / (2.0 * half)
+
+    def _time_of(self, steps: int) -> float:
+        return steps * self._first_s + self._longer_s * (steps * (steps - 1) / 2.0)
+
+    def _cut(self, now_s: float) -> None:
+        """Somebody comes or goes: the stretch ends with the iteration that runs at `now_s`."""
+        if self._end_s == inf:
+            self._clock_s = max(self._clock_s, now_s)
+            self._end_s = self._clock_s
+        elif self._steps:
+            done = self.steps_done(now_s)
+            if self._clock_s + self._time_of(done) < now_s - INSTANT_S:
+                done += 1
+            self._steps = min(self._steps, done)
+            self._end_s = self._clock_s + self._time_of(self._steps)
+
+    def _boundary(self, events: list[Event]) -> None:
+        """The stretch is over: tell what came of it, and begin the next."""
+        decoded, decoding = self._steps, len(self._decoding)
+        spent_s = self._end_s - self._clock_s
+        self.busy_s += spent_s
+        self.kv_token_s += spent_s * (self.kv_used_tokens + decoded * decoding / 2.0)
+        self._clock_s = self._end_s
+        if self._chunks:
+            decoded = 1 if self.profile.mixed else 0
+        self._step += decoded
+        self._contexts += decoded * decoding
+        if self.profile.kv_tokens:  # what they grew by is not kept for anybody any more
+            self._cache.shrink(self.profile.kv_tokens - self.kv_used_tokens)
+        if self._chunks:
+            for request, tokens in self._chunks:
+                request.to_prefill -= tokens
+                if not request.to_prefill and request.here:
+                    self._prefilled(request, events)
+            self._chunks = []
+        ends, step = self._ends, self._step
+        while ends and ends[0][0] <= step:
+            end = heappop(ends)
+            if _holds(end):
+                self._finished(end[2], events)
+        if self._leaving:
+            for request in self._leaving:
+                self._remove(request)
+            self._leaving.clear()
+        if self._queue:
+            self._admit()
+        self._begin()
+
+    def _prefilled(self, request: EngineRequest, events: list[Event]) -> None:
+        self._prefilling.remove(request)
+        self._prompts -= request.context_tokens
+        self._cache.keep_blocks(request.hashes, request.prompt_tokens)
+        request.produced += 1
+        request.began_step, request.decodes = self._step, True
+        self._decoding[request.number] = request
+        self._contexts += request.context_tokens
+        events.append(FirstToken(request))
+        end = self._step + request.output_tokens - request.produced
+        heappush(self._ends, (end, request.order, request))
+
+    def _finished(self, request: EngineRequest, events: list[Event]) -> None:
+        self._release(request, self._step)
+        request.produced, request.here = request.output_tokens, False
+        if request.session is not None:
+            self._cache.keep(request.session, request.context_tokens)
+        events.append(Finished(request))
+
+    def _release(self, request: EngineRequest, step: int) -> None:
+        del self._decoding[request.number]
+        request.decodes = False
+        self._contexts -= request.context_tokens + step - request.began_step
+
+    def _remove(self, request: EngineRequest) -> None:
+        """One that was cancelled."""
+        if request.decodes:
+            self._release(request, self._step)
+        elif request in self._prefilling:
+            self._prefilling.remove(request)
+            self._prompts -= request.context_tokens
+        elif request in self._queue:
+            self._queue.remove(request)
+
+    def _admit(self) -> None:
+        profile = self.profile
+        while self._queue and len(self._decoding) + len(self._prefilling) < profile.slots:
+            request = self._queue[0]
+            tokens = request.context_tokens
+            if profile.kv_tokens:
+                room = profile.kv_tokens - self.kv_used_tokens
+                if tokens + profile.block_tokens > room and (self._decoding or self._prefilling):
+                    return
+            self._queue.popleft()
+            self._admitted += 1
+            request.order = self._admitted
+            if request.swapped:
+                request.swapped, cached = False, tokens - 1
+                self._moved_tokens += tokens
+            else:
+                cached = self._cache.found(request) if profile.prefix_cache else 0
+            if profile.kv_tokens:
+                self._cache.shrink(room - tokens)
+            request.to_prefill = max(1, tokens - cached)
+            self._prefilling.append(request)
+            self._prompts += tokens
+
+    def _begin(self) -> None:
+        """Plan the next stretch."""
+        profile = self.profile
+        running = len(self._decoding)
+        self._steps, self._chunks = 0, []
+        if running and profile.kv_tokens:
+            running = self._make_room()
+        if self._moved_tokens:
+            pause_s = self._moved_tokens * profile.swap_s_per_token
+            self._clock_s, self.busy_s = self._clock_s + pause_s, self.busy_s + pause_s
+            self._moved_tokens = 0
+        if self._prefilling:
+            decoding = running if profile.mixed else 0
+            budget = left = max(1, profile.batch_tokens - decoding)
+            attention = 0.0
+            for request in self._prefilling:
+                tokens = min(left, request.to_prefill)
+                context = request.context_tokens - request.to_prefill
+                attention += tokens * (context + tokens / 2.0)
+                self._chunks.append((request, tokens))
+                left -= tokens
+                if not left:
+                    break
+            spent_s = profile.mixed_s(budget - left, decoding) + profile.prefill_kv_s * attention
+            spent_s += profile.sequence_s * (decoding + len(self._chunks))
+            if decoding:
+                spent_s += (profile.mixed_kv_s or profile.decode_kv_s) * self._contexts
+            self._end_s = self._clock_s + spent_s
+        elif running:
+            self._first_s = (
+                profile.dense(running)
+                + profile.sequence_s * running
+                + profile.decode_kv_s * self._contexts
+            )
+            self._longer_s = profile.decode_kv_s * running
+            while not _holds(self._ends[0]):
+                heappop(self._ends)
+            self._steps = self._ends[0][0] - self._step
+            if profile.kv_tokens:
+                room = profile.kv_tokens - self.kv_used_tokens
+                self._steps = max(1, min(self._steps, room // running))
+            self._end_s = self._clock_s + self._time_of(self._steps)
+        else:
+            self._end_s = inf
+
+    def _make_room(self) -> int:
+        """Let the last go until everybody else has room for one more token; how many are left."""
+        room = self.profile.kv_tokens - self.kv_used_tokens
+        while len(self._decoding) > 1 and room < len(self._decoding):
+            last = max(self._decoding.values(), key=lambda request: request.order)
+            produced = last.produced + self._step - last.began_step
+            self._release(last, self._step)
+            last.produced = produced
+            if self.profile.swap_s_per_token:
+                last.swapped = True
+                self._moved_tokens += last.context_tokens
+            else:
+                self._cache.keep(("own", last.number), last.context_tokens)
+            self._queue.appendleft(last)
+            self.recomputed += 1
+            room = self.profile.kv_tokens - self.kv_used_tokens
+        return len(self._decoding)
+
+
+def _holds(end: tuple[int, int, EngineRequest]) -> bool:
+    """Whether a request still ends at that iteration: one that lost its memory meanwhile was
+    admitted anew, and ends later."""
+    _, order, request = end
+    return request.here and request.decodes and request.order == order

@@ -1,0 +1,40 @@
+"""Headway's own request log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from headway.core.request import Tier
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.rows import in_order
+from headway.lab.simulation.trace import Trace
+from headway.store.request_log import RequestLogError, read
+
+
+def load(path: Path) -> Trace:
+    """The requests that were answered in full. Raises SimulationError."""
+    try:
+        records = [
+            record
+            for _, record in read(path)
+            if record.outcome == "finished" and record.prompt_tokens and record.output_tokens
+        ]
+    except RequestLogError as error:
+        raise SimulationError(str(error)) from None
+    if not records:
+        raise SimulationError(f"{path} holds no request that was answered in full")
+    records = [records[n] for n in in_order([record.arrival_unix_s for record in records])]
+    first_s = records[0].arrival_unix_s
+    return Trace(
+        path.name,
+        np.array([record.arrival_unix_s - first_s for record in records]),
+        np.array([record.prompt_tokens for record in records], int),
+        np.array([record.output_tokens for record in records], int),
+        tenants=[record.tenant for record in records],
+        tiers=[Tier.parse(record.tier) for record in records],
+        programs=[record.program for record in records],
+        prompt_ids=[record.id for record in records],
+        max_tokens=np.array([record.max_tokens or 0 for record in records], int),
+    )

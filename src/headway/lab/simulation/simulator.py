@@ -1,0 +1,412 @@
+"""The scheduler on virtual time, over engines that are models.
+
+The very `headway.core.Scheduler` of the gateway is told what happens and carries on as there;
+only time is computed, and not waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+from math import inf, isnan, nan
+
+import numpy as np
+
+from headway.core.backend import Backend
+from headway.core.decision import Preempt, Start
+from headway.core.request import Request, State, Tier
+from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.engine import EngineModel, EngineRequest, FirstToken
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.fitting import Fitting
+from headway.lab.simulation.fleet import Change, Fleet, ReplicaState
+from headway.lab.simulation.foresight import Foresight
+from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.routing import router_of
+from headway.lab.simulation.scaling import Scaling
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.station import Station
+from headway.lab.simulation.trace import Trace
+from headway.prediction.bins import score_within
+
+TELL_EVERY = 2000
+"""Events between two calls of `progress`."""
+MOST_SPANS = 3000
+"""Stretches of service that are kept, to be drawn."""
+MOST_FAILOVERS = 1000
+"""Of one request, before a simulation is given up: some prompts take longer than backends live."""
+ALWAYS_ON = Cluster()
+
+
+def simulate(
+    trace: Trace,
+    sites: Sequence[Site],
+    settings: SchedulerSettings,
+    foresight: Foresight,
+    progress: Callable[[int], None] | None = None,
+    cluster: Cluster = ALWAYS_ON,
+) -> Outcome:
+    """Run `trace` through the scheduler and what `sites` model, to the end of its last request.
+
+    Args:
+        trace: what is sent, and when.
+        sites: where it runs.
+        settings: of the scheduler.
+        foresight: what the scheduler is told of lengths.
+        progress: told the number of requests that ended, now and then.
+        cluster: how requests are routed, and what fails and scales.
+
+    Raises:
+        SimulationError: a request is larger than the memory of every site; there is no such
+            routing, or no such site to fail; backends fail faster than prompts are computed.
+        ValueError: `settings` name no policy.
+    """
+    return Simulation(trace, sites, settings, foresight, cluster).run(progress)
+
+
+class Simulation:
+    """One run: its state between two events."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        sites: Sequence[Site],
+        settings: SchedulerSettings,
+        foresight: Foresight,
+        cluster: Cluster,
+    ) -> None:
+        self._fitting = Fitting(trace, sites)
+        self._trace = trace
+        self._foresight = foresight
+        self._sites = sites
+        self._place = {site.name: number for number, site in enumerate(sites)}
+        self._engines = {site.name: EngineModel(site.profile) for site in sites}
+        self._router = router_of(cluster.routing)
+        queues = [sites] if self._router is None else [[site] for site in sites]
+        self._stations = [Station(queue, settings, self._produced) for queue in queues]
+        self._station_of = {
+            site.name: station
+            for station, queue in zip(self._stations, queues, strict=True)
+            for site in queue
+        }
+        self._open: list[Station] = []
+        """Where requests may be routed to."""
+        self._unrouted: list[Request] = []
+        """Requests that came while there was none that has memory for them."""
+        self._unrouted_s = 0.0
+        self._fleet = Fleet(
+            cluster.failures.outages(list(self._place), cluster.seed),
+            cluster.scaling or Scaling(len(sites), len(sites), cold_start_s=0.0),
+            sites[0].backend.slots,
+        )
+        self._sequences: dict[str, EngineRequest] = {}
+        self._requests: dict[int, Request] = {}
+        self._resumed_s: dict[int, float] = {}
+        self._released: list[tuple[float, int]] = []
+        """Requests of sessions, of which the one before has ended."""
+        # Lists, here and below: one by one they are read and written faster than arrays.
+        self._released_s, self._started_s = ([nan] * len(trace) for _ in range(2))
+        self._first_s, self._ended_s = ([nan] * len(trace) for _ in range(2))
+        self._preemptions, self._failovers = ([0] * len(trace) for _ in range(2))
+        self._backend = [-1] * len(trace)
+        self._spans: list[tuple[int, int, float, float]] = []
+        self._ended = 0
+        self._events = 0
+        self._arrival_s = trace.arrival_s.tolist()
+        self._prompt_tokens = trace.prompt_tokens.tolist()
+        self._output_tokens = trace.output_tokens.tolist()
+        self._max_tokens = trace.max_tokens.tolist()
+        self._deadline_s = trace.deadline_s.tolist()
+        self._shared_tokens = trace.shared_tokens.tolist()
+        self._sessions = _sessions(trace)
+        waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+        self._free: list[int] = np.flatnonzero(~waits).tolist()
+        """Requests that wait for no other's end."""
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
+        """To the end."""
+        began_s = time.perf_counter()
+        engines, stations, fleet = list(self._engines.values()), self._stations, self._fleet
+        arrivals, free, arrival_s = 0, self._free, self._arrival_s
+        released = self._released
+        next_arrival_s = arrival_s[free[0]] if free else inf
+        now_s, requests, fixed = 0.0, len(self._trace), fleet.fixed
+        on = [Change(n, state) for n, state in enumerate(fleet.states) if state is ReplicaState.ON]
+        self._carry_out(on, now_s)
+        while self._ended < requests:
+            now_s = next_arrival_s
+            for station in stations:
+                if station.wakeup_s < now_s:
+                    now_s = station.wakeup_s
+            for engine in engines:
+                if engine.next_event_s < now_s:
+                    now_s = engine.next_event_s
+            if released and released[0][0] < now_s:
+                now_s = released[0][0]
+            if fleet.next_s < now_s:
+                now_s = fleet.next_s
+            assert now_s < inf, "requests wait, and nothing will happen"
+            self._events += 1
+            for engine in engines:
+                if engine.next_event_s <= now_s:
+                    self._heard(engine, now_s)
+            while next_arrival_s <= now_s:
+                self._send(free[arrivals], now_s)
+                arrivals += 1
+                next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
+            while released and released[0][0] <= now_s:
+                self._send(heappop(released)[1], now_s)
+            if fleet.next_s <= now_s:
+                self._carry_out(fleet.advance(now_s), now_s)
+            for station in stations:
+                if station.wakeup_s <= now_s:
+                    self._step(station, now_s)
+            if not fixed:
+                self._carry_out(fleet.adjust(now_s, *self._work()), now_s)
+            if progress is not None and not self._events % TELL_EVERY:
+                progress(self._ended)
+        fleet.close(now_s)
+        return Outcome(
+            np.array(self._released_s),
+            np.array(self._started_s),
+            np.array(self._first_s),
+            np.array(self._ended_s),
+            np.array(self._preemptions),
+            np.array(self._failovers),
+            list(self._place),
+            np.array(self._backend),
+            sum(engine.busy_s for engine in engines),
+            sum(engine.kv_token_s for engine in engines),
+            sum(engine.recomputed for engine in engines),
+            self._spans,
+            fleet.on_spans,
+            fleet.starting_spans,
+            fleet.cold_starts,
+            time.perf_counter() - began_s,
+        )
+
+    def _send(self, number: int, now_s: float) -> None:
+        """A client sends request `number`."""
+        trace = self._trace
+        estimate, score = self._foresight.foretell(number)
+        limit = (self._max_tokens[number] if self._max_tokens else 0) or None
+        if score is not None:
+            score = score_within(score, estimate, limit)
+        deadline_s = self._deadline_s[number] if self._deadline_s else nan
+        request = Request(
+            id=str(number),
+            arrival_s=now_s,
+            prompt_tokens=self._prompt_tokens[number],
+            estimate=estimate.capped(limit),
+            lane=self._fitting.lane_of[number],
+            tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
+            tenant=trace.tenants[number] if trace.tenants else "",
+            program=trace.programs[number] if trace.programs else "",
+            deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
+            prefix=self._prefix(number),
+            max_tokens=limit,
+            score=score,
+        )
+        self._released_s[number] = now_s
+        self._dispatch(number, request, now_s)
+
+    def _dispatch(self, number: int, request: Request, now_s: float) -> None:
+        """Put a request into the queue that is its own."""
+        if self._router is None:
+            station = self._stations[0]
+        else:
+            fitting = self._open
+            if request.lane:
+                fitting = [one for one in fitting if one.serves(request.lane)]
+            if not fitting:
+                self._hold(request)
+                return
+            station = fitting[self._router.route(request, fitting, now_s)]
+        self._requests[number] = request
+        if station.scheduler.add(request, now_s) is not None:
+            self._over(number, now_s)
+        station.wakeup_s = now_s
+
+    def _prefix(self, number: int) -> int:
+        """What placement knows requests by that begin alike."""
+        trace = self._trace
+        if trace.prefix_hashes and trace.prefix_hashes[number]:
+            return trace.prefix_hashes[number][0] + 1
+        if trace.programs and trace.programs[number]:
+            return hash(trace.programs[number]) or 1
+        if self._sessions and self._sessions[number] is not None:
+            return hash(self._sessions[number]) or 1
+        return 0
+
+    def _step(self, station: Station, now_s: float) -> None:
+        """Let the scheduler decide, and carry it out."""
+        scheduler = station.scheduler
+        if not scheduler.waiting():
+            station.wakeup_s = inf
+            return
+        for decision in scheduler.step(now_s):
+            request = decision.request
+            number = int(request.id)
+            if isinstance(decision, Start):
+                engine = self._engines[decision.backend]
+                running = self._sequence(number, request)
+                self._sequences[request.id] = running
+                self._backend[number] = self._place[decision.backend]
+                engine.submit(running, now_s)
+                self._resumed_s[number] = now_s
+            elif isinstance(decision, Preempt):
+                running = self._sequences.pop(request.id)
+                self._engines[decision.backend].cancel(running, now_s)
+                self._served(number, self._resumed_s.pop(number), now_s)
+            else:
+                self._over(number, now_s)
+        station.wakeup_s = scheduler.next_wakeup_s(now_s) or inf
+
+    def _sequence(self, number: int, request: Request) -> EngineRequest:
+        trace = self._trace
+        return EngineRequest(
+            number,
+            request.prompt_tokens,
+            self._output_tokens[number],
+            request.output_tokens,
+            trace.prefix_hashes[number] if trace.prefix_hashes else (),
+            self._sessions[number] if self._sessions else None,
+            self._shared_tokens[number] if self._shared_tokens else 0,
+        )
+
+    def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
+        """What the requests on a backend have produced."""
+        step, in_engine = self._engines[backend.name].step_at(now_s), self._sequences
+        return [
+            (request, running.produced + step - running.began_step)
+            for request in backend.running.values()
+            # Whom this very step starts is not there yet.
+            if (running := in_engine.get(request.id)) is not None and running.decodes
+        ]
+
+    def _heard(self, engine: EngineModel, now_s: float) -> None:
+        """Tell the scheduler what came of an engine."""
+        for event in engine.advance(now_s):
+            number = event.request.number
+            if isinstance(event, FirstToken):
+                if isnan(self._first_s[number]):
+                    self._first_s[number] = now_s
+                if len(self._sites) > 1:  # its prompt hinders no placement any more
+                    request = self._requests[number]
+                    scheduler = self._station_of[request.backend].scheduler
+                    scheduler.progress(request.id, event.request.produced, now_s)
+                continue
+            request = self._requests[number]
+            del self._sequences[request.id]
+            station = self._station_of[request.backend]
+            station.scheduler.progress(request.id, event.request.output_tokens, now_s)
+            station.scheduler.finish(request.id, now_s)
+            station.wakeup_s = now_s
+            self._foresight.finished(number)
+            self._ended_s[number] = now_s
+            self._served(number, self._resumed_s.pop(number), now_s)
+            self._over(number, now_s)
+
+    def _served(self, number: int, from_s: float, to_s: float) -> None:
+        if len(self._spans) < MOST_SPANS:
+            self._spans.append((number, self._backend[number], from_s, to_s))
+
+    def _over(self, number: int, now_s: float) -> None:
+        """A request is done with, answered or not."""
+        request = self._requests.pop(number, None)
+        if request is not None:
+            self._started_s[number] = request.started_s if request.started_s >= 0.0 else nan
+            self._preemptions[number] = request.preemptions
+            assert request.state in (State.FINISHED, State.REJECTED)
+        self._ended += 1
+        for follower in self._trace.followers.get(number, ()):
+            at_s = now_s + float(self._trace.gap_s[follower])
+            heappush(self._released, (at_s, follower))
+
+    # ---- replicas come and go ---------------------------------------------------------------
+
+    def _carry_out(self, changes: Sequence[Change], now_s: float) -> None:
+        """Tell schedulers and engines what the fleet decided."""
+        for change in changes:
+            site = self._sites[change.replica]
+            station = self._station_of[site.name]
+            if change.state is ReplicaState.ON:
+                station.scheduler.set_backend(self._backend_of(site), now_s)
+            elif change.state is ReplicaState.DRAINING:
+                if self._router is None:  # else it ends its own queue, too
+                    draining = replace(self._backend_of(site), slots=0)
+                    station.scheduler.set_backend(draining, now_s)
+            elif site.name in station.scheduler.backends:
+                self._stop(site.name, now_s)
+            station.wakeup_s = now_s
+        if changes:
+            states = zip(self._sites, self._fleet.states, strict=True)
+            on = [self._station_of[site.name] for site, state in states if state is ReplicaState.ON]
+            self._open = on
+            if on:
+                unrouted, self._unrouted, self._unrouted_s = self._unrouted, [], 0.0
+                for request in unrouted:
+                    self._dispatch(int(request.id), request, now_s)
+
+    def _backend_of(self, site: Site) -> Backend:
+        """A site as the scheduler sees it, for requests that fit into its memory."""
+        return replace(site.backend, lanes=self._fitting.lanes_of(site))
+
+    def _stop(self, name: str, now_s: float) -> None:
+        """A backend is gone: what it had goes on elsewhere, from the tokens that there are."""
+        scheduler, engine = self._station_of[name].scheduler, self._engines[name]
+        for request in scheduler.backends[name].running.values():
+            number = int(request.id)
+            tokens = engine.produced(self._sequences.pop(request.id), now_s)
+            scheduler.progress(request.id, tokens, now_s)
+            self._served(number, self._resumed_s.pop(number), now_s)
+            self._failovers[number] += 1
+            if self._failovers[number] > MOST_FAILOVERS:
+                raise SimulationError(
+                    f"request {number + 1} lost its backend {MOST_FAILOVERS} times: backends fail "
+                    f"faster than its prompt is computed; take a longer --mtbf"
+                )
+        scheduler.remove_backend(name, now_s)
+        engine.stop(now_s)
+        if self._router is not None:
+            for request_id in list(scheduler.requests):
+                self._hold(scheduler.hand_over(request_id, now_s))
+
+    def _hold(self, request: Request) -> None:
+        """A request waits until a site takes it."""
+        self._unrouted.append(request)
+        self._unrouted_s += self._stations[0].remaining_s(request)
+
+    def _work(self) -> tuple[int, float, list[int]]:
+        """How many wait, their predicted service time, and how many run on each site."""
+        waiting = len(self._unrouted) + sum(one.scheduler.waiting() for one in self._stations)
+        waiting_s = self._unrouted_s + sum(one.waiting_s for one in self._stations)
+        running = [0] * len(self._sites)
+        for station in self._stations:
+            for name, backend in station.scheduler.backends.items():
+                running[self._place[name]] = len(backend.running)
+        return waiting, waiting_s, running
+
+
+def _sessions(trace: Trace) -> list[object]:
+    """Whose context each request goes on from and adds to; empty: the trace says of none.
+
+    A program is one session. Where a request names none, all that were sent one after another are.
+    """
+    if not len(trace.shared_tokens):
+        return []
+    programs = trace.programs or [""] * len(trace)
+    waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+    return [
+        ("program", program)
+        if program
+        else ("session", first)
+        if of_chain or number in trace.followers
+        else None
+        for number, (program, first, of_chain) in enumerate(
+            zip(programs, trace.began.tolist(), waits.tolist(), strict=True)
+        )
+    ]

@@ -1,0 +1,44 @@
+"""One backend of a simulation: an engine model, and what the scheduler knows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headway.core.backend import Backend
+from headway.core.cost import CostModel
+from headway.lab.simulation.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One backend: an engine as its profile says, and how many requests are sent there at once."""
+
+    name: str
+    profile: Profile
+    slots: int = 0
+    """0: as many as the profile says."""
+
+    @property
+    def backend(self) -> Backend:
+        """As the scheduler sees it."""
+        slots = self.slots or self.profile.slots
+        return Backend(self.name, slots, cost=cost_of(self.profile, slots))
+
+
+def cost_of(profile: Profile, slots: int = 0) -> CostModel:
+    """What the scheduler would know of an engine whose slots are all busy.
+
+    An output token takes a slot for one iteration. A prompt token makes the iteration longer for
+    everybody.
+    """
+    slots = slots or profile.slots
+    chunk = max(2, min(512, profile.batch_tokens - slots))
+    iteration_s = profile.dense(slots) + profile.sequence_s * slots
+    longer_s = profile.dense(slots + chunk) - profile.dense(slots)
+    return CostModel(
+        prefill_s_per_token=longer_s / chunk,
+        decode_s_per_token=iteration_s,
+        preempt_s=2.0 * iteration_s,
+        recompute_share=1.0 if profile.kv_tokens else 0.0,
+        held_slots=slots,
+    )

@@ -1,0 +1,69 @@
+"""The one table of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.table import Table
+
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import results_table
+from headway.lab.simulation.result import SimulationResult
+
+Text = Callable[[float], str]
+
+COLUMNS: tuple[tuple[str, tuple[str, ...], Text], ...] = (
+    ("mean s", ("latency_s", "mean"), figures),
+    ("p50 s", ("latency_s", "p50"), figures),
+    ("p90 s", ("latency_s", "p90"), figures),
+    ("p99 s", ("latency_s", "p99"), figures),
+    ("worst wait s", ("wait_s", "max"), figures),
+    ("slow- down", ("slowdown", "mean"), lambda value: f"{value:.1f}"),
+    ("s per token", ("s_per_token", "mean"), figures),
+    ("TTFT s", ("ttft_s", "mean"), figures),
+    ("TPOT ms", ("tpot_s", "mean"), lambda value: figures(1000.0 * value)),
+    ("tokens /s", ("throughput_tokens_per_s",), lambda value: f"{value:.0f}"),
+    ("util.", ("utilisation",), share),
+    ("pre- empted", ("preemptions",), lambda value: f"{value:.0f}"),
+)
+"""Heading, number of Measures, and its text."""
+
+WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
+    ("rejected", ("rejected",), lambda value: f"{value:.0f}", 0.0),
+    ("KV use", ("kv_use",), share, 0.0),
+    ("good- put", ("goodput",), share, 1.0),
+    ("fair- ness", ("fairness",), lambda value: f"{value:.2f}", 1.0),
+    ("recom- puted", ("recomputed",), lambda value: f"{value:.0f}", 0.0),
+    ("failed over", ("failovers",), lambda value: f"{value:.0f}", 0.0),
+    ("repli- cas", ("replicas",), lambda value: f"{value:.1f}", 1.0),
+    ("cold starts", ("cold_starts",), lambda value: f"{value:.0f}", 0.0),
+    ("cold wait", ("cold_start_wait_share",), share, 0.0),
+    ("cost", ("cost",), lambda value: f"{value:.2f}", 0.0),
+)
+"""Further columns, left out where every row has the number at the end."""
+
+
+def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows. With several seeds the mean has its 95% interval."""
+    columns = list(COLUMNS)
+    columns += [
+        column[:3]
+        for column in WHERE_IT_MATTERS
+        if any(result.mean(label, *column[1]) != column[3] for label in result.runs)
+    ]
+    gains = {label: result.gain(label) for label in result.runs}
+    with_gain = any(gain is not None for gain in gains.values())
+    headings = ["policy", *(heading for heading, _, _ in columns), *["oracle gain"] * with_gain]
+    rows = []
+    for label, gain in gains.items():
+        cells = [label, *(text(result.mean(label, *path)) for _, path, text in columns)]
+        interval = result.interval(label, *COLUMNS[0][1])
+        if interval is not None:
+            cells[1] += f" ± {figures(interval)}"
+        rows.append(cells + [share(gain)] * with_gain)
+    return headings, rows
+
+
+def table_of(result: SimulationResult) -> Table:
+    """For the terminal."""
+    return results_table(*cells_of(result))

@@ -1,0 +1,217 @@
+"""`headway trace`: look at traces, and make one from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import numpy as np
+import typer
+
+from headway.lab.report.figures import figures
+from headway.lab.report.terminal import fail
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.generated import ARRIVALS, LENGTHS, Recipe
+from headway.lab.simulation.importers import FORMATS, load_trace
+from headway.lab.simulation.sources import SOURCES
+from headway.lab.simulation.trace import Trace
+from headway.lab.simulation.trace_file import COLUMNS, TEXTS, write_trace
+from headway.store.event_log import EventLogError, read_events
+from headway.store.event_log import replay as replayed
+
+Found = TypeVar("Found")
+TraceFile = Annotated[Path, typer.Argument(help="A trace, in any known format.")]
+Out = Annotated[
+    Path, typer.Option(help="CSV file to write; .gz is compressed, .parquet is Parquet.")
+]
+Kind = Annotated[
+    str, typer.Option("--from", help=f"Its format, if not as it looks: {', '.join(FORMATS)}.")
+]
+
+
+def info(trace: TraceFile, kind: Kind = "") -> None:
+    """What a trace holds."""
+    found = _guarded(lambda: load_trace(trace, kind=kind))
+    for name, text in facts_of(found).items():
+        print(f"{name:<20}{text}")
+
+
+def convert(
+    trace: TraceFile,
+    out: Out,
+    kind: Kind = "",
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="Sort rows; leave out those without output or come twice."),
+    ] = False,
+    most_tokens: Annotated[
+        int, typer.Option(min=0, help="Leave out what is longer, prompt and answer; 0: nothing.")
+    ] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Equal seeds draw equal requests, where statistics are drawn from.")
+    ] = 0,
+) -> None:
+    """Write a trace as CSV or Parquet, one row a request.
+
+    Columns arrival_s, prompt_tokens and output_tokens, and what else is known.
+    """
+
+    def run() -> Trace:
+        found = load_trace(trace, kind=kind, mend=mend, seed=seed)
+        if most_tokens:
+            fits = found.prompt_tokens + found.output_tokens <= most_tokens
+            found = found.rows(np.flatnonzero(fits))
+        return found
+
+    _written(run, out)
+
+
+def scale(
+    trace: TraceFile,
+    out: Out,
+    faster: Annotated[float, typer.Option(help="Arrivals come so many times faster.")] = 1.0,
+    arrivals: Annotated[str, typer.Option(help=f"New arrivals instead: {ARRIVALS}.")] = "",
+    seed: Annotated[int, typer.Option(help="Equal seeds draw equal arrivals.")] = 0,
+) -> None:
+    """Send the same requests faster, slower or at other times. Gaps within sessions stay."""
+
+    def run() -> Trace:
+        found = load_trace(trace)
+        if arrivals:
+            count = len(found)
+            drawn = Recipe(arrivals, "fixed:1", "fixed:1", count).make(seed)
+            found = found.arriving(drawn.arrival_s)
+        return found.faster(faster)
+
+    _written(run, out)
+
+
+def sample(
+    trace: TraceFile,
+    out: Out,
+    requests: Annotated[
+        int, typer.Option(min=1, help="How many; the last session that is drawn may be more.")
+    ] = 1000,
+    seed: Annotated[
+        int | None, typer.Option(help="Draw them from all of it; without, take the first.")
+    ] = None,
+) -> None:
+    """Take some of the requests. Those drawn come at the rate of the whole trace.
+
+    Sessions are drawn whole.
+    """
+
+    def run() -> Trace:
+        found = load_trace(trace, seed=seed or 0)
+        if seed is None or requests >= len(found):
+            return found.first(requests)
+        chosen = _drawn(found, requests, np.random.default_rng(seed))
+        return found.rows(chosen).faster(len(found) / len(chosen))
+
+    _written(run, out)
+
+
+def _drawn(trace: Trace, requests: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of the requests of sessions that are drawn until there are enough."""
+    first, sizes = np.unique(trace.began, return_counts=True)
+    order = rng.permutation(len(first))
+    enough = np.searchsorted(np.cumsum(sizes[order]), requests) + 1
+    return np.flatnonzero(np.isin(trace.began, first[order[:enough]]))
+
+
+def generate(
+    arrivals: Annotated[str, typer.Argument(help=f"When requests come: {ARRIVALS}.")],
+    out: Out,
+    prompt: Annotated[str, typer.Option(help=f"Prompt tokens: {LENGTHS}.")] = "lognormal:512@1",
+    output: Annotated[str, typer.Option(help="Output tokens, likewise.")] = "lognormal:200@1",
+    requests: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal traces.")] = 0,
+) -> None:
+    """Make a trace that nobody recorded."""
+    _written(lambda: Recipe(arrivals, prompt, output, requests).make(seed), out)
+
+
+def replay(
+    events: Annotated[Path, typer.Argument(help="What `log.events` of a gateway names.")],
+) -> None:
+    """Tell a gateway's events to another scheduler, and compare all decisions."""
+
+    def run() -> tuple[int, list[str]]:
+        decisions, different = 0, []
+        for number, (event, then, now) in enumerate(replayed(list(read_events(events))), start=2):
+            decisions += len(then)
+            if then != now:
+                different.append(
+                    f"line {number}, at {event.now_s:.3f} s: {', '.join(then) or 'nothing'} then, "
+                    f"{', '.join(now) or 'nothing'} now"
+                )
+        return decisions, different
+
+    decisions, different = _guarded(run)
+    for line in different:
+        print(line)
+    print(f"{decisions:,} decisions, {len(different):,} steps differ")
+    if different:
+        raise typer.Exit(1)
+
+
+def fetch() -> None:
+    """Name public traces: what they hold, where they are, and their licence."""
+    for source in SOURCES:
+        print(f"{source.name}: {source.holds}\n  {source.address}\n  {source.licence}\n")
+
+
+def facts_of(trace: Trace) -> dict[str, str]:
+    """What `headway trace info` prints."""
+    gaps_s = np.diff(trace.arrival_s)
+    spread = float(gaps_s.std() / gaps_s.mean()) if len(gaps_s) and gaps_s.mean() else 0.0
+    rate = len(trace) / trace.span_s if trace.span_s else float("inf")
+    facts = {
+        "requests": f"{len(trace):,}",
+        "arrivals": f"over {trace.span_s:,.1f} s, {figures(rate)} a second",
+        "gaps": f"coefficient of variation {spread:.2f} (1: Poisson)",
+        "prompt tokens": _spread_of(trace.prompt_tokens),
+        "output tokens": _spread_of(trace.output_tokens),
+    }
+    for name in ("tenants", "programs"):
+        distinct = set(getattr(trace, name)) - {""}
+        if distinct:
+            facts[name] = f"{len(distinct):,}"
+    if trace.prefix_hashes:
+        blocks = [block for hashes in trace.prefix_hashes for block in hashes]
+        seen = 1.0 - len(set(blocks)) / max(1, len(blocks))
+        facts["prefix blocks"] = f"{len(blocks):,}, of which {seen:.0%} were seen before"
+    if len(trace.after):
+        facts["sent after another"] = f"{int((trace.after >= 0).sum()):,}"
+    facts["columns"] = ", ".join(_columns_of(trace))
+    return facts
+
+
+def _columns_of(trace: Trace) -> list[str]:
+    named = TEXTS | {"tier": "tiers"}
+    return [name for name in COLUMNS if len(getattr(trace, named.get(name, name)))]
+
+
+def _spread_of(values: np.ndarray) -> str:
+    low, middle, high = np.quantile(values, (0.5, 0.9, 0.99)).tolist()
+    return (
+        f"mean {values.mean():,.0f}, p50 {low:,.0f}, p90 {middle:,.0f}, p99 {high:,.0f}, "
+        f"most {values.max():,}"
+    )
+
+
+def _written(make: Callable[[], Trace], out: Path) -> None:
+    trace = _guarded(make)
+    _guarded(lambda: write_trace(trace, out))
+    print(f"{out}: {len(trace):,} requests over {trace.span_s:,.1f} s")
+
+
+def _guarded(action: Callable[[], Found]) -> Found:
+    try:
+        return action()
+    except (SimulationError, EventLogError, OSError) as error:
+        fail("trace", error)
+
+
+COMMANDS = (info, convert, scale, sample, generate, replay, fetch)

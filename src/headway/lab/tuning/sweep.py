@@ -1,0 +1,244 @@
+"""Every setting at every load, on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from headway.core.batching import Batcher, BatchingSettings, Limits, TierBatching
+from headway.core.request import Tier
+from headway.lab.simulation.batched import simulate_batches
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.measures import Distribution
+from headway.lab.simulation.processes import over_processes
+from headway.lab.tuning.durations import MeasuredDurations
+from headway.lab.tuning.traffic import Traffic
+
+Policy = Literal["constant", "adaptive", "optimal"]
+
+WARM_UP = 0.1
+"""Share of the items that come before anything is counted: a batcher learns its model first."""
+
+SUSTAINED = 0.98
+"""Of what a setting gets through at most: above it no queue comes to an end."""
+
+SATURATING_ITEMS = 1000
+"""That are run to see how many a setting gets through."""
+
+SATURATING_BATCHES = 3
+"""Full batches that wait or run there, for each worker. With more to choose from, batches of about
+equal length would be better than they are where queues come to an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an operator may turn, in the names of the configuration."""
+
+    batching: Policy
+    max_batch_size: int
+    max_delay_s: float = 0.0
+    """Of `constant`."""
+    slo_s: float | None = None
+    """Of `adaptive`."""
+    length_aware: bool = False
+
+    def __str__(self) -> str:
+        told = f"{self.batching} {self.max_batch_size}"
+        if self.batching == "constant":
+            told += f", {self.max_delay_s * 1e3:.4g} ms"
+        if self.slo_s is not None:
+            told += f", SLO {self.slo_s * 1e3:.4g} ms"
+        return told + (", by length" if self.length_aware else "")
+
+    def options(self) -> dict[str, object]:
+        """Those fields of a model in the configuration that it decides."""
+        found: dict[str, object] = {
+            "max_batch_size": self.max_batch_size,
+            "batching": self.batching,
+            "length_aware": self.length_aware,
+        }
+        if self.batching == "constant":
+            found["max_delay_s"] = self.max_delay_s
+        if self.slo_s is not None:
+            found["slo_s"] = self.slo_s
+        return found
+
+    def batcher(self, workers: int) -> Batcher:
+        """A new one, which knows nothing of the model yet."""
+        of_tier = TierBatching(self.batching, max_delay_s=self.max_delay_s, slo_s=self.slo_s)
+        settings = BatchingSettings(
+            Limits(self.max_batch_size),
+            dict.fromkeys(Tier, of_tier),
+            length_aware=self.length_aware,
+        )
+        return Batcher(settings, workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting at one load."""
+
+    setting: Setting
+    load: float
+    """Share of the capacity that comes."""
+    rate_per_s: float
+    """Items that come a second; all of them are answered."""
+    throughput_per_s: float
+    """Items answered a second, from the first arrival to the last result."""
+    utilisation: float
+    """Share of the time in which workers ran batches."""
+    batch_size: float
+    """The mean."""
+    latency_s: Distribution
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What settings are tried on."""
+
+    durations: MeasuredDurations
+    traffic: Traffic
+    workers: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Swept:
+    """All that came of it."""
+
+    capacity_per_s: float
+    """The most items a second that any setting gets through."""
+    points: Sequence[Point]
+    """Without those of settings that do not get through so many."""
+
+
+def grid(
+    policies: Sequence[Policy],
+    sizes: Sequence[int],
+    delays_s: Sequence[float],
+    *,
+    varied: bool,
+    slo_s: float | None,
+) -> list[Setting]:
+    """The settings to try.
+
+    Args:
+        policies: of constant, adaptive and optimal.
+        sizes: K, for constants; the largest is that of the others.
+        delays_s: N, for constants.
+        varied: whether lengths differ: then each setting is tried with and without regard to them.
+        slo_s: a latency that `adaptive` is tried with, beside none.
+    """
+    found = []
+    for policy, by_length in product(policies, (False, True) if varied else (False,)):
+        if policy == "constant":
+            for size, delay_s in product(sizes, delays_s):
+                if size > 1 or delay_s == delays_s[0]:  # one item waits for nobody
+                    shown_s = delay_s if size > 1 else 0.0
+                    found.append(Setting("constant", size, shown_s, length_aware=by_length))
+        elif policy == "adaptive":
+            found.append(Setting("adaptive", max(sizes), length_aware=by_length))
+            if slo_s is not None:
+                found.append(Setting("adaptive", max(sizes), slo_s=slo_s, length_aware=by_length))
+        else:
+            found.append(Setting("optimal", max(sizes), length_aware=by_length))
+    return found
+
+
+def sweep(
+    bench: Bench,
+    settings: Sequence[Setting],
+    loads: Sequence[float] = (),
+    rate_per_s: float | None = None,
+    *,
+    processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Swept:
+    """Try each of `settings` at each of `loads`, or at one rate.
+
+    Args:
+        bench: what they are tried on.
+        settings: at least one.
+        loads: shares of the capacity, below 1.
+        rate_per_s: items a second, instead of them.
+        processes: runs at once.
+        progress: told how many of how many runs are over.
+
+    Raises:
+        SimulationError: no setting gets through so many.
+    """
+    alike = {(setting.max_batch_size, setting.length_aware) for setting in settings}
+    through = {shape: saturated_per_s(bench, *shape) for shape in alike}
+    capacity = max(through.values())
+    if rate_per_s is not None:
+        loads = [rate_per_s / capacity]
+    if max(loads) >= 1.0:
+        raise SimulationError(
+            f"the model answers at most {capacity:.3g} items a second here, and "
+            f"{max(loads) * capacity:.3g} would come: no queue would come to an end; ask for "
+            "fewer, or add --instances"
+        )
+    tasks = [
+        (setting, load, load * capacity)
+        for setting in settings
+        for load in loads
+        if load * capacity < SUSTAINED * through[setting.max_batch_size, setting.length_aware]
+    ]
+    if not tasks:
+        raise SimulationError(
+            f"no setting can do with {max(loads):.0%} of the {capacity:.3g} items a second that "
+            "the model answers at most; ask for less, or add --instances"
+        )
+    points = []
+    for point in _points(bench, tasks, processes):
+        points.append(point)
+        progress(len(points), len(tasks))
+    order = {setting: number for number, setting in enumerate(settings)}
+    points.sort(key=lambda point: (point.load, order[point.setting]))
+    return Swept(capacity, points)
+
+
+def saturated_per_s(bench: Bench, max_batch_size: int, length_aware: bool) -> float:
+    """Items a second in a closed loop with so many that every batch is full."""
+    setting = Setting("constant", max_batch_size, length_aware=length_aware)
+    requests = bench.traffic.requests(1.0)[:SATURATING_ITEMS]
+    outcome = simulate_batches(
+        setting.batcher(bench.workers),
+        requests,
+        bench.durations.drawn(bench.seed),
+        SATURATING_BATCHES * max_batch_size * bench.workers,
+    )
+    return len(requests) / outcome.ended_s
+
+
+Task = tuple[Setting, float, float]
+
+
+def run(bench: Bench, task: Task) -> Point:
+    """One setting at one load and rate."""
+    setting, load, rate_per_s = task
+    requests = bench.traffic.requests(rate_per_s)
+    took_s = bench.durations.drawn(bench.seed)
+    outcome = simulate_batches(setting.batcher(bench.workers), requests, took_s)
+    counted = requests[int(WARM_UP * len(requests)) :]
+    latencies_s = np.array([outcome.latencies_s[request.id] for request in counted])
+    lasted_s = outcome.ended_s - requests[0].arrival_s
+    return Point(
+        setting,
+        load,
+        rate_per_s,
+        len(requests) / lasted_s,
+        outcome.busy_s / bench.workers / lasted_s,
+        len(requests) / outcome.batches,
+        Distribution.of(latencies_s),
+    )
+
+
+def _points(bench: Bench, tasks: Sequence[Task], processes: int) -> Iterator[Point]:
+    if processes == 1 or len(tasks) == 1:
+        return (run(bench, task) for task in tasks)
+    return over_processes(run, bench, tasks, processes)

@@ -1,0 +1,259 @@
+"""`headway simulate`, `advise`, `plan` and `trace` as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from headway.cli import application
+from headway.lab.simulation.profile import write_profile
+from headway.lab.simulation.profiles import load_profile
+
+SMALL = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    texts = [str(word) for word in words]
+    result = CliRunner().invoke(application(texts[0]), texts)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("out.json", "out.csv", "out.html")]
+    code, out, err = run(
+        "simulate", "poisson:20", *SMALL, "--policies", "fcfs,srpt", "--seeds", "2",
+        "--json", files[0], "--csv", files[1], "--report", files[2], "--loads", "0.5,0.9",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "fcfs" in out and "oracle" in out
+    written = json.loads(files[0].read_text())
+    found = written["policies"]
+    assert set(found) == {"fcfs", "srpt", "srpt+oracle"}
+    assert set(written["loads"]) == {"0.5", "0.9"}
+    assert set(written["loads"]["0.9"]["srpt"]) == set(found["srpt"])
+    assert set(found["srpt"]["latency_s"]) == {"mean", "p50", "p90", "p99", "max"}
+    assert set(found["srpt"]) >= {"ttft_s", "slowdown", "oracle_gain_captured", "goodput"}
+    rows = list(csv.DictReader(files[1].open()))
+    assert len(rows) == 6
+    assert float(rows[0]["latency_s.mean"]) > 0
+    assert {"oracle_gain_captured", "latency_p99_interval_s"} <= set(rows[0])
+    page = files[2].read_text()
+    assert page.count("<svg") >= 6
+    assert "<script" not in page and "http" not in page
+
+
+def test_it_compares_routings_on_a_cluster_that_fails_and_scales(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("out.json", "out.html")]
+    code, out, err = run(
+        "simulate", "poisson:20", *SMALL, "--policies", "fcfs", "--routing", "shared,least_work",
+        "--scale", "0..3", "--cold-start", "2", "--idle", "5", "--backlog", "1", "--price", "2",
+        "--fail", "llama-3.1-8b-rtx4090-1@3+2", "--json", files[0], "--report", files[1],
+    )  # fmt: skip
+    assert code == 0, err
+    assert "fcfs, least_work" in out and "starts" in out
+    found = json.loads(files[0].read_text())["policies"]
+    assert set(found) == {
+        f"{policy}, {routing}"
+        for policy in ("fcfs", "srpt+oracle")
+        for routing in ("shared", "least_work")
+    }
+    row = found["fcfs, shared"]
+    assert row["cold_starts"] >= 2 and row["failovers"] >= 1
+    assert row["cost"] == pytest.approx(row["replica_s"] / 3600 * 2)
+    assert row["replica_s"] == pytest.approx(row["replicas"] * row["duration_s"])
+    assert "<h2>Replicas</h2>" in files[1].read_text()
+
+
+def test_json_alone_goes_to_the_terminal() -> None:
+    code, out, _ = run("simulate", "burst", *SMALL, "--policies", "fcfs", "--json", "-")
+    assert code == 0
+    assert json.loads(out)["policies"]["fcfs"]["requests"] == 60
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none.csv"], "there is no trace none.csv here"),
+        (["poisson:fast"], "cannot make 'poisson:fast'; there are burst, poisson:RATE"),
+        (["burst", "--policies", "fastest"], "no policy 'fastest'; there are fcfs"),
+        (["burst", "--predict", "magic"], "no prediction 'magic'; there are oracle"),
+        (["burst", "--profile", "cray"], "no profile 'cray'"),
+        (["burst", "--output", "pareto:100@1"], "cannot make 'pareto:100@1'"),
+        (["burst", "--slo", "joy=1s"], "no SLO 'joy'"),
+        (["burst", "--slo", "ttft=soon"], "'soon' is no time"),
+        (["none.csv", "--loads", "many"], "cannot read loads 'many'"),
+        (["none.csv", "--loads", "0.5"], "say where to write it with --report or --json"),
+        (["none.csv", "--csv", "no/out.csv"], "--csv cannot write no/out.csv: there is no folder"),
+        (["none.csv", "--report", "/"], "--report cannot write /: it is a folder"),
+        (["burst", "--fairness", "none"], "no fairness 'none'"),
+        (["burst", "--price", "much"], "cannot read the price 'much'"),
+        (
+            ["burst", "--price", "typo=3"],
+            "the price 'typo=3' is of no profile here; there are smol",
+        ),
+        (["burst", "--profile", "llama-3.1-8b-h100*x"], "cannot read 'llama-3.1-8b-h100*x'"),
+        (["burst", "--routing", "random"], "no routing 'random'; there are shared, round_robin"),
+        (["burst", "--routing", "hexgen:2"], "no routing 'hexgen:2'; there are shared"),
+        (["burst", "--routing", ""], "nothing to compare; name a policy and a routing"),
+        (["burst", "--policies", ""], "nothing to compare; name a policy and a routing"),
+        (["burst", "--fail", "gpu-9@1+1"], "no backend 'gpu-9' to fail; there are smollm2"),
+        (["burst", "--mtbf", "60"], "random failures need both: --mtbf 3600 --repair 120"),
+        (["burst", "--scale", "4..1"], "has its least above its most; write 1..4"),
+        (
+            ["burst", "--scale", "0..4", "--profile", "llama-3.1-8b-h100*2"],
+            "--scale starts replicas of one engine",
+        ),
+    ],
+)
+def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:
+    code, _, err = run("simulate", *words)
+    assert code == 1
+    assert says in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["advise", "--policies", "fastest"],
+            "headway advise: no policy 'fastest'; there are fcfs",
+        ),
+        (["advise", "--policies", ""], "headway advise: there is no policy to choose"),
+        (["plan", "--price", "typo=3"], "the price 'typo=3' is of no profile here"),
+        (["plan", "--profile", "llama-3.1-8b-h100*2"], "'llama-3.1-8b-h100*2' says it; write"),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--slo", "ttft_p50=1us"],
+            "'1us' is no time",
+        ),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--slo", "ttft_p50=.1ms"],
+            "idle llama-3.1-8b-h100 it is",
+        ),
+        (
+            ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--policy", "fastest"],
+            "headway plan: no policy 'fastest'; there are fcfs",
+        ),
+    ],
+)
+def test_mistakes_in_questions_are_one_sentence(words: Sequence[str], says: str) -> None:
+    command, *options = words
+    slo = [] if "--slo" in words else ["--slo", "ttft_p99=9s"]
+    code, _, err = run(command, "burst", "--requests", "9", *slo, *options)
+    assert code == 1
+    said = " ".join(err.split())
+    assert says in said
+    assert said.count(says) == 1
+
+
+def test_advice_is_of_what_the_gateway_does_by_default(tmp_path: Path) -> None:
+    """Its queue holds 10,000 requests of a tier."""
+    burst = tmp_path / "burst.csv"
+    rows = ["arrival_s,prompt_tokens,output_tokens", *["0,1,1"] * 10_200]
+    burst.write_text("\n".join(rows) + "\n")
+    code, out, err = run(
+        "advise", burst, "--slo", "wait_p50=60s", "--policies", "fcfs", "--slots", "1",
+        "--profile", "llama-3.1-8b-rtx4090",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "200 of 10200 requests were rejected" in out
+
+
+def test_advice_names_a_policy_and_what_it_buys() -> None:
+    code, out, err = run(
+        "advise", "burst", *SMALL, "--slo", "latency_mean=1ms,ttft_p99=1ms", "--policies",
+        "fcfs,sjf", "--predict", "oracle",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Use: headway serve --set policy=" in out
+    assert "No policy meets latency_mean=0.001s, ttft_p99=0.001s: the best reaches" in out
+
+
+def test_a_plan_says_how_many(tmp_path: Path) -> None:
+    profile = ["--profile", "llama-3.1-8b-rtx4090", "--requests", "60"]
+    code, out, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=2s")
+    assert code == 0, err
+    assert "of llama-3.1-8b-rtx4090.\n" in out
+    code, out, _ = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=2s", "--price", "0.5")
+    assert "of llama-3.1-8b-rtx4090, " in out and " an hour" in out
+    code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
+    assert code == 1
+    assert "cannot be met: alone on an idle" in " ".join(err.split())
+
+
+def test_a_plan_chooses_among_machines_with_the_same_model(tmp_path: Path) -> None:
+    mine = replace(load_profile("llama-3.1-8b-rtx4090"), name="Llama-3.1-8B")
+    files = {"old": mine.slower(3.0), "new": mine, "hopeless": mine.slower(1000.0)}
+    for name, profile in files.items():
+        (tmp_path / name).write_bytes(write_profile(profile))
+    old, new, hopeless = (str(tmp_path / name) for name in files)
+    code, out, err = run(
+        "plan", "poisson:10", "--requests", "60", "--slo", "ttft_p99=2s",
+        "--profile", f"{old},{new},{hopeless}", "--price", f"{old}=4,{new}=3,{hopeless}=1",
+    )  # fmt: skip
+    assert code == 0, err
+    assert {old, new} <= set(out.split())
+    assert f"Not {hopeless}: ttft_p99=2s cannot be met" in out
+    assert re.search(rf"Take \d+ of {new}, ", out)
+
+
+def test_a_plan_of_engines_that_scale_says_between_how_many_and_what_they_cost() -> None:
+    code, out, err = run(
+        "plan", "poisson:4", *SMALL, "--slots", "2", "--slo", "wait_p99=30s", "--price", "2",
+        "--policy", "fcfs", "--least", "0", "--cold-start", "4", "--idle", "5", "--backlog", "1",
+        "--routing", "least_work",
+    )  # fmt: skip
+    assert code == 0, err
+    assert re.search(r"Take 0 to \d+ of llama-3.1-8b-rtx4090, \d+\.\d on average, \S+ an hour", out)
+
+
+def test_traces_are_made_looked_at_and_cut(tmp_path: Path) -> None:
+    made, cut = tmp_path / "made.csv.gz", tmp_path / "cut.csv"
+    assert run("trace", "generate", "gamma:5@2", "--requests", "300", "--out", made)[0] == 0
+    code, out, _ = run("trace", "info", made)
+    assert code == 0
+    assert "300" in out
+    assert run("trace", "sample", made, "--requests", "50", "--seed", "1", "--out", cut)[0] == 0
+    assert run("trace", "scale", cut, "--faster", "2", "--out", cut)[0] == 0
+    assert "50" in run("trace", "convert", cut, "--most-tokens", "100000", "--out", made)[1]
+    assert "CC-BY-4.0" in run("trace", "fetch")[1]
+    code, _, err = run("trace", "info", tmp_path / "none")
+    assert (code, "there is no trace" in err) == (1, True)
+
+
+def test_sessions_are_drawn_whole(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    rows = [f"{n},{n - 3 if n >= 3 else ''},{n},10,5\n" for n in range(30)]
+    whole.write_text("id,after,arrival_s,prompt_tokens,output_tokens\n" + "".join(rows))
+    kept = []
+    for seed in range(10):
+        code, _, err = run("trace", "sample", whole, "--requests", 10, "--seed", seed, "--out", cut)
+        assert code == 0, err
+        found = list(csv.DictReader(cut.open()))
+        assert [row["after"] for row in found] == ["", *(row["id"] for row in found[:-1])]
+        kept.append(found[0]["id"])
+        assert len(found) == 10
+    assert set(kept) == {"0", "1", "2"}
+
+
+def test_a_folder_of_statistics_is_drawn_from_by_seed(tmp_path: Path) -> None:
+    header = "client,t_s,rate_rps,iat_cv,iat_dist,shape,scale\n"
+    (tmp_path / "rates.csv").write_text(header + "1,0,0.1,1,Gamma,1,10\n")
+    lengths = {
+        "client": 1,
+        "window_start_s": 0,
+        "input_tokens": [[9, 1]],
+        "output_tokens": [[7, 1]],
+    }
+    (tmp_path / "token_pdfs.jsonl").write_text(json.dumps(lengths))
+    made = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
+    for seed, out in zip((3, 3, 4), made, strict=True):
+        assert run("trace", "convert", tmp_path, "--seed", seed, "--out", out)[0] == 0
+    texts = [out.read_text() for out in made]
+    assert texts[0] == texts[1] != texts[2]

@@ -1,0 +1,27 @@
+"""Policies side by side, over processes."""
+
+from __future__ import annotations
+
+import pytest
+from tests.lab.simulation.conftest import SMALL
+
+from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.comparison import Contender, Scenario, compare
+from headway.lab.simulation.generated import Recipe
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.site import Site
+
+COUNT = 15_000
+TRACE = Recipe("poisson:3", "fixed:10", "fixed:40", COUNT).make()
+SCENARIO = Scenario([TRACE], [Site("a", SMALL)], SchedulerSettings(), Slo())
+CONTENDERS = {policy: Contender.parse(policy, "oracle") for policy in ("fcfs", "sjf")}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_it_tells_how_far_runs_are_and_not_only_that_one_has_ended(processes: int) -> None:
+    told: list[int] = []
+    runs = compare(SCENARIO, CONTENDERS, processes=processes, progress=told.append)
+    assert {label: len(of) for label, of in runs.items()} == {"fcfs": 1, "sjf": 1}
+    assert told == sorted(told)
+    assert told[-1] == 2 * COUNT
+    assert set(told) - {0, COUNT, 2 * COUNT}
