@@ -18,8 +18,8 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.foresight import Noisy
 from headway.lab.simulation.load import at_load, capacity_rps
-from headway.lab.simulation.options import sites_of
 from headway.lab.simulation.simulator import simulate
+from headway.lab.simulation.site_list import sites_of
 from headway.lab.simulation.trace import Trace
 from published import Figure
 

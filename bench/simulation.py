@@ -19,8 +19,8 @@ from headway.lab.simulation.comparison import Contender, Scenario, compare
 from headway.lab.simulation.generated import Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo
-from headway.lab.simulation.options import settings_of
 from headway.lab.simulation.profile import Profile
+from headway.lab.simulation.settings import settings_of
 from headway.lab.simulation.site import Site
 
 ENGINE = Profile(

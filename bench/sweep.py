@@ -19,9 +19,10 @@ from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compa
 from headway.lab.simulation.importers import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo
-from headway.lab.simulation.options import settings_of, sites_of
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
+from headway.lab.simulation.settings import settings_of
+from headway.lab.simulation.site_list import sites_of
 
 TRACES = {
     "Azure chat": ("azure2023_conv.csv.gz", 64),

@@ -17,15 +17,15 @@ from headway.cli.serve import serve
 from headway.redaction import masked
 
 LATER = {
-    "bench": ("headway.lab.loadtest.command", "Compare policies, or load a server that runs."),
+    "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
-        "headway.lab.simulation.command",
+        "headway.cli.simulate",
         "Run recorded traffic under one policy after another, on virtual time.",
     ),
-    "advise": ("headway.lab.simulation.answers_command", "Say which policy serves traffic best."),
-    "plan": ("headway.lab.simulation.answers_command", "Say how many engines meet an SLO."),
+    "advise": ("headway.cli.advise", "Say which policy serves traffic best."),
+    "plan": ("headway.cli.plan", "Say how many engines meet an SLO."),
     "calibrate": (
-        "headway.lab.simulation.calibrate_command",
+        "headway.cli.calibrate",
         "Measure a live server, and write its profile for the simulator.",
     ),
     "tune": ("headway.cli.tune", "Say which batching settings suit a model."),
@@ -48,7 +48,7 @@ def application(command: str | None) -> typer.Typer:
         else:
             app.command(name, help=text)(version)
     if command == "trace":
-        from headway.lab.simulation import trace_command as of_trace
+        from headway.cli import trace as of_trace
 
         traces = _group(TRACE, *of_trace.COMMANDS)
         app.add_typer(traces, name="trace")

@@ -12,15 +12,18 @@ from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from rich.progress import Progress
 
 from headway.cli.models import backing_of
+from headway.cli.output_files import check_writable
+from headway.cli.progress import progress_bar
 from headway.config import ModelConfig
 from headway.engines.machine import usable_cores
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import fail, show, table_console
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import LENGTHS
+from headway.lab.simulation.site_list import names_in
 from headway.lab.simulation.slo import Target, seconds
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import achieved_s, front, recommended, targets_of, unmet
@@ -110,6 +113,7 @@ def tune(
         threads=threads or None,
     )
     try:
+        check_writable({"--report": report, "--json": None if to_terminal else json_file})
         targets = targets_of(slo) if slo else []
         asked_loads = _numbers(loads, "loads", "0.5,0.9")
         if asked_loads[-1] >= 1.0 and not rate:  # a mistake is told before minutes of work
@@ -124,7 +128,7 @@ def tune(
         if given is not None and lengths != LENGTHS_OF_TEXTS:
             raise SimulationError("--items have lengths of their own; leave --lengths out")
         traffic = Traffic.made(arrivals, lengths, requests, seed)
-        with _progress(console) as bar:
+        with progress_bar(console) as bar:
             durations, traffic = asyncio.run(
                 _measured(config, given, traffic, asked_sizes[-1], repeats, seed, bar)
             )
@@ -310,14 +314,10 @@ def _numbers_of(
     }
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _numbers(text: str, option: str, example: str) -> list[float]:
     """Numbers above 0, ascending. Raises SimulationError."""
     try:
-        found = sorted({float(part) for part in _parts(text)})
+        found = sorted({float(part) for part in names_in(text)})
     except ValueError:
         found = []
     if not found or not 0.0 < found[0] <= found[-1] < float("inf"):
@@ -328,12 +328,12 @@ def _numbers(text: str, option: str, example: str) -> list[float]:
 def _policies(text: str) -> list[Policy]:
     """Raises SimulationError."""
     known = {name: name for name in get_args(Policy)}
-    unknown = [name for name in _parts(text) if name not in known]
-    if unknown or not _parts(text):
+    unknown = [name for name in names_in(text) if name not in known]
+    if unknown or not names_in(text):
         raise SimulationError(
             f"no batching {', '.join(unknown) or 'is named'!r}; there are {', '.join(known)}"
         )
-    return [known[name] for name in _parts(text)]
+    return [known[name] for name in names_in(text)]
 
 
 def _sizes(text: str) -> list[int]:
@@ -344,20 +344,9 @@ def _sizes(text: str) -> list[int]:
 
 
 def _delays_s(text: str) -> list[float]:
-    return [0.0 if part == "0" else seconds(part) for part in _parts(text)]
+    return [0.0 if part == "0" else seconds(part) for part in names_in(text)]
 
 
 def _round(delay_s: float) -> float:
     """To one figure: nobody sets 3.718 ms."""
     return float(f"{delay_s:.0e}")
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        "[progress.description]{task.description}",
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

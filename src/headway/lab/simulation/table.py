@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import results_table
+from headway.lab.simulation.comparison import Run
 from headway.lab.simulation.result import SimulationResult
 
 Text = Callable[[float], str]
@@ -67,3 +68,14 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
 def table_of(result: SimulationResult) -> Table:
     """For the terminal."""
     return results_table(*cells_of(result))
+
+
+def with_rejected(
+    headings: list[str], rows: list[list[str]], runs: Sequence[Run]
+) -> tuple[list[str], list[list[str]]]:
+    """Another column where anybody was rejected: who gets no answer is in no other number."""
+    rejected = [one.measures.rejected for one in runs]
+    if not any(rejected):
+        return headings, rows
+    cells = zip(rows, rejected, strict=True)
+    return [*headings, "rejected"], [[*row, str(number)] for row, number in cells]

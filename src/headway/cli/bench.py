@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.output_files import check_writable
 from headway.core.request import Tier
 from headway.lab.loadtest.arrivals import ArrivalsError
 from headway.lab.loadtest.client import ServerError
@@ -74,8 +75,7 @@ def bench(
     """
     console = table_console()
     try:
-        for path in (json_file, report):
-            _check_folder(path)
+        check_writable({"--json": json_file, "--report": report})
         contenders = _contenders(policies, oracle)
         workload = Workload.build(
             load_prompts(prompts, data),
@@ -155,9 +155,3 @@ def _tiers(text: str) -> Mix:
         except ValueError as error:
             raise MixError(str(error)) from None
     return mix
-
-
-def _check_folder(path: Path | None) -> None:
-    """Before minutes of measuring, not after."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise OSError(f"cannot write {path}: make the folder {path.absolute().parent} first")

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from headway.lab.loadtest.command import bench
+from headway.cli.bench import bench
 
 app = typer.Typer()
 app.command()(bench)

@@ -1,4 +1,4 @@
-"""Engines, prices and files, as they are given on the command line."""
+"""Engines and prices as they are given on the command line."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from headway.config import Settings
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.options import check_writable, choices_of, served_settings, sites_of
 from headway.lab.simulation.profile import write_profile
 from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.site_list import choices_of, sites_of
 
 A, B = "llama-3.1-8b-a100", "llama-3.1-8b-h100"
 
@@ -52,19 +51,3 @@ def test_choices_have_a_price_all_of_them_or_none() -> None:
 def test_more_engines_than_can_be_simulated_are_refused() -> None:
     with pytest.raises(SimulationError, match=r"'llama.*\*100000' is more engines .* 10,000"):
         sites_of(f"{A}*100000")
-
-
-def test_a_file_that_cannot_be_written_is_named_with_its_option(tmp_path: Path) -> None:
-    there = tmp_path / "there.csv"
-    there.touch()
-    check_writable({"--json": tmp_path / "new.json", "--csv": there, "--report": None})
-    with pytest.raises(SimulationError, match=r"^--json cannot write .*: there is no folder .*no;"):
-        check_writable({"--json": tmp_path / "no" / "new.json"})
-    with pytest.raises(
-        SimulationError, match=r"^--csv cannot write .*: it is a folder; name a fil"
-    ):
-        check_writable({"--csv": tmp_path})
-
-
-def test_what_is_served_are_the_defaults_of_the_configuration() -> None:
-    assert replace(served_settings(), policy="srpt") == Settings().scheduler()

@@ -10,16 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from headway.lab.report.terminal import fail, show, table_console
-from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
-from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.failures import parse_failures
-from headway.lab.simulation.generated import LENGTHS, Recipe
-from headway.lab.simulation.load import at_load, capacity_rps
-from headway.lab.simulation.options import (
+from headway.cli.output_files import check_writable
+from headway.cli.progress import progress_bar
+from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     BacklogTarget,
     ColdStart,
@@ -32,18 +27,25 @@ from headway.lab.simulation.options import (
     Requests,
     Slots,
     TraceText,
-    check_writable,
-    names_in,
-    settings_of,
-    sites_of,
-    traces_of,
 )
+from headway.lab.report.terminal import fail, show, table_console
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.failures import parse_failures
+from headway.lab.simulation.generated import LENGTHS, Recipe
+from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.routing import KINDS, SHARED
 from headway.lab.simulation.scaling import Scaling, parse_scaling
+from headway.lab.simulation.settings import settings_of
+from headway.lab.simulation.site_list import names_in, sites_of
 from headway.lab.simulation.slo import parse_slo
 from headway.lab.simulation.table import table_of
+from headway.lab.simulation.traffic import traces_of
+
+ENDED = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
 
 
 def simulate(
@@ -152,7 +154,7 @@ def simulate(
             "seeds": seeds,
         }
         by_load = {}
-        with _progress(console) as bar:
+        with progress_bar(console, ENDED) as bar:
 
             def compared(scenario: Scenario, what: str) -> dict[str, list[Run]]:
                 total = len(contenders) * sum(map(len, traces))
@@ -209,15 +211,3 @@ def _loads(text: str) -> list[float]:
     except ValueError:
         raise SimulationError(f"cannot read loads {text!r}; write 0.5,0.7,0.9") from None
     return loads
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        "[progress.description]{task.description}",
-        BarColumn(),
-        "{task.completed:,.0f} of {task.total:,.0f}",
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

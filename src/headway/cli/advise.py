@@ -1,0 +1,74 @@
+"""`headway advise`: which policy and settings serve this traffic best?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from headway.cli.simulation_options import (
+    DEFAULT_PROFILE,
+    Engines,
+    Faster,
+    Load,
+    Objective,
+    Prediction,
+    Requests,
+    Slots,
+    TraceText,
+)
+from headway.lab.report.figures import figures
+from headway.lab.report.terminal import fail, results_table, show, table_console
+from headway.lab.simulation.advice import Candidate, advice, candidates
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.settings import served_settings
+from headway.lab.simulation.site_list import names_in, sites_of
+from headway.lab.simulation.slo import Target, parse_targets
+from headway.lab.simulation.table import with_rejected
+from headway.lab.simulation.traffic import traces_of
+
+SHOWN = 8
+
+
+def advise(
+    trace: TraceText,
+    slo: Objective,
+    profile: Engines = DEFAULT_PROFILE,
+    slots: Slots = 0,
+    policies: Annotated[
+        str, typer.Option(help="Those to choose from.")
+    ] = "fcfs,sjf,srpt,trail,gittins,hrrn,mlfq",
+    predict: Prediction = "history",
+    load: Load = 0.0,
+    faster: Faster = 1.0,
+    requests: Requests = 0,
+) -> None:
+    """Say which policy and settings serve this traffic best, and what they would have bought."""
+    console = table_console()
+    try:
+        targets = parse_targets(slo)
+        sites = sites_of(profile, slots)
+        (found,) = traces_of(trace, sites, requests=requests, faster=faster, load=load)
+        names = names_in(policies)
+        with console.status("simulating"):
+            tried = candidates(found, sites, names, predict, served_settings(), targets)
+    except (SimulationError, OSError) as error:
+        fail("advise", error)
+    headings = ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"]
+    rows = [_candidate_cells(one, targets) for one in tried[:SHOWN]]
+    headings, rows = with_rejected(headings, rows, [one.run for one in tried[:SHOWN]])
+    show(console, results_table(headings, rows))
+    for line in advice(tried, targets, slots):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
+    measures = one.run.measures
+    options = one.tuning.options
+    others = [f"{name.rpartition('.')[2]} {options[name]}" for name in options if name != "policy"]
+    if one.tuning.slots is not None:
+        others.append(f"slots {one.tuning.slots}")
+    settings = ", ".join([options["policy"], *dict.fromkeys(others)])
+    values = (*(target.value_s(measures) for target in targets), measures.latency_s.mean)
+    return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]

@@ -1,0 +1,131 @@
+"""`headway plan`: how many engines meet an SLO?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from headway.cli.simulation_options import (
+    DEFAULT_PROFILE,
+    BacklogTarget,
+    ColdStart,
+    Faster,
+    Idle,
+    Objective,
+    Prediction,
+    Price,
+    Requests,
+    Slots,
+    TraceText,
+)
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import fail, results_table, show, table_console
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.plans import MOST_REPLICAS, Plan, plans, plans_of_each
+from headway.lab.simulation.routing import KINDS, SHARED
+from headway.lab.simulation.scaling import Scaling, parse_scaling
+from headway.lab.simulation.settings import settings_of
+from headway.lab.simulation.site_list import choices_of
+from headway.lab.simulation.slo import Target, parse_targets
+from headway.lab.simulation.table import with_rejected
+from headway.lab.simulation.traffic import traces_of
+
+
+def plan(
+    trace: TraceText,
+    slo: Objective,
+    profile: Annotated[
+        str, typer.Option(help="Profiles to choose from, with commas between.")
+    ] = DEFAULT_PROFILE,
+    slots: Slots = 0,
+    price: Price = "",
+    policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
+    routing: Annotated[str, typer.Option(help=f"How requests get to engines: {KINDS}.")] = SHARED,
+    least: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_REPLICAS,
+            help="Engines that stay on without work, the others start and drain with it; as it "
+            "is, all are always on.",
+        ),
+    ] = None,
+    cold_start: ColdStart = Scaling.cold_start_s,
+    idle: Idle = Scaling.idle_s,
+    backlog: BacklogTarget = Scaling.backlog_s,
+    predict: Prediction = "history",
+    faster: Faster = 1.0,
+    requests: Requests = 0,
+) -> None:
+    """Say how many engines of which profile meet an SLO, and what more or fewer would do."""
+    console = table_console()
+    try:
+        targets = parse_targets(slo)
+        sites = choices_of(profile, slots, price)
+        scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
+        scaling = parse_scaling(scale, cold_start, idle, backlog)
+        (found,) = traces_of(trace, sites, requests=requests, faster=faster)
+        plan_of = partial(
+            plans,
+            found,
+            policy=policy,
+            foresight=predict,
+            targets=targets,
+            settings=settings_of(),
+            routing=routing,
+            scaling=scaling,
+        )
+        with console.status("simulating"):
+            answers = plans_of_each(sites, plan_of)
+        refused = {name: one for name, one in answers.items() if isinstance(one, SimulationError)}
+        tried = {name: one for name, one in answers.items() if not isinstance(one, SimulationError)}
+        if not tried:
+            raise SimulationError("; ".join(dict.fromkeys(map(str, refused.values()))))
+    except (SimulationError, OSError) as error:
+        fail("plan", error)
+    prices = {site.name: site.profile.price_per_hour for site in sites}
+    priced = any(prices.values())
+    rows = [
+        _plan_cells(name, one, targets, scaling is not None, priced)
+        for name, of_profile in tried.items()
+        for one in of_profile
+    ]
+    scaled = ["mean on", "cold wait"] if scaling is not None else []
+    headings = ["profile", "engines", *scaled, *map(str, targets)]
+    headings += ["mean s", "util.", *(["cost /h"] if priced else []), "met"]
+    runs = [one.run for of_profile in tried.values() for one in of_profile]
+    headings, rows = with_rejected(headings, rows, runs)
+    show(console, results_table(headings, rows))
+    enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
+    on = {name: one.run.measures.replicas for name, one in enough.items()}
+    # Either all of them have a price, or none has: then the fewest engines are the best.
+    best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
+    cost = f", {prices[best] * on[best]:.2f} an hour" if prices[best] else ""
+    most = enough[best].replicas
+    for name, why in refused.items():
+        console.print(f"Not {name}: {why}.", markup=False, highlight=False, soft_wrap=True)
+    if scaling is None or scaling.least >= most:
+        print(f"Take {most} of {best}{cost}.")
+    else:
+        print(f"Take {scaling.least} to {most} of {best}, {on[best]:.1f} on average{cost}.")
+
+
+def _plan_cells(
+    name: str, one: Plan, targets: Sequence[Target], scaled: bool, priced: bool
+) -> list[str]:
+    measures = one.run.measures
+    hours = measures.duration_s / 3600.0
+    on = [f"{measures.replicas:.1f}", share(measures.cold_start_wait_share)]
+    return [
+        name,
+        str(one.replicas),
+        *(on if scaled else []),
+        *(figures(target.value_s(measures)) for target in targets),
+        figures(measures.latency_s.mean),
+        share(measures.utilisation),
+        *([figures(measures.cost / hours) if hours else "-"] if priced else []),
+        "yes" if one.met else "no",
+    ]

@@ -1,0 +1,158 @@
+"""Plans: how many engines meet a target."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.processes import over_processes
+from headway.lab.simulation.routing import SHARED
+from headway.lab.simulation.scaling import Scaling
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.slo import Target, are_met, shortfall
+from headway.lab.simulation.trace import BLOCK_TOKENS, Trace
+
+MOST_REPLICAS = 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A number of engines, and what it achieves."""
+
+    replicas: int
+    """Where they scale: the most that may be on."""
+    run: Run
+    met: bool
+
+
+def plans(
+    trace: Trace,
+    site: Site,
+    policy: str,
+    foresight: str,
+    targets: Sequence[Target],
+    settings: SchedulerSettings,
+    routing: str = SHARED,
+    scaling: Scaling | None = None,
+) -> list[Plan]:
+    """What numbers of engines achieve, up to the least that meets the targets, and beyond it.
+
+    Doubled until they are met, then halved between; in order of the number. With `scaling` it is
+    the most that may be on, whatever `scaling` says of that, and no less than stay on; without it
+    all of them always are.
+
+    Raises:
+        SimulationError: they cannot be met, however many there are.
+    """
+    tried: dict[int, Plan] = {}
+
+    def met(replicas: int) -> bool:
+        if replicas not in tried:
+            sites = [replace(site, name=f"{site.name}-{n + 1}") for n in range(replicas)]
+            cluster = Cluster(scaling=_up_to(replicas, scaling))
+            scenario = Scenario([trace], sites, settings, Slo(), cluster)
+            contender = {policy: Contender.parse(policy, foresight, routing)}
+            (run,) = compare(scenario, contender, processes=1)[policy]
+            tried[replicas] = Plan(replicas, run, are_met(targets, run.measures))
+        return tried[replicas].met
+
+    _refuse_hopeless(trace, site, targets)
+    asked = ", ".join(map(str, targets))
+    high = least = max(1, scaling.least) if scaling is not None else 1
+    while not met(high):
+        run = tried[high].run
+        if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
+            raise SimulationError(
+                f"engines of {site.name} that scale do not meet {asked}: "
+                f"{shortfall(targets, run.measures)} with {high}, of which some are never started; "
+                f"keep more on with --least, or start them sooner with --backlog or --cold-start"
+            )
+        if high >= min(MOST_REPLICAS, 2 * len(trace)):
+            raise SimulationError(
+                f"{high} engines of {site.name} do not meet {asked} either: "
+                f"{shortfall(targets, run.measures)}; ask for less, or take a faster profile"
+            )
+        high *= 2
+    low = max(high // 2, least - 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if met(middle):
+            high = middle
+        else:
+            low = middle
+    met(high + max(1, high // 4))  # what the next step would buy
+    return [tried[replicas] for replicas in sorted(tried)]
+
+
+def _up_to(replicas: int, scaling: Scaling | None) -> Scaling | None:
+    if scaling is None:
+        return None
+    return replace(scaling, least=min(scaling.least, replicas), most=replicas)
+
+
+def plans_of_each(
+    sites: Sequence[Site], plan: Callable[[Site], list[Plan]], processes: int = 0
+) -> dict[str, list[Plan] | SimulationError]:
+    """What `plan` finds for each site, by its name, or why it finds nothing.
+
+    A search looks at one number after the other; several sites are searched at once.
+
+    Args:
+        sites: of different names.
+        plan: `plans` with all but the site said.
+        processes: how many search at once; 0: one a core.
+    """
+    processes = processes or os.cpu_count() or 1
+    if processes > 1 and len(sites) > 1:
+        found = dict(over_processes(_planned, plan, sites, processes))
+    else:
+        found = dict(_planned(plan, site) for site in sites)
+    return {site.name: found[site.name] for site in sites}
+
+
+def _planned(
+    plan: Callable[[Site], list[Plan]], site: Site
+) -> tuple[str, list[Plan] | SimulationError]:
+    try:
+        return site.name, plan(site)
+    except SimulationError as error:
+        return site.name, error
+
+
+def _refuse_hopeless(trace: Trace, site: Site, targets: Sequence[Target]) -> None:
+    """Targets that even a request alone on an idle engine misses, with all of its prompt in the
+    prefix cache that ever may be there."""
+    profile = site.profile
+    cached = _cached_at_best(trace) if profile.prefix_cache else [0] * len(trace)
+    sizes = set(zip(trace.prompt_tokens.tolist(), cached, strict=True))
+    first_s = min(profile.prefill_s(prompt, min(found, prompt - 1)) for prompt, found in sizes)
+    least_s = {"ttft_s": first_s, "latency_s": first_s, "tpot_s": profile.dense(1)}
+    for target in targets:
+        alone_s = least_s.get(target.quantity, 0.0)
+        if alone_s > target.limit_s:
+            raise SimulationError(
+                f"{target} cannot be met: alone on an idle {site.name} it is {alone_s:.3g} s at "
+                f"best; take a faster profile"
+            )
+
+
+def _cached_at_best(trace: Trace) -> list[int]:
+    """Tokens of each prompt that a prefix cache could hold if it forgot nothing: of its session,
+    or in blocks that other prompts have, too."""
+    of_session = trace.shared_tokens.tolist() or [0] * len(trace)
+    if not trace.prefix_hashes:
+        return of_session
+    prompts = Counter(block for hashes in trace.prefix_hashes for block in set(hashes))
+    blocks = (
+        sum(1 for _ in takewhile(lambda block: prompts[block] > 1, hashes))
+        for hashes in trace.prefix_hashes
+    )
+    return [max(a, BLOCK_TOKENS * b) for a, b in zip(of_session, blocks, strict=True)]

@@ -1,0 +1,114 @@
+"""Engines as a list in text, `a*2,b`: how many of which profile, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.profile import Profile
+from headway.lab.simulation.profiles import load_profile
+from headway.lab.simulation.scaling import Scaling
+from headway.lab.simulation.site import Site
+
+MOST_ENGINES = 10_000
+"""Limit on the engines of one profile."""
+
+
+def names_in(text: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def sites_of(
+    profiles: str, slots: int = 0, price: str = "", scaling: Scaling | None = None
+) -> list[Site]:
+    """Engines from `NAME`, `NAME*COUNT` and commas; their price from `2.5` or `NAME=2.5`.
+
+    With `scaling` as many as it may start.
+
+    Raises:
+        SimulationError: a profile, a count or a price is not one, or several are to scale.
+    """
+    if scaling is not None:
+        if "," in profiles or "*" in profiles:
+            raise SimulationError(
+                f"--scale starts replicas of one engine, and {profiles!r} are several; name one"
+            )
+        profiles += f"*{scaling.most}"
+    sites: list[Site] = []
+    for _, found, count in _engines(profiles, price):
+        for _ in range(count):
+            sites.append(Site(f"{found.name}-{len(sites) + 1}", found, slots))
+    return sites
+
+
+def choices_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
+    """One engine of each profile, to choose from; named as it was given, since two machines with
+    the same model have profiles of the same name.
+
+    Raises:
+        SimulationError: a profile or a price is not one, how many there are is said, or only some
+            of them have a price.
+    """
+    sites: dict[str, Site] = {}
+    for name, found, _ in _engines(profiles, price):
+        sites[name] = Site(name, found, slots)
+    for part in names_in(profiles):
+        name, star, _ = part.rpartition("*")
+        if star:
+            raise SimulationError(
+                f"how many engines there should be is the question, and {part!r} says it; "
+                f"write {name}"
+            )
+    free = [name for name, site in sites.items() if not site.profile.price_per_hour]
+    if free and len(free) < len(sites):
+        raise SimulationError(
+            f"engines are compared by their price, and {', '.join(free)} has none beside the "
+            f"others'; say one of each with --price, or of none"
+        )
+    return list(sites.values())
+
+
+def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
+    """What `NAME`, `NAME*COUNT` and commas name: as it was given, with its price, how many."""
+    parts = names_in(profiles)
+    if not parts:
+        raise SimulationError("a simulation needs an engine; name its profile")
+    counts: list[tuple[str, int]] = []
+    for part in parts:
+        name, star, count = part.rpartition("*")
+        if not star:
+            name, count = part, "1"
+        if not count.isdecimal() or not int(count):
+            raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
+        if int(count) > MOST_ENGINES:
+            raise SimulationError(
+                f"{part!r} is more engines than are simulated at once; name at most "
+                f"{MOST_ENGINES:,}, and a part of the traffic"
+            )
+        counts.append((name, int(count)))
+    prices = _prices(price, [name for name, _ in counts])
+    for name, engines in counts:
+        found = load_profile(name)
+        per_hour = prices.get(name, prices.get("", found.price_per_hour))
+        yield name, replace(found, price_per_hour=per_hour), engines
+
+
+def _prices(text: str, profiles: Sequence[str]) -> dict[str, float]:
+    """By profile; under the empty name that of all others."""
+    prices: dict[str, float] = {}
+    for part in names_in(text):
+        name, _, price = part.rpartition("=")
+        try:
+            prices[name] = float(price)
+        except ValueError:
+            prices[name] = -1.0
+        if not 0.0 <= prices[name] < float("inf"):
+            raise SimulationError(f"cannot read the price {part!r}; write 2.5, or NAME=2.5")
+        if name and name not in profiles:
+            raise SimulationError(
+                f"the price {part!r} is of no profile here; there are "
+                f"{', '.join(dict.fromkeys(profiles))}"
+            )
+    return prices
