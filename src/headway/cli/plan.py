@@ -21,12 +21,13 @@ from headway.cli.simulation_options import (
     Slots,
     TraceText,
 )
+from headway.core.fleet.scaling import Scaling
+from headway.core.routing import KINDS, SHARED
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import fail, results_table, show, table_console
+from headway.lab.simulation.cluster import parse_scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import MOST_REPLICAS, Plan, plans, plans_of_each
-from headway.lab.simulation.routing import KINDS, SHARED
-from headway.lab.simulation.scaling import Scaling, parse_scaling
 from headway.lab.simulation.settings import settings_of
 from headway.lab.simulation.site_list import choices_of
 from headway.lab.simulation.slo import Target, parse_targets

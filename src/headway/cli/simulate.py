@@ -28,8 +28,10 @@ from headway.cli.simulation_options import (
     Slots,
     TraceText,
 )
+from headway.core.fleet.scaling import Scaling
+from headway.core.routing import KINDS, SHARED
 from headway.lab.report.terminal import fail, show, table_console
-from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.cluster import Cluster, parse_scaling
 from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import parse_failures
@@ -37,8 +39,6 @@ from headway.lab.simulation.generated import LENGTHS, Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
-from headway.lab.simulation.routing import KINDS, SHARED
-from headway.lab.simulation.scaling import Scaling, parse_scaling
 from headway.lab.simulation.settings import settings_of
 from headway.lab.simulation.site_list import names_in, sites_of
 from headway.lab.simulation.slo import parse_slo

@@ -9,13 +9,13 @@ import pytest
 from tests.lab.simulation.conftest import SMALL, trace
 
 from headway.core.policies import POLICIES
+from headway.core.routing import SHARED
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures, Outage
 from headway.lab.simulation.fitting import Fitting
 from headway.lab.simulation.foresight import Noisy, Oracle
-from headway.lab.simulation.routing import SHARED
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tests.lab.simulation.conftest import CLOCK, SMALL, trace
 
+from headway.core.fleet.scaling import Scaling
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import Plan, plans, plans_of_each
 from headway.lab.simulation.profile import Profile
-from headway.lab.simulation.scaling import Scaling
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import parse_targets
 from headway.lab.simulation.trace import Trace

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from tests.lab.simulation.conftest import CLOCK, trace
 
+from headway.core.fleet.scaling import Scaling
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.cluster import Cluster
+from headway.lab.simulation.cluster import Cluster, parse_scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures, Outage
 from headway.lab.simulation.foresight import Oracle
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.outcome import Outcome
-from headway.lab.simulation.scaling import Scaling, parse_scaling
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -33,41 +33,6 @@ def run(
 ) -> Outcome:
     cluster = Cluster(routing, scaling, Failures(failures))
     return simulate(of, SITES, SchedulerSettings("fcfs"), Oracle(of), cluster=cluster)
-
-
-@pytest.mark.parametrize(
-    ("on", "requests", "waiting_s", "wanted"),
-    [
-        (0, 0, 0.0, 0),
-        (0, 1, 0.1, 1),
-        (1, 20, 8.0, 1),  # 2 s for each of 4 slots
-        (1, 20, 8.1, 2),
-        (1, 5, 60.0, 2),  # more could not run more of them
-        (1, 50, 900.0, 3),
-        (2, 0, 0.0, 2),  # whoever is there is drained when it is spare, not before
-    ],
-)
-def test_the_rule_by_which_replicas_are_started(
-    on: int, requests: int, waiting_s: float, wanted: int
-) -> None:
-    assert ZERO.wanted(on, 4, requests, waiting_s) == wanted
-
-
-@pytest.mark.parametrize(
-    ("on", "requests", "waiting_s", "spare"),
-    [
-        (1, 0, 0.0, True),
-        (1, 1, 0.0, False),
-        (2, 4, 0.0, True),
-        (2, 5, 0.0, False),
-        (2, 1, 0.1, False),
-    ],
-)
-def test_the_rule_by_which_one_is_spare(
-    on: int, requests: int, waiting_s: float, spare: bool
-) -> None:
-    assert ZERO.spare(on, 4, requests, waiting_s) is spare
-    assert not replace(ZERO, least=on).spare(on, 4, requests, waiting_s)
 
 
 @BOTH

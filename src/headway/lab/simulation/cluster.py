@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from headway.core.fleet.scaling import Scaling
+from headway.core.routing import SHARED
+from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures
-from headway.lab.simulation.routing import SHARED
-from headway.lab.simulation.scaling import Scaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,25 @@ class Cluster:
     failures: Failures = field(default_factory=Failures)
     seed: int = 0
     """Of random failures: equal seeds fail alike."""
+
+
+def parse_scaling(
+    text: str, cold_start_s: float, idle_s: float, backlog_s: float
+) -> Scaling | None:
+    """From `LEAST..MOST` and times in seconds; None from nothing: all are always on.
+
+    Raises:
+        SimulationError: it cannot be read.
+    """
+    if not text:
+        return None
+    least, dots, most = text.partition("..")
+    if not (dots and least.isdecimal() and most.isdecimal() and int(most)):
+        raise SimulationError(f"cannot read the scale {text!r}; write LEAST..MOST, as in 0..4")
+    if int(least) > int(most):
+        raise SimulationError(
+            f"the scale {text!r} has its least above its most; write {most}..{least}"
+        )
+    if not (cold_start_s >= 0.0 and idle_s > 0.0 and backlog_s > 0.0):
+        raise SimulationError("--idle and --backlog are seconds above 0, --cold-start from 0 on")
+    return Scaling(int(least), int(most), cold_start_s, idle_s, backlog_s)

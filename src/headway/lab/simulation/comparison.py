@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing.sharedctypes import RawArray
 
 from headway.core.policies import POLICIES
+from headway.core.routing import SHARED, router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.errors import SimulationError
@@ -16,7 +17,6 @@ from headway.lab.simulation.foresight import foresight_of
 from headway.lab.simulation.measures import Measures, Slo, measures_of
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.processes import over_processes
-from headway.lab.simulation.routing import SHARED, router_of
 from headway.lab.simulation.simulator import ALWAYS_ON, simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -100,7 +100,10 @@ def compare(
     ]
     for contender in contenders.values():  # a mistake is told before minutes of work
         foresight_of(contender.foresight, scenario.traces[0].first(1))
-        router_of(contender.routing)
+        try:
+            router_of(contender.routing)
+        except ValueError as error:
+            raise SimulationError(str(error)) from None
     done: dict[str, list[Run]] = {label: [] for label in contenders}
     for run in _runs(scenario, tasks, processes or os.cpu_count() or 1, progress):
         done[run.label].append(run)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
+from headway.core.fleet.scaling import Scaling
+from headway.core.routing import SHARED
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.processes import over_processes
-from headway.lab.simulation.routing import SHARED
-from headway.lab.simulation.scaling import Scaling
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import Target, are_met, shortfall
 from headway.lab.simulation.trace import BLOCK_TOKENS, Trace

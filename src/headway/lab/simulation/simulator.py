@@ -16,17 +16,18 @@ import numpy as np
 
 from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
+from headway.core.fleet.fleet import Change, ReplicaState
+from headway.core.fleet.scaling import Scaling
 from headway.core.request import Request, State, Tier
+from headway.core.routing import router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fitting import Fitting
-from headway.lab.simulation.fleet import Change, Fleet, ReplicaState
 from headway.lab.simulation.foresight import Foresight
 from headway.lab.simulation.outcome import Outcome
-from headway.lab.simulation.routing import router_of
-from headway.lab.simulation.scaling import Scaling
+from headway.lab.simulation.replicas import Replicas
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.station import Station
 from headway.lab.simulation.trace import Trace
@@ -97,7 +98,7 @@ class Simulation:
         self._unrouted: list[Request] = []
         """Requests that came while there was none that has memory for them."""
         self._unrouted_s = 0.0
-        self._fleet = Fleet(
+        self._replicas = Replicas(
             cluster.failures.outages(list(self._place), cluster.seed),
             cluster.scaling or Scaling(len(sites), len(sites), cold_start_s=0.0),
             sites[0].backend.slots,
@@ -129,12 +130,16 @@ class Simulation:
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
         began_s = time.perf_counter()
-        engines, stations, fleet = list(self._engines.values()), self._stations, self._fleet
+        engines, stations, replicas = list(self._engines.values()), self._stations, self._replicas
         arrivals, free, arrival_s = 0, self._free, self._arrival_s
         released = self._released
         next_arrival_s = arrival_s[free[0]] if free else inf
-        now_s, requests, fixed = 0.0, len(self._trace), fleet.fixed
-        on = [Change(n, state) for n, state in enumerate(fleet.states) if state is ReplicaState.ON]
+        now_s, requests, fixed = 0.0, len(self._trace), replicas.fixed
+        on = [
+            Change(number, ReplicaState.OFF, state)
+            for number, state in enumerate(replicas.states)
+            if state is ReplicaState.ON
+        ]
         self._carry_out(on, now_s)
         while self._ended < requests:
             now_s = next_arrival_s
@@ -146,8 +151,8 @@ class Simulation:
                     now_s = engine.next_event_s
             if released and released[0][0] < now_s:
                 now_s = released[0][0]
-            if fleet.next_s < now_s:
-                now_s = fleet.next_s
+            if replicas.next_s < now_s:
+                now_s = replicas.next_s
             assert now_s < inf, "requests wait, and nothing will happen"
             self._events += 1
             for engine in engines:
@@ -159,16 +164,16 @@ class Simulation:
                 next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
             while released and released[0][0] <= now_s:
                 self._send(heappop(released)[1], now_s)
-            if fleet.next_s <= now_s:
-                self._carry_out(fleet.advance(now_s), now_s)
+            if replicas.next_s <= now_s:
+                self._carry_out(replicas.advance(now_s), now_s)
             for station in stations:
                 if station.wakeup_s <= now_s:
                     self._step(station, now_s)
             if not fixed:
-                self._carry_out(fleet.adjust(now_s, *self._work()), now_s)
+                self._carry_out(replicas.adjust(now_s, *self._work()), now_s)
             if progress is not None and not self._events % TELL_EVERY:
                 progress(self._ended)
-        fleet.close(now_s)
+        replicas.close(now_s)
         return Outcome(
             np.array(self._released_s),
             np.array(self._started_s),
@@ -182,9 +187,9 @@ class Simulation:
             sum(engine.kv_token_s for engine in engines),
             sum(engine.recomputed for engine in engines),
             self._spans,
-            fleet.on_spans,
-            fleet.starting_spans,
-            fleet.cold_starts,
+            replicas.on_spans,
+            replicas.starting_spans,
+            replicas.cold_starts,
             time.perf_counter() - began_s,
         )
 
@@ -343,7 +348,7 @@ class Simulation:
                 self._stop(site.name, now_s)
             station.wakeup_s = now_s
         if changes:
-            states = zip(self._sites, self._fleet.states, strict=True)
+            states = zip(self._sites, self._replicas.states, strict=True)
             on = [self._station_of[site.name] for site, state in states if state is ReplicaState.ON]
             self._open = on
             if on:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from headway.core.fleet.scaling import Scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.profiles import load_profile
-from headway.lab.simulation.scaling import Scaling
 from headway.lab.simulation.site import Site
 
 MOST_ENGINES = 10_000

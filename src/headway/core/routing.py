@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from headway.core.request import Request
-from headway.lab.simulation.errors import SimulationError
 
 SHARED = "shared"
 """No routing: one queue for all sites, and a request is placed when a slot is free."""
@@ -130,7 +129,7 @@ def router_of(text: str) -> Router | None:
     """The router of that name, one of KINDS; None for SHARED.
 
     Raises:
-        SimulationError: there is none.
+        ValueError: there is none; the message names those that there are.
     """
     routers: dict[str, type[RoundRobin | LeastRequests | LeastWork | PrefixAffine]] = {
         "round_robin": RoundRobin,
@@ -148,7 +147,7 @@ def router_of(text: str) -> Router | None:
             return HexGen(float(alpha))
     except ValueError:
         pass
-    raise SimulationError(f"no routing {text!r}; there are {KINDS}")
+    raise ValueError(f"no routing {text!r}; there are {KINDS}")
 
 
 def _least_loaded(request: Request, sites: Sequence[Destination], works_s: Sequence[float]) -> int:
