@@ -27,10 +27,10 @@ import numpy as np
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.comparison import Contender, Scenario, compare
-from headway.lab.simulation.foresight import FromHistory
 from headway.lab.simulation.importers import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo, measures_of
+from headway.lab.simulation.predictions import FromHistory
 from headway.lab.simulation.profile import write_profile
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.report import report_html

@@ -24,15 +24,15 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
 from headway.lab.simulation.calibrate import fit, probe
-from headway.lab.simulation.foresight import FromHistory
 from headway.lab.simulation.load import capacity_rps
 from headway.lab.simulation.measures import Distribution
 from headway.lab.simulation.outcome import Outcome as Simulated
+from headway.lab.simulation.predictions import FromHistory
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
@@ -69,7 +69,7 @@ def load_of(rate: float, seconds: float, seed: int) -> Workload:
     return Workload(tuple(requests))
 
 
-def trace_of(outcomes: Sequence[Outcome]) -> Trace:
+def trace_of(outcomes: Sequence[RequestResult]) -> Trace:
     return Trace(
         "what was sent",
         np.array([outcome.request.at_s for outcome in outcomes]),
@@ -128,7 +128,7 @@ def characters(request: LoadRequest) -> int:
     return sum(len(message["content"]) for message in request.messages)
 
 
-def foretold(outcomes: Sequence[Outcome], profile: Profile) -> Simulated:
+def foretold(outcomes: Sequence[RequestResult], profile: Profile) -> Simulated:
     """What the simulator makes of what was sent."""
     failed = [outcome.error for outcome in outcomes if not outcome.ok]
     if failed:
@@ -138,7 +138,7 @@ def foretold(outcomes: Sequence[Outcome], profile: Profile) -> Simulated:
     return simulate(trace, [Site("embedded", profile)], settings, FromHistory(trace))
 
 
-def compared(outcomes: Sequence[Outcome], simulated: Simulated) -> Comparison:
+def compared(outcomes: Sequence[RequestResult], simulated: Simulated) -> Comparison:
     """Real and simulated statistics of one run."""
     pairs = {
         "latency": (np.array([o.latency_s for o in outcomes]), simulated.latency_s),
@@ -157,7 +157,7 @@ def compared(outcomes: Sequence[Outcome], simulated: Simulated) -> Comparison:
     return found
 
 
-def pace(outcomes: Sequence[Outcome], simulated: Simulated) -> dict[str, float]:
+def pace(outcomes: Sequence[RequestResult], simulated: Simulated) -> dict[str, float]:
     """How much longer decoding took than foretold, at the median, in each window of the run.
 
     About the same everywhere: the profile is off. Up and down: so is the machine.

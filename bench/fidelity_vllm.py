@@ -19,8 +19,8 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.foresight import FromHistory
 from headway.lab.simulation.measures import Distribution, measures_of
+from headway.lab.simulation.predictions import FromHistory
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site

@@ -21,7 +21,7 @@ from itertools import cycle
 from pathlib import Path
 
 from claims import Claim, publish
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.metrics import percentile
 from headway.lab.loadtest.mix import Mix
 from headway.lab.loadtest.prompts import load_prompts
@@ -87,7 +87,7 @@ async def phase(options: argparse.Namespace, load: Workload | None, *, batch: bo
         await warm_up(client, Workload(tuple(work)))
         timeline = Timeline(client)
         under = saturation(timeline, work, options.slots * (1 + QUEUED_PER_SLOT))
-        outcomes: list[Outcome] = []
+        outcomes: list[RequestResult] = []
         async with under if batch else contextlib.nullcontext():
             begin_s = timeline.now_s
             if load is None:

@@ -30,7 +30,7 @@ import numpy as np
 
 from claims import Claim, publish
 from headway.cli.logged_examples import logged_examples
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.metrics import mean, variation
 from headway.lab.loadtest.prompts import Prompt, load_prompts
 from headway.lab.loadtest.report import report_html
@@ -122,8 +122,8 @@ async def second_day(
         "prediction": {"predictor": str(predictor)},
         "tiers": {"standard": {"max_wait_s": options.max_wait}},
     }
-    runs: dict[str, list[tuple[Outcome, ...]]] = {policy: [] for policy in POLICIES}
-    alone: list[Outcome] = []
+    runs: dict[str, list[tuple[RequestResult, ...]]] = {policy: [] for policy in POLICIES}
+    alone: list[RequestResult] = []
     told = load
     for repeat in range(options.repeats):
         rest = random.Random(repeat).sample(POLICIES[1:], len(POLICIES) - 1)
@@ -172,7 +172,7 @@ def claims_of(rows: Sequence[Row], load: str, bound_s: float) -> list[Claim]:
 class Watched:
     """One run, and when the predictor lost the scheduler's trust."""
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[RequestResult] = field(default_factory=list)
     caught_after: int | None = None
     """Answers until then; None: it never was."""
     caught_s: float = 0.0

@@ -67,7 +67,7 @@ class Scores:
     def __init__(self, scores: np.ndarray) -> None:
         self._scores = scores.tolist()
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         score = self._scores[number]
         return SizeEstimate.exactly(round(2.0**score)), score
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.foresight import Noisy
 from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.predictions import Noisy
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site_list import sites_of
 from headway.lab.simulation.trace import Trace
@@ -90,8 +90,8 @@ def run(task: Task) -> float:
     trace, capacity = queries(seed)
     trace = at_load(trace, capacity, load)
     settings, cluster = SchedulerSettings(policy="fcfs"), Cluster(routing)
-    foresight = Noisy(trace, OCTAVES, seed)
-    outcome = simulate(trace, SITES, settings, foresight, cluster=cluster)
+    predictions = Noisy(trace, OCTAVES, seed)
+    outcome = simulate(trace, SITES, settings, predictions, cluster=cluster)
     first = np.flatnonzero(trace.after < 0)
     last = np.append(first[1:], len(trace)) - 1
     return float(np.quantile(outcome.ended_s[last] - outcome.released_s[first], 0.95))

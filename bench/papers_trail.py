@@ -20,9 +20,9 @@ import numpy as np
 
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.foresight import Foresight, FromHistory, Noisy, Oracle
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
+from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle, Predictions
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
@@ -72,8 +72,8 @@ Task = tuple[float, str, int]
 class Bounded(Noisy):
     """A predictor that knows where answers are cut."""
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
-        estimate, score = super().foretell(number)
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
+        estimate, score = super().predict(number)
         return estimate.capped(LONGEST), score
 
 
@@ -115,14 +115,14 @@ def run(task: Task) -> tuple[float, float, float]:
     contender = CONTENDERS[label]
     trace, capacity = burst_of(seed)
     trace = at_load(trace, capacity, load)
-    foresight: Foresight
+    predictions: Predictions
     if contender.error_tokens:
-        foresight = Bounded(trace, octaves_of(seed, contender.error_tokens), seed)
+        predictions = Bounded(trace, octaves_of(seed, contender.error_tokens), seed)
     else:
-        foresight = Oracle(trace) if contender.policy == "srpt" else FromHistory(trace)
+        predictions = Oracle(trace) if contender.policy == "srpt" else FromHistory(trace)
     preemption = replace(EVERY_ITERATION, trail_c=contender.c)
     settings = SchedulerSettings(policy=contender.policy, preemption=preemption)
-    outcome = simulate(trace, [ENGINE], settings, foresight)
+    outcome = simulate(trace, [ENGINE], settings, predictions)
     found = measures_of(trace, outcome, [ENGINE])
     return found.latency_s.mean, found.ttft_s.mean, found.ttft_s.p50
 

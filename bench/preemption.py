@@ -26,7 +26,7 @@ from statistics import median
 from string import ascii_letters
 
 from claims import Claim, publish
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
@@ -103,7 +103,7 @@ def intruder(rng: random.Random) -> LoadRequest:
     return LoadRequest(0.0, messages, 3, tier="interactive", ignore_eos=True)
 
 
-def answer_of(outcome: Outcome) -> tuple[str, int]:
+def answer_of(outcome: RequestResult) -> tuple[str, int]:
     if not outcome.ok:
         raise Failed(outcome.error)
     return outcome.text, outcome.output_tokens

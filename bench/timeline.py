@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.workload import LoadRequest
 
 
@@ -15,14 +15,14 @@ class Timeline:
     def __init__(self, client: LoadClient) -> None:
         self._client = client
         self._start_s = time.monotonic()
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[RequestResult] = []
 
     @property
     def now_s(self) -> float:
         """Seconds since it began."""
         return time.monotonic() - self._start_s
 
-    async def send(self, request: LoadRequest) -> Outcome:
+    async def send(self, request: LoadRequest) -> RequestResult:
         """Send `request` now, and wait for its end."""
         outcome = await self._client.send(replace(request, at_s=self.now_s), self._start_s)
         self.outcomes.append(outcome)

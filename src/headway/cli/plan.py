@@ -73,7 +73,7 @@ def plan(
             plans,
             found,
             policy=policy,
-            foresight=predict,
+            prediction=predict,
             targets=targets,
             settings=settings_of(),
             routing=routing,

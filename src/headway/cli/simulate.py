@@ -32,7 +32,7 @@ from headway.core.fleet.scaling import Scaling
 from headway.core.routing import KINDS, SHARED
 from headway.lab.report.terminal import fail, show, table_console
 from headway.lab.simulation.cluster import Cluster, parse_scaling
-from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare
+from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare, label_of
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import parse_failures
 from headway.lab.simulation.generated import LENGTHS, Recipe
@@ -195,7 +195,7 @@ def _contenders(
             "nothing to compare; name a policy and a routing, as --policies fcfs --routing shared"
         )
     return {
-        f"{policy}, {routing}" if len(routings) > 1 else policy: Contender.parse(
+        label_of(policy, routing if len(routings) > 1 else ""): Contender.parse(
             policy, predict, routing
         )
         for routing in routings

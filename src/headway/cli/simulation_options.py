@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from headway.lab.simulation.foresight import KINDS
 from headway.lab.simulation.generated import ARRIVALS
+from headway.lab.simulation.predictions import KINDS
 
 DEFAULT_PROFILE = "smollm2-135m-2-cores"
 

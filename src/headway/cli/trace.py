@@ -14,7 +14,7 @@ from headway.lab.report.terminal import fail
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import ARRIVALS, LENGTHS, Recipe
 from headway.lab.simulation.importers import FORMATS, load_trace
-from headway.lab.simulation.sources import SOURCES
+from headway.lab.simulation.public_traces import PUBLIC_TRACES
 from headway.lab.simulation.trace import Trace
 from headway.lab.simulation.trace_file import COLUMNS, TEXTS, write_trace
 from headway.store.event_log import EventLogError, read_events
@@ -158,7 +158,7 @@ def replay(
 
 def fetch() -> None:
     """Name public traces: what they hold, where they are, and their licence."""
-    for source in SOURCES:
+    for source in PUBLIC_TRACES:
         print(f"{source.name}: {source.holds}\n  {source.address}\n  {source.licence}\n")
 
 

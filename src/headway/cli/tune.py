@@ -29,7 +29,7 @@ from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import achieved_s, front, recommended, targets_of, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
 from headway.lab.tuning.report import report_html
-from headway.lab.tuning.sweep import Bench, Point, Policy, Swept, grid, sweep
+from headway.lab.tuning.sweep import BatchingName, Conditions, Point, Swept, grid, sweep
 from headway.lab.tuning.table import durations_table, points_table
 from headway.lab.tuning.traffic import ARRIVALS, Traffic
 from headway.lab.tuning.work import GivenItems, MadeTexts, Work
@@ -142,7 +142,7 @@ def tune(
             )
             task = bar.add_task("trying settings", total=None)
             swept = sweep(
-                Bench(durations, traffic, instances, seed),
+                Conditions(durations, traffic, instances, seed),
                 settings,
                 asked_loads,
                 rate or None,
@@ -325,9 +325,9 @@ def _numbers(text: str, option: str, example: str) -> list[float]:
     return found
 
 
-def _policies(text: str) -> list[Policy]:
+def _policies(text: str) -> list[BatchingName]:
     """Raises SimulationError."""
-    known = {name: name for name in get_args(Policy)}
+    known = {name: name for name in get_args(BatchingName)}
     unknown = [name for name in names_in(text) if name not in known]
     if unknown or not names_in(text):
         raise SimulationError(

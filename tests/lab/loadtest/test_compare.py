@@ -2,7 +2,7 @@
 
 import pytest
 
-from headway.lab.loadtest.client import Outcome, ServerError
+from headway.lab.loadtest.client import RequestResult, ServerError
 from headway.lab.loadtest.compare import Contender, ContenderError, compare
 from headway.lab.loadtest.prompts import Prompt
 from headway.lab.loadtest.server import HeadwayServer
@@ -17,7 +17,7 @@ class Listener:
     def phase(self, label: str, requests: int) -> None:
         self.phases.append((label, requests))
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self, outcome: RequestResult) -> None:
         self.answered += 1
 
 

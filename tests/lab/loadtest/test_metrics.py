@@ -1,6 +1,6 @@
 import pytest
 
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.metrics import Summary, percentile, variation
 from headway.lab.loadtest.solo import SoloTime
 from headway.lab.loadtest.workload import LoadRequest
@@ -8,9 +8,9 @@ from headway.lab.loadtest.workload import LoadRequest
 SOLO = SoloTime(base_s=0.1, prefill_s_per_token=0.01, decode_s_per_token=0.1)
 
 
-def outcome(latency_s: float, tokens: int, at_s: float = 0.0, **more: object) -> Outcome:
+def outcome(latency_s: float, tokens: int, at_s: float = 0.0, **more: object) -> RequestResult:
     request = LoadRequest(at_s, ({"role": "user", "content": "Hi"},), 100)
-    made = Outcome(
+    made = RequestResult(
         request,
         ttft_s=latency_s / 2,
         latency_s=latency_s,

@@ -2,7 +2,7 @@ import json
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult, Row
 from headway.lab.loadtest.solo import SoloTime
@@ -18,7 +18,9 @@ def row(label: str, latencies: list[float], *, oracle: bool = False, error: str 
         tier = ("interactive", "batch")[number % 2]
         message = {"role": "user", "content": f"Is {number} < 7 & odd?"}
         request = LoadRequest(float(number), (message,), 100, tier)
-        outcome = Outcome(request, ttft_s=latency_s / 4, latency_s=latency_s, output_tokens=20)
+        outcome = RequestResult(
+            request, ttft_s=latency_s / 4, latency_s=latency_s, output_tokens=20
+        )
         run.append(outcome)
     run[0].error = error
     return Row(label, (tuple(run),), SOLO, oracle)

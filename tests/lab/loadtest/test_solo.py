@@ -1,13 +1,13 @@
 import pytest
 
-from headway.lab.loadtest.client import LoadClient, Outcome, ServerError
+from headway.lab.loadtest.client import LoadClient, RequestResult, ServerError
 from headway.lab.loadtest.solo import SoloTime, warm_up
 from headway.lab.loadtest.workload import LoadRequest, Workload
 
 
-def alone(prompt_tokens: int, ttft_s: float, latency_s: float, tokens: int = 11) -> Outcome:
+def alone(prompt_tokens: int, ttft_s: float, latency_s: float, tokens: int = 11) -> RequestResult:
     request = LoadRequest(0.0, ({"role": "user", "content": "Hi"},), 100)
-    return Outcome(
+    return RequestResult(
         request,
         ttft_s=ttft_s,
         latency_s=latency_s,

@@ -15,8 +15,8 @@ from headway.core.policies import POLICIES
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.failures import Failures, Outage
-from headway.lab.simulation.foresight import Noisy
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import Noisy
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

@@ -12,8 +12,8 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures, Outage, parse_failures
-from headway.lab.simulation.foresight import Oracle
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

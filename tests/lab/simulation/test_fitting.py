@@ -15,7 +15,7 @@ from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures, Outage
 from headway.lab.simulation.fitting import Fitting
-from headway.lab.simulation.foresight import Noisy, Oracle
+from headway.lab.simulation.predictions import Noisy, Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

@@ -121,7 +121,7 @@ def test_a_profile_without_hope_leaves_the_others_their_plans(processes: int) ->
         plans,
         FOUR_AT_ONCE,
         policy="fcfs",
-        foresight="oracle",
+        prediction="oracle",
         targets=parse_targets("wait_max=1.5s,ttft_p50=1s"),
         settings=SchedulerSettings(),
     )

@@ -10,8 +10,8 @@ from tests.lab.simulation.conftest import CLOCK, trace
 
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.engine import EngineRequest
-from headway.lab.simulation.foresight import Oracle
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.prefix_cache import PrefixCache
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site

@@ -11,10 +11,10 @@ from tests.lab.simulation.conftest import CLOCK, SMALL, trace
 from headway.core.routing import SHARED
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.foresight import Noisy, Oracle
 from headway.lab.simulation.generated import Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import Noisy, Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

@@ -15,7 +15,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.lab.simulation.foresight import FromHistory, Noisy, Oracle
+from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 
@@ -41,7 +41,7 @@ def test_srpt_lets_the_short_one_in_between_and_loses_nothing() -> None:
 class HundredTokens:
     """Foretells them of everybody."""
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         return SizeEstimate((50, 200), (0.5, 0.5)), log2(100)
 
     def finished(self, number: int) -> None:

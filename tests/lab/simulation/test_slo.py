@@ -8,8 +8,8 @@ import numpy as np
 from tests.lab.simulation.conftest import CLOCK, trace
 
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.foresight import Oracle
 from headway.lab.simulation.measures import measures_of
+from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import are_met, parse_targets, shortfall

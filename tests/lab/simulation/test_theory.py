@@ -10,9 +10,9 @@ from tests.lab.simulation.conftest import CLOCK, trace
 
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import PreemptionSettings, SchedulerSettings
-from headway.lab.simulation.foresight import FromHistory, Oracle
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import FromHistory, Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -31,9 +31,9 @@ def traffic(load: float, tokens: np.ndarray, seed: int) -> Trace:
     return trace(np.cumsum(rng.exponential(1.0 / rate, len(tokens))), tokens)
 
 
-def run(of: Trace, policy: str, foresight: object = None, **settings: object) -> Outcome:
+def run(of: Trace, policy: str, predictions: object = None, **settings: object) -> Outcome:
     scheduler = SchedulerSettings(policy=policy, preemption=FREE, **settings)
-    return simulate(of, [SITE], scheduler, foresight or FromHistory(of))
+    return simulate(of, [SITE], scheduler, predictions or FromHistory(of))
 
 
 def mean_and_error(values: np.ndarray, batches: int = 20) -> tuple[float, float]:
@@ -91,7 +91,7 @@ class Known:
     def __init__(self, tokens: np.ndarray) -> None:
         self._estimate = SizeEstimate.from_lengths(tokens.tolist())
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         return self._estimate, None
 
     def finished(self, number: int) -> None:

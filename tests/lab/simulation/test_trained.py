@@ -12,8 +12,8 @@ from tests.lab.simulation.conftest import trace
 from tests.prediction.conftest import examples, write_log
 
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.foresight import Foresight, foresight_of
 from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.predictions import Predictions, predictions_of
 from headway.prediction.artefact import save
 from headway.prediction.evaluation import kendall_tau
 from headway.prediction.training import train
@@ -40,15 +40,15 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-def tau(foresight: Foresight, lengths: np.ndarray) -> float:
-    scores = [foresight.foretell(number)[1] for number in range(len(lengths))]
+def tau(predictions: Predictions, lengths: np.ndarray) -> float:
+    scores = [predictions.predict(number)[1] for number in range(len(lengths))]
     return kendall_tau(np.array(scores), lengths)
 
 
 def test_it_ranks_prompts_that_it_has_not_seen(model: Path, prompts: Path) -> None:
-    foresight = foresight_of(f"predictor:{model}@{prompts}", TRACE)
-    assert tau(foresight, LATER.lengths) > 0.7
-    estimate, score = foresight.foretell(0)
+    predictions = predictions_of(f"predictor:{model}@{prompts}", TRACE)
+    assert tau(predictions, LATER.lengths) > 0.7
+    estimate, score = predictions.predict(0)
     assert score is not None
     assert estimate.quantile(0.1) < 2**score < estimate.quantile(0.9)
 
@@ -57,16 +57,16 @@ def test_a_request_log_needs_no_texts(model: Path, tmp_path: Path) -> None:
     log = tmp_path / "requests.db"
     write_log(log, LATER, "m")
     found = load_trace(log)
-    assert tau(foresight_of(f"predictor:{model}@{log}", found), found.output_tokens) > 0.7
+    assert tau(predictions_of(f"predictor:{model}@{log}", found), found.output_tokens) > 0.7
 
 
 def test_what_is_missing_is_named(model: Path, prompts: Path) -> None:
     other = replace(TRACE, prompt_ids=["p0", "q1", *TRACE.prompt_ids[2:]])
     with pytest.raises(SimulationError, match="row 2: prompt 'q1' is not in"):
-        foresight_of(f"predictor:{model}@{prompts}", other)
+        predictions_of(f"predictor:{model}@{prompts}", other)
     with pytest.raises(SimulationError, match="needs the column prompt_id"):
-        foresight_of(f"predictor:{model}@{prompts}", replace(TRACE, prompt_ids=()))
+        predictions_of(f"predictor:{model}@{prompts}", replace(TRACE, prompt_ids=()))
     with pytest.raises(SimulationError, match="no-such"):
-        foresight_of(f"predictor:no-such.npz@{prompts}", TRACE)
+        predictions_of(f"predictor:no-such.npz@{prompts}", TRACE)
     with pytest.raises(SimulationError, match="no-such"):
-        foresight_of(f"predictor:{model}@no-such.db", TRACE)
+        predictions_of(f"predictor:{model}@no-such.db", TRACE)

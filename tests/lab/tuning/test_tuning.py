@@ -13,7 +13,7 @@ from headway.lab.simulation.measures import Distribution
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import achieved_s, front, meets, recommended, targets_of, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, sizes_to_measure
-from headway.lab.tuning.sweep import Bench, Point, Setting, grid, sweep
+from headway.lab.tuning.sweep import Conditions, Point, Setting, grid, sweep
 from headway.lab.tuning.traffic import Traffic
 from headway.lab.tuning.work import GivenItems
 
@@ -28,9 +28,9 @@ def durations(curve: Curve = CURVE) -> MeasuredDurations:
     return MeasuredDurations(SIZES, LENGTHS, np.array(took_s))
 
 
-def bench(count: int = 400) -> Bench:
+def bench(count: int = 400) -> Conditions:
     traffic = Traffic.made("poisson", "lognormal:32@0.7", count, seed=1).cut(8, 128)
-    return Bench(durations(), traffic)
+    return Conditions(durations(), traffic)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ class ServerError(Exception):
 
 
 @dataclass(slots=True)
-class Outcome:
+class RequestResult:
     """What became of one request. Times are seconds after its planned arrival."""
 
     request: LoadRequest
@@ -106,12 +106,12 @@ class LoadClient:
             raise ServerError(f"no server at {self._url}: {reason}") from None
 
     async def run(
-        self, workload: Workload, on_done: Callable[[Outcome], None] | None = None
-    ) -> list[Outcome]:
+        self, workload: Workload, on_done: Callable[[RequestResult], None] | None = None
+    ) -> list[RequestResult]:
         """Send every request at its time, whatever became of the others; outcomes in order."""
         start_s = time.monotonic()
 
-        async def at_its_time(request: LoadRequest) -> Outcome:
+        async def at_its_time(request: LoadRequest) -> RequestResult:
             delay_s = start_s + request.at_s - time.monotonic()
             if delay_s > 0:
                 await asyncio.sleep(delay_s)
@@ -124,7 +124,7 @@ class LoadClient:
             tasks = [group.create_task(at_its_time(request)) for request in workload.requests]
         return [task.result() for task in tasks]
 
-    async def send(self, request: LoadRequest, start_s: float | None = None) -> Outcome:
+    async def send(self, request: LoadRequest, start_s: float | None = None) -> RequestResult:
         """Send one request now and read its answer to the end; failures are in the outcome.
 
         Args:
@@ -133,7 +133,7 @@ class LoadClient:
         """
         now_s = time.monotonic()
         start_s = now_s - request.at_s if start_s is None else start_s
-        outcome = Outcome(request, sent_s=now_s - start_s)
+        outcome = RequestResult(request, sent_s=now_s - start_s)
         answer = _Answer(outcome, start_s + request.at_s)
         try:
             async with (
@@ -183,7 +183,7 @@ class LoadClient:
 class _Answer:
     """Reads one event stream into its outcome, chunk by chunk as bytes come."""
 
-    def __init__(self, outcome: Outcome, arrival_s: float) -> None:
+    def __init__(self, outcome: RequestResult, arrival_s: float) -> None:
         self.outcome = outcome
         self.arrival_s = arrival_s
         self.pieces: list[str] = []

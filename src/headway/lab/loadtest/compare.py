@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headway.core.policies import POLICIES
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.result import Row
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.solo import SoloTime, warm_up
@@ -52,7 +52,7 @@ class Watcher(Protocol):
     def phase(self, label: str, requests: int) -> None:
         """A run of so many requests begins."""
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self, outcome: RequestResult) -> None:
         """One of them is answered."""
 
 
@@ -82,9 +82,9 @@ async def compare(
     Raises:
         ServerError: a server did not start or does not answer.
     """
-    alone: list[Outcome] = []
+    alone: list[RequestResult] = []
 
-    async def run(policy: str, load: Workload, label: str) -> list[Outcome]:
+    async def run(policy: str, load: Workload, label: str) -> list[RequestResult]:
         watcher.phase(label, len(load.requests))
         async with (
             HeadwayServer({**settings, "policy": policy}) as server,
@@ -98,7 +98,7 @@ async def compare(
         lengths = await run("fcfs", workload.at_once(), "finding the lengths")
         informed = workload.expecting([outcome.output_tokens for outcome in lengths])
     rng = random.Random(seed)
-    runs: dict[str, list[tuple[Outcome, ...]]] = {c.label: [] for c in contenders}
+    runs: dict[str, list[tuple[RequestResult, ...]]] = {c.label: [] for c in contenders}
     for repeat in range(repeats):
         for contender in rng.sample(list(contenders), len(contenders)):
             label = contender.label + (f", run {repeat + 1} of {repeats}" if repeats > 1 else "")

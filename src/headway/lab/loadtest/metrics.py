@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from math import sqrt
 from statistics import fmean, median
 
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.solo import SoloTime
 
 
@@ -43,7 +43,7 @@ class Summary:
     preemptions: int
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcome], solo: SoloTime) -> Summary:
+    def of(cls, outcomes: Sequence[RequestResult], solo: SoloTime) -> Summary:
         """The summary of one run; all times are 0 where nothing was answered."""
         good = [outcome for outcome in outcomes if outcome.ok]
         latencies = [outcome.latency_s for outcome in good]
@@ -83,20 +83,20 @@ class Summary:
         return cls(**medians)
 
 
-def wait_s(outcome: Outcome, solo: SoloTime) -> float:
+def wait_s(outcome: RequestResult, solo: SoloTime) -> float:
     """Time spent waiting: as the server tells, else TTFT beyond that of an idle server."""
     if outcome.queue_s is not None:
         return outcome.queue_s
     return max(0.0, (outcome.ttft_s or 0.0) - solo.ttft_s(outcome.prompt_tokens))
 
 
-def slowdown(outcome: Outcome, solo: SoloTime) -> float:
+def slowdown(outcome: RequestResult, solo: SoloTime) -> float:
     """Latency over service time alone; 0 if that is unknown."""
     service_s = solo.service_s(outcome.prompt_tokens, outcome.output_tokens)
     return outcome.latency_s / service_s if service_s > 0 else 0.0
 
 
-def tpot_s(outcome: Outcome) -> float:
+def tpot_s(outcome: RequestResult) -> float:
     """Time per output token after the first."""
     decode_s = outcome.latency_s - (outcome.ttft_s or 0.0)
     return decode_s / max(1, outcome.output_tokens - 1)

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 
 
 class ProgressBar:
@@ -53,7 +53,7 @@ class ProgressBar:
         self._failed = 0
         self._run = self._progress.add_task(label, total=requests, failed="")
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self, outcome: RequestResult) -> None:
         """One of them is answered."""
         assert self._run is not None, "done comes after phase"
         self._failed += bool(outcome.error)

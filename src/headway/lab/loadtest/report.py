@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.metrics import mean, percentile, variation
 from headway.lab.loadtest.result import BenchResult, Row
 from headway.lab.loadtest.table import COLUMNS, errors_of
@@ -98,7 +98,7 @@ def _legend(rows: Sequence[Row]) -> str:
     return legend((row.label, row.oracle) for row in rows)
 
 
-def _good(row: Row) -> list[Outcome]:
+def _good(row: Row) -> list[RequestResult]:
     return [outcome for outcome in row.outcomes if outcome.ok]
 
 
@@ -162,7 +162,7 @@ def _by_arrival(rows: Sequence[Row]) -> list[str]:
     return panels
 
 
-def _describe(outcome: Outcome) -> str:
+def _describe(outcome: RequestResult) -> str:
     question = outcome.request.messages[-1]["content"]
     short = question if len(question) <= 80 else question[:77] + "…"
     return (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import headway
-from headway.lab.loadtest.client import Outcome
+from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.metrics import Summary, slowdown, wait_s
 from headway.lab.loadtest.solo import SoloTime
 from headway.lab.report.gain import gain_captured
@@ -20,7 +20,7 @@ class Row:
     """One line of the table: a policy, or a server, and its repeated runs."""
 
     label: str
-    runs: tuple[tuple[Outcome, ...], ...]
+    runs: tuple[tuple[RequestResult, ...], ...]
     solo: SoloTime
     oracle: bool = False
     """Whether it was told the length of every answer."""
@@ -36,7 +36,7 @@ class Row:
         return Summary.median_of(self.summaries)
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[RequestResult]:
         """Those of all runs."""
         return [outcome for run in self.runs for outcome in run]
 
@@ -93,7 +93,7 @@ class BenchResult:
         }
 
 
-def _request_json(outcome: Outcome, solo: SoloTime) -> dict[str, object]:
+def _request_json(outcome: RequestResult, solo: SoloTime) -> dict[str, object]:
     request = outcome.request
     return {
         "at_s": round(request.at_s, 6),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import linear_regression, mean, median
 
-from headway.lab.loadtest.client import LoadClient, Outcome, ServerError
+from headway.lab.loadtest.client import LoadClient, RequestResult, ServerError
 from headway.lab.loadtest.workload import Workload
 
 WARM_UP_TOKENS = 32
@@ -30,7 +30,7 @@ class SoloTime:
         return self.ttft_s(prompt_tokens) + decode_s
 
     @classmethod
-    def fit(cls, outcomes: Sequence[Outcome]) -> SoloTime:
+    def fit(cls, outcomes: Sequence[RequestResult]) -> SoloTime:
         """From complete answers that were measured one at a time, at least one."""
         prompts = [outcome.prompt_tokens for outcome in outcomes]
         ttfts = [outcome.ttft_s or 0.0 for outcome in outcomes]
@@ -47,7 +47,7 @@ class SoloTime:
         return cls(base_s, slope_s, median(decode) if decode else 0.0)
 
 
-async def warm_up(client: LoadClient, workload: Workload) -> list[Outcome]:
+async def warm_up(client: LoadClient, workload: Workload) -> list[RequestResult]:
     """Send four requests of the load one by one, from the shortest prompt to the longest.
 
     A first one before them is not counted: it pays for everything that happens only once.

@@ -39,7 +39,7 @@ class Tuning:
     tier_weights: tuple[float, float, float] | None = None
     slots: int | None = None
 
-    def contender(self, foresight: str, settings: SchedulerSettings) -> Contender:
+    def contender(self, prediction: str, settings: SchedulerSettings) -> Contender:
         """What runs with it; `settings` are those that it leaves alone."""
         tiers = {tier: settings.tier(tier) for tier in Tier}
         if self.max_wait_s is not None:
@@ -54,7 +54,7 @@ class Tuning:
         if self.quantum_s is not None:
             rule = replace(rule, quantum_s=self.quantum_s)
         settings = replace(settings, tiers=tiers, preemption=rule)
-        return Contender(self.policy, foresight, settings=settings, slots=self.slots or 0)
+        return Contender(self.policy, prediction, settings=settings, slots=self.slots or 0)
 
     @property
     def options(self) -> dict[str, str]:
@@ -94,7 +94,7 @@ def candidates(
     trace: Trace,
     sites: Sequence[Site],
     policies: Sequence[str],
-    foresight: str,
+    prediction: str,
     settings: SchedulerSettings,
     targets: Sequence[Target],
     processes: int = 0,
@@ -110,7 +110,7 @@ def candidates(
     _check_policies(policies)
 
     def run(tunings: Sequence[Tuning]) -> list[Candidate]:
-        contenders = {str(n): one.contender(foresight, settings) for n, one in enumerate(tunings)}
+        contenders = {str(n): one.contender(prediction, settings) for n, one in enumerate(tunings)}
         scenario = Scenario([trace], sites, settings, Slo())
         done = compare(scenario, contenders, processes=processes)
         return [Candidate(one, done[str(n)][0]) for n, one in enumerate(tunings)]

@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 
 from headway.core.settings import SchedulerSettings
-from headway.lab.loadtest.client import LoadClient, Outcome
+from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.workload import LoadRequest, Workload
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.foresight import FromHistory
+from headway.lab.simulation.predictions import FromHistory
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
@@ -196,7 +196,7 @@ async def _trial(client: LoadClient, rng: random.Random, most: int) -> Trial:
     )
 
 
-async def _sent(client: LoadClient, requests: Sequence[LoadRequest]) -> list[Outcome]:
+async def _sent(client: LoadClient, requests: Sequence[LoadRequest]) -> list[RequestResult]:
     outcomes = await client.run(Workload(tuple(requests)))
     for outcome in outcomes:
         if not outcome.ok or not outcome.token_s:

@@ -13,9 +13,9 @@ from headway.core.routing import SHARED, router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.foresight import foresight_of
 from headway.lab.simulation.measures import Measures, Slo, measures_of
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import predictions_of
 from headway.lab.simulation.processes import over_processes
 from headway.lab.simulation.simulator import ALWAYS_ON, simulate
 from headway.lab.simulation.site import Site
@@ -25,12 +25,23 @@ ORACLE = "srpt+oracle"
 """What there is to gain: preemptive, and told every length."""
 
 
+def label_of(policy: str, routing: str = "") -> str:
+    """The label of a row: a policy, and if several routings are compared `POLICY, ROUTING`."""
+    return f"{policy}, {routing}" if routing else policy
+
+
+def parts_of(label: str) -> tuple[str, str]:
+    """The policy and the routing of a label; the routing is empty if the label has none."""
+    policy, _, routing = label.partition(", ")
+    return policy, routing
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A policy, what it is told of lengths, and how requests reach it."""
 
     policy: str
-    foresight: str
+    prediction: str
     routing: str = SHARED
     settings: SchedulerSettings | None = None
     """Its own; None: those of the scenario."""
@@ -38,8 +49,8 @@ class Contender:
     """Of each site; 0: as the scenario says."""
 
     @classmethod
-    def parse(cls, text: str, foresight: str, routing: str = SHARED) -> Contender:
-        """From `NAME`, which is told what `foresight` says, or `NAME+FORESIGHT`.
+    def parse(cls, text: str, prediction: str, routing: str = SHARED) -> Contender:
+        """From `NAME`, which is told what `prediction` says, or `NAME+PREDICTION`.
 
         Raises:
             SimulationError: there is no policy of that name.
@@ -47,7 +58,7 @@ class Contender:
         policy, _, own = text.strip().partition("+")
         if policy not in POLICIES:
             raise SimulationError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
-        return cls(policy, own or foresight, routing)
+        return cls(policy, own or prediction, routing)
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ def compare(
         for seed in range(len(scenario.traces))
     ]
     for contender in contenders.values():  # a mistake is told before minutes of work
-        foresight_of(contender.foresight, scenario.traces[0].first(1))
+        predictions_of(contender.prediction, scenario.traces[0].first(1))
         try:
             router_of(contender.routing)
         except ValueError as error:
@@ -155,8 +166,8 @@ def _run(scenario: Scenario, task: Task, progress: Callable[[int], None]) -> Run
     sites = scenario.sites
     if contender.slots:
         sites = [replace(site, slots=contender.slots) for site in sites]
-    foresight = foresight_of(contender.foresight, trace, seed)
+    prediction = predictions_of(contender.prediction, trace, seed)
     cluster = replace(scenario.cluster, routing=contender.routing, seed=seed)
-    outcome = simulate(trace, sites, settings, foresight, progress, cluster)
+    outcome = simulate(trace, sites, settings, prediction, progress, cluster)
     progress(len(trace))
     return Run(label, seed, outcome, measures_of(trace, outcome, sites, scenario.slo))

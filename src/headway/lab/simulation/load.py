@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.foresight import FromHistory
+from headway.lab.simulation.predictions import FromHistory
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace

@@ -37,7 +37,7 @@ def plans(
     trace: Trace,
     site: Site,
     policy: str,
-    foresight: str,
+    prediction: str,
     targets: Sequence[Target],
     settings: SchedulerSettings,
     routing: str = SHARED,
@@ -59,7 +59,7 @@ def plans(
             sites = [replace(site, name=f"{site.name}-{n + 1}") for n in range(replicas)]
             cluster = Cluster(scaling=_up_to(replicas, scaling))
             scenario = Scenario([trace], sites, settings, Slo(), cluster)
-            contender = {policy: Contender.parse(policy, foresight, routing)}
+            contender = {policy: Contender.parse(policy, prediction, routing)}
             (run,) = compare(scenario, contender, processes=1)[policy]
             tried[replicas] = Plan(replicas, run, are_met(targets, run.measures))
         return tried[replicas].met

@@ -13,7 +13,7 @@ from headway.lab.report import chart
 from headway.lab.report.chart import Axis, Series, Span
 from headway.lab.report.figures import figures
 from headway.lab.report.page import COLOURS, facts, legend, page, section, swatch
-from headway.lab.simulation.comparison import ORACLE, Run, Scenario
+from headway.lab.simulation.comparison import ORACLE, Run, Scenario, parts_of
 from headway.lab.simulation.measures import alone_s
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.result import SimulationResult
@@ -119,7 +119,7 @@ def _legend(result: SimulationResult) -> str:
 
 
 def _is_oracle(label: str) -> bool:
-    return label.partition(", ")[0] == ORACLE
+    return parts_of(label)[0] == ORACLE
 
 
 def _first_runs(result: SimulationResult) -> list[Run]:

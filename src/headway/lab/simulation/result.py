@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 
 import headway
 from headway.lab.report.gain import gain_captured
-from headway.lab.simulation.comparison import ORACLE, Run
+from headway.lab.simulation.comparison import ORACLE, Run, label_of, parts_of
 from headway.lab.simulation.measures import Measures
 
 T_95 = (
@@ -34,7 +34,7 @@ class SimulationResult:
     """All rows of one comparison."""
 
     runs: Mapping[str, list[Run]]
-    """By label: a policy, and of several routings `POLICY, ROUTING`; one run a seed."""
+    """By label (`comparison.label_of`); one run a seed."""
     settings: Mapping[str, object]
     """What was asked for, by the names of the options."""
 
@@ -52,8 +52,8 @@ class SimulationResult:
     def gain(self, label: str, seed: int | None = None) -> float | None:
         """Oracle gain captured, over all seeds or of one; None unless `fcfs` and the oracle are
         there under the same routing, and there is something to gain."""
-        _, comma, routing = label.partition(", ")
-        names = f"fcfs{comma}{routing}", label, f"{ORACLE}{comma}{routing}"
+        _, routing = parts_of(label)
+        names = label_of("fcfs", routing), label, label_of(ORACLE, routing)
         if not set(names) <= set(self.runs):
             return None
         means_s = (

@@ -18,22 +18,22 @@ from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
 from headway.core.fleet.fleet import Change, ReplicaState
 from headway.core.fleet.scaling import Scaling
-from headway.core.request import Request, State, Tier
+from headway.core.request import Request, State
 from headway.core.routing import router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fitting import Fitting
-from headway.lab.simulation.foresight import Foresight
 from headway.lab.simulation.outcome import Outcome
+from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.replicas import Replicas
+from headway.lab.simulation.requests import TraceRequests
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.station import Station
 from headway.lab.simulation.trace import Trace
-from headway.prediction.bins import score_within
 
-TELL_EVERY = 2000
+PROGRESS_EVERY = 2000
 """Events between two calls of `progress`."""
 MOST_SPANS = 3000
 """Stretches of service that are kept, to be drawn."""
@@ -46,7 +46,7 @@ def simulate(
     trace: Trace,
     sites: Sequence[Site],
     settings: SchedulerSettings,
-    foresight: Foresight,
+    predictions: Predictions,
     progress: Callable[[int], None] | None = None,
     cluster: Cluster = ALWAYS_ON,
 ) -> Outcome:
@@ -56,7 +56,7 @@ def simulate(
         trace: what is sent, and when.
         sites: where it runs.
         settings: of the scheduler.
-        foresight: what the scheduler is told of lengths.
+        predictions: what the scheduler is told of lengths.
         progress: told the number of requests that ended, now and then.
         cluster: how requests are routed, and what fails and scales.
 
@@ -65,7 +65,7 @@ def simulate(
             routing, or no such site to fail; backends fail faster than prompts are computed.
         ValueError: `settings` name no policy.
     """
-    return Simulation(trace, sites, settings, foresight, cluster).run(progress)
+    return Simulation(trace, sites, settings, predictions, cluster).run(progress)
 
 
 class Simulation:
@@ -76,12 +76,13 @@ class Simulation:
         trace: Trace,
         sites: Sequence[Site],
         settings: SchedulerSettings,
-        foresight: Foresight,
+        predictions: Predictions,
         cluster: Cluster,
     ) -> None:
         self._fitting = Fitting(trace, sites)
         self._trace = trace
-        self._foresight = foresight
+        self._predictions = predictions
+        self._from_trace = TraceRequests(trace, predictions, self._fitting.lane_of)
         self._sites = sites
         self._place = {site.name: number for number, site in enumerate(sites)}
         self._engines = {site.name: EngineModel(site.profile) for site in sites}
@@ -117,12 +118,6 @@ class Simulation:
         self._ended = 0
         self._events = 0
         self._arrival_s = trace.arrival_s.tolist()
-        self._prompt_tokens = trace.prompt_tokens.tolist()
-        self._output_tokens = trace.output_tokens.tolist()
-        self._max_tokens = trace.max_tokens.tolist()
-        self._deadline_s = trace.deadline_s.tolist()
-        self._shared_tokens = trace.shared_tokens.tolist()
-        self._sessions = _sessions(trace)
         waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
         self._free: list[int] = np.flatnonzero(~waits).tolist()
         """Requests that wait for no other's end."""
@@ -171,7 +166,7 @@ class Simulation:
                     self._step(station, now_s)
             if not fixed:
                 self._carry_out(replicas.adjust(now_s, *self._work()), now_s)
-            if progress is not None and not self._events % TELL_EVERY:
+            if progress is not None and not self._events % PROGRESS_EVERY:
                 progress(self._ended)
         replicas.close(now_s)
         return Outcome(
@@ -195,28 +190,8 @@ class Simulation:
 
     def _send(self, number: int, now_s: float) -> None:
         """A client sends request `number`."""
-        trace = self._trace
-        estimate, score = self._foresight.foretell(number)
-        limit = (self._max_tokens[number] if self._max_tokens else 0) or None
-        if score is not None:
-            score = score_within(score, estimate, limit)
-        deadline_s = self._deadline_s[number] if self._deadline_s else nan
-        request = Request(
-            id=str(number),
-            arrival_s=now_s,
-            prompt_tokens=self._prompt_tokens[number],
-            estimate=estimate.capped(limit),
-            lane=self._fitting.lane_of[number],
-            tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
-            tenant=trace.tenants[number] if trace.tenants else "",
-            program=trace.programs[number] if trace.programs else "",
-            deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
-            prefix=self._prefix(number),
-            max_tokens=limit,
-            score=score,
-        )
         self._released_s[number] = now_s
-        self._dispatch(number, request, now_s)
+        self._dispatch(number, self._from_trace.request(number, now_s), now_s)
 
     def _dispatch(self, number: int, request: Request, now_s: float) -> None:
         """Put a request into the queue that is its own."""
@@ -235,17 +210,6 @@ class Simulation:
             self._over(number, now_s)
         station.wakeup_s = now_s
 
-    def _prefix(self, number: int) -> int:
-        """What placement knows requests by that begin alike."""
-        trace = self._trace
-        if trace.prefix_hashes and trace.prefix_hashes[number]:
-            return trace.prefix_hashes[number][0] + 1
-        if trace.programs and trace.programs[number]:
-            return hash(trace.programs[number]) or 1
-        if self._sessions and self._sessions[number] is not None:
-            return hash(self._sessions[number]) or 1
-        return 0
-
     def _step(self, station: Station, now_s: float) -> None:
         """Let the scheduler decide, and carry it out."""
         scheduler = station.scheduler
@@ -257,7 +221,7 @@ class Simulation:
             number = int(request.id)
             if isinstance(decision, Start):
                 engine = self._engines[decision.backend]
-                running = self._sequence(number, request)
+                running = self._from_trace.sequence(number, request)
                 self._sequences[request.id] = running
                 self._backend[number] = self._place[decision.backend]
                 engine.submit(running, now_s)
@@ -269,18 +233,6 @@ class Simulation:
             else:
                 self._over(number, now_s)
         station.wakeup_s = scheduler.next_wakeup_s(now_s) or inf
-
-    def _sequence(self, number: int, request: Request) -> EngineRequest:
-        trace = self._trace
-        return EngineRequest(
-            number,
-            request.prompt_tokens,
-            self._output_tokens[number],
-            request.output_tokens,
-            trace.prefix_hashes[number] if trace.prefix_hashes else (),
-            self._sessions[number] if self._sessions else None,
-            self._shared_tokens[number] if self._shared_tokens else 0,
-        )
 
     def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
         """What the requests on a backend have produced."""
@@ -310,7 +262,7 @@ class Simulation:
             station.scheduler.progress(request.id, event.request.output_tokens, now_s)
             station.scheduler.finish(request.id, now_s)
             station.wakeup_s = now_s
-            self._foresight.finished(number)
+            self._predictions.finished(number)
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
             self._over(number, now_s)
@@ -394,24 +346,3 @@ class Simulation:
             for name, backend in station.scheduler.backends.items():
                 running[self._place[name]] = len(backend.running)
         return waiting, waiting_s, running
-
-
-def _sessions(trace: Trace) -> list[object]:
-    """Whose context each request goes on from and adds to; empty: the trace says of none.
-
-    A program is one session. Where a request names none, all that were sent one after another are.
-    """
-    if not len(trace.shared_tokens):
-        return []
-    programs = trace.programs or [""] * len(trace)
-    waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
-    return [
-        ("program", program)
-        if program
-        else ("session", first)
-        if of_chain or number in trace.followers
-        else None
-        for number, (program, first, of_chain) in enumerate(
-            zip(programs, trace.began.tolist(), waits.tolist(), strict=True)
-        )
-    ]

@@ -49,7 +49,7 @@ class Trained:
         self._scores = [scores[prompt_id] for prompt_id in trace.prompt_ids]
         self._estimate = predictor.calibration.estimate
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         score = self._scores[number]
         return self._estimate(score), score
 

@@ -18,7 +18,7 @@ from headway.lab.simulation.processes import over_processes
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.traffic import Traffic
 
-Policy = Literal["constant", "adaptive", "optimal"]
+BatchingName = Literal["constant", "adaptive", "optimal"]
 
 WARM_UP = 0.1
 """Share of the items that come before anything is counted: a batcher learns its model first."""
@@ -38,7 +38,7 @@ equal length would be better than they are where queues come to an end."""
 class Setting:
     """What an operator may turn, in the names of the configuration."""
 
-    batching: Policy
+    batching: BatchingName
     max_batch_size: int
     max_delay_s: float = 0.0
     """Of `constant`."""
@@ -97,7 +97,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Conditions:
     """What settings are tried on."""
 
     durations: MeasuredDurations
@@ -117,7 +117,7 @@ class Swept:
 
 
 def grid(
-    policies: Sequence[Policy],
+    policies: Sequence[BatchingName],
     sizes: Sequence[int],
     delays_s: Sequence[float],
     *,
@@ -150,7 +150,7 @@ def grid(
 
 
 def sweep(
-    bench: Bench,
+    conditions: Conditions,
     settings: Sequence[Setting],
     loads: Sequence[float] = (),
     rate_per_s: float | None = None,
@@ -161,7 +161,7 @@ def sweep(
     """Try each of `settings` at each of `loads`, or at one rate.
 
     Args:
-        bench: what they are tried on.
+        conditions: what they are tried on.
         settings: at least one.
         loads: shares of the capacity, below 1.
         rate_per_s: items a second, instead of them.
@@ -172,7 +172,7 @@ def sweep(
         SimulationError: no setting gets through so many.
     """
     alike = {(setting.max_batch_size, setting.length_aware) for setting in settings}
-    through = {shape: saturated_per_s(bench, *shape) for shape in alike}
+    through = {shape: saturated_per_s(conditions, *shape) for shape in alike}
     capacity = max(through.values())
     if rate_per_s is not None:
         loads = [rate_per_s / capacity]
@@ -194,7 +194,7 @@ def sweep(
             "the model answers at most; ask for less, or add --instances"
         )
     points = []
-    for point in _points(bench, tasks, processes):
+    for point in _points(conditions, tasks, processes):
         points.append(point)
         progress(len(points), len(tasks))
     order = {setting: number for number, setting in enumerate(settings)}
@@ -202,15 +202,15 @@ def sweep(
     return Swept(capacity, points)
 
 
-def saturated_per_s(bench: Bench, max_batch_size: int, length_aware: bool) -> float:
+def saturated_per_s(conditions: Conditions, max_batch_size: int, length_aware: bool) -> float:
     """Items a second in a closed loop with so many that every batch is full."""
     setting = Setting("constant", max_batch_size, length_aware=length_aware)
-    requests = bench.traffic.requests(1.0)[:SATURATING_ITEMS]
+    requests = conditions.traffic.requests(1.0)[:SATURATING_ITEMS]
     outcome = simulate_batches(
-        setting.batcher(bench.workers),
+        setting.batcher(conditions.workers),
         requests,
-        bench.durations.drawn(bench.seed),
-        SATURATING_BATCHES * max_batch_size * bench.workers,
+        conditions.durations.drawn(conditions.seed),
+        SATURATING_BATCHES * max_batch_size * conditions.workers,
     )
     return len(requests) / outcome.ended_s
 
@@ -218,12 +218,12 @@ def saturated_per_s(bench: Bench, max_batch_size: int, length_aware: bool) -> fl
 Task = tuple[Setting, float, float]
 
 
-def run(bench: Bench, task: Task) -> Point:
+def run(conditions: Conditions, task: Task) -> Point:
     """One setting at one load and rate."""
     setting, load, rate_per_s = task
-    requests = bench.traffic.requests(rate_per_s)
-    took_s = bench.durations.drawn(bench.seed)
-    outcome = simulate_batches(setting.batcher(bench.workers), requests, took_s)
+    requests = conditions.traffic.requests(rate_per_s)
+    took_s = conditions.durations.drawn(conditions.seed)
+    outcome = simulate_batches(setting.batcher(conditions.workers), requests, took_s)
     counted = requests[int(WARM_UP * len(requests)) :]
     latencies_s = np.array([outcome.latencies_s[request.id] for request in counted])
     lasted_s = outcome.ended_s - requests[0].arrival_s
@@ -232,13 +232,13 @@ def run(bench: Bench, task: Task) -> Point:
         load,
         rate_per_s,
         len(requests) / lasted_s,
-        outcome.busy_s / bench.workers / lasted_s,
+        outcome.busy_s / conditions.workers / lasted_s,
         len(requests) / outcome.batches,
         Distribution.of(latencies_s),
     )
 
 
-def _points(bench: Bench, tasks: Sequence[Task], processes: int) -> Iterator[Point]:
+def _points(conditions: Conditions, tasks: Sequence[Task], processes: int) -> Iterator[Point]:
     if processes == 1 or len(tasks) == 1:
-        return (run(bench, task) for task in tasks)
-    return over_processes(run, bench, tasks, processes)
+        return (run(conditions, task) for task in tasks)
+    return over_processes(run, conditions, tasks, processes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PublicTrace:
     """One public trace."""
 
     name: str
@@ -15,38 +15,38 @@ class Source:
     licence: str
 
 
-SOURCES = (
-    Source(
+PUBLIC_TRACES = (
+    PublicTrace(
         "Azure LLM inference 2023 and 2024",
         "arrivals and lengths of production chat and code completion",
         "https://github.com/Azure/AzurePublicDataset",
         "CC-BY-4.0",
     ),
-    Source(
+    PublicTrace(
         "Mooncake",
         "an hour of Kimi's conversations, tool and agent calls, with hashes of prompt blocks",
         "https://github.com/kvcache-ai/Mooncake",
         "Apache-2.0",
     ),
-    Source(
+    PublicTrace(
         "BurstGPT",
         "months of ChatGPT and GPT-4 use on a campus: arrivals and lengths",
         "https://github.com/HPMLL/BurstGPT",
         "CC-BY-4.0",
     ),
-    Source(
+    PublicTrace(
         "ServeGen",
         "statistics of Alibaba's production models, client by client, to draw requests from",
         "https://github.com/alibaba/ServeGen",
         "Apache-2.0",
     ),
-    Source(
+    PublicTrace(
         "LMCache agent traces",
         "sessions of coding and customer service agents, step by step",
         "https://github.com/LMCache/lmcache-agent-trace",
         "Apache-2.0",
     ),
-    Source(
+    PublicTrace(
         "AgentCgroup",
         "sessions of Claude Code on SWE tasks, with the time of every tool",
         "https://github.com/yunwei37/agentcgroup",

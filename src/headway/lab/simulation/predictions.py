@@ -20,10 +20,10 @@ from headway.prediction.history import LengthHistory, Origin
 MODEL = "simulated"
 
 
-class Foresight(Protocol):
+class Predictions(Protocol):
     """Foretells the length of a trace's requests."""
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         """The estimate and the score of request `number`, from what is known on its arrival,
         before any limit that it sets."""
         ...
@@ -39,7 +39,7 @@ class Oracle:
     def __init__(self, trace: Trace) -> None:
         self._tokens = trace.output_tokens.tolist()
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         estimate = _exactly(self._tokens[number])
         return estimate, log2(self._tokens[number])
 
@@ -54,7 +54,7 @@ class FromHistory:
         self._trace = trace
         self._history = LengthHistory()
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         return self._history.estimate(self._origin(number), None), None
 
     def finished(self, number: int) -> None:
@@ -82,7 +82,7 @@ class Noisy:
         self._scores = (np.log2(trace.output_tokens) + errors).tolist()
         self._octaves = octaves
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         score = self._scores[number]
         return _log_normal(round(score * 8), self._octaves), score
 
@@ -111,7 +111,7 @@ class Recorded:
             for name in np.unique(classes)
         }
 
-    def foretell(self, number: int) -> tuple[SizeEstimate, float | None]:
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         estimate = self._estimates[self._classes[number]]
         return estimate, log2(estimate.mean)
 
@@ -128,8 +128,8 @@ REAL, FORETOLD = "output_tokens", "pred_multi_class"
 """Columns of a record: lengths, and the class that was foretold of each."""
 
 
-def foresight_of(kind: str, trace: Trace, seed: int = 0) -> Foresight:
-    """The foresight that a name stands for: one of KINDS.
+def predictions_of(kind: str, trace: Trace, seed: int = 0) -> Predictions:
+    """The predictions that a name stands for: one of KINDS.
 
     Raises:
         SimulationError: there is none of that name.

@@ -1,0 +1,104 @@
+"""The requests of a trace, as the scheduler and the engines take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, nan
+
+import numpy as np
+
+from headway.core.request import Request, Tier
+from headway.lab.simulation.engine import EngineRequest
+from headway.lab.simulation.predictions import Predictions
+from headway.lab.simulation.trace import Trace
+from headway.prediction.bins import score_within
+
+
+class TraceRequests:
+    """Makes requests from the rows of a trace.
+
+    Args:
+        trace: the rows.
+        predictions: predicts their lengths.
+        lane_of: the lane of each, by number.
+    """
+
+    def __init__(self, trace: Trace, predictions: Predictions, lane_of: Sequence[str]) -> None:
+        self._trace = trace
+        self._predictions = predictions
+        self._lane_of = lane_of
+        # Lists: one by one they are read faster than arrays.
+        self._prompt_tokens = trace.prompt_tokens.tolist()
+        self._output_tokens = trace.output_tokens.tolist()
+        self._max_tokens = trace.max_tokens.tolist()
+        self._deadline_s = trace.deadline_s.tolist()
+        self._shared_tokens = trace.shared_tokens.tolist()
+        self._sessions = _sessions(trace)
+
+    def request(self, number: int, now_s: float) -> Request:
+        """Request `number`, sent now, with a prediction of its length."""
+        trace = self._trace
+        estimate, score = self._predictions.predict(number)
+        limit = (self._max_tokens[number] if self._max_tokens else 0) or None
+        if score is not None:
+            score = score_within(score, estimate, limit)
+        deadline_s = self._deadline_s[number] if self._deadline_s else nan
+        return Request(
+            id=str(number),
+            arrival_s=now_s,
+            prompt_tokens=self._prompt_tokens[number],
+            estimate=estimate.capped(limit),
+            lane=self._lane_of[number],
+            tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
+            tenant=trace.tenants[number] if trace.tenants else "",
+            program=trace.programs[number] if trace.programs else "",
+            deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
+            prefix=self._prefix(number),
+            max_tokens=limit,
+            score=score,
+        )
+
+    def sequence(self, number: int, request: Request) -> EngineRequest:
+        """What the engine runs for `request`, from what it has produced so far."""
+        trace = self._trace
+        return EngineRequest(
+            number,
+            request.prompt_tokens,
+            self._output_tokens[number],
+            request.output_tokens,
+            trace.prefix_hashes[number] if trace.prefix_hashes else (),
+            self._sessions[number] if self._sessions else None,
+            self._shared_tokens[number] if self._shared_tokens else 0,
+        )
+
+    def _prefix(self, number: int) -> int:
+        """What placement knows requests by that begin alike."""
+        trace = self._trace
+        if trace.prefix_hashes and trace.prefix_hashes[number]:
+            return trace.prefix_hashes[number][0] + 1
+        if trace.programs and trace.programs[number]:
+            return hash(trace.programs[number]) or 1
+        if self._sessions and self._sessions[number] is not None:
+            return hash(self._sessions[number]) or 1
+        return 0
+
+
+def _sessions(trace: Trace) -> list[object]:
+    """Whose context each request goes on from and adds to; empty: the trace says of none.
+
+    A program is one session. Where a request names none, all that were sent one after another are.
+    """
+    if not len(trace.shared_tokens):
+        return []
+    programs = trace.programs or [""] * len(trace)
+    waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
+    return [
+        ("program", program)
+        if program
+        else ("session", first)
+        if of_chain or number in trace.followers
+        else None
+        for number, (program, first, of_chain) in enumerate(
+            zip(programs, trace.began.tolist(), waits.tolist(), strict=True)
+        )
+    ]
