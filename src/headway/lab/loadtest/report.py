@@ -8,11 +8,12 @@ from html import escape
 from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.metrics import mean, percentile, variation
 from headway.lab.loadtest.result import BenchResult, Row
-from headway.lab.loadtest.table import COLUMNS, errors_of
+from headway.lab.loadtest.table import cells_of, errors_of
 from headway.lab.report import chart
 from headway.lab.report.chart import Axis, Series
-from headway.lab.report.figures import figures, share
-from headway.lab.report.page import COLOURS, facts, legend, page, section, swatch
+from headway.lab.report.figures import figures
+from headway.lab.report.page import COLOURS, facts, figure, legend, page, section, swatch, table
+from headway.lab.report.sections import latency_section
 
 
 def report_html(result: BenchResult) -> str:
@@ -20,13 +21,7 @@ def report_html(result: BenchResult) -> str:
     best = min(result.rows, key=lambda row: row.summary.latency_mean_s)
     sections = [
         section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
-        section(
-            "Latency, all requests",
-            "<p>Share of requests answered completely within a time; further left is better. "
-            "A long tail to the right is the price of a good mean.</p>"
-            + _legend(result.rows)
-            + _distribution(result.rows),
-        ),
+        latency_section(_distribution(result.rows)),
         section(
             "Who gains and who pays",
             "<p>Each dot is a request: its answer's length against its latency. "
@@ -63,27 +58,12 @@ def _headline(result: BenchResult, best: Row) -> str:
 
 
 def _table(result: BenchResult, best: Row) -> str:
-    gains = [result.oracle_gain_captured(row) for row in result.rows]
-    with_gain = any(gain is not None for gain in gains)
-    headings = [
-        "",
-        *(heading.replace("- ", "").replace(" /", "/") for heading, _ in COLUMNS),
-        *(["oracle gain"] if with_gain else []),
-    ]
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    rows = []
-    for slot, (row, gain) in enumerate(zip(result.rows, gains, strict=True)):
-        cells = [text(row.summary) for _, text in COLUMNS] + ([share(gain)] if with_gain else [])
-        rows.append(
-            f"<tr{' class=best' if row is best and len(result.rows) > 1 else ''}><th>"
-            f"{swatch(slot, row.oracle)}{escape(row.label)}</th>"
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-        )
+    headings, rows = cells_of(result)
+    swatches = [swatch(slot, row.oracle) for slot, row in enumerate(result.rows)]
+    highlighted = result.rows.index(best) if len(rows) > 1 else None
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-        '<p class="note">mean, p50 and p99 are of end-to-end latency, from the planned arrival. '
+        table(["", *headings[1:]], rows, swatches, highlighted)
+        + '<p class="note">mean, p50 and p99 are of end-to-end latency, from the planned arrival. '
         "Slowdown: latency over the time that the same request takes alone on the idle server. "
         "TTFT: time to first token. TPOT: time per output token after the first, pauses included. "
         "Oracle gain: share of what knowing every length would gain over fcfs.</p>"
@@ -102,7 +82,7 @@ def _good(row: Row) -> list[RequestResult]:
     return [outcome for outcome in row.outcomes if outcome.ok]
 
 
-def _distribution(rows: Sequence[Row]) -> str:
+def _distribution(rows: Sequence[Row]) -> list[Series]:
     series = []
     for slot, row in enumerate(rows):
         latencies = sorted(outcome.latency_s for outcome in _good(row))
@@ -110,8 +90,7 @@ def _distribution(rows: Sequence[Row]) -> str:
         for number, latency_s in enumerate(latencies, 1):
             steps += [(latency_s, steps[-1][1]), (latency_s, number / len(latencies))]
         series.append(Series(row.label, steps, slot % COLOURS, row.oracle))
-    worst = max((row.summary.latency_worst_s for row in rows), default=1.0)
-    return chart.lines(series, Axis("latency", worst, "s"), Axis("requests", 1.0, percent=True))
+    return series
 
 
 def _by_length(rows: Sequence[Row]) -> list[str]:
@@ -173,8 +152,7 @@ def _describe(outcome: RequestResult) -> str:
 
 def _panels(rows: Sequence[Row], charts: Sequence[str]) -> str:
     figures = (
-        f"<figure><figcaption>{swatch(slot, row.oracle)}{escape(row.label)}</figcaption>"
-        f"{svg}</figure>"
+        figure(slot, row.label, svg, row.oracle)
         for slot, (row, svg) in enumerate(zip(rows, charts, strict=True))
     )
     return f'<div class="panels">{"".join(figures)}</div>'

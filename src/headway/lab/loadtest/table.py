@@ -26,18 +26,25 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
 """Heading and text of each number; mean, p50 and p99 are of end-to-end latency."""
 
 
-def table_of(result: BenchResult) -> Table:
-    """One row a policy or server; it fits a terminal of TABLE_WIDTH."""
+def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows, one for each policy or server."""
     gains = [result.oracle_gain_captured(row) for row in result.rows]
     with_gain = any(gain is not None for gain in gains)
-    failed = any(row.summary.errors for row in result.rows)
-    headings = ["policy", *(heading for heading, _ in COLUMNS)]
-    headings += ["oracle gain"] * with_gain + ["errors"] * failed
-    rows = []
-    for row, gain in zip(result.rows, gains, strict=True):
-        cells = [row.label, *(text(row.summary) for _, text in COLUMNS)]
-        cells += [share(gain)] * with_gain + [f"{row.summary.errors:.0f}"] * failed
-        rows.append(cells)
+    headings = ["policy", *(heading for heading, _ in COLUMNS), *["oracle gain"] * with_gain]
+    rows = [
+        [row.label, *(text(row.summary) for _, text in COLUMNS), *[share(gain)] * with_gain]
+        for row, gain in zip(result.rows, gains, strict=True)
+    ]
+    return headings, rows
+
+
+def table_of(result: BenchResult) -> Table:
+    """For the terminal, with a column of errors if there were any; it fits TABLE_WIDTH."""
+    headings, rows = cells_of(result)
+    if any(row.summary.errors for row in result.rows):
+        headings = [*headings, "errors"]
+        for cells, row in zip(rows, result.rows, strict=True):
+            cells.append(f"{row.summary.errors:.0f}")
     return results_table(headings, rows)
 
 

@@ -46,6 +46,41 @@ def legend(rows: Iterable[tuple[str, bool]]) -> str:
     return f'<p class="legend">{"".join(labels)}</p>'
 
 
+def figure(slot: int, label: str, svg: str, dashed: bool = False) -> str:
+    """A chart under the label of its row."""
+    caption = f"{swatch(slot, dashed)}{escape(label)}"
+    return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
+
+
+def table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    swatches: Sequence[str] = (),
+    best: int | None = None,
+) -> str:
+    """A table of text. Headings are those of a terminal's table, less its line breaks.
+
+    Args:
+        headings: of the columns.
+        rows: each is named by its first cell.
+        swatches: HTML before each row's name; empty: none.
+        best: the number of the row to highlight.
+    """
+    names = (name.replace("- ", "").replace(" /", "/") for name in headings)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(
+        f"<tr{' class=best' if number == best else ''}>"
+        f"<th>{swatches[number] if swatches else ''}{escape(row[0])}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for number, row in enumerate(rows)
+    )
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
 STYLE = """
 :root{--bg:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#5c6675;--line:#e3e7ec;--best:#eef6f1}
 .c0{--c:#7a8494}.c1{--c:#2563c9}.c2{--c:#0d8a5f}.c3{--c:#d9731a}

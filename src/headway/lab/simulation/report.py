@@ -12,7 +12,8 @@ import numpy as np
 from headway.lab.report import chart
 from headway.lab.report.chart import Axis, Series, Span
 from headway.lab.report.figures import figures
-from headway.lab.report.page import COLOURS, facts, legend, page, section, swatch
+from headway.lab.report.page import COLOURS, facts, figure, legend, page, section, swatch, table
+from headway.lab.report.sections import latency_section
 from headway.lab.simulation.comparison import ORACLE, Run, Scenario, parts_of
 from headway.lab.simulation.measures import alone_s
 from headway.lab.simulation.outcome import Outcome
@@ -32,13 +33,7 @@ def report_html(
     """The page: table, latency distribution, queue over time, slots, tenants, latency by load."""
     sections = [
         section("Result", _headline(result) + _table(result)),
-        section(
-            "Latency, all requests",
-            "<p>Share of requests answered completely within a time; further left is better. "
-            "A long tail to the right is the price of a good mean.</p>"
-            + _legend(result)
-            + _distribution(result),
-        ),
+        latency_section(_distribution(result)),
         section(
             "Requests in the system",
             "<p>Waiting or running, over time. The area under a line is the sum of all "
@@ -97,16 +92,10 @@ def _headline(result: SimulationResult) -> str:
 
 def _table(result: SimulationResult) -> str:
     headings, rows = cells_of(result)
-    head = "".join(f"<th>{escape(name.replace('- ', ''))}</th>" for name in ("", *headings[1:]))
-    body = "".join(
-        f"<tr><th>{swatch(slot, _is_oracle(row[0]))}{escape(row[0])}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for slot, row in enumerate(rows)
-    )
+    swatches = [swatch(slot, _is_oracle(row[0])) for slot, row in enumerate(rows)]
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        '</div><p class="note">mean and percentiles are of latency: from when a request was sent '
+        table(["", *headings[1:]], rows, swatches)
+        + '<p class="note">mean and percentiles are of latency: from when a request was sent '
         "to its last token. Slowdown: latency over the time that the same request takes alone on "
         "the idle engine. Cold wait: share of all waiting for a first slot during which a replica "
         "was started and not ready yet. Oracle gain: share of what knowing every length would gain "
@@ -126,7 +115,7 @@ def _first_runs(result: SimulationResult) -> list[Run]:
     return [runs[0] for runs in result.runs.values()]
 
 
-def _distribution(result: SimulationResult) -> str:
+def _distribution(result: SimulationResult) -> list[Series]:
     series = []
     shares = np.linspace(0.0, 1.0, POINTS)
     for slot, run in enumerate(_first_runs(result)):
@@ -135,8 +124,7 @@ def _distribution(result: SimulationResult) -> str:
         places = np.quantile(latency_s, shares) if len(latency_s) else np.zeros(POINTS)
         points = list(zip(places.tolist(), shares.tolist(), strict=True))
         series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
-    worst_s = max(one.points[-1][0] for one in series)
-    return chart.lines(series, Axis("latency", worst_s, "s"), Axis("requests", 1.0, percent=True))
+    return series
 
 
 def _in_system(result: SimulationResult) -> str:
@@ -161,8 +149,7 @@ def _gantts(result: SimulationResult, scenario: Scenario) -> str:
         spans, rows = _spans(run.outcome, slot % COLOURS, scenario.traces[0].output_tokens)
         last_s = max((span.end for span in spans), default=1.0)
         svg = chart.gantt(spans, rows, Axis("time", last_s, "s"))
-        caption = f"{swatch(slot, _is_oracle(run.label))}{escape(run.label)}"
-        figures_of_runs.append(f"<figure><figcaption>{caption}</figcaption>{svg}</figure>")
+        figures_of_runs.append(figure(slot, run.label, svg, _is_oracle(run.label)))
     return "".join(figures_of_runs)
 
 

@@ -9,11 +9,11 @@ from html import escape
 from headway.lab.report import chart
 from headway.lab.report.chart import Axis, Series
 from headway.lab.report.figures import figures, share
-from headway.lab.report.page import COLOURS, facts, legend, page, section
+from headway.lab.report.page import COLOURS, facts, legend, page, section, table
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import front
 from headway.lab.tuning.sweep import Point, Swept
-from headway.lab.tuning.table import HEADINGS, cells_of, shown
+from headway.lab.tuning.table import HEADINGS, cells_of, duration_cells, shown
 
 ROOM = 2.0
 """The latency axis ends at so many times the longest of the front."""
@@ -52,14 +52,9 @@ def report_html(
                 f"{_plot(swept.points, statistic, best, against_throughput=True)}",
             )
         )
-    sections.append(section("By load", _table(HEADINGS, _rows(swept.points, best))))
-    sections.append(section("All points", _table(HEADINGS, _all(swept.points))))
-    headings = ["ms", *(f"length {length}" for length in durations.lengths)]
-    rows = [
-        [str(size), *(figures(1e3 * took_s) for took_s in of_size)]
-        for size, of_size in zip(durations.sizes, durations.medians_s, strict=True)
-    ]
-    sections.append(section("Batches as measured, by size", _table(headings, rows)))
+    sections.append(section("By load", table(HEADINGS, _rows(swept.points, best))))
+    sections.append(section("All points", table(HEADINGS, _all(swept.points))))
+    sections.append(section("Batches as measured, by size", table(*duration_cells(durations))))
     sections.append(section("Settings", facts(asked)))
     return page("Headway tune", datetime.now(UTC), sections)
 
@@ -126,7 +121,7 @@ def _title(point: Point) -> str:
 
 
 def _rows(points: Sequence[Point], best: Point | None) -> list[list[str]]:
-    return [cells_of(point, told) for point, told in shown(points, best)]
+    return [cells_of(point, remark) for point, remark in shown(points, best)]
 
 
 def _all(points: Sequence[Point]) -> list[list[str]]:
@@ -138,17 +133,3 @@ def _all(points: Sequence[Point]) -> list[list[str]]:
         cells_of(point, ", ".join(f"front of {name}" for name in on if id(point) in on[name]))
         for point in points
     ]
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in headings)
-    body = "".join(
-        f"<tr><th>{escape(row[0])}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )

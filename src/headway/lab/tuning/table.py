@@ -1,4 +1,4 @@
-"""Durations and points as tables of the terminal."""
+"""Durations and points as tables."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from headway.lab.tuning.sweep import Point
 HEADINGS = ["load setting", "mean ms", "p50 ms", "p99 ms", "items /s", "util.", "batch size", ""]
 
 
-def durations_table(durations: MeasuredDurations) -> Table:
-    """Milliseconds of a batch: a row a size, a column a length."""
+def duration_cells(durations: MeasuredDurations) -> tuple[list[str], list[list[str]]]:
+    """Milliseconds of a batch: a row for each size, a column for each length."""
     headings = ["batch ms", *(f"length {length}" for length in durations.lengths)]
     rows = [
         [str(size), *(figures(1e3 * took_s) for took_s in of_size)]
         for size, of_size in zip(durations.sizes, durations.medians_s, strict=True)
     ]
-    return results_table(headings, rows)
+    return headings, rows
+
+
+def durations_table(durations: MeasuredDurations) -> Table:
+    """For the terminal."""
+    return results_table(*duration_cells(durations))
 
 
 def points_table(points: Sequence[Point], best: Point | None) -> Table:
-    """Of each load: the best of each policy, and what wins."""
-    rows = [cells_of(point, told) for point, told in shown(points, best)]
+    """For each load: the best setting of each policy, and what it is the best in."""
+    rows = [cells_of(point, remark) for point, remark in shown(points, best)]
     return results_table(HEADINGS, rows)
 
 
-def cells_of(point: Point, told: str) -> list[str]:
-    """The row of a point; `told` is its last cell."""
+def cells_of(point: Point, remark: str) -> list[str]:
+    """The row of a point; `remark` is its last cell."""
     latency = point.latency_s
     return [
         f"{point.load:.0%} {point.setting}",
@@ -40,7 +45,7 @@ def cells_of(point: Point, told: str) -> list[str]:
         figures(point.throughput_per_s),
         share(point.utilisation),
         figures(point.batch_size),
-        told,
+        remark,
     ]
 
 
@@ -60,7 +65,7 @@ def shown(points: Sequence[Point], best: Point | None) -> list[tuple[Point, str]
         for point in sorted(group, key=lambda point: point.latency_s.mean):
             of_policy.setdefault(point.setting.batching, point)
         for point in group:
-            told = [
+            best_in = [
                 name
                 for name, one in (
                     ("recommended", best),
@@ -69,7 +74,7 @@ def shown(points: Sequence[Point], best: Point | None) -> list[tuple[Point, str]
                 )
                 if point is one
             ]
-            likewise = best is not None and point.setting == best.setting
-            if told or likewise or point is of_policy[point.setting.batching]:
-                found.append((point, ", ".join(told)))
+            recommended = best is not None and point.setting == best.setting
+            if best_in or recommended or point is of_policy[point.setting.batching]:
+                found.append((point, ", ".join(best_in)))
     return found
