@@ -20,18 +20,18 @@ LATER = {
     "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
         "headway.cli.simulate",
-        "Run recorded traffic under one policy after another, on virtual time.",
+        "Simulate traffic under one policy after another, on virtual time.",
     ),
-    "advise": ("headway.cli.advise", "Say which policy serves traffic best."),
-    "plan": ("headway.cli.plan", "Say how many engines meet an SLO."),
+    "advise": ("headway.cli.advise", "Find the policy and settings that serve traffic best."),
+    "plan": ("headway.cli.plan", "Find how many engines meet an SLO."),
     "calibrate": (
         "headway.cli.calibrate",
         "Measure a live server, and write its profile for the simulator.",
     ),
-    "tune": ("headway.cli.tune", "Say which batching settings suit a model."),
+    "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module takes a while to import: it, and what help says."""
-TRACE = "Look at traces, and make one from another."
+TRACE = "Inspect, convert and generate traces."
 
 
 def application(command: str | None) -> typer.Typer:

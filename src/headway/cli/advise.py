@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.exit import fail
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
@@ -19,7 +20,7 @@ from headway.cli.simulation_options import (
     TraceText,
 )
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import fail, results_table, show, table_console
+from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.advice import Candidate, advice, candidates
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.settings import served_settings
@@ -37,14 +38,14 @@ def advise(
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     policies: Annotated[
-        str, typer.Option(help="Those to choose from.")
+        str, typer.Option(help="Policies to choose from.")
     ] = "fcfs,sjf,srpt,trail,gittins,hrrn,mlfq",
     predict: Prediction = "history",
     load: Load = 0.0,
     faster: Faster = 1.0,
     requests: Requests = 0,
 ) -> None:
-    """Say which policy and settings serve this traffic best, and what they would have bought."""
+    """Find the policy and settings that serve this traffic best, and what they gain."""
     console = table_console()
     try:
         targets = parse_targets(slo)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headway.cli.output_files import check_writable
+from headway.cli.exit import fail
+from headway.cli.output_files import check_writable, results_console, write_json
 from headway.core.request import Tier
 from headway.lab.loadtest.arrivals import ArrivalsError
 from headway.lab.loadtest.client import ServerError
@@ -21,17 +21,16 @@ from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.loadtest.table import errors_of, table_of
 from headway.lab.loadtest.workload import Workload
-from headway.lab.report.terminal import fail, table_console
 
 ORACLE = "srpt+oracle"
 
 
 def bench(
     policies: Annotated[
-        str, typer.Option(help="Policies to compare; NAME+oracle is told every answer's length.")
+        str, typer.Option(help="Policies to compare; NAME+oracle knows every answer's length.")
     ] = "fcfs,sjf,srpt,gittins",
     oracle: Annotated[
-        bool, typer.Option("--oracle", help=f"Also compare {ORACLE}: what is there to gain.")
+        bool, typer.Option("--oracle", help=f"Also compare {ORACLE}, the upper bound.")
     ] = False,
     url: Annotated[
         str | None, typer.Option(help="Load this running server instead, as http://host:8080/v1.")
@@ -41,13 +40,13 @@ def bench(
         typer.Option(help="With --url the model's name there, else a GGUF file or repository."),
     ] = None,
     api_key: Annotated[
-        str, typer.Option(envvar="OPENAI_API_KEY", help="Sent to --url.", show_default=False)
+        str, typer.Option(envvar="OPENAI_API_KEY", help="API key for --url.", show_default=False)
     ] = "",
     requests: Annotated[int, typer.Option(min=1, help="Requests in a run.")] = 120,
     arrivals: Annotated[
         str, typer.Option(help="burst, burst:N@T, poisson:RATE, or a trace: CSV with arrival_s.")
     ] = "burst",
-    rate_scale: Annotated[float, typer.Option(help="Arrivals come so many times faster.")] = 1.0,
+    rate_scale: Annotated[float, typer.Option(help="Speed up arrivals by this factor.")] = 1.0,
     prompts: Annotated[
         str | None, typer.Option(help="JSONL file with `prompt`, or a set in --data.")
     ] = None,
@@ -59,21 +58,21 @@ def bench(
         str, typer.Option(help="Shares of the tiers, as interactive=0.2,batch=0.8.")
     ] = "",
     tenant: Annotated[str, typer.Option(help="Shares of tenants, as alice=1,bob=3.")] = "",
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each; medians are shown.")] = 1,
-    seed: Annotated[int, typer.Option(help="Equal seeds send equal requests.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each; the table shows medians.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed: equal seeds send equal requests.")] = 0,
     slots: Annotated[int, typer.Option(min=1, help="Slots of the embedded engine.")] = 4,
-    timeout: Annotated[float, typer.Option(help="Seconds until a request is given up.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds until a request is abandoned.")] = 600.0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all numbers here.")
+        Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots here.")] = None,
 ) -> None:
     """Compare policies on the embedded engine, or load a server that runs.
 
     Without --url, every policy serves the same requests in turn, each on a fresh engine.
-    Answers are greedy (temperature 0), so that all of them do the same work.
+    Answers are greedy (temperature 0), so that all policies do the same work.
     """
-    console = table_console()
+    console = results_console(json_file)
     try:
         check_writable({"--json": json_file, "--report": report})
         contenders = _contenders(policies, oracle)
@@ -129,7 +128,7 @@ def bench(
                 )
                 result = BenchResult(tuple(rows), {**settings, "slots": slots})
         if json_file is not None:
-            json_file.write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+            write_json(result.to_json(), json_file)
         if report is not None:
             report.write_text(report_html(result), encoding="utf-8")
     except (ArrivalsError, ContenderError, MixError, PromptsError, ServerError, OSError) as error:

@@ -10,36 +10,39 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from headway.cli.exit import fail
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import fail, results_table, table_console
+from headway.lab.report.terminal import results_table, table_console
 from headway.lab.simulation.calibrate import Probes, drift, fit, probe, residuals
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
 
 STEADY = 0.05
-"""Of the engine's speed, between rounds: more is told."""
+"""Change of the engine's speed between rounds that needs no warning."""
 
 
 def calibrate(
-    url: Annotated[str, typer.Argument(help="Of the server, as http://host:8000/v1.")],
+    url: Annotated[str, typer.Argument(help="URL of the server, such as http://host:8000/v1.")],
     out: Annotated[Path, typer.Option(help="File to write the profile to.")],
-    slots: Annotated[int, typer.Option(min=1, help="Requests that it runs at once.")] = 4,
+    slots: Annotated[int, typer.Option(min=1, help="Concurrent requests of the server.")] = 4,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, help="Most tokens of an iteration: its n_batch, or vLLM's limit.")
+        int, typer.Option(min=1, help="Token limit of an iteration: n_batch, or vLLM's limit.")
     ] = 2048,
     kv_tokens: Annotated[
-        int, typer.Option(min=0, help="Its KV memory in tokens, as it logs it; 0: unlimited.")
+        int, typer.Option(min=0, help="KV memory in tokens, from the server's log; 0: unlimited.")
     ] = 0,
-    model: Annotated[str, typer.Option(help="The model's name there; empty: its first.")] = "",
+    model: Annotated[
+        str, typer.Option(help="Name of the model on the server; empty: the first listed.")
+    ] = "",
     api_key: Annotated[
-        str, typer.Option(envvar="OPENAI_API_KEY", help="Sent to it.", show_default=False)
+        str,
+        typer.Option(envvar="OPENAI_API_KEY", help="API key for the server.", show_default=False),
     ] = "",
 ) -> None:
     """Measure a live server for a few minutes, and write its profile for the simulator.
 
-    It must serve nobody else meanwhile, and know `ignore_eos`, as vLLM, SGLang, llama.cpp and
-    Headway do.
+    It must be otherwise idle and support `ignore_eos`, as vLLM, SGLang, llama.cpp and Headway do.
     """
     console = table_console()
     try:
@@ -64,7 +67,7 @@ def calibrate(
     if changed > STEADY:
         print(
             f"The engine was {changed:.0%} slower in one round than in another: near saturation "
-            f"simulated waits may be off by several times as much; look for what else runs there "
+            f"simulated waits may be off by several times as much; check what else runs there "
             f"and calibrate again"
         )
 

@@ -142,7 +142,7 @@ def responses_of(settings: Settings) -> ResponseStore | None:
 def lengths_in(database: Path) -> LengthHistory:
     """Output lengths of the newest requests in the log, so that a restart forgets nothing.
 
-    A log that cannot be read costs what it would have told, and a warning.
+    If the log cannot be read, the history starts empty, with a warning.
     """
     history = LengthHistory()
     try:

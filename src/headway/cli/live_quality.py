@@ -1,4 +1,4 @@
-"""How a gateway's predictor does on the traffic that it serves: what `/metrics` tell of it."""
+"""How a gateway's predictor does on its live traffic, from `/metrics`."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Logs:
 
     def _write(self) -> None:
         if text := self._handler.take():
-            with contextlib.suppress(OSError, ValueError):  # whoever read them is gone
+            with contextlib.suppress(OSError, ValueError):  # the reader is gone
                 self._stream.write(text)
                 self._stream.flush()
 

@@ -32,7 +32,7 @@ def catalog_of(settings: Settings) -> Catalog:
     configured = settings.models
     if configured is None:
         there = all(find_spec(name) is not None for name in NEEDED)
-        # On the first request: whoever only chats does not pay for it.
+        # On the first request: a gateway that only serves chats does not pay for it.
         built_in = ModelConfig(name=BUILT_IN, path=BUILT_IN, preload=False)
         configured = (built_in,) if there else ()
     return Catalog(

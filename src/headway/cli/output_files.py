@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from rich.console import Console
+
+from headway.lab.report.terminal import table_console
+
+TERMINAL = Path("-")
+"""As the file of --json: standard output."""
+
+
+def results_console(json_file: Path | None) -> Console:
+    """Where tables are printed: not where JSON goes."""
+    return Console(stderr=True) if json_file == TERMINAL else table_console()
+
+
+def write_json(numbers: Mapping[str, object], file: Path) -> None:
+    """Write `numbers` to `file`, or to the terminal. Raises OSError."""
+    text = json.dumps(numbers, indent=1) + "\n"
+    if file == TERMINAL:
+        print(text, end="")
+    else:
+        file.write_text(text, encoding="utf-8")
 
 
 def check_writable(files: Mapping[str, Path | None]) -> None:
@@ -17,7 +39,7 @@ def check_writable(files: Mapping[str, Path | None]) -> None:
         OSError: one of them cannot be written; the message names the option.
     """
     for option, file in files.items():
-        if file is None:
+        if file is None or file == TERMINAL:
             continue
         problem = ""
         if file.is_dir():

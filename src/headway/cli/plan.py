@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from headway.cli.exit import fail
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     BacklogTarget,
@@ -24,7 +25,7 @@ from headway.cli.simulation_options import (
 from headway.core.fleet.scaling import Scaling
 from headway.core.routing import KINDS, SHARED
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import fail, results_table, show, table_console
+from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.cluster import parse_scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import MOST_REPLICAS, Plan, plans, plans_of_each
@@ -39,19 +40,19 @@ def plan(
     trace: TraceText,
     slo: Objective,
     profile: Annotated[
-        str, typer.Option(help="Profiles to choose from, with commas between.")
+        str, typer.Option(help="Profiles to choose from, separated by commas.")
     ] = DEFAULT_PROFILE,
     slots: Slots = 0,
     price: Price = "",
-    policy: Annotated[str, typer.Option(help="The scheduler's.")] = "srpt",
-    routing: Annotated[str, typer.Option(help=f"How requests get to engines: {KINDS}.")] = SHARED,
+    policy: Annotated[str, typer.Option(help="Policy of the scheduler.")] = "srpt",
+    routing: Annotated[str, typer.Option(help=f"How requests reach engines: {KINDS}.")] = SHARED,
     least: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=MOST_REPLICAS,
-            help="Engines that stay on without work, the others start and drain with it; as it "
-            "is, all are always on.",
+            help="Autoscale: engines that stay on without work, the others start and drain with "
+            "it; default: all are always on.",
         ),
     ] = None,
     cold_start: ColdStart = Scaling.cold_start_s,
@@ -61,7 +62,7 @@ def plan(
     faster: Faster = 1.0,
     requests: Requests = 0,
 ) -> None:
-    """Say how many engines of which profile meet an SLO, and what more or fewer would do."""
+    """Find how many engines of which profile meet an SLO, and what more or fewer achieve."""
     console = table_console()
     try:
         targets = parse_targets(slo)

@@ -77,7 +77,7 @@ def train(
         raise Failure("name the column of lengths.csv to learn: --target NAME", BAD_CONFIG)
     if encoder and log is not None:
         raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
-    if encoder:  # it takes minutes, and tells how many
+    if encoder:  # it takes minutes, and reports how many
         missing = [name for name in FOR_ENCODERS if find_spec(name) is None]
         if missing:
             raise _needs_extra(missing[0])
@@ -192,7 +192,7 @@ def info(
     ] = "",
     json: AsJson = False,
 ) -> None:
-    """Tell where a predictor comes from, and how a gateway's does on its traffic."""
+    """Show where a predictor comes from, and how a gateway's does on its traffic."""
     import time
 
     import msgspec
@@ -202,8 +202,8 @@ def info(
     card = _load(model).card
     live = live_quality(url) if url else {}
     if json:
-        told = msgspec.to_builtins(card) | ({"live": live} if url else {})
-        print(msgspec.json.encode(told).decode())
+        facts = msgspec.to_builtins(card) | ({"live": live} if url else {})
+        print(msgspec.json.encode(facts).decode())
         return
     trained = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(card.trained_unix_s))
     print(f"predicts      {card.target}")
@@ -223,7 +223,7 @@ def explain(
     model: AnyModel = None,
     json: AsJson = False,
 ) -> None:
-    """Predict one prompt, and tell which of its words make the answer longer or shorter."""
+    """Predict one prompt, and show which words make its answer longer or shorter."""
     import msgspec
 
     from headway.prediction.explanation import explain as explain_prompt

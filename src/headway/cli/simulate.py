@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import TextColumn
 
-from headway.cli.output_files import check_writable
+from headway.cli.exit import fail
+from headway.cli.output_files import check_writable, results_console, write_json
 from headway.cli.progress import progress_bar
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
@@ -30,7 +29,7 @@ from headway.cli.simulation_options import (
 )
 from headway.core.fleet.scaling import Scaling
 from headway.core.routing import KINDS, SHARED
-from headway.lab.report.terminal import fail, show, table_console
+from headway.lab.report.terminal import show
 from headway.lab.simulation.cluster import Cluster, parse_scaling
 from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare, label_of
 from headway.lab.simulation.errors import SimulationError
@@ -51,73 +50,76 @@ ENDED = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
 def simulate(
     trace: TraceText,
     policies: Annotated[
-        str, typer.Option(help="Policies to compare; NAME+PREDICTION is told otherwise of lengths.")
+        str,
+        typer.Option(
+            help="Policies to compare; NAME+PREDICTION overrides --predict for that policy."
+        ),
     ] = "fcfs,sjf,srpt,gittins",
     predict: Prediction = "history",
-    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what there is to gain.")] = True,
+    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: the upper bound.")] = True,
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     price: Price = "",
     load: Load = 0.0,
     faster: Faster = 1.0,
     loads: Annotated[
-        str, typer.Option(help="Also at these loads, as 0.5,0.7,0.9: for --report and --json.")
+        str, typer.Option(help="Further loads for --report and --json, such as 0.5,0.7,0.9.")
     ] = "",
     requests: Requests = 0,
-    prompt: Annotated[str, typer.Option(help=f"Prompt tokens, where made: {LENGTHS}.")] = (
+    prompt: Annotated[str, typer.Option(help=f"Prompt tokens of generated traffic: {LENGTHS}.")] = (
         Recipe.prompt
     ),
-    output: Annotated[str, typer.Option(help="Output tokens, likewise.")] = Recipe.output,
+    output: Annotated[str, typer.Option(help="Output tokens, in the same form.")] = Recipe.output,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Runs with other chances; intervals are shown.")
+        int,
+        typer.Option(min=1, help="Runs with different random seeds; adds confidence intervals."),
     ] = 1,
     slo: Annotated[
-        str, typer.Option(help="What a good request achieves, as ttft=1s,tpot=50ms,latency=30s.")
+        str, typer.Option(help="SLO of a request for goodput: ttft=1s,tpot=50ms,latency=30s.")
     ] = "",
     max_wait: Annotated[
         float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
     ] = 0.0,
-    fairness: Annotated[str, typer.Option(help="Among tenants: off, vtc or drr.")] = "off",
-    routing: Annotated[
-        str, typer.Option(help=f"How requests get to engines, one way or several: {KINDS}.")
-    ] = SHARED,
+    fairness: Annotated[str, typer.Option(help="Fairness among tenants: off, vtc or drr.")] = "off",
+    routing: Annotated[str, typer.Option(help=f"Routings to compare: {KINDS}.")] = SHARED,
     failing: Annotated[
         list[str] | None,
-        typer.Option(
-            "--fail", help="A backend fails, as NAME@AT_S+FOR_S; may be given several times."
-        ),
+        typer.Option("--fail", help="Outage of a backend, NAME@AT_S+FOR_S; may be repeated."),
     ] = None,
     mtbf: Annotated[
-        float, typer.Option(min=0, help="Mean seconds until a backend fails; 0: none does.")
+        float, typer.Option(min=0, help="Mean seconds between failures of a backend; 0: none.")
     ] = 0.0,
-    repair: Annotated[float, typer.Option(min=0, help="Mean seconds until it is back.")] = 0.0,
+    repair: Annotated[
+        float, typer.Option(min=0, help="Mean seconds that such a failure lasts.")
+    ] = 0.0,
     scale: Annotated[
-        str, typer.Option(help="Replicas of the engine, LEAST..MOST, as 0..4; else all are on.")
+        str,
+        typer.Option(help="Autoscale between LEAST..MOST replicas, such as 0..4; default: all on."),
     ] = "",
     cold_start: ColdStart = Scaling.cold_start_s,
     idle: Idle = Scaling.idle_s,
     backlog: BacklogTarget = Scaling.backlog_s,
-    processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
+    processes: Annotated[int, typer.Option(min=0, help="Parallel runs; 0: one per core.")] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
     ] = None,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a row a run here.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write one row per run here.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with plots here.")] = None,
 ) -> None:
-    """Run recorded traffic through the scheduler on virtual time, under one policy after another.
+    """Simulate traffic under one policy after another, on virtual time.
 
-    The scheduler is the gateway's own; engines are models, as their profiles say.
+    The scheduler is the gateway's own; engines are models, described by their profiles.
     """
-    to_terminal = str(json_file) == "-"
-    console = Console(stderr=True) if to_terminal else table_console()
+    console = results_console(json_file)
     try:
         shares = _loads(loads)
         if shares and report is None and json_file is None:
             raise SimulationError(
                 "--loads is for a page or for JSON; say where to write it with --report or --json"
             )
-        files = {"--report": report, "--csv": csv_file}
-        check_writable(files if to_terminal else files | {"--json": json_file})
+        check_writable({"--report": report, "--csv": csv_file, "--json": json_file})
         cluster = Cluster(
             scaling=parse_scaling(scale, cold_start, idle, backlog),
             failures=parse_failures(failing or (), mtbf, repair),
@@ -176,11 +178,8 @@ def simulate(
             report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
         if csv_file is not None:
             csv_file.write_text(result.to_csv(), encoding="utf-8")
-        if to_terminal:
-            print(json.dumps(result.to_json(by_load), indent=1))
-        elif json_file is not None:
-            numbers = json.dumps(result.to_json(by_load), indent=1)
-            json_file.write_text(numbers + "\n", encoding="utf-8")
+        if json_file is not None:
+            write_json(result.to_json(by_load), json_file)
     except (SimulationError, OSError) as error:
         fail("simulate", error)
     show(console, table_of(result))

@@ -12,30 +12,33 @@ from headway.lab.simulation.predictions import KINDS
 DEFAULT_PROFILE = "smollm2-135m-2-cores"
 
 TraceText = Annotated[
-    str, typer.Argument(help=f"A trace file, folder or request log; or made: {ARRIVALS}.")
+    str, typer.Argument(help=f"A trace file, folder or request log; or generated: {ARRIVALS}.")
 ]
-Prediction = Annotated[str, typer.Option(help=f"What is foretold of lengths: {KINDS}.")]
+Prediction = Annotated[str, typer.Option(help=f"How lengths are predicted: {KINDS}.")]
 Engines = Annotated[
-    str, typer.Option(help="Engines: profiles that ship or files, as a*2,b for two and one.")
+    str, typer.Option(help="Engines: shipped profiles or files; a*2,b is two of a and one of b.")
 ]
 Slots = Annotated[
-    int, typer.Option(min=0, help="Requests at once on each; 0: as its profile says.")
+    int, typer.Option(min=0, help="Concurrent requests on each engine; 0: from its profile.")
 ]
 Price = Annotated[
-    str, typer.Option(help="Of an engine's hour, as 2.5, or by profile, as a=2.5,b=1.")
+    str, typer.Option(help="Price of an engine per hour: 2.5, or by profile: a=2.5,b=1.")
 ]
 Load = Annotated[
-    float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: as they are.")
+    float, typer.Option(min=0, help="Scale arrivals to this share of capacity; 0: leave them.")
 ]
-Faster = Annotated[float, typer.Option(help="Arrivals come so many times faster.")]
-ColdStart = Annotated[float, typer.Option(min=0, help="Seconds that a replica takes to start.")]
-Idle = Annotated[
-    float, typer.Option(min=0, help="Seconds until one that is not needed is drained.")
+Faster = Annotated[float, typer.Option(help="Speed up arrivals by this factor.")]
+ColdStart = Annotated[
+    float, typer.Option(min=0, help="Seconds from the start of a replica until it takes requests.")
 ]
+Idle = Annotated[float, typer.Option(min=0, help="Seconds until an unneeded replica is drained.")]
 BacklogTarget = Annotated[
-    float, typer.Option(min=0, help="Seconds of waiting work a slot that start another one.")
+    float,
+    typer.Option(
+        min=0, help="Start another replica above this many seconds of waiting work per slot."
+    ),
 ]
 Requests = Annotated[
-    int, typer.Option(min=0, help="Only so many; 0: all, or 1,000 where they are made.")
+    int, typer.Option(min=0, help="Number of requests; 0: all, or 1,000 of generated traffic.")
 ]
-Objective = Annotated[str, typer.Option(help="As ttft_p99=1s,latency_mean=10s.")]
+Objective = Annotated[str, typer.Option(help="Targets, such as ttft_p99=1s,latency_mean=10s.")]

@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 import numpy as np
 import typer
 
+from headway.cli.exit import fail
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import fail
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import ARRIVALS, LENGTHS, Recipe
 from headway.lab.simulation.importers import FORMATS, load_trace
@@ -22,16 +22,15 @@ from headway.store.event_log import replay as replayed
 
 Found = TypeVar("Found")
 TraceFile = Annotated[Path, typer.Argument(help="A trace, in any known format.")]
-Out = Annotated[
-    Path, typer.Option(help="CSV file to write; .gz is compressed, .parquet is Parquet.")
-]
+Out = Annotated[Path, typer.Option(help="File to write: .csv, .csv.gz or .parquet.")]
 Kind = Annotated[
-    str, typer.Option("--from", help=f"Its format, if not as it looks: {', '.join(FORMATS)}.")
+    str,
+    typer.Option("--from", help=f"Format of the file; default: detected: {', '.join(FORMATS)}."),
 ]
 
 
 def info(trace: TraceFile, kind: Kind = "") -> None:
-    """What a trace holds."""
+    """Show what a trace holds."""
     found = _guarded(lambda: load_trace(trace, kind=kind))
     for name, text in facts_of(found).items():
         print(f"{name:<20}{text}")
@@ -43,18 +42,17 @@ def convert(
     kind: Kind = "",
     mend: Annotated[
         bool,
-        typer.Option("--mend", help="Sort rows; leave out those without output or come twice."),
+        typer.Option("--mend", help="Sort rows; drop duplicates and rows without output."),
     ] = False,
     most_tokens: Annotated[
-        int, typer.Option(min=0, help="Leave out what is longer, prompt and answer; 0: nothing.")
+        int,
+        typer.Option(min=0, help="Drop requests with more tokens of prompt and answer; 0: none."),
     ] = 0,
-    seed: Annotated[
-        int, typer.Option(help="Equal seeds draw equal requests, where statistics are drawn from.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for requests drawn from statistics.")] = 0,
 ) -> None:
-    """Write a trace as CSV or Parquet, one row a request.
+    """Convert a trace to CSV or Parquet, one row per request.
 
-    Columns arrival_s, prompt_tokens and output_tokens, and what else is known.
+    Columns are arrival_s, prompt_tokens and output_tokens, and others if known.
     """
 
     def run() -> Trace:
@@ -70,7 +68,7 @@ def convert(
 def scale(
     trace: TraceFile,
     out: Out,
-    faster: Annotated[float, typer.Option(help="Arrivals come so many times faster.")] = 1.0,
+    faster: Annotated[float, typer.Option(help="Speed up arrivals by this factor.")] = 1.0,
     arrivals: Annotated[str, typer.Option(help=f"New arrivals instead: {ARRIVALS}.")] = "",
     seed: Annotated[int, typer.Option(help="Equal seeds draw equal arrivals.")] = 0,
 ) -> None:
@@ -91,13 +89,14 @@ def sample(
     trace: TraceFile,
     out: Out,
     requests: Annotated[
-        int, typer.Option(min=1, help="How many; the last session that is drawn may be more.")
+        int, typer.Option(min=1, help="Number of requests; the last session may exceed it.")
     ] = 1000,
     seed: Annotated[
-        int | None, typer.Option(help="Draw them from all of it; without, take the first.")
+        int | None,
+        typer.Option(help="Draw from the whole trace with this seed; default: take the first."),
     ] = None,
 ) -> None:
-    """Take some of the requests. Those drawn come at the rate of the whole trace.
+    """Take some of the requests; drawn requests arrive at the rate of the whole trace.
 
     Sessions are drawn whole.
     """
@@ -124,18 +123,22 @@ def generate(
     arrivals: Annotated[str, typer.Argument(help=f"When requests come: {ARRIVALS}.")],
     out: Out,
     prompt: Annotated[str, typer.Option(help=f"Prompt tokens: {LENGTHS}.")] = "lognormal:512@1",
-    output: Annotated[str, typer.Option(help="Output tokens, likewise.")] = "lognormal:200@1",
-    requests: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    output: Annotated[
+        str, typer.Option(help="Output tokens, in the same form.")
+    ] = "lognormal:200@1",
+    requests: Annotated[int, typer.Option(min=1, help="Number of requests.")] = 1000,
     seed: Annotated[int, typer.Option(help="Equal seeds make equal traces.")] = 0,
 ) -> None:
-    """Make a trace that nobody recorded."""
+    """Generate a trace from distributions."""
     _written(lambda: Recipe(arrivals, prompt, output, requests).make(seed), out)
 
 
 def replay(
-    events: Annotated[Path, typer.Argument(help="What `log.events` of a gateway names.")],
+    events: Annotated[
+        Path, typer.Argument(help="The event log of a gateway (setting `log.events`).")
+    ],
 ) -> None:
-    """Tell a gateway's events to another scheduler, and compare all decisions."""
+    """Feed a gateway's event log to a new scheduler, and compare all decisions."""
 
     def run() -> tuple[int, list[str]]:
         decisions, different = 0, []
@@ -157,13 +160,13 @@ def replay(
 
 
 def fetch() -> None:
-    """Name public traces: what they hold, where they are, and their licence."""
+    """List public traces: what they hold, where they are, and their licence."""
     for source in PUBLIC_TRACES:
         print(f"{source.name}: {source.holds}\n  {source.address}\n  {source.licence}\n")
 
 
 def facts_of(trace: Trace) -> dict[str, str]:
-    """What `headway trace info` prints."""
+    """The lines of `headway trace info`."""
     gaps_s = np.diff(trace.arrival_s)
     spread = float(gaps_s.std() / gaps_s.mean()) if len(gaps_s) and gaps_s.mean() else 0.0
     rate = len(trace) / trace.span_s if trace.span_s else float("inf")

@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
+from headway.cli.exit import fail
 from headway.cli.models import backing_of
-from headway.cli.output_files import check_writable
+from headway.cli.output_files import check_writable, results_console, write_json
 from headway.cli.progress import progress_bar
 from headway.config import ModelConfig
 from headway.engines.machine import usable_cores
-from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import fail, show, table_console
+from headway.lab.report.figures import figures
+from headway.lab.report.terminal import show
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import LENGTHS
 from headway.lab.simulation.site_list import names_in
-from headway.lab.simulation.slo import Target, seconds
+from headway.lab.simulation.slo import seconds
 from headway.lab.tuning.durations import MeasuredDurations
-from headway.lab.tuning.front import achieved_s, front, recommended, targets_of, unmet
+from headway.lab.tuning.front import recommended, targets_of, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
 from headway.lab.tuning.report import report_html
-from headway.lab.tuning.sweep import BatchingName, Conditions, Point, Swept, grid, sweep
+from headway.lab.tuning.result import advice, fit_line, to_json
+from headway.lab.tuning.sweep import BatchingName, Conditions, Point, grid, sweep
 from headway.lab.tuning.table import durations_table, points_table
 from headway.lab.tuning.traffic import ARRIVALS, Traffic
 from headway.lab.tuning.work import GivenItems, MadeTexts, Work
@@ -39,13 +39,13 @@ from headway.models.signature import BadItem, ModelError
 from headway.models.tokens import Tokens
 
 LENGTHS_OF_TEXTS = "lognormal:64@1"
-"""Tokens, where nobody says."""
+"""Tokens, by default."""
 
 SHORTEST_TEXT = 3
-"""Tokens: one, and those that are put around it."""
+"""Tokens: one, plus those that the tokenizer adds around it."""
 
 DELAYS = (0.0, 0.5, 1.0, 4.0)
-"""Tried where none are named, in times that a batch of one takes."""
+"""Tried by default, as multiples of the time that a batch of one takes."""
 
 
 def tune(
@@ -58,42 +58,48 @@ def tune(
         ),
     ],
     slo: Annotated[
-        str, typer.Option(help="What to recommend a setting for, as p99=50ms,mean=20ms.")
+        str, typer.Option(help="Latency targets of the recommendation, such as p99=50ms,mean=20ms.")
     ] = "",
     items: Annotated[
         Path | None,
         typer.Option(
-            help="Items to run, a JSON value a line, as /v1/models/NAME:predict takes them; texts "
-            "are made where none are given."
+            help="File of items to run, one JSON value per line, as /v1/models/NAME:predict takes "
+            "them; default: generated texts."
         ),
     ] = None,
-    lengths: Annotated[str, typer.Option(help=f"Tokens of made texts: {LENGTHS}.")] = (
+    lengths: Annotated[str, typer.Option(help=f"Tokens of generated texts: {LENGTHS}.")] = (
         LENGTHS_OF_TEXTS
     ),
-    arrivals: Annotated[str, typer.Option(help=f"How items come: {ARRIVALS}.")] = "poisson",
+    arrivals: Annotated[str, typer.Option(help=f"How items arrive: {ARRIVALS}.")] = "poisson",
     loads: Annotated[
-        str, typer.Option(help="Shares of what the model answers at most.")
+        str, typer.Option(help="Loads to try, as shares of the model's capacity.")
     ] = "0.2,0.5,0.7,0.8,0.9,0.95",
     rate: Annotated[
-        float, typer.Option(min=0, help="Items a second that come, instead of --loads; 0: none.")
+        float,
+        typer.Option(min=0, help="Arriving items per second, instead of --loads; 0: use --loads."),
     ] = 0.0,
-    policies: Annotated[str, typer.Option(help="Those to try.")] = "constant,adaptive,optimal",
+    policies: Annotated[
+        str, typer.Option(help="Batching policies to try.")
+    ] = "constant,adaptive,optimal",
     sizes: Annotated[
-        str, typer.Option(help="Largest batches that constants are tried with.")
+        str, typer.Option(help="Batch size limits to try with `constant`.")
     ] = "1,2,4,8,16,32",
     delays: Annotated[
-        str, typer.Option(help="Delays of constants, as 0,2ms,10ms; else by the model's time.")
+        str,
+        typer.Option(
+            help="Delays to try with `constant`, as 0,2ms,10ms; default: by the model's speed."
+        ),
     ] = "",
     instances: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     threads: Annotated[
-        int, typer.Option(min=0, help="Of each; 0: the machine's cores, divided.")
+        int, typer.Option(min=0, help="Threads of each; 0: the machine's cores, divided.")
     ] = 0,
-    repeats: Annotated[int, typer.Option(min=1, help="Times that a batch is measured.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each batch.")] = 5,
     requests: Annotated[
-        int, typer.Option(min=100, help="Items that come, for each setting and load.")
+        int, typer.Option(min=100, help="Arriving items for each setting and load.")
     ] = 5000,
-    seed: Annotated[int, typer.Option(min=0, help="Of what comes by chance.")] = 0,
-    processes: Annotated[int, typer.Option(min=0, help="Runs at once; 0: one a core.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    processes: Annotated[int, typer.Option(min=0, help="Parallel runs; 0: one per core.")] = 0,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all numbers here; - for the terminal.")
     ] = None,
@@ -101,10 +107,9 @@ def tune(
 ) -> None:
     """Measure a model, try batching settings on virtual time, and recommend one for an SLO.
 
-    The batcher is the gateway's own; the model is what its batches really took.
+    The batcher is the gateway's own; batches take as long as they did on the model.
     """
-    to_terminal = str(json_file) == "-"
-    console = Console(stderr=True) if to_terminal else table_console()
+    console = results_console(json_file)
     name, _, path = model.rpartition("=")
     config = ModelConfig(
         name=name or re.sub(r"\W+", "-", Path(path).stem).strip("-") or "model",
@@ -113,10 +118,10 @@ def tune(
         threads=threads or None,
     )
     try:
-        check_writable({"--report": report, "--json": None if to_terminal else json_file})
+        check_writable({"--report": report, "--json": json_file})
         targets = targets_of(slo) if slo else []
         asked_loads = _numbers(loads, "loads", "0.5,0.9")
-        if asked_loads[-1] >= 1.0 and not rate:  # a mistake is told before minutes of work
+        if asked_loads[-1] >= 1.0 and not rate:  # report a mistake before minutes of work
             raise SimulationError(
                 f"a load is a share of what the model answers at most, and {asked_loads[-1]:g} is "
                 "not below 1: no queue would come to an end; write --loads 0.5,0.9"
@@ -164,20 +169,16 @@ def tune(
         if report is not None:
             report.write_text(report_html(swept, durations, best, lines, asked), encoding="utf-8")
         if json_file is not None:
-            text = json.dumps(_numbers_of(asked, durations, swept, best), indent=1)
-            if to_terminal:
-                print(text)
-            else:
-                json_file.write_text(text + "\n", encoding="utf-8")
+            write_json(to_json(asked, durations, swept, best), json_file)
         show(console, durations_table(durations))
-        console.print(_fit(durations, swept), markup=False, highlight=False)
+        console.print(fit_line(durations, swept), markup=False, highlight=False)
         show(console, points_table(swept.points, best))
         if targets and best is None:
             raise SimulationError(unmet(swept.points, targets))
     except (SimulationError, ModelError, BadItem, OSError) as error:
         fail("tune", error)
     if best is not None:
-        console.print(_advice(best, targets), markup=False, highlight=False)
+        console.print(advice(best, targets), markup=False, highlight=False)
         console.print("\n".join(lines), markup=False, highlight=False)
 
 
@@ -263,57 +264,6 @@ def _configuration(config: ModelConfig, best: Point) -> list[str]:
     return ["models:", f"  - {first}", *(f"    {line}" for line in others)]
 
 
-def _advice(best: Point, targets: Sequence[Target]) -> str:
-    reached = ", ".join(
-        f"{target.statistic} {figures(1e3 * achieved_s(best, target))} ms" for target in targets
-    )
-    return (
-        f"Up to {figures(best.rate_per_s)} items a second, {share(best.load)} of the capacity, "
-        f"{best.setting} meets {', '.join(map(str, targets))}: {reached}. In headway.yaml:"
-    )
-
-
-def _fit(durations: MeasuredDurations, swept: Swept) -> str:
-    curve = durations.curve
-    return (
-        f"Fitted: {1e3 * curve.fixed_s:.3g} ms a batch, {1e3 * curve.item_s:.3g} ms an item, "
-        f"{1e3 * curve.token_s:.3g} ms a padded token, off by {curve.spread:.0%}; repeats vary by "
-        f"{durations.spread:.0%}. At most {figures(swept.capacity_per_s)} items a second."
-    )
-
-
-def _numbers_of(
-    asked: Mapping[str, str], durations: MeasuredDurations, swept: Swept, best: Point | None
-) -> dict[str, object]:
-    """All there is, as JSON has it."""
-    curve = durations.curve
-    fronts = {statistic: front(swept.points, statistic) for statistic in ("mean", "p99")}
-    return {
-        "settings": dict(asked),
-        "durations": {
-            "sizes": durations.sizes,
-            "lengths": durations.lengths,
-            "took_s": durations.took_s.tolist(),
-        },
-        "curve": {
-            "fixed_s": curve.fixed_s,
-            "item_s": curve.item_s,
-            "token_s": curve.token_s,
-            "spread": curve.spread,
-        },
-        "capacity_per_s": swept.capacity_per_s,
-        "points": [
-            asdict(point)
-            | {
-                "setting": point.setting.options(),
-                "front": [name for name, of in fronts.items() if point in of],
-            }
-            for point in swept.points
-        ],
-        "recommended": None if best is None else swept.points.index(best),
-    }
-
-
 def _numbers(text: str, option: str, example: str) -> list[float]:
     """Numbers above 0, ascending. Raises SimulationError."""
     try:
@@ -348,5 +298,5 @@ def _delays_s(text: str) -> list[float]:
 
 
 def _round(delay_s: float) -> float:
-    """To one figure: nobody sets 3.718 ms."""
+    """To one significant digit: nobody sets 3.718 ms."""
     return float(f"{delay_s:.0e}")

@@ -1,7 +1,7 @@
 """Which replicas of an engine are on, as a state machine.
 
 Like the scheduler it does nothing itself: it takes events with their time, and returns the changes
-that whoever runs the replicas has to carry out.
+that the caller has to carry out.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class ArrivalsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One arrival; a trace also tells the sizes of its request."""
+    """One arrival; from a trace, with the size of its request."""
 
     at_s: float
     """Seconds after the start of the load."""

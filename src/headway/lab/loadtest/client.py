@@ -36,7 +36,7 @@ class RequestResult:
     prompt_tokens: int = 0
     output_tokens: int = 0
     queue_s: float | None = None
-    """Time spent waiting, where the server tells (`usage.headway`)."""
+    """Time spent waiting, if the server reports it (`usage.headway`)."""
     preemptions: int = 0
     finish_reason: str = ""
     text: str = ""

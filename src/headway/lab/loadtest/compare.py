@@ -23,7 +23,7 @@ class ContenderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy, and whether it is told how long each answer will be."""
+    """A policy, and whether it knows how long each answer will be."""
 
     policy: str
     oracle: bool = False
@@ -47,7 +47,7 @@ class Contender:
 
 
 class Watcher(Protocol):
-    """Hears how a comparison goes on."""
+    """Follows the progress of a comparison."""
 
     def phase(self, label: str, requests: int) -> None:
         """A run of so many requests begins."""
@@ -68,12 +68,12 @@ async def compare(
 ) -> list[Row]:
     """Run `workload` once under each contender, `repeats` times, in a new random order each time.
 
-    Where a contender is told the lengths, one more run comes first, which finds them out.
+    If a contender knows the lengths, an extra run comes first to measure them.
 
     Args:
         contenders: one row each.
         workload: what to send; every answer is greedy.
-        watcher: hears what happens.
+        watcher: follows the progress.
         settings: of `headway serve`, as in its file; the policy is set here.
         repeats: runs of each contender.
         seed: of the random order.

@@ -30,7 +30,7 @@ class Summary:
     latency_p99_s: float
     latency_worst_s: float
     wait_worst_s: float
-    """Longest time spent waiting: as the server tells, else TTFT beyond that of an idle server."""
+    """Longest time spent waiting: as the server reports it, else TTFT beyond an idle server's."""
     slowdown_mean: float
     """Of latency over the request's service time alone on the idle server."""
     slowdown_p99: float
@@ -84,7 +84,7 @@ class Summary:
 
 
 def wait_s(outcome: RequestResult, solo: SoloTime) -> float:
-    """Time spent waiting: as the server tells, else TTFT beyond that of an idle server."""
+    """Time spent waiting: as the server reports it, else TTFT beyond an idle server's."""
     if outcome.queue_s is not None:
         return outcome.queue_s
     return max(0.0, (outcome.ttft_s or 0.0) - solo.ttft_s(outcome.prompt_tokens))

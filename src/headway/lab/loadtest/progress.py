@@ -1,4 +1,4 @@
-"""How far a measurement is, on the terminal."""
+"""Progress of a measurement on the terminal."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def report_html(result: BenchResult) -> str:
         section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
         latency_section(_distribution(result.rows)),
         section(
-            "Who gains and who pays",
+            "Latency by answer length",
             "<p>Each dot is a request: its answer's length against its latency. "
             "Short requests at the lower left were not held up by long ones.</p>"
             + _panels(result.rows, _by_length(result.rows)),

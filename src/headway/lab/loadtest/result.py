@@ -23,7 +23,7 @@ class Row:
     runs: tuple[tuple[RequestResult, ...], ...]
     solo: SoloTime
     oracle: bool = False
-    """Whether it was told the length of every answer."""
+    """Whether it knew the length of every answer."""
 
     @cached_property
     def summaries(self) -> list[Summary]:

@@ -11,7 +11,7 @@ from headway.lab.loadtest.mix import Mix
 from headway.lab.loadtest.prompts import Prompt
 
 CHARACTERS_PER_TOKEN = 4
-"""Of English text, roughly: to cut a prompt to the length that a trace tells."""
+"""Of English text, roughly: to cut a prompt to the length in a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class LoadRequest:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Requests in order of arrival. The same settings and seed give the same workload."""
+    """Requests in order of arrival. Equal settings and seeds give equal workloads."""
 
     requests: tuple[LoadRequest, ...]
 
@@ -60,8 +60,8 @@ class Workload:
     ) -> Workload:
         """Draw `count` requests: prompts without repetition while they last.
 
-        A trace that tells output tokens fixes the length of every answer (at most `max_tokens`),
-        and one that tells prompt tokens fixes the prompts' (about, at most `max_prompt_tokens`).
+        A trace with output tokens fixes the length of every answer (at most `max_tokens`),
+        and one with prompt tokens fixes the prompts' (about, at most `max_prompt_tokens`).
 
         Raises:
             ArrivalsError: `arrivals` cannot be read, see make_arrivals.
@@ -86,7 +86,7 @@ class Workload:
         )
 
     def expecting(self, output_tokens: Sequence[int]) -> Workload:
-        """The same requests, each telling how long its answer will be."""
+        """The same requests, each with the length of its answer."""
         pairs = zip(self.requests, output_tokens, strict=True)
         return Workload(tuple(replace(r, expected_tokens=max(1, tokens)) for r, tokens in pairs))
 

@@ -19,7 +19,7 @@ class Series:
     slot: int
     dashed: bool = False
     titles: Sequence[str] = ()
-    """What each point says when pointed at; may be empty."""
+    """Tooltip of each point; may be empty."""
     radius: float = 3.0
     """Of a dot, in pixels."""
 
@@ -112,7 +112,7 @@ class Frame:
 
 
 def lines(series: Sequence[Series], x: Axis, y: Axis, width: int = 860, height: int = 320) -> str:
-    """One line a series."""
+    """One line for each series."""
     return plot(series, (), x, y, width, height)
 
 
@@ -186,7 +186,7 @@ class Span:
 
 
 def gantt(spans: Sequence[Span], rows: int, x: Axis, width: int = 860) -> str:
-    """Who occupied which row when."""
+    """Which request occupied which row when."""
     height = TOP + BOTTOM + min(220, max(40, rows * 12))
     frame = Frame(x, Axis("slot", rows), width, height)
     frame.draw_x_ticks()

@@ -1,4 +1,4 @@
-"""What of the gain that is there a policy captures."""
+"""How much of the possible gain a policy captures."""
 
 from __future__ import annotations
 

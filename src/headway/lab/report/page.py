@@ -27,7 +27,7 @@ def section(title: str, body: str) -> str:
 
 
 def facts(found: Mapping[str, str]) -> str:
-    """A list of names and what they are."""
+    """A list of names and values."""
     items = (f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in found.items())
     return f"<dl>{''.join(items)}</dl>"
 
@@ -38,7 +38,7 @@ def swatch(slot: int, dashed: bool = False) -> str:
 
 
 def legend(rows: Iterable[tuple[str, bool]]) -> str:
-    """Which colour is whose; each row is a label, and whether its line is dashed."""
+    """The colour of each row; a row is a label, and whether its line is dashed."""
     labels = (
         f"<span>{swatch(slot, dashed)}{escape(label)}</span>"
         for slot, (label, dashed) in enumerate(rows)

@@ -1,11 +1,9 @@
-"""Where a table of results is shown, or why there is none."""
+"""Tables of results on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -20,12 +18,6 @@ def table_console() -> Console:
     if not console.is_terminal:
         console.width = TABLE_WIDTH
     return console
-
-
-def fail(command: str, error: Exception) -> NoReturn:
-    """End `headway COMMAND` with one line that says what is wrong."""
-    Console(stderr=True).print(f"headway {command}: {error}", markup=False, highlight=False)
-    raise typer.Exit(1) from None
 
 
 def show(console: Console, table: Table) -> None:

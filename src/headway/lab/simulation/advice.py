@@ -58,8 +58,8 @@ class Tuning:
 
     @property
     def options(self) -> dict[str, str]:
-        """What sets it, by the names of the configuration; but for `slots`, which an embedded
-        engine and a server are told in different ways."""
+        """Its settings, by their names in the configuration, except `slots`: an embedded engine and
+        a server have different options for it."""
         options = {"policy": self.policy}
         if self.max_wait_s is not None:
             for tier in Tier:
@@ -138,7 +138,7 @@ def _check_policies(policies: Sequence[str]) -> None:
         raise SimulationError("there is no policy to choose; name some, as --policies fcfs,srpt")
     for policy in policies:
         if policy not in POLICIES:
-            hint = "; --predict says what is foretold to all of them" if "+" in policy else ""
+            hint = "; --predict sets the prediction for all of them" if "+" in policy else ""
             raise SimulationError(f"no policy {policy!r}; there are {', '.join(POLICIES)}{hint}")
 
 

@@ -99,14 +99,14 @@ class Probes:
 
 
 async def probe(
-    client: LoadClient, most: int, told: Callable[[str], None] = lambda line: None
+    client: LoadClient, most: int, report: Callable[[str], None] = lambda line: None
 ) -> Probes:
     """Measure a server that serves nobody else, in a few minutes.
 
     Args:
         client: of the server.
         most: requests at once, at most: its slots.
-        told: what is being measured.
+        report: called with a line that says what is being measured.
 
     Raises:
         SimulationError: it does not answer, or makes no use of more than one slot.
@@ -121,20 +121,20 @@ async def probe(
     # Round by round: machines are faster for a while and slower for a while, and so is
     # everything that is compared with each other.
     for number in range(1, ROUNDS + 1):
-        told(f"round {number} of {ROUNDS}: up to {most} at once")
+        report(f"round {number} of {ROUNDS}: up to {most} at once")
         # First, and short ones after them: an engine that keeps what its slots held begins the next
         # requests the later the more that is, and here nobody looks when they begin.
         probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
         for at_once in side_by_side:
             probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
-        told(f"round {number} of {ROUNDS}: prompts")
+        report(f"round {number} of {ROUNDS}: prompts")
         for words in (*PROMPTS, *OFTEN, *OFTEN):
             probes.prefills.append(await _prefill(client, words, _request(rng, words, 1)))
         if most > 1:
             probes.mixed.extend([await _mixed(client, rng, most - 1) for _ in range(2)])
         await _sent(client, [known])
         probes.cached.append(await _prefill(client, PROMPTS[2], known))
-        told(f"round {number} of {ROUNDS}: {TRIAL_OF * most} requests of many sizes")
+        report(f"round {number} of {ROUNDS}: {TRIAL_OF * most} requests of many sizes")
         probes.trials.append(await _trial(client, rng, most))
     return probes
 

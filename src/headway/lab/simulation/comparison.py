@@ -22,7 +22,7 @@ from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
 
 ORACLE = "srpt+oracle"
-"""What there is to gain: preemptive, and told every length."""
+"""The upper bound: a preemptive policy that knows every length."""
 
 
 def label_of(policy: str, routing: str = "") -> str:
@@ -38,7 +38,7 @@ def parts_of(label: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A policy, what it is told of lengths, and how requests reach it."""
+    """A policy, the prediction it gets, and how requests reach it."""
 
     policy: str
     prediction: str
@@ -50,7 +50,7 @@ class Contender:
 
     @classmethod
     def parse(cls, text: str, prediction: str, routing: str = SHARED) -> Contender:
-        """From `NAME`, which is told what `prediction` says, or `NAME+PREDICTION`.
+        """From `NAME`, which gets `prediction`, or from `NAME+PREDICTION`.
 
         Raises:
             SimulationError: there is no policy of that name.
@@ -98,7 +98,7 @@ def compare(
         scenario: what they run on.
         contenders: by the label of their row.
         processes: how many run at once; 0: one a core.
-        progress: told how many requests have ended, of all runs together, now and then.
+        progress: called now and then with the number of ended requests over all runs.
 
     Raises:
         SimulationError: there is no such prediction, routing or backend to fail, or a request
@@ -109,7 +109,7 @@ def compare(
         for label, contender in contenders.items()
         for seed in range(len(scenario.traces))
     ]
-    for contender in contenders.values():  # a mistake is told before minutes of work
+    for contender in contenders.values():  # report a mistake before minutes of work
         predictions_of(contender.prediction, scenario.traces[0].first(1))
         try:
             router_of(contender.routing)
@@ -136,20 +136,20 @@ def _runs(
 ) -> Iterator[Run]:
     ended = RawArray("q", len(tasks))  # all of them write here, each its own number
 
-    def tell() -> None:
+    def report() -> None:
         if progress is not None:
             progress(sum(ended))
 
     if processes > 1 and len(tasks) > 1:
         yield from over_processes(
-            _run_apart, (scenario, ended), list(enumerate(tasks)), processes, tell
+            _run_apart, (scenario, ended), list(enumerate(tasks)), processes, report
         )
         return
     for number, task in enumerate(tasks):
 
         def count(requests: int, number: int = number) -> None:
             ended[number] = requests
-            tell()
+            report()
 
         yield _run(scenario, task, count)
 

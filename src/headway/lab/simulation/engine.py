@@ -224,7 +224,7 @@ class EngineModel:
             self._end_s = self._clock_s + self._time_of(self._steps)
 
     def _boundary(self, events: list[Event]) -> None:
-        """The stretch is over: tell what came of it, and begin the next."""
+        """End the stretch, collect its events and begin the next."""
         decoded, decoding = self._steps, len(self._decoding)
         spent_s = self._end_s - self._clock_s
         self.busy_s += spent_s

@@ -1,4 +1,4 @@
-"""Which sites have the KV memory for a request: told to the scheduler as lanes."""
+"""Which sites have the KV memory for a request, as lanes of the scheduler."""
 
 from __future__ import annotations
 

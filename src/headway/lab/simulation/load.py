@@ -14,7 +14,7 @@ from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
 
 PROBED = 4000
-"""Requests of a trace that tell its capacity."""
+"""Requests of a trace that its capacity is measured with."""
 
 
 def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
@@ -22,7 +22,7 @@ def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
 
     Measured: the first PROBED requests at once, first come first served, from when a tenth has
     ended until nine tenths have, so that neither the beginning nor the emptying counts. Deadlines
-    do not: whoever would miss one has to be answered to be counted.
+    are ignored: a request that misses one would not be counted.
     """
     probe = trace.first(PROBED)
     at_once = replace(

@@ -1,4 +1,4 @@
-"""What the scheduler is told of lengths that it cannot know: prediction error as an input."""
+"""Predicted lengths for the scheduler, with prediction error as an input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL = "simulated"
 
 
 class Predictions(Protocol):
-    """Foretells the length of a trace's requests."""
+    """Predicts the lengths of a trace's requests."""
 
     def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         """The estimate and the score of request `number`, from what is known on its arrival,
@@ -72,8 +72,8 @@ class Noisy:
     """A predictor whose errors are log-normal, and which knows how large they are.
 
     Args:
-        trace: whose lengths are foretold.
-        octaves: standard deviation of log2(foretold / real); 1 is a factor of two.
+        trace: the requests whose lengths are predicted.
+        octaves: standard deviation of log2(predicted / real); 1 is a factor of two.
         seed: equal seeds err alike.
     """
 
@@ -94,7 +94,7 @@ class Recorded:
     """A predictor of classes, with the errors that a real one made.
 
     Args:
-        trace: whose lengths are foretold.
+        trace: the requests whose lengths are predicted.
         lengths: real lengths of a record, output tokens.
         classes: what was predicted for each.
         seed: which of the record's requests of about a length stands for one of the trace.
@@ -124,8 +124,8 @@ NEIGHBOURS = 20
 KINDS = (
     "oracle, history, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE, predictor:FILE@PROMPTS"
 )
-REAL, FORETOLD = "output_tokens", "pred_multi_class"
-"""Columns of a record: lengths, and the class that was foretold of each."""
+REAL, PREDICTED = "output_tokens", "pred_multi_class"
+"""Columns of a record: lengths, and the predicted class of each."""
 
 
 def predictions_of(kind: str, trace: Trace, seed: int = 0) -> Predictions:
@@ -147,8 +147,8 @@ def predictions_of(kind: str, trace: Trace, seed: int = 0) -> Predictions:
         if 0.0 < octaves < 20.0:
             return Noisy(trace, octaves, seed)
     if name == "recorded" and argument:
-        found = columns_of(Path(argument), {REAL: float, FORETOLD: float})
-        return Recorded(trace, np.array(found[REAL]), np.array(found[FORETOLD]), seed)
+        found = columns_of(Path(argument), {REAL: float, PREDICTED: float})
+        return Recorded(trace, np.array(found[REAL]), np.array(found[PREDICTED]), seed)
     model, _, prompts = argument.partition("@")
     if name == "predictor" and model and prompts:
         return Trained(trace, Path(model), Path(prompts))

@@ -41,8 +41,8 @@ def report_html(
         ),
         section(
             "Slots",
-            "<p>Who ran when: each bar is a stretch of service, of the first ones. Pointing at it "
-            "shows whose.</p>" + _gantts(result, scenario),
+            "<p>Which request ran when, at first: each bar is a stretch of service. "
+            "Point at it to see its request.</p>" + _gantts(result, scenario),
         ),
     ]
     if len(set(scenario.traces[0].tenants)) > 1:

@@ -1,7 +1,7 @@
 """The scheduler on virtual time, over engines that are models.
 
-The very `headway.core.Scheduler` of the gateway is told what happens and carries on as there;
-only time is computed, and not waited for.
+This is the gateway's own `headway.core.Scheduler`, driven by the same events; time is computed
+instead of waited for.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def simulate(
         trace: what is sent, and when.
         sites: where it runs.
         settings: of the scheduler.
-        predictions: what the scheduler is told of lengths.
-        progress: told the number of requests that ended, now and then.
+        predictions: of the lengths, for the scheduler.
+        progress: called now and then with the number of requests that have ended.
         cluster: how requests are routed, and what fails and scales.
 
     Raises:
@@ -152,7 +152,7 @@ class Simulation:
             self._events += 1
             for engine in engines:
                 if engine.next_event_s <= now_s:
-                    self._heard(engine, now_s)
+                    self._pass_events(engine, now_s)
             while next_arrival_s <= now_s:
                 self._send(free[arrivals], now_s)
                 arrivals += 1
@@ -244,8 +244,8 @@ class Simulation:
             if (running := in_engine.get(request.id)) is not None and running.decodes
         ]
 
-    def _heard(self, engine: EngineModel, now_s: float) -> None:
-        """Tell the scheduler what came of an engine."""
+    def _pass_events(self, engine: EngineModel, now_s: float) -> None:
+        """Pass an engine's events to the scheduler."""
         for event in engine.advance(now_s):
             number = event.request.number
             if isinstance(event, FirstToken):
@@ -286,7 +286,7 @@ class Simulation:
     # ---- replicas come and go ---------------------------------------------------------------
 
     def _carry_out(self, changes: Sequence[Change], now_s: float) -> None:
-        """Tell schedulers and engines what the fleet decided."""
+        """Pass the fleet's decisions to schedulers and engines."""
         for change in changes:
             site = self._sites[change.replica]
             station = self._station_of[site.name]

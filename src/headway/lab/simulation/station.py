@@ -21,7 +21,7 @@ class Station:
     Args:
         sites: ranks are in the seconds of the first.
         settings: of the scheduler.
-        produced: told to the scheduler where it compares running requests.
+        produced: for the scheduler, when it compares running requests.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from headway.lab.simulation.errors import SimulationError
 TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end of the other"}
 """Columns of times, and from when they count."""
 MOST_TOKENS = 10_000_000
-"""Of a prompt or an answer; more are a mistake of whoever wrote the trace."""
+"""Of a prompt or an answer; more are a mistake in the trace."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 

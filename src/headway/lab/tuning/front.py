@@ -10,7 +10,7 @@ from headway.lab.simulation.slo import Target, parse_targets
 from headway.lab.tuning.sweep import Point
 
 ALIKE = 1.03
-"""Mean latencies within this factor of each other are told apart by chance only."""
+"""Mean latencies within this factor of each other differ by chance only."""
 
 FOLLOWS = ("adaptive", "optimal", "constant")
 """The policies, those first that need no tuning when traffic changes."""

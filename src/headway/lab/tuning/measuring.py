@@ -43,7 +43,7 @@ async def measured(
         lengths: ascending.
         at_once: batches that run beside each other, one an instance.
         repeats: of each.
-        progress: told of every round.
+        progress: called after every round.
 
     Raises:
         ModelError: a worker died of a batch, or the model raised an exception.

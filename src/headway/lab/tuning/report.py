@@ -44,7 +44,7 @@ def report_html(
         sections.append(
             section(
                 f"{statistic} latency".capitalize(),
-                f"<p>Each dot is a setting at a load, and says which when pointed at; the line is "
+                f"<p>Each dot is a setting at a load: point at it to see which. The line is "
                 f"the Pareto front: no other setting has as much traffic at a lower {statistic}."
                 f"{' The large one is recommended.' if best else ''} Dots far above the front "
                 f"are left out.</p>{_legend(swept.points)}"

@@ -47,12 +47,12 @@ class Setting:
     length_aware: bool = False
 
     def __str__(self) -> str:
-        told = f"{self.batching} {self.max_batch_size}"
+        text = f"{self.batching} {self.max_batch_size}"
         if self.batching == "constant":
-            told += f", {self.max_delay_s * 1e3:.4g} ms"
+            text += f", {self.max_delay_s * 1e3:.4g} ms"
         if self.slo_s is not None:
-            told += f", SLO {self.slo_s * 1e3:.4g} ms"
-        return told + (", by length" if self.length_aware else "")
+            text += f", SLO {self.slo_s * 1e3:.4g} ms"
+        return text + (", by length" if self.length_aware else "")
 
     def options(self) -> dict[str, object]:
         """Those fields of a model in the configuration that it decides."""
@@ -166,7 +166,7 @@ def sweep(
         loads: shares of the capacity, below 1.
         rate_per_s: items a second, instead of them.
         processes: runs at once.
-        progress: told how many of how many runs are over.
+        progress: called with the number of finished runs and of all runs.
 
     Raises:
         SimulationError: no setting gets through so many.
