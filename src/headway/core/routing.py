@@ -1,7 +1,6 @@
-"""Routing: which of several sites, each with a queue of its own, takes a request for good.
+"""Routing: which of several sites with queues of their own takes a request; it then stays there.
 
-A router sees what a dispatcher in front of the sites would: how much waits and runs at each, by
-prediction, never a true length.
+A router sees predictions of the work at each site, never a true length.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from typing import Protocol
 from headway.core.request import Request
 
 SHARED = "shared"
-"""No routing: one queue for all sites, and a request is placed when a slot is free."""
+"""No routing: one queue for all sites; a request is placed when a slot is free."""
 KINDS = f"{SHARED}, round_robin, least_requests, least_work, prefix, hexgen:ALPHA (ALPHA 0 to 1)"
 MOST_IMBALANCE = 1.5
-"""How many times the work of the least loaded site the one that holds a prefix may have. Routers
+"""Limit on the work of the site that holds a prefix, relative to the least loaded site. Routers
 like SGLang's have the same default, but count requests."""
 
 
 class Destination(Protocol):
-    """A site as a router sees it."""
+    """A site, as routers see it."""
 
     @property
     def name(self) -> str:
@@ -37,15 +36,15 @@ class Destination(Protocol):
         ...
 
     def duration_s(self, request: Request) -> float:
-        """Predicted time of `request` there, once it runs."""
+        """Predicted service time of `request` there."""
         ...
 
 
 class Router(Protocol):
-    """Chooses once for each request."""
+    """Chooses a site once for each request."""
 
     def route(self, request: Request, sites: Sequence[Destination], now_s: float) -> int:
-        """The number of the site, among those that can take it now: at least one."""
+        """The index of the chosen site among `sites`, those that can take it now: at least one."""
         ...
 
 
@@ -68,17 +67,17 @@ class LeastRequests:
 
 
 class LeastWork:
-    """Where the predicted work is done first; of idle sites the one that is fastest."""
+    """Where the predicted work is done first; among idle sites, the fastest."""
 
     def route(self, request: Request, sites: Sequence[Destination], now_s: float) -> int:
         return _least_loaded(request, sites, [site.work_s(now_s) for site in sites])
 
 
 class PrefixAffine:
-    """Where the prompt's beginning was sent last, unless too much is to be done there.
+    """Where the prompt's beginning was sent last, unless that site has too much work.
 
-    Too much: more than MOST_IMBALANCE times what the least loaded site has, and the request's own
-    service time. Then, and where nobody has seen the beginning, the least loaded site takes it.
+    Too much is more than MOST_IMBALANCE times the work of the least loaded site plus the request's
+    own service time. Then, and for a new beginning, the least loaded site takes the request.
     """
 
     def __init__(self) -> None:
@@ -99,15 +98,15 @@ class PrefixAffine:
 
 
 class HexGen:
-    """A balance of how fast a site is and how much it has to do.
+    """A balance of a site's speed and its work.
 
     The largest alpha * t_base / t_e - (1 - alpha) * W_e / W_base, where t_e is the request's
     predicted service time on site e and W_e the predicted work there; t_base is the least t_e and
-    W_base the largest W_e. Source: HexGen-Text2SQL, 2025; there W_e only grows, here it is what is
-    still to be done.
+    W_base the largest W_e. Source: HexGen-Text2SQL, 2025; there W_e only grows, here it is the
+    remaining work.
 
     Args:
-        alpha: 0 looks at the work only, 1 at the service time only.
+        alpha: 0 weighs the work only, 1 the service time only.
     """
 
     def __init__(self, alpha: float) -> None:

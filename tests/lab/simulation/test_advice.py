@@ -96,7 +96,7 @@ def test_what_the_gateway_runs_when_told_so_is_what_was_simulated(tuning: Tuning
     ("policies", "says"),
     [
         (["fastest"], "^no policy 'fastest'; there are fcfs, .*priority$"),
-        (["fcfs", "srpt+oracle"], "^no policy 'srpt\\+oracle'; .* --predict says what is foretold"),
+        (["fcfs", "srpt+oracle"], "^no policy 'srpt\\+oracle'; .* --predict sets the prediction"),
         ([], "^there is no policy to choose; name some"),
     ],
 )

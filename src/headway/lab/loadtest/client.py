@@ -24,7 +24,7 @@ class ServerError(Exception):
 
 @dataclass(slots=True)
 class RequestResult:
-    """What became of one request. Times are seconds after its planned arrival."""
+    """The outcome of one request. Times are seconds after its planned arrival."""
 
     request: LoadRequest
     sent_s: float = 0.0
@@ -108,7 +108,7 @@ class LoadClient:
     async def run(
         self, workload: Workload, on_done: Callable[[RequestResult], None] | None = None
     ) -> list[RequestResult]:
-        """Send every request at its time, whatever became of the others; outcomes in order."""
+        """Send every request at its time, whether others are answered or not; results in order."""
         start_s = time.monotonic()
 
         async def at_its_time(request: LoadRequest) -> RequestResult:

@@ -1,4 +1,4 @@
-"""The numbers of one run: what its table row shows."""
+"""The numbers of one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headway.lab.loadtest.solo import SoloTime
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Over all complete answers of one run; latency is end to end, from the planned arrival."""
+    """Numbers over all complete answers of a run; latency is from the planned arrival."""
 
     requests: int
     errors: int
@@ -32,7 +32,7 @@ class Summary:
     wait_worst_s: float
     """Longest time spent waiting: as the server reports it, else TTFT beyond an idle server's."""
     slowdown_mean: float
-    """Of latency over the request's service time alone on the idle server."""
+    """Latency over the request's service time alone on the idle server."""
     slowdown_p99: float
     s_per_token_mean: float
     """Of latency over output tokens."""

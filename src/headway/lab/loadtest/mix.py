@@ -13,7 +13,7 @@ class MixError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Names and how much of the whole each gets; an empty mix names nobody."""
+    """Names and their shares; an empty mix has no names."""
 
     shares: Mapping[str, float]
 
@@ -44,7 +44,7 @@ class Mix:
         return cls(shares)
 
     def deal(self, count: int, rng: random.Random) -> list[str]:
-        """`count` names in random order, as many of each as its share says (rounded)."""
+        """`count` names in random order, each as often as its share (rounded)."""
         if not self.shares:
             return [""] * count
         total = sum(self.shares.values())

@@ -1,4 +1,4 @@
-"""Prompts to load a server with: those that ship, a JSONL file, or a set in a data folder."""
+"""Prompts for load tests: the shipped ones, a JSONL file, or a set in a data folder."""
 
 from __future__ import annotations
 

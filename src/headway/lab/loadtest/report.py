@@ -1,4 +1,4 @@
-"""A measurement as one HTML page that stands alone: no script, no request to anywhere."""
+"""A load test as one self-contained HTML page: no script, no request to anywhere."""
 
 from __future__ import annotations
 

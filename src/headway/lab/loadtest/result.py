@@ -1,4 +1,4 @@
-"""What a measurement found: rows of runs, and their layout as JSON."""
+"""The result of a load test: rows of runs, and their layout as JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BenchResult:
 
     rows: tuple[Row, ...]
     settings: Mapping[str, object]
-    """What was asked for, by the names of the options."""
+    """The options, by name."""
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def oracle_gain_captured(self, row: Row) -> float | None:

@@ -25,7 +25,7 @@ READY_WITHIN_S = 600.0
 STOPS_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1
 KEPT_VARIABLES = frozenset({"HEADWAY_DATA", "HEADWAY_CACHE"})
-"""Others with the prefix are settings, and would overrule those of the measurement."""
+"""Other HEADWAY_ variables are settings, and would override those of the measurement."""
 
 
 class HeadwayServer:
@@ -113,7 +113,7 @@ class HeadwayServer:
         )
 
     async def _stop(self) -> None:
-        """Ask it to end; the second SIGTERM ends it without waiting for what runs."""
+        """Stop it; the second SIGTERM does not wait for running requests."""
         process = self._process
         if process is not None:
             for order in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):

@@ -14,7 +14,7 @@ WARM_UP_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class SoloTime:
-    """Service time of a request that has the server to itself, as a straight line."""
+    """Service time of a request alone on the server, as a straight line."""
 
     base_s: float
     prefill_s_per_token: float
@@ -50,7 +50,7 @@ class SoloTime:
 async def warm_up(client: LoadClient, workload: Workload) -> list[RequestResult]:
     """Send four requests of the load one by one, from the shortest prompt to the longest.
 
-    A first one before them is not counted: it pays for everything that happens only once.
+    One more before them is not counted: it warms the server up.
 
     Raises:
         ServerError: one of them was not answered.

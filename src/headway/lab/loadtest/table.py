@@ -1,4 +1,4 @@
-"""The one table of a measurement."""
+"""The table of a load test."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ class LoadRequest:
     tenant: str = ""
     """Sent as x-headway-tenant unless empty."""
     expected_tokens: int | None = None
-    """What the caller knows of the answer's length; sent as x-headway-expected-tokens."""
+    """Expected length of the answer; sent as x-headway-expected-tokens."""
     ignore_eos: bool = False
     """Produce exactly `max_tokens` (vLLM's and llama.cpp's field of that name)."""
     cache_prompt: bool = True
-    """False: compute the whole prompt, whatever is cached (llama.cpp's field of that name)."""
+    """False: compute the whole prompt, cached or not (llama.cpp's field of that name)."""
     repeat_penalty: float = 1.0
     """Above 1 repetition is less likely (llama.cpp's field of that name; Ollama sends 1.1)."""
     temperature: float = 0.0

@@ -1,4 +1,4 @@
-"""One HTML page that stands alone: no script, no request to anywhere."""
+"""A self-contained HTML page: no script, no request to anywhere."""
 
 from __future__ import annotations
 

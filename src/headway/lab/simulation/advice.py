@@ -18,19 +18,19 @@ from headway.lab.simulation.slo import Target, are_met, shortfall
 from headway.lab.simulation.trace import Trace
 
 BOUNDS = (0.1, 0.3, 0.6)
-"""Starvation bounds that are tried, as parts of the worst wait without one."""
+"""Starvation bounds to try, as shares of the worst wait without one."""
 LIMITS_C = (0.4, 1.2, 2.0)
 QUANTA = (0.1, 0.5, 2.0)
 """In mean service times."""
 WEIGHTS = ((4.0, 2.0, 1.0), (16.0, 4.0, 1.0))
 """Of the tiers, interactive first."""
 SLOTS = (0.25, 0.5, 0.75)
-"""Parts of what engines can take."""
+"""Numbers of slots to try, as shares of the engines' own."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `headway advise` turns; what is None stays as it is."""
+    """Settings that `headway advise` tries; None: unchanged."""
 
     policy: str
     max_wait_s: float | None = None
@@ -40,7 +40,7 @@ class Tuning:
     slots: int | None = None
 
     def contender(self, prediction: str, settings: SchedulerSettings) -> Contender:
-        """What runs with it; `settings` are those that it leaves alone."""
+        """The contender with this tuning of `settings`."""
         tiers = {tier: settings.tier(tier) for tier in Tier}
         if self.max_wait_s is not None:
             tiers = {t: replace(tiers[t], max_wait_s=self.max_wait_s) for t in tiers}
@@ -77,14 +77,13 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A tuning that was tried, and how it did."""
+    """A tuning, and its run."""
 
     tuning: Tuning
     run: Run
 
     def worth(self, targets: Sequence[Target]) -> tuple[int, float, float]:
-        """The least is best: how many it rejects, by how much it misses the worst target, and
-        its mean latency."""
+        """A rank, smallest first: rejected requests, the miss of the worst target, mean latency."""
         measures = self.run.measures
         missed = max((target.missed(measures) for target in targets), default=0.0)
         return measures.rejected, missed, measures.latency_s.mean
@@ -99,10 +98,10 @@ def candidates(
     targets: Sequence[Target],
     processes: int = 0,
 ) -> list[Candidate]:
-    """Tunings in the order of how well they meet the targets, then by their mean latency.
+    """Tunings, the best first: by how well they meet the targets, then by mean latency.
 
-    Every policy is tried as it is and with parameters of its own; the best of these with other
-    starvation bounds, shares of tiers and numbers of slots; last, all that helped together.
+    Tries every policy with default and with other parameters; then the best of these with other
+    starvation bounds, tier weights and slots; last, everything that helped together.
 
     Raises:
         SimulationError: there is no such policy or prediction, or no policy at all.
@@ -126,7 +125,7 @@ def candidates(
     helped: dict[str, Any] = {}
     for one, change in sorted(zip(around, changes, strict=True), key=lambda pair: worth(pair[0])):
         if worth(one) < worth(best):
-            helped = change | helped  # of one thing, the first helped most
+            helped = change | helped  # of the same setting, the first helped most
     tried += around
     if len(helped) > 1:
         tried += run([replace(best.tuning, **helped)])
@@ -157,7 +156,7 @@ def _with_own_parameters(
 
 
 def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[str, Any]]:
-    """What to try beside the best: one thing of its tuning each."""
+    """Changes to try on the best tuning, one setting each."""
     longest_s = best.run.measures.wait_s.max
     found: list[dict[str, Any]] = []
     if longest_s:
@@ -170,12 +169,12 @@ def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[
 
 
 def advice(tried: Sequence[Candidate], targets: Sequence[Target], slots: int = 0) -> list[str]:
-    """The recommendation in words: the first of them.
+    """The recommendation in words.
 
     Args:
-        tried: what was found, the best first.
-        targets: what was asked for.
-        slots: of each engine, where that was said; 0: as its profile has.
+        tried: candidates, the best first.
+        targets: that they should meet.
+        slots: of each engine, if given; 0: those of its profile.
     """
     best = tried[0]
     would = best.run.measures

@@ -1,4 +1,4 @@
-"""Batches on virtual time: the gateway's own batcher before a model that is a duration."""
+"""Batches on virtual time: the gateway's own batcher, with a model that only takes time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Durations = Callable[[int, int], float]
 """Seconds that a batch of so many items, padded to such a length, takes; each call is a batch."""
 
 LEAST_SHARE = 0.2
-"""Of the predicted duration: no batch is faster, however durations vary."""
+"""Shortest duration of a batch, relative to the predicted one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchedOutcome:
-    """What became of the items of one run."""
+    """The outcome of one run."""
 
     latencies_s: dict[str, float]
     """From arrival to result, by the id of the item; in order of the results."""
     rejected: int
     batches: int
     busy_s: float
-    """Time that workers ran batches, over all of them."""
+    """Time that workers ran batches, summed over workers."""
     ended_s: float
 
     @property
@@ -41,7 +41,7 @@ class BatchedOutcome:
 
 
 def varied(curve: Curve, seed: int) -> Durations:
-    """Durations by `curve` that vary with its spread, by chance of `seed`."""
+    """Durations from `curve`, with its spread, drawn with `seed`."""
     random = Random(seed)
 
     def took_s(size: int, length: int) -> float:
@@ -62,8 +62,8 @@ def simulate_batches(
         batcher: decides; new.
         requests: in order of arrival.
         took_s: how long batches take.
-        at_once: a closed loop: so many wait or run, and the next one comes when one of them ends,
-            whatever its arrival was. None: they come when they say.
+        at_once: a closed loop: this many wait or run, and the next one comes when one of them
+            ends, regardless of its arrival. None: each comes at its arrival.
     """
     latencies: dict[str, float] = {}
     running: list[tuple[float, Batch]] = []

@@ -1,4 +1,4 @@
-"""An engine's profile from what a live server takes for a few hundred tokens."""
+"""An engine's profile, measured on a live server."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ DECODED = 64
 PROMPTS = (16, 64, 256, 512, 1024)
 """Words of the prompts whose prefill is measured."""
 OFTEN = (16, 64)
-"""Those of which every round measures three: they are soon over, so that noise is much of them, and
-most prompts are no longer."""
+"""Prompts that every round measures three times: they are short, so noise matters more, and most
+real prompts are no longer."""
 AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
-"""Requests that decode side by side: time per token does not rise evenly with them."""
+"""Concurrent decoding requests to measure: time per token does not rise evenly with them."""
 ROUNDS = 5
-"""Times that everything is measured."""
+"""Rounds of measurement."""
 TRIAL_OF = 8
-"""Requests of a trial for each slot."""
+"""Requests of a trial, per slot."""
 TRIAL_WORDS, TRIAL_TOKENS = (16, 256), (16, 192)
 """Least and most of a prompt and of an answer there, evenly on a log scale."""
 SHORT_PROMPT, LONG_PROMPT = 16, 768
@@ -73,12 +73,12 @@ class Mixed:
     requests: int
     prompt_tokens: int
     gap_s: float
-    """Between two tokens of theirs, while the first token of that prompt came."""
+    """Time between two of their tokens, around the first token of that prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Requests of many sizes, sent at once and more than there are slots: traffic, in short."""
+    """Requests of many sizes, sent at once and more than there are slots: a sample of traffic."""
 
     prompt_tokens: tuple[int, ...]
     output_tokens: tuple[int, ...]
@@ -94,14 +94,14 @@ class Probes:
     prefills: list[Prefill] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
     cached: list[Prefill] = field(default_factory=list)
-    """Of a prompt that was computed before: what is left is not the engine's work."""
+    """Time of a prompt that was computed before: what remains is not the engine's work."""
     trials: list[Trial] = field(default_factory=list)
 
 
 async def probe(
     client: LoadClient, most: int, report: Callable[[str], None] = lambda line: None
 ) -> Probes:
-    """Measure a server that serves nobody else, in a few minutes.
+    """Measure an otherwise idle server, in a few minutes.
 
     Args:
         client: of the server.
@@ -112,9 +112,7 @@ async def probe(
         SimulationError: it does not answer, or makes no use of more than one slot.
     """
     rng = random.Random(0)
-    await _sent(
-        client, [_request(rng, SHORT_PROMPT, DECODED)]
-    )  # pays for everything that happens once
+    await _sent(client, [_request(rng, SHORT_PROMPT, DECODED)])  # warm up
     known = replace(_request(rng, PROMPTS[2], 1), cache_prompt=True)
     probes = Probes()
     side_by_side = sorted({n for n in AT_ONCE if n < most} | {most})
@@ -123,7 +121,7 @@ async def probe(
     for number in range(1, ROUNDS + 1):
         report(f"round {number} of {ROUNDS}: up to {most} at once")
         # First, and short ones after them: an engine that keeps what its slots held begins the next
-        # requests the later the more that is, and here nobody looks when they begin.
+        # requests later, and this probe does not look at when they begin.
         probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
         for at_once in side_by_side:
             probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
@@ -211,7 +209,7 @@ def _request(rng: random.Random, words: int, tokens: int) -> LoadRequest:
 
 
 def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Profile:
-    """The profile that explains the probes.
+    """The profile that fits the probes.
 
     Args:
         name: of the profile.
@@ -219,7 +217,7 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
         batch_tokens, kv_tokens: the engine's own limits, which no probe shows.
     """
     decoding = {
-        # Means, here and of prompts: what disturbs an engine now and then does so in its service.
+        # Means, here and for prompts: occasional disturbances also happen in service.
         key: Decoding(*key, fmean(d.context_tokens for d in same), fmean(d.tpot_s for d in same))
         for key, same in _grouped(probes.decodings, lambda d: (d.requests, d.words)).items()
     }
@@ -238,12 +236,12 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
     )
     longest_s = prefill[-1][1]
     cached_s = median(of.ttft_s for of in probes.cached)
-    # A server that computes it all again says nothing of what a request costs beside that.
+    # A server that computes it all again shows no cost of a request beside that.
     cached = cached_s < longest_s * PROMPTS[2] / PROMPTS[-1] / 2.0
     request_s = max(0.0, cached_s - min(dense.values())) if cached else 0.0
     for tokens, ttft_s in prefill:
         if max(dense) < tokens <= batch_tokens:
-            # Never less than the tokens before it, whatever noise says.
+            # Never less than for fewer tokens, despite noise.
             dense[tokens] = max(ttft_s - request_s, max(dense.values()))
     ordered = sorted(dense.items())
     profile = Profile(
@@ -261,7 +259,7 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
 
 
 def _as_in_trials(profile: Profile, trials: Sequence[Trial]) -> Profile:
-    """What steals time from an engine under traffic does so in no probe of one thing at a time."""
+    """How much slower the engine is under traffic than in probes of one thing at a time."""
     if not trials:
         return profile
     spent_s = sum(of.spent_s for of in trials)

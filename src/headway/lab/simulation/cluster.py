@@ -1,4 +1,4 @@
-"""How sites make a cluster: who gets which request, and who is on when."""
+"""A cluster of sites: routing, scaling and failures."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from headway.lab.simulation.failures import Failures
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Everything about a cluster but its sites. As it is: one queue, and all are always on."""
+    """A cluster without its sites; by default one queue, and all sites are always on."""
 
     routing: str = SHARED
     """One of `routing.KINDS`."""
     scaling: Scaling | None = None
-    """None: all sites are on from the beginning to the end."""
+    """None: all sites are always on."""
     failures: Failures = field(default_factory=Failures)
     seed: int = 0
-    """Of random failures: equal seeds fail alike."""
+    """Seed of random failures."""
 
 
 def parse_scaling(
     text: str, cold_start_s: float, idle_s: float, backlog_s: float
 ) -> Scaling | None:
-    """From `LEAST..MOST` and times in seconds; None from nothing: all are always on.
+    """From `LEAST..MOST` and times in seconds; None from an empty text: all are always on.
 
     Raises:
         SimulationError: it cannot be read.

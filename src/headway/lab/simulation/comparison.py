@@ -1,4 +1,4 @@
-"""The same traffic under one policy after another, spread over the processor's cores."""
+"""The same traffic under several policies, spread over the processor's cores."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Contender:
     prediction: str
     routing: str = SHARED
     settings: SchedulerSettings | None = None
-    """Its own; None: those of the scenario."""
+    """Settings of this contender; None: those of the scenario."""
     slots: int = 0
-    """Of each site; 0: as the scenario says."""
+    """Slots of each site; 0: those of the scenario."""
 
     @classmethod
     def parse(cls, text: str, prediction: str, routing: str = SHARED) -> Contender:
@@ -63,7 +63,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Everything about a comparison but the policies."""
+    """Everything about a comparison except the policies."""
 
     traces: Sequence[Trace]
     """One for each seed; a recorded one is the same for all."""
@@ -71,7 +71,7 @@ class Scenario:
     settings: SchedulerSettings
     slo: Slo
     cluster: Cluster = ALWAYS_ON
-    """But for its routing and its seed."""
+    """Its routing and its seed are those of each run."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""An engine with continuous batching, advanced from event to event and not from token to token.
+"""An engine with continuous batching, advanced event by event instead of token by token.
 
 While nobody comes or goes, every iteration gives each request one token and makes every context
 one longer, so that the time of k iterations is a quadratic in k. Only prompts are computed
@@ -26,17 +26,17 @@ class EngineRequest:
     number: int
     prompt_tokens: int
     output_tokens: int
-    """Its whole answer, what it produced before included."""
+    """Length of the whole answer, including what was produced before."""
     produced: int = 0
-    """Output tokens it had when it last began to decode, or came."""
+    """Output tokens at its arrival here, or when it last began to decode."""
     hashes: tuple[int, ...] = ()
     session: object = None
-    """Whose context it goes on from and adds to, in the prefix cache; None: nobody's."""
+    """Key of the cached context that it extends; None: it has none."""
     shared_tokens: int = 0
     """Prompt tokens of that context."""
 
     began_step: int = field(default=0, init=False)
-    """Iteration after which it had `produced` tokens."""
+    """The iteration after which it had `produced` tokens."""
     to_prefill: int = field(default=0, init=False)
     decodes: bool = field(default=False, init=False)
     here: bool = field(default=True, init=False)
@@ -44,7 +44,7 @@ class EngineRequest:
     swapped: bool = field(default=False, init=False)
     """Its KV memory is kept by the host."""
     order: int = field(default=0, init=False)
-    """Of admission: the last is the first to give its memory back."""
+    """Order of admission: the last admitted is the first to give its memory back."""
 
     @property
     def context_tokens(self) -> int:
@@ -52,7 +52,7 @@ class EngineRequest:
         return self.prompt_tokens + self.produced
 
     def produced_at(self, step: int) -> int:
-        """Output tokens it has after that iteration, while it decodes."""
+        """Output tokens after that iteration, while it decodes."""
         return self.produced + step - self.began_step
 
 
@@ -84,7 +84,7 @@ class EngineModel:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.recomputed = 0
-        """Requests that had to give their memory back."""
+        """Times that a request had to give its memory back."""
         self.busy_s = 0.0
         self.kv_token_s = 0.0
         """KV memory in use, over time."""
@@ -99,18 +99,18 @@ class EngineModel:
         self._clock_s = 0.0
         """When the stretch of iterations that runs now began."""
         self._step = 0
-        """Iterations in which everybody who decodes got a token, before this stretch."""
+        """Decoding iterations before this stretch."""
         self._contexts = 0
-        """Tokens of context of all that decode, at that moment."""
+        """Context tokens of all decoding requests at that moment."""
         self._prompts = 0
-        """KV memory of those that prefill."""
+        """KV memory of requests in prefill."""
         self._moved_tokens = 0
-        """KV memory that goes to the host or comes back before the next iteration."""
+        """KV memory to swap before the next iteration, out and in."""
         self._steps = 0
-        """Iterations of this stretch; 0: it is one that computes prompts, or nothing runs."""
+        """Iterations of this stretch; 0: an iteration with prompts, or nothing runs."""
         self._first_s = 0.0
         self._longer_s = 0.0
-        """Time of its first iteration, and what each takes longer than the one before."""
+        """Time of its first iteration, and the growth from each iteration to the next."""
         self._end_s = inf
         self.next_event_s = inf
         """When `advance` has something to do."""
@@ -125,7 +125,7 @@ class EngineModel:
         return self._contexts + self._prompts + half_a_block
 
     def submit(self, request: EngineRequest, now_s: float) -> None:
-        """Hand a request in."""
+        """Submit a request."""
         if self.profile.request_s:
             self._admitted += 1
             heappush(self._arriving, (now_s + self.profile.request_s, self._admitted, request))
@@ -135,7 +135,7 @@ class EngineModel:
         self._look_ahead()
 
     def cancel(self, request: EngineRequest, now_s: float) -> None:
-        """Take a request out; the iteration that runs now is finished with it."""
+        """Cancel a request; it stays in the iteration that runs now."""
         request.here = False
         if request.decodes:
             step = self.step_at(now_s)
@@ -146,7 +146,7 @@ class EngineModel:
         self._look_ahead()
 
     def stop(self, now_s: float) -> None:
-        """It is switched off or breaks down: all that it holds is lost, its KV memory too."""
+        """Switch it off, or let it fail: its requests and its KV memory are lost."""
         if self._end_s < inf:
             spent_s = max(0.0, now_s - self._clock_s)
             self.busy_s += spent_s
@@ -170,7 +170,7 @@ class EngineModel:
         return request.produced
 
     def step_at(self, now_s: float) -> int:
-        """Iterations up to `now_s` in which everybody who decodes got a token."""
+        """Decoding iterations up to `now_s`."""
         return self._step + self.steps_done(now_s)
 
     def steps_done(self, now_s: float) -> int:
@@ -212,7 +212,7 @@ class EngineModel:
         return steps * self._first_s + self._longer_s * (steps * (steps - 1) / 2.0)
 
     def _cut(self, now_s: float) -> None:
-        """Somebody comes or goes: the stretch ends with the iteration that runs at `now_s`."""
+        """End the stretch with the iteration that runs at `now_s`: a request comes or goes."""
         if self._end_s == inf:
             self._clock_s = max(self._clock_s, now_s)
             self._end_s = self._clock_s
@@ -234,7 +234,7 @@ class EngineModel:
             decoded = 1 if self.profile.mixed else 0
         self._step += decoded
         self._contexts += decoded * decoding
-        if self.profile.kv_tokens:  # what they grew by is not kept for anybody any more
+        if self.profile.kv_tokens:  # requests grew into memory of the prefix cache
             self._cache.shrink(self.profile.kv_tokens - self.kv_used_tokens)
         if self._chunks:
             for request, tokens in self._chunks:
@@ -280,7 +280,7 @@ class EngineModel:
         self._contexts -= request.context_tokens + step - request.began_step
 
     def _remove(self, request: EngineRequest) -> None:
-        """One that was cancelled."""
+        """Remove a cancelled request."""
         if request.decodes:
             self._release(request, self._step)
         elif request in self._prefilling:
@@ -358,7 +358,8 @@ class EngineModel:
             self._end_s = inf
 
     def _make_room(self) -> int:
-        """Let the last go until everybody else has room for one more token; how many are left."""
+        """Evict the last admitted until each other has room for one more token; return how many
+        are left."""
         room = self.profile.kv_tokens - self.kv_used_tokens
         while len(self._decoding) > 1 and room < len(self._decoding):
             last = max(self._decoding.values(), key=lambda request: request.order)
@@ -377,7 +378,7 @@ class EngineModel:
 
 
 def _holds(end: tuple[int, int, EngineRequest]) -> bool:
-    """Whether a request still ends at that iteration: one that lost its memory meanwhile was
-    admitted anew, and ends later."""
+    """Whether a request still ends at that iteration: one that lost its memory since was
+    admitted again, and ends later."""
     _, order, request = end
     return request.here and request.decodes and request.order == order

@@ -1,4 +1,4 @@
-"""Failures: when which backend is down."""
+"""Failures: scripted and random outages of backends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headway.lab.simulation.errors import SimulationError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Outage:
-    """A backend is down for a while, and what it held is lost."""
+    """A backend is down for a while; its KV memory is lost."""
 
     at_s: float
     """On the clock of the trace."""
@@ -22,24 +22,23 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """What fails: what is said, and by chance."""
+    """Scripted and random failures."""
 
     scripted: tuple[tuple[str, Outage], ...] = ()
     """By the name of the backend."""
     mtbf_s: float = 0.0
-    """Mean time between failures of each backend: from a repair to the next failure; 0: it does
-    not fail by itself."""
+    """Mean time from a repair of a backend to its next failure; 0: no random failures."""
     repair_s: float = 0.0
-    """Mean time that such a failure lasts. Both times are exponential."""
+    """Mean duration of such a failure. Both times are exponential."""
 
     def __bool__(self) -> bool:
         return bool(self.scripted or self.mtbf_s)
 
     def outages(self, names: Sequence[str], seed: int) -> list[Iterator[Outage]]:
-        """Those of each backend, in order; without an end where chance has a part.
+        """The outages of each backend, in order; random ones never end.
 
         Raises:
-            SimulationError: a backend that is to fail is not there.
+            SimulationError: there is no such backend.
         """
         for name, _ in self.scripted:
             if name not in names:

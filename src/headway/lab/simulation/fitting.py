@@ -12,17 +12,17 @@ from headway.lab.simulation.trace import Trace
 
 
 class Fitting:
-    """Requests by how many of the sites they are too large for: one lane for each such number.
+    """Groups requests by the number of sites that they are too large for: one lane per number.
 
-    A request is as large as its prompt and its answer: where both do not fit it would never end.
-    Where everything fits everywhere, there is one lane.
+    The size of a request is its prompt and its answer: if both do not fit it would never end.
+    If everything fits everywhere, there is one lane.
 
     Args:
         trace: the requests.
         sites: where they may run.
 
     Raises:
-        SimulationError: one is larger than the memory of every site.
+        SimulationError: a request is larger than the memory of every site.
     """
 
     def __init__(self, trace: Trace, sites: Sequence[Site]) -> None:
@@ -35,7 +35,7 @@ class Fitting:
         self._names = names
 
     def lanes_of(self, site: Site) -> frozenset[str]:
-        """Those of the requests that `site` has memory for."""
+        """The lanes of requests that `site` has memory for."""
         memory = site.profile.kv_tokens
         larger = self._memories.index(memory) if memory else len(self._memories)
         return frozenset(self._names[: larger + 1])

@@ -1,4 +1,4 @@
-"""Traces that nobody recorded: arrivals and lengths drawn from distributions."""
+"""Generated traces: arrivals and lengths drawn from distributions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a trace; each text is one of ARRIVALS or of LENGTHS.
+    """How to generate a trace; each text is one of ARRIVALS or of LENGTHS.
 
     Raises:
         SimulationError: on `make`, where one of them is none.
@@ -46,7 +46,7 @@ class Recipe:
 
 
 def is_recipe(text: str) -> bool:
-    """Whether `text` names arrivals and no file."""
+    """Whether `text` names arrivals instead of a file."""
     return text.partition(":")[0] in ARRIVAL_KINDS
 
 

@@ -1,4 +1,4 @@
-"""How much traffic engines can take, and how fast a trace has to come to load them so."""
+"""The capacity of engines, and traces scaled to a share of it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PROBED = 4000
 
 
 def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
-    """Requests of this trace that the engines finish in a second when they are never idle.
+    """Requests of this trace per second that the engines finish if they are never idle.
 
-    Measured: the first PROBED requests at once, first come first served, from when a tenth has
-    ended until nine tenths have, so that neither the beginning nor the emptying counts. Deadlines
+    Measured with the first PROBED requests at once, first come first served, between the first
+    and the last tenth of completions, so that neither start nor end counts. Deadlines
     are ignored: a request that misses one would not be counted.
     """
     probe = trace.first(PROBED)
@@ -40,6 +40,6 @@ def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
 
 
 def at_load(trace: Trace, capacity: float, load: float) -> Trace:
-    """The trace, as much faster or slower as makes it `load` times a capacity in requests/s."""
+    """The trace, scaled to `load` times a capacity in requests/s."""
     rate = len(trace) / max(trace.span_s, 1e-9)
     return trace.faster(load * capacity / rate)

@@ -1,4 +1,4 @@
-"""Where a trace is: at its path, or among the local copies that HEADWAY_DATA names."""
+"""Finds a trace at its path or in the folder HEADWAY_DATA."""
 
 from __future__ import annotations
 

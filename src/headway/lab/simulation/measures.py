@@ -1,4 +1,4 @@
-"""The numbers of a simulated run: what its row of the table shows."""
+"""The numbers of a simulated run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headway.lab.simulation.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Of one quantity, over requests; all 0 of nothing."""
+    """Statistics of one quantity over requests; all 0 if there are none."""
 
     mean: float = 0.0
     p50: float = 0.0
@@ -35,7 +35,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """What a request must achieve to count: its goodput. None: not asked."""
+    """Limits that a request must meet to count as goodput; None: no limit."""
 
     ttft_s: float | None = None
     tpot_s: float | None = None
@@ -44,7 +44,7 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Of one run. Latency is from when a request was sent to its last token."""
+    """The numbers of one run. Latency is from sending a request to its last token."""
 
     requests: int
     rejected: int
@@ -55,7 +55,7 @@ class Measures:
     tpot_s: Distribution
     wait_s: Distribution
     slowdown: Distribution
-    """Latency over the time that the request takes on the idle engine."""
+    """Latency over the time of the same request alone on the idle engine."""
     s_per_token: Distribution
     throughput_tokens_per_s: float
     throughput_requests_per_s: float
@@ -64,15 +64,15 @@ class Measures:
     load: float
     """Mean number of requests in the system, waiting or running."""
     utilisation: float
-    """Share of the time that backends were on in which their engines worked."""
+    """Share of the time on in which engines worked."""
     kv_use: float
     """Mean share of the KV memory in use; 0 where the profile states none."""
     fairness: float
-    """Jain's index of the tenants' mean slowdown: 1 if all are alike, 1/n if one has it all."""
+    """Jain's index of the tenants' mean slowdown: 1 if all are equal, 1/n if one has it all."""
     preemptions: int
     recomputed: int
     failovers: int
-    """Times that a request lost its backend and went on elsewhere."""
+    """Times that a request lost its backend and continued elsewhere."""
     replica_s: float
     """Time that backends were on or starting, over all of them."""
     replicas: float
@@ -82,9 +82,9 @@ class Measures:
     """Seconds that requests waited for their first slot while at least one replica was started and
     not ready yet, summed over requests."""
     cold_start_wait_share: float
-    """The same as a share of all that they waited for it; 0 where nobody waited."""
+    """The same as a share of all waiting for a first slot; 0 if no request waited."""
     cost: float
-    """At the profiles' price per hour, for that time."""
+    """The price of that time, from the profiles' price per hour."""
 
 
 def measures_of(
@@ -144,7 +144,7 @@ def measures_of(
 
 
 def alone_s(trace: Trace, profile: Profile) -> np.ndarray:
-    """Time of each request on the idle engine, nothing of it cached."""
+    """Time of each request alone on the idle engine, without cached prefixes."""
     known: dict[tuple[int, int], float] = {}
     times = np.empty(len(trace))
     sizes = zip(trace.prompt_tokens.tolist(), trace.output_tokens.tolist(), strict=True)

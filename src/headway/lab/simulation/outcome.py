@@ -1,4 +1,4 @@
-"""What became of every request of a simulated trace."""
+"""The outcome of a simulated run: what happened to each request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Outcome:
     """One run, as columns: one row a request of the trace, in its order. Times in seconds."""
 
     released_s: np.ndarray
-    """When it was sent: its arrival, or after the request before it in its session."""
+    """When it was sent: at its arrival, or after its predecessor in the session."""
     started_s: np.ndarray
     """When it first got a slot; NaN: never."""
     first_token_s: np.ndarray
@@ -20,17 +20,17 @@ class Outcome:
     """NaN: it was rejected."""
     preemptions: np.ndarray
     failovers: np.ndarray
-    """Times that its backend failed under it."""
+    """Times that its backend failed."""
     backends: list[str]
     """By number, those of `backend`."""
     backend: np.ndarray
-    """Which of them served it last; -1: none."""
+    """The backend that served it last; -1: none."""
     busy_s: float
-    """Seconds in which engines worked, over all of them."""
+    """Seconds in which engines worked, summed over engines."""
     kv_token_s: float
-    """KV memory in use, over time, over all of them."""
+    """KV memory in use, integrated over time and summed over engines."""
     recomputed: int
-    """Times that an engine ran out of memory, and somebody's was taken back."""
+    """Times that an engine ran out of memory and evicted a request."""
     spans: list[tuple[int, int, float, float]]
     """The first stretches of service: request, backend, from, to."""
     on_spans: list[tuple[int, float, float]]

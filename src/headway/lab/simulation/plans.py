@@ -28,7 +28,7 @@ class Plan:
     """A number of engines, and what it achieves."""
 
     replicas: int
-    """Where they scale: the most that may be on."""
+    """With scaling: the most that may be on."""
     run: Run
     met: bool
 
@@ -43,14 +43,14 @@ def plans(
     routing: str = SHARED,
     scaling: Scaling | None = None,
 ) -> list[Plan]:
-    """What numbers of engines achieve, up to the least that meets the targets, and beyond it.
+    """Plans for several numbers of engines, in order: the least that meets the targets, and others.
 
-    Doubled until they are met, then halved between; in order of the number. With `scaling` it is
-    the most that may be on, whatever `scaling` says of that, and no less than stay on; without it
-    all of them always are.
+    The search doubles the number until the targets are met, then bisects. With `scaling` the
+    number is the most that may be on, in place of the one in `scaling`, and at least those that
+    stay on; without it all are always on.
 
     Raises:
-        SimulationError: they cannot be met, however many there are.
+        SimulationError: no number of engines meets the targets.
     """
     tried: dict[int, Plan] = {}
 
@@ -88,7 +88,7 @@ def plans(
             high = middle
         else:
             low = middle
-    met(high + max(1, high // 4))  # what the next step would buy
+    met(high + max(1, high // 4))  # what more engines would achieve
     return [tried[replicas] for replicas in sorted(tried)]
 
 
@@ -101,14 +101,14 @@ def _up_to(replicas: int, scaling: Scaling | None) -> Scaling | None:
 def plans_of_each(
     sites: Sequence[Site], plan: Callable[[Site], list[Plan]], processes: int = 0
 ) -> dict[str, list[Plan] | SimulationError]:
-    """What `plan` finds for each site, by its name, or why it finds nothing.
+    """The result of `plan` for each site, by name, or the error why it found none.
 
-    A search looks at one number after the other; several sites are searched at once.
+    Each search is sequential; several sites are searched in parallel.
 
     Args:
-        sites: of different names.
-        plan: `plans` with all but the site said.
-        processes: how many search at once; 0: one a core.
+        sites: with different names.
+        plan: `plans` with all arguments but the site.
+        processes: parallel searches; 0: one per core.
     """
     processes = processes or os.cpu_count() or 1
     if processes > 1 and len(sites) > 1:
@@ -128,8 +128,8 @@ def _planned(
 
 
 def _refuse_hopeless(trace: Trace, site: Site, targets: Sequence[Target]) -> None:
-    """Targets that even a request alone on an idle engine misses, with all of its prompt in the
-    prefix cache that ever may be there."""
+    """Refuse targets that even a request alone on an idle engine misses, with as much of its
+    prompt cached as possible."""
     profile = site.profile
     cached = _cached_at_best(trace) if profile.prefix_cache else [0] * len(trace)
     sizes = set(zip(trace.prompt_tokens.tolist(), cached, strict=True))
@@ -145,8 +145,8 @@ def _refuse_hopeless(trace: Trace, site: Site, targets: Sequence[Target]) -> Non
 
 
 def _cached_at_best(trace: Trace) -> list[int]:
-    """Tokens of each prompt that a prefix cache could hold if it forgot nothing: of its session,
-    or in blocks that other prompts have, too."""
+    """Tokens of each prompt in an unlimited prefix cache: of its session, or in blocks that other
+    prompts share."""
     of_session = trace.shared_tokens.tolist() or [0] * len(trace)
     if not trace.prefix_hashes:
         return of_session

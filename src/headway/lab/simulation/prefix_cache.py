@@ -1,4 +1,4 @@
-"""Prompts that begin like others: what of them is in the KV memory still."""
+"""The prefix cache: which beginnings of prompts are still in KV memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PrefixCache:
-    """Contexts and blocks of prompts, of which the least recently used go first.
+    """Contexts and blocks of prompts, evicted in order of their last use.
 
     It holds what `shrink` leaves. An engine whose profile states no KV memory never calls that:
     all is kept, to the end of the run.
@@ -23,19 +23,19 @@ class PrefixCache:
         self._tokens = 0
 
     def keep(self, key: object, tokens: int) -> None:
-        """`tokens` of KV memory are there under `key`."""
+        """Keep `tokens` of KV memory under `key`."""
         self._tokens += tokens - self._kept.pop(key, 0)
         self._kept[key] = tokens
 
     def keep_blocks(self, hashes: tuple[int, ...], prompt_tokens: int) -> None:
-        """A prompt was computed whose blocks have these hashes."""
+        """Keep the blocks of a computed prompt."""
         left = prompt_tokens
         for block in hashes:
             self.keep(block, min(BLOCK_TOKENS, left))
             left -= BLOCK_TOKENS
 
     def found(self, request: EngineRequest) -> int:
-        """Tokens of its context that need not be computed, which are used now."""
+        """Tokens of the request's context that are cached; marks them as used."""
         own = self._kept.pop(("own", request.number), 0)
         if own:
             self._tokens -= own

@@ -1,4 +1,4 @@
-"""Many runs at once, spread over the processor's cores."""
+"""Parallel runs, spread over the processor's cores."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def over_processes(
     processes: int,
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """What `run` makes of each task, in the order in which they end.
+    """The results of `run` on each task, in the order in which they end.
 
     Args:
         run: a function of a module.
-        shared: the same for all; it is given to each process once.
+        shared: the same for all; passed to each process once.
         tasks: at least one.
         processes: how many run at once.
         meanwhile: called several times a second while they run, and whenever one has ended.
     """
-    # Forked processes share memory with this one, however large what they share is.
+    # Forked processes share memory with this one, so `shared` may be large.
     start = "fork" if sys.platform == "linux" else "spawn"
     with ProcessPoolExecutor(
         min(processes, len(tasks)),

@@ -1,4 +1,4 @@
-"""What an engine takes for its work: the numbers of a profile, and where they come from."""
+"""Profiles of engines: how long iterations take, and where the numbers come from."""
 
 from __future__ import annotations
 
@@ -49,33 +49,32 @@ class Profile:
     dense_s: tuple[float, ...]
     sequence_s: float = 0.0
     decode_kv_s: float = 0.0
-    """Per token of context and iteration: attention reads it once."""
+    """Per token of context, in each iteration: attention reads it once."""
     mixed_kv_s: float = 0.0
-    """The same in an iteration that computes prompts, too: other kernels are used then. 0: as
-    without prompts."""
+    """The same in an iteration that also computes prompts, with other kernels. 0: as without
+    prompts."""
     prefill_kv_s: float = 0.0
     batch_tokens: int = 2048
     """Most tokens of one iteration (vLLM: max_num_batched_tokens; llama.cpp: n_batch)."""
     slots: int = 256
     """Requests at once (vLLM: max_num_seqs; llama.cpp: n_parallel)."""
     kv_tokens: int = 0
-    """KV memory; 0: every slot has all the memory it may need, and the prefix cache forgets
-    nothing."""
+    """KV memory; 0: unlimited for slots and for the prefix cache."""
     block_tokens: int = 16
-    """KV memory is given out in blocks of so many tokens."""
+    """Size of the blocks in which KV memory is allocated."""
     swap_s_per_token: float = 0.0
-    """Moving a token's KV memory to the host or back; 0: who loses memory is computed anew."""
+    """Time to move a token's KV memory to the host or back; 0: evicted requests are recomputed."""
     prefix_cache: bool = True
-    """Whether KV memory that is not in use is kept for prompts that begin alike."""
+    """Whether unused KV memory is kept as a prefix cache."""
     request_s: float = 0.0
-    """Added to every request outside of the engine's loop: HTTP, tokenizing."""
+    """Time of every request outside of the engine's loop: HTTP, tokenizing."""
     mixed: bool = True
-    """Whether prompts are computed while others decode (chunked prefill); else they go first."""
+    """Whether prompts are computed beside decoding (chunked prefill); else they go first."""
     apart: bool = False
-    """Whether such an iteration goes through the model twice, once for prompts and once for those
-    that decode, as llama.cpp's does; else all tokens share one pass."""
+    """Whether such an iteration is two passes through the model, one for prompts and one for
+    decoding, as in llama.cpp; else all tokens share one pass."""
     mixing_s: float = 0.0
-    """Added to an iteration that computes prompts while others decode."""
+    """Extra time of an iteration that computes prompts beside decoding."""
     price_per_hour: float = 0.0
     source: str = ""
     """Where the numbers come from, and their licence."""
@@ -126,14 +125,14 @@ class Profile:
         return ys[low] + slope * (tokens - xs[low])
 
     def alone_s(self, prompt_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
-        """Time of a request that has the engine to itself: the denominator of slowdown."""
+        """Time of a request alone on the engine: the denominator of slowdown."""
         decodes = max(0, output_tokens - 1)
         context = prompt_tokens + (decodes + 1) / 2.0
         decode_s = decodes * (self.dense(1) + self.sequence_s + self.decode_kv_s * context)
         return self.prefill_s(prompt_tokens, cached_tokens) + decode_s
 
     def mixed_s(self, prompts: int, decoding: int) -> float:
-        """Seconds of an iteration with so many tokens of prompts, without attention."""
+        """Seconds of an iteration with this many prompt tokens, without attention."""
         if not decoding:
             return self.dense(prompts)
         if self.apart:
@@ -141,7 +140,7 @@ class Profile:
         return self.mixing_s + self.dense(prompts + decoding)
 
     def slower(self, factor: float) -> Profile:
-        """The same, whose iterations take `factor` times as long."""
+        """The same profile with iterations `factor` times as long."""
         return replace(
             self,
             dense_s=tuple(factor * seconds for seconds in self.dense_s),
@@ -172,7 +171,7 @@ def read_profile(data: bytes, name: str) -> Profile:
     known = [field.name for field in fields(Profile)]
     try:
         found = msgspec.json.decode(data, type=dict[str, Any])
-        # One that is misspelt would mean its default: kv_token, all the memory there may be.
+        # A misspelt field would silently get its default: kv_token, unlimited memory.
         unknown = [key for key in found if key not in known]
         if unknown:
             raise SimulationError(

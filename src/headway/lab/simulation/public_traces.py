@@ -1,4 +1,4 @@
-"""Public traces: where they are and what one may do with them. Nothing is downloaded."""
+"""Public traces: their addresses and licences. Nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison as one HTML page that stands alone."""
+"""A comparison as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.table import cells_of
 
 POINTS = 300
-"""Of a line: more cannot be seen."""
+"""Points of a line: more cannot be seen."""
 MOST_SLOTS = 64
 """Rows of a Gantt chart."""
 GANTT_SPANS = 250
@@ -154,7 +154,7 @@ def _gantts(result: SimulationResult, scenario: Scenario) -> str:
 
 
 def _spans(outcome: Outcome, colour: int, tokens: np.ndarray) -> tuple[list[Span], int]:
-    """Each stretch of service in the lowest row that is free, and how many rows there are."""
+    """Each stretch of service in the lowest free row, and the number of rows."""
     free_from: list[float] = []
     spans = []
     for number, backend, begin_s, end_s in sorted(outcome.spans, key=_begin)[:GANTT_SPANS]:

@@ -1,4 +1,4 @@
-"""What a comparison found: rows of runs, and their layout as JSON and CSV."""
+"""The result of a comparison: runs, and their layout as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SimulationResult:
     runs: Mapping[str, list[Run]]
     """By label (`comparison.label_of`); one run a seed."""
     settings: Mapping[str, object]
-    """What was asked for, by the names of the options."""
+    """The options, by name."""
 
     def mean(self, label: str, *path: str) -> float:
         """The mean over seeds of one number of Measures, as `mean("fcfs", "latency_s", "p99")`."""

@@ -20,16 +20,16 @@ class Site:
 
     @property
     def backend(self) -> Backend:
-        """As the scheduler sees it."""
+        """The backend, as the scheduler sees it."""
         slots = self.slots or self.profile.slots
         return Backend(self.name, slots, cost=cost_of(self.profile, slots))
 
 
 def cost_of(profile: Profile, slots: int = 0) -> CostModel:
-    """What the scheduler would know of an engine whose slots are all busy.
+    """The cost model of an engine whose slots are all busy.
 
     An output token takes a slot for one iteration. A prompt token makes the iteration longer for
-    everybody.
+    every slot.
     """
     slots = slots or profile.slots
     chunk = max(2, min(512, profile.batch_tokens - slots))

@@ -1,4 +1,4 @@
-"""SLOs as people write them: `ttft=1s` of each request, `ttft_p99=1s` of all."""
+"""SLOs as text: `ttft=1s` for each request, `ttft_p99=1s` for all together."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class Target:
         return f"{self.quantity.removesuffix('_s')}_{self.statistic}={self.limit_s:g}s"
 
     def value_s(self, measures: Measures) -> float:
-        """What was achieved."""
+        """The achieved value."""
         distribution: Distribution = getattr(measures, self.quantity)
         return float(getattr(distribution, self.statistic))
 
     def missed(self, measures: Measures) -> float:
-        """By which share of the limit it is exceeded; 0 where it is met."""
+        """By which share the limit is exceeded; 0 if it is met."""
         return max(0.0, self.value_s(measures) / self.limit_s - 1.0)
 
 
 def are_met(targets: Sequence[Target], measures: Measures) -> bool:
-    """Whether all targets are met, and nobody was rejected to meet them: who gets no answer is in
-    no statistic."""
+    """Whether all targets are met without rejecting a request: rejected requests are in no
+    statistic."""
     return not measures.rejected and not any(target.missed(measures) for target in targets)
 
 
 def shortfall(targets: Sequence[Target], measures: Measures) -> str:
-    """What is wanting where they are not met, in words."""
+    """Why targets are not met, in words."""
     if measures.rejected:
         return f"{measures.rejected} of {measures.requests} requests were rejected"
     worst = max(targets, key=lambda target: target.missed(measures))

@@ -1,4 +1,4 @@
-"""A queue and the sites that it is for: all of them, or where requests are routed, one."""
+"""A queue and its sites: all of them, or with routing, one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Produced = Callable[[Backend, float], Sequence[tuple[Request, int]]]
 
 
 class Station:
-    """A scheduler and its sites. Backends are added when they are on.
+    """A scheduler and its sites. Backends are added when they turn on.
 
     Args:
         sites: ranks are in the seconds of the first.
@@ -36,16 +36,16 @@ class Station:
 
     @property
     def requests(self) -> int:
-        """Those that wait or run."""
+        """Requests that wait or run."""
         return len(self.scheduler.requests)
 
     @property
     def slots(self) -> int:
-        """Of all backends that are on."""
+        """Slots of all backends that are on."""
         return sum(backend.slots for backend in self.scheduler.backends.values())
 
     def serves(self, lane: str) -> bool:
-        """Whether a backend that is on does."""
+        """Whether a backend that is on serves `lane`."""
         return any(lane in backend.lanes for backend in self.scheduler.backends.values())
 
     @property
@@ -54,11 +54,11 @@ class Station:
         return self.scheduler.backlog_s() * max(1, self.slots)
 
     def duration_s(self, request: Request) -> float:
-        """Predicted time of a request here, of what it has still to come."""
+        """Predicted remaining time of a request here."""
         return self._cost.duration_s(request)
 
     def remaining_s(self, request: Request) -> float:
-        """Predicted work of a request here, of what it has still to come."""
+        """Predicted remaining work of a request here."""
         return self._cost.remaining_s(request)
 
     def work_s(self, now_s: float) -> float:

@@ -1,4 +1,4 @@
-"""The one table of a comparison."""
+"""Tables of simulations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("cold wait", ("cold_start_wait_share",), share, 0.0),
     ("cost", ("cost",), lambda value: f"{value:.2f}", 0.0),
 )
-"""Further columns, left out where every row has the number at the end."""
+"""Further columns, omitted if every row has the last number."""
 
 
 def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
@@ -73,7 +73,7 @@ def table_of(result: SimulationResult) -> Table:
 def with_rejected(
     headings: list[str], rows: list[list[str]], runs: Sequence[Run]
 ) -> tuple[list[str], list[list[str]]]:
-    """Another column where anybody was rejected: who gets no answer is in no other number."""
+    """With a column of rejected requests if there are any: no other number shows them."""
     rejected = [one.measures.rejected for one in runs]
     if not any(rejected):
         return headings, rows

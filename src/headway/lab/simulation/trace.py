@@ -1,4 +1,4 @@
-"""A trace: the requests of somebody's traffic, to be sent again under other policies."""
+"""A trace: recorded requests, to be sent again under other policies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headway.lab.simulation.errors import SimulationError
 TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end of the other"}
 """Columns of times, and from when they count."""
 MOST_TOKENS = 10_000_000
-"""Of a prompt or an answer; more are a mistake in the trace."""
+"""Limit on the tokens of a prompt or an answer; more are a mistake in the trace."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -34,24 +34,24 @@ class Trace:
     prompt_tokens: np.ndarray
     output_tokens: np.ndarray
     ids: Sequence[str] = ()
-    """Empty: nobody gave any."""
+    """May be empty."""
     tenants: Sequence[str] = ()
     tiers: Sequence[Tier] = ()
     programs: Sequence[str] = ()
     prompt_ids: Sequence[str] = ()
-    """Which prompt it is, in whatever holds the texts."""
+    """The id of the prompt where texts are kept."""
     deadline_s: np.ndarray = field(default_factory=lambda: np.empty(0))
     """Seconds after arrival; NaN: none."""
     max_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """0: none."""
     prefix_hashes: Sequence[tuple[int, ...]] = ()
-    """A hash for each BLOCK_TOKENS of the prompt, as far as others may begin alike."""
+    """A hash for each BLOCK_TOKENS of the prompt, as far as other prompts may begin alike."""
     after: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    """Number of the request, from 0, that has to end first, as in an agent's session; -1: none."""
+    """Number of the request that has to end first, as in an agent's session; -1: none."""
     gap_s: np.ndarray = field(default_factory=lambda: np.empty(0))
-    """Seconds from that end until this one is sent: what a tool or a person takes."""
+    """Seconds from that end until this one is sent: the time of a tool or a person."""
     shared_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    """Prompt tokens that the request before it, in `after`, had already."""
+    """Prompt tokens shared with the request in `after`."""
 
     def __post_init__(self) -> None:
         if not len(self):
@@ -143,11 +143,11 @@ class Trace:
 
     @cached_property
     def began(self) -> np.ndarray:
-        """Number of the request that began each one's session: its own if it waits for none."""
+        """Number of the first request of each one's session: its own if it waits for none."""
         began = list(range(len(self)))
         for number, before in enumerate(self.after.tolist()):
             if before >= 0:
-                began[number] = began[before]  # it is above, so that its own is known
+                began[number] = began[before]  # a row above: known already
         return np.array(began)
 
     def faster(self, times: float) -> Trace:

@@ -34,14 +34,14 @@ TEXTS = {"id": "ids", "tenant": "tenants", "program": "programs", "prompt_id": "
 OTHERS = ("tier", "prefix_hashes", "after")
 COLUMNS = (*NUMBERS, *TEXTS, *OTHERS)
 ALIKE = 0.85
-"""Likeness (difflib's) from which on the name of a column is taken for another one, misspelt."""
+"""Similarity (difflib's) above which a column's name counts as misspelt."""
 
 
 def read_trace(path: Path, *, mend: bool = False) -> Trace:
     """Read a trace.
 
     Args:
-        path: CSV or Parquet with the columns REQUIRED and any of COLUMNS; others are left alone.
+        path: CSV or Parquet with the columns REQUIRED and any of COLUMNS; others are ignored.
         mend: put rows in order, and leave out those without output and those that came twice.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The points that no other beats, and the one to take."""
+"""The Pareto front of a sweep, and the recommended point."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALIKE = 1.03
 """Mean latencies within this factor of each other differ by chance only."""
 
 FOLLOWS = ("adaptive", "optimal", "constant")
-"""The policies, those first that need no tuning when traffic changes."""
+"""Policies in order of preference: first those that need no tuning when traffic changes."""
 
 
 def targets_of(text: str) -> list[Target]:
@@ -32,7 +32,7 @@ def targets_of(text: str) -> list[Target]:
 
 
 def achieved_s(point: Point, target: Target) -> float:
-    """What `target` limits."""
+    """The value that `target` limits."""
     return float(getattr(point.latency_s, target.statistic))
 
 
@@ -85,7 +85,7 @@ def recommended(points: Sequence[Point], targets: Sequence[Target]) -> Point | N
 
 
 def unmet(points: Sequence[Point], targets: Sequence[Target]) -> str:
-    """Says how near any of `points` comes to `targets`, which none meets."""
+    """How near the best of `points` comes to `targets` that none meets, in words."""
     nearest = min(points, key=lambda one: max(achieved_s(one, of) / of.limit_s for of in targets))
     reached = " and ".join(
         f"{of.statistic} {1e3 * achieved_s(nearest, of):.3g} ms" for of in targets

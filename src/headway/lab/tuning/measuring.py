@@ -1,4 +1,4 @@
-"""Measures a model: batches of every size and length on its real workers."""
+"""Measures batches of every size and length on a model's real workers."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ async def measured(
     repeats: int = 5,
     progress: Callable[[], None] = lambda: None,
 ) -> MeasuredDurations:
-    """What batches of each of `sizes` and `lengths` take, from message to answer.
+    """How long batches of each of `sizes` and `lengths` take, from message to answer.
 
-    Every batch is run once before, as a model meets a shape more slowly for the first time. The
-    repeats come in a shuffled order, so that a busy minute of the machine hits no cell alone.
+    Every batch is run once before, since a model is slower on a new shape. The repeats are
+    shuffled, so that a busy minute of the machine affects no cell alone.
 
     Args:
         backing: the loaded model.
         work: makes the batches.
         sizes: ascending.
         lengths: ascending.
-        at_once: batches that run beside each other, one an instance.
+        at_once: concurrent batches, one per instance.
         repeats: of each.
         progress: called after every round.
 

@@ -1,4 +1,4 @@
-"""A sweep as one HTML page that stands alone."""
+"""A sweep as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -21,22 +21,22 @@ from headway.lab.tuning.traffic import Traffic
 BatchingName = Literal["constant", "adaptive", "optimal"]
 
 WARM_UP = 0.1
-"""Share of the items that come before anything is counted: a batcher learns its model first."""
+"""Share of the items that are not counted: a batcher learns its model first."""
 
 SUSTAINED = 0.98
-"""Of what a setting gets through at most: above it no queue comes to an end."""
+"""Largest share of a setting's throughput to try: above it queues grow without end."""
 
 SATURATING_ITEMS = 1000
-"""That are run to see how many a setting gets through."""
+"""Items that measure a setting's throughput."""
 
 SATURATING_BATCHES = 3
-"""Full batches that wait or run there, for each worker. With more to choose from, batches of about
-equal length would be better than they are where queues come to an end."""
+"""Full batches that wait or run in that measurement, for each worker. With more to choose from,
+batches of similar length would form more easily than with finite queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an operator may turn, in the names of the configuration."""
+    """Batching settings, with the names of the configuration."""
 
     batching: BatchingName
     max_batch_size: int
@@ -55,7 +55,7 @@ class Setting:
         return text + (", by length" if self.length_aware else "")
 
     def options(self) -> dict[str, object]:
-        """Those fields of a model in the configuration that it decides."""
+        """The fields of a model's configuration that it sets."""
         found: dict[str, object] = {
             "max_batch_size": self.max_batch_size,
             "batching": self.batching,
@@ -68,7 +68,7 @@ class Setting:
         return found
 
     def batcher(self, workers: int) -> Batcher:
-        """A new one, which knows nothing of the model yet."""
+        """A new batcher, which has learned nothing yet."""
         of_tier = TierBatching(self.batching, max_delay_s=self.max_delay_s, slo_s=self.slo_s)
         settings = BatchingSettings(
             Limits(self.max_batch_size),
@@ -86,7 +86,7 @@ class Point:
     load: float
     """Share of the capacity that comes."""
     rate_per_s: float
-    """Items that come a second; all of them are answered."""
+    """Arriving items per second; all are answered."""
     throughput_per_s: float
     """Items answered a second, from the first arrival to the last result."""
     utilisation: float
@@ -98,7 +98,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What settings are tried on."""
+    """The conditions of a sweep."""
 
     durations: MeasuredDurations
     traffic: Traffic
@@ -108,12 +108,12 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Swept:
-    """All that came of it."""
+    """The result of a sweep."""
 
     capacity_per_s: float
-    """The most items a second that any setting gets through."""
+    """Items per second of the setting with the highest throughput."""
     points: Sequence[Point]
-    """Without those of settings that do not get through so many."""
+    """Without overloaded settings."""
 
 
 def grid(
@@ -131,13 +131,13 @@ def grid(
         sizes: K, for constants; the largest is that of the others.
         delays_s: N, for constants.
         varied: whether lengths differ: then each setting is tried with and without regard to them.
-        slo_s: a latency that `adaptive` is tried with, beside none.
+        slo_s: a latency limit that `adaptive` is also tried with.
     """
     found = []
     for policy, by_length in product(policies, (False, True) if varied else (False,)):
         if policy == "constant":
             for size, delay_s in product(sizes, delays_s):
-                if size > 1 or delay_s == delays_s[0]:  # one item waits for nobody
+                if size > 1 or delay_s == delays_s[0]:  # a batch of one never waits
                     shown_s = delay_s if size > 1 else 0.0
                     found.append(Setting("constant", size, shown_s, length_aware=by_length))
         elif policy == "adaptive":
@@ -169,7 +169,7 @@ def sweep(
         progress: called with the number of finished runs and of all runs.
 
     Raises:
-        SimulationError: no setting gets through so many.
+        SimulationError: every setting would be overloaded.
     """
     alike = {(setting.max_batch_size, setting.length_aware) for setting in settings}
     through = {shape: saturated_per_s(conditions, *shape) for shape in alike}
@@ -203,7 +203,7 @@ def sweep(
 
 
 def saturated_per_s(conditions: Conditions, max_batch_size: int, length_aware: bool) -> float:
-    """Items a second in a closed loop with so many that every batch is full."""
+    """Items per second in a closed loop in which every batch is full."""
     setting = Setting("constant", max_batch_size, length_aware=length_aware)
     requests = conditions.traffic.requests(1.0)[:SATURATING_ITEMS]
     outcome = simulate_batches(

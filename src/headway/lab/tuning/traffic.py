@@ -14,7 +14,7 @@ from headway.lab.simulation.generated import Recipe
 
 ARRIVALS = "poisson or gamma:CV (bursts where CV is above 1)"
 NO_TOKENS = SizeEstimate.exactly(1)
-"""Nothing is generated: an item is over with its batch."""
+"""Nothing is generated: an item ends with its batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Traffic:
 
     @classmethod
     def made(cls, arrivals: str, lengths: str, count: int, seed: int) -> Traffic:
-        """By chance of `seed`.
+        """Draw traffic with `seed`.
 
         Args:
             arrivals: one of ARRIVALS.
@@ -46,11 +46,11 @@ class Traffic:
         return cls(trace.arrival_s, trace.prompt_tokens)
 
     def cut(self, shortest: int, longest: int | None) -> Traffic:
-        """The same with no length outside of these."""
+        """The same with lengths clipped to these limits."""
         return Traffic(self.arrivals, np.clip(self.lengths, shortest, longest))
 
     def with_lengths(self, lengths: Sequence[int], seed: int) -> Traffic:
-        """The same with lengths drawn from `lengths`, by chance of `seed`."""
+        """The same with lengths drawn from `lengths` with `seed`."""
         drawn = np.random.default_rng(seed).choice(lengths, len(self.lengths))
         return Traffic(self.arrivals, drawn)
 

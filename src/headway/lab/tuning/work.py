@@ -11,7 +11,7 @@ from headway.models.signature import Signature
 from headway.models.tokens import Tokens
 
 WORDS = "the model answers many short questions at once and then it rests for a while"
-"""What made texts are made of: how long a batch takes depends on their lengths alone."""
+"""The word of generated texts: the time of a batch depends on their lengths only."""
 
 
 class Work(Protocol):
@@ -48,7 +48,7 @@ class MadeTexts:
 
 
 class GivenItems:
-    """Items that an operator gave: the longest of those that are no longer than asked.
+    """Items from the operator: the longest that are not longer than asked for.
 
     Args:
         items: at least one.

@@ -33,11 +33,11 @@ FORMATS = {
 
 
 def load_trace(path: Path, *, kind: str = "", mend: bool = False, seed: int = 0) -> Trace:
-    """Read a trace in whichever of the known formats it is.
+    """Read a trace in any of the known formats.
 
     Args:
         path: the file or folder.
-        kind: one of FORMATS; empty: as it looks.
+        kind: one of FORMATS; empty: detect it.
         mend: see `read_trace`.
         seed: of requests that are drawn from statistics.
 
@@ -54,7 +54,7 @@ def load_trace(path: Path, *, kind: str = "", mend: bool = False, seed: int = 0)
 
 
 def load_traces(path: Path, seeds: int) -> list[Trace]:
-    """A trace for each of `seeds` where requests are drawn from statistics, else the one there is.
+    """One trace per seed if requests are drawn from statistics, else the recorded one.
 
     Raises:
         SimulationError: as `load_trace`.
