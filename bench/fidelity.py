@@ -1,4 +1,4 @@
-"""How close the simulator comes to the embedded engine: calibrated, then asked to foretell.
+"""How close the simulator comes to the embedded engine: calibrated, then simulated.
 
     python bench/fidelity.py [--loads 0.6,0.9,1.2] [--minutes 15] [--repeats 1] [--threads N]
 
@@ -6,8 +6,7 @@
 requests come for some minutes as a Poisson process, real prompts and answers of lengths that vary
 as people's do, and the simulator is given the same arrivals and lengths. Machines drift by some per
 cent within an hour, so the engine is calibrated again before each load and in every repeat, in
-which the same requests come again. What the simulator foretells may lie anywhere between the real
-runs.
+which the same requests come again. Simulated values may lie anywhere between the real runs.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ MEAN_TOKENS, SPREAD = 90, 0.8
 """Of the answers: log-normal."""
 MOST_TOKENS = 400
 LONG_TOKENS = 20
-"""Answers from which on their decoding tells how fast the engine is."""
+"""Number of answers whose decoding shows how fast the engine is."""
 WINDOW_S = 180.0
 TOLERATED = {"mean": 0.05, "p50": 0.05, "p99": 0.10}
 
@@ -94,7 +93,7 @@ async def measure(options: argparse.Namespace) -> int:
                     print(f"a load of 1 is {rate:.2f} requests/s", flush=True)
                 requests = load_of(load * rate, 60.0 * options.minutes, options.seed)
                 outcomes = await c.run(requests)
-                simulated = foretold(outcomes, profiles[-1])
+                simulated = simulation_of(outcomes, profiles[-1])
                 runs[load].append(compared(outcomes, simulated))
                 paces[load].append(pace(outcomes, simulated))
                 print(f"load {load:g}, run {repeat}:", runs[load][-1], flush=True)
@@ -128,7 +127,7 @@ def characters(request: LoadRequest) -> int:
     return sum(len(message["content"]) for message in request.messages)
 
 
-def foretold(outcomes: Sequence[RequestResult], profile: Profile) -> Simulated:
+def simulation_of(outcomes: Sequence[RequestResult], profile: Profile) -> Simulated:
     """What the simulator makes of what was sent."""
     failed = [outcome.error for outcome in outcomes if not outcome.ok]
     if failed:
@@ -158,7 +157,7 @@ def compared(outcomes: Sequence[RequestResult], simulated: Simulated) -> Compari
 
 
 def pace(outcomes: Sequence[RequestResult], simulated: Simulated) -> dict[str, float]:
-    """How much longer decoding took than foretold, at the median, in each window of the run.
+    """How much longer decoding took than simulated, at the median, in each window of the run.
 
     About the same everywhere: the profile is off. Up and down: so is the machine.
     """
@@ -175,9 +174,9 @@ def pace(outcomes: Sequence[RequestResult], simulated: Simulated) -> dict[str, f
 
 
 def claims_of(load: float, runs: Sequence[Comparison]) -> list[Claim]:
-    """How far what was foretold is from the nearest of what real runs span.
+    """How far a simulated value is from the range of real runs.
 
-    Each run is compared with what was foretold of it, by the calibration right before it.
+    Each run is compared with its simulation from the calibration right before it.
     """
     claims = []
     for name in runs[0]:

@@ -45,7 +45,7 @@ class Measured:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One request at a time; `answered` is told whether its answer is one of status 200."""
+    """One request at a time; `answered` is called with whether its status is 200."""
 
     def __init__(self) -> None:
         self.answered: Callable[[bool], None] = lambda ok: None

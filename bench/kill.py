@@ -4,7 +4,7 @@
 
 Streams are kept under way all the time, more than there are slots. No request may be lost or hang:
 each is answered in full, or fails with an error that says why. Recovery is the time from the kill
-to the first token made after it (IN_FLIGHT_S tells those apart that were on their way).
+to the first token made after it (IN_FLIGHT_S separates tokens that were already on their way).
 """
 
 from __future__ import annotations

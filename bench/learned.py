@@ -6,7 +6,7 @@ First day: real prompts run through the gateway, greedily, and its request log i
 `headway predictor train --log` learns from. Second day, other prompts:
   burst     all at once;
   overload  Poisson arrivals at 1.2 times what the engine can serve;
-each under fcfs, ltr and gittins with the learned predictor, and srpt that is told every length.
+each under fcfs, ltr and gittins with the learned predictor, and srpt that knows every length.
 Last, a predictor made of shuffled lengths, which ranks at random, orders a load of 0.9: from when
 it is caught on, requests must not be slower than under fcfs.
 """
@@ -46,7 +46,7 @@ from headway.prediction.words import normal
 from headway.store.request_log import read
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")
-"""The last is srpt that is told every length."""
+"""The last is srpt that knows every length."""
 LOOK_EVERY_S = 0.2
 SETS = (
     "alpaca52k_vicuna20k,alpaca_eval,arena_hard_v0.1,flask,just_eval,gpteacher_gpt4,"
@@ -115,7 +115,7 @@ def model_in(log: Path) -> str:
 async def second_day(
     name: str, load: Workload, options: argparse.Namespace, predictor: Path
 ) -> list[Row]:
-    """`load` under every policy, `repeats` times; fcfs comes first and tells the oracle."""
+    """`load` under every policy, `repeats` times; fcfs comes first, for the oracle's lengths."""
     settings = {
         "slots": options.slots,
         "threads": options.threads,
@@ -124,7 +124,7 @@ async def second_day(
     }
     runs: dict[str, list[tuple[RequestResult, ...]]] = {policy: [] for policy in POLICIES}
     alone: list[RequestResult] = []
-    told = load
+    informed = load
     for repeat in range(options.repeats):
         rest = random.Random(repeat).sample(POLICIES[1:], len(POLICIES) - 1)
         for policy in ("fcfs", *rest):
@@ -134,13 +134,13 @@ async def second_day(
                 LoadClient(server.url, "default") as client,
             ):
                 alone += await warm_up(client, load)
-                outcomes = await client.run(told if policy == "oracle" else load)
+                outcomes = await client.run(informed if policy == "oracle" else load)
                 async with aiohttp.ClientSession() as session:
                     tau = await metric(session, server, "headway_prediction_kendall_tau")
                     trusted = await metric(session, server, "headway_prediction_trusted")
             runs[policy].append(tuple(outcomes))
             if policy == "fcfs":
-                told = load.expecting([outcome.output_tokens for outcome in outcomes])
+                informed = load.expecting([outcome.output_tokens for outcome in outcomes])
             latency_s = mean([outcome.latency_s for outcome in outcomes])
             print(
                 f"{name}: {policy}, run {repeat + 1}: mean {latency_s:.1f} s, tau {tau:.2f} of the "

@@ -98,8 +98,8 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     capacity = capacity_rps(day, [site])
     bound = TierSettings(max_wait_s=options.max_wait)
     settings = SchedulerSettings(policy="fcfs", tiers=dict.fromkeys(Tier, bound))
-    told = f"predictor:{folder / 'learned.npz'}@{second}"
-    contenders = {label: Contender.parse(label, told) for label in POLICIES}
+    prediction = f"predictor:{folder / 'learned.npz'}@{second}"
+    contenders = {label: Contender.parse(label, prediction) for label in POLICIES}
     claims: list[Claim] = []
     details: dict[str, object] = {}
     for load in map(float, options.loads.split(",")):

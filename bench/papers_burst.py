@@ -35,7 +35,7 @@ from real_sizes import Sizes, data, drawn, sizes_of
 TITLE = "vllm-ltr, s/token"
 REQUESTS = 2000
 EVERY_ITERATION = PreemptionSettings(gain_factor=0.0, min_run_s=0.02, max_preemptions=1_000_000)
-"""Whoever is ranked first runs, whatever it costs; they are looked at once an iteration, about."""
+"""The first in rank runs, whatever it costs; ranks are compared about once per iteration."""
 CLASS_TOKENS = 820
 """Of their classifier: ten classes up to 8,192 tokens."""
 

@@ -5,10 +5,10 @@ tokens, 256 requests), 10,000 prompts of Alpaca as a Poisson process, answers of
 c = 0.8; out of memory, a request is discarded and computed anew. Here Vicuna-7B's answers to
 Alpaca, sampled at a temperature of 0.7 and cut at 512, stand for those of Llama-3-8B.
 
-Foresight: TRAIL predicts a length from the prompt, and refines it with every token. Here the
-estimate is a distribution around the real length with log-normal errors, just so large that the
-mean absolute error is theirs, and what refines it is the tokens that came: whoever outlived a part
-of the distribution is expected to be in the rest.
+Predictions: TRAIL predicts a length from the prompt, and refines it with every token. Here the
+estimate is a distribution around the real length with log-normal errors, of such a size that the
+mean absolute error is theirs, refined by the tokens that came: a request that outlived part of the
+distribution is expected in the rest.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def octaves_of(seed: int, error_tokens: float) -> float:
     low, high = 0.0, 8.0
     while high - low > 0.01:
         octaves = (low + high) / 2.0
-        foretold = np.minimum(lengths * 2.0 ** (octaves * errors), LONGEST)
-        if np.abs(foretold - lengths).mean() < error_tokens:
+        predicted = np.minimum(lengths * 2.0 ** (octaves * errors), LONGEST)
+        if np.abs(predicted - lengths).mean() < error_tokens:
             low = octaves
         else:
             high = octaves

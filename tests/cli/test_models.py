@@ -34,19 +34,19 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
     assert "is no model that can be served" in refused(tmp_path, f"m={notes}")
     damaged = tmp_path / "m.onnx"
     damaged.write_text("no graph")
-    told = refused(tmp_path, f"m={damaged}")
-    assert "the model 'm' cannot be loaded" in told
-    assert "m.onnx is no ONNX model" in told
+    message = refused(tmp_path, f"m={damaged}")
+    assert "the model 'm' cannot be loaded" in message
+    assert "m.onnx is no ONNX model" in message
 
 
 def test_a_function_that_fails_at_its_start_is_told(tmp_path: Path) -> None:
-    told = refused(tmp_path, f"m={function('Unloadable').location}")
-    assert told == "the model 'm' cannot be loaded: RuntimeError: there is no room"
+    message = refused(tmp_path, f"m={function('Unloadable').location}")
+    assert message == "the model 'm' cannot be loaded: RuntimeError: there is no room"
 
 
 def test_two_embedded_engines_are_one_too_many(tmp_path: Path) -> None:
-    told = refused(tmp_path, "a.gguf", "b.gguf", code=2)
-    assert "names a.gguf and b.gguf" in told and "NAME=PATH" in told
+    message = refused(tmp_path, "a.gguf", "b.gguf", code=2)
+    assert "names a.gguf and b.gguf" in message and "NAME=PATH" in message
 
 
 def test_two_models_of_one_name_are_told(tmp_path: Path) -> None:

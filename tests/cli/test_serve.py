@@ -52,8 +52,8 @@ def test_a_chat_is_answered_and_written_down(tmp_path: Path) -> None:
         ) as response:
             answer = json.load(response)
         assert answer["choices"][0]["message"]["content"]
-        told = answer["usage"]["headway"]
-        assert (told["policy"], told["tier"], told["tenant"]) == ("fcfs", "interactive", "acme")
+        usage = answer["usage"]["headway"]
+        assert (usage["policy"], usage["tier"], usage["tenant"]) == ("fcfs", "interactive", "acme")
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)

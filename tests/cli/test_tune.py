@@ -85,7 +85,7 @@ def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ("", "this model takes no texts, so name what it is to run: --items FILE"),
         ("--items {0}/nothing.jsonl", "there is no file"),
@@ -103,11 +103,11 @@ def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(
-    model: str, tmp_path: Path, options: str, told: str
+    model: str, tmp_path: Path, options: str, message: str
 ) -> None:
     code, _, err = run(model, *options.format(tmp_path).split())
     assert code == 1
-    assert told in err and err.startswith("headway tune: ")
+    assert message in err and err.startswith("headway tune: ")
 
 
 def test_a_model_that_is_not_there_is_told_in_a_sentence() -> None:

@@ -20,7 +20,7 @@ ZERO = Scaling(0, 3, cold_start_s=5.0, idle_s=10.0, backlog_s=2.0)
         (1, 20, 8.1, 2),
         (1, 5, 60.0, 2),  # more could not run more of them
         (1, 50, 900.0, 3),
-        (2, 0, 0.0, 2),  # whoever is there is drained when it is spare, not before
+        (2, 0, 0.0, 2),  # an unneeded replica drains when it is spare, not before
     ],
 )
 def test_the_rule_by_which_replicas_are_started(

@@ -1,4 +1,4 @@
-"""A small OpenAI server that answers as told, in place of a real one."""
+"""A small OpenAI server that answers as its prompts ask, in place of a real one."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def test_a_tuning_says_how_to_set_it() -> None:
     ],
 )
 def test_what_the_gateway_runs_when_told_so_is_what_was_simulated(tuning: Tuning) -> None:
-    told = [f"{name}={value}" for name, value in tuning.options.items()]
-    served = read_configuration({}, told, None).settings.scheduler()
+    assignments = [f"{name}={value}" for name, value in tuning.options.items()]
+    served = read_configuration({}, assignments, None).settings.scheduler()
     simulated = tuning.contender("oracle", served_settings()).settings
     assert simulated is not None
     assert replace(simulated, policy=tuning.policy) == served

@@ -19,9 +19,9 @@ CONTENDERS = {policy: Contender.parse(policy, "oracle") for policy in ("fcfs", "
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_it_tells_how_far_runs_are_and_not_only_that_one_has_ended(processes: int) -> None:
-    told: list[int] = []
-    runs = compare(SCENARIO, CONTENDERS, processes=processes, progress=told.append)
+    reported: list[int] = []
+    runs = compare(SCENARIO, CONTENDERS, processes=processes, progress=reported.append)
     assert {label: len(of) for label, of in runs.items()} == {"fcfs": 1, "sjf": 1}
-    assert told == sorted(told)
-    assert told[-1] == 2 * COUNT
-    assert set(told) - {0, COUNT, 2 * COUNT}
+    assert reported == sorted(reported)
+    assert reported[-1] == 2 * COUNT
+    assert set(reported) - {0, COUNT, 2 * COUNT}

@@ -1,4 +1,4 @@
-"""What the scheduler is told of lengths."""
+"""Predicted lengths for the scheduler."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_recorded_errors_are_those_of_the_record(tmp_path: Path) -> None:
     path = tmp_path / "record.csv"
     classes = np.where(LENGTHS > 200, 1, 0)
     rows = zip(LENGTHS.tolist(), classes.tolist(), strict=True)
-    lines = ["output_tokens,pred_multi_class", *(f"{real},{foretold}" for real, foretold in rows)]
+    lines = ["output_tokens,pred_multi_class", *(f"{real},{predicted}" for real, predicted in rows)]
     path.write_text("\n".join(lines))
-    foretold = means(predictions_of(f"recorded:{path}", TRACE))
-    assert len(set(foretold.round(6).tolist())) == 2
-    assert 0.4 < kendall_tau(foretold, LENGTHS) < 0.9
+    predicted = means(predictions_of(f"recorded:{path}", TRACE))
+    assert len(set(predicted.round(6).tolist())) == 2
+    assert 0.4 < kendall_tau(predicted, LENGTHS) < 0.9
 
 
 @pytest.mark.parametrize("kind", ["", "noise", "noise:-1", "oracle:1", "recorded:"])

@@ -21,7 +21,7 @@ SITES = [Site("one", CLOCK)]
 
 
 def page_of(tenants: list[str]) -> str:
-    """Of requests that each took a second, whoever sent them."""
+    """Of requests that each took a second."""
     count = len(tenants)
     at_s, none = np.arange(count, dtype=float), np.zeros(count, int)
     outcome = Outcome(

@@ -39,7 +39,7 @@ def test_srpt_lets_the_short_one_in_between_and_loses_nothing() -> None:
 
 
 class HundredTokens:
-    """Foretells them of everybody."""
+    """Predicts them for every request."""
 
     def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         return SizeEstimate((50, 200), (0.5, 0.5)), log2(100)
