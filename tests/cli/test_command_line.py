@@ -51,7 +51,7 @@ def test_help_lists_every_command() -> None:
     assert "--backend" in headway("serve", "--help").stdout
 
 
-def test_config_show_tells_who_decided_what() -> None:
+def test_config_show_names_the_source_of_each_setting() -> None:
     Path("headway.yaml").write_text(
         "policy: fcfs\n"
         "backends:\n"

@@ -11,7 +11,7 @@ from headway.lab.loadtest.server import HeadwayServer
 
 
 @pytest.mark.timeout(120)
-async def test_info_tells_how_a_gateway_s_predictor_does() -> None:
+async def test_info_shows_how_a_gateway_s_predictor_does() -> None:
     async with HeadwayServer({"slots": 1}) as server:
         done = headway("predictor", "info", "--url", server.url)
         assert done.returncode == 0, done.stderr

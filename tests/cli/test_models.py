@@ -24,11 +24,11 @@ def refused(tmp_path: Path, *models: str, code: int = 1) -> str:
     return one_line_failure(headway("serve", "--port", "0", "--set", database, *arguments), code)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     assert "there is no nowhere.onnx" in refused(tmp_path, "m=nowhere.onnx")
 
 
-def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_an_error(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.touch()
     assert "is no model that can be served" in refused(tmp_path, f"m={notes}")
@@ -39,7 +39,7 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
     assert "m.onnx is no ONNX model" in message
 
 
-def test_a_function_that_fails_at_its_start_is_told(tmp_path: Path) -> None:
+def test_a_function_that_fails_at_its_start_is_an_error(tmp_path: Path) -> None:
     message = refused(tmp_path, f"m={function('Unloadable').location}")
     assert message == "the model 'm' cannot be loaded: RuntimeError: there is no room"
 
@@ -49,7 +49,7 @@ def test_two_embedded_engines_are_one_too_many(tmp_path: Path) -> None:
     assert "names a.gguf and b.gguf" in message and "NAME=PATH" in message
 
 
-def test_two_models_of_one_name_are_told(tmp_path: Path) -> None:
+def test_two_models_of_one_name_are_an_error(tmp_path: Path) -> None:
     assert "the name 'm' is there twice" in refused(tmp_path, "m=a.onnx", "m=b.onnx", code=2)
 
 
@@ -89,6 +89,6 @@ def test_settings_of_a_model_reach_its_batches(tmp_path: Path) -> None:
     assert remote.backing.url == "http://host:1/v2/models/r"
 
 
-def test_a_path_that_is_nothing_is_told() -> None:
+def test_a_path_that_is_nothing_is_an_error() -> None:
     with pytest.raises(ModelError, match="there is no nowhere"):
         catalog_of(Settings(models=(ModelConfig(name="m", path="nowhere"),)))

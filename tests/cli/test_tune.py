@@ -102,15 +102,13 @@ def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(
         ("--slo ttft_p99=1s", "not of latency"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_sentence(
-    model: str, tmp_path: Path, options: str, message: str
-) -> None:
+def test_mistakes_are_one_sentence(model: str, tmp_path: Path, options: str, message: str) -> None:
     code, _, err = run(model, *options.format(tmp_path).split())
     assert code == 1
     assert message in err and err.startswith("headway tune: ")
 
 
-def test_a_model_that_is_not_there_is_told_in_a_sentence() -> None:
+def test_a_missing_model_is_one_sentence() -> None:
     code, _, err = run("nothing.onnx")
     assert code == 1
     assert err == "headway tune: there is no nothing.onnx"

@@ -30,12 +30,12 @@ LATER = {
     ),
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
-"""Commands whose module takes a while to import: it, and what help says."""
+"""Commands whose module is slow to import: the module, and the help text."""
 TRACE = "Inspect, convert and generate traces."
 
 
 def application(command: str | None) -> typer.Typer:
-    """The command line, of which `command` is the one that will run.
+    """The command line; only `command` is imported in full.
 
     The options of some are declared beside what they run, which takes a while to import: without
     need these stand in the list with their names only.
@@ -89,7 +89,7 @@ def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line: one line on stderr and an exit code for everything foreseen."""
+    """Run the command line: one line on stderr and an exit code for every expected error."""
     try:
         application(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="headway")
     except Failure as failure:

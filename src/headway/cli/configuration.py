@@ -1,4 +1,4 @@
-"""Settings from the command line's side: reading them with its flags, and printing them."""
+"""Reads settings with the flags of the command line, and prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From settings to a running gateway, and every way in which its start can fail."""
+"""From settings to a running gateway, and the errors of its start."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def responses_of(settings: Settings) -> ResponseStore | None:
 
 
 def lengths_in(database: Path) -> LengthHistory:
-    """Output lengths of the newest requests in the log, so that a restart forgets nothing.
+    """Output lengths of the newest requests in the log, so that they survive a restart.
 
     If the log cannot be read, the history starts empty, with a warning.
     """
@@ -165,7 +165,7 @@ def predictor_of(choice: Path | str) -> Predictor | None:
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:
-    """The part that the gateway takes."""
+    """The settings of the gateway itself."""
     return GatewaySettings(
         scheduler=settings.scheduler(),
         keys=tuple(_api_key(key) for key in settings.keys),
@@ -190,7 +190,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
 
 
 def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
-    """The servers to run on; one without a name is called by its host and port."""
+    """The servers to run on; one without a name is named by its host and port."""
     taken = {EMBEDDED, *(backend.name for backend in backends if backend.name is not None)}
     endpoints = []
     for backend in backends:
@@ -252,7 +252,7 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
 
 
 def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
-    """Where it listens, and a line to try it with."""
+    """The address, and a command to try it."""
     served = [*(["the embedded engine"] if settings.embedded else [])]
     served += [masked(backend.url) for backend in settings.backends]
     batched = ", ".join(model.name for model in catalog)

@@ -27,7 +27,7 @@ def new(
 
 
 def hash_() -> None:
-    """Print what the configuration keeps of a key, which is asked for or read from a pipe."""
+    """Print the hash of a key for the configuration; asks for the key, or reads a pipe."""
     from headway.gateway.keys import hash_key
 
     if sys.stdin.isatty():

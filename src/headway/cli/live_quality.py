@@ -17,7 +17,7 @@ SHOWN = {
     "coverage_80": "in the 80%",
     "bias_octaves": "bias, octaves",
 }
-"""Of a gauge, what it is called for people; the newest answers are what they are about."""
+"""Readable names of gauges, which are over the newest answers."""
 TIMEOUT_S = 10.0
 
 

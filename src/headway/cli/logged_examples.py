@@ -15,7 +15,7 @@ from headway.prediction.logged import features_of
 from headway.store.request_log import RequestLogError, RequestRecord, newest, read
 
 MOST = 100_000
-"""Requests of the log that are looked at, the newest: older traffic is another."""
+"""Newest requests of the log to use: older traffic differs."""
 
 
 def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
@@ -72,7 +72,7 @@ def only_model(path: Path) -> str:
 
 
 def _finished(path: Path) -> Iterator[tuple[RequestRecord, int]]:
-    """Requests that were answered, and the output tokens of each."""
+    """Answered requests, and the output tokens of each."""
     if not path.exists():
         raise ExamplesError(f"there is no request log {path}")
     try:

@@ -1,4 +1,4 @@
-"""Logging of a running gateway: JSON lines on stderr, written by a thread of their own."""
+"""Logging of a running gateway: JSON lines on stderr, written by a thread."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from headway.redaction import masked
 from headway.store.request_log import RequestRecord
 
 MAX_WAITING = 10_000
-"""Lines that may wait for a slow terminal or pipe; more are dropped, so that it never blocks."""
+"""Lines that may wait for a slow terminal or pipe; more are dropped, to never block."""
 
 WRITE_EVERY_S = 0.1
-"""Lines are gathered for so long and written together."""
+"""Lines are collected for this long and written together."""
 
 
 class Logs:
@@ -72,7 +72,7 @@ class Logs:
 
 
 class WaitingLines(logging.Handler):
-    """Keeps what is logged until it is taken, and drops it rather than wait for a place."""
+    """Keeps log lines until they are written; drops lines instead of waiting for room."""
 
     def __init__(self, most: int = MAX_WAITING) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class WaitingLines(logging.Handler):
         self._waiting.extend([(now_s, record) for record in records[:room]])
 
     def take(self) -> str:
-        """The lines of all that was logged so far; it is not kept any more."""
+        """Take the lines that were logged so far."""
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         return "".join(
             f"{self._lines.request(*one) if isinstance(one, tuple) else self._lines.format(one)}\n"

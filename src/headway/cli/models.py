@@ -42,7 +42,7 @@ def catalog_of(settings: Settings) -> Catalog:
 
 
 def backing_of(model: ModelConfig) -> Backing:
-    """What runs the batches of `model`.
+    """The backing that runs the batches of `model`.
 
     Raises:
         headway.models.signature.ModelError: it is not there.

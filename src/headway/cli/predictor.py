@@ -1,4 +1,4 @@
-"""`headway predictor`: train, test and look into predictors of output length."""
+"""`headway predictor`: train, test and inspect predictors of output length."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOR_ENCODERS = (
     "onnxruntime",
     "tokenizers",
 )
-"""Modules without which no encoder can be trained."""
+"""Modules that training an encoder needs."""
 
 Data = Annotated[
     list[Path] | None,
@@ -109,7 +109,7 @@ def refit(
     target: Annotated[str, typer.Option(help="The model whose lengths to learn.")],
     log: Annotated[Path, typer.Option("--log", metavar="DB", help="A gateway's request log.")],
 ) -> None:
-    """Learn from a gateway's log, and write what is better than FILE on its newest requests.
+    """Learn from a gateway's log, and write a predictor that beats FILE on its newest requests.
 
     Where there is no FILE that can be used, it must be better than what ships. One with an encoder
     stays: it reads prompts, which the log does not hold. Prints one JSON object. Runs only while
@@ -239,7 +239,7 @@ def explain(
 
 
 def _stand_back() -> None:
-    """Give way to everything else on this machine, where there is a way to."""
+    """Lower the priority of this process, if the system can."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):
@@ -254,7 +254,7 @@ def _needs_extra(module: str | None) -> Failure:
 
 
 def _load(path: Path | None) -> Predictor:
-    """The predictor in a file; None: what ships."""
+    """The predictor in a file; None: the shipped one."""
     from headway.prediction.artefact import ArtefactError, load, shipped
 
     try:

@@ -30,7 +30,7 @@ def test_the_rate_scale_makes_them_come_faster() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-def test_a_trace_tells_times_and_sizes_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
+def test_a_trace_has_times_and_sizes_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"trace{suffix}"
     rows = b"arrival_s,prompt_tokens,output_tokens,other\n4.5,100,7,x\n3.0,20,,x\n9,9,9,x\n"
     path.write_bytes(gzip.compress(rows) if suffix.endswith("gz") else rows)

@@ -84,7 +84,7 @@ def test_a_tuning_says_how_to_set_it() -> None:
         Tuning("mlfq", quantum_s=0.25, max_wait_s=30.0, tier_weights=(16.0, 4.0, 1.0)),
     ],
 )
-def test_what_the_gateway_runs_when_told_so_is_what_was_simulated(tuning: Tuning) -> None:
+def test_the_gateway_with_the_advised_settings_runs_what_was_simulated(tuning: Tuning) -> None:
     assignments = [f"{name}={value}" for name, value in tuning.options.items()]
     served = read_configuration({}, assignments, None).settings.scheduler()
     simulated = tuning.contender("oracle", served_settings()).settings
@@ -136,7 +136,7 @@ def test_advice_compares_nothing_with_a_policy_that_answers_nobody() -> None:
     assert not any("times the mean" in line for line in said)
 
 
-def test_advice_says_how_many_at_once_to_whom_it_has_to_be_told() -> None:
+def test_advice_names_the_options_that_limit_concurrency() -> None:
     targets = parse_targets("wait_p99=1000s")
     best = replace(tried()[0], tuning=Tuning("trail", slots=3))
     asked_for = replace(best, tuning=Tuning("trail"))

@@ -98,7 +98,7 @@ def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None
     assert fitted_s == pytest.approx(measured_s, rel=0.01)
 
 
-def test_an_engine_that_changes_its_speed_between_rounds_is_told_of() -> None:
+def test_an_engine_that_changes_its_speed_between_rounds_is_reported() -> None:
     def rounds(*spent_s: float) -> Probes:
         return replace(probes_of(KNOWN), trials=[Trial((40,), (50,), spent) for spent in spent_s])
 

@@ -18,7 +18,7 @@ CONTENDERS = {policy: Contender.parse(policy, "oracle") for policy in ("fcfs", "
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_it_tells_how_far_runs_are_and_not_only_that_one_has_ended(processes: int) -> None:
+def test_it_reports_progress_within_runs(processes: int) -> None:
     reported: list[int] = []
     runs = compare(SCENARIO, CONTENDERS, processes=processes, progress=reported.append)
     assert {label: len(of) for label, of in runs.items()} == {"fcfs": 1, "sjf": 1}

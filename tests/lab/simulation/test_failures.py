@@ -87,7 +87,7 @@ def test_random_outages_have_the_means_asked_for_and_their_seed() -> None:
     assert found == drawn(1) != drawn(2)
 
 
-def test_backends_that_fail_faster_than_they_compute_are_told() -> None:
+def test_backends_that_fail_faster_than_they_compute_are_an_error() -> None:
     of = trace([0.0], [10], prompt_tokens=4096 * 1000)
     cluster = Cluster(failures=Failures(mtbf_s=0.01, repair_s=0.01))
     with pytest.raises(SimulationError, match=r"request 1 lost its backend 1000 times: .*--mtbf"):

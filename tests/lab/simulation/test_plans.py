@@ -38,7 +38,7 @@ def test_a_plan_is_the_least_number_that_meets_the_targets() -> None:
     assert [(one.replicas, one.met) for one in found] == [(1, False), (2, True), (3, True)]
 
 
-def test_a_plan_sends_no_more_at_once_than_it_is_told() -> None:
+def test_a_plan_keeps_to_the_given_slots() -> None:
     wide = replace(CLOCK, slots=4)
     assert planned("wait_max=0.5s", Site("clock", wide))[0].met
     assert not planned("wait_max=0.5s", Site("clock", wide, slots=1))[0].met
@@ -67,7 +67,7 @@ def test_engines_that_must_start_first_may_never_meet_a_target() -> None:
         planned("wait_max=2s", scaling=slow)
 
 
-def test_a_plan_routes_as_it_is_told() -> None:
+def test_a_plan_uses_the_given_routing() -> None:
     (one, *_) = planned("wait_max=9s", routing="round_robin")
     assert one.met
     with pytest.raises(SimulationError, match="no routing 'random'"):

@@ -49,7 +49,7 @@ class HundredTokens:
 
 
 @pytest.mark.parametrize("policy", ["sjf", "ltr", "gittins"])
-def test_what_is_foretold_counts_under_the_limit_that_a_request_sets(policy: str) -> None:
+def test_predictions_are_capped_by_the_limit_of_a_request(policy: str) -> None:
     of = replace(trace([0.0, 0.0, 0.0], [50, 60, 10]), max_tokens=np.array([0, 0, 10]))
     outcome = simulate(of, [ONE], SchedulerSettings(policy=policy), HundredTokens())
     assert np.argsort(outcome.ended_s).tolist() == [2, 0, 1]
@@ -73,7 +73,7 @@ def test_a_second_engine_halves_the_wait() -> None:
     assert sorted(outcome.backend.tolist()) == [0, 0, 1, 1]
 
 
-def test_what_is_refused_is_told_apart() -> None:
+def test_each_refusal_has_its_own_error() -> None:
     of = replace(trace([0.0, 0.0], [1000, 10]), deadline_s=np.array([np.nan, 0.5]))
     outcome = simulate(of, [ONE], SchedulerSettings(policy="fcfs"), Oracle(of))
     assert outcome.finished.tolist() == [True, False]
