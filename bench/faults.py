@@ -25,7 +25,7 @@ import openai
 
 from claims import Claim, publish
 from faulty_backend import FaultyBackend, answer_to
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.server import HeadwayServer
 
 MODEL = "bench"
 SLOTS = 32

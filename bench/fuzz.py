@@ -33,7 +33,7 @@ from schemathesis.checks import (
 
 from claims import Claim, publish
 from headway.gateway.openapi import document
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.server import HeadwayServer
 from kill import resident_pages
 
 ROOT = Path(__file__).parents[1]

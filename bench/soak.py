@@ -27,8 +27,8 @@ import aiohttp
 import numpy as np
 
 from claims import Claim, publish
-from headway.loadtest.prompts import load_prompts
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.server import HeadwayServer
 from kill import engine_pid, resident_pages
 from leaving_clients import WAYS, Visit, visit
 

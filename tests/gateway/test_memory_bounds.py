@@ -22,7 +22,7 @@ from tests.gateway.fake_backend import FakeBackend
 from tests.gateway.raw_client import CHAT, GOOD, RawClient, chunked, connected
 
 from headway.gateway.keys import hash_key
-from headway.loadtest.server import HeadwayServer
+from headway.lab.loadtest.server import HeadwayServer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
