@@ -98,16 +98,7 @@ def _by_length(rows: Sequence[Row]) -> list[str]:
     x = Axis("output tokens", max((o.output_tokens for o in outcomes), default=1))
     y = Axis("latency", max((o.latency_s for o in outcomes), default=1.0), "s")
     return [
-        chart.points(
-            Series(
-                row.label,
-                [(float(o.output_tokens), o.latency_s) for o in _good(row)],
-                slot % COLOURS,
-                titles=[_describe(o) for o in _good(row)],
-            ),
-            x,
-            y,
-        )
+        _dots(slot, row, [(float(o.output_tokens), o) for o in _good(row)], x, y)
         for slot, row in enumerate(rows)
     ]
 
@@ -126,19 +117,17 @@ def _by_arrival(rows: Sequence[Row]) -> list[str]:
             for number, o in enumerate(run, 1)
             if o.ok
         ]
-        panels.append(
-            chart.points(
-                Series(
-                    row.label,
-                    [(place, o.latency_s) for place, o in placed],
-                    slot % COLOURS,
-                    titles=[_describe(o) for _, o in placed],
-                ),
-                x,
-                y,
-            )
-        )
+        panels.append(_dots(slot, row, placed, x, y))
     return panels
+
+
+def _dots(
+    slot: int, row: Row, placed: Sequence[tuple[float, RequestResult]], x: Axis, y: Axis
+) -> str:
+    """A dot for the latency of each request, at its place on `x`."""
+    points = [(place, result.latency_s) for place, result in placed]
+    titles = [_describe(result) for _, result in placed]
+    return chart.points(Series(row.label, points, slot % COLOURS, titles=titles), x, y)
 
 
 def _describe(outcome: RequestResult) -> str:
