@@ -30,7 +30,7 @@ def bench(
         str, typer.Option(help="Policies to compare; NAME+oracle knows every answer's length.")
     ] = "fcfs,sjf,srpt,gittins",
     oracle: Annotated[
-        bool, typer.Option("--oracle", help=f"Also compare {ORACLE}, the upper bound.")
+        bool, typer.Option("--oracle", help=f"Also compare {ORACLE}: what can be gained.")
     ] = False,
     url: Annotated[
         str | None, typer.Option(help="Load this running server instead, as http://host:8080/v1.")

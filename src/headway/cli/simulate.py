@@ -56,7 +56,7 @@ def simulate(
         ),
     ] = "fcfs,sjf,srpt,gittins",
     predict: Prediction = "history",
-    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: the upper bound.")] = True,
+    oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what can be gained.")] = True,
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     price: Price = "",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.lab.simulation import naive
 from tests.lab.simulation.conftest import CLOCK, SMALL
 
-from headway.lab.simulation.engine import EngineModel, EngineRequest, Finished, FirstToken
+from headway.lab.simulation.engine import EngineModel, Finished, FirstToken
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.profile import Profile
 
 pieces = st.builds(

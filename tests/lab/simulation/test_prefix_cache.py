@@ -9,7 +9,7 @@ import pytest
 from tests.lab.simulation.conftest import CLOCK, trace
 
 from headway.core.settings import SchedulerSettings
-from headway.lab.simulation.engine import EngineRequest
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.prefix_cache import PrefixCache

@@ -22,7 +22,7 @@ from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
 
 ORACLE = "srpt+oracle"
-"""The upper bound: a preemptive policy that knows every length."""
+"""The reference for what can be gained: preemptive, and knows every length."""
 
 
 def label_of(policy: str, routing: str = "") -> str:

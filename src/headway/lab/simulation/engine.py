@@ -1,6 +1,6 @@
 """An engine with continuous batching, advanced event by event instead of token by token.
 
-While nobody comes or goes, every iteration gives each request one token and makes every context
+While no request comes or goes, every iteration gives each request one token and makes every context
 one longer, so that the time of k iterations is a quadratic in k. Only prompts are computed
 iteration by iteration.
 """
@@ -8,52 +8,16 @@ iteration by iteration.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf, sqrt
 
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.prefix_cache import PrefixCache
 from headway.lab.simulation.profile import Profile
 
 INSTANT_S = 1e-9
 """Times closer than this are the same moment."""
-
-
-@dataclass(slots=True, eq=False)
-class EngineRequest:
-    """One request in an engine."""
-
-    number: int
-    prompt_tokens: int
-    output_tokens: int
-    """Length of the whole answer, including what was produced before."""
-    produced: int = 0
-    """Output tokens at its arrival here, or when it last began to decode."""
-    hashes: tuple[int, ...] = ()
-    session: object = None
-    """Key of the cached context that it extends; None: it has none."""
-    shared_tokens: int = 0
-    """Prompt tokens of that context."""
-
-    began_step: int = field(default=0, init=False)
-    """The iteration after which it had `produced` tokens."""
-    to_prefill: int = field(default=0, init=False)
-    decodes: bool = field(default=False, init=False)
-    here: bool = field(default=True, init=False)
-    """Neither finished nor cancelled."""
-    swapped: bool = field(default=False, init=False)
-    """Its KV memory is kept by the host."""
-    order: int = field(default=0, init=False)
-    """Order of admission: the last admitted is the first to give its memory back."""
-
-    @property
-    def context_tokens(self) -> int:
-        """Tokens to have in the KV cache before it decodes."""
-        return self.prompt_tokens + self.produced
-
-    def produced_at(self, step: int) -> int:
-        """Output tokens after that iteration, while it decodes."""
-        return self.produced + step - self.began_step
 
 
 @dataclass(slots=True)

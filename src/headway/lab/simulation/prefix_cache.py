@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.trace import BLOCK_TOKENS
-
-if TYPE_CHECKING:
-    from headway.lab.simulation.engine import EngineRequest
 
 
 class PrefixCache:

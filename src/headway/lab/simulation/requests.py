@@ -8,7 +8,7 @@ from math import isnan, nan
 import numpy as np
 
 from headway.core.request import Request, Tier
-from headway.lab.simulation.engine import EngineRequest
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.trace import Trace
 from headway.prediction.bins import score_within

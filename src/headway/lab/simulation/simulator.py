@@ -22,7 +22,8 @@ from headway.core.request import Request, State
 from headway.core.routing import router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.engine import EngineModel, EngineRequest, FirstToken
+from headway.lab.simulation.engine import EngineModel, FirstToken
+from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fitting import Fitting
 from headway.lab.simulation.outcome import Outcome
