@@ -127,7 +127,7 @@ def test_mistakes_are_one_sentence(words: Sequence[str], says: str) -> None:
         ),
         (["advise", "--policies", ""], "headway advise: there is no policy to choose"),
         (["plan", "--price", "typo=3"], "the price 'typo=3' is of no profile here"),
-        (["plan", "--profile", "llama-3.1-8b-h100*2"], "'llama-3.1-8b-h100*2' says it; write"),
+        (["plan", "--profile", "llama-3.1-8b-h100*2"], "'llama-3.1-8b-h100*2' gives one; write"),
         (
             ["plan", "--profile", "llama-3.1-8b-h100,llama-3.1-8b-l40s", "--slo", "ttft_p50=1us"],
             "'1us' is no time",

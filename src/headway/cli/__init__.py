@@ -37,10 +37,9 @@ TRACE = "Inspect, convert and generate traces."
 def application(command: str | None) -> typer.Typer:
     """The command line; only `command` is imported in full.
 
-    The options of some are declared beside what they run, which takes a while to import: without
-    need these stand in the list with their names only.
+    Modules of some commands are slow to import: other commands are listed by name only.
     """
-    app = _typer("A scheduler for LLM work: who runs, and who waits.")
+    app = _typer("A scheduler for LLM work.")
     app.command()(serve)
     for name, (module, text) in LATER.items():
         if name == command:

@@ -1,4 +1,4 @@
-"""`headway config show`: what holds, and who said so."""
+"""`headway config show`: the effective settings and their sources."""
 
 from __future__ import annotations
 

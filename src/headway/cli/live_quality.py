@@ -25,7 +25,7 @@ def live_quality(url: str) -> dict[str, float]:
     """The gauges of prediction at the gateway's base URL, by name; none before there are answers.
 
     Raises:
-        Failure: nobody answers there, or it is no gateway.
+        Failure: there is no answer, or it is no gateway.
     """
     address = f"{url.rstrip('/').removesuffix('/v1')}/metrics"
     try:

@@ -122,7 +122,7 @@ def test_advice_says_how_many_are_rejected_and_calls_no_target_met_for_it() -> N
     )  # fmt: skip
     best = found[0].run.measures.rejected
     said = " ".join(advice(found, targets))
-    assert f"{best} of 80 requests were rejected under the best" in said
+    assert f"{best} of 80 requests were rejected with the best" in said
     assert "reaches" not in said
 
 

@@ -37,12 +37,12 @@ def test_two_machines_with_the_same_model_are_two_choices(tmp_path: Path) -> Non
 
 
 def test_how_many_is_not_said_where_that_is_the_question() -> None:
-    with pytest.raises(SimulationError, match=rf"'{B}\*2' says it; write {B}$"):
+    with pytest.raises(SimulationError, match=rf"'{B}\*2' gives one; write {B}$"):
         choices_of(f"{A},{B}*2")
 
 
 def test_choices_have_a_price_all_of_them_or_none() -> None:
-    with pytest.raises(SimulationError, match=f"{B} has none beside the others'"):
+    with pytest.raises(SimulationError, match=f"{B} has none; give one for each"):
         choices_of(f"{A},{B}", price=f"{A}=2")
     assert len(choices_of(f"{A},{B}", price=f"{A}=2,{B}=4")) == 2
     assert len(choices_of(f"{A},{B}")) == 2

@@ -96,7 +96,7 @@ class Workload:
 
 
 class _Deck:
-    """Prompts in random order, shuffled anew whenever all were drawn."""
+    """Prompts in random order, reshuffled whenever all were drawn."""
 
     def __init__(self, prompts: Sequence[Prompt], rng: random.Random) -> None:
         self._prompts = prompts

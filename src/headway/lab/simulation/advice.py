@@ -202,7 +202,7 @@ def advice(tried: Sequence[Candidate], targets: Sequence[Target], slots: int = 0
     if would.rejected:
         asked = ", ".join(map(str, targets))
         lines.append(
-            f"No policy meets {asked} for everybody: {shortfall(targets, would)} under the best. "
+            f"No policy meets {asked} for all: {shortfall(targets, would)} with the best. "
             f"`headway plan` says how many engines would."
         )
     elif not are_met(targets, would):

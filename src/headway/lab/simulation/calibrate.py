@@ -236,7 +236,7 @@ def fit(name: str, probes: Probes, batch_tokens: int, kv_tokens: int = 0) -> Pro
     )
     longest_s = prefill[-1][1]
     cached_s = median(of.ttft_s for of in probes.cached)
-    # A server that computes it all again shows no cost of a request beside that.
+    # A server that computes it all again shows no separate cost of a request.
     cached = cached_s < longest_s * PROMPTS[2] / PROMPTS[-1] / 2.0
     request_s = max(0.0, cached_s - min(dense.values())) if cached else 0.0
     for tokens, ttft_s in prefill:

@@ -40,9 +40,9 @@ Event = FirstToken | Finished
 class EngineModel:
     """One engine as its profile says. Times are the simulation's seconds and never go back.
 
-    Who is handed in waits in the engine's own queue, first come first served, for a slot and for
-    memory for its prompt. If memory runs out, who was admitted last gives all of its own back and
-    is computed anew later (as vLLM does), or kept by the host meanwhile where the profile swaps.
+    Requests wait in the engine's own queue, first come first served, for a slot and for memory for
+    their prompt. If memory runs out, the last admitted gives back all of its own and is recomputed
+    later (as in vLLM), or swapped to the host if the profile says so.
     """
 
     def __init__(self, profile: Profile) -> None:

@@ -11,7 +11,7 @@ from headway.lab.simulation.trace import BLOCK_TOKENS
 class PrefixCache:
     """Contexts and blocks of prompts, evicted in order of their last use.
 
-    It holds what `shrink` leaves. An engine whose profile states no KV memory never calls that:
+    It holds what `shrink` leaves. An engine without a KV limit in its profile never calls that:
     all is kept, to the end of the run.
     """
 

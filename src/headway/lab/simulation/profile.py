@@ -37,7 +37,7 @@ class Profile:
         dense(tokens) + sequences * sequence_s + decode_kv_s * (contexts of all that decode)
         + prefill_kv_s * (prompt tokens * the context before them)
 
-    with `mixed_kv_s` in the place of `decode_kv_s` where prompts are computed beside them.
+    with `mixed_kv_s` in place of `decode_kv_s` if the iteration also computes prompts.
 
     `dense` is a straight line between measured points: nearly flat where weights are read
     for few tokens, steep where the arithmetic of many is what takes time.

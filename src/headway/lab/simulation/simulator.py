@@ -37,9 +37,9 @@ from headway.lab.simulation.trace import Trace
 PROGRESS_EVERY = 2000
 """Events between two calls of `progress`."""
 MOST_SPANS = 3000
-"""Stretches of service that are kept, to be drawn."""
+"""Stretches of service to keep for charts."""
 MOST_FAILOVERS = 1000
-"""Of one request, before a simulation is given up: some prompts take longer than backends live."""
+"""Limit for one request: some prompts take longer than backends live."""
 ALWAYS_ON = Cluster()
 
 
@@ -51,7 +51,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     cluster: Cluster = ALWAYS_ON,
 ) -> Outcome:
-    """Run `trace` through the scheduler and what `sites` model, to the end of its last request.
+    """Run `trace` through the scheduler on the engines of `sites`, to the end of its last request.
 
     Args:
         trace: what is sent, and when.

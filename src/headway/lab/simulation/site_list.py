@@ -58,20 +58,19 @@ def choices_of(profiles: str, slots: int = 0, price: str = "") -> list[Site]:
         name, star, _ = part.rpartition("*")
         if star:
             raise SimulationError(
-                f"how many engines there should be is the question, and {part!r} says it; "
-                f"write {name}"
+                f"`headway plan` finds the number of engines, and {part!r} gives one; write {name}"
             )
     free = [name for name, site in sites.items() if not site.profile.price_per_hour]
     if free and len(free) < len(sites):
         raise SimulationError(
-            f"engines are compared by their price, and {', '.join(free)} has none beside the "
-            f"others'; say one of each with --price, or of none"
+            f"engines are compared by price, and {', '.join(free)} has none; give one for "
+            f"each with --price, or for none"
         )
     return list(sites.values())
 
 
 def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
-    """What `NAME`, `NAME*COUNT` and commas name: as it was given, with its price, how many."""
+    """The name as given, the profile with its price, and the count of each part of `profiles`."""
     parts = names_in(profiles)
     if not parts:
         raise SimulationError("a simulation needs an engine; name its profile")
@@ -84,8 +83,8 @@ def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
             raise SimulationError(f"cannot read {part!r}; write NAME or NAME*COUNT")
         if int(count) > MOST_ENGINES:
             raise SimulationError(
-                f"{part!r} is more engines than are simulated at once; name at most "
-                f"{MOST_ENGINES:,}, and a part of the traffic"
+                f"{part!r} is more engines than can be simulated; name at most "
+                f"{MOST_ENGINES:,}, and take a part of the traffic"
             )
         counts.append((name, int(count)))
     prices = _prices(price, [name for name, _ in counts])
