@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,11 +15,11 @@ from rich.progress import (
 from headway.lab.loadtest.client import RequestResult
 
 
-class ProgressBar:
+class ProgressBar(Progress):
     """One bar for each run; the Watcher of a comparison."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -34,28 +31,16 @@ class ProgressBar:
         self._run: TaskID | None = None
         self._failed = 0
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
     def phase(self, label: str, requests: int) -> None:
         """A run of so many requests begins."""
         if self._run is not None:
-            self._progress.stop_task(self._run)
+            self.stop_task(self._run)
         self._failed = 0
-        self._run = self._progress.add_task(label, total=requests, failed="")
+        self._run = self.add_task(label, total=requests, failed="")
 
     def done(self, outcome: RequestResult) -> None:
         """One of them is answered."""
         assert self._run is not None, "done comes after phase"
         self._failed += bool(outcome.error)
         failed = f"{self._failed} failed" if self._failed else ""
-        self._progress.update(self._run, advance=1, failed=failed)
+        self.update(self._run, advance=1, failed=failed)

@@ -29,11 +29,11 @@ class Predictions(Protocol):
         ...
 
     def finished(self, number: int) -> None:
-        """Request `number` ended: its length is known from now on."""
-        ...
+        """Request `number` ended: its length is known from now on. Most learn nothing."""
+        return
 
 
-class Oracle:
+class Oracle(Predictions):
     """Knows every length."""
 
     def __init__(self, trace: Trace) -> None:
@@ -43,11 +43,8 @@ class Oracle:
         estimate = _exactly(self._tokens[number])
         return estimate, log2(self._tokens[number])
 
-    def finished(self, number: int) -> None:
-        """Nothing new."""
 
-
-class FromHistory:
+class FromHistory(Predictions):
     """The gateway without a predictor: lengths of the tenant's and program's requests so far."""
 
     def __init__(self, trace: Trace) -> None:
@@ -68,7 +65,7 @@ class FromHistory:
         return Origin(MODEL, tenant, 0, program)
 
 
-class Noisy:
+class Noisy(Predictions):
     """A predictor whose errors are log-normal, and which knows how large they are.
 
     Args:
@@ -86,11 +83,8 @@ class Noisy:
         score = self._scores[number]
         return _log_normal(round(score * 8), self._octaves), score
 
-    def finished(self, number: int) -> None:
-        """Nothing new."""
 
-
-class Recorded:
+class Recorded(Predictions):
     """A predictor of classes, with the errors that a real one made.
 
     Args:
@@ -114,9 +108,6 @@ class Recorded:
     def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         estimate = self._estimates[self._classes[number]]
         return estimate, log2(estimate.mean)
-
-    def finished(self, number: int) -> None:
-        """Nothing new."""
 
 
 NEIGHBOURS = 20
