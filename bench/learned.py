@@ -39,9 +39,9 @@ from headway.loadtest.server import HeadwayServer
 from headway.loadtest.solo import SoloTime, warm_up
 from headway.loadtest.table import table_of
 from headway.loadtest.workload import Workload
-from headway.prediction.artefact import save, shipped_stack
-from headway.prediction.training import train_on_log
-from headway.prediction.words import normal
+from headway.prediction.learning.training import train_on_log
+from headway.prediction.models.artefact import save, shipped_stack
+from headway.prediction.texts.words import normal
 from headway.report.terminal import table_console
 from headway.store.request_log import read
 

@@ -21,7 +21,7 @@ from headway.core.policies import POLICIES
 from headway.core.policies.mlfq import Mlfq
 from headway.core.request import Request
 from headway.core.settings import PreemptionSettings, SchedulerSettings
-from headway.prediction.evaluation import kendall_tau
+from headway.prediction.learning.evaluation import kendall_tau
 from headway.simulation.importers.rows import columns_of
 from headway.simulation.measures import measures_of
 from headway.simulation.profile import Profile

@@ -30,23 +30,23 @@ from rich.console import Console
 from rich.table import Table
 
 from claims import Claim, publish
-from headway.prediction.artefact import shipped_refinement
-from headway.prediction.bins import quantile
-from headway.prediction.cuts import Cuts, cut_off
-from headway.prediction.encoder import Encoder
-from headway.prediction.evaluation import evaluate, kendall_tau
-from headway.prediction.examples import Examples, load_answers, load_folder
-from headway.prediction.features import FeatureMaker
-from headway.prediction.finetuning import Lesson, fine_tune
-from headway.prediction.history import LengthHistory, Origin, template_hash
-from headway.prediction.kernel import KernelRidge
-from headway.prediction.predictor import Predictor
-from headway.prediction.prompt import Prompt
-from headway.prediction.ridge import HashedRidge
-from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
-from headway.prediction.training import blended_on, steadied, train
-from headway.prediction.trees import Trees
-from headway.prediction.words import normal
+from headway.prediction.learning.cuts import Cuts, cut_off
+from headway.prediction.learning.evaluation import evaluate, kendall_tau
+from headway.prediction.learning.examples import Examples, load_answers, load_folder
+from headway.prediction.learning.finetuning import Lesson, fine_tune
+from headway.prediction.learning.training import blended_on, steadied, train
+from headway.prediction.live.history import LengthHistory, Origin, template_hash
+from headway.prediction.models.artefact import shipped_refinement
+from headway.prediction.models.bins import quantile
+from headway.prediction.models.encoder import Encoder
+from headway.prediction.models.kernel import KernelRidge
+from headway.prediction.models.predictor import Predictor
+from headway.prediction.models.ridge import HashedRidge
+from headway.prediction.models.stack import KERNEL_ALPHA, RIDGE_ALPHA
+from headway.prediction.models.trees import Trees
+from headway.prediction.texts.features import FeatureMaker
+from headway.prediction.texts.prompt import Prompt
+from headway.prediction.texts.words import normal
 
 FOLDS = 5
 ONE_FOLD_FROM = 5000

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.prediction.artefact import save
-from headway.prediction.examples import Examples, load_folder
-from headway.prediction.training import train
+from headway.prediction.learning.examples import Examples, load_folder
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save
 
 OUT = Path(__file__).parents[1] / "src/headway/prediction/data/prior.npz"
 SETS = (

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.artefact import save_refinement
-from headway.prediction.cuts import Cuts, cut_off, joined
-from headway.prediction.examples import Examples, load_answers, load_folder
-from headway.prediction.training import train
+from headway.prediction.learning.cuts import Cuts, cut_off, joined
+from headway.prediction.learning.examples import Examples, load_answers, load_folder
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save_refinement
 
 OUT = Path(__file__).parents[1] / "src/headway/prediction/data/refinement.npz"
 MODELS = (

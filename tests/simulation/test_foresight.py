@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.simulation.conftest import trace
 
-from headway.prediction.evaluation import kendall_tau
+from headway.prediction.learning.evaluation import kendall_tau
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import Foresight, foresight_of
 from headway.simulation.trace import Trace

@@ -11,9 +11,9 @@ import pytest
 from tests.prediction.conftest import examples, write_log
 from tests.simulation.conftest import trace
 
-from headway.prediction.artefact import save
-from headway.prediction.evaluation import kendall_tau
-from headway.prediction.training import train
+from headway.prediction.learning.evaluation import kendall_tau
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save
 from headway.simulation.errors import SimulationError
 from headway.simulation.foresight import Foresight, foresight_of
 from headway.simulation.importers import load_trace

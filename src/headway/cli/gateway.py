@@ -27,11 +27,11 @@ from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.models import signature
 from headway.models.catalog import Catalog
-from headway.prediction.artefact import ArtefactError, load, shipped
-from headway.prediction.censored import cut_off
-from headway.prediction.history import LengthHistory, Origin
-from headway.prediction.logged import logged_features
-from headway.prediction.predictor import Predictor
+from headway.prediction.learning.logged import logged_features
+from headway.prediction.live.censored import cut_off
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.models.artefact import ArtefactError, load, shipped
+from headway.prediction.models.predictor import Predictor
 from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read

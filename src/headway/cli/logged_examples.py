@@ -8,10 +8,10 @@ from statistics import median
 
 import numpy as np
 
-from headway.prediction.censored import cut_off, teaches
-from headway.prediction.examples import ExamplesError
-from headway.prediction.features import Features
-from headway.prediction.logged import features_of
+from headway.prediction.learning.examples import ExamplesError
+from headway.prediction.learning.logged import features_of
+from headway.prediction.live.censored import cut_off, teaches
+from headway.prediction.texts.features import Features
 from headway.store.request_log import RequestLogError, RequestRecord, newest, read
 
 MOST = 100_000

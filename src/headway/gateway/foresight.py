@@ -19,12 +19,18 @@ from headway.engines.engine import Piece
 from headway.gateway.claimed import ClaimedLengths, larger
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.bins import score_within
-from headway.prediction.live import Forecast, LivePredictor, Look, Reading, Unfinished
-from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import next_cut
-from headway.prediction.watch import Watch
-from headway.prediction.words import looked_at
+from headway.prediction.live.live_predictor import (
+    Forecast,
+    LivePredictor,
+    Look,
+    Reading,
+    Unfinished,
+)
+from headway.prediction.live.watch import Watch
+from headway.prediction.models.bins import score_within
+from headway.prediction.models.refinement import next_cut
+from headway.prediction.texts.prompt import Prompt
+from headway.prediction.texts.words import looked_at
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from headway.prediction.artefact import ArtefactError, load
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Card
-from headway.prediction.refit import NEWEST, Trial
+from headway.prediction.learning.refit import NEWEST, Trial
+from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.models.artefact import ArtefactError, load
+from headway.prediction.models.predictor import Card
 from headway.store.request_log import answers_of
 
 logger = logging.getLogger(__name__)

@@ -34,11 +34,11 @@ from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
-from headway.prediction.artefact import shipped_refinement
-from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Predictor
-from headway.prediction.watch import Watch
+from headway.prediction.live.history import LengthHistory
+from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.live.watch import Watch
+from headway.prediction.models.artefact import shipped_refinement
+from headway.prediction.models.predictor import Predictor
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.bins import BIN_TOKENS
-from headway.prediction.history import LengthHistory, Origin
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.models.bins import BIN_TOKENS
 from headway.simulation.errors import SimulationError
 from headway.simulation.importers.rows import columns_of
 from headway.simulation.trace import Trace

@@ -18,7 +18,7 @@ from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
-from headway.prediction.bins import score_within
+from headway.prediction.models.bins import score_within
 from headway.simulation.cluster import Cluster
 from headway.simulation.engine import EngineModel, EngineRequest, FirstToken
 from headway.simulation.errors import SimulationError

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.artefact import ArtefactError, load
-from headway.prediction.logged import features_of
-from headway.prediction.predictor import Predictor
-from headway.prediction.prompt import Prompt
+from headway.prediction.learning.logged import features_of
+from headway.prediction.models.artefact import ArtefactError, load
+from headway.prediction.models.predictor import Predictor
+from headway.prediction.texts.prompt import Prompt
 from headway.simulation.errors import SimulationError
 from headway.simulation.importers.rows import json_lines
 from headway.simulation.trace import Trace

@@ -1,0 +1,85 @@
+"""Answers cut off on the way: what a refinement learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headway.core.estimate import SizeEstimate
+from headway.prediction.arrays import Floats
+from headway.prediction.models.refinement import CUTS, Refinement, middle_octaves, standing
+from headway.prediction.texts.lexical import asked_items
+from headway.prediction.texts.prompt import Prompt
+from headway.prediction.texts.words import words_of
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Parts of answers, by row."""
+
+    standings: Floats
+    output_tokens: np.ndarray
+    """That are there."""
+    left_tokens: np.ndarray
+    """That are not."""
+    foretold: list[SizeEstimate]
+    """What its prompt alone said of the whole answer."""
+
+    def fit(self) -> Refinement:
+        """What they teach."""
+        return Refinement.fit(self.standings, np.log2(self.left_tokens) - self.middle_octaves)
+
+    @property
+    def middle_octaves(self) -> np.ndarray:
+        """log2 of the median of what is foretold of each rest."""
+        pairs = zip(self.foretold, self.output_tokens.tolist(), strict=True)
+        return np.array([middle_octaves(estimate, came) for estimate, came in pairs])
+
+
+def cut_off(
+    prompts: Sequence[Prompt],
+    answers: Sequence[str | None],
+    lengths: np.ndarray,
+    foretold: Sequence[SizeEstimate],
+    parts: Sequence[float] = (),
+) -> Cuts:
+    """Every answer, cut at all of CUTS that it reaches, or after the given `parts` of it.
+
+    Args:
+        prompts: of the answers.
+        answers: whole ones; None is left out.
+        lengths: their output tokens, NaN where unknown.
+        foretold: what a predictor that does not know the answer says of each.
+        parts: of an answer, 0 to 1.
+    """
+    rows: list[tuple[Floats, int, float, int]] = []
+    for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        length = lengths[number]
+        if answer is None or not length > 1.0:
+            continue
+        asked = asked_items(words_of(prompt.text))
+        cuts = [int(part * length) for part in parts] or CUTS
+        for cut in cuts:
+            if 0 < cut < length:
+                text = answer[: round(len(answer) * cut / length)]
+                row = standing(text, cut, asked, foretold[number])
+                rows.append((row, cut, length - cut, number))
+    standings, output_tokens, left_tokens, numbers = zip(*rows, strict=True)
+    return Cuts(
+        np.array(standings, np.float32),
+        np.array(output_tokens),
+        np.array(left_tokens),
+        [foretold[number] for number in numbers],
+    )
+
+
+def joined(sources: Sequence[Cuts]) -> Cuts:
+    """All of them."""
+    return Cuts(
+        np.concatenate([source.standings for source in sources]),
+        np.concatenate([source.output_tokens for source in sources]),
+        np.concatenate([source.left_tokens for source in sources]),
+        [estimate for source in sources for estimate in source.foretold],
+    )

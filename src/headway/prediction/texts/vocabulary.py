@@ -1,0 +1,129 @@
+"""Every word looked up once: all that features need of it, as rows of tables."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from zlib import crc32
+
+import numpy as np
+
+from headway.prediction.texts.kinds import KINDS, kinds_of, number_named
+from headway.prediction.texts.vectors import WordVectors, shipped_vectors
+from headway.prediction.texts.words import looked_at, shortened, split_words
+
+MOST_WORDS = 1 << 14
+"""That are kept; then all are forgotten, and those that come are looked up again."""
+
+END = ""
+"""Stands after every text, and counts for nothing: so that no text is without a word."""
+
+
+class Words:
+    """The words of several texts, one after the other, and END after each text.
+
+    Args:
+        vocabulary: that they are looked up in, with `numbers` of words.
+        start: where each text begins.
+    """
+
+    def __init__(self, vocabulary: _Tables, numbers: list[int], start: list[int]) -> None:
+        self._spelled, self._numbers = vocabulary.spelled, numbers
+        found = np.array(numbers)
+        self.start = np.array(start)
+        self.lengths = np.diff(self.start, append=len(numbers)) - 1
+        """Words of each text, without END."""
+        self.row = np.repeat(np.arange(len(start)), self.lengths + 1)
+        """The text of each word."""
+        self.hashes = vocabulary.hashes[found]
+        self.kinds = vocabulary.kinds.take(found, axis=0)
+        """(words, KINDS)."""
+        self.named = vocabulary.named[found]
+        """The number that a word is; 0: it is none."""
+        self.vectors = vocabulary.vectors[found]
+        """Its number in the word vectors."""
+
+    def after(self, word: int, most: int) -> list[str]:
+        """The words of the same text that follow the one at `word`."""
+        following = [self._spelled[number] for number in self._numbers[word + 1 : word + 1 + most]]
+        return following[: following.index(END)] if END in following else following
+
+
+class _Tables:
+    """Words by number, and what is known of each; with room for more."""
+
+    def __init__(self) -> None:
+        self.spelled: list[str] = []
+        self.number: dict[str, int] = {}
+        self.between_spaces: dict[str, list[int]] = {}
+        """Numbers of the words of what stands between two spaces, such as `end."`."""
+        self.hashes = np.zeros(MOST_WORDS, np.uint64)
+        self.kinds = np.zeros((MOST_WORDS, len(KINDS)), np.float32)
+        self.named = np.zeros(MOST_WORDS, np.int64)
+        self.vectors = np.zeros(MOST_WORDS, np.int64)
+
+    def double(self) -> None:
+        """Make room for as many again."""
+        for name in ("hashes", "kinds", "named", "vectors"):
+            table = getattr(self, name)
+            setattr(self, name, np.concatenate([table, np.zeros_like(table)]))
+
+
+class Vocabulary:
+    """Words that were seen, and what is known of them. Any thread may ask.
+
+    Args:
+        vectors: those that words are looked up in.
+    """
+
+    def __init__(self, vectors: WordVectors) -> None:
+        self._word_vectors = vectors
+        self._lock = threading.Lock()
+        self._tables = _Tables()
+
+    def words(self, texts: Sequence[str]) -> Words:
+        """What is known of the words of `texts`."""
+        with self._lock:
+            tables = self._tables
+            if len(tables.between_spaces) > MOST_WORDS or len(tables.spelled) > MOST_WORDS:
+                tables = self._tables = _Tables()
+            end = self._number_of(END)
+            numbers: list[int] = []
+            start = []
+            for text in texts:
+                start.append(len(numbers))
+                numbers += shortened(self._numbers_of(looked_at(text).lower().split()))
+                numbers.append(end)
+            return Words(tables, numbers, start)
+
+    def _numbers_of(self, pieces: Sequence[str]) -> list[int]:
+        known = self._tables.between_spaces
+        try:
+            return list(chain.from_iterable(map(known.__getitem__, pieces)))
+        except KeyError:
+            for piece in pieces:
+                if piece not in known:
+                    known[piece] = [self._number_of(word) for word in split_words(piece)]
+            return self._numbers_of(pieces)
+
+    def _number_of(self, word: str) -> int:
+        tables = self._tables
+        number = tables.number.get(word)
+        if number is None:
+            number = tables.number[word] = len(tables.spelled)
+            tables.spelled.append(word)
+            if number == len(tables.hashes):  # one batch of texts may bring many at once
+                tables.double()
+            tables.hashes[number] = crc32(word.encode("utf-8", "surrogatepass"))
+            tables.kinds[number] = kinds_of(word)
+            tables.named[number] = number_named(word)
+            tables.vectors[number] = self._word_vectors.number_of(word)
+        return number
+
+
+@cache
+def shipped_vocabulary() -> Vocabulary:
+    """One for everybody, over the vectors that come with the package."""
+    return Vocabulary(shipped_vectors())
