@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.learning.cuts import Cuts, cut_off, joined
+from headway.prediction.learning.cuts import Cuts, cut_answers
 from headway.prediction.learning.examples import Examples, load_answers, load_folder
 from headway.prediction.learning.training import train
 from headway.prediction.models.artefact import save_refinement
@@ -31,7 +31,7 @@ MODELS = (
 FOLDS = 5
 
 
-def foretold(examples: Examples) -> list[SizeEstimate]:
+def predicted(examples: Examples) -> list[SizeEstimate]:
     """Of every answer's length, by a predictor that was not trained on its prompt."""
     fold_of = np.random.default_rng(0).permutation(len(examples)) % FOLDS
     estimates: dict[int, SizeEstimate] = {}
@@ -47,7 +47,7 @@ def answers_of(folder: Path, model: str) -> Cuts:
     """Every answer of `model` in `folder`, cut off again and again."""
     examples = load_folder(folder, model)
     answers = load_answers(folder, model)
-    return cut_off(examples.prompts, answers, examples.lengths, foretold(examples))
+    return cut_answers(examples.prompts, answers, examples.lengths, predicted(examples))
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     folder = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text" / "arena_hard_v0.1"
-    everything = joined([answers_of(folder, model) for model in MODELS])
+    everything = Cuts.joined([answers_of(folder, model) for model in MODELS])
     save_refinement(everything.fit(), options.out)
     print(f"{len(everything.left_tokens)} unfinished answers")
     print(f"{options.out.stat().st_size / 1e6:.1f} MB in {options.out}")

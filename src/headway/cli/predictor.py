@@ -145,14 +145,14 @@ def refit(
     try:
         features, lengths = logged_examples(log, target)
         new = refit_on(target, log.name, features, lengths, current, shipped_stack())
-        if new.trial.better:
+        if new.verdict.better:
             save(new.predictor, out)
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
         raise _needs_extra(error.name) from None
-    trial = msgspec.structs.asdict(new.trial) | {"replaced": new.trial.better}
-    print(msgspec.json.encode(trial).decode())
+    verdict = msgspec.structs.asdict(new.verdict) | {"replaced": new.verdict.better}
+    print(msgspec.json.encode(verdict).decode())
 
 
 def evaluate(

@@ -15,11 +15,11 @@ def test_traffic_unlike_what_is_known_brings_a_better_predictor() -> None:
     features = FeatureMaker().of(source.prompts)
     prior = shipped()
     new = refit("m", "log", features, source.lengths, prior, shipped_stack())
-    assert (new.trial.examples, new.trial.newest) == (200, 50)
-    assert new.trial.tau_new > new.trial.tau_current + 0.1
-    assert new.trial.better
+    assert (new.verdict.examples, new.verdict.newest) == (200, 50)
+    assert new.verdict.tau_new > new.verdict.tau_current + 0.1
+    assert new.verdict.better
     again = refit("m", "log", features, source.lengths, new.predictor, shipped_stack())
-    assert not again.trial.better
+    assert not again.verdict.better
 
 
 def test_lengths_without_any_order_replace_nothing(predictor) -> None:
@@ -27,7 +27,7 @@ def test_lengths_without_any_order_replace_nothing(predictor) -> None:
     lengths = np.random.default_rng(0).permutation(source.lengths)
     lengths[200:] = source.lengths[200:]
     features = FeatureMaker().of(source.prompts)
-    assert not refit("m", "log", features, lengths, predictor, shipped_stack()).trial.better
+    assert not refit("m", "log", features, lengths, predictor, shipped_stack()).verdict.better
 
 
 def test_too_few_requests_are_refused() -> None:

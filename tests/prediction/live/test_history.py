@@ -59,7 +59,7 @@ def test_the_same_step_of_other_programs_is_alike() -> None:
     assert history.estimate(new, None).quantile(0.5) > 400
 
 
-def test_a_step_that_no_program_came_to_yet_is_foretold_by_the_program_so_far() -> None:
+def test_a_step_that_no_program_came_to_yet_is_predicted_by_the_program_so_far() -> None:
     history = LengthHistory()
     for _ in range(40):
         history.observe(Origin("m", "t", 1, "short"), 20)

@@ -64,7 +64,7 @@ def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
         assert weight >= 0.99 * SUREST * max(of_prompt, of_history)
 
 
-def test_answers_cut_off_early_change_nothing_that_is_foretold(predictor) -> None:
+def test_answers_cut_off_early_change_nothing_that_is_predicted(predictor) -> None:
     live = live_predictor(predictor)
     reading = essay(live)
     before = live.forecast(reading, TERSE)
@@ -73,7 +73,7 @@ def test_answers_cut_off_early_change_nothing_that_is_foretold(predictor) -> Non
     assert live.forecast(reading, TERSE).score == pytest.approx(before.score, abs=0.3)
 
 
-def test_answers_cut_off_beyond_what_was_foretold_make_it_longer(predictor) -> None:
+def test_answers_cut_off_beyond_what_was_predicted_make_it_longer(predictor) -> None:
     live = live_predictor(predictor)
     (reading,) = read(live, [Prompt("Is glass older than paper? Answer yes or no.")])
     before = live.forecast(reading, TERSE)

@@ -50,7 +50,7 @@ def test_the_shortest_of_a_burst_are_alike_and_that_is_not_held_against_the_pred
     burst = sorted((score := rng.gauss(6.0, 1.0), score + rng.gauss(0.0, 2.0)) for _ in range(400))
     watch = Watch()
     for score, _ in burst:
-        watch.foretold("m", score)
+        watch.predicted("m", score)
     for score, log_length in burst[:LEAST]:
         watch.observe("m", score, WIDE, round(2.0**log_length))
     assert watch.quality is not None
@@ -65,7 +65,7 @@ def test_that_one_model_writes_more_than_another_is_no_merit_of_the_order() -> N
     for number in range(WINDOW):
         model, usual = (("terse", 3.0), ("wordy", 9.0))[number % 2]
         score, length = (usual + rng.uniform(-1.0, 1.0) for _ in range(2))
-        watch.foretold(model, score)
+        watch.predicted(model, score)
         watch.observe(model, score, WIDE, round(2.0**length))
     assert not watch.trusted
 
@@ -76,7 +76,7 @@ def test_an_order_that_is_right_within_each_model_is_trusted() -> None:
     for number in range(WINDOW):
         model, usual = (("terse", 9.0), ("wordy", 3.0))[number % 2]  # the wrong way round
         length = rng.uniform(3.0, 6.0)
-        watch.foretold(model, length + usual)
+        watch.predicted(model, length + usual)
         watch.observe(model, length + usual, WIDE, round(2.0**length))
     assert watch.trusted
     assert watch.quality is not None

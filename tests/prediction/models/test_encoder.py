@@ -14,7 +14,7 @@ from headway.prediction.learning.training import train
 from headway.prediction.models.artefact import ArtefactError, load, save
 from headway.prediction.models.calibration import Calibration
 from headway.prediction.models.encoded import EncodedStack
-from headway.prediction.models.encoder import MOST_TOKENS, Encoder, padded, shortened
+from headway.prediction.models.encoder import MOST_TOKENS, Encoder, excerpt, padded
 from headway.prediction.models.predictor import Card, Predictor
 from headway.prediction.texts.prompt import Prompt
 
@@ -55,8 +55,8 @@ def test_each_text_has_the_score_that_it_has_alone() -> None:
 
 def test_a_long_text_is_read_at_both_ends_and_no_text_is_refused() -> None:
     long = "a" * 5000 + "b" * 5000
-    assert shortened(long).startswith("aaa")
-    assert shortened(long).endswith("bbb")
+    assert excerpt(long).startswith("aaa")
+    assert excerpt(long).endswith("bbb")
     encoder = mean_id_encoder()
     assert np.isfinite(encoder.scores([long, "7 " * 10_000, "\ud800", "…"])).all()
     tokens, mask = padded([[1, 2, 3], [4]])

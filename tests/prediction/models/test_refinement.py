@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.learning.cuts import Cuts, cut_off, joined
+from headway.prediction.learning.cuts import Cuts, cut_answers
 from headway.prediction.models.artefact import save_refinement, shipped_refinement
 from headway.prediction.models.bins import BIN_TOKENS
 from headway.prediction.models.refinement import (
@@ -31,18 +31,18 @@ def lists(count: int, seed: int = 0) -> Cuts:
     answers = ["".join(f"{n}. {item}\n" for n in range(1, items + 1)) for items in asked]
     lengths = np.array(asked, float) * WORDS_OF_ITEM
     prompts = [Prompt(f"List {items} facts.") for items in asked]
-    return cut_off(prompts, answers, lengths, [ANYTHING] * count)
+    return cut_answers(prompts, answers, lengths, [ANYTHING] * count)
 
 
 def test_an_answer_is_cut_where_it_is_looked_at() -> None:
-    cut = cut_off(
+    cut = cut_answers(
         [Prompt("Why?")] * 3, ["x" * 400, None, "y"], np.array([100.0, 50.0, 1.0]), [ANYTHING] * 3
     )
     assert cut.output_tokens.tolist() == [n for n in CUTS if n < 100]
     assert (cut.output_tokens + cut.left_tokens == 100).all()
-    parts = cut_off([Prompt("Why?")], ["x" * 400], np.array([100.0]), [ANYTHING], [0.25, 0.75])
+    parts = cut_answers([Prompt("Why?")], ["x" * 400], np.array([100.0]), [ANYTHING], [0.25, 0.75])
     assert parts.output_tokens.tolist() == [25, 75]
-    assert len(joined([cut, parts]).foretold) == len(cut.left_tokens) + 2
+    assert len(Cuts.joined([cut, parts]).predicted) == len(cut.left_tokens) + 2
 
 
 def test_every_octave_is_looked_at_twice() -> None:
@@ -63,7 +63,7 @@ def test_the_items_that_are_there_tell_how_many_are_to_come(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("octaves", [-8.0, -0.3, 0.0, 1.5])
-def test_what_is_foretold_of_the_rest_is_stretched(octaves: float) -> None:
+def test_what_is_predicted_of_the_rest_is_stretched(octaves: float) -> None:
     whole = stretched(ANYTHING, 64, octaves)
     assert whole.tokens[0] > 64
     rest, longer = ANYTHING.after(64), whole.after(64)

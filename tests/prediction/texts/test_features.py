@@ -11,7 +11,7 @@ from headway.prediction.texts.buckets import BUCKETS
 from headway.prediction.texts.features import READ_AT_ONCE, FeatureMaker, fingerprint
 from headway.prediction.texts.lexical import NAMES
 from headway.prediction.texts.prompt import Prompt
-from headway.prediction.texts.words import FIRST_WORDS, LAST_WORDS, looked_at, words_of
+from headway.prediction.texts.words import FIRST_WORDS, LAST_WORDS, without_middle, words_of
 
 
 def numbers(text: str, **facts: object) -> dict[str, float]:
@@ -71,8 +71,8 @@ def test_a_template_is_left_out_and_kept_with_the_maker() -> None:
 
 def test_what_is_looked_at_of_a_long_text_has_all_of_its_words() -> None:
     text = "List ten " + "whales " * 5000 + "and five tips."
-    assert len(looked_at(text)) < 3000
-    assert words_of(looked_at(text)) == words_of(text)
+    assert len(without_middle(text)) < 3000
+    assert words_of(without_middle(text)) == words_of(text)
 
 
 def test_of_a_huge_prompt_the_beginning_and_the_end_are_read() -> None:

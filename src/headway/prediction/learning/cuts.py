@@ -24,8 +24,18 @@ class Cuts:
     """That are there."""
     left_tokens: np.ndarray
     """That are not."""
-    foretold: list[SizeEstimate]
+    predicted: list[SizeEstimate]
     """What its prompt alone said of the whole answer."""
+
+    @classmethod
+    def joined(cls, sources: Sequence[Cuts]) -> Cuts:
+        """Those of all `sources`, one after the other."""
+        return cls(
+            np.concatenate([source.standings for source in sources]),
+            np.concatenate([source.output_tokens for source in sources]),
+            np.concatenate([source.left_tokens for source in sources]),
+            [estimate for source in sources for estimate in source.predicted],
+        )
 
     def fit(self) -> Refinement:
         """What they teach."""
@@ -33,16 +43,16 @@ class Cuts:
 
     @property
     def middle_octaves(self) -> np.ndarray:
-        """log2 of the median of what is foretold of each rest."""
-        pairs = zip(self.foretold, self.output_tokens.tolist(), strict=True)
+        """log2 of the median of what is predicted of each rest."""
+        pairs = zip(self.predicted, self.output_tokens.tolist(), strict=True)
         return np.array([middle_octaves(estimate, came) for estimate, came in pairs])
 
 
-def cut_off(
+def cut_answers(
     prompts: Sequence[Prompt],
     answers: Sequence[str | None],
     lengths: np.ndarray,
-    foretold: Sequence[SizeEstimate],
+    predicted: Sequence[SizeEstimate],
     parts: Sequence[float] = (),
 ) -> Cuts:
     """Every answer, cut at all of CUTS that it reaches, or after the given `parts` of it.
@@ -51,7 +61,7 @@ def cut_off(
         prompts: of the answers.
         answers: whole ones; None is left out.
         lengths: their output tokens, NaN where unknown.
-        foretold: what a predictor that does not know the answer says of each.
+        predicted: what a predictor that does not know the answer says of each.
         parts: of an answer, 0 to 1.
     """
     rows: list[tuple[Floats, int, float, int]] = []
@@ -64,22 +74,12 @@ def cut_off(
         for cut in cuts:
             if 0 < cut < length:
                 text = answer[: round(len(answer) * cut / length)]
-                row = standing(text, cut, asked, foretold[number])
+                row = standing(text, cut, asked, predicted[number])
                 rows.append((row, cut, length - cut, number))
     standings, output_tokens, left_tokens, numbers = zip(*rows, strict=True)
     return Cuts(
         np.array(standings, np.float32),
         np.array(output_tokens),
         np.array(left_tokens),
-        [foretold[number] for number in numbers],
-    )
-
-
-def joined(sources: Sequence[Cuts]) -> Cuts:
-    """All of them."""
-    return Cuts(
-        np.concatenate([source.standings for source in sources]),
-        np.concatenate([source.output_tokens for source in sources]),
-        np.concatenate([source.left_tokens for source in sources]),
-        [estimate for source in sources for estimate in source.foretold],
+        [predicted[number] for number in numbers],
     )

@@ -14,7 +14,7 @@ MOST_WORDS = 256
 SHOWN = 8
 
 
-class Word(msgspec.Struct, frozen=True):
+class WordEffect(msgspec.Struct, frozen=True):
     """One word of the prompt, and what it does."""
 
     text: str
@@ -27,7 +27,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     mean_tokens: float
     interval_80: tuple[int, int]
-    words: tuple[Word, ...]
+    words: tuple[WordEffect, ...]
     """Those that matter most, the most important first."""
 
 
@@ -37,7 +37,7 @@ def explain(predictor: Predictor, text: str) -> Explanation:
     without = [Prompt(text[:start] + text[end:]) for start, end in spans]
     whole, *others = predictor.predict([Prompt(text), *without])
     words = [
-        Word(text[start:end], 2.0 ** (whole.score - other.score))
+        WordEffect(text[start:end], 2.0 ** (whole.score - other.score))
         for (start, end), other in zip(spans, others, strict=True)
     ]
     words.sort(key=lambda word: -max(word.factor, 1.0 / word.factor))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headway.prediction.models.encoder import MOST_TOKENS, Encoder, padded, shortened
+from headway.prediction.models.encoder import MOST_TOKENS, Encoder, excerpt, padded
 from headway.prediction.texts.template import Template
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Lesson:
     texts: Sequence[str]
     targets: np.ndarray
     """(texts, models): log2 of output tokens, NaN where unknown. The first columns are those of the
-    models whose lengths are to be foretold, in every lesson; the others are each lesson's own."""
+    `target_models` in every lesson; the others are each lesson's own."""
 
 
-def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> list[Encoder]:
-    """An encoder for each of the first `foretold` models: its score is log2 of output tokens.
+def fine_tune(lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0) -> list[Encoder]:
+    """An encoder for each of the first `target_models` models: its score is log2 of output tokens.
 
     Every model has a linear head on the mean of the last layer, and is learned in units of its
     own spread: what all of them know of a prompt is far more than one answer of one of them
@@ -65,14 +65,14 @@ def fine_tune(lessons: Sequence[Lesson], foretold: int = 1, seed: int = 0) -> li
     folder = Path(str(files(package) / "model"))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     body = AutoModel.from_pretrained(folder)
-    material = _Material.of(lessons, foretold, tokenizer)
+    material = _Material.of(lessons, target_models, tokenizer)
     head = torch.nn.Linear(body.config.hidden_size, len(material.mean))
     _learn(body, head, material, np.random.default_rng(seed))
     body.eval()
     tokens_of_text = (folder / "tokenizer.json").read_bytes()
     encoders = []
     with torch.no_grad():
-        for model in range(foretold):
+        for model in range(target_models):
             spread, mean = float(material.spread[model]), float(material.mean[model])
             weight, bias = head.weight[model] * spread, head.bias[model] * spread + mean
             encoders.append(Encoder(_exported(_scorer(body, weight, bias)), tokens_of_text))
@@ -94,13 +94,13 @@ class _Material:
     """Of the texts that are read, one as often as it is repeated."""
 
     @classmethod
-    def of(cls, lessons: Sequence[Lesson], foretold: int, tokenizer: Any) -> _Material:
+    def of(cls, lessons: Sequence[Lesson], target_models: int, tokenizer: Any) -> _Material:
         texts = []
         for lesson in lessons:
             template = Template.learned_from(lesson.texts)
-            texts += [shortened(template.own(text)) for text in lesson.texts]
+            texts += [excerpt(template.own(text)) for text in lesson.texts]
         ids = tokenizer(texts, truncation=True, max_length=MOST_TOKENS)["input_ids"]
-        known = _side_by_side([lesson.targets for lesson in lessons], foretold)
+        known = _side_by_side([lesson.targets for lesson in lessons], target_models)
         mean, spread = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
         spread[~(spread > 0.0)] = 1.0
         repeats = [

@@ -19,7 +19,7 @@ LEAST_GAIN = 0.005
 """Of Kendall's tau; less is chance."""
 
 
-class Trial(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True):
     """How the two predictors rank the newest requests."""
 
     examples: int
@@ -40,7 +40,7 @@ class Refit:
     """A new predictor, and what it is worth."""
 
     predictor: Predictor
-    trial: Trial
+    verdict: Verdict
 
 
 def refit(
@@ -67,10 +67,10 @@ def refit(
     first_new = len(features) - round(NEWEST * len(features))
     older, newest = features.rows(slice(first_new)), features.rows(slice(first_new, None))
     predictor = train_on_log(target, name, older, lengths[:first_new], base)
-    trial = Trial(
+    verdict = Verdict(
         examples=len(older),
         newest=len(newest),
         tau_current=kendall_tau(current.model.scores_of(newest), lengths[first_new:]),
         tau_new=kendall_tau(predictor.model.scores_of(newest), lengths[first_new:]),
     )
-    return Refit(predictor, trial)
+    return Refit(predictor, verdict)

@@ -28,7 +28,7 @@ REMEMBERED_ANSWERS = 1024.0
 REMEMBERED_KEYS = 8192
 
 MOST_STEPS = 32
-"""Steps of a program that are told apart; later ones are alike."""
+"""Steps of a program that are counts apart; later ones are alike."""
 
 TEMPLATE_CHARACTERS = 160
 _NOTHING = msgspec.Raw(b"null")
@@ -97,7 +97,7 @@ class LengthHistory:
     """
 
     def __init__(self) -> None:
-        self._histograms: OrderedDict[tuple[object, ...], Histogram] = OrderedDict()
+        self._histograms: OrderedDict[tuple[object, ...], LengthCounts] = OrderedDict()
         self._steps: OrderedDict[tuple[str, str], int] = OrderedDict()
         """Calls that were answered, by tenant and program."""
         self._prior = _prior()
@@ -119,15 +119,15 @@ class LengthHistory:
     def observe(self, origin: Origin, output_tokens: int, cut_off: bool = False) -> None:
         """A request finished with `output_tokens`: by itself, or `cut_off` by its own limit."""
         step = self._step(origin)
-        told = not cut_off or teaches(output_tokens, self.estimate(origin, None).quantile(0.5))
+        counts = not cut_off or teaches(output_tokens, self.estimate(origin, None).quantile(0.5))
         if origin.program:
             self._stepped(origin, step)
-        if not told:
+        if not counts:
             return
         for key in origin.levels(step):
             histogram = self._histograms.get(key)
             if histogram is None:
-                histogram = self._histograms[key] = Histogram()
+                histogram = self._histograms[key] = LengthCounts()
                 if len(self._histograms) > REMEMBERED_KEYS:
                     self._histograms.popitem(last=False)
             self._histograms.move_to_end(key)
@@ -145,7 +145,7 @@ class LengthHistory:
             self._steps.popitem(last=False)
 
 
-class Histogram:
+class LengthCounts:
     """Counts over BIN_TOKENS, with the estimate they give kept until they change."""
 
     __slots__ = ("_cached", "_parent", "counts", "total")

@@ -30,7 +30,7 @@ PSEUDO_ANSWERS = 8.0
 """A model's answers count as much as the belief that the predictor is right about it, then."""
 REMEMBERED_ANSWERS = 500.0
 WEIGHT_STEPS = 16
-REMEMBERED_MIXTURES = 2048
+"""Weights are rounded to this part of one, so that few different mixtures are made."""
 
 _OCTAVES = tuple(map(log2, BIN_TOKENS))
 
@@ -66,7 +66,7 @@ class Unfinished:
     text: str
     """So far."""
     output_tokens: int
-    foretold: SizeEstimate
+    predicted: SizeEstimate
     """Output tokens of the whole answer, from the prompt alone."""
 
 
@@ -77,8 +77,8 @@ class Look:
     output_tokens: int
     """That were there."""
     octaves: float
-    """By which the rest is longer than foretold, before any correction."""
-    foretold: SizeEstimate
+    """By which the rest is longer than predicted, before any correction."""
+    predicted: SizeEstimate
 
 
 class LivePredictor:
@@ -100,10 +100,7 @@ class LivePredictor:
         self._evidence = Evidence()
         self._corrections: dict[str, Correction] = {}
         self._errors: dict[tuple[str, Calibration], tuple[float, float]] = {}
-        """Their sum and number, by model and by who foretold."""
-        self._known: dict[
-            tuple[int, int, int], tuple[SizeEstimate, SizeEstimate, SizeEstimate]
-        ] = {}
+        """Their sum and number, by model and by who predicted."""
 
     def use(self, model: str, predictor: Predictor) -> None:
         """From now on `predictor` reads the prompts to `model`."""
@@ -141,12 +138,12 @@ class LivePredictor:
                 answer.text,
                 answer.output_tokens,
                 asked_items(words_of(answer.prompt.text)),
-                answer.foretold,
+                answer.predicted,
             )
             for answer in answers
         ]
         return [
-            Look(answer.output_tokens, octaves, answer.foretold)
+            Look(answer.output_tokens, octaves, answer.predicted)
             for answer, octaves in zip(
                 answers, self._refinement.octaves(np.array(rows)), strict=True
             )
@@ -155,7 +152,7 @@ class LivePredictor:
     def refined(self, look: Look, model: str) -> SizeEstimate:
         """Output tokens of the whole answer, before any limit that the request sets."""
         correction = self._corrections.get(model) or Correction()
-        return stretched(look.foretold, look.output_tokens, correction.of(look.octaves))
+        return stretched(look.predicted, look.output_tokens, correction.of(look.octaves))
 
     def looked(
         self, looks: Sequence[Look], model: str, output_tokens: int, cut_off: bool = False
@@ -164,7 +161,7 @@ class LivePredictor:
         correction = self._corrections.setdefault(model, Correction())
         for look in looks:
             left = max(1, output_tokens - look.output_tokens)
-            middle = middle_octaves(look.foretold, look.output_tokens)
+            middle = middle_octaves(look.predicted, look.output_tokens)
             if not cut_off or teaches(output_tokens, look.output_tokens + 2.0**middle):
                 correction.observe(look.octaves, log2(left) - middle)
 
@@ -173,7 +170,9 @@ class LivePredictor:
         of_prompt = self._of_prompt(reading, origin.model)
         of_history = self._history.estimate(origin, None)
         weight = self._evidence.weight(origin.model, origin.template)
-        estimate = self._mixed(of_prompt, of_history, weight)
+        # Neither is rounded away: a length may be in the tail of one of them only.
+        weight = min(1.0 - SUREST, max(SUREST, round(weight * WEIGHT_STEPS) / WEIGHT_STEPS))
+        estimate = mixed(of_prompt, of_history, weight)
         score = sum(map(float.__mul__, _OCTAVES, estimate.weights))
         return Forecast(score, estimate, of_prompt, of_history, reading)
 
@@ -206,24 +205,7 @@ class LivePredictor:
         estimate = reading.calibration.estimate(reading.score)
         return longer(estimate, round(4.0 * self._bias(reading, model)))
 
-    def _mixed(
-        self, of_prompt: SizeEstimate, of_history: SizeEstimate, weight: float
-    ) -> SizeEstimate:
-        # Thousands may wait, with few different forecasts: they share one object of 2 KB.
-        step = round(weight * WEIGHT_STEPS)
-        key = (id(of_prompt), id(of_history), step)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= REMEMBERED_MIXTURES:
-                self._known.clear()
-            # Neither is rounded away: its tail may be all that there is of a length.
-            kept = min(1.0 - SUREST, max(SUREST, step / WEIGHT_STEPS))
-            estimate = mixed(of_prompt, of_history, kept)
-            # With both parts, so that no other object takes the place in memory of either.
-            known = self._known[key] = (estimate, of_prompt, of_history)
-        return known[0]
-
     def _bias(self, reading: Reading, model: str) -> float:
-        """Octaves by which answers of `model` are longer than whoever foretold says."""
+        """Octaves by which answers of `model` are longer than whoever predicted says."""
         total, count = self._errors.get((model, reading.calibration), (0.0, 0.0))
         return total / (count + PSEUDO_ANSWERS)

@@ -70,11 +70,11 @@ class Watch:
         """As of the last look; None before the first."""
         self._seen: deque[_Seen] = deque(maxlen=WINDOW)
         self._since_look = 0
-        self._foretold: deque[tuple[str, float]] = deque(maxlen=2 * WINDOW)
+        self._predicted: deque[tuple[str, float]] = deque(maxlen=2 * WINDOW)
 
-    def foretold(self, model: str, score: float) -> None:
+    def predicted(self, model: str, score: float) -> None:
         """A request to `model` was predicted, and will finish some time."""
-        self._foretold.append((model, score))
+        self._predicted.append((model, score))
 
     def observe(
         self,
@@ -89,7 +89,7 @@ class Watch:
         Args:
             model: that answered.
             score: expected log2 of its output tokens, before its limit.
-            estimate: what was foretold, before its limit.
+            estimate: what was predicted, before its limit.
             output_tokens: that it had.
             max_tokens: its limit.
         """
@@ -113,7 +113,7 @@ class Watch:
         self.quality = Quality(
             n=len(self._seen),
             kendall_tau=tau,
-            tau_of_all=_of_all(tau, of_finished, self._foretold),
+            tau_of_all=_of_all(tau, of_finished, self._predicted),
             pairwise_accuracy=pairs.accuracy,
             coverage_80=float(np.mean([seen.inside for seen in self._seen])),
             bias_octaves=float(
@@ -181,16 +181,16 @@ def _spread(scores: Collection[tuple[str, float]]) -> float:
     return sqrt(squares / free) if free else 0.0
 
 
-def _of_all(tau: float, spread: float, foretold: Collection[tuple[str, float]]) -> float:
+def _of_all(tau: float, spread: float, predicted: Collection[tuple[str, float]]) -> float:
     """Kendall's tau without restriction of range.
 
     Where the shortest go first, those that finished are alike, and their order tells less of the
     predictions than that of all would. Source: Thorndike 1949, case 2; Greiner's relation between
     tau and the correlation.
     """
-    if not spread or len(foretold) < LEAST:
+    if not spread or len(predicted) < LEAST:
         return tau
-    wider = max(1.0, _spread(foretold) / spread)
+    wider = max(1.0, _spread(predicted) / spread)
     of_finished = sin(pi / 2.0 * tau)
     of_all = of_finished * wider / sqrt(1.0 + of_finished**2 * (wider**2 - 1.0))
     return 2.0 / pi * asin(of_all)

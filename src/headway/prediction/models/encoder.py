@@ -49,7 +49,7 @@ class Encoder:
     def scores(self, texts: Sequence[str]) -> Floats:
         """One score per text, in the unit of the targets it was trained on."""
         scores = np.empty(len(texts), np.float32)
-        ids = [self._tokenizer.encode(shortened(text)).ids for text in texts]
+        ids = [self._tokenizer.encode(excerpt(text)).ids for text in texts]
         # Texts of about one length share a batch, so that little of it is padding.
         order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
         for first in range(0, len(order), BATCH):
@@ -68,7 +68,7 @@ class Encoder:
         return cls(state["model"].tobytes(), state["tokenizer"].tobytes())
 
 
-def shortened(text: str) -> str:
+def excerpt(text: str) -> str:
     """What is read of `text`."""
     # Lone surrogates, as JSON may hold, are no text to a tokenizer.
     if len(text) > FIRST_CHARACTERS + LAST_CHARACTERS:

@@ -18,7 +18,7 @@ PSEUDO_VARIANCE = 0.25
 REMEMBERED = 2000.0
 CUTS = tuple(sorted({round(2.0 ** (half_octaves / 2)) for half_octaves in range(8, 27)}))
 """Output tokens at which an answer is looked at again: two to each octave, from 16 on."""
-_FORETOLD = ("longer_than_there", "mean_over_middle", "spread")
+_PREDICTED = ("longer_than_there", "mean_over_middle", "spread")
 """What stands beside the text's numbers in a `standing`."""
 
 
@@ -27,21 +27,21 @@ def next_cut(output_tokens: int) -> int:
     return next((cut for cut in CUTS if cut > output_tokens), 2 * output_tokens)
 
 
-def standing(text: str, output_tokens: int, asked_items: float, foretold: SizeEstimate) -> Floats:
-    """Features of an unfinished answer, beside what is foretold of its rest.
+def standing(text: str, output_tokens: int, asked_items: float, predicted: SizeEstimate) -> Floats:
+    """Features of an unfinished answer, beside what is predicted of its rest.
 
     Args:
         text: so far.
         output_tokens: of it.
         asked_items: list items that the prompt named, 0 if none.
-        foretold: output tokens of the whole answer, from the prompt alone.
+        predicted: output tokens of the whole answer, from the prompt alone.
     """
-    rest = foretold.after(output_tokens)
+    rest = predicted.after(output_tokens)
     low, middle, high = (log2(rest.quantile(q)) for q in (0.1, 0.5, 0.9))
     return np.array(
         [
             *partial(text, output_tokens, asked_items),
-            log2(foretold.mean) - log2(output_tokens + 1),
+            log2(predicted.mean) - log2(output_tokens + 1),
             log2(rest.mean) - middle,
             high - low,
         ],
@@ -51,20 +51,20 @@ def standing(text: str, output_tokens: int, asked_items: float, foretold: SizeEs
 
 def fingerprint() -> str:
     """Changes with the numbers of a `standing`: a refinement fits only those of its own."""
-    return f"{crc32(repr((*NAMES, *_FORETOLD)).encode()):08x}"
+    return f"{crc32(repr((*NAMES, *_PREDICTED)).encode()):08x}"
 
 
-def middle_octaves(foretold: SizeEstimate, output_tokens: int) -> float:
-    """log2 of the median of what is foretold of the rest."""
-    return log2(foretold.after(output_tokens).quantile(0.5))
+def middle_octaves(predicted: SizeEstimate, output_tokens: int) -> float:
+    """log2 of the median of what is predicted of the rest."""
+    return log2(predicted.after(output_tokens).quantile(0.5))
 
 
-def stretched(foretold: SizeEstimate, output_tokens: int, octaves: float) -> SizeEstimate:
+def stretched(predicted: SizeEstimate, output_tokens: int, octaves: float) -> SizeEstimate:
     """Output tokens of an answer of which `output_tokens` are there.
 
-    What is foretold of the rest, made longer by so many `octaves`.
+    What is predicted of the rest, made longer by so many `octaves`.
     """
-    rest, factor = foretold.after(output_tokens), 2.0**octaves
+    rest, factor = predicted.after(output_tokens), 2.0**octaves
     weights: dict[int, float] = {}
     for tokens, weight in zip(rest.tokens, rest.weights, strict=True):
         whole = output_tokens + max(1, round(tokens * factor))
@@ -73,10 +73,10 @@ def stretched(foretold: SizeEstimate, output_tokens: int, octaves: float) -> Siz
 
 
 class Refinement:
-    """By how much the rest of an answer is longer than foretold, learned from answers cut off.
+    """By how much the rest of an answer is longer than predicted, learned from answers cut off.
 
     A landmark model (van Houwelingen 2007): among all answers that came so far, how much more
-    came, given what was foretold and what the text looks like. It is relative, so that it holds
+    came, given what was predicted and what the text looks like. It is relative, so that it holds
     for models that write more, or less, than those it was learned from.
     """
 
@@ -96,7 +96,7 @@ class Refinement:
         return cls(Trees.fit(rows, targets, weights, rounds=100, learning_rate=0.05, leaves=15))
 
     def octaves(self, rows: Floats) -> list[float]:
-        """By how many octaves the rest is longer than foretold, for each `standing` in `rows`."""
+        """By how many octaves the rest is longer than predicted, for each `standing` in `rows`."""
         octaves: list[float] = self._trees.scores(rows).tolist()
         return octaves
 
@@ -130,7 +130,7 @@ class Correction:
         return seen + slope * (octaves - said)
 
     def observe(self, octaves: float, seen: float) -> None:
-        """The refinement said `octaves`; the rest was longer than foretold by `seen` octaves."""
+        """The refinement said `octaves`; the rest was longer than predicted by `seen` octaves."""
         kept = 0.5 if self._sums[0] >= REMEMBERED else 1.0
         new = (1.0, octaves, seen, octaves * octaves, octaves * seen)
         self._sums = [kept * total + one for total, one in zip(self._sums, new, strict=True)]

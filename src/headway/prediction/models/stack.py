@@ -133,7 +133,7 @@ class Stack:
             base,
             lengths,
         )
-        return model, model._told(held_back)
+        return model, model._blended(held_back)
 
     def scores(self, prompts: Sequence[Prompt]) -> Floats:
         """One score per prompt, comparable with the targets."""
@@ -141,9 +141,9 @@ class Stack:
 
     def scores_of(self, features: Features) -> Floats:
         """The same for prompts whose features are known."""
-        return self._told(self._views(features))
+        return self._blended(self._views(features))
 
-    def _told(self, views: Floats) -> Floats:
+    def _blended(self, views: Floats) -> Floats:
         """The scores that three views make."""
         blended: Floats = (views @ self._blend[:3] + self._blend[3]).astype(np.float32)
         if not self._lengths:

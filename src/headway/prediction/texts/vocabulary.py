@@ -12,7 +12,7 @@ import numpy as np
 
 from headway.prediction.texts.kinds import KINDS, kinds_of, number_named
 from headway.prediction.texts.vectors import WordVectors, shipped_vectors
-from headway.prediction.texts.words import looked_at, shortened, split_words
+from headway.prediction.texts.words import first_and_last, split_words, without_middle
 
 MOST_WORDS = 1 << 14
 """That are kept; then all are forgotten, and those that come are looked up again."""
@@ -94,7 +94,7 @@ class Vocabulary:
             start = []
             for text in texts:
                 start.append(len(numbers))
-                numbers += shortened(self._numbers_of(looked_at(text).lower().split()))
+                numbers += first_and_last(self._numbers_of(without_middle(text).lower().split()))
                 numbers.append(end)
             return Words(tables, numbers, start)
 

@@ -14,7 +14,7 @@ LAST_WORDS = 64
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
 
-def looked_at(text: str) -> str:
+def without_middle(text: str) -> str:
     """What `words_of` looks at of `text`: the middle of a long one is left out."""
     # Eight characters a word are more than any language of words has on average.
     if len(text) > 8 * (FIRST_WORDS + LAST_WORDS):
@@ -24,7 +24,7 @@ def looked_at(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Words and punctuation marks in lower case; the middle of a long text is left out."""
-    return shortened(split_words(looked_at(text).lower()))
+    return first_and_last(split_words(without_middle(text).lower()))
 
 
 def split_words(text: str) -> list[str]:
@@ -32,7 +32,7 @@ def split_words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def shortened(words: list[Word]) -> list[Word]:
+def first_and_last(words: list[Word]) -> list[Word]:
     """The first and the last of so many."""
     if len(words) > FIRST_WORDS + LAST_WORDS:
         return words[:FIRST_WORDS] + words[-LAST_WORDS:]
