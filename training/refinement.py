@@ -1,10 +1,9 @@
-"""Train the refinement that ships with Headway: how much of an unfinished answer is to come.
+"""Train the shipped refinement: the remaining length of an unfinished answer.
 
     HEADWAY_DATA=../shared/data python training/refinement.py
 
-From the answers of four models to the prompts of Arena-Hard, under a permissive licence
-(`training/prior.md`). What the prompt alone foretells comes from predictors that were not trained
-on the prompt.
+Uses the answers of four models to the prompts of Arena-Hard, under a permissive licence
+(`training/prior.md`). Predictions come from predictors that were not trained on the prompt.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ FOLDS = 5
 
 
 def predicted(examples: Examples) -> list[SizeEstimate]:
-    """Of every answer's length, by a predictor that was not trained on its prompt."""
+    """Predicted length of every answer, by a predictor that was not trained on its prompt."""
     fold_of = np.random.default_rng(0).permutation(len(examples)) % FOLDS
     estimates: dict[int, SizeEstimate] = {}
     for fold in range(FOLDS):
@@ -44,7 +43,7 @@ def predicted(examples: Examples) -> list[SizeEstimate]:
 
 
 def answers_of(folder: Path, model: str) -> Cuts:
-    """Every answer of `model` in `folder`, cut off again and again."""
+    """Every answer of `model` in `folder`, cut at several lengths."""
     examples = load_folder(folder, model)
     answers = load_answers(folder, model)
     return cut_answers(examples.prompts, answers, examples.lengths, predicted(examples))

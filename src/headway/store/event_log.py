@@ -44,7 +44,7 @@ WHOLE: dict[str, tuple[str, type]] = {
 }
 """Events whose one argument is written field by field: its name and type."""
 FROM_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
-"""What a request keeps that ran already and is added again."""
+"""State that a request keeps when it is added again."""
 FACTS: dict[type, tuple[str, ...]] = {
     Request: (*(field.name for field in fields(Request) if field.init), *FROM_BEFORE),
     Backend: tuple(field.name for field in fields(Backend) if field.init),

@@ -47,12 +47,12 @@ def test_a_set_without_the_target_has_only_others(tmp_path) -> None:
         ({"lengths": "id,a\n1,many\n"}, "lengths.csv, line 2: .*'many'"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path, files, complaint) -> None:
+def test_errors_name_the_place(tmp_path, files, complaint) -> None:
     with pytest.raises(ExamplesError, match=complaint):
         load_folder(folder(tmp_path / "chats", **files), "a")
 
 
-def test_a_folder_that_is_none_and_files_that_are_missing_or_broken(tmp_path) -> None:
+def test_missing_folders_and_missing_or_broken_files_are_refused(tmp_path) -> None:
     with pytest.raises(ExamplesError, match="there is no folder"):
         load_folder(tmp_path / "nowhere", "a")
     with pytest.raises(ExamplesError, match=r"has neither lengths.csv nor lengths.csv.gz"):
@@ -74,7 +74,7 @@ def test_a_file_with_a_flipped_byte_is_refused_or_can_be_read(tmp_path) -> None:
             assert len(load_folder(path.parent, "a")) == 200
 
 
-def test_a_table_that_is_none_is_told(tmp_path) -> None:
+def test_a_file_that_is_not_a_table_is_refused(tmp_path) -> None:
     path = folder(tmp_path / "chats", lengths="id,a\n1," + "7" * 200_000 + "\n")
     with pytest.raises(ExamplesError, match=r"lengths.csv cannot be read: field larger than"):
         load_folder(path, "a")

@@ -14,7 +14,7 @@ from headway.prediction.learning.finetuning import Lesson, fine_tune
 
 
 @pytest.mark.timeout(300)
-def test_an_encoder_learns_who_writes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_learns_which_prompts_get_long_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetuning, "TEXTS_SEEN", 1200)
     source, other, later = examples(150), examples(150, seed=1), examples(60, seed=2)
     logs = np.log2(source.lengths)[:, None]

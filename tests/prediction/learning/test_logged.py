@@ -37,12 +37,12 @@ def test_rows_of_other_versions_and_damaged_ones_are_left_out() -> None:
     assert len(features_of([])[0]) == 0
 
 
-def test_a_prompt_of_token_ids_or_none_at_all_is_fine() -> None:
+def test_a_prompt_of_token_ids_or_no_prompt_is_accepted() -> None:
     ids = LoggedPrompt("completion", {"prompt": msgspec.Raw(b"[1,2,3]")})
     assert all(logged_features([ids, LoggedPrompt("completion", {})]))
 
 
-def test_a_prompt_among_others_has_the_features_that_it_has_alone() -> None:
+def test_logged_features_do_not_depend_on_the_batch() -> None:
     texts = [
         *("Write TEN lines about whales.", "", "Why?", "Why? " * 300, "日本語で三つ教えて。"),
         *(f"Give {n} reasons for {n * 7919} things,\nand {n}." for n in range(150)),

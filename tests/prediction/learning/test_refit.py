@@ -1,4 +1,4 @@
-"""A predictor anew: only what ranks the newest traffic better replaces what is there."""
+"""A new predictor replaces the current one only if it ranks the newest traffic better."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from headway.prediction.models.artefact import shipped, shipped_stack
 from headway.prediction.texts.features import FeatureMaker
 
 
-def test_traffic_unlike_what_is_known_brings_a_better_predictor() -> None:
+def test_unfamiliar_traffic_gives_a_better_predictor() -> None:
     source = examples(250)
     features = FeatureMaker().of(source.prompts)
     prior = shipped()

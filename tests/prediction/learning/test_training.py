@@ -58,7 +58,7 @@ def test_one_prompt_for_all_is_a_wide_estimate() -> None:
     assert estimate.quantile(0.9) > 20 * estimate.quantile(0.1)
 
 
-def test_prompts_without_text_do_not_hinder() -> None:
+def test_prompts_without_text_are_accepted() -> None:
     source = examples(200)
     prompts = [*source.prompts[:100], *[Prompt("")] * 50, *[Prompt("\x00💥" * 5000)] * 50]
     predictor = train("m", [Examples("odd", prompts, source.lengths, source.others)])
@@ -66,7 +66,7 @@ def test_prompts_without_text_do_not_hinder() -> None:
     assert predictor.predict([]) == []
 
 
-def test_the_common_length_is_in_each_models_own_measure() -> None:
+def test_the_common_length_is_standardised_per_model() -> None:
     nan = np.nan
     lengths = np.array([2.0, 8.0, nan, nan])
     others = np.array([[20.0], [80.0], [40.0], [nan]])

@@ -1,4 +1,4 @@
-"""Which forecast is believed."""
+"""Weighing two forecasts."""
 
 import pytest
 
@@ -12,11 +12,11 @@ def around(tokens: int) -> SizeEstimate:
     return SizeEstimate(BIN_TOKENS, [0.5 ** abs(n - place) for n in range(len(BIN_TOKENS))])
 
 
-def test_at_first_both_count_the_same() -> None:
+def test_both_start_with_equal_weight() -> None:
     assert Evidence().weight("m", 1) == 0.5
 
 
-def test_who_foretells_better_is_believed() -> None:
+def test_the_better_forecast_gains_weight() -> None:
     evidence = Evidence()
     for _ in range(10):
         evidence.observe("m", 1, around(50), around(500), 48)
@@ -26,7 +26,7 @@ def test_who_foretells_better_is_believed() -> None:
     assert evidence.weight("m", 1) < 0.1
 
 
-def test_a_new_template_takes_what_holds_for_its_model_and_another_model_does_not() -> None:
+def test_a_new_template_starts_with_the_weight_of_its_model_only() -> None:
     evidence = Evidence()
     for _ in range(10):
         evidence.observe("m", 1, around(50), around(500), 48)
@@ -34,7 +34,7 @@ def test_a_new_template_takes_what_holds_for_its_model_and_another_model_does_no
     assert evidence.weight("n", 1) == 0.5
 
 
-def test_what_is_mixed_is_a_distribution_between_the_two() -> None:
+def test_a_mixture_is_a_distribution_between_the_two() -> None:
     both = mixed(around(50), around(500), 0.25)
     assert sum(both.weights) == pytest.approx(1.0)
     expected = 0.25 * around(50).mean + 0.75 * around(500).mean

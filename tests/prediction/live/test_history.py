@@ -18,7 +18,7 @@ def test_without_history_the_estimate_is_wide_and_around_chat_length() -> None:
     assert estimate.quantile(0.1) < 64 < 256 < estimate.quantile(0.9)
 
 
-def test_a_template_with_short_answers_is_told_from_one_with_long_answers() -> None:
+def test_templates_with_short_and_long_answers_are_distinguished() -> None:
     history = LengthHistory()
     for _ in range(50):
         history.observe(Origin("m", "t", 1), 10)
@@ -29,7 +29,7 @@ def test_a_template_with_short_answers_is_told_from_one_with_long_answers() -> N
     )
 
 
-def test_an_unseen_template_leans_on_its_tenant_and_an_unseen_tenant_on_the_model() -> None:
+def test_a_new_template_follows_its_tenant_and_a_new_tenant_the_model() -> None:
     history = LengthHistory()
     for _ in range(200):
         history.observe(Origin("m", "t", 1), 12)
@@ -37,7 +37,7 @@ def test_an_unseen_template_leans_on_its_tenant_and_an_unseen_tenant_on_the_mode
         assert history.estimate(Origin("m", tenant, template), None).quantile(0.5) <= 13
 
 
-def test_the_calls_of_a_program_are_alike() -> None:
+def test_the_calls_of_a_program_count_as_similar() -> None:
     history = LengthHistory()
     for call in range(40):
         history.observe(Origin("m", "t", 1, f"program-{call % 2}"), (20, 500)[call % 2])
@@ -48,7 +48,7 @@ def test_the_calls_of_a_program_are_alike() -> None:
     assert wordy > 400
 
 
-def test_the_same_step_of_other_programs_is_alike() -> None:
+def test_the_same_step_of_other_programs_counts_as_similar() -> None:
     history = LengthHistory()
     for number in range(20):
         for tokens in (20, 500):
@@ -59,7 +59,7 @@ def test_the_same_step_of_other_programs_is_alike() -> None:
     assert history.estimate(new, None).quantile(0.5) > 400
 
 
-def test_a_step_that_no_program_came_to_yet_is_predicted_by_the_program_so_far() -> None:
+def test_a_new_step_is_predicted_from_the_program_so_far() -> None:
     history = LengthHistory()
     for _ in range(40):
         history.observe(Origin("m", "t", 1, "short"), 20)
@@ -68,7 +68,7 @@ def test_a_step_that_no_program_came_to_yet_is_predicted_by_the_program_so_far()
     assert history.estimate(Origin("m", "t", 1, "short"), None).quantile(0.5) < 30
 
 
-def test_answers_cut_off_early_say_nothing_of_lengths() -> None:
+def test_answers_cut_off_early_do_not_change_the_estimate() -> None:
     history = LengthHistory()
     for _ in range(200):
         history.observe(Origin("m", "t", 1), 8, cut_off=True)
@@ -77,7 +77,7 @@ def test_answers_cut_off_early_say_nothing_of_lengths() -> None:
     )
 
 
-def test_where_most_answers_are_cut_off_at_one_limit_they_are_known_to_be_as_long() -> None:
+def test_where_most_answers_are_cut_off_at_one_limit_they_count_at_it() -> None:
     history = LengthHistory()
     for number in range(200):
         cut_off = number % 10 > 0
@@ -85,7 +85,7 @@ def test_where_most_answers_are_cut_off_at_one_limit_they_are_known_to_be_as_lon
     assert history.estimate(Origin("m", "t", 1), None).quantile(0.5) == 256
 
 
-def test_a_limit_below_what_is_usual_does_not_make_the_few_short_answers_the_rule() -> None:
+def test_a_low_limit_does_not_make_few_short_answers_typical() -> None:
     history = LengthHistory()
     for number in range(400):
         cut_off = number % 10 > 0
@@ -112,7 +112,7 @@ def test_a_bin_reaches_up_to_its_edge_and_is_at_most_a_fifth_wide(tokens: int) -
     assert tokens <= edge <= max(tokens + 1, 1.2 * tokens)
 
 
-def test_a_request_is_not_believed_to_go_on_for_long_while_it_is_as_long_as_all_others() -> None:
+def test_a_request_of_typical_length_is_not_expected_to_go_on_for_long() -> None:
     history = LengthHistory()
     for _ in range(100):
         history.observe(Origin("m", "t", 1), 200)
@@ -129,7 +129,7 @@ def test_prompts_from_one_template_share_a_hash() -> None:
     assert template_hash("chat", one) != template_hash("chat", other)
 
 
-def test_the_hash_is_of_the_text_and_not_of_how_the_json_is_written() -> None:
+def test_the_hash_is_of_the_text_and_not_of_the_json_notation() -> None:
     spaced = b'[ {"content" : "You gr\\u00e4de 12 essays.", "role": "system"}, {"role": "user"} ]'
     parts = [{"type": "text", "text": "You gräde 34 essays."}]
     first, second = (

@@ -1,4 +1,4 @@
-"""A predictor corrected by what came."""
+"""A predictor, corrected by recent answers."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_no_forecast_is_ever_left_out(predictor, right: str) -> None:
         assert weight >= 0.99 * SUREST * max(of_prompt, of_history)
 
 
-def test_answers_cut_off_early_change_nothing_that_is_predicted(predictor) -> None:
+def test_answers_cut_off_early_do_not_change_predictions(predictor) -> None:
     live = live_predictor(predictor)
     reading = essay(live)
     before = live.forecast(reading, TERSE)
@@ -73,7 +73,7 @@ def test_answers_cut_off_early_change_nothing_that_is_predicted(predictor) -> No
     assert live.forecast(reading, TERSE).score == pytest.approx(before.score, abs=0.3)
 
 
-def test_answers_cut_off_beyond_what_was_predicted_make_it_longer(predictor) -> None:
+def test_answers_cut_off_beyond_the_prediction_make_it_longer(predictor) -> None:
     live = live_predictor(predictor)
     (reading,) = read(live, [Prompt("Is glass older than paper? Answer yes or no.")])
     before = live.forecast(reading, TERSE)
@@ -82,7 +82,7 @@ def test_answers_cut_off_beyond_what_was_predicted_make_it_longer(predictor) -> 
     assert live.forecast(reading, TERSE).score > before.score + 1.0
 
 
-def test_answers_cut_off_early_do_not_correct_what_is_left_of_others(predictor) -> None:
+def test_answers_cut_off_early_do_not_correct_the_refinement(predictor) -> None:
     live = live_predictor(predictor)
     reading = essay(live)
     look = Look(16, 0.0, live.forecast(reading, TERSE).estimate)

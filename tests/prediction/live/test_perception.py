@@ -1,4 +1,4 @@
-"""What a model's own guess of its answer's length is made into."""
+"""A model's own guess of the length of its answer."""
 
 import pytest
 from hypothesis import given

@@ -45,7 +45,7 @@ def test_one_that_turns_bad_is_caught_within_200_requests_and_trusted_again_late
     assert watch.trusted
 
 
-def test_the_shortest_of_a_burst_are_alike_and_that_is_not_held_against_the_predictor() -> None:
+def test_the_similar_lengths_of_the_shortest_of_a_burst_cost_no_trust() -> None:
     rng = random.Random(1)
     burst = sorted((score := rng.gauss(6.0, 1.0), score + rng.gauss(0.0, 2.0)) for _ in range(400))
     watch = Watch()
@@ -59,7 +59,7 @@ def test_the_shortest_of_a_burst_are_alike_and_that_is_not_held_against_the_pred
     assert watch.trusted
 
 
-def test_that_one_model_writes_more_than_another_is_no_merit_of_the_order() -> None:
+def test_differences_between_models_earn_no_trust() -> None:
     rng = random.Random(2)
     watch = Watch()
     for number in range(WINDOW):
@@ -83,7 +83,7 @@ def test_an_order_that_is_right_within_each_model_is_trusted() -> None:
     assert watch.quality.tau_of_all > 0.8
 
 
-def test_answers_that_their_limit_cut_off_are_not_held_against_the_predictor() -> None:
+def test_answers_cut_off_at_their_limit_cost_no_trust() -> None:
     rng = random.Random(3)
     watch = Watch()
     for _ in range(WINDOW):
@@ -91,7 +91,7 @@ def test_answers_that_their_limit_cut_off_are_not_held_against_the_predictor() -
     assert watch.trusted
 
 
-def test_that_limits_are_kept_is_no_merit_of_the_order() -> None:
+def test_limits_earn_no_trust() -> None:
     rng = random.Random(3)
     watch = Watch()
     for _ in range(WINDOW):
@@ -101,7 +101,7 @@ def test_that_limits_are_kept_is_no_merit_of_the_order() -> None:
     assert not watch.trusted
 
 
-def test_a_good_order_of_answers_of_which_many_are_cut_off_is_trusted() -> None:
+def test_a_good_order_is_trusted_although_many_answers_are_cut_off() -> None:
     rng = random.Random(3)
     watch = Watch()
     for _ in range(WINDOW):
@@ -113,13 +113,13 @@ def test_a_good_order_of_answers_of_which_many_are_cut_off_is_trusted() -> None:
     assert watch.quality.tau_of_all > 0.4
 
 
-def test_nothing_is_said_of_a_few() -> None:
+def test_a_few_requests_give_no_verdict() -> None:
     watch = Watch()
     assert feed(watch, LEAST - 1, noise=1.0) == LEAST - 1
     assert watch.quality is None
 
 
-def test_coverage_and_bias_are_told() -> None:
+def test_coverage_and_bias_are_reported() -> None:
     watch = Watch()
     exact = SizeEstimate(BIN_TOKENS, [float(edge == 64) for edge in BIN_TOKENS])
     for number in range(LEAST):

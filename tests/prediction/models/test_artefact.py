@@ -21,7 +21,7 @@ from headway.prediction.models.artefact import (
 )
 
 
-def test_a_predictor_comes_back_as_it_was(predictor, tmp_path) -> None:
+def test_a_predictor_survives_a_round_trip(predictor, tmp_path) -> None:
     path = tmp_path / "new" / "predictor.npz"
     save(predictor, path)
     again = load(path)
@@ -39,7 +39,7 @@ def test_it_is_small(predictor, tmp_path) -> None:
     assert (tmp_path / "p.npz").stat().st_size < 15e6
 
 
-def test_a_file_that_is_none_is_refused(tmp_path) -> None:
+def test_other_files_are_refused(tmp_path) -> None:
     with pytest.raises(ArtefactError, match="there is no predictor file"):
         load(tmp_path / "nowhere.npz")
     for number, content in enumerate([b"", b"PK\x03\x04 not a zip", b"hello" * 99]):
@@ -63,7 +63,7 @@ def test_nothing_is_unpickled(tmp_path) -> None:
         load(path)
 
 
-def test_one_made_by_another_version_says_so(predictor, tmp_path, monkeypatch) -> None:
+def test_the_error_names_another_version(predictor, tmp_path, monkeypatch) -> None:
     path = tmp_path / "p.npz"
     with monkeypatch.context() as newer:
         newer.setattr(artefact, "FORMAT", 99)
@@ -135,5 +135,5 @@ def test_a_full_disk_leaves_no_half_file(predictor, tmp_path) -> None:
         save(predictor, tmp_path / "file" / "p.npz")
 
 
-def test_what_ships_can_be_loaded() -> None:
+def test_shipped_files_can_be_loaded() -> None:
     assert shipped().card.examples > 1000

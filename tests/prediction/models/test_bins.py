@@ -14,7 +14,7 @@ from headway.prediction.models.bins import BIN_TOKENS, bin_of, longer, score_wit
 SOME = SizeEstimate(BIN_TOKENS[20:24], (0.1, 0.2, 0.3, 0.4))
 
 
-def test_a_length_is_in_the_bin_whose_upper_edge_it_does_not_pass() -> None:
+def test_a_length_is_in_the_first_bin_whose_edge_is_no_smaller() -> None:
     assert [BIN_TOKENS[bin_of(tokens)] for tokens in (1, 9, 10, 100_000)] == [1, 10, 10, 32768]
 
 
@@ -27,14 +27,14 @@ def test_longer_moves_a_distribution_and_keeps_its_shape() -> None:
 
 
 @given(st.integers(-80, 80))
-def test_nothing_of_it_is_lost_at_either_end(quarter_octaves: int) -> None:
+def test_no_weight_is_lost_at_either_end(quarter_octaves: int) -> None:
     moved = longer(SOME, quarter_octaves)
     assert sum(moved.weights) == pytest.approx(1.0)
     expected = min(32768.0, max(1.0, SOME.mean * 2.0 ** (quarter_octaves / 4)))
     assert moved.mean == pytest.approx(expected, rel=0.2)
 
 
-def test_a_score_under_a_limit_is_of_the_answers_that_it_allows() -> None:
+def test_a_score_under_a_limit_is_the_mean_of_capped_lengths() -> None:
     halves = SizeEstimate((16, 256), (0.5, 0.5))
     assert score_within(6.0, halves, None) == 6.0
     assert score_within(6.0, halves, 256) == 6.0

@@ -34,7 +34,7 @@ def test_higher_scores_mean_longer_answers_and_equal_ones_share_an_estimate() ->
     assert calibration.estimate(6.0) is calibration.estimate(6.0)
 
 
-def test_scores_beyond_all_that_was_seen_are_those_of_the_extremes() -> None:
+def test_scores_out_of_range_have_the_estimate_of_the_extreme() -> None:
     calibration = Calibration.fit(*noisy(1000, seed=1))
     assert calibration.estimate(-1e9) is calibration.estimate(-100.0)
     assert calibration.estimate(1e9).mean > calibration.estimate(-1e9).mean
@@ -59,8 +59,8 @@ def test_quantiles_lie_within_their_bins() -> None:
     assert BIN_TOKENS[29] < quantile(estimate, 30.5 / len(BIN_TOKENS)) <= BIN_TOKENS[30]
 
 
-def test_the_interval_of_short_answers_holds_as_many_as_it_says() -> None:
-    """Whole tokens are coarse there: rounded outward, it would hold some per cent more."""
+def test_the_interval_of_short_answers_has_the_stated_coverage() -> None:
+    """Whole tokens are coarse there: rounded outward, it would cover a few per cent more."""
     rng = np.random.default_rng(0)
     calibration = Calibration.fit(np.zeros(4000, np.float32), rng.integers(5, 25, 4000))
     low, high = interval(calibration.estimate(0.0), 0.8)

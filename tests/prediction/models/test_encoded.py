@@ -35,7 +35,7 @@ def stack() -> Stack:
 
 
 def weights(stack: Stack, of_stack: np.ndarray, of_encoder: np.ndarray, targets: np.ndarray):
-    """Of the two, in units of what each varies by."""
+    """Weights of the two, in units of their standard deviations."""
     encoder = cast(Encoder, Says(of_encoder.astype(np.float32)))
     prompts = [Prompt("Write a poem.")] * len(targets)
     both, scores = EncodedStack.fit(stack, encoder, of_stack, prompts, targets)
@@ -45,27 +45,27 @@ def weights(stack: Stack, of_stack: np.ndarray, of_encoder: np.ndarray, targets:
 
 
 def views(prompts: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same worth of two views with errors of their own, and what they are to come close to."""
+    """Two equally good scores with independent errors, and their targets."""
     rng = np.random.default_rng(seed)
     targets = rng.normal(8.0, 1.0, prompts)
     one, other = (targets + rng.normal(0.0, 2.0, prompts) for _ in range(2))
     return one, 3.0 * other, targets
 
 
-def test_few_prompts_do_not_find_that_one_of_two_equals_is_worthless(stack: Stack) -> None:
+def test_few_prompts_do_not_drop_one_of_two_equal_models(stack: Stack) -> None:
     for seed in range(20):
         of_stack, of_encoder = weights(stack, *views(20, seed))
         assert 0.25 < of_stack / of_encoder < 4.0
 
 
-def test_many_prompts_find_who_is_worth_nothing(stack: Stack) -> None:
+def test_many_prompts_drop_a_worthless_model(stack: Stack) -> None:
     one, other, targets = views(5000)
     noise = np.random.default_rng(1).permutation(one)
     of_stack, of_encoder = weights(stack, noise, other, targets)
     assert of_stack < 0.1 * of_encoder
 
 
-def test_a_view_that_never_varies_counts_for_nothing(stack: Stack) -> None:
+def test_a_constant_score_has_no_weight(stack: Stack) -> None:
     _, other, targets = views(30)
     assert weights(stack, np.full(30, 7.0), other, targets)[0] == 0.0
     assert np.isfinite(weights(stack, np.full(30, 7.0), np.full(30, 7.0), targets)).all()

@@ -45,7 +45,7 @@ def mean_id_encoder() -> Encoder:
     return Encoder(model.SerializeToString(), tokenizer.to_str().encode())
 
 
-def test_each_text_has_the_score_that_it_has_alone() -> None:
+def test_scores_do_not_depend_on_the_batch() -> None:
     encoder = mean_id_encoder()
     texts = [f"{n} {n + 2} " * (n % 7 + 1) for n in range(90)]
     assert encoder.scores(texts) == pytest.approx(np.arange(90) + 1.0)
@@ -95,7 +95,7 @@ def test_a_damaged_encoder_is_named(predictor, tmp_path: Path) -> None:
         load(tmp_path / "e.npz")
 
 
-def test_where_few_prompts_are_held_back_the_interval_still_covers() -> None:
+def test_the_interval_covers_with_few_held_back_prompts() -> None:
     """The encoder here says nothing; 80 of 400 prompts are all that it was not trained on."""
     predictor = train("m", [examples(400)], encoder=mean_id_encoder())
     found = evaluate(predictor, examples(400, seed=1))

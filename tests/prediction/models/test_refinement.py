@@ -1,4 +1,4 @@
-"""What is left of an answer, by what there is of it."""
+"""The remaining length of an unfinished answer."""
 
 import random
 
@@ -24,7 +24,7 @@ WORDS_OF_ITEM = 20
 
 
 def lists(count: int, seed: int = 0) -> Cuts:
-    """Answers of as many items as asked, whose prompts foretell nothing."""
+    """Answers of as many items as asked, whose prompts say nothing about their length."""
     rng = random.Random(seed)
     asked = [rng.choice([3, 5, 10, 20, 40]) for _ in range(count)]
     item = "word " * (WORDS_OF_ITEM - 1)
@@ -34,7 +34,7 @@ def lists(count: int, seed: int = 0) -> Cuts:
     return cut_answers(prompts, answers, lengths, [ANYTHING] * count)
 
 
-def test_an_answer_is_cut_where_it_is_looked_at() -> None:
+def test_answers_are_cut_where_they_would_be_read() -> None:
     cut = cut_answers(
         [Prompt("Why?")] * 3, ["x" * 400, None, "y"], np.array([100.0, 50.0, 1.0]), [ANYTHING] * 3
     )
@@ -45,12 +45,12 @@ def test_an_answer_is_cut_where_it_is_looked_at() -> None:
     assert len(Cuts.joined([cut, parts]).predicted) == len(cut.left_tokens) + 2
 
 
-def test_every_octave_is_looked_at_twice() -> None:
+def test_answers_are_read_twice_per_octave() -> None:
     assert next_cut(CUTS[0]) == CUTS[1] == 23
     assert next_cut(10**6) == 2 * 10**6
 
 
-def test_the_items_that_are_there_tell_how_many_are_to_come(tmp_path) -> None:
+def test_the_items_so_far_predict_the_rest(tmp_path) -> None:
     refinement = lists(300).fit()
     later = lists(60, seed=1)
     octaves = np.array(refinement.octaves(later.standings))
@@ -63,7 +63,7 @@ def test_the_items_that_are_there_tell_how_many_are_to_come(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("octaves", [-8.0, -0.3, 0.0, 1.5])
-def test_what_is_predicted_of_the_rest_is_stretched(octaves: float) -> None:
+def test_the_predicted_rest_is_stretched(octaves: float) -> None:
     whole = stretched(ANYTHING, 64, octaves)
     assert whole.tokens[0] > 64
     rest, longer = ANYTHING.after(64), whole.after(64)

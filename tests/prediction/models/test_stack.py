@@ -1,4 +1,4 @@
-"""The default model: what its scores mean, and what it learns from."""
+"""The default model: its scores and its training."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def fitted(targets: np.ndarray, lengths: bool) -> tuple[Stack, np.ndarray]:
     return Stack.fit(FeatureMaker(), features, targets.astype(np.float32), groups, lengths=lengths)
 
 
-def test_scores_are_octaves_though_lengths_are_learned_as_roots() -> None:
+def test_scores_are_in_octaves_although_lengths_are_learned_as_roots() -> None:
     model, held_back = fitted(np.log2(SOURCE.lengths), lengths=True)
     scores = model.scores(LATER.prompts)
     assert kendall_tau(scores, LATER.lengths) > 0.75
-    for told, real in ((held_back, SOURCE.lengths), (scores, LATER.lengths)):
-        assert np.median(told - np.log2(real)) == pytest.approx(0.0, abs=0.3)
-        assert told.min() >= 0.0  # no answer is shorter than one token
+    for predicted, real in ((held_back, SOURCE.lengths), (scores, LATER.lengths)):
+        assert np.median(predicted - np.log2(real)) == pytest.approx(0.0, abs=0.3)
+        assert predicted.min() >= 0.0  # no answer is shorter than one token
 
 
 def test_other_targets_keep_their_unit() -> None:
@@ -36,13 +36,13 @@ def test_other_targets_keep_their_unit() -> None:
 
 
 @pytest.mark.parametrize("lengths", [True, False])
-def test_it_comes_back_from_its_arrays(lengths: bool) -> None:
+def test_it_survives_a_round_trip_through_arrays(lengths: bool) -> None:
     model, _ = fitted(np.log2(SOURCE.lengths), lengths)
     again = Stack.of(model.state())
     assert again.scores(LATER.prompts) == pytest.approx(model.scores(LATER.prompts), abs=0.01)
 
 
-def test_arrays_of_before_that_do_not_say_are_in_the_unit_of_their_targets() -> None:
+def test_older_arrays_without_a_unit_are_in_that_of_their_targets() -> None:
     model, _ = fitted(np.log2(SOURCE.lengths), lengths=False)
     state = model.state()
     del state["lengths"]

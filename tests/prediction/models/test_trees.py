@@ -6,7 +6,7 @@ import numpy as np
 from headway.prediction.models.trees import Trees
 
 
-def test_they_say_what_lightgbm_says() -> None:
+def test_scores_equal_those_of_lightgbm() -> None:
     rng = np.random.default_rng(1)
     features = rng.normal(size=(500, 6)).astype(np.float32)
     features[:, 3] = np.round(features[:, 3])  # ties with thresholds

@@ -18,7 +18,7 @@ def hashed(*texts: str) -> list[list[int]]:
     return Buckets.hashed(len(texts), row, np.array(hashes, np.uint64)).lists()
 
 
-def test_a_text_has_a_bucket_for_every_word_and_every_two_that_follow_each_other() -> None:
+def test_a_text_has_a_bucket_for_every_word_and_pair_of_neighbours() -> None:
     assert [len(text) for text in hashed("dog bites man", "", "dog")] == [5, 0, 1]
 
 
@@ -30,7 +30,7 @@ def test_pairs_depend_on_the_order_of_words() -> None:
 
 
 @given(TEXTS)
-def test_lists_come_back_in_rising_order(texts: list[list[int]]) -> None:
+def test_lists_are_sorted(texts: list[list[int]]) -> None:
     assert Buckets.of(texts).lists() == [sorted(text) for text in texts]
 
 

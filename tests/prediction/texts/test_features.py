@@ -21,7 +21,7 @@ def numbers(text: str, **facts: object) -> dict[str, float]:
 
 
 def test_features_are_what_they_were_when_the_shipped_predictor_learned_them() -> None:
-    """Whoever changes them on purpose changes the fingerprint, too, and trains anew what ships."""
+    """If you change them on purpose, change the fingerprint and retrain what ships."""
     text = (
         "Explain, step by step: why do 3 birds sing at dawn? Write FIVE short paragraphs and a "
         'list\nof 12 tips, in JSON, "quoted" (at most 250 words); also fix `x = a*b + c/d` in '
@@ -41,7 +41,7 @@ def test_features_are_what_they_were_when_the_shipped_predictor_learned_them() -
     assert (fingerprint(), seen) == ("43053b6f-64", 3312347726)
 
 
-def test_what_a_number_counts_is_found() -> None:
+def test_it_finds_what_a_number_counts() -> None:
     asked = numbers("Write three short paragraphs and 10 tips, at most 250 words.")
     assert asked["asked_paragraphs"] == pytest.approx(np.log1p(3))
     assert asked["asked_items"] == pytest.approx(np.log1p(10))
@@ -49,7 +49,7 @@ def test_what_a_number_counts_is_found() -> None:
     assert asked["asked_sentences"] == 0.0
 
 
-def test_kinds_of_words_are_counted_in_all_of_it_and_at_its_beginning() -> None:
+def test_kinds_of_words_are_counted_in_the_whole_prompt_and_at_its_start() -> None:
     late = numbers("a " * 30 + "essay")
     assert (late["prose_words"] > 0.0, late["prose_at_start"]) == (True, 0.0)
 
@@ -69,13 +69,13 @@ def test_a_template_is_left_out_and_kept_with_the_maker() -> None:
     assert np.array_equal(restored.of(prompts).dense, learned.of(prompts).dense)
 
 
-def test_what_is_looked_at_of_a_long_text_has_all_of_its_words() -> None:
+def test_a_long_text_without_its_middle_has_the_same_words() -> None:
     text = "List ten " + "whales " * 5000 + "and five tips."
     assert len(without_middle(text)) < 3000
     assert words_of(without_middle(text)) == words_of(text)
 
 
-def test_of_a_huge_prompt_the_beginning_and_the_end_are_read() -> None:
+def test_the_beginning_and_the_end_of_a_huge_prompt_are_read() -> None:
     words = words_of("first " + "middle " * 2_000_000 + "last")
     assert (words[0], words[-1]) == ("first", "last")
     assert len(words) <= FIRST_WORDS + LAST_WORDS
@@ -90,7 +90,7 @@ def test_any_text_has_finite_features(text) -> None:
     assert all(0 <= bucket < BUCKETS for bucket in features.buckets.lists()[0])
 
 
-def test_many_prompts_have_the_features_of_each_alone() -> None:
+def test_features_do_not_depend_on_the_batch() -> None:
     """What is read beside it says nothing of a prompt, not even a number at the end of the one
     before it."""
     prompts = [Prompt(text) for text in ("Name 5", "words for snow", "", "_", "List 10 tips")]

@@ -1,4 +1,4 @@
-"""What an unfinished answer looks like."""
+"""An unfinished answer as numbers."""
 
 import pytest
 

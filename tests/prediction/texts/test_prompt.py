@@ -35,7 +35,7 @@ def test_the_last_question_of_a_chat_is_the_text_and_the_rest_is_history() -> No
     assert read("chat", stop="END").stops == 1
 
 
-def test_of_a_message_in_parts_the_text_counts() -> None:
+def test_the_text_parts_of_a_message_are_used() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:..."}}
     parts = [{"type": "text", "text": "What is"}, image, {"type": "text", "text": "this?"}]
     assert read("chat", messages=[{"role": "user", "content": parts}]).text == "What is\nthis?"

@@ -1,4 +1,4 @@
-"""Template: the lines that many prompts share are none of them's own."""
+"""The lines that many prompts share."""
 
 from __future__ import annotations
 

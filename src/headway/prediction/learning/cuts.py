@@ -1,4 +1,4 @@
-"""Answers cut off on the way: what a refinement learns from."""
+"""Answers cut at several lengths, to train a refinement."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from headway.prediction.texts.words import words_of
 
 @dataclass(frozen=True)
 class Cuts:
-    """Parts of answers, by row."""
+    """Beginnings of answers, one row each."""
 
     standings: Floats
     output_tokens: np.ndarray
-    """That are there."""
+    """Tokens before the cut."""
     left_tokens: np.ndarray
-    """That are not."""
+    """Tokens after the cut."""
     predicted: list[SizeEstimate]
-    """What its prompt alone said of the whole answer."""
+    """Length of the whole answer as predicted from its prompt alone."""
 
     @classmethod
     def joined(cls, sources: Sequence[Cuts]) -> Cuts:
-        """Those of all `sources`, one after the other."""
+        """All `sources`, concatenated."""
         return cls(
             np.concatenate([source.standings for source in sources]),
             np.concatenate([source.output_tokens for source in sources]),
@@ -38,12 +38,12 @@ class Cuts:
         )
 
     def fit(self) -> Refinement:
-        """What they teach."""
+        """A refinement trained on these cuts."""
         return Refinement.fit(self.standings, np.log2(self.left_tokens) - self.middle_octaves)
 
     @property
     def middle_octaves(self) -> np.ndarray:
-        """log2 of the median of what is predicted of each rest."""
+        """log2 of the median predicted rest of each row."""
         pairs = zip(self.predicted, self.output_tokens.tolist(), strict=True)
         return np.array([middle_octaves(estimate, came) for estimate, came in pairs])
 
@@ -55,14 +55,14 @@ def cut_answers(
     predicted: Sequence[SizeEstimate],
     parts: Sequence[float] = (),
 ) -> Cuts:
-    """Every answer, cut at all of CUTS that it reaches, or after the given `parts` of it.
+    """Every answer, cut at all of CUTS that it reaches, or at the given `parts` of its length.
 
     Args:
         prompts: of the answers.
-        answers: whole ones; None is left out.
+        answers: complete texts; None is skipped.
         lengths: their output tokens, NaN where unknown.
-        predicted: what a predictor that does not know the answer says of each.
-        parts: of an answer, 0 to 1.
+        predicted: predictions from models that were not trained on these answers.
+        parts: shares of an answer, 0 to 1.
     """
     rows: list[tuple[Floats, int, float, int]] = []
     for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):

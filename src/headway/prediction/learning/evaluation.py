@@ -16,28 +16,28 @@ BATCH = 32
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """Of a predictor on examples that it was not trained on."""
+    """Results of a predictor on examples that it was not trained on."""
 
     n: int
     kendall_tau: float
     """Tau-b of score and length: 1 is the right order, 0 is chance."""
     pairwise_accuracy: float
-    """Of two requests of unlike length, how often the shorter one was said to be shorter."""
+    """Share of pairs of different length whose shorter request was predicted shorter."""
     coverage_80: float
-    """How many lengths fall into the predicted 80% interval."""
+    """Share of lengths within the predicted 80% interval."""
     mae_tokens: float
     """Mean absolute error of the predicted median."""
     ms_per_prompt: float
-    """In batches of 32."""
+    """Measured in batches of 32."""
 
 
 def evaluate(predictor: Predictor, examples: Examples, target: str | None = None) -> Evaluation:
     """Compare predictions with the lengths in `examples`.
 
     Args:
-        predictor: of any model's lengths.
-        examples: whose lengths are compared.
-        target: whose lengths these are; None: that of the predictor.
+        predictor: for any model.
+        examples: with real lengths.
+        target: the model in `examples`, for error messages; None: that of the predictor.
 
     Raises:
         ExamplesError: fewer than two examples have a length.
@@ -48,7 +48,7 @@ def evaluate(predictor: Predictor, examples: Examples, target: str | None = None
             f"{examples.name} has {len(examples)} lengths of {target or predictor.card.target!r}; "
             "name a column of its lengths.csv as the target"
         )
-    predictor.predict(examples.prompts[:BATCH])  # warms up what is made on first use
+    predictor.predict(examples.prompts[:BATCH])  # warms up lazy parts
     start_s = time.perf_counter()
     predictions = [
         prediction
@@ -72,20 +72,20 @@ def evaluate(predictor: Predictor, examples: Examples, target: str | None = None
 
 
 def kendall_tau(scores: np.ndarray, lengths: np.ndarray) -> float:
-    """Kendall's tau-b; 0 where one of the two is all equal."""
+    """Kendall's tau-b; 0 if all scores or all lengths are equal."""
     agreement, unlike_scores, unlike_lengths = _pairs(scores, lengths)
     pairs = unlike_scores * unlike_lengths
     return float(agreement / np.sqrt(pairs)) if pairs else 0.0
 
 
 def pairwise_accuracy(scores: np.ndarray, lengths: np.ndarray) -> float:
-    """Share of pairs of unlike length in the right order, equal scores counting half."""
+    """Share of pairs of different length in the right order; equal scores count half."""
     agreement, _, unlike_lengths = _pairs(scores, lengths)
     return float(0.5 + 0.5 * agreement / unlike_lengths) if unlike_lengths else 0.5
 
 
 def _pairs(scores: np.ndarray, lengths: np.ndarray) -> tuple[float, float, float]:
-    """Concordant minus discordant pairs; pairs of unlike score; pairs of unlike length."""
+    """Concordant minus discordant pairs; pairs of different score; pairs of different length."""
     count = len(scores)
     agreement = 0.0
     unlike_scores = unlike_lengths = 0

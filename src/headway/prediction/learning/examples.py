@@ -1,4 +1,4 @@
-"""Prompts with the lengths of their answers: what predictors learn from."""
+"""Prompts with the lengths of their answers, for training."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ class ExamplesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Prompts and output tokens, of one source."""
+    """Prompts and output tokens from one source."""
 
     name: str
     prompts: list[Prompt]
     lengths: np.ndarray
-    """Output tokens of the target's answers, at least 1; NaN where it gave none."""
+    """Output tokens of the target's answers, at least 1; NaN where there is no answer."""
     others: np.ndarray
-    """(prompts, models): the same of other models, NaN where there is none."""
+    """(prompts, models): the same for other models."""
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @property
     def has_target(self) -> bool:
-        """Whether there is any length of the target."""
+        """Whether it holds any length of the target."""
         return bool(np.isfinite(self.lengths).any())
 
     def rows(self, chosen: np.ndarray) -> Examples:
-        """Some of the examples: by number, or where `chosen` is true."""
+        """Some of the examples, by number or by boolean mask."""
         numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         prompts = [self.prompts[number] for number in numbers]
         return Examples(self.name, prompts, self.lengths[numbers], self.others[numbers])
 
     def answered(self) -> Examples:
-        """Those with a length of the target."""
+        """The examples with a length of the target."""
         return self.rows(np.isfinite(self.lengths))
 
 
 def joined(sources: Sequence[Examples]) -> Examples:
-    """Those of all `sources` that have a length of the target, without other models' lengths."""
+    """The answered examples of all `sources`, without other models' lengths."""
     answered = [source.answered() for source in sources]
     prompts = [prompt for source in answered for prompt in source.prompts]
     name = ", ".join(source.name for source in sources)
@@ -77,10 +77,10 @@ class _Answer(msgspec.Struct):
 def load_folder(folder: Path, target: str) -> Examples:
     """Read `prompts.jsonl` (id, prompt) and `lengths.csv` (id, a column per model), or `.gz`.
 
-    `lengths` is the column `target`, if there is one, and `others` are all other columns.
+    `lengths` is the column `target` if it exists; `others` are all other columns.
 
     Raises:
-        ExamplesError: a file is missing, or a line of it makes no sense.
+        ExamplesError: a file is missing or has an invalid line.
     """
     if not folder.is_dir():
         raise ExamplesError(f"there is no folder {folder}")
@@ -102,12 +102,12 @@ def load_folder(folder: Path, target: str) -> Examples:
 
 
 def load_answers(folder: Path, model: str) -> list[str | None]:
-    """The text that `model` answered to each prompt of `load_folder`, None where it is not there.
+    """The answer of `model` to each prompt of `load_folder`; None where it is missing.
 
     From `responses_sample.jsonl` (id, model, response), or `.gz`.
 
     Raises:
-        ExamplesError: a file is missing, or a line of it makes no sense.
+        ExamplesError: a file is missing or has an invalid line.
     """
     known, _ = _lengths(folder)
     answers = {
@@ -120,7 +120,7 @@ def load_answers(folder: Path, model: str) -> list[str | None]:
 
 
 def models_of(folder: Path) -> list[str]:
-    """Names of the columns that a folder's lengths have. Raises ExamplesError."""
+    """Names of the models in a folder's lengths. Raises ExamplesError."""
     with _opened(folder, "lengths.csv") as (file, path):
         header = next(csv.reader(file), None)
         if not header or header[0] != "id" or len(header) < 2:
@@ -142,7 +142,7 @@ def _lengths(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
                 values = np.array([float(value) if value else np.nan for value in row[1:]])
             except ValueError as error:
                 raise ExamplesError(f"{path}, line {lines.line_num}: {error}") from None
-            # No answer is shorter than one token, and infinity is no length.
+            # No answer is shorter than one token, and infinity is not a length.
             values[~np.isfinite(values)] = np.nan
             rows[row[0]] = np.maximum(values, 1.0)
     return rows, models

@@ -1,4 +1,4 @@
-"""Why a prompt is predicted to be answered at that length."""
+"""Which words of a prompt drive its predicted length."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ SHOWN = 8
 
 
 class WordEffect(msgspec.Struct, frozen=True):
-    """One word of the prompt, and what it does."""
+    """One word of the prompt, and its effect."""
 
     text: str
     factor: float
-    """The predicted length with it, over that without it."""
+    """Predicted length with the word, divided by that without it."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A prediction and what drove it."""
+    """A prediction and the words that drove it."""
 
     mean_tokens: float
     interval_80: tuple[int, int]
     words: tuple[WordEffect, ...]
-    """Those that matter most, the most important first."""
+    """The words with the largest effects, largest first."""
 
 
 def explain(predictor: Predictor, text: str) -> Explanation:
-    """Predict `text` whole, and once without each of its first words."""
+    """Predict the length for `text`, and for `text` without each of its first words in turn."""
     spans = [match.span() for match in re.finditer(r"\S+", text)][:MOST_WORDS]
     without = [Prompt(text[:start] + text[end:]) for start, end in spans]
     whole, *others = predictor.predict([Prompt(text), *without])

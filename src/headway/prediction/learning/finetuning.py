@@ -1,4 +1,4 @@
-"""Fine-tunes the encoder on lengths: of the target, and of everybody else whose are known."""
+"""Fine-tunes the encoder on the lengths of the target and of all other models."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TEXTS_SEEN = 160_000
-"""Texts are read again until so many were, at least once and at most MOST_EPOCHS times."""
+"""Training reads this many texts in all, each at least once and at most MOST_EPOCHS times."""
 MOST_EPOCHS = 8
 RARE = 5_000
-"""A lesson of fewer texts is repeated REPEATS times beside others."""
+"""A lesson with fewer texts is repeated REPEATS times if there are others."""
 REPEATS = 3
 BATCH = 32
 LEARNING_RATE = 1e-4
 HEAD_RATE = 20.0
-"""What the head learns faster: it begins from nothing."""
+"""Factor on the learning rate of the head, which starts from scratch."""
 WARM_UP = 100
 SHUFFLED_TOGETHER = 50
-"""Batches whose texts are sorted by length, so that little is padding."""
-TELL_EVERY = 200
+"""Batches that are sorted by length together, to keep padding small."""
+STEPS_PER_REPORT = 200
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Texts, and what several models answered to them."""
+    """Texts, and the lengths of several models' answers."""
 
     texts: Sequence[str]
     targets: np.ndarray
@@ -50,9 +50,9 @@ class Lesson:
 def fine_tune(lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0) -> list[Encoder]:
     """An encoder for each of the first `target_models` models: its score is log2 of output tokens.
 
-    Every model has a linear head on the mean of the last layer, and is learned in units of its
-    own spread: what all of them know of a prompt is far more than one answer of one of them
-    (multi-task learning, Caruana 1997).
+    Every model has a linear head on the mean of the last layer, trained in units of its own
+    standard deviation: all models together say far more about a prompt than one answer of one
+    model (multi-task learning, Caruana 1997).
 
     Raises:
         ImportError: torch, transformers, onnx or the encoder's weights are not installed.
@@ -81,17 +81,17 @@ def fine_tune(lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0) 
 
 @dataclass(frozen=True)
 class _Material:
-    """All lessons in one."""
+    """All lessons, merged."""
 
     ids: Sequence[Sequence[int]]
     """Tokens of each text."""
     known: np.ndarray
-    """(texts, models): log2 of output tokens in each model's spread around its mean, or NaN."""
+    """(texts, models): log2 of output tokens, standardised per model, or NaN."""
     mean: np.ndarray
     spread: np.ndarray
-    """Of each model, in log2 of output tokens."""
+    """Mean and standard deviation of each model, in log2 of output tokens."""
     numbers: np.ndarray
-    """Of the texts that are read, one as often as it is repeated."""
+    """Text numbers to train on; repeated texts occur several times."""
 
     @classmethod
     def of(cls, lessons: Sequence[Lesson], target_models: int, tokenizer: Any) -> _Material:
@@ -108,13 +108,13 @@ class _Material:
             for lesson in lessons
             for _ in lesson.texts
         ]
-        # A text that nobody is known to have answered teaches nothing.
+        # Texts without any length are skipped.
         numbers = np.repeat(np.arange(len(texts)), repeats * np.isfinite(known).any(axis=1))
         return cls(ids, (known - mean) / spread, mean, spread, numbers)
 
     @property
     def steps(self) -> int:
-        """Batches to learn from."""
+        """Number of batches to train on."""
         epochs = min(MOST_EPOCHS, max(1.0, TEXTS_SEEN / len(self.numbers)))
         return int(epochs * len(self.numbers) / BATCH)
 
@@ -125,7 +125,7 @@ def _learn(
     material: _Material,
     rng: np.random.Generator,
 ) -> None:
-    """Fit body and head, with a rate that rises at first and then falls to nothing."""
+    """Fit body and head, with a learning rate that warms up and then decays to near zero."""
     import torch
 
     optimizer = torch.optim.AdamW(
@@ -152,7 +152,7 @@ def _learn(
         torch.nn.utils.clip_grad_norm_(body.parameters(), 1.0)
         optimizer.step()
         error += 0.02 * (loss.item() - error)
-        if step % TELL_EVERY == TELL_EVERY - 1:
+        if step % STEPS_PER_REPORT == STEPS_PER_REPORT - 1:
             spent_s = time.monotonic() - start_s
             left_s = spent_s / (step + 1) * (steps - step - 1)
             logger.info(
@@ -161,7 +161,7 @@ def _learn(
 
 
 def _side_by_side(targets: Sequence[np.ndarray], shared: int) -> np.ndarray:
-    """One row a text: `shared` columns are those of all, the others stand beside each other."""
+    """One row per text: `shared` columns come first, then the other columns of each lesson."""
     width = shared + sum(of_lesson.shape[1] - shared for of_lesson in targets)
     known = np.full((sum(map(len, targets)), width), np.nan, np.float32)
     row, column = 0, shared
@@ -176,7 +176,7 @@ def _side_by_side(targets: Sequence[np.ndarray], shared: int) -> np.ndarray:
 def _batches(
     numbers: np.ndarray, ids: Sequence[Sequence[int]], rng: np.random.Generator
 ) -> Iterator[list[int]]:
-    """Numbers of texts, for ever; each of about one length."""
+    """Endless batches of text numbers; the texts of a batch have similar lengths."""
     while True:
         order = rng.permutation(numbers)
         for first in range(0, len(order), BATCH * SHUFFLED_TOGETHER):
@@ -189,13 +189,13 @@ def _batches(
 
 
 def _pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the tokens of each text."""
+    """The mean over the tokens of each text."""
     there = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * there).sum(dim=1) / there.sum(dim=1)
 
 
 def _scorer(body: torch.nn.Module, weight: torch.Tensor, bias: torch.Tensor) -> torch.nn.Module:
-    """From token ids and mask to one score a text."""
+    """A module from token ids and mask to one score per text."""
     import torch
 
     class Scorer(torch.nn.Module):  # type: ignore[misc]
@@ -205,23 +205,23 @@ def _scorer(body: torch.nn.Module, weight: torch.Tensor, bias: torch.Tensor) -> 
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             hidden = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
-            # Not a matrix product: the quantiser would take it for one of the layers.
+            # Not a matrix product, which the quantiser would treat as a layer.
             return (_pooled(hidden, mask) * weight).sum(dim=1) + bias
 
     return Scorer().eval()
 
 
 def _exported(scorer: torch.nn.Module) -> bytes:
-    """As an ONNX file, weights in eight bits."""
+    """An ONNX file with 8-bit weights."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # Two tensors: of one that stands for both, the exporter makes one input.
+    # Two tensors: given the same one twice, the exporter makes a single input.
     example = (torch.ones(2, 7, dtype=torch.int64), torch.ones(2, 7, dtype=torch.int64))
     axes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens", max=MOST_TOKENS)}
     with TemporaryDirectory() as folder:
         whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
-        # The older exporter's graph is wrong for padded batches.
+        # The older exporter makes a graph that is wrong for padded batches.
         torch.onnx.export(
             scorer,
             example,

@@ -1,6 +1,6 @@
-"""What the request log keeps of a prompt without its text: the features to learn lengths from.
+"""Features of prompts as the request log keeps them, to learn lengths without the text.
 
-Words are kept as hashes in no order, their meaning as one mean vector.
+Words are kept as unordered hashes, their meaning as one mean vector.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from headway.prediction.texts.features import FeatureMaker, Features, fingerprin
 from headway.prediction.texts.prompt import Prompt
 
 STEPS = 64
-"""Features are kept to this part of one."""
+"""Features are rounded to 1/STEPS."""
 
 
 class LoggedPrompt(NamedTuple):
-    """An OpenAI request that asks for a text."""
+    """An OpenAI request for text."""
 
     kind: str
     fields: Mapping[str, msgspec.Raw]
-    """Of its body."""
+    """Of the request's body."""
 
 
 def logged_features(prompts: Sequence[LoggedPrompt]) -> list[tuple[int, ...]]:
     """The features of each prompt, as integers. Never raises.
 
-    A prompt among 64 costs a tenth of what it costs alone.
+    A prompt in a batch of 64 costs a tenth of a single one.
     """
     if not prompts:
         return []
@@ -45,9 +45,9 @@ def logged_features(prompts: Sequence[LoggedPrompt]) -> list[tuple[int, ...]]:
 
 
 def features_of(rows: Sequence[Sequence[int]]) -> tuple[Features, list[int]]:
-    """The features in `rows`, as `logged_features` made them, and the numbers of those rows.
+    """The features in `rows` as `logged_features` made them, and the numbers of the valid rows.
 
-    Rows that another version of Headway made, or that are damaged, are left out.
+    Skips rows that are damaged or that another version of Headway made.
     """
     columns = len(_maker().names)
     chosen = [

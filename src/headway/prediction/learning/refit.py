@@ -1,4 +1,4 @@
-"""A predictor anew, from what finished since: kept only if it ranks the newest traffic better."""
+"""Retrains a predictor on recent traffic; keeps it only if it ranks the newest requests better."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from headway.prediction.models.stack import Stack
 from headway.prediction.texts.features import Features
 
 NEWEST = 0.2
-"""Part of the traffic that both are compared on, and that the new one was not trained on."""
+"""Share of the requests held out of training, to compare both predictors on."""
 LEAST_GAIN = 0.005
-"""Of Kendall's tau; less is chance."""
+"""In Kendall's tau; smaller gains are noise."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """How the two predictors rank the newest requests."""
+    """How well the current and the new predictor rank the newest requests."""
 
     examples: int
-    """That the new one was trained on."""
+    """Requests that the new predictor was trained on."""
     newest: int
-    """That both are compared on."""
+    """Requests that both are compared on."""
     tau_current: float
     tau_new: float
 
     @property
     def better(self) -> bool:
-        """Whether the new one is to be used."""
+        """Whether to use the new predictor."""
         return self.tau_new > self.tau_current + LEAST_GAIN
 
 
 @dataclass(frozen=True)
 class Refit:
-    """A new predictor, and what it is worth."""
+    """A new predictor, and how it compares."""
 
     predictor: Predictor
     verdict: Verdict
@@ -51,15 +51,15 @@ def refit(
     current: Predictor,
     base: Stack,
 ) -> Refit:
-    """Train on all requests but the newest, and compare with `current` on these.
+    """Train on all but the newest requests, and compare with `current` on those.
 
     Args:
-        target: a model's name.
+        target: name of the model.
         name: of the log.
-        features: of finished requests, in their order.
+        features: of finished requests, oldest first.
         lengths: their output tokens.
-        current: what predicts so far.
-        base: a model of other traffic, such as the one that ships.
+        current: the predictor in use.
+        base: a model of other traffic, such as the shipped one.
 
     Raises:
         ExamplesError: too few requests.

@@ -23,14 +23,14 @@ from headway.prediction.texts.words import normal
 
 LEAST_EXAMPLES = 100
 LEAST_OF_OTHERS = 200
-"""Other data that are fewer teach nothing about the target."""
+"""Other sources with fewer examples are ignored."""
 LEAST_FOR_ENCODER = 300
 BLENDED_ON, BLENDED_ON_OF_FEW = 0.1, 0.2
-"""Part of the prompts that the encoder is not trained on: there its weight is found."""
+"""Share of the prompts held out of the encoder's training, to fit its weight on."""
 ENOUGH_HELD_BACK = 500
-"""So many errors show their distribution."""
+"""With this many held-back errors, their distribution is known well enough."""
 MOST_OF_OTHERS = 10_000
-"""Of one other source: more of the same adds time and little else."""
+"""Examples from one other source; more of the same costs time and gains little."""
 
 
 def train(
@@ -38,15 +38,15 @@ def train(
 ) -> Predictor:
     """A predictor of `target`'s lengths.
 
-    Sources with lengths of the target are what is learned. What other models answered to the same
-    prompts steadies it: one answer says little of what its prompt asks for. What they answered to
-    other prompts is learned first, by a model that becomes the base of the second.
+    The model learns from sources with lengths of the target. Other models' answers to the same
+    prompts reduce the noise, as one answer says little about what its prompt asks for. Their
+    answers to other prompts train a first model, which becomes the base of the second.
 
     Args:
         target: name of the model.
-        sources: what to learn from.
-        encoder: whether to fine-tune one, too, which takes half an hour; or one that was, without
-            the prompts that are `blended_on`.
+        sources: to learn from.
+        encoder: whether to fine-tune one as well, which takes half an hour; or one that was
+            fine-tuned without the prompts that are `blended_on`.
 
     Raises:
         ExamplesError: too few lengths of the target.
@@ -83,20 +83,20 @@ def train(
 def _as_if_held_back(
     of_stack: Floats, lengths: np.ndarray, chosen: np.ndarray, blended: Floats
 ) -> tuple[Floats, np.ndarray]:
-    """Scores and lengths of all prompts, as if no encoder had seen any.
+    """Scores and lengths of all prompts, as if the encoder had seen none of them.
 
-    A few errors say how large errors are, and not how they are distributed: that is as with the
-    stack, whose held-back scores are known of all.
+    A few held-back errors show how large errors are, but not their distribution. That is taken
+    from the stack, whose held-back scores are known for all prompts.
 
     Args:
         of_stack: held-back scores of all prompts.
-        lengths: of all.
-        chosen: those that the encoder did not see.
-        blended: their scores by both.
+        lengths: of all answers.
+        chosen: prompts that the encoder was not trained on.
+        blended: scores of `chosen` by stack and encoder.
     """
     errors, known = np.log2(lengths) - of_stack, of_stack[chosen]
     errors_of_both = np.log2(lengths[chosen]) - blended
-    if not known.std() or not errors[chosen].std():  # of equal lengths nothing is to be learned
+    if not known.std() or not errors[chosen].std():  # nothing to scale by
         return of_stack, lengths
     scores = blended.mean() + (of_stack - known.mean()) * (blended.std() / known.std())
     smaller = errors_of_both.std() / errors[chosen].std()
@@ -105,17 +105,16 @@ def _as_if_held_back(
 
 
 def blended_on(prompts: Sequence[Prompt]) -> np.ndarray:
-    """Which of the target's prompts no encoder may be trained on; equal texts alike."""
+    """Mask of the prompts to hold out of an encoder's training; equal texts go together."""
     part = BLENDED_ON if len(prompts) >= MANY else BLENDED_ON_OF_FEW
     hashes = [crc32(normal(p.text).encode(errors="replace"), 1) for p in prompts]
     return np.array(hashes) < part * 2**32
 
 
 def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) -> list[Lesson]:
-    """What an encoder learns: the target first, then all other models, prompt by prompt.
+    """Training data of an encoder: per prompt, the target's length first, then other models'.
 
-    Prompts that are `held_back` are in none; those that are `known` only where the target's own
-    length is.
+    Excludes `held_back` prompts. Includes `known` ones only in sources with the target's length.
     """
     lessons = []
     for source in sources:
@@ -138,14 +137,14 @@ def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) 
 def train_on_log(
     target: str, name: str, features: Features, lengths: np.ndarray, base: Stack | None
 ) -> Predictor:
-    """A predictor of `target`'s lengths from the features that a request log keeps.
+    """A predictor of `target`'s lengths from the features in a request log.
 
     Args:
-        target: a model's name.
+        target: name of the model.
         name: of the log.
         features: of finished requests.
         lengths: their output tokens.
-        base: a model of other traffic, such as the one that ships; None: there is none.
+        base: a model of other traffic, such as the shipped one; None: none.
 
     Raises:
         ExamplesError: too few requests.
@@ -172,7 +171,7 @@ def _predictor(
     examples: int,
     tau: float,
 ) -> Predictor:
-    """`model`, with what scores that were `held_back` meant in tokens, and how well they order."""
+    """A predictor from `model`, calibrated on its `held_back` scores."""
     card = Card(
         target=target,
         data=tuple(names),
@@ -184,10 +183,10 @@ def _predictor(
 
 
 def common_length(examples: Examples) -> Floats:
-    """How long models answer each prompt, as far as they agree.
+    """The length that models agree on for each prompt.
 
-    The mean over all models of their log2 lengths, each in its own standard deviations; NaN
-    where there is no answer at all. It is steadier than one answer of one model.
+    The mean over all models of log2 length, each standardised; NaN where no model answered. It is
+    less noisy than one answer of one model.
     """
     logs = np.log2(np.column_stack([examples.lengths, examples.others]))
     logs = logs[:, np.isfinite(logs).sum(axis=0) > 1]
@@ -199,7 +198,7 @@ def common_length(examples: Examples) -> Floats:
 
 
 def steadied(source: Examples) -> np.ndarray:
-    """log2 of the target's lengths, each half way to what other models say of its prompt.
+    """log2 of the target's lengths, each averaged with other models' lengths for its prompt.
 
     NaN where the target's length is unknown.
     """
@@ -217,7 +216,7 @@ def steadied(source: Examples) -> np.ndarray:
 
 
 def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
-    """A model of the common length of prompts that are not `known`; None if there are few."""
+    """A model of the common length of prompts that are not `known`; None if there are too few."""
     prompts: list[Prompt] = []
     targets: list[Floats] = []
     weights: list[Floats] = []
@@ -233,7 +232,7 @@ def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
         chosen = np.random.default_rng(0).permutation(chosen)[:MOST_OF_OTHERS].tolist()
         prompts += [source.prompts[number] for number in chosen]
         targets.append(common[chosen])
-        # A hundred times as much data of one kind is ten times as much to learn from.
+        # A hundred times as many examples of one kind get ten times the weight.
         weights.append(np.full(len(chosen), len(chosen) ** -0.5, np.float32))
     if not prompts:
         return None

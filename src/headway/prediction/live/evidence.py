@@ -1,4 +1,4 @@
-"""Which of two forecasts to believe, by how well each predicted what came."""
+"""Weighs two forecasts by how well each has predicted recent lengths."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from headway.core.estimate import SizeEstimate
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
 
 SUREST = 0.01
-"""No forecast is believed less, however bad it was so far: it may become better."""
+"""Least weight of a forecast, however bad it was so far: it may improve."""
 MEMORY = 16.0
-"""An observation counts for 1/MEMORY of the weight, or for more while there are few."""
+"""An observation moves the weight by 1/MEMORY, or by more while there are few."""
 REMEMBERED_KEYS = 8192
 LEAST_LIKELY = 1e-4
 _UNKNOWN = (0.5, 0.0)
-"""Weight, and observations, of what was not seen yet."""
+"""Initial weight and number of observations."""
 
 
 class Evidence:
     """Weight of the prompt's forecast against history's, by model and by template.
 
-    Online expectation-maximisation of a mixture's weight (Cappe and Moulines 2009): each answer
-    moves it towards the forecast that had said its length is likely. Two that are equally good
-    stay mixed. A template that was not seen yet takes the weight of its model.
+    Online expectation-maximisation of a mixture weight (Cappe and Moulines 2009): each answer moves
+    it towards the forecast that gave its length the higher probability. Two equally good forecasts
+    stay mixed. A new template starts with the weight of its model.
     """
 
     def __init__(self) -> None:
         self._weights: OrderedDict[tuple[object, ...], tuple[float, float]] = OrderedDict()
 
     def weight(self, model: str, template: int) -> float:
-        """How far to believe the prompt's forecast: 0 not at all, 1 wholly."""
+        """Weight of the prompt's forecast: 0 to 1."""
         of_model = self._weights.get((model,), _UNKNOWN)
         return self._weights.get((model, template), of_model)[0]
 
@@ -42,7 +42,7 @@ class Evidence:
         of_history: SizeEstimate,
         output_tokens: int,
     ) -> None:
-        """An answer had `output_tokens`; both forecasts are over BIN_TOKENS."""
+        """Update the weights after an answer of `output_tokens`; forecasts are over BIN_TOKENS."""
         place = bin_of(output_tokens)
         prompt = max(LEAST_LIKELY, of_prompt.weights[place])
         history = max(LEAST_LIKELY, of_history.weights[place])
@@ -59,9 +59,9 @@ class Evidence:
 
 @lru_cache(maxsize=2048)
 def mixed(one: SizeEstimate, other: SizeEstimate, weight: float) -> SizeEstimate:
-    """`weight` times `one` and the rest of `other`; both over BIN_TOKENS.
+    """The mixture of `weight` times `one` and the rest `other`; all over BIN_TOKENS.
 
-    Thousands of waiting requests have few different predictions: they share one object of 2 KB.
+    Cached: thousands of waiting requests have few distinct mixtures and share objects of 2 KB.
     """
     rest = 1.0 - weight
     return SizeEstimate(

@@ -1,4 +1,4 @@
-"""How long answers were so far: the estimate that needs no model and no training."""
+"""Estimates from the lengths of earlier answers: no model, no training."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 
 PRIOR_MEAN_OCTAVES = 7.0
 PRIOR_SPREAD_OCTAVES = 1.5
-"""Before anything was seen: log-normal around 128 tokens, as chat answers are."""
+"""Prior before any answer: log-normal around 128 tokens, as chat answers are."""
 
 PSEUDO_COUNTS = 8.0
-"""A history of so many answers counts as much as what is known without it."""
+"""Weight of the prior or parent level, as a number of answers."""
 
 REMEMBERED_ANSWERS = 1024.0
-"""Above so many, old answers are forgotten by half, so that the estimate follows the traffic."""
+"""Above this, all counts are halved, so that the estimate follows the traffic."""
 
 REMEMBERED_KEYS = 8192
 
 MOST_STEPS = 32
-"""Steps of a program that are counts apart; later ones are alike."""
+"""Steps of a program that are distinguished; all later ones count as one."""
 
 TEMPLATE_CHARACTERS = 160
 _NOTHING = msgspec.Raw(b"null")
@@ -44,11 +44,11 @@ _messages = msgspec.json.Decoder(list[_Message])
 
 
 def template_hash(kind: str, fields: Mapping[str, msgspec.Raw]) -> int:
-    """Hash of what requests made from one template have in common: how the prompt begins.
+    """Hash of the beginning of the prompt, which requests made from one template share.
 
-    Of the first characters of the first system message, without one of the first message; of a
-    completion, of its prompt. Digits count as equal, and how the JSON is written does not count.
-    Never raises: a prompt without text has the hash of none.
+    Hashes the first characters of the first system message, or else of the first message; for a
+    completion, of its prompt. All digits are equal, and the JSON notation does not matter.
+    Never raises: a prompt without text is hashed as an empty one.
     """
     try:
         raw = _first_message(fields) if kind == "chat" else fields.get("prompt", _NOTHING)
@@ -67,19 +67,19 @@ def _first_message(fields: Mapping[str, msgspec.Raw]) -> msgspec.Raw:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request comes from."""
+    """What similar requests have in common."""
 
     model: str
     tenant: str = ""
     template: int = 0
-    """Hash of how its prompt begins, see `template_hash`."""
+    """Hash of the beginning of its prompt, see `template_hash`."""
     program: str = ""
-    """The agent's or conversation's run that it is one call of; empty if it is none."""
+    """The agent run or conversation that it belongs to; empty: none."""
 
     def levels(self, step: int) -> tuple[tuple[object, ...], ...]:
-        """From the widest to the narrowest: requests that agree on one of them are alike.
+        """Keys from the widest to the narrowest group of similar requests.
 
-        `step` is how many calls of the program were answered before.
+        `step` is the number of earlier answers in the program.
         """
         model, tenant, template = self.model, self.tenant, self.template
         wide = ((model,), (model, tenant), (model, tenant, template))
@@ -91,19 +91,19 @@ class Origin:
 class LengthHistory:
     """Output lengths of finished requests by model, tenant, template, step and program.
 
-    Each level leans on the one above it: the calls of a program on those that came at the same
-    step of other programs, these on their template, a template on its tenant, a tenant on its
-    model, a model on the prior, with PSEUDO_COUNTS observations' weight (Dirichlet shrinkage).
+    Each level shrinks towards the one above it with the weight of PSEUDO_COUNTS observations
+    (Dirichlet shrinkage): a program towards the same step of other programs, that towards its
+    template, a template towards its tenant, a tenant towards its model, a model towards the prior.
     """
 
     def __init__(self) -> None:
         self._histograms: OrderedDict[tuple[object, ...], LengthCounts] = OrderedDict()
         self._steps: OrderedDict[tuple[str, str], int] = OrderedDict()
-        """Calls that were answered, by tenant and program."""
+        """Number of answers, by tenant and program."""
         self._prior = _prior()
 
     def estimate(self, origin: Origin, max_tokens: int | None) -> SizeEstimate:
-        """The distribution of output tokens to expect, under the request's `max_tokens`."""
+        """The expected distribution of output tokens, capped at `max_tokens`."""
         weights = self._prior
         estimate: SizeEstimate | None = None
         for key in origin.levels(self._step(origin)):
@@ -117,7 +117,7 @@ class LengthHistory:
         return estimate.capped(max_tokens)
 
     def observe(self, origin: Origin, output_tokens: int, cut_off: bool = False) -> None:
-        """A request finished with `output_tokens`: by itself, or `cut_off` by its own limit."""
+        """A request finished with `output_tokens`, by itself or `cut_off` by its own limit."""
         step = self._step(origin)
         counts = not cut_off or teaches(output_tokens, self.estimate(origin, None).quantile(0.5))
         if origin.program:
@@ -134,7 +134,7 @@ class LengthHistory:
             histogram.observe(output_tokens)
 
     def _step(self, origin: Origin) -> int:
-        # Most requests are of no program: they pay nothing for those that are.
+        # Most requests belong to no program: no lookup for them.
         return self._steps.get((origin.tenant, origin.program), 0) if origin.program else 0
 
     def _stepped(self, origin: Origin, step: int) -> None:
@@ -146,7 +146,7 @@ class LengthHistory:
 
 
 class LengthCounts:
-    """Counts over BIN_TOKENS, with the estimate they give kept until they change."""
+    """Counts over BIN_TOKENS, with their estimate cached until they change."""
 
     __slots__ = ("_cached", "_parent", "counts", "total")
 
@@ -166,7 +166,7 @@ class LengthCounts:
         self._cached = None
 
     def estimate(self, parent: tuple[float, ...]) -> SizeEstimate:
-        """The counts, shrunk towards the `parent`'s weights."""
+        """The estimate from the counts, shrunk towards the `parent`'s weights."""
         if self._cached is None or self._parent is not parent:
             self._parent = parent
             self._cached = SizeEstimate(

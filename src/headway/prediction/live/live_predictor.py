@@ -1,4 +1,4 @@
-"""A predictor at work: corrected by what it got wrong, and mixed with what history says."""
+"""A predictor in use: corrected by its recent errors, and mixed with history."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from headway.prediction.texts.prompt import Prompt
 from headway.prediction.texts.words import words_of
 
 PSEUDO_ANSWERS = 8.0
-"""A model's answers count as much as the belief that the predictor is right about it, then."""
+"""Weight of the prior that the predictor is unbiased, as a number of answers."""
 REMEMBERED_ANSWERS = 500.0
 WEIGHT_STEPS = 16
-"""Weights are rounded to this part of one, so that few different mixtures are made."""
+"""Weights are rounded to 1/WEIGHT_STEPS, so that there are few distinct mixtures."""
 
 _OCTAVES = tuple(map(log2, BIN_TOKENS))
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a predictor made of a prompt, or a model of a question about it."""
+    """The score of a prompt, from a predictor or from the model's own guess."""
 
     score: float
     """Expected log2 of output tokens, before any correction."""
     calibration: Calibration
-    """What such scores mean: of whoever said it."""
+    """Belongs to the source of the score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is expected of one request, and of what it was made."""
+    """The prediction for one request, with its parts."""
 
     score: float
     """Expected log2 of output tokens."""
     estimate: SizeEstimate
-    """Before any limit that the request sets."""
+    """Before the limit of the request."""
     of_prompt: SizeEstimate
     of_history: SizeEstimate
     reading: Reading
@@ -60,24 +60,24 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An answer that runs."""
+    """A running answer."""
 
     prompt: Prompt
     text: str
-    """So far."""
+    """The text so far."""
     output_tokens: int
     predicted: SizeEstimate
-    """Output tokens of the whole answer, from the prompt alone."""
+    """Length of the whole answer, from the prompt alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What an unfinished answer said of its rest."""
+    """What the refinement read from an unfinished answer."""
 
     output_tokens: int
-    """That were there."""
+    """Length at that moment."""
     octaves: float
-    """By which the rest is longer than predicted, before any correction."""
+    """How much longer the rest is than predicted, before any correction."""
     predicted: SizeEstimate
 
 
@@ -85,8 +85,8 @@ class LivePredictor:
     """Forecasts for one gateway.
 
     Args:
-        predictor: reads prompts to models that have none of their own.
-        history: the lengths so far, which the gateway keeps up to date.
+        predictor: for models that have no predictor of their own.
+        history: the lengths so far, which the gateway updates.
         refinement: reads unfinished answers.
     """
 
@@ -100,37 +100,37 @@ class LivePredictor:
         self._evidence = Evidence()
         self._corrections: dict[str, Correction] = {}
         self._errors: dict[tuple[str, Calibration], tuple[float, float]] = {}
-        """Their sum and number, by model and by who predicted."""
+        """Sum and number of errors, by model and by the calibration of the score."""
 
     def use(self, model: str, predictor: Predictor) -> None:
-        """From now on `predictor` reads the prompts to `model`."""
+        """Use `predictor` for prompts to `model` from now on."""
         replaced = self.predictor_of(model).calibration
         self._errors.pop((model, replaced), None)
         self._of_model[model] = predictor
 
     def predictor_of(self, model: str) -> Predictor:
-        """Who reads the prompts to `model`."""
+        """The predictor for prompts to `model`."""
         return self._of_model.get(model, self._predictor)
 
     def read(self, prompts: Sequence[tuple[str, Prompt]]) -> list[Reading]:
-        """What the predictors make of prompts, each to the model before it.
+        """Read prompts, given as pairs of model and prompt.
 
-        The costly part, for a thread of its own: nothing that changes is looked at twice.
+        The expensive part, safe to run in another thread: it reads each mutable value only once.
         """
         places: dict[Predictor, list[int]] = {}
         for place, (model, _) in enumerate(prompts):
             places.setdefault(self.predictor_of(model), []).append(place)
         readings: dict[int, Reading] = {}
-        for predictor, its in places.items():
-            scores = predictor.scores([prompts[place][1] for place in its])
+        for predictor, own in places.items():
+            scores = predictor.scores([prompts[place][1] for place in own])
             readings |= {
                 place: Reading(score, predictor.calibration)
-                for place, score in zip(its, scores, strict=True)
+                for place, score in zip(own, scores, strict=True)
             }
         return [readings[place] for place in range(len(prompts))]
 
     def look(self, answers: Sequence[Unfinished]) -> list[Look]:
-        """What unfinished answers say; for the thread, too."""
+        """Read unfinished answers; safe to run in another thread, too."""
         if not answers:
             return []
         rows = [
@@ -150,14 +150,14 @@ class LivePredictor:
         ]
 
     def refined(self, look: Look, model: str) -> SizeEstimate:
-        """Output tokens of the whole answer, before any limit that the request sets."""
+        """Output tokens of the whole answer, before the limit of the request."""
         correction = self._corrections.get(model) or Correction()
         return stretched(look.predicted, look.output_tokens, correction.of(look.octaves))
 
     def looked(
         self, looks: Sequence[Look], model: str, output_tokens: int, cut_off: bool = False
     ) -> None:
-        """An answer of `model` that was looked at so often finished with `output_tokens`."""
+        """An answer of `model` finished with `output_tokens`; `looks` were taken on the way."""
         correction = self._corrections.setdefault(model, Correction())
         for look in looks:
             left = max(1, output_tokens - look.output_tokens)
@@ -166,7 +166,7 @@ class LivePredictor:
                 correction.observe(look.octaves, log2(left) - middle)
 
     def forecast(self, reading: Reading, origin: Origin) -> Forecast:
-        """Make of `reading` what is to be expected of a request."""
+        """The prediction for a request, from a `reading` of its prompt."""
         of_prompt = self._of_prompt(reading, origin.model)
         of_history = self._history.estimate(origin, None)
         weight = self._evidence.weight(origin.model, origin.template)
@@ -179,9 +179,9 @@ class LivePredictor:
     def observe(
         self, forecast: Forecast, origin: Origin, output_tokens: int, cut_off: bool = False
     ) -> None:
-        """A request of which that was expected finished with `output_tokens`.
+        """A request with this `forecast` finished with `output_tokens`.
 
-        By itself, or `cut_off` by its own limit.
+        It ended by itself, or was `cut_off` by its own limit.
         """
         model, of_prompt, of_history = origin.model, forecast.of_prompt, forecast.of_history
         if not cut_off or teaches(output_tokens, of_prompt.quantile(0.5)):
@@ -192,7 +192,7 @@ class LivePredictor:
                 total, count = total / 2.0, count / 2.0
             self._errors[by] = (total + error, count + 1.0)
         if cut_off:
-            # What each held to be longer counts for it as well.
+            # The answer would have been longer: probability beyond the limit counts as correct.
             of_prompt, of_history = (
                 of_prompt.capped(output_tokens),
                 of_history.capped(output_tokens),
@@ -200,12 +200,12 @@ class LivePredictor:
         self._evidence.observe(model, origin.template, of_prompt, of_history, output_tokens)
 
     def _of_prompt(self, reading: Reading, model: str) -> SizeEstimate:
-        """What comes of such scores, corrected by how much longer `model` writes."""
-        # Not the score is corrected: beyond those that calibration knows all would be the same.
+        """The distribution for a score, corrected by how much longer `model` writes."""
+        # Corrects the estimate, as all scores outside the calibrated range have the same one.
         estimate = reading.calibration.estimate(reading.score)
         return longer(estimate, round(4.0 * self._bias(reading, model)))
 
     def _bias(self, reading: Reading, model: str) -> float:
-        """Octaves by which answers of `model` are longer than whoever predicted says."""
+        """Octaves by which answers of `model` are longer than this source predicts."""
         total, count = self._errors.get((model, reading.calibration), (0.0, 0.0))
         return total / (count + PSEUDO_ANSWERS)

@@ -1,4 +1,4 @@
-"""A model's own guess of how long its answer will be ("perception only").
+"""A model's own guess of the length of its answer ("perception only").
 
 Zheng et al., "Response Length Perception and Sequence Scheduling" (NeurIPS 2023).
 """
@@ -19,11 +19,11 @@ QUESTION = (
     "Reply with one number only.\n\nRequest: {}"
 )
 GUESS_TOKENS = 12
-"""Of a reply, at most."""
+"""Maximum length of a reply."""
 TOKENS_PER_WORD = 4 / 3
-"""Of English; what a model's differ by is seen in its answers."""
+"""For English; a model's deviation is learned from its answers."""
 SPREAD_OCTAVES = 1.5
-"""By which lengths lie around guesses, until history tells."""
+"""Assumed standard deviation of lengths around guesses."""
 MOST_OCTAVES = 15.0
 STEP_OCTAVES = 0.25
 
@@ -31,20 +31,20 @@ _NUMBER = re.compile(r"\d[\d,]*")
 
 
 def words_guessed(reply: str) -> float | None:
-    """The number in a reply to QUESTION; None if there is none, or none that can be meant."""
+    """The number in a reply to QUESTION; None if there is none above 0."""
     found = _NUMBER.search(reply)
     words = float(found[0].replace(",", "")) if found else 0.0
     return words if words > 0.0 else None
 
 
 def score_of(words: float) -> float:
-    """Expected log2 of the output tokens of so many words."""
+    """Expected log2 of the output tokens of this many words."""
     return min(MOST_OCTAVES, max(0.0, log2(words * TOKENS_PER_WORD)))
 
 
 @cache
 def calibration_of_guesses() -> Calibration:
-    """Lengths are log-normal around what was guessed."""
+    """Lengths as log-normal around the guess."""
     scores = np.arange(0.0, MOST_OCTAVES + STEP_OCTAVES, STEP_OCTAVES, dtype=np.float32)
     away = (np.log2(BIN_TOKENS) - scores[:, None]) / SPREAD_OCTAVES
     weights = np.exp(-(away**2) / 2.0)

@@ -1,4 +1,4 @@
-"""Is the order that was predicted worth anything? Watched on what finished last."""
+"""Checks on recent requests whether the predicted order is worth anything."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from headway.prediction.models.bins import interval
 
 WINDOW = 200
 LEAST = 100
-"""Finished requests before anything is said. A random order of so many has |tau| < 0.14 in 19 of
-20 windows."""
+"""Minimum number of finished requests. A random order of this many has |tau| < 0.14 in 19 of 20
+windows."""
 LOOK_EVERY = 10
 LEAST_PAIRS = 200
-"""Pairs of one model and unlike length without which trust is neither gained nor lost."""
+"""Trust changes only with at least this many pairs of one model and different lengths."""
 LEAST_UNLIKE = 0.25
-"""The same as a part of the pairs of one model: where most answers are of one length, or cut off
-at one limit, there is hardly an order to be good at."""
+"""The same as a share of the pairs of one model: if most answers have one length, or are cut off at
+one limit, there is hardly an order to predict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Of the predictions in the window."""
+    """Quality of the predictions in the window."""
 
     n: int
     kendall_tau: float
     tau_of_all: float
-    """The same, had those that finished been as varied as all that were predicted."""
+    """Estimated tau over all predicted requests, which vary more than those that finished."""
     pairwise_accuracy: float
     coverage_80: float
     bias_octaves: float
@@ -43,23 +43,23 @@ class _Seen:
     model: str
     score: float
     length: float
-    """In log2 of tokens."""
+    """log2 of tokens."""
     limit: float
-    """The same of the most it might have had; infinite where it set none."""
+    """log2 of `max_tokens`; infinite without."""
     inside: bool
-    """Its length is in the predicted interval."""
+    """Whether the length is in the predicted interval."""
 
 
 class Watch:
-    """Compares predicted with real order over a sliding window.
+    """Compares predicted and real order over a sliding window.
 
-    Requests of one model are compared, and any two of them under the smaller of their limits: that
-    one model writes more than another, and that a request may not have more than its `max_tokens`,
-    is known without any prediction.
+    Only requests of the same model are compared, each pair under the smaller of their limits: that
+    one model writes more than another, or that `max_tokens` bounds an answer, is known without any
+    prediction.
 
     Args:
-        distrust_below: Kendall's tau below which the order is not to be trusted.
-        trust_above: tau above which it is again; the gap keeps it from switching to and fro.
+        distrust_below: Kendall's tau below which predictions are no longer trusted.
+        trust_above: tau above which they are trusted again; the gap prevents flapping.
     """
 
     def __init__(self, distrust_below: float = 0.1, trust_above: float = 0.2) -> None:
@@ -67,13 +67,13 @@ class Watch:
         self.trust_above = trust_above
         self.trusted = True
         self.quality: Quality | None = None
-        """As of the last look; None before the first."""
+        """As of the last check; None before the first."""
         self._seen: deque[_Seen] = deque(maxlen=WINDOW)
         self._since_look = 0
         self._predicted: deque[tuple[str, float]] = deque(maxlen=2 * WINDOW)
 
     def predicted(self, model: str, score: float) -> None:
-        """A request to `model` was predicted, and will finish some time."""
+        """Record the prediction for a request to `model` that has not finished."""
         self._predicted.append((model, score))
 
     def observe(
@@ -87,10 +87,10 @@ class Watch:
         """A request to `model` finished. Returns whether `trusted` changed.
 
         Args:
-            model: that answered.
-            score: expected log2 of its output tokens, before its limit.
-            estimate: what was predicted, before its limit.
-            output_tokens: that it had.
+            model: the model that answered.
+            score: expected log2 of output tokens, before its limit.
+            estimate: predicted distribution, before its limit.
+            output_tokens: real length.
             max_tokens: its limit.
         """
         low, high = interval(estimate.capped(max_tokens), 0.8)
@@ -132,7 +132,7 @@ class Watch:
 
 
 class _Pairs:
-    """All pairs of requests of one model, each pair under the smaller of its two limits."""
+    """All pairs of requests to the same model, each pair under the smaller of its two limits."""
 
     def __init__(self, seen: Collection[_Seen]) -> None:
         models = np.array([one.model for one in seen])
@@ -148,45 +148,45 @@ class _Pairs:
 
     @property
     def enough(self) -> bool:
-        """Whether they say anything."""
-        unlike = self._unlike_lengths  # both ways, as all that is counted here
+        """Whether there are enough pairs to judge by."""
+        unlike = self._unlike_lengths  # in both orders, like all counts here
         return bool(unlike >= max(2 * LEAST_PAIRS, LEAST_UNLIKE * self._pairs))
 
     @property
     def tau(self) -> float:
-        """Kendall's tau-b; 0 where one of the two is all equal."""
+        """Kendall's tau-b; 0 if all scores or all lengths are equal."""
         pairs = self._unlike_scores * self._unlike_lengths
         return self._agreement / sqrt(pairs) if pairs else 0.0
 
     @property
     def accuracy(self) -> float:
-        """Share of pairs of unlike length in the right order, equal scores counting half."""
+        """Share of pairs of different length in the right order; equal scores count half."""
         unlike = self._unlike_lengths
         return 0.5 + 0.5 * self._agreement / unlike if unlike else 0.5
 
 
 def _order(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """For each pair 1 where the first value is the larger one, -1 where it is the smaller."""
+    """For each pair 1 if the first value is larger, -1 if it is smaller, 0 if equal."""
     order: np.ndarray = np.sign(np.minimum(values[:, None], limit) - np.minimum(values, limit))
     return order
 
 
 def _spread(scores: Collection[tuple[str, float]]) -> float:
-    """Standard deviation of scores about the mean of their model."""
+    """Standard deviation of scores around the mean of their model."""
     of_model: dict[str, list[float]] = {}
     for model, score in scores:
         of_model.setdefault(model, []).append(score)
-    squares = sum(float(np.var(its)) * len(its) for its in of_model.values())
+    squares = sum(float(np.var(own)) * len(own) for own in of_model.values())
     free = len(scores) - len(of_model)
     return sqrt(squares / free) if free else 0.0
 
 
 def _of_all(tau: float, spread: float, predicted: Collection[tuple[str, float]]) -> float:
-    """Kendall's tau without restriction of range.
+    """Kendall's tau, corrected for restriction of range.
 
-    Where the shortest go first, those that finished are alike, and their order tells less of the
-    predictions than that of all would. Source: Thorndike 1949, case 2; Greiner's relation between
-    tau and the correlation.
+    If the shortest run first, those that finished are similar in length, and their tau understates
+    that of all requests. Source: Thorndike 1949, case 2; Greiner's relation between tau and the
+    correlation.
     """
     if not spread or len(predicted) < LEAST:
         return tau

@@ -1,4 +1,4 @@
-"""Predictors in files: plain arrays and a card, nothing that runs when it is read."""
+"""Predictors in files: plain arrays and a card; loading one runs no code from it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from headway.prediction.models.calibration import Calibration
 from headway.prediction.models.encoded import EncodedStack
 from headway.prediction.models.predictor import Card, Predictor
 from headway.prediction.models.refinement import Refinement
-from headway.prediction.models.refinement import fingerprint as of_standing
+from headway.prediction.models.refinement import fingerprint as standing_fingerprint
 from headway.prediction.models.stack import Stack
 from headway.prediction.texts.features import fingerprint
 
 FORMAT = 1
 NO_MODEL = (KeyError, IndexError, ValueError, TypeError)
-"""What models raise that are made of arrays which are not theirs."""
+"""Errors of models that are made from the wrong arrays."""
 
 
 class ArtefactError(Exception):
@@ -31,19 +31,19 @@ class ArtefactError(Exception):
 
 
 class MissingExtra(ArtefactError):
-    """It may well be whole, but what it needs is not installed."""
+    """The file may be intact, but a package it needs is not installed."""
 
 
 class _Header(msgspec.Struct):
     format: int
     features: str
-    """Fingerprint of the numbers that it reads."""
+    """Fingerprint of its input features."""
     card: Card | None = None
-    """None: it is a refinement."""
+    """None for a refinement."""
 
 
 def save(predictor: Predictor, path: Path) -> None:
-    """Write `predictor` to `path`, whole or not at all.
+    """Write `predictor` to `path` atomically.
 
     Raises:
         ArtefactError: the file cannot be written.
@@ -59,25 +59,25 @@ def save(predictor: Predictor, path: Path) -> None:
 
 
 def save_refinement(refinement: Refinement, path: Path) -> None:
-    """The same for a refinement."""
-    _write(_Header(FORMAT, of_standing()), refinement.state(), path)
+    """Write `refinement` to `path` atomically. Raises ArtefactError."""
+    _write(_Header(FORMAT, standing_fingerprint()), refinement.state(), path)
 
 
 def shipped() -> Predictor:
-    """The predictor that comes with Headway; `training/prior.md` says what it knows."""
+    """The predictor that comes with Headway, described in `training/prior.md`."""
     with as_file(files("headway.prediction") / "data" / "prior.npz") as path:
         return load(path)
 
 
 def shipped_stack() -> Stack:
-    """Its model: the base of those that are trained on a gateway's own traffic."""
+    """The model of the shipped predictor: the base of those trained on a gateway's own traffic."""
     model = shipped().model
     assert isinstance(model, Stack)
     return model
 
 
 def shipped_refinement() -> Refinement:
-    """The refinement that comes with Headway; `training/prior.md` says what it knows."""
+    """The refinement that comes with Headway, described in `training/prior.md`."""
     with as_file(files("headway.prediction") / "data" / "refinement.npz") as path:
         return load_refinement(path)
 
@@ -87,7 +87,7 @@ def load(path: Path) -> Predictor:
 
     Raises:
         ArtefactError: there is no such file, it is damaged, or another Headway made it.
-        MissingExtra: it has an encoder, and what runs that is not installed.
+        MissingExtra: it has an encoder, which needs packages that are not installed.
     """
     state, card = _checked(path, fingerprint())
     if card is None:
@@ -111,7 +111,7 @@ def load_refinement(path: Path) -> Refinement:
     Raises:
         ArtefactError: there is no such file, it is damaged, or another Headway made it.
     """
-    state, _ = _checked(path, of_standing())
+    state, _ = _checked(path, standing_fingerprint())
     try:
         return Refinement.of(state)
     except NO_MODEL as error:
@@ -123,7 +123,7 @@ def _damaged(path: Path, error: Exception) -> ArtefactError:
 
 
 def _checked(path: Path, features: str) -> tuple[State, Card | None]:
-    """The arrays and the card of a file that reads numbers of the fingerprint `features`."""
+    """The arrays and the card of a file, whose input features must have this fingerprint."""
     state = _read(path)
     try:
         header = msgspec.json.decode(state.pop("header").tobytes(), type=_Header)
@@ -159,12 +159,12 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
             }
     except FileNotFoundError:
         raise ArtefactError(f"there is no predictor file {path}") from None
-    except Exception as error:  # zip, its compressions and numpy: each has errors of its own
+    except Exception as error:  # zip, its compressions and numpy raise many types
         raise ArtefactError(
             f"{path} is not a Headway predictor, or it is damaged ({error!r}); train it anew"
         ) from None
 
 
 def _array(content: bytes) -> NDArray[np.generic]:
-    # Of a member that was read whole: its checksum was right, before anything is made of it.
+    # The member was read whole, so its checksum was verified before it is parsed.
     return np.lib.format.read_array(BytesIO(content), allow_pickle=False)

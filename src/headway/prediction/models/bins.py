@@ -1,4 +1,4 @@
-"""The lengths that distributions are made of."""
+"""The support points of length distributions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from headway.core.estimate import SizeEstimate
 BIN_TOKENS = tuple(sorted({round(2 ** (quarter_octaves / 4)) for quarter_octaves in range(61)}))
 """Upper edges of four bins an octave, from 1 to 32,768 output tokens.
 
-The edge stands for its bin, so that a request is not believed to have outlived its bin while it
-is still in it: what is left of it would then be taken for much longer than it is.
+The upper edge stands for its bin. Otherwise a running request would seem to have outlived its bin
+while it is still in it, and its remaining length would be overestimated.
 """
 
 
 def bin_of(output_tokens: int) -> int:
-    """Index of the bin that holds `output_tokens`; the last one holds all that is longer."""
+    """Index of the bin of `output_tokens`; the last bin also holds everything longer."""
     return min(bisect_left(BIN_TOKENS, output_tokens), len(BIN_TOKENS) - 1)
 
 
 def interval(estimate: SizeEstimate, mass: float) -> tuple[int, int]:
-    """The shortest and longest output, in tokens, of the middle `mass` (0 to 1) of `estimate`.
+    """The central interval of `estimate` with probability `mass` (0 to 1), in tokens.
 
-    As near to it as whole tokens are: rounded outward, it would hold too many short answers.
+    Rounded to the nearest tokens: rounded outward, it would cover too many short answers.
     """
     tail = (1.0 - mass) / 2.0
     low = round(quantile(estimate, tail)) + 1
@@ -32,12 +32,12 @@ def interval(estimate: SizeEstimate, mass: float) -> tuple[int, int]:
 
 
 def score_within(score: float, estimate: SizeEstimate, max_tokens: int | None) -> float:
-    """The score of a request that may have no more than `max_tokens`.
+    """The score of a request that is limited to `max_tokens`.
 
     Args:
         score: expected log2 of output tokens without that limit.
-        estimate: their distribution without it.
-        max_tokens: None: there is none.
+        estimate: distribution without that limit.
+        max_tokens: None: no limit.
     """
     capped = estimate.capped(max_tokens)
     if capped is estimate:
@@ -47,9 +47,9 @@ def score_within(score: float, estimate: SizeEstimate, max_tokens: int | None) -
 
 @lru_cache(maxsize=2048)
 def longer(estimate: SizeEstimate, quarter_octaves: int) -> SizeEstimate:
-    """The same over BIN_TOKENS for answers that are so many quarters of an octave longer.
+    """`estimate` over BIN_TOKENS, for answers `quarter_octaves` quarter octaves longer.
 
-    Thousands that wait have few different ones: they share one object.
+    Cached: thousands of waiting requests have few distinct estimates and share these objects.
     """
     if not quarter_octaves:
         return estimate
@@ -61,7 +61,7 @@ def longer(estimate: SizeEstimate, quarter_octaves: int) -> SizeEstimate:
 
 
 def quantile(estimate: SizeEstimate, q: float) -> float:
-    """The `q`-quantile in tokens; lengths count as evenly spread within their bin."""
+    """The `q`-quantile in tokens; lengths are taken as uniform within their bin."""
     cumulative = 0.0
     for point, weight in zip(estimate.tokens, estimate.weights, strict=True):
         if cumulative + weight >= q and weight > 0.0:

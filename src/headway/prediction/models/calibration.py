@@ -1,4 +1,4 @@
-"""From a score to the distribution of output tokens that goes with it."""
+"""From a score to a distribution of output tokens."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from headway.prediction.arrays import Floats, State
 from headway.prediction.models.bins import BIN_TOKENS
 
 LEVELS = 256
-"""Different distributions at most. Requests of one level share one estimate."""
+"""Maximum number of distinct distributions. Requests of one level share one estimate."""
 NEIGHBOURS = 24
-"""A level's distribution is that of about the nearest 1/NEIGHBOURS of the examples by score."""
+"""A level's distribution comes from about the 1/NEIGHBOURS of the examples nearest in score."""
 LEAST_NEIGHBOURS = 30
 BLUR_BINS = 0.4
-"""How far an observed length counts for the lengths beside it."""
+"""Width of the smoothing over neighbouring lengths."""
 FLOOR = 0.002
-"""Part of the distribution of all lengths in that of each level: what some prompt was answered
-with is possible for any. Lengths far from all of these are history's to foresee, see `live.py`."""
+"""Share of the distribution of all lengths in each level's: any prompt may get a length that some
+prompt got. Lengths far from all of these are left to history, see `live_predictor.py`."""
 
 
 class Calibration:
-    """What lengths came of scores like this one: no shape of distribution is assumed.
+    """The lengths observed for similar scores; no shape of distribution is assumed.
 
     Args:
         scores: of each level's middle, increasing.
@@ -36,11 +36,11 @@ class Calibration:
 
     @classmethod
     def fit(cls, scores: Floats, lengths: np.ndarray) -> Calibration:
-        """From held-back scores and the output tokens that came.
+        """From held-back scores and the observed output tokens.
 
         Scores of prompts that were trained on would make the distributions too narrow.
         """
-        # Equal scores in no order: one that goes with the lengths would tell too much.
+        # Equal scores in random order: one that correlates with the lengths would leak them.
         order = np.lexsort((np.random.default_rng(0).permutation(len(scores)), scores))
         scores, logs, count = scores[order], np.log2(lengths[order]), len(order)
         everything = _histogram(logs, np.full(count, 1.0 / count)) @ _blur()
@@ -50,15 +50,15 @@ class Calibration:
         width = max(count / NEIGHBOURS, min(LEAST_NEIGHBOURS, count / 2.0)) / 2.0
         weights = np.empty((levels, len(BIN_TOKENS)), np.float32)
         for level, middle in enumerate(middles):
-            # A window that does not reach over the end: the extremes keep their own neighbours.
+            # The window ends at the extremes, which keep their own neighbours.
             low = int(max(0, np.floor(middle - 3.0 * width)))
             high = int(min(count, np.ceil(middle + 3.0 * width) + 1))
             near = np.exp(-(((np.arange(low, high) - middle) / width) ** 2) / 2.0)
-            # Neighbours by score count with their error, or their spread in score would add to it.
+            # Neighbours contribute their error, or their spread in score would widen the result.
             shifted = logs[low:high] + (middle_scores[level] - scores[low:high])
             weights[level] = _histogram(shifted, near / near.sum())
         weights = (1.0 - FLOOR) * (weights @ _blur()) + FLOOR * everything
-        # Equal scores are one level.
+        # Merge levels of equal score.
         first = np.flatnonzero(np.append(True, np.diff(middle_scores) > 0.0))
         of_level = np.diff(np.append(first, levels))[:, None]
         distinct = np.add.reduceat(weights, first, axis=0) / of_level
@@ -82,7 +82,7 @@ class Calibration:
 
 
 def _histogram(logs: np.ndarray, weights: np.ndarray) -> Floats:
-    """`weights` summed over BIN_TOKENS; `logs` are log2 of lengths."""
+    """`weights` summed by bin of BIN_TOKENS; `logs` are log2 of lengths."""
     bins = np.searchsorted(BIN_TOKENS, np.round(2.0**logs, 3))
     last = len(BIN_TOKENS) - 1
     histogram = np.bincount(np.minimum(bins, last), weights, minlength=last + 1)

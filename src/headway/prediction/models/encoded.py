@@ -13,18 +13,18 @@ from headway.prediction.texts.features import Features
 from headway.prediction.texts.prompt import Prompt
 
 PSEUDO_PROMPTS = 50.0
-"""Where views say next to nothing of the targets, weights lean on equal ones as if so many more
-prompts had been seen, and less so the more they say: what a few dozen prompts tell of the weights
-is mostly chance then, and two views that err differently are better than either."""
+"""Strength of the prior for equal weights, as a number of prompts, when neither score correlates
+with the targets; it weakens as they do. With a few dozen prompts, fitted weights are mostly chance,
+and two models that err differently are better than either."""
 
 
 class EncodedStack:
-    """The best order that there is, at a few milliseconds a prompt.
+    """The best ranking that Headway has, at a few milliseconds a prompt.
 
     Args:
-        stack: what words, counts and meaning say.
-        encoder: what the sentences say.
-        blend: weights of the two, and the intercept.
+        stack: scores words, counts and meaning.
+        encoder: scores sentences.
+        blend: weights of the two, then the intercept.
     """
 
     def __init__(self, stack: Stack, encoder: Encoder, blend: Floats) -> None:
@@ -41,13 +41,13 @@ class EncodedStack:
         prompts: Sequence[Prompt],
         targets: Floats,
     ) -> tuple[EncodedStack, Floats]:
-        """The two blended, and the scores of the prompts.
+        """The blend of the two, and its scores of `prompts`.
 
         Args:
             stack: trained on everything.
             encoder: not trained on `prompts`.
-            held_back: scores of `prompts` by stacks that were not, either.
-            prompts: to find the weights on.
+            held_back: scores of `prompts` by stacks that were not trained on them.
+            prompts: to fit the weights on.
             targets: one for each of them.
         """
         views = np.column_stack([held_back, encoder.scores(_own_texts(stack, prompts))])
@@ -66,7 +66,7 @@ class EncodedStack:
         return scores
 
     def scores_of(self, features: Features) -> Floats:
-        """What the stack alone says, where nothing but features is known: less than `scores`."""
+        """The scores of the stack alone, for when only features are known: worse than `scores`."""
         return self._stack.scores_of(features)
 
     def state(self) -> State:
@@ -86,14 +86,14 @@ class EncodedStack:
 
 
 def _own_texts(stack: Stack, prompts: Sequence[Prompt]) -> list[str]:
-    """What the encoder reads: a template would take up most of what it can."""
+    """What the encoder reads: without templates, which would fill most of its input."""
     return [stack.maker.template.own(prompt.text) for prompt in prompts]
 
 
 def _leaning_blend(views: Floats, targets: Floats) -> Floats:
-    """Weights of `views` (a column each) that come close to `targets`; both have a mean of 0.
+    """Weights of the columns of `views` that fit `targets`; both have mean 0.
 
-    Ridge regression towards the weights that give each view an equal part in what varies.
+    Ridge regression that shrinks towards weights with equal shares of the variance.
     """
     ones = np.ones(len(targets), np.float32)
     missed = targets - views @ blend_of(views, targets, ones)

@@ -1,4 +1,4 @@
-"""A small transformer that reads a prompt whole: slower than counting words, and sees more."""
+"""A small transformer that reads sentences: slower than counting words, and more accurate."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from headway.prediction.arrays import Floats, State
 MOST_TOKENS = 128
 FIRST_CHARACTERS = 400
 LAST_CHARACTERS = 150
-"""How much of a long text is read: what is asked stands at its beginning or its end."""
+"""How much of a long text is read: the question is usually at its beginning or its end."""
 BATCH = 4
-"""Larger ones win nothing on one core, and are more padding."""
+"""Larger batches gain nothing on one core, and need more padding."""
 
 
 class Encoder:
-    """all-MiniLM-L6-v2, fine-tuned to foretell lengths (`finetuning.py`), run by onnxruntime.
+    """all-MiniLM-L6-v2, fine-tuned to predict lengths (`finetuning.py`), run by onnxruntime.
 
     Args:
-        model: an ONNX file: ids and mask of a batch of texts go in, one score each comes out.
-        tokenizer: the JSON file of its tokenizer.
+        model: an ONNX file that maps ids and mask of a batch of texts to one score each.
+        tokenizer: its tokenizer, as JSON.
 
     Raises:
         ImportError: onnxruntime or tokenizers is not installed.
@@ -38,19 +38,19 @@ class Encoder:
             self._tokenizer.enable_truncation(MOST_TOKENS)
             self._tokenizer.no_padding()
             options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1  # the engine needs the others
+            options.intra_op_num_threads = 1  # the engine needs the other cores
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # each of the two has errors of its own, without a base class
+        except Exception as error:  # the two libraries share no base class
             raise ValueError(f"its encoder cannot be used ({error})") from None
 
     def scores(self, texts: Sequence[str]) -> Floats:
-        """One score per text, in the unit of the targets it was trained on."""
+        """One score per text, in the unit of the training targets."""
         scores = np.empty(len(texts), np.float32)
         ids = [self._tokenizer.encode(excerpt(text)).ids for text in texts]
-        # Texts of about one length share a batch, so that little of it is padding.
+        # Texts of similar length share a batch, to keep padding small.
         order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
         for first in range(0, len(order), BATCH):
             chosen = order[first : first + BATCH]
@@ -69,8 +69,8 @@ class Encoder:
 
 
 def excerpt(text: str) -> str:
-    """What is read of `text`."""
-    # Lone surrogates, as JSON may hold, are no text to a tokenizer.
+    """The part of `text` that the encoder reads."""
+    # JSON may hold lone surrogates, which tokenizers refuse.
     if len(text) > FIRST_CHARACTERS + LAST_CHARACTERS:
         text = f"{text[:FIRST_CHARACTERS]} … {text[-LAST_CHARACTERS:]}"
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Kernel ridge regression on some of the examples (Nystroem's approximation)."""
+"""Kernel ridge regression on a sample of the examples (Nystroem's approximation)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LANDMARKS = 1024
 WIDTH = 0.3
 """Of the radial basis function: exp(-WIDTH / dimensions * distance^2) of standardised features."""
 FARTHEST = 4.0
-"""Standard deviations beyond which a feature counts as no farther."""
+"""Features are clipped at this many standard deviations."""
 
 
 class KernelRidge:
-    """Likeness to known prompts; the best single model where there are only some hundred.
+    """Similarity to known prompts; the best single model for a few hundred examples.
 
     Source: Williams and Seeger 2001.
     """
@@ -30,7 +30,7 @@ class KernelRidge:
     def fit(
         cls, features: Floats, targets: Floats, sample_weights: Floats, alpha: float
     ) -> KernelRidge:
-        """Least squares of `targets` with penalty `alpha`; they should have mean 0."""
+        """Fit `targets`, whose mean should be 0, by least squares with penalty `alpha`."""
         mean = features.mean(axis=0)
         scale = 1.0 / (features.std(axis=0) + 1e-3)
         standard = _standard(features, mean, scale)

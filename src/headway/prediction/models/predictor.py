@@ -1,4 +1,4 @@
-"""The predictor: prompts go in, scores and distributions of output tokens come out."""
+"""The predictor: from prompts to scores and distributions of output tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headway.prediction.texts.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a prompt's answer is expected to be."""
+    """The predicted length of the answer to a prompt."""
 
     score: float
     """Expected log2 of output tokens: for ranking."""
@@ -26,20 +26,20 @@ class Prediction:
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a predictor comes from."""
+    """How a predictor was made."""
 
     target: str
-    """Whose lengths it predicts: a model's name."""
+    """Name of the model whose lengths it predicts."""
     data: tuple[str, ...]
-    """Names of what it was trained on."""
+    """Names of the training data."""
     examples: int
     trained_unix_s: float
     kendall_tau: float
-    """Of held-back scores with the lengths that came."""
+    """Of held-back scores and observed lengths."""
 
 
 class Predictor:
-    """A model, what its scores mean in tokens, and where it comes from."""
+    """A model, the calibration of its scores, and its card."""
 
     def __init__(self, model: Stack | EncodedStack, calibration: Calibration, card: Card) -> None:
         self.model = model
@@ -47,7 +47,7 @@ class Predictor:
         self.card = card
 
     def scores(self, prompts: Sequence[Prompt]) -> list[float]:
-        """One score per prompt, see Prediction; always a number."""
+        """One score per prompt, see Prediction; always finite."""
         if not prompts:
             return []
         scores = np.nan_to_num(self.model.scores(prompts), nan=0.0, posinf=15.0, neginf=0.0)
@@ -55,7 +55,7 @@ class Predictor:
         return numbers
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Prediction]:
-        """One prediction per prompt. Limits such as `max_tokens` are the caller's to apply."""
+        """One prediction per prompt. The caller applies limits such as `max_tokens`."""
         return [
             Prediction(score, self.calibration.estimate(score)) for score in self.scores(prompts)
         ]

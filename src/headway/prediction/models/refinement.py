@@ -1,4 +1,4 @@
-"""What is left of an answer, from the prompt's prediction and the part that is there."""
+"""The remaining length of an unfinished answer, from its prediction and its text so far."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from headway.prediction.texts.partial import NAMES, partial
 
 PSEUDO_ANSWERS = 30.0
 PSEUDO_VARIANCE = 0.25
-"""In octaves squared: as much as a refinement usually says."""
+"""In octaves squared: the usual variance of what a refinement predicts."""
 REMEMBERED = 2000.0
 CUTS = tuple(sorted({round(2.0 ** (half_octaves / 2)) for half_octaves in range(8, 27)}))
-"""Output tokens at which an answer is looked at again: two to each octave, from 16 on."""
+"""Output tokens at which an answer is read again: two per octave, from 16 on."""
 _PREDICTED = ("longer_than_there", "mean_over_middle", "spread")
-"""What stands beside the text's numbers in a `standing`."""
+"""Names of the numbers in a `standing` beside those of the text."""
 
 
 def next_cut(output_tokens: int) -> int:
-    """When to look again at an answer that has `output_tokens`."""
+    """The output tokens at which to read an answer again that has `output_tokens` now."""
     return next((cut for cut in CUTS if cut > output_tokens), 2 * output_tokens)
 
 
 def standing(text: str, output_tokens: int, asked_items: float, predicted: SizeEstimate) -> Floats:
-    """Features of an unfinished answer, beside what is predicted of its rest.
+    """Features of an unfinished answer: of its text, and of its predicted rest.
 
     Args:
-        text: so far.
-        output_tokens: of it.
-        asked_items: list items that the prompt named, 0 if none.
+        text: the answer so far.
+        output_tokens: its length.
+        asked_items: number of list items that the prompt asked for, 0 if none.
         predicted: output tokens of the whole answer, from the prompt alone.
     """
     rest = predicted.after(output_tokens)
@@ -50,19 +50,19 @@ def standing(text: str, output_tokens: int, asked_items: float, predicted: SizeE
 
 
 def fingerprint() -> str:
-    """Changes with the numbers of a `standing`: a refinement fits only those of its own."""
+    """Changes with the features of a `standing`: a refinement only works with its own."""
     return f"{crc32(repr((*NAMES, *_PREDICTED)).encode()):08x}"
 
 
 def middle_octaves(predicted: SizeEstimate, output_tokens: int) -> float:
-    """log2 of the median of what is predicted of the rest."""
+    """log2 of the median predicted rest."""
     return log2(predicted.after(output_tokens).quantile(0.5))
 
 
 def stretched(predicted: SizeEstimate, output_tokens: int, octaves: float) -> SizeEstimate:
-    """Output tokens of an answer of which `output_tokens` are there.
+    """The length of an answer that has `output_tokens` now.
 
-    What is predicted of the rest, made longer by so many `octaves`.
+    The predicted rest is made longer by `octaves`.
     """
     rest, factor = predicted.after(output_tokens), 2.0**octaves
     weights: dict[int, float] = {}
@@ -73,11 +73,11 @@ def stretched(predicted: SizeEstimate, output_tokens: int, octaves: float) -> Si
 
 
 class Refinement:
-    """By how much the rest of an answer is longer than predicted, learned from answers cut off.
+    """How much longer the rest of an answer is than predicted, learned from cut answers.
 
-    A landmark model (van Houwelingen 2007): among all answers that came so far, how much more
-    came, given what was predicted and what the text looks like. It is relative, so that it holds
-    for models that write more, or less, than those it was learned from.
+    A landmark model (van Houwelingen 2007): among all answers that reached this length, how much
+    more followed, given the prediction and the text. The result is relative, so that it also holds
+    for models that write more, or less, than those in the training data.
     """
 
     def __init__(self, trees: Trees) -> None:
@@ -89,14 +89,14 @@ class Refinement:
 
         Args:
             rows: a `standing` each.
-            octaves: log2 of the tokens that came after it, less `middle_octaves`.
+            octaves: log2 of the tokens that followed, minus `middle_octaves`.
         """
         weights = np.ones(len(rows), np.float32)
         targets = octaves.astype(np.float32)
         return cls(Trees.fit(rows, targets, weights, rounds=100, learning_rate=0.05, leaves=15))
 
     def octaves(self, rows: Floats) -> list[float]:
-        """By how many octaves the rest is longer than predicted, for each `standing` in `rows`."""
+        """How many octaves longer the rest is than predicted, for each `standing` in `rows`."""
         octaves: list[float] = self._trees.scores(rows).tolist()
         return octaves
 
@@ -109,28 +109,28 @@ class Refinement:
 
 
 class Correction:
-    """How far to follow a refinement for one model: a straight line, fitted as answers come.
+    """How far to follow a refinement for one model: a line, fitted as answers finish.
 
-    Least squares with forgetting. It begins as one that has seen PSEUDO_ANSWERS for which the
-    refinement was worth nothing, so that a model which writes unlike those that the refinement
-    was learned from is not misjudged for long.
+    Least squares with forgetting. It starts as if the refinement had been worthless for
+    PSEUDO_ANSWERS answers, so that it does little harm to models that write unlike those in the
+    training data.
     """
 
     def __init__(self) -> None:
         self._sums = [0.0] * 5
-        """Of 1, what was said, what was seen, said squared, and said times seen."""
+        """Of 1, predicted, observed, predicted squared, and predicted times observed."""
 
     def of(self, octaves: float) -> float:
-        """What to make of `octaves` that the refinement says."""
+        """The correction of `octaves`, which the refinement predicted."""
         count = self._sums[0] + PSEUDO_ANSWERS
-        said, seen, said_said, said_seen = (total / count for total in self._sums[1:])
-        spread = said_said - said**2 + PSEUDO_ANSWERS / count * PSEUDO_VARIANCE
-        together = said_seen - said * seen
-        slope = min(1.0, max(0.0, together / spread))
-        return seen + slope * (octaves - said)
+        mean, observed, squares, products = (total / count for total in self._sums[1:])
+        variance = squares - mean**2 + PSEUDO_ANSWERS / count * PSEUDO_VARIANCE
+        covariance = products - mean * observed
+        slope = min(1.0, max(0.0, covariance / variance))
+        return observed + slope * (octaves - mean)
 
-    def observe(self, octaves: float, seen: float) -> None:
-        """The refinement said `octaves`; the rest was longer than predicted by `seen` octaves."""
+    def observe(self, octaves: float, observed: float) -> None:
+        """The refinement predicted `octaves`; the rest was longer by `observed` octaves."""
         kept = 0.5 if self._sums[0] >= REMEMBERED else 1.0
-        new = (1.0, octaves, seen, octaves * octaves, octaves * seen)
+        new = (1.0, octaves, observed, octaves * octaves, octaves * observed)
         self._sums = [kept * total + one for total, one in zip(self._sums, new, strict=True)]

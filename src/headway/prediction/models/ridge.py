@@ -1,4 +1,4 @@
-"""TF-IDF of words and pairs of words, and ridge regression on it."""
+"""Ridge regression on TF-IDF of words and word pairs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from headway.prediction.arrays import Floats, State
 from headway.prediction.texts.buckets import BUCKETS, Buckets
 
 MIN_DOCUMENTS = 2
-"""Buckets that fewer prompts fall into teach nothing."""
+"""Buckets of fewer prompts are ignored."""
 
 
 class HashedRidge:
-    """A weight for every bucket. The baseline, and a part of the stack."""
+    """One weight per bucket. The baseline, and a part of the stack."""
 
     def __init__(self, idf: Floats, weights: Floats, intercept: float) -> None:
         self._idf = idf
@@ -23,7 +23,7 @@ class HashedRidge:
     def fit(
         cls, buckets: Buckets, targets: Floats, sample_weights: Floats, alpha: float
     ) -> HashedRidge:
-        """Least squares of `targets` (one per text) with penalty `alpha`."""
+        """Fit `targets` (one per text) by least squares with penalty `alpha`."""
         from scipy.sparse import csr_array
         from sklearn.linear_model import Ridge
 
@@ -64,7 +64,7 @@ class HashedRidge:
 
 
 def _values(buckets: Buckets, idf: Floats) -> tuple[Floats, Floats]:
-    """TF-IDF of each entry, and the norm of each text."""
+    """The TF-IDF of each entry, and the norm of each text."""
     values = buckets.weight * idf[buckets.column]
     norms = np.sqrt(np.bincount(buckets.row, values * values, minlength=buckets.texts))
     return values, np.maximum(norms, 1e-6).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The default model: three that see a prompt differently, and what to make of their views."""
+"""The default model: a blend of three that see a prompt differently."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ KERNEL_ALPHA = 1.0
 FOLDS = 5
 TREE_FOLDS = 3
 BASE_COPIES = 5
-"""Each of the base's three views stands for so many features: it knows more than one of them."""
+"""How often each of the base's three scores is repeated as a feature, to give it more weight."""
 MANY = 5000
-"""From so many examples on, trees may be larger and more."""
+"""With at least this many examples, trees are larger and more numerous."""
 ROOT = 3.0
-"""Lengths are learned as cube roots. What a schedule loses to an error is seconds: in octaves, two
-tokens in the place of one would count as much as 512 in the place of 256, and in tokens hardly
-anything but the longest answers would count."""
+"""Lengths are learned as cube roots. Prediction errors cost a schedule seconds: on a log scale, 2
+tokens instead of 1 would count as much as 512 instead of 256; on a linear scale, hardly anything
+but the longest answers would count."""
 
 
 class Stack:
-    """Ridge on hashed words, kernel ridge on meaning, boosted trees on both and all counts.
+    """Ridge on hashed words, kernel ridge on the dense features, boosted trees on everything.
 
-    The trees see what the two others say of prompts that those were not trained on
-    (stacked generalisation, Wolpert 1992), and what the base says, where there is one.
+    The trees also see the scores of the other two, on prompts that those were not trained on
+    (stacked generalisation, Wolpert 1992), and the scores of the base, if there is one.
 
     Args:
-        blend: weights of ridge, kernel and trees; the rest is the intercept.
-        base: a model of other traffic, whose views are features too.
-        lengths: whether the blend is the root of output tokens, and its score their log2; else
-            that is whatever its targets were.
+        blend: weights of ridge, kernel and trees, then the intercept.
+        base: a model of other traffic, whose scores are features too.
+        lengths: whether the blend is a root of output tokens and the score their log2; otherwise
+            both are in the unit of the targets.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Stack:
         base: Stack | None = None,
         lengths: bool = True,
     ) -> tuple[Stack, Floats]:
-        """A model of `targets`, and the score of each prompt held back.
+        """A model of `targets`, and a held-back score of each prompt.
 
-        The held-back scores come from models that were not trained on the prompt in question.
+        Held-back scores come from models that were not trained on the prompt in question.
 
         Args:
-            maker: made `features`, and will make those of the prompts to come.
+            maker: made `features`, and will make those of future prompts.
             features: of the prompts.
             targets: one for each prompt.
-            groups: a number for each prompt; equal ones are held back together.
-            sample_weights: how much each prompt counts; None: all the same.
+            groups: a number for each prompt; prompts of one group are held back together.
+            sample_weights: the weight of each prompt; None: all equal.
             base: a model of other traffic.
             lengths: whether targets are log2 of output tokens.
         """
@@ -140,11 +140,11 @@ class Stack:
         return self.scores_of(self.maker.of(prompts))
 
     def scores_of(self, features: Features) -> Floats:
-        """The same for prompts whose features are known."""
+        """The same from features."""
         return self._blended(self._views(features))
 
     def _blended(self, views: Floats) -> Floats:
-        """The scores that three views make."""
+        """Scores from the scores of the three models."""
         blended: Floats = (views @ self._blend[:3] + self._blend[3]).astype(np.float32)
         if not self._lengths:
             return blended
@@ -153,7 +153,7 @@ class Stack:
         return scores
 
     def _views(self, features: Features) -> Floats:
-        """(prompts, 3): what ridge, kernel and trees say."""
+        """(prompts, 3): the scores of ridge, kernel and trees."""
         dense = _with_base(features, self._base)
         ridge = self._ridge.scores(features.buckets)
         kernel = self._kernel.scores(dense)
@@ -184,7 +184,7 @@ class Stack:
             Trees.of(part(state, "trees")),
             state["blend"].astype(np.float32),
             cls.of(base) if base else None,
-            # Files that do not say are of before, when nothing was learned as roots.
+            # Files without this entry are older than learning roots.
             bool(state.get("lengths", False)),
         )
 
@@ -198,16 +198,16 @@ def _with_base(features: Features, base: Stack | None) -> Floats:
 
 
 def _folds(groups: np.ndarray) -> np.ndarray:
-    """A fold for every prompt, the same for those of one group."""
+    """The fold of each prompt, the same within a group."""
     distinct, number_of = np.unique(groups, return_inverse=True)
-    if len(distinct) < FOLDS:  # hardly any texts: then what is held back may be known
+    if len(distinct) < FOLDS:  # too few texts: groups may be split
         number_of = np.arange(len(groups))
     folds: np.ndarray = np.random.default_rng(0).permutation(len(groups))[number_of] % FOLDS
     return folds
 
 
 def blend_of(views: Floats, targets: Floats, weights: Floats) -> Floats:
-    """Non-negative weights of `views` (a column each) that come closest to `targets`."""
+    """The non-negative weights of the columns of `views` that fit `targets` best."""
     from scipy.optimize import nnls
 
     scale = np.sqrt(weights)[:, None]

@@ -1,4 +1,4 @@
-"""Boosted regression trees: grown by LightGBM, evaluated here by numpy alone."""
+"""Boosted regression trees: trained by LightGBM, evaluated here with numpy alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from headway.prediction.arrays import Floats, Integers, State
 
 MAX_DEPTH = 7
-"""Of a tree; every level costs one pass over all trees."""
+"""Each level costs one pass over all trees."""
 
 
 class Trees:
-    """A sum of trees. Serving needs no LightGBM, and a file of arrays can be trusted to load.
+    """A sum of trees. Serving needs no LightGBM, and plain arrays are safe to load.
 
     Args:
         feature, threshold: of every node of all trees; go left if feature <= threshold.
-        left, right: the node to go to; a leaf points to itself.
+        left, right: the child nodes; a leaf points to itself.
         value: of every leaf.
         roots: the first node of each tree.
         depth: of the deepest tree.
@@ -33,7 +33,7 @@ class Trees:
         roots: Integers,
         depth: int,
     ) -> None:
-        # Indices as `take` wants them: it is faster than brackets, and casts all others first.
+        # `take` is faster than brackets with indices of this type, and casts all others first.
         self._feature = feature.astype(np.intp)
         self._threshold = threshold
         self._children = np.stack([right, left], axis=1).ravel().astype(np.intp)
@@ -142,6 +142,6 @@ class Trees:
 
 
 def _rounded_down(thresholds: np.ndarray) -> Floats:
-    """In single precision, so that no feature in single precision changes sides."""
+    """Thresholds in single precision that send single-precision features the same way."""
     single = thresholds.astype(np.float32)
     return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)

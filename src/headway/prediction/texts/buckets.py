@@ -1,4 +1,4 @@
-"""Hashed words and pairs of words, counted: what the ridge regression sees of a text."""
+"""Counts of hashed words and word pairs: the input of the ridge regression."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from headway.prediction.arrays import Floats
 
 _BITS = 17
 BUCKETS = 1 << _BITS
-"""Of hashed words and pairs of words."""
+"""Number of hash buckets."""
 
 _MIX, _SHIFT = np.uint64(0x9E3779B1), np.uint64(0x7F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Of several texts: which buckets their words and pairs of words fall into, and how often."""
+    """The buckets of the words and word pairs of several texts, with counts."""
 
     texts: int
     row: np.ndarray
-    """Of each entry: its text."""
+    """The text of each entry."""
     column: np.ndarray
-    """Its bucket; within a text they rise."""
+    """The bucket of each entry, increasing within a text."""
     count: np.ndarray
     weight: Floats
-    """What `count` counts for: 1 + log(count)."""
+    """1 + log(count)."""
 
     @classmethod
     def counted(cls, texts: int, row: np.ndarray, bucket: np.ndarray) -> Buckets:
-        """From one text and bucket for each word and pair, in any order."""
+        """From the text and bucket of each word and pair, in any order."""
         keys = (row << _BITS) | bucket
-        if texts <= 1 << (31 - _BITS):  # half as wide is sorted in half the time
+        if texts <= 1 << (31 - _BITS):  # sorts in half the time
             keys = keys.astype(np.int32)
         keys, count = np.unique(keys, return_counts=True)
         weight = (1.0 + np.log(count)).astype(np.float32)
@@ -41,15 +41,15 @@ class Buckets:
 
     @classmethod
     def hashed(cls, texts: int, row: np.ndarray, hashes: np.ndarray) -> Buckets:
-        """Of every word and of every two that follow each other in a text.
+        """From every word and every pair of neighbours in a text.
 
         Args:
-            texts: how many.
-            row: the text of each word, text by text.
-            hashes: of each word, as unsigned integers of 64 bits.
+            texts: number of texts.
+            row: the text of each word, in order.
+            hashes: of each word, as unsigned 64-bit integers.
         """
         first = np.flatnonzero(row[:-1] == row[1:])
-        # A pair is mixed from the two hashes: a fraction of the time that hashing its text takes.
+        # Mixing two hashes takes a fraction of the time of hashing the text of the pair.
         pairs = (hashes[first] * _MIX) ^ (hashes[first + 1] + _SHIFT)
         bucket = np.concatenate([hashes, pairs]) & np.uint64(BUCKETS - 1)
         return cls.counted(texts, np.concatenate([row, row[first]]), bucket.astype(np.int64))
@@ -63,7 +63,7 @@ class Buckets:
 
     @classmethod
     def joined(cls, parts: Sequence[Buckets]) -> Buckets:
-        """Those of all `parts`, one after the other."""
+        """All `parts`, concatenated."""
         before = np.cumsum([0, *(part.texts for part in parts)])
         return cls(
             int(before[-1]),
@@ -74,7 +74,7 @@ class Buckets:
         )
 
     def rows(self, chosen: np.ndarray) -> Buckets:
-        """Those of the texts with these numbers, which rise."""
+        """The buckets of the texts with these numbers, given in increasing order."""
         renumbered = np.full(self.texts, -1, np.int64)
         renumbered[chosen] = np.arange(len(chosen))
         row = renumbered[self.row]
@@ -84,7 +84,7 @@ class Buckets:
         )
 
     def lists(self) -> list[list[int]]:
-        """The buckets of each text, with repetitions, in rising order."""
+        """The buckets of each text, with repetitions, in increasing order."""
         all_of_them = np.repeat(self.column, self.count)
         lengths = np.bincount(self.row, self.count, minlength=self.texts).astype(np.int64)
         return [part.tolist() for part in np.split(all_of_them, np.cumsum(lengths))][:-1]

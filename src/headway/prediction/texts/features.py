@@ -1,4 +1,4 @@
-"""Prompts as numbers, the same at training and at serving."""
+"""Prompts as numbers, the same in training and serving."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from headway.prediction.texts.vectors import HEAD_WORDS, shipped_vectors
 from headway.prediction.texts.vocabulary import shipped_vocabulary
 
 READ_AT_ONCE = 64
-"""Prompts: what is known of each of their words is in memory meanwhile."""
+"""Prompts per batch: bounds the memory for facts about their words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Of several prompts, by row."""
+    """Features of several prompts, one row each."""
 
     dense: Floats
     buckets: Buckets
@@ -32,15 +32,15 @@ class Features:
         return len(self.dense)
 
     def rows(self, which: slice) -> Features:
-        """Those of some of the prompts."""
+        """The features of some of the prompts."""
         return Features(self.dense[which], self.buckets.rows(np.arange(len(self))[which]))
 
 
 class FeatureMaker:
-    """Makes Features, looking only at what is a prompt's own.
+    """Makes Features from prompts, without their template.
 
     Args:
-        template: what prompts of this traffic share; None: nothing.
+        template: the lines that prompts of this traffic share; None: none.
     """
 
     def __init__(self, template: Template | None = None) -> None:
@@ -50,11 +50,11 @@ class FeatureMaker:
 
     @classmethod
     def learned_from(cls, prompts: Sequence[Prompt]) -> FeatureMaker:
-        """One that leaves out what many of `prompts` share."""
+        """A maker that ignores lines that many of `prompts` share."""
         return cls(Template.learned_from([prompt.text for prompt in prompts]))
 
     def of(self, prompts: Sequence[Prompt]) -> Features:
-        """One row per prompt, at least one."""
+        """One row per prompt. `prompts` must not be empty."""
         parts = [
             self._read(prompts[begin : begin + READ_AT_ONCE])
             for begin in range(0, len(prompts), READ_AT_ONCE)
@@ -69,7 +69,7 @@ class FeatureMaker:
     def _read(self, prompts: Sequence[Prompt]) -> Features:
         texts = [self.template.own(prompt.text) for prompt in prompts]
         words = self._vocabulary.words(texts)
-        said = words.kinds[:, CHARACTERS] > 0.0  # all but END
+        said = words.kinds[:, CHARACTERS] > 0.0  # everything but END
         return Features(
             np.hstack(
                 [
@@ -82,7 +82,7 @@ class FeatureMaker:
 
     @property
     def names(self) -> list[str]:
-        """What each column of `Features.dense` is."""
+        """Names of the columns of `Features.dense`."""
         dimensions = range(self._vectors.dimensions)
         meaning = [f"meaning_{d}" for d in dimensions]
         return [*lexical.NAMES, *meaning, *(f"meaning_at_start_{d}" for d in dimensions)]
@@ -96,11 +96,11 @@ class FeatureMaker:
 
 
 def fingerprint() -> str:
-    """Changes with the features' names, the kinds of words, the buckets and the vectors' size.
+    """Changes with the features' names, the groups of words, the buckets and the vectors' size.
 
-    A model fits only features of its own fingerprint. How words are found, counted and hashed, and
-    the vectors themselves, are not in it: whoever changes any of that adds something here, and
-    trains anew what ships. A test holds the features to what they were.
+    A model only works with features of its own fingerprint. It does not cover how words are found,
+    counted and hashed, nor the vectors themselves: if you change those, add something here and
+    retrain the models that ship. A test pins the values of the features.
     """
     made_by = [*lexical.NAMES, *GROUPS.values(), BUCKETS, HEAD_WORDS, lexical.HEAD_WORDS]
     return f"{crc32(repr(made_by).encode()):08x}-{shipped_vectors().dimensions}"

@@ -1,4 +1,4 @@
-"""What one word is, and which kinds of words it counts for."""
+"""Kinds of words, and the kinds that one word belongs to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROUPS: dict[str, str] = {
     "unit": "words sentences paragraphs characters lines pages",
     "you": "you your i my me we our",
 }
-"""Kinds of words, each counted in the whole prompt and in how it begins."""
+"""Groups of words, each counted in the whole prompt and in its first words."""
 
 _DIGITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: value for value, word in enumerate(_DIGITS, start=1)}
@@ -49,15 +49,15 @@ KINDS: tuple[str, ...] = (
     "foreign",
     *GROUPS,
 )
-"""What a word is counted as, by column of `kinds_of`."""
+"""Names of the columns of `kinds_of`."""
 
 _MARKS = ("?", ".!", ",", ":", "\"'", "=+*/^\\$", "([{<`")
 CHARACTERS, NUMBER, FOREIGN, FIRST_GROUP = (len(_MARKS) + n for n in range(4))
-"""Columns: those before are marks, those from FIRST_GROUP on are GROUPS."""
+"""Column numbers. Punctuation marks come before these, GROUPS begin at FIRST_GROUP."""
 
 
 def kinds_of(word: str) -> list[float]:
-    """How much one word counts for each of KINDS."""
+    """How much one word counts towards each of KINDS."""
     kinds = [0.0] * len(KINDS)
     kinds[CHARACTERS] = len(word)
     if len(word) == 1 and not word.isalnum():
@@ -75,5 +75,5 @@ def kinds_of(word: str) -> list[float]:
 
 
 def number_named(word: str) -> int:
-    """The number that a word is; 0 where it is none."""
+    """The number that a word means; 0 if none."""
     return int(word[:6]) if word.isdecimal() else _NUMBERS.get(word, 0)

@@ -1,4 +1,4 @@
-"""What the words of a prompt say about the length of its answer."""
+"""Counts taken from the words of a prompt that hint at the length of its answer."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ NAMES: tuple[str, ...] = (
     "structured",
     "stops",
 )
-"""What each number of `lexical` is, in its order."""
+"""Names of the columns of `lexical`."""
 
 
 def lexical(prompts: Sequence[Prompt], texts: Sequence[str], words: Words) -> Floats:
-    """(prompts, NAMES): counts (in logarithms) of what each prompt asks for.
+    """(prompts, NAMES): logarithms of counts that describe each prompt.
 
     Args:
-        prompts: what was asked for beside the text, too.
-        texts: their own part of each.
-        words: those of `texts`.
+        prompts: for the parameters of the request.
+        texts: of the prompts, without their template.
+        words: the words of `texts`.
     """
     counted = np.add.reduceat(words.kinds, words.start, axis=0)
     begin = np.arange(len(words.row)) - words.start[words.row] < HEAD_WORDS
@@ -113,7 +113,7 @@ def _of_request(prompt: Prompt) -> list[float]:
 
 
 def asked_items(words: Sequence[str]) -> float:
-    """How many things of a kind a prompt with these words asks for by number; 0 if it does not."""
+    """Number of items that a prompt with these words asks for ("ten tips": 10); 0 if none."""
     asked = [0.0] * len(_ASKED)
     for index, word in enumerate(words):
         value = number_named(word)
@@ -123,7 +123,7 @@ def asked_items(words: Sequence[str]) -> float:
 
 
 def _count_asked(value: int, following: Sequence[str], asked: list[float]) -> None:
-    """Five words, three short paragraphs, 10 tips: what a number counts, as of _ASKED."""
+    """Store what a number counts (five words, three short paragraphs, 10 tips), by _ASKED."""
     for unit in following:
         kind = _KIND_OF_UNIT.get(unit)
         if kind is None and len(unit) > 3 and unit.endswith("s"):

@@ -1,4 +1,4 @@
-"""What the text of an unfinished answer says about how much of it is still to come."""
+"""An unfinished answer as numbers that hint at how much of it is still to come."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from math import log1p
 
 LAST_CHARACTERS = 240
-"""Where closing words and repetitions are looked for."""
+"""The end of the answer, where closing words count as current."""
 LOOKED_AT = 20_000
-"""Characters from the end of an answer that are looked at at all."""
+"""Only this many characters at the end of an answer are read."""
 
 _ITEM = re.compile(r"^[ \t]*(?:(\d{1,3})[.):]|[-*•+] )", re.MULTILINE)
 _HEADING = re.compile(r"^(?:#{1,6} |\*\*[^*\n]+\*\*:?\s*$)", re.MULTILINE)
@@ -43,16 +43,16 @@ NAMES: tuple[str, ...] = (
     "repetition",
     "characters_per_token",
 )
-"""What each number of `partial` is, in its order."""
+"""Names of the numbers of `partial`, in order."""
 
 
 def partial(text: str, output_tokens: int, asked_items: float) -> list[float]:
     """Numbers that describe the unfinished answer `text`, in the order of NAMES.
 
     Args:
-        text: of the answer so far.
-        output_tokens: of it.
-        asked_items: list items that the prompt asked for, 0 if it named no number.
+        text: the answer so far.
+        output_tokens: its length.
+        asked_items: number of list items that the prompt asked for, 0 if it named none.
     """
     looked = text[-LOOKED_AT:]
     end = looked[-LAST_CHARACTERS:]
@@ -88,7 +88,7 @@ def partial(text: str, output_tokens: int, asked_items: float) -> list[float]:
 
 
 def _repetition(text: str) -> float:
-    """How often the last full line, or the last 40 characters, came before (log1p)."""
+    """How often the last full line, or the last 40 characters, occurred before (log1p)."""
     lines = _LAST_LINES.findall(text[-4000:])
     of_line = lines[:-2].count(lines[-2]) if len(lines) > 2 else 0
     tail = text[-40:]

@@ -13,9 +13,9 @@ SYSTEM_ROLES = ("system", "developer")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The text that asks, and what was asked for beside it.
+    """The text of a request, and its parameters.
 
-    Made from what clients send, so nothing in it can be relied on: a prompt that is no text
+    Made from what clients send, so nothing in it can be relied on. A prompt that is not text
     (images, token ids) has an empty `text`.
     """
 
@@ -23,20 +23,20 @@ class Prompt:
     """The last message of the user, or the prompt of a completion."""
     system: str = ""
     turns: int = 1
-    """Messages of the user so far."""
+    """Number of user messages so far."""
     previous_chars: int = 0
     """Length of the last answer of this conversation."""
     max_tokens: int | None = None
     temperature: float | None = None
     tools: int = 0
     structured: bool = False
-    """A JSON object or schema is asked for."""
+    """The answer must be a JSON object or follow a schema."""
     stops: int = 0
-    """Texts that end the answer where they occur."""
+    """Number of stop sequences."""
 
     @classmethod
     def from_fields(cls, kind: str, fields: Mapping[str, msgspec.Raw]) -> Prompt:
-        """Read the body of an OpenAI request. Never raises: what makes no sense is left out."""
+        """Read the body of an OpenAI request. Never raises: malformed fields are ignored."""
         call = _read(fields)
         system = text = ""
         turns = previous_chars = 0
@@ -97,7 +97,7 @@ def _list(value: object) -> list[Any]:
 
 
 def text_of(content: object) -> str:
-    """The text of a message's content, or of a prompt; of several parts, all that is text."""
+    """The text of a message's content or of a prompt; the text parts of a list, joined."""
     if isinstance(content, str):
         return content
     parts = []

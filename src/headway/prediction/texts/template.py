@@ -1,4 +1,4 @@
-"""What prompts of one kind of traffic share says nothing about any of them."""
+"""The lines that many prompts share, which say nothing about any one of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 FREQUENT_LINE = 0.05
-"""A line that this part of all prompts has belongs to their template."""
+"""Lines in at least this share of prompts belong to their template."""
 LEAST_PROMPTS = 5
-"""A line of fewer prompts does not."""
+"""Lines in fewer prompts do not."""
 MOST_LINES = 400
-"""Lines of a prompt that are looked up; what comes after them is one line."""
+"""Lines of a prompt that are looked up; the rest counts as one line."""
 
 
 class Template:
@@ -26,13 +26,13 @@ class Template:
 
     @classmethod
     def learned_from(cls, texts: Sequence[str]) -> Template:
-        """The lines that many of `texts` have."""
+        """The lines that many of `texts` share."""
         counts = Counter(line for text in texts for line in set(map(_hash, _lines(text))))
         frequent = max(LEAST_PROMPTS, FREQUENT_LINE * len(texts))
         return cls(line for line, count in counts.items() if count >= frequent)
 
     def own(self, text: str) -> str:
-        """What is left of a prompt without them."""
+        """A prompt without the lines of the template."""
         if not self.lines:
             return text
         lines = _lines(text)

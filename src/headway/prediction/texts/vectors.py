@@ -1,4 +1,4 @@
-"""What words mean: static vectors, distilled from a sentence encoder (`training/vectors.py`)."""
+"""Static word vectors, distilled from a sentence encoder (`training/vectors.py`)."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ import numpy as np
 from headway.prediction.arrays import Floats
 
 HEAD_WORDS = 12
-"""The words that a prompt begins with, averaged apart: as a rule they say what to do."""
+"""The first words of a prompt are also averaged separately: they usually say what to do."""
 
 
 class WordVectors:
-    """A vector for each of some 20,000 English words, pieces of code and marks.
+    """Vectors of about 20,000 English words, code fragments and punctuation marks.
 
     Args:
-        words: all different.
-        vectors: (words, dimensions), frequent words shorter than rare ones.
+        words: distinct.
+        vectors: (words, dimensions); those of frequent words are shorter.
     """
 
     def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
         self._index = {word: number for number, word in enumerate(words)}
-        # The last row stands for no word at all.
+        # The last row is for unknown words.
         self._vectors = np.vstack([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32)
         self.dimensions = vectors.shape[1]
 
     def number_of(self, word: str) -> int:
-        """For `means`; of a word that has no vector, that of the last, which is zero."""
+        """The row of `word`, for `means`; unknown words have the last row, which is zero."""
         return self._index.get(word, len(self._index))
 
     def means(self, numbers: np.ndarray, row: np.ndarray, start: np.ndarray) -> Floats:
-        """(texts, 2 * dimensions): directions of the mean of all words, and of the first few.
+        """(texts, 2 * dimensions): unit vectors of the mean of all words, and of the first words.
 
         Args:
-            numbers: of the words of all texts, one after the other, at least one of each text.
-            row: the text of each.
+            numbers: of the words of all texts in order, at least one for each text.
+            row: the text of each word.
             start: where each text begins.
         """
         known = numbers < len(self._index)
         so_far = np.cumsum(known)
         rank = so_far - (so_far[start] - known[start])[row]
-        # Who has no vector adds nothing: the first word stands for texts that have none.
+        # Unknown words add nothing; the first word makes sure that every text has one.
         head = known & (rank <= HEAD_WORDS)
         head[start] = True
         head_start = np.cumsum(head)[start] - 1

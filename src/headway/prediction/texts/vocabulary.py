@@ -1,4 +1,4 @@
-"""Every word looked up once: all that features need of it, as rows of tables."""
+"""A cache of words: everything that features need of a word, as rows of tables."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from headway.prediction.texts.vectors import WordVectors, shipped_vectors
 from headway.prediction.texts.words import first_and_last, split_words, without_middle
 
 MOST_WORDS = 1 << 14
-"""That are kept; then all are forgotten, and those that come are looked up again."""
+"""Size at which the cache is emptied."""
 
 END = ""
-"""Stands after every text, and counts for nothing: so that no text is without a word."""
+"""Follows every text and counts for nothing, so that no text is without a word."""
 
 
 class Words:
-    """The words of several texts, one after the other, and END after each text.
+    """The words of several texts in order, with END after each text.
 
     Args:
-        vocabulary: that they are looked up in, with `numbers` of words.
+        vocabulary: the tables that `numbers` refer to.
+        numbers: of the words.
         start: where each text begins.
     """
 
@@ -41,9 +42,9 @@ class Words:
         self.kinds = vocabulary.kinds.take(found, axis=0)
         """(words, KINDS)."""
         self.named = vocabulary.named[found]
-        """The number that a word is; 0: it is none."""
+        """The number that a word means; 0: none."""
         self.vectors = vocabulary.vectors[found]
-        """Its number in the word vectors."""
+        """Its row in the word vectors."""
 
     def after(self, word: int, most: int) -> list[str]:
         """The words of the same text that follow the one at `word`."""
@@ -52,30 +53,30 @@ class Words:
 
 
 class _Tables:
-    """Words by number, and what is known of each; with room for more."""
+    """Columns of facts about words, by the number of the word; they grow."""
 
     def __init__(self) -> None:
         self.spelled: list[str] = []
         self.number: dict[str, int] = {}
         self.between_spaces: dict[str, list[int]] = {}
-        """Numbers of the words of what stands between two spaces, such as `end."`."""
+        """Word numbers of each piece between two spaces, such as `end."`."""
         self.hashes = np.zeros(MOST_WORDS, np.uint64)
         self.kinds = np.zeros((MOST_WORDS, len(KINDS)), np.float32)
         self.named = np.zeros(MOST_WORDS, np.int64)
         self.vectors = np.zeros(MOST_WORDS, np.int64)
 
     def double(self) -> None:
-        """Make room for as many again."""
+        """Double the room."""
         for name in ("hashes", "kinds", "named", "vectors"):
             table = getattr(self, name)
             setattr(self, name, np.concatenate([table, np.zeros_like(table)]))
 
 
 class Vocabulary:
-    """Words that were seen, and what is known of them. Any thread may ask.
+    """The cache. Thread-safe.
 
     Args:
-        vectors: those that words are looked up in.
+        vectors: where words are looked up.
     """
 
     def __init__(self, vectors: WordVectors) -> None:
@@ -84,7 +85,7 @@ class Vocabulary:
         self._tables = _Tables()
 
     def words(self, texts: Sequence[str]) -> Words:
-        """What is known of the words of `texts`."""
+        """The words of `texts` with all facts about them."""
         with self._lock:
             tables = self._tables
             if len(tables.between_spaces) > MOST_WORDS or len(tables.spelled) > MOST_WORDS:
@@ -114,7 +115,7 @@ class Vocabulary:
         if number is None:
             number = tables.number[word] = len(tables.spelled)
             tables.spelled.append(word)
-            if number == len(tables.hashes):  # one batch of texts may bring many at once
+            if number == len(tables.hashes):  # one batch may add many words
                 tables.double()
             tables.hashes[number] = crc32(word.encode("utf-8", "surrogatepass"))
             tables.kinds[number] = kinds_of(word)
@@ -125,5 +126,5 @@ class Vocabulary:
 
 @cache
 def shipped_vocabulary() -> Vocabulary:
-    """One for everybody, over the vectors that come with the package."""
+    """The shared cache, over the vectors that come with the package."""
     return Vocabulary(shipped_vectors())

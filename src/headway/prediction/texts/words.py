@@ -9,14 +9,14 @@ Word = TypeVar("Word")
 
 FIRST_WORDS = 192
 LAST_WORDS = 64
-"""How much of a long text is looked at: what is asked stands at its beginning or its end."""
+"""How much of a long text is used: the question is usually at its beginning or its end."""
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
 
 def without_middle(text: str) -> str:
-    """What `words_of` looks at of `text`: the middle of a long one is left out."""
-    # Eight characters a word are more than any language of words has on average.
+    """`text` without its middle if it is long: all that `words_of` needs."""
+    # Eight characters a word are more than the average of any language with words.
     if len(text) > 8 * (FIRST_WORDS + LAST_WORDS):
         return text[: 8 * FIRST_WORDS] + "\n" + text[-8 * LAST_WORDS :]
     return text
@@ -28,17 +28,17 @@ def words_of(text: str) -> list[str]:
 
 
 def split_words(text: str) -> list[str]:
-    """All words and punctuation marks, as they are written."""
+    """All words and punctuation marks, in their original case."""
     return _WORD.findall(text)
 
 
 def first_and_last(words: list[Word]) -> list[Word]:
-    """The first and the last of so many."""
+    """The first and the last words of a long list; a short one whole."""
     if len(words) > FIRST_WORDS + LAST_WORDS:
         return words[:FIRST_WORDS] + words[-LAST_WORDS:]
     return words
 
 
 def normal(text: str) -> str:
-    """The same for texts that differ in case, marks and space only."""
+    """Normalised text: equal for texts that differ only in case, punctuation and space."""
     return re.sub(r"\W+", " ", text.lower()).strip()
