@@ -38,12 +38,12 @@ def test_a_model_is_called_by_its_file_without_quantisation(file: str, name: str
 
 
 class Watched:
-    """A pool with one embedded engine, and everything it told."""
+    """A pool with one embedded engine, and every status it reported."""
 
     def __init__(self) -> None:
         self.server = EmbeddedServer(default_model(), slots=1, context_tokens=1024)
-        self.told: list[BackendStatus] = []
-        self.pool = BackendPool([], self.told.append, embedded=[self.server])
+        self.reported: list[BackendStatus] = []
+        self.pool = BackendPool([], self.reported.append, embedded=[self.server])
 
     @property
     def status(self) -> BackendStatus:
@@ -88,7 +88,7 @@ async def test_killed_in_the_middle_it_comes_back_and_the_answer_goes_on(
     # Its prefix cache died with it, so the last bits of a long prefill may differ.
     assert collected[: len(text) // 3] == text[: len(text) // 3]
     assert ids_of(broken)[:15] == ids_of(whole)[:15]
-    changes = [healthy for healthy, _ in groupby(status.healthy for status in watched.told)]
+    changes = [healthy for healthy, _ in groupby(status.healthy for status in watched.reported)]
     assert changes == [True, False, True]
 
 

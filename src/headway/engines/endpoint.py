@@ -22,7 +22,7 @@ class Endpoint:
     `authorization`, so that this can be shown to everybody."""
     api_key: str | None = field(default=None, repr=False)
     max_concurrency: int | None = None
-    """Requests to keep in flight there; None: the slots it tells, else an adaptive limit."""
+    """Requests to keep in flight there; None: the slots it reports, else an adaptive limit."""
     models: Mapping[str, str] = field(default_factory=dict)
     """What clients call its models -> its own names of them, to offer instead of what it lists."""
     first_byte_timeout_s: float | None = None

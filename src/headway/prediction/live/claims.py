@@ -1,39 +1,39 @@
-"""Whose claims of how long an answer will be are believed."""
+"""Which tenants' claims about the length of their answers to believe."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 TOLERANCE = 1.5
-"""A claim comes true if the answer is within this factor of it,"""
+"""A claim is true if the answer is within this factor of it,"""
 TOLERANCE_TOKENS = 16
 """or no more than this many tokens off."""
 
 TRUE_CLAIMS = 20
-"""Claims in a row that must come true before a tenant is believed again."""
+"""True claims in a row that a tenant needs to be believed again."""
 
 REMEMBERED_TENANTS = 10_000
 
 
 def most_tokens(claimed_tokens: int) -> int:
-    """The longest answer with which a claim comes true."""
+    """The longest answer for which a claim is true."""
     return max(int(claimed_tokens * TOLERANCE), claimed_tokens + TOLERANCE_TOKENS)
 
 
 class Claims:
     """Believes every tenant until one of its answers is longer than it claimed.
 
-    Then its claims count only where they are larger than the prediction, until enough of them in a
-    row have come true. Only tenants that are not believed are remembered; of too many, the one
-    whose last claim is longest ago is forgotten.
+    Then its claims only count if they exceed the prediction, until enough of them in a row are
+    true. Only tenants that are not believed are stored; if there are too many, the one with the
+    oldest claim is dropped.
     """
 
     def __init__(self) -> None:
         self._true_claims: OrderedDict[str, int] = OrderedDict()
-        """Of tenants that are not believed: how many came true in a row."""
+        """True claims in a row, of each tenant that is not believed."""
 
     def believes(self, tenant: str) -> bool:
-        """Whether claims of `tenant` are taken as they are."""
+        """Whether to believe claims of `tenant`."""
         return tenant not in self._true_claims
 
     def refuted(self, tenant: str) -> None:
@@ -49,11 +49,11 @@ class Claims:
         """An answer of `tenant` has ended.
 
         Args:
-            tenant: whose it is.
-            claimed_tokens: how long it was to be, at most its own limit.
-            output_tokens: how long it was.
-            finished: whether it came to its end, or to its limit; else its client was gone, or it
-                failed, and it can only prove a claim wrong.
+            tenant: of the request.
+            claimed_tokens: the claimed length, at most its own limit.
+            output_tokens: the real length.
+            finished: whether it ended by itself or at its limit. If not, because its client left or
+                it failed, it can only prove a claim wrong.
         """
         if output_tokens > most_tokens(claimed_tokens):
             self.refuted(tenant)
