@@ -21,7 +21,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.model_file import ModelError, find_model
+from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http_server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
         except (
-            ModelError,
+            GgufError,
             signature.ModelError,
             RequestLogError,
             ResponsesError,
@@ -117,7 +117,7 @@ def serve(settings: Settings) -> None:
 
         try:
             finished = run(gateway, lambda address: _banner(settings, catalog, address))
-        except (CertificateError, ModelError, signature.ModelError) as error:
+        except (CertificateError, GgufError, signature.ModelError) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None

@@ -16,7 +16,7 @@ import msgspec
 from headway.child_process import end
 from headway.engines.endpoint import Endpoint
 from headway.engines.machine import default_slots, usable_cores
-from headway.engines.model_file import ModelError, check_gguf
+from headway.engines.model_file import GgufError, check_gguf
 
 _LOAD_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 3.0
@@ -72,7 +72,7 @@ class EmbeddedServer:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises ModelError if it cannot load the model."""
+        """Start it and wait until it is ready. Raises GgufError if it cannot load the model."""
         check_gguf(self.model)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
@@ -103,7 +103,7 @@ class EmbeddedServer:
                 self.restarts += 1
                 try:
                     await self._launch()
-                except ModelError as error:
+                except GgufError as error:
                     self.error = str(error)
 
     def _went_down(self, error: str) -> None:
@@ -132,7 +132,7 @@ class EmbeddedServer:
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
-            raise ModelError(
+            raise GgufError(
                 f"the embedded engine cannot be started ({error}); free memory or processes"
             ) from error
         assert process.stdin and process.stdout and process.stderr
@@ -147,13 +147,13 @@ class EmbeddedServer:
         except BaseException as error:
             await self._end_child()
             if isinstance(error, TimeoutError):
-                raise ModelError(f"{self.model} did not load in {_LOAD_TIMEOUT_S:.0f} s") from None
+                raise GgufError(f"{self.model} did not load in {_LOAD_TIMEOUT_S:.0f} s") from None
             raise
         ready = msgspec.json.decode(line, type=_Ready) if line else _Ready()
         if not ready.url:
             await self._end_child()
             await reader
-            raise ModelError(
+            raise GgufError(
                 f"{self.model} cannot be loaded ({ready.error or 'the engine died'}); "
                 f"check that it is a whole GGUF file and fits into memory{self._tail()}"
             )

@@ -88,7 +88,7 @@ class OpenAIEngine:
         """Close every connection; whoever still reads from one gets BackendGone."""
         await self._http.close()
 
-    async def _models(self) -> list[Model]:
+    async def _models(self) -> list[ListedModel]:
         status, body = await self._http.fetch("models")
         if status == 429 and not self._own_names:
             raise EngineError(status, body, f"{self.name} answered {status} to GET /v1/models")
@@ -101,11 +101,11 @@ class OpenAIEngine:
                 f"GET {self._models_url} answered {status}; name its models yourself"
             )
         try:
-            return msgspec.json.decode(body, type=ModelList).data
+            return msgspec.json.decode(body, type=ListedModels).data
         except msgspec.DecodeError:
             raise self._http.gone(f"GET {self._models_url} is not an OpenAI model list") from None
 
-    def _names(self, listed: list[Model]) -> tuple[str, ...]:
+    def _names(self, listed: list[ListedModel]) -> tuple[str, ...]:
         names = tuple(self._own_names) or tuple(model.id for model in listed)
         if not names:
             raise self._http.gone("it lists no models; load one, or name its models yourself")
@@ -121,7 +121,7 @@ class OpenAIEngine:
         return await self._http.ask("embeddings", dict, asked) is not None
 
 
-class Model(msgspec.Struct):
+class ListedModel(msgspec.Struct):
     """One entry of the list of models."""
 
     id: str
@@ -130,10 +130,10 @@ class Model(msgspec.Struct):
     """vLLM's context length."""
 
 
-class ModelList(msgspec.Struct):
+class ListedModels(msgspec.Struct):
     """The answer of `models`."""
 
-    data: list[Model]
+    data: list[ListedModel]
 
 
 async def refusal(response: Forwarded) -> EngineError:

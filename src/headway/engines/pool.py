@@ -42,7 +42,7 @@ class BackendPool:
         """Start embedded engines and probe the others once.
 
         A backend that cannot be reached does not fail this: it stays down and is retried.
-        Raises ModelError when an embedded engine cannot load its model.
+        Raises GgufError when an embedded engine cannot load its model.
         """
         try:
             for server in self._embedded:

@@ -11,7 +11,7 @@ from headway.engines.engine import Engine
 from headway.engines.http_client import HttpClient
 from headway.engines.llamacpp import LlamaCppEngine
 from headway.engines.measured_cost import MeasuredCost
-from headway.engines.openai_server import ModelList, OpenAIEngine
+from headway.engines.openai_server import ListedModels, OpenAIEngine
 from headway.engines.vllm import VllmEngine
 
 _KINDS = {"llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang", "library": "ollama"}
@@ -26,7 +26,7 @@ async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engin
     http = HttpClient(endpoint)
     try:
         # One after the other where it matters: the first one reports a refused connection.
-        listed = await http.ask("models", ModelList)
+        listed = await http.ask("models", ListedModels)
         owner = listed.data[0].owned_by if listed and listed.data else ""
         kind = _KINDS.get(owner) or await _kind_by_own_paths(http)
         if kind == "llama.cpp" and await http.ask("/props", _Slots) is None:

@@ -144,8 +144,8 @@ class Gateway:
 
         Raises:
             OSError: the port is taken, or the host is none of this machine.
-            ModelError: an embedded engine cannot load its model.
-            headway.models.signature.ModelError: a model of the catalog cannot be loaded.
+            GgufError: an embedded engine cannot load its model.
+            ModelError: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start()
         self._foresight.start()
@@ -187,7 +187,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
 
     Raises:
         OSError: the port is taken, or the host is none of this machine.
-        ModelError: an embedded engine cannot load its model.
+        GgufError: an embedded engine cannot load its model.
     """
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[None] = asyncio.Queue()
