@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from headway.models.open_inference import (
     DTYPES,
-    Asked,
+    InferRequest,
     datatype_of,
     decode_request,
     decode_response,
@@ -65,7 +65,7 @@ def test_what_is_answered_in_json_arrives(sent: np.ndarray) -> None:
         sent = np.array([v.hex().encode() for v in sent.flat], object).reshape(sent.shape)
     elif sent.dtype.kind == "f":  # JSON has no infinity
         sent = np.where(np.isinf(sent), np.nan, sent).astype(sent.dtype)
-    body, json_bytes = encode_response("m", "1", Asked({}), {"y": sent})
+    body, json_bytes = encode_response("m", "1", InferRequest({}), {"y": sent})
     assert json_bytes is None
     assert same(decode_response(body, None)["y"], sent)
 

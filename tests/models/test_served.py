@@ -11,7 +11,7 @@ from tests.models.conftest import Served, answers
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 
 
 async def test_it_is_loaded_by_whoever_asks_first(served: Served) -> None:
@@ -53,9 +53,9 @@ async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_
     model = served("LoadedOnceThereIs")
     asked = [answers(model, [n]) for n in range(3)]
     for (error,) in await asyncio.gather(*asked):
-        assert isinstance(error, ModelError)
+        assert isinstance(error, ModelFailure)
         assert "cannot be loaded: RuntimeError: not there yet" in str(error)
-    with pytest.raises(ModelError, match="not there yet"):
+    with pytest.raises(ModelFailure, match="not there yet"):
         await model.load()
     assert model.error is not None and model.waiting == 0
     mark.touch()
@@ -80,7 +80,7 @@ async def test_a_failure_that_is_no_model_error_leaves_nobody_waiting(served: Se
     model = served("upper")
     model.backing = Damaged()
     (error,) = await answers(model, ["a"])
-    assert isinstance(error, ModelError)
+    assert isinstance(error, ModelFailure)
     assert "its tokenizer is damaged" in str(error)
     assert model.backing.unloaded == 1
 

@@ -47,7 +47,7 @@ class Catalog:
         """Load those that are to be there from the start.
 
         Raises:
-            ModelError: one of them cannot be loaded.
+            ModelFailure: one of them cannot be loaded.
         """
         await asyncio.gather(*(model.load() for model in self if model.name in self._preloaded))
         self.started = True

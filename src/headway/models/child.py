@@ -1,7 +1,8 @@
 """What runs in a worker process: `python -m headway.models.child`.
 
-Reads messages from its standard input, each a length and a pickle: first an Order, then batches.
-Writes an Answer to each. It ends when its standard input does: its parent holds the other end.
+Reads messages from its standard input, each a length and a pickle: first a LoadRequest, then
+batches. Writes an Answer to each. It ends when its standard input does: its parent holds the other
+end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 from headway.batching.driver import checked
 from headway.models.signature import BadItem, Signature
-from headway.models.source import Source
+from headway.models.source import ModelSource
 
 HEADER = struct.Struct("<Q")
 """Bytes of the message that follows."""
@@ -26,10 +27,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LoadRequest:
     """What to load."""
 
-    source: Source
+    source: ModelSource
     threads: int
     """That the model may compute with."""
 
@@ -54,9 +55,9 @@ class Runner(Protocol):
         ...
 
 
-def load(order: Order) -> Runner:
-    """Load what `order` names. Raises whatever the library that loads it does."""
-    kind, location = order.source.kind, order.source.location
+def load(request: LoadRequest) -> Runner:
+    """Load what `request` names. Raises whatever the library that loads it does."""
+    kind, location = request.source.kind, request.source.location
     if kind == "built-in":
         from headway.models.minilm import fetched
 
@@ -64,15 +65,15 @@ def load(order: Order) -> Runner:
     if kind == "text":
         from headway.models.runners.text import TextModel
 
-        return TextModel(location, order.threads)
+        return TextModel(location, request.threads)
     if kind == "onnx":
         from headway.models.runners.onnx_graph import OnnxGraph
 
-        return OnnxGraph(location, order.threads)
+        return OnnxGraph(location, request.threads)
     if kind == "torch":
         from headway.models.runners.torch_module import TorchModule
 
-        return TorchModule(location, order.threads)
+        return TorchModule(location, request.threads)
     from headway.models.runners.python_object import PythonObject
 
     return PythonObject(location)
@@ -90,11 +91,11 @@ def main() -> None:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    order = _read(messages)
-    if order is None:
+    request = _read(messages)
+    if request is None:
         return
     try:
-        runner = load(order)
+        runner = load(request)
     except Exception as error:
         _write(out, Answer(error=_told(error)))
         return

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from headway.batching.driver import WorkerLost
-from headway.models.signature import ModelError, Signature
-from headway.models.source import Source
+from headway.models.signature import ModelFailure, Signature
+from headway.models.source import ModelSource
 from headway.models.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ class Instances:
         threads: of each.
     """
 
-    def __init__(self, source: Source, count: int, threads: int) -> None:
+    def __init__(self, source: ModelSource, count: int, threads: int) -> None:
         self.count = count
-        self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
+        self.on_change: Callable[[int, ModelFailure | None], None] = lambda alive, error: None
         """Told how many can run a batch whenever that changes; with why, if none can."""
         self.restarts = 0
         self._source = source
@@ -43,7 +43,7 @@ class Instances:
         """Start all of them and wait until they have the model.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: it cannot be loaded.
         """
         workers = [Worker(self._source, self._threads) for _ in range(self.count)]
         starts = [asyncio.ensure_future(worker.start()) for worker in workers]
@@ -65,7 +65,7 @@ class Instances:
         Raises:
             WorkerLost: it died, and another one is being started; or all were unloaded just now.
             BadItem: the batch holds something that the model does not take.
-            ModelError: the model raised an exception.
+            ModelFailure: the model raised an exception.
         """
         if not self._free:
             raise WorkerLost("the model was unloaded before the batch began")
@@ -118,7 +118,7 @@ class Instances:
             worker = Worker(self._source, self._threads)
             try:
                 await worker.start()
-            except ModelError as error:
+            except ModelFailure as error:
                 logger.warning("cannot start another worker for %s: %s", self._source, error)
                 if not self._alive:
                     self.on_change(0, error)

@@ -71,7 +71,7 @@ _response_decoder = msgspec.json.Decoder(_Response)
 
 
 @dataclass(slots=True)
-class Asked:
+class InferRequest:
     """A request for an inference."""
 
     inputs: dict[str, np.ndarray]
@@ -88,7 +88,7 @@ class Asked:
         return self.outputs.get(output, self.all_binary)
 
 
-def decode_request(body: bytes, json_bytes: int | None) -> Asked:
+def decode_request(body: bytes, json_bytes: int | None) -> InferRequest:
     """Read what a client sent.
 
     Args:
@@ -105,7 +105,7 @@ def decode_request(body: bytes, json_bytes: int | None) -> Asked:
         raise BadItem(f"the request is no inference request: {error}") from None
     if not request.inputs:
         raise BadItem("the request has no inputs")
-    return Asked(
+    return InferRequest(
         _tensors(request.inputs, tail),
         {o.name: bool(o.parameters.get("binary_data")) for o in request.outputs},
         bool(request.parameters.get("binary_data_output")),
@@ -126,7 +126,7 @@ def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
 
 
 def encode_response(
-    model: str, version: str, asked: Asked, outputs: Mapping[str, np.ndarray]
+    model: str, version: str, asked: InferRequest, outputs: Mapping[str, np.ndarray]
 ) -> tuple[bytes, int | None]:
     """The answer to `asked`, and how many bytes of it are JSON; None: all."""
     described, data = [], []

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from headway.batching.driver import WorkerLost
-from headway.models.signature import BadItem, ModelError, Signature
+from headway.models.signature import BadItem, ModelFailure, Signature
 from headway.redaction import masked
 
 TIMEOUT_S = 300.0
@@ -56,7 +56,7 @@ class RemoteModel:
         self._shown = masked(url)
         self.at_once = at_once
         self._dialect = dialect
-        self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
+        self.on_change: Callable[[int, ModelFailure | None], None] = lambda alive, error: None
         self._session: aiohttp.ClientSession | None = None
         self._recovering: asyncio.Task[None] | None = None
 
@@ -64,7 +64,7 @@ class RemoteModel:
         """Ask the server what the model takes.
 
         Raises:
-            ModelError: it cannot be reached, or has no such model.
+            ModelFailure: it cannot be reached, or has no such model.
         """
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -76,13 +76,13 @@ class RemoteModel:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = masked(str(error)) or "no answer"
-            raise ModelError(f"{self._shown} cannot be reached ({reason})") from None
+            raise ModelFailure(f"{self._shown} cannot be reached ({reason})") from None
         if status != 200:
-            raise ModelError(f"{self._shown} answers {status}: {_message(told)}")
+            raise ModelFailure(f"{self._shown} answers {status}: {_message(told)}")
         try:
             signature = self._dialect.signature(told)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self._shown} describes no model ({error!r})") from None
+            raise ModelFailure(f"{self._shown} describes no model ({error!r})") from None
         self.on_change(self.at_once, None)
         return signature
 
@@ -92,14 +92,14 @@ class RemoteModel:
         Raises:
             WorkerLost: the server cannot be reached; it is looked for.
             BadItem: the server says that the batch is wrong.
-            ModelError: the server failed.
+            ModelFailure: the server failed.
         """
         try:
             return await self._dialect.run(self._post, items)
         except BadItem:
             raise
         except ValueError as error:
-            raise ModelError(f"{self._shown} answers nonsense: {error}") from None
+            raise ModelFailure(f"{self._shown} answers nonsense: {error}") from None
 
     async def unload(self) -> None:
         """Forget the server."""
@@ -130,7 +130,7 @@ class RemoteModel:
         if status == 200:
             return told, answer.headers
         message = f"{self._shown} answers {status}: {_message(told)}"
-        raise (BadItem if 400 <= status < 500 else ModelError)(message)
+        raise (BadItem if 400 <= status < 500 else ModelFailure)(message)
 
     async def _recover(self) -> None:
         """Look for the server until it is there again."""
@@ -141,7 +141,7 @@ class RemoteModel:
             back_off_s = min(2.0 * back_off_s, MOST_BACK_OFF_S)
             try:
                 await self.load()
-            except ModelError as error:
+            except ModelFailure as error:
                 if loop.time() - since_s > PATIENCE_S:
                     self.on_change(0, error)
                 continue

@@ -11,7 +11,7 @@ from headway.batching.driver import Driver
 from headway.core.batching import Batcher, BatchingSettings
 from headway.core.request import Tier
 from headway.models.length import length_of
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 from headway.models.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class Backing(Protocol):
     """What runs the batches: `Instances` here, or a `RemoteModel` elsewhere."""
 
-    on_change: Callable[[int, ModelError | None], None]
+    on_change: Callable[[int, ModelFailure | None], None]
 
     async def load(self) -> Signature: ...
 
@@ -56,7 +56,7 @@ class ServedModel:
         self.tokens: Tokens | None = None
         """Its tokenizer, where it takes texts."""
         self.loaded = False
-        self.error: ModelError | None = None
+        self.error: ModelFailure | None = None
         """Why it could not be loaded when that was last tried."""
         self.batches = 0
         self.items = 0
@@ -84,7 +84,7 @@ class ServedModel:
         """Have it loaded; returns what it takes.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: it cannot be loaded.
         """
         while not self.loaded:
             # Whoever waits may leave; the loading goes on for the others.
@@ -96,7 +96,7 @@ class ServedModel:
         """What it takes: known once it was loaded, also while it is unloaded.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: it cannot be loaded.
         """
         return self.signature if self.signature is not None else await self.load()
 
@@ -171,7 +171,7 @@ class ServedModel:
         self.items += len(items)
         return await self.backing.run(items)
 
-    def _changed(self, workers: int, error: ModelError | None) -> None:
+    def _changed(self, workers: int, error: ModelFailure | None) -> None:
         driver = self._driving()
         driver.set_workers(workers)
         self.error = error
@@ -189,7 +189,7 @@ class ServedModel:
             if signature.takes_text and self.tokens is None:
                 self.tokens = await self._tokens(signature)
         except Exception as error:
-            self.error = ModelError(f"the model {self.name!r} cannot be loaded: {error}")
+            self.error = ModelFailure(f"the model {self.name!r} cannot be loaded: {error}")
             driver.fail_waiting(self.error)
             raise self.error from error
         finally:
@@ -207,7 +207,7 @@ class ServedModel:
             return Tokens(signature.tokenizer, signature.max_tokens)
         except Exception as error:  # the library has no class of its own for it
             await self.backing.unload()
-            raise ModelError(f"its tokenizer is damaged ({error})") from None
+            raise ModelFailure(f"its tokenizer is damaged ({error})") from None
 
     def _rest(self) -> None:
         """Nothing is under way: unless something comes it will be unloaded."""

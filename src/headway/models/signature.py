@@ -10,7 +10,7 @@ Task = Literal["embed", "classify", "rerank", "tensors", "python"]
 the operator's function makes of what it is given."""
 
 
-class ModelError(RuntimeError):
+class ModelFailure(RuntimeError):
     """A model cannot be loaded, or cannot answer; one sentence for who asked for it."""
 
 

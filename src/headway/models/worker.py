@@ -10,9 +10,9 @@ from typing import Any
 
 from headway.batching.driver import WorkerLost
 from headway.child_process import end
-from headway.models.child import HEADER, Answer, Order
-from headway.models.signature import BadItem, ModelError, Signature
-from headway.models.source import Source
+from headway.models.child import HEADER, Answer, LoadRequest
+from headway.models.signature import BadItem, ModelFailure, Signature
+from headway.models.source import ModelSource
 
 LOAD_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
@@ -32,8 +32,8 @@ class Worker:
     client sends is ever unpickled.
     """
 
-    def __init__(self, source: Source, threads: int) -> None:
-        self._order = Order(source, threads)
+    def __init__(self, source: ModelSource, threads: int) -> None:
+        self._load_request = LoadRequest(source, threads)
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
@@ -47,7 +47,7 @@ class Worker:
         """Start it and wait until the model is loaded.
 
         Raises:
-            ModelError: the model cannot be loaded.
+            ModelFailure: the model cannot be loaded.
         """
         try:
             process = self._process = await asyncio.create_subprocess_exec(
@@ -60,26 +60,26 @@ class Worker:
                 limit=BUFFER_BYTES,
             )
         except OSError as error:
-            raise ModelError(
+            raise ModelFailure(
                 f"a worker process cannot be started ({error}); free memory or processes"
             ) from error
         assert process.stderr is not None
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
         try:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
-                answer = await self._ask(self._order)
+                answer = await self._ask(self._load_request)
         except TimeoutError:
             await self.stop()
-            raise ModelError(f"it did not load in {LOAD_TIMEOUT_S:.0f} s") from None
+            raise ModelFailure(f"it did not load in {LOAD_TIMEOUT_S:.0f} s") from None
         except WorkerLost:
             await self.stop()
-            raise ModelError(f"its worker process died while loading{self._tail()}") from None
+            raise ModelFailure(f"its worker process died while loading{self._tail()}") from None
         except BaseException:
             await self.stop()
             raise
         if answer.error:
             await self.stop()
-            raise ModelError(answer.error)
+            raise ModelFailure(answer.error)
         signature: Signature = answer.value
         return signature
 
@@ -89,11 +89,11 @@ class Worker:
         Raises:
             WorkerLost: it died; it cannot be used any more.
             BadItem: the batch holds something that the model does not take.
-            ModelError: the model raised an exception.
+            ModelFailure: the model raised an exception.
         """
         answer = await self._ask(items)
         if answer.error:
-            raise (BadItem if answer.bad_item else ModelError)(answer.error)
+            raise (BadItem if answer.bad_item else ModelFailure)(answer.error)
         results: Sequence[Any] = answer.value
         return results
 

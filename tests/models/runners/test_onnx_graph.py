@@ -9,7 +9,7 @@ import pytest
 from tests.models.graphs import doubled, echoed
 
 from headway.models.runners.onnx_graph import OnnxGraph
-from headway.models.signature import BadItem, ModelError, TensorSpec
+from headway.models.signature import BadItem, ModelFailure, TensorSpec
 
 
 def item(x: list[float], z: int) -> dict[str, np.ndarray]:
@@ -62,7 +62,7 @@ def test_files_that_are_no_graph_are_told(tmp_path: Path) -> None:
     whole = doubled(tmp_path / "m.onnx").read_bytes()
     for content in (b"", b"not a graph", whole[: len(whole) // 2]):
         (tmp_path / "bad.onnx").write_bytes(content)
-        with pytest.raises(ModelError, match=r"bad\.onnx is no ONNX model that can be loaded"):
+        with pytest.raises(ModelFailure, match=r"bad\.onnx is no ONNX model that can be loaded"):
             OnnxGraph(str(tmp_path / "bad.onnx"), threads=1)
-    with pytest.raises(ModelError, match="is no ONNX model"):
+    with pytest.raises(ModelFailure, match="is no ONNX model"):
         OnnxGraph(str(tmp_path / "missing.onnx"), threads=1)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headway.cache import cache_folder
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.models.source import WEIGHTS
 
 VERSION = 1
@@ -41,21 +41,21 @@ def graph_of(folder: Path, pooling: Pooling) -> Path:
         pooling: how a text's vector is made of its tokens'.
 
     Raises:
-        ModelError: it is another kind of model, or the libraries that write graphs are missing.
+        ModelFailure: it is another kind of model, or the libraries that write graphs are missing.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stat = (folder / WEIGHTS).stat()
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} is no model's folder ({error})") from None
+        raise ModelFailure(f"{folder} is no model's folder ({error})") from None
     if config.get("model_type") != "bert":
-        raise ModelError(
+        raise ModelFailure(
             f"{folder} holds a {config.get('model_type')} model and no ONNX graph; export one "
             "with `optimum-cli export onnx --model ID FOLDER`"
         )
     for key, known in _KNOWN.items():
         if config.get(key, known) != known:
-            raise ModelError(
+            raise ModelFailure(
                 f"{folder} has {key} {config[key]!r}, and graphs are written for {known!r} only; "
                 "export one with `optimum-cli export onnx --model ID FOLDER`"
             )
@@ -74,7 +74,7 @@ def _write(graph: bytes, place: Path) -> None:
             file.write(graph)
         shutil.move(name, place)
     except OSError as error:
-        raise ModelError(f"the graph cannot be written to {place} ({error})") from None
+        raise ModelFailure(f"the graph cannot be written to {place} ({error})") from None
 
 
 def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
@@ -82,7 +82,9 @@ def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
         import onnx
         from safetensors.numpy import load_file
     except ImportError as error:
-        raise ModelError(f"{error.name} is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure(
+            f"{error.name} is not installed: pip install 'headway[models]'"
+        ) from None
     weights = load_file(folder / WEIGHTS)
     prefix = "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
     try:
@@ -93,7 +95,7 @@ def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
         else:
             output, width = writer.pooled(hidden, pooling), int(config["hidden_size"])
     except KeyError as error:
-        raise ModelError(f"{folder} lacks {error}, which a BERT model has") from None
+        raise ModelFailure(f"{folder} lacks {error}, which a BERT model has") from None
     model: bytes = writer.model(output, width).SerializeToString()
     return model
 

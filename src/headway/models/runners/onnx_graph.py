@@ -13,7 +13,7 @@ from headway.models.stacked import Tensors, run_stacked
 
 
 class OnnxGraph:
-    """Runs the graph in the file at `location`. Raises ModelError."""
+    """Runs the graph in the file at `location`. Raises ModelFailure."""
 
     def __init__(self, location: str, threads: int) -> None:
         self._session: Any = session(Path(location), threads)

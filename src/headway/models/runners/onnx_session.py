@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -31,12 +31,12 @@ def session(graph: Path, threads: int) -> Any:
     """An InferenceSession of the file `graph`.
 
     Raises:
-        ModelError: onnxruntime is not installed, or the file is no graph that it takes.
+        ModelFailure: onnxruntime is not installed, or the file is no graph that it takes.
     """
     try:
         import onnxruntime
     except ImportError:
-        raise ModelError("onnxruntime is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure("onnxruntime is not installed: pip install 'headway[models]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -47,4 +47,4 @@ def session(graph: Path, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # its errors have no base class of their own
-        raise ModelError(f"{graph} is no ONNX model that can be loaded ({error})") from None
+        raise ModelFailure(f"{graph} is no ONNX model that can be loaded ({error})") from None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headway.models.signature import BadItem, ModelError, Signature
+from headway.models.signature import BadItem, ModelFailure, Signature
 
 
 class PythonObject:
@@ -21,7 +21,7 @@ class PythonObject:
     loaded. A ValueError says that an item is wrong, every other exception that the model is.
 
     Raises:
-        ModelError: there is no such object, or it cannot be called.
+        ModelFailure: there is no such object, or it cannot be called.
     """
 
     def __init__(self, location: str) -> None:
@@ -30,11 +30,11 @@ class PythonObject:
         try:
             found = getattr(module, name)
         except AttributeError:
-            raise ModelError(f"{file} has no {name}") from None
+            raise ModelFailure(f"{file} has no {name}") from None
         if inspect.isclass(found):
             found = found()
         if not callable(found):
-            raise ModelError(f"{location} cannot be called; name a function from list to list")
+            raise ModelFailure(f"{location} cannot be called; name a function from list to list")
         self._call: Callable[[list[Any]], Any] = found
         self.signature = Signature(task="python", platform="python")
 
@@ -58,7 +58,9 @@ def _module(file: str) -> Any:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{file} cannot be imported ({type(error).__name__}: {error})") from error
+        raise ModelFailure(
+            f"{file} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
     return module
 
 

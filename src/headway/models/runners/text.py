@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headway.models.runners.onnx_session import session
-from headway.models.signature import ModelError, Signature, Task, TensorSpec
+from headway.models.signature import ModelFailure, Signature, Task, TensorSpec
 from headway.models.source import TOKENIZER, graph_in
 
 POOLED = ("sentence_embedding", "embedding", "embeddings", "text_embeds")
@@ -24,7 +24,7 @@ class TextModel:
     unit length, as those of OpenAI have. `location` is the folder, or a graph in it.
 
     Raises:
-        ModelError: a file is missing or damaged.
+        ModelFailure: a file is missing or damaged.
     """
 
     def __init__(self, location: str, threads: int) -> None:
@@ -37,7 +37,7 @@ class TextModel:
         self._session: Any = session(graph, threads)
         self._inputs = {of.name: of.type for of in self._session.get_inputs()}
         if "input_ids" not in self._inputs:
-            raise ModelError(
+            raise ModelFailure(
                 f"{graph} takes {', '.join(self._inputs)}, not input_ids; take the tokenizer out "
                 "of its folder to serve it as a model of tensors"
             )
@@ -117,7 +117,7 @@ def _written(folder: Path, pooling: str) -> Path:
     from headway.models.runners.bert_graph import graph_of
 
     if pooling not in ("mean", "cls"):
-        raise ModelError(f"{folder} pools by {pooling}; export its graph to ONNX to serve it")
+        raise ModelFailure(f"{folder} pools by {pooling}; export its graph to ONNX to serve it")
     return graph_of(folder, "cls" if pooling == "cls" else "mean")
 
 
@@ -135,11 +135,11 @@ _KEYS = {
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no file. Raises ModelError if it is damaged."""
+    """A JSON object; empty if there is no file. Raises ModelFailure if it is damaged."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{path} is damaged ({error})") from None
+        raise ModelFailure(f"{path} is damaged ({error})") from None
     return found if isinstance(found, dict) else {}

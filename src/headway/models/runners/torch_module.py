@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 from headway.models.stacked import Tensors, run_stacked
 
 
@@ -18,14 +18,14 @@ class TorchModule:
     can read are not loaded: they run whatever their author wrote.
 
     Raises:
-        ModelError: torch is not installed, or the file is no such module.
+        ModelFailure: torch is not installed, or the file is no such module.
     """
 
     def __init__(self, location: str, threads: int) -> None:
         try:
             import torch
         except ImportError:
-            raise ModelError("torch is not installed: pip install torch") from None
+            raise ModelFailure("torch is not installed: pip install torch") from None
         self._torch = torch
         torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -36,7 +36,7 @@ class TorchModule:
             else:
                 module = torch.jit.load(str(path), map_location=self._device).eval()
         except Exception as error:
-            raise ModelError(
+            raise ModelFailure(
                 f"{path} is neither TorchScript nor a torch.export program ({error}); write it "
                 "with torch.jit.save or torch.export.save"
             ) from None
