@@ -18,7 +18,7 @@ one model, on one or several workers.
     length_aware.py   with whom: items of about equal length
     limits.py     size, lengths, memory; draft.py holds a batch to them
     curve.py, rate.py   what is learned: durations and arrivals
-    line.py       the waiting items of one tier
+    item_queue.py the waiting items of one tier
     batcher.py    Batcher: events go in, batches come out
 """
 
@@ -26,7 +26,7 @@ from headway.core.batching.batch import Batch, BatchDecision, Launch
 from headway.core.batching.batcher import Batcher
 from headway.core.batching.curve import Curve, CurveFit
 from headway.core.batching.limits import Limits
-from headway.core.batching.policy import BatchingPolicy, Queue
+from headway.core.batching.policy import BatchingPolicy, QueueSnapshot
 from headway.core.batching.settings import BatchingSettings, TierBatching
 from headway.core.batching.smdp import Problem, Table, solve
 
@@ -41,7 +41,7 @@ __all__ = [
     "Launch",
     "Limits",
     "Problem",
-    "Queue",
+    "QueueSnapshot",
     "Table",
     "TierBatching",
     "solve",

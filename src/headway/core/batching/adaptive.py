@@ -24,7 +24,7 @@ from __future__ import annotations
 from math import ceil, sqrt
 
 from headway.core.batching.batch import Batch
-from headway.core.batching.policy import Queue
+from headway.core.batching.policy import QueueSnapshot
 from headway.core.settings import INFINITE
 
 DECREASE = 0.9
@@ -52,18 +52,20 @@ class Adaptive:
         self._limit = INFINITE
         """Size limit by the SLO; infinite until a batch was too slow."""
 
-    def size(self, queue: Queue) -> int:
-        most = self._most(queue)
-        if queue.share < most and queue.now_s < self.until_s(queue):
+    def size(self, snapshot: QueueSnapshot) -> int:
+        most = self._most(snapshot)
+        if snapshot.share < most and snapshot.now_s < self.until_s(snapshot):
             return 0
-        return min(most, queue.share, self._worthwhile(queue))
+        return min(most, snapshot.share, self._worthwhile(snapshot))
 
-    def until_s(self, queue: Queue) -> float:
+    def until_s(self, snapshot: QueueSnapshot) -> float:
         # By the rule for n items that come evenly: none waits longer than half a fixed cost. So
         # the wait ends also where arrivals are no Poisson process and nobody else comes.
-        if queue.free_workers > 1 or queue.share >= queue.rate_per_worker_s * self._half_s(queue):
-            return queue.now_s
-        return queue.oldest_s + self._half_s(queue)
+        if snapshot.free_workers > 1 or snapshot.share >= snapshot.rate_per_worker_s * self._half_s(
+            snapshot
+        ):
+            return snapshot.now_s
+        return snapshot.oldest_s + self._half_s(snapshot)
 
     def finished(self, batch: Batch, took_s: float) -> None:
         if self._slo_s is None:
@@ -73,16 +75,18 @@ class Adaptive:
         elif len(batch) + 1 > self._limit:
             self._limit += 1.0
 
-    def _most(self, queue: Queue) -> int:
-        largest = queue.sizes[-1]
+    def _most(self, snapshot: QueueSnapshot) -> int:
+        largest = snapshot.sizes[-1]
         return largest if self._limit >= largest else int(self._limit)
 
-    def _half_s(self, queue: Queue) -> float:
-        return queue.curve.fixed_s / 2.0
+    def _half_s(self, snapshot: QueueSnapshot) -> float:
+        return snapshot.curve.fixed_s / 2.0
 
-    def _worthwhile(self, queue: Queue) -> int:
-        item_s = queue.curve.per_item_s(queue.length)
-        return batch_size(queue.share, queue.rate_per_worker_s, queue.curve.fixed_s, item_s)
+    def _worthwhile(self, snapshot: QueueSnapshot) -> int:
+        item_s = snapshot.curve.per_item_s(snapshot.length)
+        return batch_size(
+            snapshot.share, snapshot.rate_per_worker_s, snapshot.curve.fixed_s, item_s
+        )
 
 
 def batch_size(waiting: int, rate_per_s: float, fixed_s: float, item_s: float) -> int:

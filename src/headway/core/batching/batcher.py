@@ -14,10 +14,10 @@ from headway.core.backlog import Backlog
 from headway.core.batching.batch import Batch, BatchDecision, Launch
 from headway.core.batching.curve import Curve, CurveFit
 from headway.core.batching.draft import Draft
+from headway.core.batching.item_queue import ItemQueue
 from headway.core.batching.length_aware import companions
-from headway.core.batching.line import Line
 from headway.core.batching.optimal import Optimal
-from headway.core.batching.policy import Queue
+from headway.core.batching.policy import QueueSnapshot
 from headway.core.batching.retries import Retries
 from headway.core.batching.settings import BatchingSettings
 from headway.core.batching.slices import Slices
@@ -71,11 +71,11 @@ class Batcher:
         self._ledger = fairness(scheduling)
         policy = POLICIES[settings.order](scheduling)
         self._waiting = Waiting(policy, self._tier_order, self._ledger, by_tenant=False)
-        self._lines = {
-            tier: Line(tier, settings.tiers[tier], settings.limits, settings.length_aware)
+        self._queues = {
+            tier: ItemQueue(tier, settings.tiers[tier], settings.limits, settings.length_aware)
             for tier in Tier
         }
-        self._slices = Slices(settings.slice_s, settings.limits, self._lines)
+        self._slices = Slices(settings.slice_s, settings.limits, self._queues)
         self._backlog = Backlog(self._tier_order, self._ledger)
         self._requests: dict[str, Request] = {}
         self._running: dict[int, Batch] = {}
@@ -113,7 +113,7 @@ class Batcher:
         request.sequence = self._sequence
         request.state = State.WAITING
         self._requests[request.id] = request
-        self._lines[request.tier].arrived(request, now_s)
+        self._queues[request.tier].arrived(request, now_s)
         self._enqueue(request)
         return None
 
@@ -124,7 +124,7 @@ class Batcher:
         """
         self._end(batch)
         self._fit.observe(batch.size, batch.length, took_s)
-        self._lines[batch.requests[0].tier].policy.finished(batch, took_s)
+        self._queues[batch.requests[0].tier].policy.finished(batch, took_s)
         for request in self._still_wanted(batch):
             self._forget(request, State.FINISHED)
 
@@ -175,7 +175,7 @@ class Batcher:
 
     def use_table(self, tier: Tier, table: Table, now_s: float) -> None:
         """The solution of what `problems` asked for `tier`; ignored if that is not `optimal`."""
-        policy = self._lines[tier].policy
+        policy = self._queues[tier].policy
         if isinstance(policy, Optimal):
             policy.use(table)
 
@@ -195,15 +195,15 @@ class Batcher:
     def next_wakeup_s(self, now_s: float) -> float | None:
         """When to call `step` again even if nothing happens; None if not at all."""
         times = []
-        for line in self._lines.values():
-            first = line.first_deadline(now_s)
+        for queue in self._queues.values():
+            first = queue.first_deadline(now_s)
             if first is not None:
                 # It may still be launched at that very moment: it is given up after it.
                 times.append(nextafter(first.latest_start_s, inf))
-            if line.waiting and self.free_workers > 0:
-                times.append(line.policy.until_s(self._queue(line, now_s)))
+            if queue.waiting and self.free_workers > 0:
+                times.append(queue.policy.until_s(self._snapshot(queue, now_s)))
                 if first is not None:
-                    times.append(line.launch_by_s(first, line.waiting, self.curve))
+                    times.append(queue.launch_by_s(first, queue.waiting, self.curve))
         return max(now_s, min(times)) if times else None
 
     # ---- questions --------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class Batcher:
 
     def backlog_s(self) -> float:
         """Predicted time to run what waits, with every worker and in the largest batches."""
-        return sum(self._work_s(line, line.waiting) for line in self._lines.values())
+        return sum(self._work_s(queue, queue.waiting) for queue in self._queues.values())
 
     def predicted_wait_s(self, request: Request, now_s: float) -> float:
         """Predicted time until `request`, added now, would be launched.
@@ -250,11 +250,13 @@ class Batcher:
         an earlier deadline. It need not wait for others, as its deadline would put it before them.
         """
         ahead_s = 0.0
-        for tier, line in self._lines.items():
+        for tier, queue in self._queues.items():
             if tier < request.tier:
-                ahead_s += self._work_s(line, line.waiting)
+                ahead_s += self._work_s(queue, queue.waiting)
             elif tier is request.tier:
-                ahead_s += self._work_s(line, line.before(request.latest_start_s, SAMPLED_REQUESTS))
+                ahead_s += self._work_s(
+                    queue, queue.before(request.latest_start_s, SAMPLED_REQUESTS)
+                )
         return self._worker_free_s(now_s) - now_s + ahead_s
 
     def problems(self, now_s: float, solving: Collection[Tier] = ()) -> dict[Tier, Problem]:
@@ -264,9 +266,9 @@ class Batcher:
         `use_table`. For tiers in `solving` nothing is posed: to pose a problem takes time, too.
         """
         found = {}
-        for tier, line in self._lines.items():
-            if line.waiting and isinstance(line.policy, Optimal) and tier not in solving:
-                problem = line.policy.problem(self._queue(line, now_s))
+        for tier, queue in self._queues.items():
+            if queue.waiting and isinstance(queue.policy, Optimal) and tier not in solving:
+                problem = queue.policy.problem(self._snapshot(queue, now_s))
                 if problem is not None:
                     found[tier] = problem
         return found
@@ -306,8 +308,8 @@ class Batcher:
         return request.deadline_s - self.curve.soonest_s(size, length)
 
     def _give_up_deadlines(self, now_s: float, decisions: list[BatchDecision]) -> None:
-        for line in self._lines.values():
-            while (first := line.first_deadline(now_s)) and first.latest_start_s < now_s:
+        for queue in self._queues.values():
+            while (first := queue.first_deadline(now_s)) and first.latest_start_s < now_s:
                 # By the curve as it is now, not as it was when the item came.
                 if self._latest_start_s(first) < now_s:
                     self._reject(first, decisions)
@@ -348,67 +350,67 @@ class Batcher:
         while (leader := self._waiting.next(now_s, may_lead, None)) is not None:
             if self._retries and leader.tier >= self._retries.tier:
                 break
-            line = self._lines[leader.tier]
-            size = self._size(line, now_s)
+            queue = self._queues[leader.tier]
+            size = self._size(queue, now_s)
             if size:
-                return self._at_risk(line, leader, size, now_s), size
+                return self._at_risk(queue, leader, size, now_s), size
             # It waits for company; that is no reason for a higher tier to wait behind it.
-            may_lead = line.is_below
+            may_lead = queue.is_below
         return None, 0
 
-    def _size(self, line: Line, now_s: float) -> int:
-        """How many items of `line`, which is next, to launch now; 0: wait."""
-        queue = self._queue(line, now_s)
-        size = line.policy.size(queue)
+    def _size(self, queue: ItemQueue, now_s: float) -> int:
+        """How many items of `queue`, which is next, to launch now; 0: wait."""
+        snapshot = self._snapshot(queue, now_s)
+        size = queue.policy.size(snapshot)
         if size:
             return size
-        first = line.first_deadline(now_s)
-        due = first is not None and line.launch_by_s(first, line.waiting, self.curve) <= now_s
+        first = queue.first_deadline(now_s)
+        due = first is not None and queue.launch_by_s(first, queue.waiting, self.curve) <= now_s
         # Waiting is for company: where lower tiers have some, it is there.
-        if due or any(self._lines[tier].waiting for tier in Tier if tier > line.tier):
-            return min(line.waiting, queue.sizes[-1])
+        if due or any(self._queues[tier].waiting for tier in Tier if tier > queue.tier):
+            return min(queue.waiting, snapshot.sizes[-1])
         return 0
 
-    def _at_risk(self, line: Line, leader: Request, size: int, now_s: float) -> Request:
+    def _at_risk(self, queue: ItemQueue, leader: Request, size: int, now_s: float) -> Request:
         """Who leads instead of `leader`: the first deadline, if it could not be met any more when
         the next worker is free. Who is due by its starvation bound keeps its turn."""
-        first = line.first_deadline(now_s)
+        first = queue.first_deadline(now_s)
         if first is None or leader.due_s <= now_s or self.free_workers > 1:
             return leader
-        ends_s = now_s + self.curve.batch_s(self._limits.padded_size(size), line.mean_length)
+        ends_s = now_s + self.curve.batch_s(self._limits.padded_size(size), queue.mean_length)
         next_s = min((_ends_s(batch) for batch in self._running.values()), default=INFINITE)
         return first if min(ends_s, next_s) > first.latest_start_s else leader
 
     def _draft(self, leader: Request, size: int, now_s: float) -> Draft | None:
         """A batch that holds `leader`, with its items taken out; None if its deadline is lost."""
-        line = self._lines[leader.tier]
+        queue = self._queues[leader.tier]
         # Places that are only padding cost nothing.
-        most = min(self._limits.padded_size(size), line.most)
-        within_s = self._slices.within_s(line, self.curve, now_s)
+        most = min(self._limits.padded_size(size), queue.most)
+        within_s = self._slices.within_s(queue, self.curve, now_s)
         draft = Draft(self._limits, self.curve, now_s, most, within_s)
         if not draft.admit(leader):
             return None
         self._take(leader)
-        self._company(draft, line, now_s)
+        self._company(draft, queue, now_s)
         for tier in Tier:
-            if tier > line.tier and self._lines[tier].waiting:
+            if tier > queue.tier and self._queues[tier].waiting:
                 # Its own tier has the room first, and what is left of that must not wait longer.
-                filler = self._lines[tier]
+                filler = self._queues[tier]
                 within_s = 0.0
-                if not line.waiting:
-                    within_s = self._slices.filled_within_s(line, filler, self.curve, now_s)
-                draft.open_to_fillers(line.most, within_s)
+                if not queue.waiting:
+                    within_s = self._slices.filled_within_s(queue, filler, self.curve, now_s)
+                draft.open_to_fillers(queue.most, within_s)
                 self._company(draft, filler, now_s)
         return draft
 
-    def _company(self, draft: Draft, line: Line, now_s: float) -> None:
-        """Fill `draft` with items of `line`."""
-        if line.lengths is not None:
+    def _company(self, draft: Draft, queue: ItemQueue, now_s: float) -> None:
+        """Fill `draft` with items of `queue`."""
+        if queue.lengths is not None:
             leader = draft.requests[0]
-            if leader.tier is line.tier:
-                near = companions(leader, line.lengths, draft.most, self._limits, self.curve)
+            if leader.tier is queue.tier:
+                near = companions(leader, queue.lengths, draft.most, self._limits, self.curve)
             else:
-                near = line.lengths.longest_within(draft.length, draft.room + MOST_MISFITS)
+                near = queue.lengths.longest_within(draft.length, draft.room + MOST_MISFITS)
             for request in near:
                 if not draft.room:
                     break
@@ -416,8 +418,8 @@ class Batcher:
                     self._take(request)
             return
         misfits: list[Request] = []
-        while draft.room and line.waiting and len(misfits) < MOST_MISFITS:
-            candidate = self._waiting.next(now_s, line.is_of, None)
+        while draft.room and queue.waiting and len(misfits) < MOST_MISFITS:
+            candidate = self._waiting.next(now_s, queue.is_of, None)
             if candidate is None:
                 break
             if draft.admit(candidate):
@@ -452,7 +454,7 @@ class Batcher:
             draft.predicted_s,
         )
         self._running[batch.id] = batch
-        self._lines[batch.requests[0].tier].launched(batch)
+        self._queues[batch.requests[0].tier].launched(batch)
         return batch
 
     # ---- batches that failed ----------------------------------------------------------------
@@ -495,10 +497,10 @@ class Batcher:
         del self._requests[request.id]
         self._losses.pop(request.id, None)
 
-    def _queue(self, line: Line, now_s: float) -> Queue:
-        within_s = self._slices.within_s(line, self.curve, now_s)
+    def _snapshot(self, queue: ItemQueue, now_s: float) -> QueueSnapshot:
+        within_s = self._slices.within_s(queue, self.curve, now_s)
         free = max(1, self.free_workers)
-        return line.queue(now_s, max(1, self.workers), free, self.curve, within_s)
+        return queue.snapshot(now_s, max(1, self.workers), free, self.curve, within_s)
 
     def _worker_free_s(self, now_s: float) -> float:
         """When the first worker is free, by the predicted ends of what runs."""
@@ -506,10 +508,10 @@ class Batcher:
             return now_s
         return max(now_s, min(_ends_s(batch) for batch in self._running.values()))
 
-    def _work_s(self, line: Line, items: float) -> float:
-        """Predicted time of `items` of `line` with every worker and in the largest batches."""
-        full_s = self.curve.batch_s(self._limits.padded_size(line.most), line.mean_length)
-        return items / line.most * full_s / max(1, self.workers)
+    def _work_s(self, queue: ItemQueue, items: float) -> float:
+        """Predicted time of `items` of `queue` with every worker and in the largest batches."""
+        full_s = self.curve.batch_s(self._limits.padded_size(queue.most), queue.mean_length)
+        return items / queue.most * full_s / max(1, self.workers)
 
     def _enqueue(self, request: Request) -> None:
         """`request` begins to wait in order."""
@@ -529,11 +531,11 @@ class Batcher:
     def _push(self, request: Request) -> None:
         self._backlog.add(request)
         self._waiting.push(request)
-        self._lines[request.tier].push(request)
+        self._queues[request.tier].push(request)
 
     def _pull(self, request: Request) -> None:
         self._waiting.take(request)
-        self._lines[request.tier].removed(request)
+        self._queues[request.tier].removed(request)
         self._backlog.remove(request)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.core.batching.batch import Batch
-from headway.core.batching.policy import Queue
+from headway.core.batching.policy import QueueSnapshot
 
 
 class Constant:
@@ -21,14 +21,14 @@ class Constant:
         self._max_size = max_size
         self._max_delay_s = max_delay_s
 
-    def size(self, queue: Queue) -> int:
-        full = min(self._max_size, queue.sizes[-1])
-        if queue.waiting >= full:
+    def size(self, snapshot: QueueSnapshot) -> int:
+        full = min(self._max_size, snapshot.sizes[-1])
+        if snapshot.waiting >= full:
             return full
-        return queue.waiting if queue.now_s >= self.until_s(queue) else 0
+        return snapshot.waiting if snapshot.now_s >= self.until_s(snapshot) else 0
 
-    def until_s(self, queue: Queue) -> float:
-        return queue.oldest_s + self._max_delay_s
+    def until_s(self, snapshot: QueueSnapshot) -> float:
+        return snapshot.oldest_s + self._max_delay_s
 
     def finished(self, batch: Batch, took_s: float) -> None:
         pass

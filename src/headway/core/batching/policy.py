@@ -11,7 +11,7 @@ from headway.core.batching.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueSnapshot:
     """What a policy sees: the waiting items of one tier at a moment when a worker is free."""
 
     now_s: float
@@ -54,11 +54,11 @@ class BatchingPolicy(Protocol):
     A policy keeps no items. It is asked again at every event and at `until_s`.
     """
 
-    def size(self, queue: Queue) -> int:
+    def size(self, snapshot: QueueSnapshot) -> int:
         """How many of the waiting items to launch now; 0: wait."""
         ...
 
-    def until_s(self, queue: Queue) -> float:
+    def until_s(self, snapshot: QueueSnapshot) -> float:
         """When to ask again if nothing happens, after `size` said to wait."""
         ...
 

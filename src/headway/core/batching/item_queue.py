@@ -11,7 +11,7 @@ from headway.core.batching.curve import Curve
 from headway.core.batching.length_aware import LengthIndex
 from headway.core.batching.limits import Limits
 from headway.core.batching.optimal import Optimal
-from headway.core.batching.policy import BatchingPolicy, Queue
+from headway.core.batching.policy import BatchingPolicy, QueueSnapshot
 from headway.core.batching.rate import ArrivalRate
 from headway.core.batching.settings import TierBatching
 from headway.core.queue import RankHeap
@@ -21,7 +21,7 @@ LENGTH_MEMORY = 1 / 16
 """Weight of the newest batch in the mean length."""
 
 
-class Line:
+class ItemQueue:
     """The oldest item of a tier, its first deadline, its lengths, its rate; and its policy.
 
     Args:
@@ -47,7 +47,7 @@ class Line:
         self._deadlines = RankHeap(attrgetter("latest_start_s"))
 
     def is_of(self, tier: Tier) -> bool:
-        """Whether this is the line of `tier`."""
+        """Whether this is the queue of `tier`."""
         return tier is self.tier
 
     def is_below(self, tier: Tier) -> bool:
@@ -102,9 +102,9 @@ class Line:
         assert first.deadline_s is not None
         return min(first.latest_start_s, first.deadline_s - curve.late_s(size, length))
 
-    def queue(
+    def snapshot(
         self, now_s: float, workers: int, free_workers: int, curve: Curve, within_s: float
-    ) -> Queue:
+    ) -> QueueSnapshot:
         """What the policy is shown; at least one item waits.
 
         Sizes that take longer than `within_s`, or more memory than there is, are left out.
@@ -121,7 +121,7 @@ class Line:
                 if curve.batch_s(limits.padded_size(size), length) <= within_s
                 and limits.holds(size, int(length))
             )
-        return Queue(
+        return QueueSnapshot(
             now_s,
             self.waiting,
             oldest.arrival_s,
