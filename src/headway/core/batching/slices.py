@@ -1,4 +1,4 @@
-"""How long a batch may take, so that interactive items wait little for its end."""
+"""How long a batch may take, so that interactive items do not wait long for its end."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from headway.core.request import Tier
 from headway.core.settings import INFINITE
 
 EFFICIENT_SHARE = 0.9
-"""Part of the full throughput that a slice keeps where the operator states none."""
+"""Share of the full throughput that a slice keeps, unless the operator sets a slice."""
 
 RARE_ARRIVALS = 0.01
-"""Slices are for interactive items: with fewer expected during a full batch there are none."""
+"""Batches are sliced only if at least this many interactive items are expected during a full
+batch."""
 
 FILLED_SLICE = 0.5
-"""Part of a slice that a batch of a higher tier is filled up to: an item that waited for one
-slice then ends within one and a half."""
+"""Share of a slice up to which lower tiers may fill an interactive batch: an item that waited
+for one slice then ends within one and a half."""
 
 
 class Slices:
     """The longest batch of each tier.
 
     Args:
-        slice_s: as the operator states it; None: long enough for nearly the full throughput.
-        limits: what shape a batch may have.
-        queues: of every tier.
+        slice_s: as set by the operator; None: long enough for nearly the full throughput.
+        limits: the shapes that a batch may have.
+        queues: the waiting items by tier.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Slices:
         self._queues = queues
 
     def within_s(self, queue: ItemQueue, curve: Curve, now_s: float) -> float:
-        """The longest batch that `queue` leads and fills."""
+        """Longest duration of a batch that `queue` leads and fills."""
         if queue.tier is Tier.INTERACTIVE:
             return INFINITE
         if self._slice_s is None:
@@ -52,13 +53,13 @@ class Slices:
     def filled_within_s(
         self, queue: ItemQueue, filler: ItemQueue, curve: Curve, now_s: float
     ) -> float:
-        """The longest batch that `queue` leads and items of the lower tier `filler` fill."""
+        """Longest duration of a batch that `queue` leads and the lower tier `filler` fills."""
         if queue.tier is Tier.INTERACTIVE:
             return FILLED_SLICE * self._held_up_s(filler, curve)
         return self.within_s(filler, curve, now_s)
 
     def _held_up_s(self, queue: ItemQueue, curve: Curve) -> float:
-        """How long an interactive item may be held up by a batch that `queue` leads."""
+        """How long a batch that `queue` leads may delay an interactive item."""
         if self._slice_s is not None:
             return self._slice_s
         length = queue.mean_length
