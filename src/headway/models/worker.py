@@ -1,4 +1,4 @@
-"""One worker process, seen from outside: it holds a model and answers one batch at a time."""
+"""One worker process, as its parent sees it: it holds a model and answers one batch at a time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from headway.models.source import ModelSource
 LOAD_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
 STDERR_TIMEOUT_S = 1.0
-"""How long its last words may take: who inherited its standard error may live on."""
+"""How long to read standard error after the end: a child that inherited it may keep it open."""
 BUFFER_BYTES = 16 * 1024 * 1024
 STDERR_BYTES = 4096
-"""Of its standard error that are kept."""
+"""How much of its standard error to keep."""
 TAIL_LINES = 4
-"""Of them that are told when it dies."""
+"""How many lines of its standard error to report when it dies."""
 
 
 class Worker:
     """A child process with one instance of a model.
 
-    Messages are pickled: what runs in the child is the operator's own code, and nothing that a
-    client sends is ever unpickled.
+    Messages are pickled: the child runs the operator's own code, and bytes that a client sent are
+    never unpickled.
     """
 
     def __init__(self, source: ModelSource, threads: int) -> None:
@@ -40,11 +40,11 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it lives."""
+        """The process id, or None if it does not run."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> Signature:
-        """Start it and wait until the model is loaded.
+        """Start the process and wait until the model is loaded.
 
         Raises:
             ModelFailure: the model cannot be loaded.
@@ -84,11 +84,11 @@ class Worker:
         return signature
 
     async def run(self, items: Sequence[Any]) -> Sequence[Any]:
-        """The results of a batch.
+        """Run a batch and return the results.
 
         Raises:
-            WorkerLost: it died; it cannot be used any more.
-            BadItem: the batch holds something that the model does not take.
+            WorkerLost: the process died; this worker cannot be used again.
+            BadItem: the batch holds an item that the model does not take.
             ModelFailure: the model raised an exception.
         """
         answer = await self._ask(items)
@@ -108,7 +108,7 @@ class Worker:
             self._reading.cancel()
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does."""
+        """Kill the process at once."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
@@ -126,17 +126,17 @@ class Worker:
         except (OSError, asyncio.IncompleteReadError):
             raise WorkerLost(f"the worker process died{self._tail()}") from None
         except asyncio.CancelledError:
-            # Its answer would be taken for that of the next batch.
+            # Its answer would be read as that of the next batch.
             self.kill()
             raise
         return answer
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
-        # Not by lines: progress bars never end theirs.
-        while told := await stderr.read(STDERR_BYTES):
-            self._stderr = (self._stderr + told)[-STDERR_BYTES:]
+        # Not line by line: progress bars do not end lines.
+        while read := await stderr.read(STDERR_BYTES):
+            self._stderr = (self._stderr + read)[-STDERR_BYTES:]
 
     def _tail(self) -> str:
         lines = self._stderr.decode(errors="replace").splitlines()
-        told = [line.strip() for line in lines if line.strip()]
-        return f": {' | '.join(told[-TAIL_LINES:])}" if told else ""
+        written = [line.strip() for line in lines if line.strip()]
+        return f": {' | '.join(written[-TAIL_LINES:])}" if written else ""

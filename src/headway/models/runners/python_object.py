@@ -1,4 +1,4 @@
-"""A function of the operator's own, from list to list."""
+"""An operator's own function, from list to list."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from headway.models.signature import BadItem, ModelFailure, Signature
 
 
 class PythonObject:
-    """Calls what `location` names, as `FILE.py:NAME` or `MODULE:NAME`.
+    """Calls the object at `location`: `FILE.py:NAME` or `MODULE:NAME`.
 
-    A class is instantiated once, without arguments, and its instance called: there a model is
-    loaded. A ValueError says that an item is wrong, every other exception that the model is.
+    A class is instantiated once, without arguments, and its instance is called: its constructor
+    can load a model. A ValueError means that an item is wrong, any other exception that the model
+    failed.
 
     Raises:
         ModelFailure: there is no such object, or it cannot be called.
@@ -39,7 +40,7 @@ class PythonObject:
         self.signature = Signature(task="python", platform="python")
 
     def run(self, items: list[Any]) -> Any:
-        """What it returns. Raises BadItem where it raises ValueError, and whatever else it does."""
+        """Call the object. Raises BadItem for a ValueError; other exceptions pass through."""
         try:
             found = self._call(items)
             return asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found

@@ -1,4 +1,4 @@
-"""A PyTorch module, as TorchScript or torch.export wrote it."""
+"""A PyTorch module that TorchScript or torch.export wrote."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from headway.models.stacked import Tensors, run_stacked
 
 
 class TorchModule:
-    """Runs the module in the file at `location`: inputs in the order in which they are sent.
+    """Runs the module in the file `location`, with inputs in the order of the request.
 
-    Its outputs are called OUTPUT__0, OUTPUT__1 and so on, as Triton does. Files that only pickle
-    can read are not loaded: they run whatever their author wrote.
+    Its outputs are called OUTPUT__0, OUTPUT__1 and so on, as in Triton. Files that only pickle can
+    read are not loaded, as loading them runs arbitrary code.
 
     Raises:
         ModelFailure: torch is not installed, or the file is no such module.
@@ -44,7 +44,7 @@ class TorchModule:
         self.signature = Signature(task="tensors", platform="pytorch_libtorch")
 
     def run(self, items: list[Tensors]) -> list[Tensors]:
-        """The outputs of each item."""
+        """Return the outputs of each item."""
         return run_stacked(items, self._batch)
 
     def _batch(self, batch: Tensors) -> Tensors:
