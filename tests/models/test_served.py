@@ -35,14 +35,16 @@ async def test_when_idle_it_is_unloaded_and_the_next_request_waits_for_it(served
 
 
 async def test_it_is_not_unloaded_in_mid_batch(served: Served, tmp_path: Path) -> None:
-    model = served("gated", unload_after_s=0.01)
-    gate = str(tmp_path / "gate")
-    running = asyncio.ensure_future(answers(model, [gate]))
-    await until(lambda: model.batches == 1)
-    await asyncio.sleep(0.03)  # longer than it may idle
+    model = served("gated", unload_after_s=0.0)  # as soon as it idles
+    open_gate, gate = tmp_path / "open", tmp_path / "gate"
+    open_gate.touch()
+    await answers(model, [str(open_gate)])
+    running = asyncio.ensure_future(answers(model, [str(gate)]))
+    await until(lambda: model.batches == 2)
     assert model.loaded
-    Path(gate).touch()
-    assert await running == [gate]
+    gate.touch()
+    assert await running == [str(gate)]
+    assert model.cold_starts == 1
 
 
 async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_again(
