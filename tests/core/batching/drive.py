@@ -16,6 +16,7 @@ from headway.core.batching import (
     TierBatching,
     solve,
 )
+from headway.core.batching.batcher import TRANSITIONS
 from headway.core.decision import Reject
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
@@ -23,7 +24,7 @@ from headway.core.request import Request, State, Tier
 from headway.core.settings import TierSettings
 
 CURVE = Curve(fixed_s=0.005, item_s=0.0005, token_s=0.00001)
-"""How long the batches of the driver really take; the batcher is told it as its prior."""
+"""How long the batches of the driver really take; the batcher has it as its prior."""
 
 LONGEST = 500
 
@@ -102,7 +103,7 @@ event_lists = st.lists(events, min_size=25, max_size=70)
 
 @dataclass
 class Driver:
-    """Feeds events to a Batcher and holds it to its promises after every one."""
+    """Feeds events to a Batcher and checks its guarantees after each one."""
 
     settings: BatchingSettings
     workers: int = 1
@@ -110,7 +111,9 @@ class Driver:
     log: list[str] = field(default_factory=list)
     added: dict[str, Request] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
-    """What every client was told: done, failed, refused or nothing (cancelled)."""
+    """What every client got: done, failed, refused or nothing (cancelled)."""
+    states: dict[str, State] = field(default_factory=dict)
+    """Last known state of every item."""
     running: dict[int, Batch] = field(default_factory=dict)
     launches: int = 0
 
@@ -197,6 +200,7 @@ class Driver:
     # decisions
 
     def step(self) -> None:
+        self.transitions_are_legal()
         for decision in self.batcher.step(self.now_s):
             self.log.append(str(decision))
             if isinstance(decision, Reject):
@@ -206,6 +210,7 @@ class Driver:
                 self.running[decision.batch.id] = decision.batch
                 self.limits_are_kept(decision.batch)
                 self.deadlines_are_kept(decision.batch)
+        self.transitions_are_legal()
         self.workers_are_kept()
         self.nobody_is_lost()
         self.delays_are_kept()
@@ -213,6 +218,16 @@ class Driver:
     def answer(self, request: Request, what: str) -> None:
         assert request.id not in self.answers, f"{request.id} was answered twice"
         self.answers[request.id] = what
+
+    def transitions_are_legal(self) -> None:
+        """Every item has gone from its last known state to one that may follow."""
+        for request in self.added.values():
+            before = self.states.get(request.id, State.NEW)
+            if request.state is not before:
+                assert request.state in TRANSITIONS[before], (
+                    f"{request.id} went from {before.value} to {request.state.value}"
+                )
+                self.states[request.id] = request.state
 
     def limits_are_kept(self, batch: Batch) -> None:
         limits = self.settings.limits
@@ -226,13 +241,13 @@ class Driver:
         slice_s = self.settings.slice_s
         higher = any(request.tier is Tier.INTERACTIVE for request in batch.requests)
         if slice_s is not None and not higher and batch.predicted_s > slice_s:
-            # One item cannot be cut, and places that are only padding take no time.
+            # One item cannot be cut, and padding takes no time.
             assert batch.size == limits.padded_size(1), "a lower tier is over its slice"
 
     def deadlines_are_kept(self, batch: Batch) -> None:
-        """What is launched ends in time, if it takes what is predicted."""
+        """A launched batch ends in time if it takes its predicted duration."""
         took_s = batch.predicted_s
-        if len(batch) == 1:  # one item is given every chance
+        if len(batch) == 1:  # a single item has the benefit of the doubt
             took_s = self.batcher.curve.soonest_s(batch.size, batch.length)
         for request in batch.requests:
             if request.deadline_s is not None:
@@ -252,7 +267,7 @@ class Driver:
         assert len(in_batches) == len(set(in_batches)), "an item runs twice"
 
     def delays_are_kept(self) -> None:
-        """With a free worker nobody waits past the delay of `constant`, nor is left behind."""
+        """With a free worker no item waits past the delay of `constant`, nor is left behind."""
         if not self.batcher.free_workers:
             return
         for request in self.added.values():
@@ -265,7 +280,7 @@ class Driver:
             assert len(self.running) < self.workers
 
     def drain(self) -> None:
-        """Finish what runs and wake up when told, until nothing is left."""
+        """Finish running batches and wake up at `next_wakeup_s`, until nothing is left."""
         if not self.workers:
             self.set_workers(1)
         for _ in range(20 * len(self.added) + 20):
