@@ -38,5 +38,5 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def answers(model: ServedModel, items: list[object], **asked: object) -> list[object]:
-    """What `model` makes of `items`."""
+    """The results of `model` for `items`."""
     return await model.run(items, [1] * len(items), **asked)

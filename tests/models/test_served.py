@@ -1,4 +1,4 @@
-"""A model's life: loaded when it is wanted, unloaded when nobody wants it."""
+"""A model's life: loaded on demand, unloaded when idle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headway.core.decision import RejectReason
 from headway.models.signature import ModelFailure, Signature
 
 
-async def test_it_is_loaded_by_whoever_asks_first(served: Served) -> None:
+async def test_the_first_request_loads_it(served: Served) -> None:
     model = served("upper")
     assert not model.loaded and model.cold_starts == 0
     found = await asyncio.gather(*(answers(model, [letter]) for letter in "abc"))
@@ -47,7 +47,7 @@ async def test_it_is_not_unloaded_in_mid_batch(served: Served, tmp_path: Path) -
     assert model.cold_starts == 1
 
 
-async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_again(
+async def test_a_load_failure_fails_all_waiting_requests_and_the_next_ones_try_again(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "mark"
@@ -65,7 +65,7 @@ async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_
     assert model.error is None
 
 
-async def test_a_failure_that_is_no_model_error_leaves_nobody_waiting(served: Served) -> None:
+async def test_any_other_failure_leaves_no_request_waiting(served: Served) -> None:
     class Damaged:
         on_change = staticmethod(lambda alive, error: None)
         unloaded = 0
@@ -87,7 +87,7 @@ async def test_a_failure_that_is_no_model_error_leaves_nobody_waiting(served: Se
     assert model.backing.unloaded == 1
 
 
-async def test_those_who_wait_while_it_is_unloaded_have_it_loaded_again(
+async def test_requests_that_wait_while_it_is_unloaded_load_it_again(
     served: Served, tmp_path: Path
 ) -> None:
     model = served("killed_once")  # dies at its first run: what it ran waits again

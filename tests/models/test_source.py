@@ -1,4 +1,4 @@
-"""What `NAME=PATH` names."""
+"""What the PATH of `NAME=PATH` refers to."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_python_objects_are_named_in_files_and_modules(
 @pytest.mark.parametrize(
     "path", ["nowhere", "nowhere.onnx", "nowhere.pt", "nowhere.py:run", "nowhere.py"]
 )
-def test_what_is_not_there_is_told(path: str) -> None:
+def test_a_path_that_does_not_exist_is_named(path: str) -> None:
     with pytest.raises(ModelFailure, match="there is no nowhere"):
         source_of(path)
 
 
-def test_what_cannot_be_served_is_told_with_what_can(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_served_is_refused_with_what_can(tmp_path: Path) -> None:
     with pytest.raises(ModelFailure, match=r"is no model .* FILE\.py:FUNCTION"):
         source_of(str(files(tmp_path, "notes.txt") / "notes.txt"))
     empty = tmp_path / "empty"

@@ -296,4 +296,4 @@ class Driver:
                 )
             else:
                 break
-        assert not self.batcher.requests, "somebody never ran"
+        assert not self.batcher.requests, "an item never ran"

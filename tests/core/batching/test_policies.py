@@ -41,28 +41,28 @@ def test_constant_waits_for_no_more_than_a_batch_may_hold() -> None:
     assert Constant(max_size=32, max_delay_s=1.0).size(snapshot(6, sizes=(1, 2, 6))) == 6
 
 
-def test_adaptive_waits_until_half_of_what_comes_in_one_fixed_cost_is_there() -> None:
+def test_adaptive_waits_for_half_of_the_arrivals_in_one_fixed_cost() -> None:
     policy = Adaptive()
     # 1,000 a second and 10 ms: 10 come in one fixed cost, so 5 are worth waiting for.
     assert policy.size(snapshot(4, 1000.0)) == 0
     assert policy.until_s(snapshot(4, 1000.0)) == 0.005
     assert policy.size(snapshot(5, 1000.0)) == 5
-    # At 100 a second one comes in it: nobody is waited for.
+    # At 100 a second one arrives in it: it does not wait.
     assert policy.size(snapshot(1, 100.0)) == 1
 
 
-def test_adaptive_does_not_wait_for_those_who_do_not_come() -> None:
+def test_adaptive_stops_waiting_when_no_more_items_arrive() -> None:
     assert Adaptive().size(snapshot(1, 1000.0, now_s=0.005)) == 1
 
 
-def test_adaptive_waits_for_nobody_while_another_worker_is_free() -> None:
+def test_adaptive_does_not_wait_while_another_worker_is_free() -> None:
     policy = Adaptive()
     assert policy.size(snapshot(2, 2000.0, workers=2, free_workers=2)) == 1
     assert policy.size(snapshot(2, 2000.0, workers=2, free_workers=1)) == 0
 
 
 def test_adaptive_cuts_where_items_cost_more_than_batches() -> None:
-    """10 items of 10 ms and a fixed cost of 10 ms, nobody comes: in 4, 3, 2 and 1."""
+    """10 items of 10 ms, a fixed cost of 10 ms, no arrivals: in 4, 3, 2 and 1."""
     sizes, waiting = [], 10
     while waiting:
         sizes.append(batch_size(waiting, 0.0, 0.010, 0.010))
@@ -94,7 +94,7 @@ def test_optimal_does_as_its_table_says() -> None:
     assert [policy.size(snapshot(waiting, 1000.0)) for waiting in (1, 2, 3, 9)] == [0, 2, 3, 3]
 
 
-def test_optimal_does_not_wait_for_those_who_do_not_come() -> None:
+def test_optimal_stops_waiting_when_no_more_items_arrive() -> None:
     policy = Optimal()
     policy.use(Table(Problem(1000.0, (0.011, 0.012), (1, 2)), (0, 0, 2), 0.02))
     assert policy.size(snapshot(1, 1000.0, now_s=0.004)) == 0
@@ -102,7 +102,7 @@ def test_optimal_does_not_wait_for_those_who_do_not_come() -> None:
     assert policy.size(snapshot(1, 1000.0, now_s=0.005)) == 1
 
 
-def test_optimal_asks_for_a_new_table_when_rate_or_curve_drift() -> None:
+def test_optimal_needs_a_new_table_when_rate_or_curve_drift() -> None:
     policy = Optimal()
     problem = policy.problem(snapshot(1, 1000.0))
     assert problem is not None
@@ -114,7 +114,7 @@ def test_optimal_asks_for_a_new_table_when_rate_or_curve_drift() -> None:
     assert policy.problem(snapshot(1, 1000.0, curve=slower)) is not None
 
 
-def test_optimal_asks_for_nothing_while_the_rate_is_not_known() -> None:
+def test_optimal_poses_no_problem_while_the_rate_is_unknown() -> None:
     assert Optimal().problem(snapshot(1)) is None
 
 
@@ -140,7 +140,7 @@ def mean_s(model: str, load: float, policy: str, **batching) -> float:
 
 @cache
 def best_constant_s(model: str, load: float) -> float:
-    """The least mean latency of all constants (N, K) on a grid, told beforehand."""
+    """The least mean latency of all constants (N, K) on a grid, known only afterwards."""
     means = []
     for max_size in (1, 2, 4, 6, 8, 12, 16):
         capacity = max_size / MODELS[model].batch_s(max_size, 1)

@@ -191,15 +191,17 @@ def test_a_written_cross_encoder_equals_bert_on_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"model_type": "gpt2"}, "holds a gpt2 model"),
         ({"hidden_act": "relu"}, "has hidden_act 'relu'"),
         ({"position_embedding_type": "relative_key"}, "has position_embedding_type"),
     ],
 )
-def test_other_architectures_are_refused(tmp_path: Path, config: dict[str, Any], told: str) -> None:
-    with pytest.raises(ModelFailure, match=f"{told}.*optimum-cli export onnx"):
+def test_other_architectures_are_refused(
+    tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelFailure, match=f"{message}.*optimum-cli export onnx"):
         graph_of(folder(tmp_path / "m", weights(), **config), "mean")
 
 
