@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
+from tests.core.event_driver import LIVE, EventDriver
 
 from headway.core.batching import (
     Batch,
@@ -102,49 +103,29 @@ event_lists = st.lists(events, min_size=25, max_size=70)
 
 
 @dataclass
-class Driver:
+class Driver(EventDriver):
     """Feeds events to a Batcher and checks its guarantees after each one."""
 
     settings: BatchingSettings
     workers: int = 1
-    now_s: float = 0.0
-    log: list[str] = field(default_factory=list)
-    added: dict[str, Request] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     """What every client got: done, failed, refused or nothing (cancelled)."""
-    states: dict[str, State] = field(default_factory=dict)
-    """Last known state of every item."""
     running: dict[int, Batch] = field(default_factory=dict)
     launches: int = 0
 
     def __post_init__(self) -> None:
         self.batcher = Batcher(self.settings, self.workers)
 
-    def play(self, sequence: list[tuple[str, object]]) -> None:
-        for kind, value in sequence:
-            getattr(self, kind)(value)
-            self.step()
+    @property
+    def machine(self) -> Batcher:
+        return self.batcher
 
     # events
 
     def add(self, facts: dict[str, object]) -> None:
-        facts = dict(facts)
-        deadline_in_s = facts.pop("deadline_in_s", None)
-        request = Request(
-            id=f"r{len(self.added)}",
-            arrival_s=self.now_s,
-            estimate=SizeEstimate.exactly(1),
-            deadline_s=None if deadline_in_s is None else self.now_s + deadline_in_s,  # type: ignore
-            **facts,  # type: ignore[arg-type]
-        )
-        self.added[request.id] = request
-        rejection = self.batcher.add(request, self.now_s)
+        rejection = self.add_new(SizeEstimate.exactly(1), facts)
         if rejection is not None:
-            self.log.append(str(rejection))
-            self.answer(request, "refused")
-
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
+            self.answer(rejection.request, "refused")
 
     def wake(self, _: None) -> None:
         wakeup_s = self.batcher.next_wakeup_s(self.now_s)
@@ -179,15 +160,9 @@ class Driver:
                 self.answer(culprit, "failed")
 
     def cancel(self, which: int) -> None:
-        requests = list(self.added.values())
-        if requests:
-            request = requests[which % len(requests)]
-            live = request.state in {State.WAITING, State.RUNNING}
-            before = request.state
-            self.batcher.cancel(request.id, self.now_s)
-            assert request.state is (State.CANCELLED if live else before)
-            if live:
-                self.answer(request, "nothing")
+        request = self.cancel_one(which)
+        if request is not None:
+            self.answer(request, "nothing")
 
     def set_workers(self, workers: int) -> None:
         self.workers = workers
@@ -200,7 +175,7 @@ class Driver:
     # decisions
 
     def step(self) -> None:
-        self.transitions_are_legal()
+        self.transitions_are_legal(TRANSITIONS)
         for decision in self.batcher.step(self.now_s):
             self.log.append(str(decision))
             if isinstance(decision, Reject):
@@ -210,24 +185,15 @@ class Driver:
                 self.running[decision.batch.id] = decision.batch
                 self.limits_are_kept(decision.batch)
                 self.deadlines_are_kept(decision.batch)
-        self.transitions_are_legal()
+        self.transitions_are_legal(TRANSITIONS)
         self.workers_are_kept()
-        self.nobody_is_lost()
+        self.no_request_is_lost()
+        self.each_item_runs_once_and_gets_one_answer()
         self.delays_are_kept()
 
     def answer(self, request: Request, what: str) -> None:
         assert request.id not in self.answers, f"{request.id} was answered twice"
         self.answers[request.id] = what
-
-    def transitions_are_legal(self) -> None:
-        """Every item has gone from its last known state to one that may follow."""
-        for request in self.added.values():
-            before = self.states.get(request.id, State.NEW)
-            if request.state is not before:
-                assert request.state in TRANSITIONS[before], (
-                    f"{request.id} went from {before.value} to {request.state.value}"
-                )
-                self.states[request.id] = request.state
 
     def limits_are_kept(self, batch: Batch) -> None:
         limits = self.settings.limits
@@ -257,12 +223,8 @@ class Driver:
         assert set(self.running) == set(self.batcher.batches)
         assert self.batcher.free_workers == max(0, self.workers - len(self.running))
 
-    def nobody_is_lost(self) -> None:
-        live = {State.WAITING, State.RUNNING}
-        assert {r.id for r in self.added.values() if r.state in live} == set(self.batcher.requests)
-        assert {r.id for r in self.added.values() if r.state not in live} == set(self.answers)
-        waiting = sum(r.state is State.WAITING for r in self.added.values())
-        assert self.batcher.waiting() == waiting
+    def each_item_runs_once_and_gets_one_answer(self) -> None:
+        assert {r.id for r in self.added.values() if r.state not in LIVE} == set(self.answers)
         in_batches = [r.id for batch in self.running.values() for r in batch.requests]
         assert len(in_batches) == len(set(in_batches)), "an item runs twice"
 
