@@ -110,17 +110,11 @@ class CurveFit:
         """Sum of x x', x being (1, size, size * length) over the measured duration."""
         self._sums = [0.0] * 3
         """Sum of x."""
-        self._batches = 0
         self._since_drift = 0
         self._bias = 0.0
         self._square = 0.0
         self.drifts = 0
         """Number of drifts detected."""
-
-    @property
-    def batches(self) -> int:
-        """Number of batches observed."""
-        return self._batches
 
     @property
     def curve(self) -> Curve:
@@ -139,9 +133,8 @@ class CurveFit:
             raise ValueError(
                 f"a batch has at least one item and takes time; got {size} items in {took_s} s"
             )
-        if self._batches:
+        if self._since_drift:
             self._watch(took_s / self.curve.batch_s(size, length) - 1.0)
-        self._batches += 1
         self._since_drift += 1
         x = (1.0 / took_s, size / took_s, size * length / took_s)
         for row, left in zip(self._products, x, strict=True):

@@ -22,9 +22,6 @@ class LengthIndex:
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Request]] = []
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def add(self, request: Request) -> None:
         """Add `request`."""
         insort(self._entries, (request.prompt_tokens, request.sequence, request))
