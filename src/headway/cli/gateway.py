@@ -25,8 +25,8 @@ from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http_server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
-from headway.models import signature
 from headway.models.catalog import Catalog
+from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import LengthHistory, Origin
@@ -72,7 +72,7 @@ def serve(settings: Settings) -> None:
             catalog = catalog_of(settings)
         except (
             GgufError,
-            signature.ModelError,
+            ModelFailure,
             RequestLogError,
             ResponsesError,
             ArtefactError,
@@ -117,7 +117,7 @@ def serve(settings: Settings) -> None:
 
         try:
             finished = run(gateway, lambda address: _banner(settings, catalog, address))
-        except (CertificateError, GgufError, signature.ModelError) as error:
+        except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None

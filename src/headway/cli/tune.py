@@ -19,7 +19,7 @@ from headway.config import ModelConfig
 from headway.engines.machine import usable_cores
 from headway.models.items import items_of
 from headway.models.length import length_of
-from headway.models.signature import BadItem, ModelError
+from headway.models.signature import BadItem, ModelFailure
 from headway.models.tokens import Tokens
 from headway.report.figures import figures, share
 from headway.report.terminal import fail, show, table_console
@@ -170,7 +170,7 @@ def tune(
         show(console, points_table(swept.points, best))
         if targets and best is None:
             raise SimulationError(unmet(swept.points, targets))
-    except (SimulationError, ModelError, BadItem, OSError) as error:
+    except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
     if best is not None:
         console.print(_advice(best, targets), markup=False, highlight=False)
@@ -189,7 +189,7 @@ async def _measured(
     """What batches take, and the traffic with the lengths that the model has for it.
 
     Raises:
-        ModelError: it cannot be loaded, or not be run.
+        ModelFailure: it cannot be loaded, or not be run.
         BadItem: it does not take the items.
         SimulationError: items have to be given.
     """

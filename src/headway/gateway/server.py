@@ -145,7 +145,7 @@ class Gateway:
         Raises:
             OSError: the port is taken, or the host is none of this machine.
             GgufError: an embedded engine cannot load its model.
-            ModelError: a model of the catalog cannot be loaded.
+            ModelFailure: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start()
         self._foresight.start()

@@ -13,7 +13,7 @@ import numpy as np
 
 from headway.batching.driver import WorkerLost
 from headway.models.served import Backing
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.tuning.durations import MeasuredDurations
 from headway.tuning.work import Work
 
@@ -46,7 +46,7 @@ async def measured(
         progress: told of every round.
 
     Raises:
-        ModelError: a worker died of a batch, or the model raised an exception.
+        ModelFailure: a worker died of a batch, or the model raised an exception.
         BadItem: the model does not take the items.
     """
     cells = list(product(range(len(sizes)), range(len(lengths))))
@@ -60,7 +60,7 @@ async def measured(
             try:
                 found = await asyncio.gather(*(_timed(backing, batch) for _ in range(at_once)))
             except WorkerLost as error:
-                raise ModelError(
+                raise ModelFailure(
                     f"{error}, in a batch of {size} items of length {length}; try smaller --sizes"
                 ) from None
             if repeat >= 0:
