@@ -24,7 +24,7 @@ from claims import publish
 from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import Workload
-from headway.prediction.evaluation import kendall_tau
+from headway.prediction.learning.evaluation import kendall_tau
 from learned import SETS, natural, prompts_of
 
 TEMPERATURE = 0.7

@@ -40,9 +40,9 @@ from headway.lab.loadtest.solo import SoloTime, warm_up
 from headway.lab.loadtest.table import table_of
 from headway.lab.loadtest.workload import Workload
 from headway.lab.report.terminal import table_console
-from headway.prediction.artefact import save, shipped_stack
-from headway.prediction.training import train_on_log
-from headway.prediction.words import normal
+from headway.prediction.learning.training import train_on_log
+from headway.prediction.models.artefact import save, shipped_stack
+from headway.prediction.texts.words import normal
 from headway.store.request_log import read
 
 POLICIES = ("fcfs", "ltr", "gittins", "oracle")

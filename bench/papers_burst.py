@@ -28,7 +28,7 @@ from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
-from headway.prediction.evaluation import kendall_tau
+from headway.prediction.learning.evaluation import kendall_tau
 from published import Figure
 from real_sizes import Sizes, data, drawn, sizes_of
 

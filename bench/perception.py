@@ -22,10 +22,10 @@ from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
-from headway.prediction.artefact import shipped
-from headway.prediction.evaluation import kendall_tau
-from headway.prediction.perception import GUESS_TOKENS, QUESTION, words_guessed
-from headway.prediction.prompt import Prompt
+from headway.prediction.learning.evaluation import kendall_tau
+from headway.prediction.live.perception import GUESS_TOKENS, QUESTION, words_guessed
+from headway.prediction.models.artefact import shipped
+from headway.prediction.texts.prompt import Prompt
 
 
 async def measure(options: argparse.Namespace) -> int:

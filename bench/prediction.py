@@ -30,23 +30,23 @@ from rich.console import Console
 from rich.table import Table
 
 from claims import Claim, publish
-from headway.prediction.artefact import shipped_refinement
-from headway.prediction.bins import quantile
-from headway.prediction.cuts import Cuts, cut_off
-from headway.prediction.encoder import Encoder
-from headway.prediction.evaluation import evaluate, kendall_tau
-from headway.prediction.examples import Examples, load_answers, load_folder
-from headway.prediction.features import FeatureMaker
-from headway.prediction.finetuning import Lesson, fine_tune
-from headway.prediction.history import LengthHistory, Origin, template_hash
-from headway.prediction.kernel import KernelRidge
-from headway.prediction.predictor import Predictor
-from headway.prediction.prompt import Prompt
-from headway.prediction.ridge import HashedRidge
-from headway.prediction.stack import KERNEL_ALPHA, RIDGE_ALPHA
-from headway.prediction.training import blended_on, steadied, train
-from headway.prediction.trees import Trees
-from headway.prediction.words import normal
+from headway.prediction.learning.cuts import Cuts, cut_answers
+from headway.prediction.learning.evaluation import evaluate, kendall_tau
+from headway.prediction.learning.examples import Examples, load_answers, load_folder
+from headway.prediction.learning.finetuning import Lesson, fine_tune
+from headway.prediction.learning.training import blended_on, steadied, train
+from headway.prediction.live.history import LengthHistory, Origin, template_hash
+from headway.prediction.models.artefact import shipped_refinement
+from headway.prediction.models.bins import quantile
+from headway.prediction.models.encoder import Encoder
+from headway.prediction.models.kernel import KernelRidge
+from headway.prediction.models.predictor import Predictor
+from headway.prediction.models.ridge import HashedRidge
+from headway.prediction.models.stack import KERNEL_ALPHA, RIDGE_ALPHA
+from headway.prediction.models.trees import Trees
+from headway.prediction.texts.features import FeatureMaker
+from headway.prediction.texts.prompt import Prompt
+from headway.prediction.texts.words import normal
 
 FOLDS = 5
 ONE_FOLD_FROM = 5000
@@ -244,7 +244,7 @@ def encoders(data: Path, fold: int) -> list[Encoder]:
         rows = examples.rows(chosen)
         logs = np.column_stack([*targets, np.log2(rows.others)])
         lessons.append(Lesson([prompt.text for prompt in rows.prompts], logs))
-    return fine_tune(lessons, foretold=len(ROWS))
+    return fine_tune(lessons, target_models=len(ROWS))
 
 
 def details_of(
@@ -257,9 +257,9 @@ def details_of(
         for name in ("pairwise_accuracy", "coverage_80", "mae_tokens", "ms_per_prompt")
     }
     if any(answers):
-        foretold = [prediction.estimate for prediction in predictor.predict(test.prompts)]
+        predicted = [prediction.estimate for prediction in predictor.predict(test.prompts)]
         for part in PARTS:
-            cut = cut_off(test.prompts, answers, test.lengths, foretold, [part])
+            cut = cut_answers(test.prompts, answers, test.lengths, predicted, [part])
             details |= {f"{name} at {part:.0%}": e for name, e in remaining_errors(cut).items()}
     return details
 
@@ -273,7 +273,7 @@ def remaining_errors(cut: Cuts) -> dict[str, float]:
     octaves = shipped_refinement().octaves(cut.standings)
     errors: dict[str, list[float]] = {"static": [], "survived": [], "refined": []}
     for estimate, came, left, longer in zip(
-        cut.foretold, cut.output_tokens.tolist(), cut.left_tokens.tolist(), octaves, strict=True
+        cut.predicted, cut.output_tokens.tolist(), cut.left_tokens.tolist(), octaves, strict=True
     ):
         survived = estimate.after(came).quantile(0.5)
         errors["static"].append(abs(max(0.0, quantile(estimate, 0.5) - came) - left))

@@ -19,13 +19,13 @@ from statistics import mean, median
 import numpy as np
 
 from claims import Claim, publish
-from headway.prediction.artefact import shipped_stack
-from headway.prediction.encoded import EncodedStack
-from headway.prediction.examples import load_folder
-from headway.prediction.features import FeatureMaker
-from headway.prediction.prompt import Prompt
-from headway.prediction.stack import Stack
-from headway.prediction.training import train_on_log
+from headway.prediction.learning.examples import load_folder
+from headway.prediction.learning.training import train_on_log
+from headway.prediction.models.artefact import shipped_stack
+from headway.prediction.models.encoded import EncodedStack
+from headway.prediction.models.stack import Stack
+from headway.prediction.texts.features import FeatureMaker
+from headway.prediction.texts.prompt import Prompt
 
 SETS = ("alpaca52k_vicuna20k", "flask", "just_eval", "alpaca_eval", "gpteacher_gpt4")
 LENGTHS = ((50, 110), (200, 360), (480, 640))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.prediction.examples import joined, load_folder
+from headway.prediction.learning.examples import joined, load_folder
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English prompts; the sets count the tokens of answers only."""

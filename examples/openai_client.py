@@ -13,7 +13,7 @@ answer = client.chat.completions.create(
     max_tokens=120,
 )
 print(answer.choices[0].message.content)
-print(answer.usage)  # `headway` in it tells how the request was scheduled
+print(answer.usage)  # its `headway` says how the request was scheduled
 
 stream = client.chat.completions.create(
     model="default",

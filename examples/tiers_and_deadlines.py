@@ -26,10 +26,10 @@ async def ask(name: str, text: str, max_tokens: int, **scheduling: str) -> None:
     except APIStatusError as error:
         print(f"{name:8} {error.status_code} at once: {error.message}")
         return
-    told = answer.usage.model_extra["headway"]
+    usage = answer.usage.model_extra["headway"]
     print(
-        f"{name:8} {time.monotonic() - started:5.1f} s in all, {told['queue_ms'] / 1000:5.1f} s "
-        f"waiting, {told['output_tokens']} tokens, preempted {told['preemptions']} times"
+        f"{name:8} {time.monotonic() - started:5.1f} s in all, {usage['queue_ms'] / 1000:5.1f} s "
+        f"waiting, {usage['output_tokens']} tokens, preempted {usage['preemptions']} times"
     )
 
 

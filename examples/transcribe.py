@@ -20,7 +20,7 @@ SAMPLE_RATE_HZ = 16_000
 
 
 class Transcriber:
-    """Called with the audio of a batch, it returns the text of each.
+    """Called with the audio clips of a batch, it returns their texts.
 
     It holds the interpreter while it decodes, so a batch runs item by item: for two at a time the
     model needs two instances, not threads.
@@ -29,13 +29,13 @@ class Transcriber:
     def __init__(self) -> None:
         from pocketsphinx import Decoder
 
-        # One pass, as it listens: a third less time than three, and a few more words wrong.
+        # One pass instead of three takes a third less time and gets a few more words wrong.
         self._decoder = Decoder(
             samprate=SAMPLE_RATE_HZ, fwdflat=False, bestpath=False, loglevel="FATAL"
         )
 
     def __call__(self, items: list[Any]) -> list[str]:
-        """Raises ValueError for an item that is no audio; Headway then finds out which."""
+        """Transcribe each item. Raises ValueError if one is no audio; Headway finds out which."""
         return [self._text(audio) for audio in [samples(item) for item in items]]
 
     def _text(self, audio: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Speaks sentences of mixed length with espeak-ng, and has them written down by Headway.
+"""Speaks sentences of mixed length with espeak-ng, and has Headway transcribe them.
 
     apt-get install espeak-ng
     headway serve --config examples/transcribe.yaml
@@ -27,7 +27,7 @@ import numpy as np
 
 SAMPLE_RATE_HZ = 16_000
 WORDS_PER_S = 2.4
-"""Of espeak-ng, as it is called here."""
+"""Speed of espeak-ng with the options used here."""
 SHORTEST_S, LONGEST_S = 1.0, 10.0
 
 TEXT = (
@@ -40,7 +40,7 @@ TEXT = (
 
 
 def durations(clips: int) -> list[float]:
-    """Seconds of each clip."""
+    """Duration of each clip in seconds."""
     chance = random.Random(0)
     data = os.environ.get("HEADWAY_DATA")
     if data is None:
@@ -60,23 +60,23 @@ def spoken(text: str) -> np.ndarray:
     ).stdout
     rate_hz = int.from_bytes(made[24:28], "little")
     audio = np.frombuffer(made[44:], "<i2").astype(float)
-    # Fewer samples by fewer frequencies: those above half of the new rate are left out.
+    # Resample: leave out the frequencies above half of the new rate.
     count = len(audio) * SAMPLE_RATE_HZ // rate_hz
     fewer = np.fft.irfft(np.fft.rfft(audio)[: count // 2 + 1], count) * count / len(audio)
     return (0.7 * fewer).clip(-32768, 32767).astype("<i2")
 
 
 async def written(session: aiohttp.ClientSession, url: str, audio: np.ndarray) -> str:
-    """What the recogniser understood; the audio goes as a tensor in binary."""
+    """Transcribe `audio`, which is sent as a binary tensor."""
     tensor = {"name": "AUDIO", "datatype": "INT16", "shape": [1, len(audio)]}
     head = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": audio.nbytes}}]})
     headers = {"Inference-Header-Content-Length": str(len(head))}
     body = head.encode() + audio.tobytes()
     async with session.post(f"{url}/v2/models/asr/infer", data=body, headers=headers) as answer:
-        told = await answer.json()
-    if "error" in told:
-        raise SystemExit(told["error"])
-    text: str = told["outputs"][0]["data"][0]
+        reply = await answer.json()
+    if "error" in reply:
+        raise SystemExit(reply["error"])
+    text: str = reply["outputs"][0]["data"][0]
     return text
 
 

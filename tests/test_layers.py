@@ -72,6 +72,17 @@ MAY_IMPORT = {
 }
 """By the first parts of a module's name below headway; "" is headway itself, free for all."""
 
+WITHIN: dict[str, dict[str, set[str]]] = {
+    "prediction": {
+        "arrays": set(),
+        "texts": {"arrays", "texts"},
+        "models": {"arrays", "texts", "models"},
+        "learning": {"arrays", "texts", "models", "learning"},
+        "live": {"arrays", "texts", "models", "live"},
+    },
+}
+"""The same for the parts of one layer, where they have an order of their own."""
+
 PURE = {"time", "datetime", "asyncio", "threading", "random", "secrets", "socket", "os", "io"}
 """What the core must not even import: clocks, threads, chance, I/O."""
 
@@ -118,6 +129,17 @@ def test_imports_point_one_way(path: Path) -> None:
             f"{name_of(path)} imports {module}: {layer} may import "
             f"{', '.join(sorted(MAY_IMPORT[layer])) or 'nothing of Headway'}"
         )
+
+
+@pytest.mark.parametrize("layer", WITHIN)
+def test_the_parts_of_a_layer_import_one_way(layer: str) -> None:
+    parts = WITHIN[layer]
+    for path in sorted((PACKAGE / layer).rglob("*.py")):
+        part = name_of(path).removeprefix(f"headway.{layer}").lstrip(".").split(".")[0]
+        for module in imports(path):
+            if module.startswith(f"headway.{layer}."):
+                imported = module.split(".")[2]
+                assert imported in parts[part], f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=name_of)

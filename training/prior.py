@@ -1,9 +1,9 @@
-"""Train the predictor that ships with Headway: what prompts ask for, whoever answers.
+"""Train the shipped predictor: typical answer lengths of prompts, for any model.
 
     HEADWAY_DATA=../shared/data python training/prior.py
 
-From sets under permissive licences only (`training/prior.md`). The length of a prompt is the
-geometric mean over all models that answered it.
+Uses only sets under permissive licences (`training/prior.md`). The target is the geometric mean
+length over all models that answered a prompt.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from headway.prediction.artefact import save
-from headway.prediction.examples import Examples, load_folder
-from headway.prediction.training import train
+from headway.prediction.learning.examples import Examples, load_folder
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save
 
 OUT = Path(__file__).parents[1] / "src/headway/prediction/data/prior.npz"
 SETS = (
@@ -31,7 +31,7 @@ TARGET = "a typical chat model"
 
 
 def typical_lengths(folder: Path) -> Examples:
-    """The prompts of a set, with the geometric mean of all models' lengths."""
+    """The prompts of a set, with the geometric mean length over all models."""
     read = load_folder(folder, target="")
     typical = 2.0 ** np.nanmean(np.log2(read.others), axis=1)
     return Examples(read.name, read.prompts, typical.round(), np.empty((len(read), 0)))

@@ -1,10 +1,9 @@
-"""Train the refinement that ships with Headway: how much of an unfinished answer is to come.
+"""Train the shipped refinement: the remaining length of an unfinished answer.
 
     HEADWAY_DATA=../shared/data python training/refinement.py
 
-From the answers of four models to the prompts of Arena-Hard, under a permissive licence
-(`training/prior.md`). What the prompt alone foretells comes from predictors that were not trained
-on the prompt.
+Uses the answers of four models to the prompts of Arena-Hard, under a permissive licence
+(`training/prior.md`). Predictions come from predictors that were not trained on the prompt.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
-from headway.prediction.artefact import save_refinement
-from headway.prediction.cuts import Cuts, cut_off, joined
-from headway.prediction.examples import Examples, load_answers, load_folder
-from headway.prediction.training import train
+from headway.prediction.learning.cuts import Cuts, cut_answers
+from headway.prediction.learning.examples import Examples, load_answers, load_folder
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save_refinement
 
 OUT = Path(__file__).parents[1] / "src/headway/prediction/data/refinement.npz"
 MODELS = (
@@ -31,8 +30,8 @@ MODELS = (
 FOLDS = 5
 
 
-def foretold(examples: Examples) -> list[SizeEstimate]:
-    """Of every answer's length, by a predictor that was not trained on its prompt."""
+def predicted(examples: Examples) -> list[SizeEstimate]:
+    """Predicted length of every answer, by a predictor that was not trained on its prompt."""
     fold_of = np.random.default_rng(0).permutation(len(examples)) % FOLDS
     estimates: dict[int, SizeEstimate] = {}
     for fold in range(FOLDS):
@@ -44,10 +43,10 @@ def foretold(examples: Examples) -> list[SizeEstimate]:
 
 
 def answers_of(folder: Path, model: str) -> Cuts:
-    """Every answer of `model` in `folder`, cut off again and again."""
+    """Every answer of `model` in `folder`, cut at several lengths."""
     examples = load_folder(folder, model)
     answers = load_answers(folder, model)
-    return cut_off(examples.prompts, answers, examples.lengths, foretold(examples))
+    return cut_answers(examples.prompts, answers, examples.lengths, predicted(examples))
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     folder = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "text" / "arena_hard_v0.1"
-    everything = joined([answers_of(folder, model) for model in MODELS])
+    everything = Cuts.joined([answers_of(folder, model) for model in MODELS])
     save_refinement(everything.fit(), options.out)
     print(f"{len(everything.left_tokens)} unfinished answers")
     print(f"{options.out.stat().st_size / 1e6:.1f} MB in {options.out}")

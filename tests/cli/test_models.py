@@ -13,7 +13,7 @@ from headway.config import ModelConfig, Settings
 from headway.core.request import Tier
 from headway.models.instances import Instances
 from headway.models.remote import RemoteModel
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.models.source import BUILT_IN
 
 
@@ -90,5 +90,5 @@ def test_settings_of_a_model_reach_its_batches(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_nothing_is_an_error() -> None:
-    with pytest.raises(ModelError, match="there is no nowhere"):
+    with pytest.raises(ModelFailure, match="there is no nowhere"):
         catalog_of(Settings(models=(ModelConfig(name="m", path="nowhere"),)))

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from tests.cli.test_command_line import empty_folder, headway, one_line_failure  # noqa: F401
 from tests.prediction.conftest import examples, predictor, write_log  # noqa: F401
-from tests.prediction.test_encoder import mean_id_encoder
+from tests.prediction.models.test_encoder import mean_id_encoder
 
 from headway.cli.predictor import _stand_back
-from headway.prediction.artefact import save
-from headway.prediction.encoded import EncodedStack
-from headway.prediction.predictor import Predictor
+from headway.prediction.models.artefact import save
+from headway.prediction.models.encoded import EncodedStack
+from headway.prediction.models.predictor import Predictor
 
 
 def write_folder(folder: Path, count: int, seed: int = 0) -> Path:

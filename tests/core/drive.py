@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
+from tests.core.event_driver import EventDriver
 
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
@@ -71,7 +72,7 @@ events = st.one_of(
     st.tuples(st.just("requeue"), st.tuples(pick, st.frozensets(st.sampled_from(["x", "y"])))),
     st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
     st.tuples(st.just("use_policy"), st.sampled_from(sorted(POLICIES))),
-    st.tuples(st.just("slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
+    st.tuples(st.just("set_slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
     st.tuples(st.just("remove"), st.just("y")),
 )
 event_lists = st.lists(events, min_size=25, max_size=60)
@@ -135,13 +136,10 @@ def backend(name: str, slots: int) -> Backend:
 
 
 @dataclass
-class Driver:
+class Driver(EventDriver):
     """Feeds events to a Scheduler and holds it to its promises after every one."""
 
     settings: SchedulerSettings
-    now_s: float = 0.0
-    log: list[str] = field(default_factory=list)
-    added: dict[str, Request] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     slots: dict[str, int] = field(default_factory=lambda: {"x": 2, "y": 1})
 
@@ -151,67 +149,41 @@ class Driver:
         for name, slots in self.slots.items():
             self.scheduler.set_backend(backend(name, slots), 0.0)
 
-    def play(self, sequence: list[tuple[str, object]]) -> None:
-        for kind, value in sequence:
-            if kind == "slots":
-                self.set_slots(*value)  # type: ignore[misc]
-            else:
-                getattr(self, kind)(value)
-            self.step()
+    @property
+    def machine(self) -> Scheduler:
+        return self.scheduler
 
     # events
 
     def add(self, facts: dict[str, object]) -> None:
         facts = dict(facts)
-        deadline_in_s = facts.pop("deadline_in_s")
-        request = Request(
-            id=f"r{len(self.added)}",
-            arrival_s=self.now_s,
-            estimate=SizeEstimate.from_lengths(facts.pop("lengths")),  # type: ignore[arg-type]
-            deadline_s=None if deadline_in_s is None else self.now_s + deadline_in_s,  # type: ignore
-            **facts,  # type: ignore[arg-type]
-        )
-        self.added[request.id] = request
-        rejection = self.scheduler.add(request, self.now_s)
+        estimate = SizeEstimate.from_lengths(facts.pop("lengths"))  # type: ignore[arg-type]
+        rejection = self.add_new(estimate, facts)
         if rejection is not None:
-            self.rejected.add(request.id)
-            self.log.append(str(rejection))
-            assert request.state is State.REJECTED
-
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
-
-    def _one(self, states: set[State], which: int) -> Request | None:
-        live = [r for r in self.added.values() if r.state in states]
-        return live[which % len(live)] if live else None
+            self.rejected.add(rejection.request.id)
 
     def progress(self, which: int) -> None:
-        request = self._one({State.RUNNING}, which)
+        request = self.one({State.RUNNING}, which)
         if request is not None:
             self.scheduler.progress(request.id, request.output_tokens + 1 + which % 50, self.now_s)
 
     def finish(self, which: int) -> None:
-        request = self._one({State.RUNNING}, which)
+        request = self.one({State.RUNNING}, which)
         if request is not None:
             self.scheduler.finish(request.id, self.now_s)
 
     def cancel(self, which: int) -> None:
-        request = self._one(set(State), which)
-        if request is not None:
-            before = request.state
-            self.scheduler.cancel(request.id, self.now_s)
-            live = before in {State.WAITING, State.RUNNING, State.PREEMPTED}
-            assert request.state is (State.CANCELLED if live else before)
+        self.cancel_one(which)
 
     def requeue(self, of: tuple[int, frozenset[str]]) -> None:
         which, avoid = of
-        request = self._one({State.RUNNING}, which)
+        request = self.one({State.RUNNING}, which)
         if request is not None:
             self.scheduler.requeue(request.id, self.now_s, avoid)
 
     def revise(self, of: tuple[int, int]) -> None:
         which, tokens = of
-        request = self._one({State.WAITING, State.PREEMPTED, State.RUNNING}, which)
+        request = self.one({State.WAITING, State.PREEMPTED, State.RUNNING}, which)
         if request is not None:
             due_s = request.due_s
             estimate = SizeEstimate.exactly(tokens)
@@ -221,7 +193,8 @@ class Driver:
     def use_policy(self, name: str) -> None:
         self.scheduler.use_policy(name, self.now_s)
 
-    def set_slots(self, name: str, slots: int) -> None:
+    def set_slots(self, of: tuple[str, int]) -> None:
+        name, slots = of
         self.slots[name] = slots
         self.scheduler.set_backend(backend(name, slots), self.now_s)
 
@@ -267,7 +240,8 @@ class Driver:
                 waiting.pop(request.id, None)
                 self.rejected.add(request.id)
         self.capacity_is_kept(decisions)
-        self.nobody_is_lost()
+        self.no_request_is_lost()
+        self.rejections_are_known()
         self.work_is_conserved()
         return decisions
 
@@ -329,13 +303,7 @@ class Driver:
                 ]
                 assert len(running) <= cap
 
-    def nobody_is_lost(self) -> None:
-        live = {State.WAITING, State.RUNNING, State.PREEMPTED}
-        assert {r.id for r in self.added.values() if r.state in live} == set(
-            self.scheduler.requests
-        )
-        waiting = sum(r.state in {State.WAITING, State.PREEMPTED} for r in self.added.values())
-        assert self.scheduler.waiting() == waiting
+    def rejections_are_known(self) -> None:
         assert {r.id for r in self.added.values() if r.state is State.REJECTED} == self.rejected
 
     def work_is_conserved(self) -> None:
@@ -355,7 +323,7 @@ class Driver:
 
     def drain(self) -> None:
         """Give everybody a slot until nothing is left."""
-        self.set_slots("x", 3)
+        self.set_slots(("x", 3))
         for _ in range(4 * len(self.added) + 10):
             self.step()
             running = [r for r in self.added.values() if r.state is State.RUNNING]

@@ -19,7 +19,7 @@ from tests.engines.generations import chat, eventually, ids_of
 
 from headway.engines.embedded import EmbeddedServer, model_name
 from headway.engines.engine import BackendGone
-from headway.engines.model_file import ModelError, default_model
+from headway.engines.model_file import GgufError, default_model
 from headway.engines.pool import BackendPool, BackendStatus
 
 
@@ -38,12 +38,12 @@ def test_a_model_is_called_by_its_file_without_quantisation(file: str, name: str
 
 
 class Watched:
-    """A pool with one embedded engine, and everything it told."""
+    """A pool with one embedded engine, and every status it reported."""
 
     def __init__(self) -> None:
         self.server = EmbeddedServer(default_model(), slots=1, context_tokens=1024)
-        self.told: list[BackendStatus] = []
-        self.pool = BackendPool([], self.told.append, embedded=[self.server])
+        self.reported: list[BackendStatus] = []
+        self.pool = BackendPool([], self.reported.append, embedded=[self.server])
 
     @property
     def status(self) -> BackendStatus:
@@ -88,7 +88,7 @@ async def test_killed_in_the_middle_it_comes_back_and_the_answer_goes_on(
     # Its prefix cache died with it, so the last bits of a long prefill may differ.
     assert collected[: len(text) // 3] == text[: len(text) // 3]
     assert ids_of(broken)[:15] == ids_of(whole)[:15]
-    changes = [healthy for healthy, _ in groupby(status.healthy for status in watched.told)]
+    changes = [healthy for healthy, _ in groupby(status.healthy for status in watched.reported)]
     assert changes == [True, False, True]
 
 
@@ -162,7 +162,7 @@ async def test_a_corrupt_model_is_told_with_the_words_of_the_engine(tmp_path: Pa
         half.write_bytes(whole.read(3_000_000))
     changes: list[BackendStatus] = []
     pool = BackendPool([], changes.append, embedded=[EmbeddedServer(half)])
-    with pytest.raises(ModelError, match=r"half\.gguf cannot be loaded.*check.*failed to load"):
+    with pytest.raises(GgufError, match=r"half\.gguf cannot be loaded.*check.*failed to load"):
         await pool.start()
     assert not changes
 
@@ -170,9 +170,9 @@ async def test_a_corrupt_model_is_told_with_the_words_of_the_engine(tmp_path: Pa
 async def test_a_file_that_is_no_model_is_told_before_anything_starts(tmp_path: Path) -> None:
     text = tmp_path / "text.gguf"
     text.write_text("not a model")
-    with pytest.raises(ModelError, match="not a GGUF file"):
+    with pytest.raises(GgufError, match="not a GGUF file"):
         await EmbeddedServer(text).start()
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(GgufError, match="cannot be read"):
         await EmbeddedServer(tmp_path / "nothing.gguf").start()
 
 

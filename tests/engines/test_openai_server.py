@@ -114,7 +114,7 @@ async def test_a_stream_that_breaks_off_is_gone(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
         (401, "", "check the API key"),
         (404, "", "name its models"),
@@ -124,7 +124,7 @@ async def test_a_stream_that_breaks_off_is_gone(serve: Serve) -> None:
     ],
 )
 async def test_a_server_that_cannot_be_used_says_why(
-    serve: Serve, status: int, body: str, told: str
+    serve: Serve, status: int, body: str, message: str
 ) -> None:
     async def models(_: web.Request) -> web.Response:
         return web.Response(status=status, text=body)
@@ -132,7 +132,7 @@ async def test_a_server_that_cannot_be_used_says_why(
     broken = web.Application()
     broken.router.add_get("/v1/models", models)
     engine = OpenAIEngine(endpoint(await serve(broken)))
-    with pytest.raises(BackendGone, match=told):
+    with pytest.raises(BackendGone, match=message):
         await engine.describe()
     await engine.close()
 

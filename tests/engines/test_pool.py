@@ -84,35 +84,35 @@ async def two() -> AsyncIterator[Backend]:
     await backend.down()
 
 
-class Told(list[BackendStatus]):
-    """Every change that was told."""
+class Reported(list[BackendStatus]):
+    """Every status that the pool reported."""
 
     def __call__(self, status: BackendStatus) -> None:
         self.append(status)
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reported() -> Reported:
+    return Reported()
 
 
-async def test_it_knows_every_model_once(one: Backend, two: Backend, told: Told) -> None:
-    pool = BackendPool([Endpoint("one", one.url), Endpoint("two", two.url)], told)
+async def test_it_knows_every_model_once(one: Backend, two: Backend, reported: Reported) -> None:
+    pool = BackendPool([Endpoint("one", one.url), Endpoint("two", two.url)], reported)
     assert not any(status.healthy for status in pool.statuses.values())
     await pool.start()
     assert pool.models() == ["a", "b", "c"]
     assert list(pool.statuses) == ["one", "two"]
     assert all(status.healthy and status.error is None for status in pool.statuses.values())
-    assert {status.name for status in told} == {"one", "two"}
+    assert {status.name for status in reported} == {"one", "two"}
     assert pool.engine("one").url == one.url
     await pool.close()
 
 
 async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
-    one: Backend, told: Told
+    one: Backend, reported: Reported
 ) -> None:
     await one.down()
-    pool = BackendPool([Endpoint("one", one.url)], told)
+    pool = BackendPool([Endpoint("one", one.url)], reported)
     await pool.start()
     status = pool.statuses["one"]
     assert not status.healthy and status.slots == 0 and status.description is None
@@ -125,8 +125,8 @@ async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
     await pool.close()
 
 
-async def test_a_failure_has_its_health_checked_at_once(one: Backend, told: Told) -> None:
-    pool = BackendPool([Endpoint("one", one.url)], told)
+async def test_a_failure_has_its_health_checked_at_once(one: Backend, reported: Reported) -> None:
+    pool = BackendPool([Endpoint("one", one.url)], reported)
     await pool.start()
     await one.down()
     pool.failed("one", "r1", BackendGone("broken"))
@@ -135,29 +135,29 @@ async def test_a_failure_has_its_health_checked_at_once(one: Backend, told: Told
     assert pool.models() == ["a", "b"], "its models are still known"
     await one.up()
     await eventually(lambda: pool.statuses["one"].healthy)
-    assert told[-1].slots > 0
+    assert reported[-1].slots > 0
     await pool.close()
 
 
 async def test_a_password_in_a_url_is_in_no_status_and_no_log(
-    one: Backend, told: Told, caplog: pytest.LogCaptureFixture
+    one: Backend, reported: Reported, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    pool = BackendPool([Endpoint("one", one.url.replace("://", "://user:secret@"))], told)
+    pool = BackendPool([Endpoint("one", one.url.replace("://", "://user:secret@"))], reported)
     await pool.start()
     assert pool.statuses["one"].url == one.url
     await one.down()
     pool.failed("one", "r1", BackendGone("broken"))
     await eventually(lambda: not pool.statuses["one"].healthy)
     await pool.close()
-    assert one.url in caplog.text and "secret" not in caplog.text + repr(list(told))
+    assert one.url in caplog.text and "secret" not in caplog.text + repr(list(reported))
 
 
 async def test_slots_are_what_the_operator_says_else_what_turns_out(
-    one: Backend, told: Told
+    one: Backend, reported: Reported
 ) -> None:
     endpoints = [Endpoint("given", one.url, max_concurrency=3), Endpoint("found", one.url)]
-    pool = BackendPool(endpoints, told)
+    pool = BackendPool(endpoints, reported)
     await pool.start()
     assert pool.statuses["given"].slots == 3
     before = pool.statuses["found"].slots
@@ -166,15 +166,15 @@ async def test_slots_are_what_the_operator_says_else_what_turns_out(
             pool.succeeded(name, "r", tpot_s=0.01, in_flight=before)
     assert pool.statuses["given"].slots == 3
     assert pool.statuses["found"].slots == before + 1
-    assert told[-1] == pool.statuses["found"]
+    assert reported[-1] == pool.statuses["found"]
     await pool.close()
 
 
 @pytest.mark.parametrize("given", [8, None])
 async def test_who_has_too_much_to_do_is_left_alone_for_as_long_as_it_says(
-    one: Backend, told: Told, given: int | None
+    one: Backend, reported: Reported, given: int | None
 ) -> None:
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=given)], told)
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=given)], reported)
     await pool.start()
     before = pool.statuses["one"].slots
     for number in range(4):
@@ -191,10 +191,10 @@ async def test_who_has_too_much_to_do_is_left_alone_for_as_long_as_it_says(
 
 @pytest.mark.parametrize(("owner", "held_slots"), [("openai", 1.0), ("sglang", 3.0)])
 async def test_a_prompt_holds_up_all_slots_of_an_engine_and_none_of_a_hosted_api(
-    one: Backend, told: Told, owner: str, held_slots: float
+    one: Backend, reported: Reported, owner: str, held_slots: float
 ) -> None:
     one.owner = owner
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=3)], told)
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=3)], reported)
     await pool.start()
     description = pool.statuses["one"].description
     assert description is not None
@@ -203,10 +203,10 @@ async def test_a_prompt_holds_up_all_slots_of_an_engine_and_none_of_a_hosted_api
 
 
 async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
-    one: Backend, told: Told
+    one: Backend, reported: Reported
 ) -> None:
     one.chat_status = 500
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
     await pool.start()
     for number in range(5):
         pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
@@ -215,18 +215,18 @@ async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
     assert pool.statuses["one"].slots == 0
     one.chat_status = 200
     await eventually(lambda: pool.statuses["one"].slots == 4)
-    assert [status.slots for status in told] == [4, 0, 4]
+    assert [status.slots for status in reported] == [4, 0, 4]
     await pool.close()
 
 
 async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
-    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
+    one: Backend, reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "TRIAL_S", 0.1)
     monkeypatch.setattr(patience, "SUSPECT_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
     await pool.start()
     activity = pool.activity("one")
     activity.began(time.monotonic())
@@ -241,12 +241,12 @@ async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
 
 
 async def test_a_sign_of_life_ends_the_suspicion(
-    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch
+    one: Backend, reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "TRIAL_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
     await pool.start()
     activity = pool.activity("one")
     activity.began(time.monotonic())
@@ -259,11 +259,11 @@ async def test_a_sign_of_life_ends_the_suspicion(
 
 @pytest.mark.parametrize("status", [429, 500])
 async def test_a_failed_check_is_not_down_while_something_flows(
-    one: Backend, told: Told, monkeypatch: pytest.MonkeyPatch, status: int
+    one: Backend, reported: Reported, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.01)
     monkeypatch.setattr(member, "FIRST_RETRY_S", 0.01)
-    pool = BackendPool([Endpoint("one", one.url)], told)
+    pool = BackendPool([Endpoint("one", one.url)], reported)
     await pool.start()
     activity = pool.activity("one")
     activity.began(time.monotonic())
@@ -277,10 +277,10 @@ async def test_a_failed_check_is_not_down_while_something_flows(
 
 
 async def test_what_still_comes_from_a_backend_that_is_down_may_end(
-    one: Backend, told: Told
+    one: Backend, reported: Reported
 ) -> None:
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url)], told)
+    pool = BackendPool([Endpoint("one", one.url)], reported)
     await pool.start()
     activity = pool.activity("one")
     answer = asyncio.ensure_future(pool.engine("one").forward("chat/completions", b"{}"))
@@ -296,10 +296,10 @@ async def test_what_still_comes_from_a_backend_that_is_down_may_end(
 
 
 async def test_a_request_that_fails_everywhere_closes_what_it_opened(
-    one: Backend, two: Backend, told: Told
+    one: Backend, two: Backend, reported: Reported
 ) -> None:
     pool = BackendPool(
-        [Endpoint("one", one.url, max_concurrency=4), Endpoint("two", two.url)], told
+        [Endpoint("one", one.url, max_concurrency=4), Endpoint("two", two.url)], reported
     )
     await pool.start()
     for number in range(5):
@@ -311,18 +311,18 @@ async def test_a_request_that_fails_everywhere_closes_what_it_opened(
 
 
 async def test_the_models_that_the_operator_names_are_known_before_it_answers(
-    one: Backend, told: Told
+    one: Backend, reported: Reported
 ) -> None:
     await one.down()
-    pool = BackendPool([Endpoint("one", one.url, models=("big",))], told)
+    pool = BackendPool([Endpoint("one", one.url, models=("big",))], reported)
     assert pool.models() == ["big"]
     await pool.start()
     assert pool.models() == ["big"]
     await pool.close()
 
 
-async def test_a_refusal_is_the_fault_of_the_request(one: Backend, told: Told) -> None:
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], told)
+async def test_a_refusal_is_the_fault_of_the_request(one: Backend, reported: Reported) -> None:
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
     await pool.start()
     for number in range(20):
         pool.failed("one", f"r{number}", EngineError(400, b"", "bad request"))

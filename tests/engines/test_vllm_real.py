@@ -254,7 +254,7 @@ def gateway(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 async def test_a_preempted_stream_is_the_unpreempted_one(gateway: str) -> None:
     async with openai.AsyncOpenAI(base_url=gateway, api_key="none", max_retries=0) as client:
 
-        async def tell(interrupted: bool) -> tuple[str, openai.types.CompletionUsage]:
+        async def answer_story(interrupted: bool) -> tuple[str, openai.types.CompletionUsage]:
             stream = await client.chat.completions.create(
                 model="default",
                 messages=STORY,
@@ -279,8 +279,8 @@ async def test_a_preempted_stream_is_the_unpreempted_one(gateway: str) -> None:
                     assert urgent.usage.completion_tokens == 4
             return text, chunk.usage
 
-        whole, alone = await tell(interrupted=False)
-        again, shared = await tell(interrupted=True)
+        whole, alone = await answer_story(interrupted=False)
+        again, shared = await answer_story(interrupted=True)
     assert again == whole
     assert (alone.headway["preemptions"], shared.headway["preemptions"]) == (0, 1)
     assert alone.completion_tokens == shared.completion_tokens == STORY_TOKENS

@@ -24,7 +24,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
-from headway.models.source import Source, source_of
+from headway.models.source import ModelSource, source_of
 from headway.store.responses import ResponseStore
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -133,7 +133,7 @@ def models(tiny: Path) -> Iterator[str]:
         yield address
 
 
-def catalog_of(*functions: str, **sources: Source) -> Catalog:
+def catalog_of(*functions: str, **sources: ModelSource) -> Catalog:
     """Functions of `tests/models/functions.py`, and other models, loaded when they are asked."""
     named = {name.removesuffix(".onnx"): source for name, source in sources.items()}
     named |= {name: function(name) for name in functions}

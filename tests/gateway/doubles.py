@@ -15,7 +15,7 @@ from headway.engines.activity import Activity
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
 from headway.engines.member import BackendStatus
 from headway.engines.patience import Patience
-from headway.prediction.bins import BIN_TOKENS, bin_of
+from headway.prediction.models.bins import BIN_TOKENS, bin_of
 
 
 class ExactEngine:

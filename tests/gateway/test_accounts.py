@@ -21,9 +21,9 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
-from headway.prediction.history import LengthHistory, Origin
-from headway.prediction.logged import LoggedPrompt, logged_features
-from headway.prediction.watch import Watch
+from headway.prediction.learning.logged import LoggedPrompt, logged_features
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.live.watch import Watch
 from headway.store.request_log import RequestLog, read
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])

@@ -12,8 +12,8 @@ from tests.gateway.test_foresight import gateway_with, works_of
 from headway.core.request import State, Tier
 from headway.core.settings import TierSettings
 from headway.gateway.server import Gateway
-from headway.prediction.claims import most_tokens
-from headway.prediction.history import LengthHistory, Origin
+from headway.prediction.live.claims import most_tokens
+from headway.prediction.live.history import LengthHistory, Origin
 
 
 @pytest.fixture

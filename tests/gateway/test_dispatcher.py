@@ -17,7 +17,7 @@ from headway.engines.engine import Generation
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
-from headway.prediction.history import Origin
+from headway.prediction.live.history import Origin
 
 
 def work(name: str, tokens: int = 5) -> Work:

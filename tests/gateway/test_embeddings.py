@@ -18,7 +18,7 @@ from tests.gateway.conftest import Serve, catalog_of, client_of
 from tests.gateway.fake_backend import FakeBackend
 
 from headway.models.minilm import fetched
-from headway.models.source import BUILT_IN, Source
+from headway.models.source import BUILT_IN, ModelSource
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_ten_megabytes_of_text_are_refused_at_once(models: str) -> None:
 
 
 async def test_the_model_that_comes_with_headway_knows_what_is_alike(serve: Serve) -> None:
-    gateway = await serve(catalog=catalog_of(**{BUILT_IN: Source("text", str(fetched()))}))
+    gateway = await serve(catalog=catalog_of(**{BUILT_IN: ModelSource("text", str(fetched()))}))
     texts = ["A cat sat on the mat.", "A kitten was lying on the rug.", "Stock prices fell again."]
     async with client_of(gateway) as client:
         answer = await client.embeddings.create(model=BUILT_IN, input=texts)

@@ -22,11 +22,11 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
-from headway.prediction.history import LengthHistory, Origin
-from headway.prediction.live import Reading
-from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import CUTS
-from headway.prediction.watch import Watch
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.live.live_predictor import Reading
+from headway.prediction.live.watch import Watch
+from headway.prediction.models.refinement import CUTS
+from headway.prediction.texts.prompt import Prompt
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from headway.gateway.model_metrics import ModelMetrics
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work import Work
 from headway.models.catalog import Catalog
-from headway.prediction.history import Origin
-from headway.prediction.watch import Watch
+from headway.prediction.live.history import Origin
+from headway.prediction.live.watch import Watch
 
 FAMILIES = {
     "headway_queue_depth": ("gauge", "Requests that wait", {"tier"}),

@@ -16,8 +16,8 @@ from tests.prediction.conftest import examples, live_predictor, write_log
 
 from headway.gateway import refits as module
 from headway.gateway.refits import GROWTH, LEAST_ANSWERS, Refits
-from headway.prediction.artefact import save, shipped
-from headway.prediction.predictor import Predictor
+from headway.prediction.models.artefact import save, shipped
+from headway.prediction.models.predictor import Predictor
 
 MODEL = "org/model"
 

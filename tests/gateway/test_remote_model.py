@@ -15,7 +15,7 @@ from headway.core.batching import BatchingSettings
 from headway.gateway.server import Gateway
 from headway.models.predict_server import PredictServer
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem, ModelError
+from headway.models.signature import BadItem, ModelFailure
 
 
 @asynccontextmanager
@@ -43,16 +43,16 @@ async def test_what_the_server_says_of_a_failure_is_told(serve: Serve) -> None:
     gateway: Gateway = await serve(catalog=catalog_of("few"))
     async with remote(gateway.address, "few") as model:
         (error,) = await model.run(items(1), [1])
-        assert isinstance(error, ModelError) and "returned 0 results" in str(error)
+        assert isinstance(error, ModelFailure) and "returned 0 results" in str(error)
     async with remote(f"{gateway.address}/v2/models/nope", "mine") as model:
         (error,) = await model.run(items(1), [1])
-        assert isinstance(error, ModelError)
+        assert isinstance(error, ModelFailure)
         assert "answers 404: The model 'nope' does not exist" in str(error)
 
 
 async def test_a_server_that_is_not_there_is_told() -> None:
     async with remote("http://127.0.0.1:9", "m") as model:
-        with pytest.raises(ModelError, match="cannot be reached"):
+        with pytest.raises(ModelFailure, match="cannot be reached"):
             await model.load()
 
 

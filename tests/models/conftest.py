@@ -11,7 +11,7 @@ from tests.models.functions_source import function
 from headway.core.batching import BatchingSettings
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
-from headway.models.source import Source
+from headway.models.source import ModelSource
 
 Served = Callable[..., ServedModel]
 
@@ -25,7 +25,7 @@ async def served() -> AsyncIterator[Served]:
             name: str,
             instances: int = 1,
             unload_after_s: float | None = None,
-            source: Source | None = None,
+            source: ModelSource | None = None,
             **batching: object,
         ) -> ServedModel:
             backing = Instances(source or function(name), instances, threads=1)
@@ -38,5 +38,5 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def answers(model: ServedModel, items: list[object], **asked: object) -> list[object]:
-    """What `model` makes of `items`."""
+    """The results of `model` for `items`."""
     return await model.run(items, [1] * len(items), **asked)

@@ -14,7 +14,7 @@ def upper(items):
 
 
 def process(items):
-    """Who ran it."""
+    """The process that ran it."""
     return [os.getpid()] * len(items)
 
 
@@ -41,7 +41,7 @@ def gated(items):
 
 
 def killed_once(items):
-    """The first run dies in the middle: each item names the file that tells whether it was."""
+    """The first run dies in the middle: the first item names the file that marks it."""
     first = Path(items[0])
     if not first.exists():
         first.touch()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headway.models.source import Source
+from headway.models.source import ModelSource
 
 
-def function(name: str) -> Source:
+def function(name: str) -> ModelSource:
     """A function of `functions.py`, for a worker process."""
-    return Source("python", f"{Path(__file__).with_name('functions.py')}:{name}")
+    return ModelSource("python", f"{Path(__file__).with_name('functions.py')}:{name}")

@@ -1,4 +1,4 @@
-"""Worker processes: what one of them does, or dies of, is lost to nobody."""
+"""Worker processes: nothing is lost when one of them dies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.models.functions_source import function
 
 from headway.batching.driver import WorkerLost
 from headway.models.instances import Instances
-from headway.models.signature import BadItem, ModelError
+from headway.models.signature import BadItem, ModelFailure
 
 
 async def test_every_item_gets_its_own_result(served: Served) -> None:
@@ -78,7 +78,9 @@ async def test_a_poison_item_fails_alone(served: Served) -> None:
     found = await answers(served("Picky"), ["a", "poison", "ccc", "broken", "eeeee"])
     assert [found[0], found[2], found[4]] == [1, 3, 5]
     assert isinstance(found[1], BadItem) and str(found[1]) == "poison is not taken"
-    assert isinstance(found[3], ModelError) and "RuntimeError: this one breaks it" in str(found[3])
+    assert isinstance(found[3], ModelFailure) and "RuntimeError: this one breaks it" in str(
+        found[3]
+    )
 
 
 async def test_an_item_that_kills_workers_fails_alone(served: Served) -> None:
@@ -91,17 +93,17 @@ async def test_an_item_that_kills_workers_fails_alone(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("few", "returned 0 results for 1 items"),
         ("one_text", "must return a list with a result for each item, not str"),
         ("nowhere", "pickle"),
     ],
 )
-async def test_results_that_are_none_are_told(served: Served, name: str, told: str) -> None:
+async def test_invalid_results_are_described(served: Served, name: str, message: str) -> None:
     (found,) = await answers(served(name), ["a"])
-    assert isinstance(found, ModelError)
-    assert told in str(found)
+    assert isinstance(found, ModelFailure)
+    assert message in str(found)
 
 
 async def test_prints_and_unended_lines_do_no_harm(served: Served) -> None:
@@ -111,15 +113,15 @@ async def test_prints_and_unended_lines_do_no_harm(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("Unloadable", "RuntimeError: there is no room"),
         ("nothing", "has no nothing"),
         ("number", "cannot be called"),
     ],
 )
-async def test_why_a_model_cannot_be_loaded_is_told(name: str, told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+async def test_an_error_says_why_a_model_cannot_be_loaded(name: str, message: str) -> None:
+    with pytest.raises(ModelFailure, match=message):
         await Instances(function(name), 1, threads=1).load()
 
 

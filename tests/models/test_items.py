@@ -1,4 +1,4 @@
-"""What comes as JSON, made into the items of a batch."""
+"""JSON instances to the items of a batch."""
 
 from __future__ import annotations
 

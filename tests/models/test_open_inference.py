@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from headway.models.open_inference import (
     DTYPES,
-    Asked,
+    InferRequest,
     datatype_of,
     decode_request,
     decode_response,
@@ -65,7 +65,7 @@ def test_what_is_answered_in_json_arrives(sent: np.ndarray) -> None:
         sent = np.array([v.hex().encode() for v in sent.flat], object).reshape(sent.shape)
     elif sent.dtype.kind == "f":  # JSON has no infinity
         sent = np.where(np.isinf(sent), np.nan, sent).astype(sent.dtype)
-    body, json_bytes = encode_response("m", "1", Asked({}), {"y": sent})
+    body, json_bytes = encode_response("m", "1", InferRequest({}), {"y": sent})
     assert json_bytes is None
     assert same(decode_response(body, None)["y"], sent)
 
@@ -88,15 +88,15 @@ def test_a_request_may_mix_json_and_binary_and_wish_for_either() -> None:
     outputs = {"y": np.array([1.5], np.float32), "z": np.array(["text"])}
     body, json_bytes = encode_response("m", "1", asked, outputs)
     assert json_bytes is not None and len(body) == json_bytes + 4
-    told = json.loads(body[:json_bytes])
-    assert (told["id"], told["model_name"], told["model_version"]) == ("seven", "m", "1")
-    assert told["outputs"][1] == {
+    answer = json.loads(body[:json_bytes])
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == ("seven", "m", "1")
+    assert answer["outputs"][1] == {
         "name": "z", "datatype": "BYTES", "shape": [1], "data": ["text"]
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "no inference request"),
         (b"{}", "no inference request"),
@@ -121,8 +121,8 @@ def test_a_request_may_mix_json_and_binary_and_wish_for_either() -> None:
         (json.dumps({"inputs": json.loads(request())["inputs"] * 2}).encode(), "there twice"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_told(body: bytes, told: str) -> None:
-    with pytest.raises(BadItem, match=told):
+def test_an_error_says_what_is_wrong_with_the_request(body: bytes, message: str) -> None:
+    with pytest.raises(BadItem, match=message):
         decode_request(body, None)
 
 
@@ -136,7 +136,7 @@ def test_text_that_is_nested_too_deeply_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("datatype", "raw", "told"),
+    ("datatype", "raw", "message"),
     [
         ("FP32", b"\0" * 7, "ends within a value"),
         ("FP32", b"\0" * 4, "has 1 values"),
@@ -145,10 +145,12 @@ def test_text_that_is_nested_too_deeply_is_an_error() -> None:
         ("BYTES", b"\1\0\0\0a", "has 1 values"),
     ],
 )
-def test_binary_tensors_that_do_not_fit_are_an_error(datatype: str, raw: bytes, told: str) -> None:
+def test_binary_tensors_that_do_not_fit_are_an_error(
+    datatype: str, raw: bytes, message: str
+) -> None:
     parameters = {"binary_data_size": len(raw)}
     head = request(datatype=datatype, data=None, parameters=parameters)
-    with pytest.raises(BadItem, match=told):
+    with pytest.raises(BadItem, match=message):
         decode_request(head + raw, len(head))
 
 
@@ -160,7 +162,7 @@ def test_bytes_that_belong_to_no_tensor_are_an_error() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"outputs": 3}', b"\xff\xfe"])
-def test_an_answer_that_is_none_is_an_error(body: bytes) -> None:
+def test_an_invalid_answer_is_an_error(body: bytes) -> None:
     with pytest.raises(BadItem, match="no inference response"):
         decode_response(body, None)
 
@@ -184,7 +186,7 @@ def test_the_largest_integers_stay_what_they_are() -> None:
         typed([2.0**63, 0], "UINT64")
 
 
-def test_null_is_a_number_that_is_none() -> None:
+def test_null_is_nan() -> None:
     assert np.isnan(typed([None, 1], "FP32")).tolist() == [True, False]
     with pytest.raises(TypeError):
         typed([None], "INT32")

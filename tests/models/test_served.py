@@ -1,4 +1,4 @@
-"""A model's life: loaded when it is wanted, unloaded when nobody wants it."""
+"""A model's life: loaded on demand, unloaded when idle."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.models.conftest import Served, answers
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 
 
-async def test_it_is_loaded_by_whoever_asks_first(served: Served) -> None:
+async def test_the_first_request_loads_it(served: Served) -> None:
     model = served("upper")
     assert not model.loaded and model.cold_starts == 0
     found = await asyncio.gather(*(answers(model, [letter]) for letter in "abc"))
@@ -35,17 +35,19 @@ async def test_when_idle_it_is_unloaded_and_the_next_request_waits_for_it(served
 
 
 async def test_it_is_not_unloaded_in_mid_batch(served: Served, tmp_path: Path) -> None:
-    model = served("gated", unload_after_s=0.01)
-    gate = str(tmp_path / "gate")
-    running = asyncio.ensure_future(answers(model, [gate]))
-    await until(lambda: model.batches == 1)
-    await asyncio.sleep(0.03)  # longer than it may idle
+    model = served("gated", unload_after_s=0.0)  # as soon as it idles
+    open_gate, gate = tmp_path / "open", tmp_path / "gate"
+    open_gate.touch()
+    await answers(model, [str(open_gate)])
+    running = asyncio.ensure_future(answers(model, [str(gate)]))
+    await until(lambda: model.batches == 2)
     assert model.loaded
-    Path(gate).touch()
-    assert await running == [gate]
+    gate.touch()
+    assert await running == [str(gate)]
+    assert model.cold_starts == 1
 
 
-async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_again(
+async def test_a_load_failure_fails_all_waiting_requests_and_the_next_ones_try_again(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "mark"
@@ -53,9 +55,9 @@ async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_
     model = served("LoadedOnceThereIs")
     asked = [answers(model, [n]) for n in range(3)]
     for (error,) in await asyncio.gather(*asked):
-        assert isinstance(error, ModelError)
+        assert isinstance(error, ModelFailure)
         assert "cannot be loaded: RuntimeError: not there yet" in str(error)
-    with pytest.raises(ModelError, match="not there yet"):
+    with pytest.raises(ModelFailure, match="not there yet"):
         await model.load()
     assert model.error is not None and model.waiting == 0
     mark.touch()
@@ -63,7 +65,7 @@ async def test_why_it_does_not_load_is_told_to_all_who_wait_and_the_next_try_it_
     assert model.error is None
 
 
-async def test_a_failure_that_is_no_model_error_leaves_nobody_waiting(served: Served) -> None:
+async def test_any_other_failure_leaves_no_request_waiting(served: Served) -> None:
     class Damaged:
         on_change = staticmethod(lambda alive, error: None)
         unloaded = 0
@@ -80,12 +82,12 @@ async def test_a_failure_that_is_no_model_error_leaves_nobody_waiting(served: Se
     model = served("upper")
     model.backing = Damaged()
     (error,) = await answers(model, ["a"])
-    assert isinstance(error, ModelError)
+    assert isinstance(error, ModelFailure)
     assert "its tokenizer is damaged" in str(error)
     assert model.backing.unloaded == 1
 
 
-async def test_those_who_wait_while_it_is_unloaded_have_it_loaded_again(
+async def test_requests_that_wait_while_it_is_unloaded_load_it_again(
     served: Served, tmp_path: Path
 ) -> None:
     model = served("killed_once")  # dies at its first run: what it ran waits again

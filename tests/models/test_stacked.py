@@ -1,4 +1,4 @@
-"""Tensors of one shape go together, and everybody gets his own."""
+"""Tensors of one shape run together, and each item gets its own result."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def test_items_of_any_shapes_get_their_own_results_in_their_places(lengths: list
     assert sum(sizes) == len(items)
 
 
-def test_types_and_names_are_told_apart_as_well() -> None:
+def test_different_types_and_names_are_not_stacked() -> None:
     items = [{"x": np.zeros(2)}, {"x": np.zeros(2, int)}, {"y": np.zeros(2)}, {"x": np.ones(2)}]
     assert [places for places, _ in stacks(items)] == [[0, 3], [1], [2]]

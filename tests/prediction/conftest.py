@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from headway.prediction.artefact import shipped_refinement
-from headway.prediction.examples import Examples
-from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor
-from headway.prediction.logged import LoggedPrompt, logged_features
-from headway.prediction.predictor import Predictor
-from headway.prediction.prompt import Prompt
-from headway.prediction.training import train
+from headway.prediction.learning.examples import Examples
+from headway.prediction.learning.logged import LoggedPrompt, logged_features
+from headway.prediction.learning.training import train
+from headway.prediction.live.history import LengthHistory
+from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.models.artefact import shipped_refinement
+from headway.prediction.models.predictor import Predictor
+from headway.prediction.texts.prompt import Prompt
 from headway.store.request_log import DESCRIBED_AT_ONCE, RequestLog, RequestRecord
 
 THINGS = ("rivers", "bridges", "apples", "law", "trains", "whales", "music", "glass", "bees")

@@ -1,7 +1,8 @@
-"""What the scheduler was told and decided: written down, and decided alike when told again."""
+"""The scheduler's events and decisions: logged, and decided alike when replayed."""
 
 from __future__ import annotations
 
+import inspect
 import io
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from headway.core.policies import POLICIES
 from headway.core.request import Request, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
-from headway.store.event_log import EventLogError, LoggedScheduler, read_events, replay
+from headway.store.event_log import EVENTS, EventLogError, LoggedScheduler, read_events, replay
 
 EAGER = PreemptionSettings(min_run_s=0.0, gain_factor=0.1)
 
@@ -62,7 +63,7 @@ moves = st.tuples(
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(list(POLICIES)), st.lists(moves, min_size=1, max_size=60))
-def test_told_again_it_decides_alike(
+def test_replayed_it_decides_alike(
     tmp_path_factory: pytest.TempPathFactory, policy: str, what: list[tuple[int, int, Tier, float]]
 ) -> None:
     file = io.BytesIO()
@@ -80,6 +81,32 @@ def test_told_again_it_decides_alike(
         assert then == now, event
 
 
+def test_every_event_of_a_scheduler_is_logged() -> None:
+    """A method that changes a scheduler must be in the log, or a replay goes another way."""
+    made_of_others = {"hand_over"}
+    of_the_simulator_alone = {"catch_up"}
+    questions = {"explain", "next_wakeup_s"}
+    with_a_time = {
+        name
+        for name, method in inspect.getmembers(Scheduler, inspect.isfunction)
+        if not name.startswith("_") and "now_s" in inspect.signature(method).parameters
+    }
+    assert with_a_time - questions - made_of_others - of_the_simulator_alone == set(EVENTS.values())
+
+
+def test_the_layout_of_a_log_stays() -> None:
+    """The file is a wire format: what an earlier version wrote, this one writes again."""
+    lines = (Path(__file__).parent / "events_of_every_kind.jsonl").read_bytes()
+    opened, *events = read_events(Path(__file__).parent / "events_of_every_kind.jsonl")
+    assert {event.kind for event in events} == set(EVENTS)
+    file = io.BytesIO()
+    scheduler = LoggedScheduler(**opened.arguments, log=file)
+    for event in events:
+        arguments = {name: value for name, value in event.arguments.items() if name != "lane"}
+        getattr(scheduler, EVENTS[event.kind])(**arguments, now_s=event.now_s)
+    assert file.getvalue() == lines
+
+
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     file = io.BytesIO()
     LoggedScheduler(SchedulerSettings(), file).set_backend(Backend("a", 1), 0.0)
@@ -94,6 +121,9 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
         list(read_events(path))
     path.write_text('{"type": "nonsense"}\n')
     with pytest.raises(EventLogError, match="line 1"):
+        list(read_events(path))
+    path.write_text('{"type": "Revised", "now_s": 1.0, "id": "a", "score": 1.0}\n')
+    with pytest.raises(EventLogError, match=r"line 1: .*'estimate'"):
         list(read_events(path))
     with pytest.raises(EventLogError, match="begins with the settings"):
         list(replay([]))

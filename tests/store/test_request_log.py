@@ -51,7 +51,7 @@ def until(condition, within_s: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_records_survive_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "made" / "on the way" / "requests.db"
     full = record(
         1,

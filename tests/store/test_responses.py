@@ -45,7 +45,7 @@ async def store(tmp_path: Path) -> AsyncIterator[ResponseStore]:
     store.close()
 
 
-async def test_what_is_kept_is_found_at_once(store: ResponseStore) -> None:
+async def test_a_kept_response_is_found_at_once(store: ResponseStore) -> None:
     store.keep(response("r1"))
     assert await store.find("r1", "acme") == response("r1")
     assert await store.find("r2", "acme") is None
@@ -67,7 +67,7 @@ async def test_a_conversation_that_is_too_large_is_not_read(store: ResponseStore
         await store.conversation("r2", "acme", 1000)
 
 
-async def test_nobody_finds_what_is_another_s(store: ResponseStore) -> None:
+async def test_responses_of_others_are_not_found(store: ResponseStore) -> None:
     store.keep(response("r1"))
     store.keep(response("r2", "r1", owner="other"))
     assert await store.find("r1", "other") is None
@@ -77,7 +77,7 @@ async def test_nobody_finds_what_is_another_s(store: ResponseStore) -> None:
     assert await store.find("r1", "acme") is not None
 
 
-async def test_what_is_deleted_is_gone_and_so_is_what_went_on_from_it(
+async def test_a_deleted_response_is_gone_and_cannot_be_continued(
     store: ResponseStore,
 ) -> None:
     store.keep(response("r1"))
@@ -115,7 +115,9 @@ async def test_the_oldest_responses_go_when_all_together_are_too_large(tmp_path:
     store.close()
 
 
-async def test_they_outlive_a_restart_and_are_nobody_else_s_to_read(tmp_path: Path) -> None:
+async def test_they_survive_a_restart_and_only_the_owner_can_read_them(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "responses.db"
     first = ResponseStore(path, 60.0, 100_000, Clock())
     first.keep(response("r1"))

@@ -1,5 +1,5 @@
 """Batching on an event loop: the driver of `core.batching`, and a decorator that needs no server.
 
-driver.py     Driver: carries out what a Batcher decides
-function.py   @headway.batched: calls with one item each, answered by a function of a list
+driver.py     Driver: carries out the decisions of a Batcher
+function.py   @headway.batched: makes one call of a function of a list from many single calls
 """

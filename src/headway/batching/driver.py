@@ -1,4 +1,4 @@
-"""A Batcher on one event loop: tells it the time, and carries out what it decides."""
+"""A Batcher on one event loop: passes events with their time, and carries out its decisions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 NO_TOKENS = SizeEstimate.exactly(1)
-"""Nothing is generated: an item is over with its batch."""
-
+"""No tokens are generated: an item ends with its batch."""
 
 SOLVING_REST = 20.0
-"""After solving, so many times as long without: at most a twentieth of a core goes into it."""
+"""Pause after solving, as a multiple of the time it took: solving uses at most a twentieth of a
+core."""
 
 
 class Refused(RuntimeError):
     """An item was not run.
 
     Attributes:
-        rejection: why not, and when there may be room.
+        rejection: the reason, and when there may be room.
     """
 
     def __init__(self, rejection: Reject) -> None:
@@ -44,17 +44,18 @@ _REFUSALS = {
 
 
 class WorkerLost(RuntimeError):
-    """The worker of a batch died before it answered: another one may run the batch."""
+    """The worker of a batch died before it answered; another worker may run the batch."""
 
 
 class Driver(Generic[Item, Result]):
-    """Puts items into a Batcher and its batches through `call`.
+    """Adds items to a Batcher and runs its batches by `call`.
 
     Args:
-        batcher: decides; nobody else may tell it anything.
-        call: runs a batch, a result for each item in their order. A result that is an exception
-            fails its item alone; a raised one has the batch bisected; WorkerLost has it run again.
-        loop: the event loop, where everything happens.
+        batcher: decides; nothing else may send it events.
+        call: runs a batch and returns a result for each item, in order. A result that is an
+            exception fails only its item. If `call` raises WorkerLost, the batch runs again; any
+            other exception has it bisected.
+        loop: the event loop on which everything happens.
     """
 
     def __init__(
@@ -80,17 +81,17 @@ class Driver(Generic[Item, Result]):
         tenant: str = "",
         deadline_s: float | None = None,
     ) -> list[Result | Exception]:
-        """Wait for the results of `items`, each in its own place, or what failed it.
+        """Return the results of `items`, in order; an exception for each item that failed.
 
         Args:
-            items: go into the queue all or none.
-            lengths: of each item, at least 1.
+            items: all of them are queued, or none.
+            lengths: length of each item, at least 1.
             tier: how urgent they are.
-            tenant: whose they are.
+            tenant: the owner of the items.
             deadline_s: from now; None: none.
 
         Raises:
-            Refused: there is no room, or no time.
+            Refused: the queue is full, an item is too long, or the deadline cannot be met.
         """
         now_s = self.loop.time()
         waiting: dict[str, asyncio.Future[Result | Exception]] = {}
@@ -119,12 +120,12 @@ class Driver(Generic[Item, Result]):
             raise
 
     def set_workers(self, workers: int) -> None:
-        """So many batches may run at once from now on."""
+        """Set how many batches may run at a time."""
         self.batcher.set_workers(workers, self.loop.time())
         self._step()
 
     def fail_waiting(self, error: Exception) -> None:
-        """End everything that does not run yet with `error`."""
+        """End all items that wait with `error`."""
         running = {r.id for batch in self.batcher.batches.values() for r in batch.requests}
         for request in list(self.batcher.requests.values()):
             if request.id not in running:
@@ -132,7 +133,7 @@ class Driver(Generic[Item, Result]):
                 self._answer(request, error)
 
     def close(self) -> None:
-        """Stop; nobody waits any more."""
+        """Cancel all tasks; no caller may be waiting."""
         for task in self._tasks:
             task.cancel()
         if self._timer is not None:
@@ -165,11 +166,11 @@ class Driver(Generic[Item, Result]):
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, batch: Batch) -> None:
-        # Who left while the task was starting is in the batch still; nobody hears its result.
+        # Items cancelled while the task was starting are still in the batch; leave them out.
         requests = [request for request in batch.requests if request.id in self._calls]
         items = [self._calls[request.id][0] for request in requests]
         if not requests:
-            self.batcher.failed(batch, self.loop.time())  # no duration to learn from
+            self.batcher.failed(batch, self.loop.time())  # it has no duration to learn from
             self._step()
             return
         start_s = self.loop.time()
@@ -184,7 +185,7 @@ class Driver(Generic[Item, Result]):
         else:
             end_s = self.loop.time()
             self.batcher.finished(batch, end_s, max(end_s - start_s, 1e-9))
-            # First the next batch is on its way: its worker is not to wait for these answers.
+            # Launch the next batch first: its worker must not wait for these answers.
             self._step()
             for request, result in zip(requests, results, strict=True):
                 self._answer(request, result)
@@ -202,18 +203,18 @@ class Driver(Generic[Item, Result]):
         self._step()
 
     def _answer(self, request: Request, result: Result | Exception) -> None:
-        """Where somebody still waits for it."""
+        """Set the result of `request`, if its caller still waits."""
         _, answer = self._calls.pop(request.id, (None, None))
         if answer is not None and not answer.done():
             answer.set_result(result)
 
 
 def checked(results: Any, count: int, what: str) -> Sequence[Any]:
-    """`results`, if there is one for each of `count` items.
+    """Return `results` if there is one for each of `count` items.
 
     Raises:
-        TypeError: it is no list.
-        ValueError: there are too few, or too many.
+        TypeError: `results` is not a list.
+        ValueError: it has the wrong length.
     """
     try:
         answered = len(results)

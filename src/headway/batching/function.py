@@ -1,7 +1,7 @@
-"""`@headway.batched`: calls with one item each, answered by a function from list to list.
+"""`@headway.batched`: makes one call of a function from list to list from many single calls.
 
-Needs no server. The function, plain or async, is called with as many items as the batcher puts
-together; plain ones run in threads, so that the event loop goes on.
+It needs no server. The function may be plain or async; a plain one runs in a thread, so that it
+does not block the event loop.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ def batched(
     """Batch the calls of a function from list to list.
 
     Args:
-        max_batch_size: items in a call of the function, at most.
-        policy: when to launch: after a delay, while waiting does not pay, or by a solved table.
-        max_delay_s: the longest wait for company, under `constant`.
-        slo_s: latency in seconds that `adaptive` keeps batches small for.
-        length: of an item, where batches of about equal length are cheaper, as with padded text.
-        workers: batches at a time.
+        max_batch_size: most items in a call of the function.
+        policy: when to launch: after a delay, when waiting no longer pays, or by a solved table.
+        max_delay_s: longest wait for further items, under `constant`.
+        slo_s: latency in seconds that `adaptive` tries to meet by limiting the batch size.
+        length: returns the length of an item; batches then hold items of about equal length, which
+            is cheaper where items are padded, as texts are.
+        workers: number of batches that run at a time.
 
     Raises:
         ValueError: a limit is below 1, or there is no such policy.
@@ -61,9 +62,9 @@ def batched(
 
 
 class BatchedFunction(Generic[Item, Result]):
-    """Called with one item, it answers with that item's result.
+    """Called with one item, it returns the result of that item.
 
-    Every event loop that calls it has a queue of its own.
+    Every event loop that calls it has its own queue.
     """
 
     def __init__(
@@ -94,14 +95,14 @@ class BatchedFunction(Generic[Item, Result]):
         """The result of `item`.
 
         Args:
-            item: what the function gets as one of its list.
+            item: one item of the list that the function takes.
             tier: interactive, standard or batch.
-            tenant: whose it is.
-            deadline_s: from now; if it cannot be met the item is refused at once.
+            tenant: the owner of the item.
+            deadline_s: from now; if it cannot be met, the item is refused at once.
 
         Raises:
-            Refused: it was not run.
-            Exception: what the function raised for this item alone.
+            Refused: the item was not run.
+            Exception: raised by the function for this item alone.
         """
         loop = asyncio.get_running_loop()
         driver = self._driver
@@ -126,7 +127,7 @@ class BatchedFunction(Generic[Item, Result]):
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives something to await: a coroutine function, or an object with one."""
+    """Whether a call returns an awaitable: a coroutine function, or an object whose call is one."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004
     )

@@ -21,17 +21,17 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.model_file import ModelError, find_model
+from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http_server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
-from headway.models import signature
 from headway.models.catalog import Catalog
-from headway.prediction.artefact import ArtefactError, load, shipped
-from headway.prediction.censored import cut_off
-from headway.prediction.history import LengthHistory, Origin
-from headway.prediction.logged import logged_features
-from headway.prediction.predictor import Predictor
+from headway.models.signature import ModelFailure
+from headway.prediction.learning.logged import logged_features
+from headway.prediction.live.censored import cut_off
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.models.artefact import ArtefactError, load, shipped
+from headway.prediction.models.predictor import Predictor
 from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
@@ -71,8 +71,8 @@ def serve(settings: Settings) -> None:
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
         except (
-            ModelError,
-            signature.ModelError,
+            GgufError,
+            ModelFailure,
             RequestLogError,
             ResponsesError,
             ArtefactError,
@@ -117,7 +117,7 @@ def serve(settings: Settings) -> None:
 
         try:
             finished = run(gateway, lambda address: _banner(settings, catalog, address))
-        except (CertificateError, ModelError, signature.ModelError) as error:
+        except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None

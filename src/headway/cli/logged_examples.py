@@ -8,41 +8,43 @@ from statistics import median
 
 import numpy as np
 
-from headway.prediction.censored import cut_off, teaches
-from headway.prediction.examples import ExamplesError
-from headway.prediction.features import Features
-from headway.prediction.logged import features_of
+from headway.prediction.learning.examples import ExamplesError
+from headway.prediction.learning.logged import features_of
+from headway.prediction.live.censored import cut_off, teaches
+from headway.prediction.texts.features import Features
 from headway.store.request_log import RequestLogError, RequestRecord, newest, read
 
 MOST = 100_000
-"""Newest requests of the log to use: older traffic differs."""
+"""Number of requests to read from the log, the newest: older traffic may differ."""
 
 
 def logged_examples(path: Path, model: str) -> tuple[Features, np.ndarray]:
     """Features and output tokens of the finished requests of `model` in the log at `path`.
 
-    In the order in which they ended. Answers that their own limit cut off count where their like
-    are as a rule shorter than that limit.
+    In the order in which they ended. Truncated answers count at their limit only if whole ones
+    are usually shorter.
 
     Raises:
-        ExamplesError: there is no such log, or it holds no request of `model`, or only such as
-            another version of Headway wrote.
+        ExamplesError: there is no such log, it holds no request of `model`, or another version
+            of Headway wrote all of them.
     """
-    answered: list[tuple[RequestRecord, int]] = []
+    answers: list[tuple[tuple[int, ...], int, bool]] = []
+    """Features, output tokens, and whether its own limit cut the answer off."""
     models: set[str] = set()
     for record, output_tokens in _finished(path):
         models.add(record.model)
         if record.model == model:
-            answered.append((record, output_tokens))
-    if not answered:
+            truncated = cut_off(output_tokens, record.max_tokens)
+            answers.append((record.features, output_tokens, truncated))
+    if not answers:
         known = f"; it has {', '.join(sorted(models))}" if models else ""
         raise ExamplesError(f"{path} holds no finished request of {model!r}{known}")
-    whole = [tokens for record, tokens in answered if not cut_off(tokens, record.max_tokens)]
+    whole = [tokens for _, tokens, truncated in answers if not truncated]
     usual_tokens = median(whole) if whole else 0.0
     rows, lengths = [], []
-    for record, tokens in answered:
-        if not cut_off(tokens, record.max_tokens) or teaches(tokens, usual_tokens):
-            rows.append(record.features)
+    for row, tokens, truncated in answers:
+        if not truncated or teaches(tokens, usual_tokens):
+            rows.append(row)
             lengths.append(tokens)
     features, chosen = features_of(rows)
     if not chosen:

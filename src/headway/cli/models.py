@@ -17,7 +17,7 @@ from headway.models.open_inference_server import OpenInferenceServer
 from headway.models.predict_server import PredictServer
 from headway.models.remote import RemoteModel
 from headway.models.served import Backing, ServedModel
-from headway.models.source import BUILT_IN, Source, source_of
+from headway.models.source import BUILT_IN, ModelSource, source_of
 
 NEEDED = ("onnxruntime", "onnx", "safetensors", "tokenizers")
 """By the built-in model."""
@@ -27,7 +27,7 @@ def catalog_of(settings: Settings) -> Catalog:
     """The models to serve.
 
     Raises:
-        headway.models.signature.ModelError: one of them is not there.
+        headway.models.signature.ModelFailure: one of them is not there.
     """
     configured = settings.models
     if configured is None:
@@ -45,12 +45,12 @@ def backing_of(model: ModelConfig) -> Backing:
     """The backing that runs the batches of `model`.
 
     Raises:
-        headway.models.signature.ModelError: it is not there.
+        headway.models.signature.ModelFailure: it is not there.
     """
     return _backing(model, source_of(model.path))
 
 
-def _backing(model: ModelConfig, source: Source) -> Backing:
+def _backing(model: ModelConfig, source: ModelSource) -> Backing:
     if source.kind == "server":
         return _remote(source.location, model)
     threads = model.threads or max(1, usable_cores() // model.instances)

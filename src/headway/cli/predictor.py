@@ -15,7 +15,7 @@ import typer
 from headway.cli.exit import BAD_CONFIG, Failure
 
 if TYPE_CHECKING:
-    from headway.prediction.predictor import Predictor
+    from headway.prediction.models.predictor import Predictor
 
 FOR_ENCODERS = (
     "torch",
@@ -66,10 +66,10 @@ def train(
     Folders without the target column teach what prompts ask for in general.
     """
     from headway.cli.logged_examples import logged_examples, only_model
-    from headway.prediction.artefact import ArtefactError, save, shipped_stack
-    from headway.prediction.examples import ExamplesError, load_folder
-    from headway.prediction.training import train as train_on
-    from headway.prediction.training import train_on_log
+    from headway.prediction.learning.examples import ExamplesError, load_folder
+    from headway.prediction.learning.training import train as train_on
+    from headway.prediction.learning.training import train_on_log
+    from headway.prediction.models.artefact import ArtefactError, save, shipped_stack
 
     if bool(data) == (log is not None):
         raise Failure("pass what to learn from: --data DIR, or --log DB", BAD_CONFIG)
@@ -118,7 +118,9 @@ def refit(
     import msgspec
 
     from headway.cli.logged_examples import logged_examples
-    from headway.prediction.artefact import (
+    from headway.prediction.learning.examples import ExamplesError
+    from headway.prediction.learning.refit import refit as refit_on
+    from headway.prediction.models.artefact import (
         ArtefactError,
         MissingExtra,
         load,
@@ -126,9 +128,7 @@ def refit(
         shipped,
         shipped_stack,
     )
-    from headway.prediction.encoded import EncodedStack
-    from headway.prediction.examples import ExamplesError
-    from headway.prediction.refit import refit as refit_on
+    from headway.prediction.models.encoded import EncodedStack
 
     _stand_back()
     try:
@@ -145,14 +145,14 @@ def refit(
     try:
         features, lengths = logged_examples(log, target)
         new = refit_on(target, log.name, features, lengths, current, shipped_stack())
-        if new.trial.better:
+        if new.verdict.better:
             save(new.predictor, out)
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
         raise _needs_extra(error.name) from None
-    trial = msgspec.structs.asdict(new.trial) | {"replaced": new.trial.better}
-    print(msgspec.json.encode(trial).decode())
+    verdict = msgspec.structs.asdict(new.verdict) | {"replaced": new.verdict.better}
+    print(msgspec.json.encode(verdict).decode())
 
 
 def evaluate(
@@ -166,8 +166,8 @@ def evaluate(
     """Compare predictions with lengths: all that are there, so keep some prompts for this."""
     import msgspec
 
-    from headway.prediction.evaluation import evaluate as evaluate_on
-    from headway.prediction.examples import ExamplesError, joined, load_folder
+    from headway.prediction.learning.evaluation import evaluate as evaluate_on
+    from headway.prediction.learning.examples import ExamplesError, joined, load_folder
 
     if not data:
         raise Failure("pass what to compare with: --data DIR", BAD_CONFIG)
@@ -226,7 +226,7 @@ def explain(
     """Predict one prompt, and show which words make its answer longer or shorter."""
     import msgspec
 
-    from headway.prediction.explanation import explain as explain_prompt
+    from headway.prediction.learning.explanation import explain as explain_prompt
 
     found = explain_prompt(_load(model), prompt)
     if json:
@@ -255,7 +255,7 @@ def _needs_extra(module: str | None) -> Failure:
 
 def _load(path: Path | None) -> Predictor:
     """The predictor in a file; None: the shipped one."""
-    from headway.prediction.artefact import ArtefactError, load, shipped
+    from headway.prediction.models.artefact import ArtefactError, load, shipped
 
     try:
         return shipped() if path is None else load(path)

@@ -35,7 +35,7 @@ from headway.lab.tuning.traffic import ARRIVALS, Traffic
 from headway.lab.tuning.work import GivenItems, MadeTexts, Work
 from headway.models.items import items_of
 from headway.models.length import length_of
-from headway.models.signature import BadItem, ModelError
+from headway.models.signature import BadItem, ModelFailure
 from headway.models.tokens import Tokens
 
 LENGTHS_OF_TEXTS = "lognormal:64@1"
@@ -175,7 +175,7 @@ def tune(
         show(console, points_table(swept.points, best))
         if targets and best is None:
             raise SimulationError(unmet(swept.points, targets))
-    except (SimulationError, ModelError, BadItem, OSError) as error:
+    except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
     if best is not None:
         console.print(advice(best, targets), markup=False, highlight=False)
@@ -194,7 +194,7 @@ async def _measured(
     """What batches take, and the traffic with the lengths that the model has for it.
 
     Raises:
-        ModelError: it cannot be loaded, or not be run.
+        ModelFailure: it cannot be loaded, or not be run.
         BadItem: it does not take the items.
         SimulationError: items have to be given.
     """

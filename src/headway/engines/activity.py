@@ -1,39 +1,39 @@
-"""What flows from a backend now: the best proof that it lives."""
+"""Recent traffic of a backend: the best proof that it is alive."""
 
 from __future__ import annotations
 
 
 class Activity:
-    """Requests in flight over one client, and when something last came. Times are seconds."""
+    """Requests in flight over one client, and when data last arrived. Times are seconds."""
 
     __slots__ = ("_began_s", "_silent_s", "heard_s", "in_flight")
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.heard_s = float("-inf")
-        """When something last came."""
+        """When data last arrived."""
         self._began_s = 0.0
         self._silent_s = 0.0
 
     def began(self, now_s: float) -> None:
-        """A request is sent."""
+        """A request was sent."""
         if not self.in_flight:
             self._began_s = now_s
         self.in_flight += 1
 
     def heard(self, now_s: float) -> None:
-        """A part of an answer came."""
+        """A part of an answer arrived."""
         self.heard_s = now_s
         self._silent_s = 0.0
 
     def ended(self, now_s: float) -> None:
-        """A request is over, whoever ended it."""
+        """A request ended, for any reason."""
         self.in_flight -= 1
         if not self.in_flight:
             self._silent_s += now_s - max(self._began_s, self.heard_s)
 
     def silence_s(self, now_s: float) -> float:
-        """Time in which requests were in flight and nothing came, since something last came.
+        """Time with requests in flight but no data, since data last arrived.
 
         Clients that gave up do not end it: otherwise a backend that hangs looks well as long as
         its clients are impatient.

@@ -51,10 +51,10 @@ _REASONS_OF_VLLM: dict[str, tuple[frozenset[bytes], str]] = {
 
 
 def continuable(kind: Kind, body: Body, description: Description | None = None) -> str | None:
-    """None if the request can be stopped and continued without a trace, else the reason why not.
+    """None if the request can be stopped and continued exactly, else the reason why not.
 
-    The reason completes the sentence "It cannot be preempted: it ...". With a `description`
-    what that engine cannot continue is judged too, without one only the request itself.
+    The reason completes the sentence "It cannot be preempted: it ...". With a `description`, this
+    also considers what that engine supports; without one, only the request.
     """
     for field in body.keys() & _REASONS.keys():
         harmless, reason = _REASONS[field]
@@ -89,7 +89,7 @@ def _enforced_format(body: Body) -> str | None:
 
 
 def _random_seed(body: Body) -> str | None:
-    """A seeded draw cannot be taken up in the middle, unless nothing is drawn."""
+    """Seeded sampling cannot be continued midway; greedy decoding can, as it draws nothing."""
     seed = body.get("seed")
     if seed is None or bytes(seed) in (b"null", b"-1"):
         return None

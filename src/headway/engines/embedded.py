@@ -16,17 +16,17 @@ import msgspec
 from headway.child_process import end
 from headway.engines.endpoint import Endpoint
 from headway.engines.machine import default_slots, usable_cores
-from headway.engines.model_file import ModelError, check_gguf
+from headway.engines.model_file import GgufError, check_gguf
 
 _LOAD_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 3.0
 _FIRST_BACK_OFF_S = 0.1
 _MAX_BACK_OFF_S = 10.0
-"""Between attempts of an engine that does not even load."""
+"""Longest delay between attempts to start an engine that has never loaded."""
 _MAX_BACK_OFF_ONCE_READY_S = 1.0
-"""Before the restart of one that did: whoever killed it, its clients wait for it."""
+"""Longest delay before restarting an engine that had loaded, as its clients are waiting."""
 _SETTLED_S = 3.0
-"""A child that served for so long was well: its death is no reason to hold the next one back."""
+"""A child that served for this long was healthy: the next one starts without a longer delay."""
 _TAIL_LINES = 40
 _QUANTISATION = re.compile(r"[.-](i?q\d\w*|f16|f32|bf16|mxfp4)$")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
@@ -45,7 +45,7 @@ class EmbeddedServer:
         context_tokens: int = 4096,
         alias: str | None = None,
     ) -> None:
-        """`context_tokens` is per slot; None means: what the machine has, and the file's name."""
+        """`context_tokens` is per slot. None: by the machine's cores, and by the file's name."""
         cores = usable_cores()
         self.name = name
         self.model = model
@@ -54,13 +54,13 @@ class EmbeddedServer:
         self.threads = threads or cores
         self.context_tokens = context_tokens
         self.restarts = 0
-        """Times it died and was started again."""
+        """Number of restarts after a crash."""
         self.endpoint: Endpoint | None = None
         """Where it listens; None while it is down."""
         self.error: str | None = None
         """Why it is down; None while it is up."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when it came up or went down."""
+        """Called when it comes up or goes down."""
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: deque[str] = deque(maxlen=_TAIL_LINES)
         self._readers: set[asyncio.Task[None]] = set()
@@ -68,11 +68,11 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id; None while there is none."""
+        """The child's process id; None while there is no child."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises ModelError when it cannot load the model."""
+        """Start it and wait until it is ready. Raises GgufError if it cannot load the model."""
         check_gguf(self.model)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
@@ -103,7 +103,7 @@ class EmbeddedServer:
                 self.restarts += 1
                 try:
                     await self._launch()
-                except ModelError as error:
+                except GgufError as error:
                     self.error = str(error)
 
     def _went_down(self, error: str) -> None:
@@ -132,7 +132,7 @@ class EmbeddedServer:
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
-            raise ModelError(
+            raise GgufError(
                 f"the embedded engine cannot be started ({error}); free memory or processes"
             ) from error
         assert process.stdin and process.stdout and process.stderr
@@ -147,13 +147,13 @@ class EmbeddedServer:
         except BaseException as error:
             await self._end_child()
             if isinstance(error, TimeoutError):
-                raise ModelError(f"{self.model} did not load in {_LOAD_TIMEOUT_S:.0f} s") from None
+                raise GgufError(f"{self.model} did not load in {_LOAD_TIMEOUT_S:.0f} s") from None
             raise
         ready = msgspec.json.decode(line, type=_Ready) if line else _Ready()
         if not ready.url:
             await self._end_child()
             await reader
-            raise ModelError(
+            raise GgufError(
                 f"{self.model} cannot be loaded ({ready.error or 'the engine died'}); "
                 f"check that it is a whole GGUF file and fits into memory{self._tail()}"
             )
@@ -171,13 +171,13 @@ class EmbeddedServer:
             self._stderr.append(line.decode(errors="replace").rstrip())
 
     def _tail(self) -> str:
-        """The child's last words, for an error message."""
-        told = [line for line in self._stderr if line]
-        return f": {' | '.join(told[-4:])}" if told else ""
+        """The child's last lines on standard error, for an error message."""
+        lines = [line for line in self._stderr if line]
+        return f": {' | '.join(lines[-4:])}" if lines else ""
 
 
 def model_name(model: Path) -> str:
-    """The name clients call a model file by: its stem, without quantisation, in lower case."""
+    """The clients' name of a model file: its stem, without quantisation, in lower case."""
     stem = _SHARD.sub("", model.name.removesuffix(".gguf").lower())
     return _QUANTISATION.sub("", stem) or stem
 

@@ -1,4 +1,4 @@
-"""Where a backend is and how the operator wants it used."""
+"""The address of a backend, and its settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _VERSION = re.compile(r"/v\d[^/]*$")
-"""The end of a path such as `/api/paas/v4`."""
+"""The version at the end of a path such as `/api/paas/v4`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +18,19 @@ class Endpoint:
 
     name: str
     url: str
-    """The base URL of its API; one without a path means `/v1`. A user and password in it become
-    `authorization`, so that this can be shown to everybody."""
+    """The base URL of its API; without a path, `/v1` is added. A user and password in it move to
+    `authorization`, so that the URL can be shown."""
     api_key: str | None = field(default=None, repr=False)
     max_concurrency: int | None = None
-    """Requests to keep in flight there; None: the slots it tells, else an adaptive limit."""
+    """Requests to keep in flight there; None: the slots it reports, else an adaptive limit."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """What clients call its models -> its own names of them, to offer instead of what it lists."""
+    """Its own model names by the names offered to clients; replaces the models that it lists."""
     first_byte_timeout_s: float | None = None
-    """An answer must have begun after this time; None: learned."""
+    """Longest time to the start of an answer; None: learned."""
     idle_timeout_s: float | None = None
     """Longest time between two parts of an answer; None: learned."""
     authorization: str | None = field(default=None, init=False, repr=False)
-    """The header of this name to send, if any."""
+    """The value of the header to send, if any."""
 
     def __post_init__(self) -> None:
         url = urlsplit(self.url)

@@ -87,7 +87,7 @@ class Description:
     models: tuple[str, ...]
     """What clients call the models it serves; the first is its default."""
     slots: int | None
-    """Requests it runs at once where it tells, else None."""
+    """Requests it runs at once, if it reports that, else None."""
     context_tokens: int | None = None
     exact_resume: bool = False
     """Takes token ids as prompt and returns the ids it produced."""
@@ -119,10 +119,10 @@ class Delta:
     finish_reason: str | None = None
     """OpenAI's word (`stop`, `length`), on the last delta only."""
     prompt_tokens: int | None = None
-    """Known from the first delta that tells."""
+    """Set from the first delta that has it."""
     cached_tokens: int | None = None
     stop_string: str | None = None
-    """The stop string that ended the answer, on the last delta only; None: none, or not told."""
+    """The stop string that ended the answer, on the last delta only; None: none, or unknown."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Server-sent events, parsed as the HTML standard says."""
+"""Parses server-sent events as in the HTML standard."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """What came up to one blank line."""
+    """The lines up to one blank line."""
 
     data: bytes | None = None
-    """The values of its `data` lines, joined by newlines; None if it had none."""
+    """The values of its `data` lines, joined by newlines; None if there are none."""
     type: bytes = b""
     """The value of its `event` line."""
     comment: bytes | None = None
-    """Its comment lines, joined by newlines; None if it had none."""
+    """Its comment lines, joined by newlines; None if there are none."""
 
 
 class EventStreamParser:
@@ -30,13 +30,13 @@ class EventStreamParser:
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
-        """Pieces of a line whose end has not come."""
+        """Pieces of an unfinished line."""
         self._after_cr = False
-        """The last byte was a CR: an LF that comes next belongs to it."""
+        """Whether the last byte was a CR; a following LF belongs to it."""
         self._started = False
-        """Whether the place of the byte order mark is behind."""
+        """Whether the position of the byte order mark has been passed."""
         self._inside = False
-        """Whether a line came since the last blank one."""
+        """Whether there was a line since the last blank one."""
         self._data: list[bytes] = []
         self._comments: list[bytes] = []
         self._type = b""
@@ -51,7 +51,7 @@ class EventStreamParser:
             return []
         events: list[Event] = []
         if block.endswith(b"\n\n") and not self._inside and not self._rest:
-            # Nearly every block is one or more whole events of one line each.
+            # Fast path: nearly every block is one or more whole events of one line each.
             for part in block[:-2].split(b"\n\n"):
                 if part.startswith(b"data: ") and b"\n" not in part:
                     events.append(Event(part[6:]))
@@ -81,7 +81,7 @@ class EventStreamParser:
         return events
 
     def _with_newlines(self, block: bytes) -> bytes:
-        """`block` with LF for every end of a line."""
+        """`block` with LF as its only line ending."""
         if self._after_cr and block:
             block = block.removeprefix(b"\n")
             self._after_cr = False
@@ -90,7 +90,7 @@ class EventStreamParser:
         return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _without_mark(self, block: bytes) -> bytes:
-        """`block`, the first of the stream, without a byte order mark; empty while it may come."""
+        """The first `block` without its byte order mark; empty while that may be incomplete."""
         block = b"".join((*self._rest, block))
         if len(block) < len(_BOM) and _BOM.startswith(block):
             self._rest = [block] if block else []

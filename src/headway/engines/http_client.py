@@ -1,4 +1,4 @@
-"""HTTP toward one backend, with everything that breaks turned into BackendGone."""
+"""HTTP client of one backend, which turns all connection failures into BackendGone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 10.0
 READ_BUFFER_BYTES = 128 * 1024
-"""aiohttp stops reading from a backend at twice as much that nobody has read yet."""
+"""aiohttp stops reading from a backend at twice this much unread data."""
 MAX_HEADER_BYTES = 32 * 1024
-"""Of one header of a response."""
+"""Maximum size of a response header."""
 _BROKEN = (aiohttp.ClientError, OSError, UnicodeError)
-"""TimeoutError is an OSError; a host that is no name raises UnicodeError. None of them is kept as a
-cause: some hold the request's headers."""
+"""TimeoutError is an OSError; an invalid host name raises UnicodeError. None is kept as a cause, as
+some hold the request's headers."""
 _ON_POST = {"Content-Type": "application/json"}
 
 
@@ -61,7 +61,7 @@ class HttpClient:
     async def open(
         self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Forwarded:
-        """POST `body`, or GET without one; the response, its body not read yet.
+        """POST `body`, or GET without one. Returns the response with an unread body.
 
         A reused connection that breaks before the response begins may just have been closed by
         the server: then the request is sent once more. Raises BackendGone.
@@ -72,7 +72,7 @@ class HttpClient:
             try:
                 response = await self._send(path, body, headers)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                # aiohttp itself sends a GET again.
+                # aiohttp itself retries a GET.
                 if body is None or sending.connected or not _unanswered(error):
                     raise
                 response = await self._send(path, body, headers)
@@ -109,17 +109,17 @@ class HttpClient:
             return None
 
     def gone(self, error: BaseException | str) -> BackendGone:
-        """BackendGone that says where and what."""
+        """A BackendGone that names the backend and the problem."""
         return BackendGone(f"{self._label}: {_reason(error)}", refused=_refused(error))
 
     async def close(self) -> None:
-        """Close every connection; whoever still reads from one gets BackendGone."""
+        """Close every connection; pending reads get BackendGone."""
         for response in list(self._responses):
             response.close()
         await self._session.close()
 
     def closed(self, response: Forwarded) -> None:
-        """`response` needs no closing any more."""
+        """`response` is closed."""
         self._responses.discard(response)
 
     async def _send(
@@ -140,7 +140,7 @@ class HttpClient:
 
 
 class Forwarded:
-    """A response passed through as it comes."""
+    """A response, passed through as it arrives."""
 
     __slots__ = ("_client", "_response", "content_type", "headers", "status")
 
@@ -149,18 +149,18 @@ class Forwarded:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        """By name, whatever its case."""
+        """By name, case-insensitive."""
         self.content_type = response.headers.get("Content-Type", "application/json")
 
     async def read(self) -> bytes:
-        """The whole body. Raises BackendGone when it breaks off."""
+        """The whole body. Raises BackendGone if it breaks off."""
         try:
             return await self._response.content.read()
         except _BROKEN as error:
             raise self._client.gone(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in the pieces it arrives in. Raises BackendGone when it breaks off."""
+        """The body, piece by piece as it arrives. Raises BackendGone if it breaks off."""
         read = self._response.content.readany
         try:
             while block := await read():
@@ -169,7 +169,7 @@ class Forwarded:
             raise self._client.gone(error) from error
 
     async def events(self) -> AsyncIterator[bytes]:
-        """The data of each server-sent event. Raises BackendGone when the stream breaks off."""
+        """The data of each server-sent event. Raises BackendGone if the stream breaks off."""
         parser = EventStreamParser()
         async for chunk in self.chunks():
             for event in parser.feed(chunk):
@@ -180,35 +180,35 @@ class Forwarded:
                 yield event.data
 
     def close(self) -> None:
-        """Drop it: a body that is not read to its end closes the connection."""
+        """Release it; an unread rest of the body closes the connection."""
         self._response.close()
         self._client.closed(self)
 
 
 class _Sending:
-    """A request on its way."""
+    """A request that is being sent."""
 
     __slots__ = ("connected",)
 
     def __init__(self) -> None:
         self.connected = False
-        """Whether it made a connection; else it goes over one that was there."""
+        """Whether it opened a new connection instead of reusing one."""
 
 
 _sending: ContextVar[_Sending] = ContextVar("_sending")
-"""What the current task sends: aiohttp makes a socket in the context of its request. (A TraceConfig
-says the same, for 17 µs a request.)"""
+"""The current task's request: aiohttp opens sockets in the context of their request. (A TraceConfig
+would report the same, at 17 µs a request.)"""
 
 
 def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
     """Whether the connection broke before the response began."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return isinstance(error.message, str)  # else the part of the head that came
+        return isinstance(error.message, str)  # otherwise it is the part of the head that arrived
     return not isinstance(error, aiohttp.ClientConnectorError)
 
 
 def _refused(error: BaseException | str) -> bool:
-    """Whether nobody listens there."""
+    """Whether nothing listens at the address."""
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
     return isinstance(error, ConnectionRefusedError)
@@ -233,7 +233,7 @@ def _reason(error: BaseException | str) -> str:
 
 
 def _socket_that_notices_vanishing(address: AddrInfoType) -> socket.socket:
-    """Its connection breaks within a minute when the other machine has vanished."""
+    """Makes its connection break within a minute of the other machine vanishing."""
     _sending.get().connected = True
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)

@@ -61,7 +61,7 @@ class ConcurrencyLimit:
         self._shrink(0.5)
 
     def _shrink(self, factor: float) -> None:
-        # Answers of requests that were in flight at the last decrease tell nothing new.
+        # Answers of requests that were in flight at the last decrease say nothing new.
         if self._until_next_decrease <= 0:
             self._until_next_decrease = self.limit
             self._limit = max(self._limit * factor, float(self._least))

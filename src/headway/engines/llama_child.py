@@ -1,8 +1,8 @@
 """The child process of the embedded engine: `python -m headway.engines.llama_child SETTINGS`.
 
-Reads its API key from the first line of its standard input, since everybody can see arguments.
-Writes one line of JSON when it is ready (`{"url": ...}`) or cannot be (`{"error": ...}`), and
-ends when its standard input does: its parent holds the other end.
+Reads its API key from the first line of standard input, as arguments are visible to all users.
+Writes one line of JSON once it is ready (`{"url": ...}`) or has failed (`{"error": ...}`). Exits
+when standard input closes, as its parent holds the other end.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Load the model and serve until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and drains first
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     api_key = sys.stdin.readline().strip()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Only our own line may appear on standard output: the engine's prints go to standard error.
+    # Standard output is for our own line only: the engine's output goes to standard error.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -43,9 +43,9 @@ def serve(
     api_key: str, model: str, alias: str, slots: int, threads: int, context_tokens: int
 ) -> Any:
     """llama.cpp's server on a free loopback port, loaded and listening."""
-    # Threads that spin for long while they wait for each other lose nearly all speed as soon as
-    # anything else wants the cores (7 tokens/s instead of 36 were seen); a short spin is as fast
-    # on an idle machine.
+    # Threads that spin for long while waiting for each other lose nearly all speed when anything
+    # else needs the cores (measured: 7 tokens/s instead of 36). Short spins are as fast on an idle
+    # machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from xllamacpp import CommonParams, Server  # type: ignore[import-untyped]
 
@@ -54,14 +54,14 @@ def serve(
     params.model_alias = [alias]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    # Other users of this machine and pages in its browsers reach the port, too.
+    # Other users of this machine, and web pages in its browsers, can reach the port.
     params.api_keys = [api_key]
     params.cors_origins = ""
     params.cors_credentials = False
     params.n_parallel = slots
-    # Every slot has a KV memory of its own. With one for all (kv_unified), slots that are no
-    # neighbours would be computed together, a fifth faster, but nearly every greedy answer would
-    # depend on who else runs: 44 of 50 differed between two runs, here 0 to 4 do.
+    # Every slot has its own KV cache. With a shared one (kv_unified), more slots would be computed
+    # together, a fifth faster, but nearly every greedy answer would depend on the other running
+    # requests: 44 of 50 differed between two runs, against 0 to 4 here.
     params.n_ctx = context_tokens * slots
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
@@ -70,10 +70,10 @@ def serve(
     params.endpoint_metrics = True
     params.ui = False
     params.verbosity = 1  # errors only
-    # A slot is taken over for what it shares with the new prompt only where that is most of it.
-    # Otherwise llama.cpp saves what the slot holds before it is overwritten, and a preempted
-    # request finds it again; a shared system prompt alone would make it forget short ones. With
-    # one slot there is nothing to choose, and everything is saved.
+    # A slot is reused for its common prefix only if that is most of its contents. Otherwise
+    # llama.cpp saves the contents before overwriting them, and a preempted request finds them
+    # again; a shared system prompt alone would make it lose short ones. With one slot there is no
+    # choice, and everything is saved.
     params.slot_prompt_similarity = 0.0 if slots == 1 else 0.7
     return Server(params)
 

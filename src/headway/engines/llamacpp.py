@@ -23,27 +23,27 @@ from headway.engines.request_body import sampling_fields, stop_strings, text_pro
 from headway.engines.resumable import Position, ResumableEngine
 
 _THINKING = ("<think>", "reasoning_content", "<|channel|>")
-"""Marks in a chat template whose answers llama.cpp splits into reasoning and content."""
+"""Markers of chat templates whose answers llama.cpp splits into reasoning and content."""
 
 
 class LlamaCppEngine(ResumableEngine):
     """Client of one llama.cpp server."""
 
     def __init__(self, endpoint: Endpoint, cost: MeasuredCost | None = None) -> None:
-        """`cost` is what is known of its speed, and learns from every generation."""
+        """`cost` is its measured speed so far, updated by every generation."""
         # The server closes kept-alive connections after some requests, without a warning.
         super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
         self._cost = cost or MeasuredCost()
         self._embeddings: bool | None = None
 
     async def describe(self) -> Description:
-        """Ask for its model, slots and template; the first time, also how fast it is.
+        """Ask for its model, slots and template; the first time, also measure its speed.
 
-        Raises BackendGone when it does not answer or still loads its model.
+        Raises BackendGone if it does not answer or is still loading its model.
         """
         props = await self._http.ask("/props", _Props)
         if props is None:
-            raise self._http.gone("it does not tell its properties yet, it may be loading")
+            raise self._http.gone("it does not report its properties yet; it may be loading")
         models = self._names(await self._models())
         self._context_tokens = props.default_generation_settings.n_ctx
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
@@ -81,7 +81,7 @@ class LlamaCppEngine(ResumableEngine):
             if response.status != 200:
                 raise _in_openai_shape(await refusal(response), generation)
             seen = 0
-            held: list[int] = []  # ids whose text has not come: kept only together with it
+            held: list[int] = []  # ids whose text has not arrived yet: kept only together with it
             held_tokens = 0
             untold: int | None = prompt_tokens
             async for event in response.events():
@@ -124,7 +124,7 @@ class LlamaCppEngine(ResumableEngine):
             body["stop"] = stop_strings(generation.body)
         body["stream"] = body["return_tokens"] = True
         if generation.output_tokens:
-            body["cache_prompt"] = True  # what was produced so far is in the cache
+            body["cache_prompt"] = True  # the tokens so far are in the cache
         return msgspec.json.encode(body)
 
     async def _prompt_ids(self, generation: Generation) -> list[int]:
@@ -132,7 +132,7 @@ class LlamaCppEngine(ResumableEngine):
             prompt = text_prompt(generation.body)
             return prompt if isinstance(prompt, list) else await self._tokenize(prompt)
         prompt = await self._post("/apply-template", generation.body, _Templated)
-        # The template writes its own BOS, where it wants one.
+        # The template adds its own BOS if it needs one.
         return await self._tokenize(prompt.prompt, add_special=False)
 
     async def _tokenize(self, text: str, *, add_special: bool = True) -> list[int]:
@@ -168,8 +168,8 @@ class LlamaCppEngine(ResumableEngine):
 def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
     if not isinstance(error, EngineError) or b"exceed_context_size_error" not in error.body:
         return error
-    told = msgspec.json.decode(error.body, type=_TooLong).error
-    return too_long(generation.kind, told.n_prompt_tokens, told.n_ctx)
+    details = msgspec.json.decode(error.body, type=_TooLong).error
+    return too_long(generation.kind, details.n_prompt_tokens, details.n_ctx)
 
 
 def _stream_error(error: dict[str, Any] | str) -> EngineError:

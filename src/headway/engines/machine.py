@@ -1,4 +1,4 @@
-"""What this machine has for an embedded engine."""
+"""The resources of this machine for an embedded engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cores() -> int:
-    """Cores this process may use: its CPU affinity and its container's quota, at least 1."""
+    """Cores that this process may use, by CPU affinity and container quota; at least 1."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -24,5 +24,5 @@ def usable_cores() -> int:
 
 
 def default_slots(cores: int) -> int:
-    """Slots that fill the batch of so many cores without starving each of them."""
+    """Number of slots that keeps this many cores busy without making each slot too slow."""
     return max(2, min(16, 2 * cores))

@@ -1,4 +1,4 @@
-"""What a backend's tokens cost, learned from what they took."""
+"""The cost of a backend's tokens, learned from measured times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from headway.core.cost import CostModel
 _SHARE = 0.1
 """Weight of the newest observation in the moving averages."""
 _LEAST_PREFILL_TOKENS = 16
-"""Shorter prefills are mostly overhead and say nothing of the cost of a token."""
+"""Shorter prefills are mostly overhead and say nothing about the cost of a token."""
 
 
 class MeasuredCost:
@@ -18,29 +18,29 @@ class MeasuredCost:
         self._decode_s: float | None = None
 
     def prefilled(self, tokens: int, took_s: float) -> None:
-        """`tokens` uncached prompt tokens took so long."""
+        """`tokens` uncached prompt tokens took `took_s`."""
         if tokens >= _LEAST_PREFILL_TOKENS and took_s > 0.0:
             self._prefill_s = _moved(self._prefill_s, took_s / tokens)
 
     def decoded(self, tokens: int, took_s: float) -> None:
-        """`tokens` output tokens after the first took so long, beside whatever else ran."""
+        """`tokens` output tokens after the first took `took_s`, at the load of that moment."""
         if tokens > 0 and took_s > 0.0:
             self._decode_s = _moved(self._decode_s, took_s / tokens)
 
     @property
     def known(self) -> bool:
-        """Whether both were seen at least once."""
+        """Whether both averages have a value."""
         return self._prefill_s is not None and self._decode_s is not None
 
     @property
     def model(self) -> CostModel:
-        """The cost as far as it is known."""
+        """The cost model, with defaults where nothing was measured."""
         default = CostModel()
         decode_s = self._decode_s
         return CostModel(
             self._prefill_s or default.prefill_s_per_token,
             decode_s or default.decode_s_per_token,
-            # One step until the slot is free, one to take the prefix from the cache, one to go on.
+            # One step until the slot is free, one to load the prefix from the cache, one to resume.
             default.preempt_s if decode_s is None else 3.0 * decode_s,
         )
 

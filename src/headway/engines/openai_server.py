@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server: requests go through untouched."""
+"""Any OpenAI-compatible server: requests are forwarded unchanged."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from headway.engines.engine import Delta, Description, EngineError, Generation
 from headway.engines.http_client import Forwarded, HttpClient
 
 PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
-"""Tokenised alike only by equal vocabularies; its ids are what a fingerprint is made of."""
+"""Only equal vocabularies tokenise it to the same ids, which make the fingerprint."""
 
 _SERVES_NOBODY = frozenset((401, 403, 408, 429))
 
 
 class OpenAIEngine:
-    """Pass-through client: it can forward, but neither stop nor continue a generation."""
+    """Pass-through client: it can forward, but not stop and continue a generation."""
 
     def __init__(
         self, endpoint: Endpoint, *, kind: str = "openai", keep_alive: bool = True
     ) -> None:
-        """`kind` is the software behind it, as in `Description.engine`."""
+        """`kind` is its software, as in `Description.engine`."""
         self.name = endpoint.name
         self.url = endpoint.url
         self.kind = kind
@@ -31,7 +31,7 @@ class OpenAIEngine:
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
     async def describe(self) -> Description:
-        """Ask for its models. Raises BackendGone when it does not answer, or names none."""
+        """Ask for its models. Raises BackendGone if it does not answer or lists none."""
         listed = await self._models()
         return Description(
             models=self._names(listed),
@@ -85,10 +85,10 @@ class OpenAIEngine:
         return await self._http.open(path, body, headers)
 
     async def close(self) -> None:
-        """Close every connection; whoever still reads from one gets BackendGone."""
+        """Close every connection; pending reads get BackendGone."""
         await self._http.close()
 
-    async def _models(self) -> list[Model]:
+    async def _models(self) -> list[ListedModel]:
         status, body = await self._http.fetch("models")
         if status == 429 and not self._own_names:
             raise EngineError(status, body, f"{self.name} answered {status} to GET /v1/models")
@@ -101,18 +101,18 @@ class OpenAIEngine:
                 f"GET {self._models_url} answered {status}; name its models yourself"
             )
         try:
-            return msgspec.json.decode(body, type=ModelList).data
+            return msgspec.json.decode(body, type=ListedModels).data
         except msgspec.DecodeError:
             raise self._http.gone(f"GET {self._models_url} is not an OpenAI model list") from None
 
-    def _names(self, listed: list[Model]) -> tuple[str, ...]:
+    def _names(self, listed: list[ListedModel]) -> tuple[str, ...]:
         names = tuple(self._own_names) or tuple(model.id for model in listed)
         if not names:
             raise self._http.gone("it lists no models; load one, or name its models yourself")
         return names
 
     def _own_name(self, model: str) -> str:
-        """What the server calls `model`."""
+        """The server's own name of `model`."""
         return self._own_names.get(model, model)
 
     async def _embeds(self, model: str) -> bool:
@@ -121,7 +121,7 @@ class OpenAIEngine:
         return await self._http.ask("embeddings", dict, asked) is not None
 
 
-class Model(msgspec.Struct):
+class ListedModel(msgspec.Struct):
     """One entry of the list of models."""
 
     id: str
@@ -130,14 +130,14 @@ class Model(msgspec.Struct):
     """vLLM's context length."""
 
 
-class ModelList(msgspec.Struct):
+class ListedModels(msgspec.Struct):
     """The answer of `models`."""
 
-    data: list[Model]
+    data: list[ListedModel]
 
 
 async def refusal(response: Forwarded) -> EngineError:
-    """The exception for a response that is no success. Raises BackendGone."""
+    """The exception for an error response. Raises BackendGone."""
     body = await response.read()
     response.close()
     try:

@@ -1,12 +1,12 @@
-"""How long to leave a backend alone after it said that it has too much to do."""
+"""How long to send nothing to a backend that reported overload."""
 
 from __future__ import annotations
 
 FIRST_S = 0.5
 MOST_S = 8.0
-"""Pauses where it does not say how long: doubled each time, up to this."""
+"""Range of pauses without Retry-After: doubled each time, up to the second value."""
 MOST_ASKED_S = 60.0
-"""However long it asks for, it is tried again after this."""
+"""Longest pause, even if it asks for more."""
 
 
 class Overload:
@@ -15,16 +15,16 @@ class Overload:
     def __init__(self) -> None:
         self._next_s = FIRST_S
         self.until_s = float("-inf")
-        """It gets nothing new before this."""
+        """It gets no new requests before this time."""
 
     def reported(self, retry_after_s: float | None, now_s: float) -> None:
-        """It refused a request; `retry_after_s` is its Retry-After, None where it gave none."""
+        """It refused a request; `retry_after_s` is its Retry-After, or None."""
         if retry_after_s is not None:
             self.until_s = max(self.until_s, now_s + min(retry_after_s, MOST_ASKED_S))
-        elif now_s >= self.until_s:  # else it refused one that was sent before the pause
+        elif now_s >= self.until_s:  # otherwise the request was sent before the pause
             self.until_s = now_s + self._next_s
             self._next_s = min(2.0 * self._next_s, MOST_S)
 
     def succeeded(self) -> None:
-        """It answered a request. A pause under way goes on."""
+        """It answered a request. A current pause continues."""
         self._next_s = FIRST_S

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 LEAST_S = 60.0
-"""A limit that is learned is at least this."""
+"""Minimum of a learned limit."""
 TIMES_P99 = 5.0
-"""A limit that is learned is at least so many times what 99 of 100 answers took."""
+"""A learned limit is at least this multiple of the 99th percentile of recent answers."""
 TIMES_SERVICE = 3.0
-"""And so many times the predicted service time is added to it, before the first byte."""
+"""Multiple of the predicted service time that is added to the limit before the first byte."""
 SUSPECT_S = 5.0
-"""After this time without a sign of life, a backend is asked for one, at the earliest."""
+"""Minimum silence after which a backend is asked for a sign of life."""
 SUSPECT_TIMES_P99 = 2.0
 REMEMBERED = 200
 
@@ -30,7 +30,7 @@ class Patience:
         self._first_bytes: deque[float] = deque(maxlen=REMEMBERED)
         self._gaps: deque[float] = deque(maxlen=REMEMBERED)
         self._p99: tuple[float, float] | None = None
-        """Of both, once somebody has asked."""
+        """The 99th percentiles of both, computed on demand."""
 
     def observe(self, first_byte_s: float, longest_gap_s: float) -> None:
         """An answer's first byte came after `first_byte_s`; its longest pause after that."""
@@ -39,7 +39,7 @@ class Patience:
         self._p99 = None
 
     def first_byte_s(self, service_s: float) -> float:
-        """Limit to the first byte, where `service_s` is predicted to pass before it."""
+        """Limit to the first byte, which is predicted to take `service_s`."""
         if self._first_byte_s is not None:
             return self._first_byte_s
         return max(LEAST_S, TIMES_P99 * self._worst()[0]) + TIMES_SERVICE * service_s
@@ -55,7 +55,7 @@ class Patience:
         return max(SUSPECT_S, SUSPECT_TIMES_P99 * self._worst()[0])
 
     def _worst(self) -> tuple[float, float]:
-        """What 99 of 100 answers took to their first byte, and paused at most."""
+        """99th percentiles of the time to the first byte and of the longest pause."""
         if self._p99 is None:
             self._p99 = _p99(self._first_bytes), _p99(self._gaps)
         return self._p99

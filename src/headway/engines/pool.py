@@ -18,7 +18,7 @@ _FIRST_LOOK_S = 3.0
 
 
 class BackendPool:
-    """Connects to every backend, watches their health, and tells of each change."""
+    """Connects to every backend, watches their health, and reports each change."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class BackendPool:
         """Start embedded engines and probe the others once.
 
         A backend that cannot be reached does not fail this: it stays down and is retried.
-        Raises ModelError when an embedded engine cannot load its model.
+        Raises GgufError when an embedded engine cannot load its model.
         """
         try:
             for server in self._embedded:

@@ -11,26 +11,26 @@ from headway.engines.engine import Engine
 from headway.engines.http_client import HttpClient
 from headway.engines.llamacpp import LlamaCppEngine
 from headway.engines.measured_cost import MeasuredCost
-from headway.engines.openai_server import ModelList, OpenAIEngine
+from headway.engines.openai_server import ListedModels, OpenAIEngine
 from headway.engines.vllm import VllmEngine
 
 _KINDS = {"llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang", "library": "ollama"}
-"""`owned_by` in a server's list of models -> the software it is."""
+"""Software by `owned_by` in a server's list of models."""
 
 
 async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engine:
-    """The client for what answers there; `cost` is what is known of its speed from before.
+    """The client for the software at an endpoint; `cost` is its speed as measured before.
 
-    Raises BackendGone when nothing answers.
+    Raises BackendGone if nothing answers.
     """
     http = HttpClient(endpoint)
     try:
-        # One after the other where it matters: a refused connection is told by the first.
-        listed = await http.ask("models", ModelList)
+        # One after the other where it matters: the first one reports a refused connection.
+        listed = await http.ask("models", ListedModels)
         owner = listed.data[0].owned_by if listed and listed.data else ""
         kind = _KINDS.get(owner) or await _kind_by_own_paths(http)
         if kind == "llama.cpp" and await http.ask("/props", _Slots) is None:
-            kind = "openai"  # a proxy in front of it, or one that has several behind it
+            kind = "openai"  # a proxy, in front of one or several
     finally:
         await http.close()
     if kind == "llama.cpp":
@@ -41,7 +41,7 @@ async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engin
 
 
 async def _kind_by_own_paths(http: HttpClient) -> str:
-    """The software, by the paths that only it has."""
+    """The software, recognised by paths that only it has."""
     props, ollama, vllm, sglang = await asyncio.gather(
         http.ask("/props", _Slots),
         http.ask("/api/version", _Version),

@@ -1,4 +1,4 @@
-"""What a client's request says, for engines that are asked in their own words."""
+"""Reads a client's request for engines with an API of their own."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ _OURS = frozenset(
         "headway",
     )
 )
-"""Fields that are answered by Headway, mean nothing to a continuable request, or are replaced."""
+"""Fields that Headway handles or replaces, or that do not affect a continuable request."""
 
 
 def sampling_fields(body: Body) -> Body:
-    """Every field that the engine is to see as the client wrote it; nulls are left out."""
+    """The fields to pass on unchanged to the engine, without nulls."""
     return {k: v for k, v in body.items() if k not in _OURS and bytes(v) != b"null"}
 
 
 def output_limit(body: Body, default: int | None = None) -> int | None:
-    """The most tokens the client wants, `default` where it does not say; None: no limit.
+    """The client's output limit in tokens, else `default`; None: no limit.
 
     Raises EngineError.
     """
@@ -73,12 +73,12 @@ def output_limit(body: Body, default: int | None = None) -> int | None:
 
 
 def min_tokens(body: Body) -> int:
-    """The fewest tokens the client wants, vLLM's field. Raises EngineError."""
+    """The client's minimum output tokens, vLLM's field. Raises EngineError."""
     return _field(body, "min_tokens", int | None) or 0
 
 
 def is_greedy(body: Body) -> bool:
-    """Whether the next token never depends on chance."""
+    """Whether decoding is greedy, without randomness."""
     temperature: float | None = _field(body, "temperature", float | None)
     return temperature == 0
 
@@ -112,7 +112,7 @@ def too_long(kind: Kind, prompt_tokens: int, context_tokens: int) -> EngineError
 
 
 def tokens_left(generation: Generation, limit: int | None) -> int | None:
-    """How many more tokens to ask for; None is no limit."""
+    """Number of tokens still to request; None: no limit."""
     return None if limit is None else max(0, limit - generation.output_tokens)
 
 

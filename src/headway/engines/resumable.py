@@ -1,4 +1,4 @@
-"""What the clients of llama.cpp and vLLM share: both go on from token ids."""
+"""The common part of the clients of llama.cpp and vLLM, which both continue from token ids."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Position:
     """Where a generation stands before its next run."""
 
     ids: list[int]
-    """Of the prompt, and of all that was produced so far."""
+    """Token ids of the prompt and of the output so far."""
     prompt_tokens: int
     left: int | None
-    """Tokens it may still produce, by its own limit and the context; None where neither tells."""
+    """Tokens it may still produce, by its own limit and the context; None: unlimited."""
 
 
 class ResumableEngine(OpenAIEngine, ABC):
-    """Client of a server that takes token ids as a prompt and tells its health at `/health`."""
+    """Client of a server that takes token ids as a prompt and reports its health at `/health`."""
 
     _context_tokens: int | None = None
     _default_completion_tokens: int | None = None
-    """What a completion gets that does not say `max_tokens`; None: all there is."""
+    """Default `max_tokens` of completions; None: no limit."""
 
     async def check(self) -> None:
         """Ask for its health. Raises BackendGone."""
@@ -40,7 +40,7 @@ class ResumableEngine(OpenAIEngine, ABC):
         return len(await self._prompt_ids(generation))
 
     async def _position(self, generation: Generation) -> Position:
-        """Raises EngineError for a prompt that does not fit, or that the engine refuses."""
+        """The position. Raises EngineError if the prompt is too long or refused."""
         if generation.prompt_ids is None:
             generation.prompt_ids = await self._prompt_ids(generation)
         prompt_tokens = len(generation.prompt_ids)
@@ -62,4 +62,4 @@ class ResumableEngine(OpenAIEngine, ABC):
 
     @abstractmethod
     async def _plain_ids(self, text: str) -> list[int]:
-        """The ids of `text` alone, without any that the tokenizer would add around it."""
+        """The ids of `text`, without special tokens around it."""

@@ -1,4 +1,4 @@
-"""Requests of our own to a backend that clients' requests are kept away from."""
+"""Test requests to a backend that gets no client requests."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import asyncio
 from headway.engines.engine import BackendGone, Engine, EngineError
 
 TRIAL_S = 5.0
-"""Time for one token."""
+"""Time limit for one token."""
 LONGEST_S = 60.0
-"""A trial that took longer than that may still succeed until this time: a model may be loading,
-and some servers give up on it when nobody waits any more."""
+"""A trial that exceeds it may still succeed within this time: a model may be loading, and some
+servers stop loading when no client waits."""
 
 
 class Trials:
-    """At most two at a time: the oldest one that still waits, and the newest."""
+    """At most two trials at a time: the oldest pending one, and the newest."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Task[None]] = []
 
     async def outcome(self, engine: Engine, model: str) -> BackendGone | EngineError | None:
-        """Ask `model` for one token; returns what went wrong, None if it answered.
+        """Ask `model` for one token; returns the error, or None if it answered.
 
         A trial of before that is answered now is as good.
         """
@@ -46,7 +46,7 @@ class Trials:
         return error
 
     def close(self) -> None:
-        """Give up those that still wait."""
+        """Cancel pending trials."""
         for task in self._waiting:
             task.cancel()
         self._waiting = []

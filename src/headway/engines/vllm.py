@@ -1,4 +1,4 @@
-"""vLLM: generations that can be stopped and continued by token ids, where it returns them."""
+"""vLLM: generations that can be stopped and continued by token ids, if it returns them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class VllmEngine(ResumableEngine):
         self._model = ""
 
     async def describe(self) -> Description:
-        """Ask for its models; the first time, try what it can do. Raises BackendGone."""
+        """Ask for its models; the first time, probe its abilities. Raises BackendGone."""
         listed = await self._models()
         models = self._names(listed)
         self._context_tokens = listed[0].max_model_len if listed else None
@@ -60,7 +60,7 @@ class VllmEngine(ResumableEngine):
             embeddings=self._probed.embeddings,
             vocabulary=self._probed.vocabulary,
             parses_chat=self._probed.parses_chat,
-            # Others take the memory of who is stopped, sooner or later: expect the worst.
+            # Other requests may take the memory of a stopped one: expect the worst.
             cost=CostModel(recompute_share=1.0),
             engine=self.kind,
         )
@@ -80,15 +80,15 @@ class VllmEngine(ResumableEngine):
         try:
             if response.status != 200:
                 raise await refusal(response)
-            held: list[int] = []  # ids whose text has not come: kept only together with it
+            held: list[int] = []  # ids whose text has not arrived yet: kept only together with it
             untold: int | None = position.prompt_tokens
             async for event in response.events():
                 if event == b"[DONE]":
                     break
                 chunk = _decode_chunk(event)
                 if chunk.error is not None:
-                    told = msgspec.json.encode({"error": chunk.error})
-                    raise EngineError(500, told, str(chunk.error))
+                    body = msgspec.json.encode({"error": chunk.error})
+                    raise EngineError(500, body, str(chunk.error))
                 for choice in chunk.choices:
                     held += choice.token_ids or []
                     if not choice.text and choice.finish_reason is None:
@@ -150,7 +150,7 @@ class VllmEngine(ResumableEngine):
             response.close()
 
     async def _probe(self, model: str) -> _Abilities:
-        """Try token ids both ways, `priority`, embeddings, and whether chat is parsed."""
+        """Probe token ids in both directions, `priority`, embeddings, and parsing of chat."""
         embeddings = await self._embeds(model)
         asked = {"model": model, "prompt": PROBE_TEXT, "add_special_tokens": False}
         tokens = await self._http.ask("/tokenize", _Tokens, asked)
@@ -173,7 +173,7 @@ class VllmEngine(ResumableEngine):
         )
 
     async def _parses_chat(self, model: str) -> bool:
-        """Whether the first tokens of a chat answer end up elsewhere than in its content."""
+        """Whether the first tokens of a chat answer appear outside of its content."""
         asked = {"model": model, "max_tokens": 4, "temperature": 0}
         asked["messages"] = [{"role": "user", "content": "Say hello."}]
         answer = await self._http.ask("chat/completions", _Chat, asked)
@@ -192,7 +192,7 @@ def _decode_chunk(event: bytes) -> _Chunk:
 
 class _Abilities(msgspec.Struct, frozen=True):
     vocabulary: str = ""
-    """Empty where it does not take token ids and return those it produced."""
+    """Empty if it does not take token ids and return those it produced."""
     priority: bool = False
     embeddings: bool = False
     parses_chat: bool = False

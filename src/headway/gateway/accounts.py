@@ -14,8 +14,8 @@ from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.wire import HeadwayUsage
 from headway.gateway.work import Work
-from headway.prediction.history import LengthHistory
-from headway.prediction.logged import LoggedPrompt
+from headway.prediction.learning.logged import LoggedPrompt
+from headway.prediction.live.history import LengthHistory
 from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from headway.core.estimate import SizeEstimate
 from headway.core.scheduler import Scheduler
 from headway.gateway.work import Work
-from headway.prediction.claims import Claims, most_tokens
-from headway.prediction.history import LengthHistory, Origin
+from headway.prediction.live.claims import Claims, most_tokens
+from headway.prediction.live.history import LengthHistory, Origin
 
 
 class ClaimedLengths:

@@ -19,12 +19,18 @@ from headway.engines.engine import Piece
 from headway.gateway.claimed import ClaimedLengths, larger
 from headway.gateway.refits import Refits
 from headway.gateway.work import Work
-from headway.prediction.bins import score_within
-from headway.prediction.live import Forecast, LivePredictor, Look, Reading, Unfinished
-from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import next_cut
-from headway.prediction.watch import Watch
-from headway.prediction.words import looked_at
+from headway.prediction.live.live_predictor import (
+    Forecast,
+    LivePredictor,
+    Look,
+    Reading,
+    Unfinished,
+)
+from headway.prediction.live.watch import Watch
+from headway.prediction.models.bins import score_within
+from headway.prediction.models.refinement import next_cut
+from headway.prediction.texts.prompt import Prompt
+from headway.prediction.texts.words import without_middle
 
 logger = logging.getLogger(__name__)
 
@@ -256,7 +262,7 @@ class Foresight:
         for work in works:
             assert work.kind is not None
             prompt = Prompt.from_fields(work.kind, work.fields)
-            work.asking = Prompt(looked_at(prompt.text))
+            work.asking = Prompt(without_middle(prompt.text))
             prompts.append((work.origin.model, prompt))
         return self.live.read(prompts)
 
@@ -280,7 +286,7 @@ class Foresight:
     def _forecast(self, work: Work, reading: Reading) -> None:
         assert self.live is not None
         work.forecast = forecast = self.live.forecast(reading, work.origin)
-        self.watch.foretold(work.origin.model, forecast.score)
+        self.watch.predicted(work.origin.model, forecast.score)
         if self.watch.trusted:
             self._revise(work, forecast)
 

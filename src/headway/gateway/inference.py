@@ -17,7 +17,7 @@ from headway.gateway.names import checked_name
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem, ModelError, Signature, Task
+from headway.models.signature import BadItem, ModelFailure, Signature, Task
 
 
 class Inference:
@@ -118,7 +118,7 @@ class Inference:
         """
         try:
             return await model.described()
-        except ModelError as error:
+        except ModelFailure as error:
             raise unavailable(error) from None
 
     async def run(
@@ -186,7 +186,7 @@ _MADE_TO: Mapping[Task, str] = {
 }
 
 
-def unavailable(error: ModelError) -> ApiError:
+def unavailable(error: ModelFailure) -> ApiError:
     """The model cannot be loaded."""
     return ApiError(
         503,
@@ -221,7 +221,7 @@ def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiErr
             400, f"{_sentence(f'{where}{error}')}.", code="invalid_value", param=f"input[{place}]"
         )
     if not model.loaded or model.error is not None:
-        return unavailable(ModelError(str(error)))
+        return unavailable(ModelFailure(str(error)))
     return ApiError(
         500,
         f"The model {model.name!r} failed on {where or 'this: '}{str(error).rstrip('.')}.",

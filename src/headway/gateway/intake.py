@@ -33,7 +33,7 @@ from headway.gateway.wire import (
     Sampling,
 )
 from headway.gateway.work import Work
-from headway.prediction.history import LengthHistory, Origin, template_hash
+from headway.prediction.live.history import LengthHistory, Origin, template_hash
 
 BYTES_PER_TOKEN = 4
 """Of JSON, about: good enough to schedule by, before an engine has counted."""

@@ -18,13 +18,13 @@ from headway.gateway.inference import Inference, wrong
 from headway.gateway.keys import must_be_admin
 from headway.models.open_inference import (
     BINARY_LENGTH,
-    Asked,
+    InferRequest,
     datatype_of,
     decode_request,
     encode_response,
 )
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem, ModelError, Signature, TensorSpec
+from headway.models.signature import BadItem, ModelFailure, Signature, TensorSpec
 
 PREFIX = "/v2"
 VERSION = "1"
@@ -84,7 +84,7 @@ class OpenInferenceRoutes:
         model = self._model(request)
         try:
             await (model.load() if request.match_info["verb"] == "load" else model.unload())
-        except ModelError as error:
+        except ModelFailure as error:
             raise ApiError(503, f"{error}.") from None
         return json_answer({})
 
@@ -156,7 +156,7 @@ def _json_bytes(headers: Mapping[str, str]) -> int | None:
 
 
 async def _items(
-    model: ServedModel, signature: Signature, asked: Asked
+    model: ServedModel, signature: Signature, asked: InferRequest
 ) -> tuple[list[Any], list[int], tuple[int, ...]]:
     """The items of a request, their lengths, and the shape that they were sent in."""
     checked(signature, asked.inputs)

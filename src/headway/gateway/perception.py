@@ -14,9 +14,9 @@ from headway.gateway.errors import ApiError
 from headway.gateway.foresight import OnReading
 from headway.gateway.intake import BYTES_PER_TOKEN
 from headway.gateway.work import Work
-from headway.prediction.history import Origin
-from headway.prediction.live import Reading
-from headway.prediction.perception import (
+from headway.prediction.live.history import Origin
+from headway.prediction.live.live_predictor import Reading
+from headway.prediction.live.perception import (
     GUESS_TOKENS,
     QUESTION,
     calibration_of_guesses,

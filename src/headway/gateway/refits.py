@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from headway.prediction.artefact import ArtefactError, load
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Card
-from headway.prediction.refit import NEWEST, Trial
+from headway.prediction.learning.refit import NEWEST, Verdict
+from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.models.artefact import ArtefactError, load
+from headway.prediction.models.predictor import Card
 from headway.store.request_log import answers_of
 
 logger = logging.getLogger(__name__)
@@ -103,10 +103,10 @@ class Refits:
                     return
             self._due_at[model] = _grown(self._answers[model])
             path = self.path_of(model)
-            trial = await _run(self._request_log, model, path)
-            if trial is None:
+            verdict = await _run(self._request_log, model, path)
+            if verdict is None:
                 return
-            if trial.better:
+            if verdict.better:
                 await asyncio.to_thread(self._use, path)
                 self.replaced += 1
             else:
@@ -115,11 +115,11 @@ class Refits:
                 "the predictor of %s %s: Kendall's tau on its newest %d requests is %.3f, that of "
                 "one trained on the %d before them %.3f",
                 model,
-                "was replaced" if trial.better else "stays",
-                trial.newest,
-                trial.tau_current,
-                trial.examples,
-                trial.tau_new,
+                "was replaced" if verdict.better else "stays",
+                verdict.newest,
+                verdict.tau_current,
+                verdict.examples,
+                verdict.tau_new,
             )
         finally:
             self._task = None
@@ -139,8 +139,8 @@ def _grown(answers: float) -> float:
     return answers * (1.0 + GROWTH) + LEAST_ANSWERS
 
 
-async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
-    """Its trial; None if it failed, which is then in the log."""
+async def _run(request_log: Path, model: str, path: Path) -> Verdict | None:
+    """Its verdict; None if it failed, which is then in the log."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -164,7 +164,7 @@ async def _run(request_log: Path, model: str, path: Path) -> Trial | None:
                 process.kill()
             await process.wait()
     try:
-        return msgspec.json.decode(out, type=Trial)
+        return msgspec.json.decode(out, type=Verdict)
     except msgspec.DecodeError:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
         logger.warning("no new predictor of %s: %s", model, lines[-1])

@@ -34,11 +34,11 @@ from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
-from headway.prediction.artefact import shipped_refinement
-from headway.prediction.history import LengthHistory
-from headway.prediction.live import LivePredictor
-from headway.prediction.predictor import Predictor
-from headway.prediction.watch import Watch
+from headway.prediction.live.history import LengthHistory
+from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.live.watch import Watch
+from headway.prediction.models.artefact import shipped_refinement
+from headway.prediction.models.predictor import Predictor
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 
@@ -144,8 +144,8 @@ class Gateway:
 
         Raises:
             OSError: the port is taken, or the host is none of this machine.
-            ModelError: an embedded engine cannot load its model.
-            headway.models.signature.ModelError: a model of the catalog cannot be loaded.
+            GgufError: an embedded engine cannot load its model.
+            ModelFailure: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start()
         self._foresight.start()
@@ -187,7 +187,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
 
     Raises:
         OSError: the port is taken, or the host is none of this machine.
-        ModelError: an embedded engine cannot load its model.
+        GgufError: an embedded engine cannot load its model.
     """
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[None] = asyncio.Queue()

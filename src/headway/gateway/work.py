@@ -15,11 +15,11 @@ from headway.engines.engine import Generation, Kind
 from headway.gateway.errors import ApiError
 from headway.gateway.keys import Admission, Caller
 from headway.gateway.retries import Retries
-from headway.prediction.censored import cut_off
-from headway.prediction.history import Origin
-from headway.prediction.live import Forecast, Look
-from headway.prediction.prompt import Prompt
-from headway.prediction.refinement import CUTS
+from headway.prediction.live.censored import cut_off
+from headway.prediction.live.history import Origin
+from headway.prediction.live.live_predictor import Forecast, Look
+from headway.prediction.models.refinement import CUTS
+from headway.prediction.texts.prompt import Prompt
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ class Catalog:
 
     Args:
         models: in the order in which they are listed.
-        preloaded: names of those that are loaded at the start.
+        preloaded: names of the models to load at the start.
 
     Raises:
-        ValueError: two have the same name.
+        ValueError: two models have the same name.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Catalog:
             raise ValueError("two models have the same name; give each its own")
         self._preloaded = preloaded
         self.started = False
-        """Whether those that are to be there from the start are loaded."""
+        """Whether all preloaded models are loaded."""
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
@@ -36,7 +36,7 @@ class Catalog:
         return name in self._models
 
     def get(self, name: str) -> ServedModel | None:
-        """The model of that name, if there is one."""
+        """The model of that name, or None."""
         return self._models.get(name)
 
     def first(self) -> ServedModel | None:
@@ -44,14 +44,14 @@ class Catalog:
         return next(iter(self), None)
 
     async def start(self) -> None:
-        """Load those that are to be there from the start.
+        """Load the preloaded models.
 
         Raises:
-            ModelError: one of them cannot be loaded.
+            ModelFailure: a model cannot be loaded.
         """
         await asyncio.gather(*(model.load() for model in self if model.name in self._preloaded))
         self.started = True
 
     async def close(self) -> None:
-        """End all of them."""
+        """Close all models."""
         await asyncio.gather(*(model.close() for model in self))

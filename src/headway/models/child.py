@@ -1,7 +1,8 @@
-"""What runs in a worker process: `python -m headway.models.child`.
+"""The program of a worker process: `python -m headway.models.child`.
 
-Reads messages from its standard input, each a length and a pickle: first an Order, then batches.
-Writes an Answer to each. It ends when its standard input does: its parent holds the other end.
+Reads messages from its standard input, each a length and a pickle: first a LoadRequest, then
+batches. Writes an Answer to each. It ends when its standard input is closed, as when its parent
+dies.
 """
 
 from __future__ import annotations
@@ -17,31 +18,31 @@ from typing import Any, BinaryIO, Protocol
 
 from headway.batching.driver import checked
 from headway.models.signature import BadItem, Signature
-from headway.models.source import Source
+from headway.models.source import ModelSource
 
 HEADER = struct.Struct("<Q")
-"""Bytes of the message that follows."""
+"""Length in bytes of the message that follows."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LoadRequest:
     """What to load."""
 
-    source: Source
+    source: ModelSource
     threads: int
-    """That the model may compute with."""
+    """Number of threads that the model may use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A Signature, the results of a batch, or what went wrong."""
+    """A Signature, the results of a batch, or an error."""
 
     value: Any = None
     error: str = ""
     bad_item: bool = False
-    """Whether the error is one of what was sent."""
+    """Whether the items caused the error."""
 
 
 class Runner(Protocol):
@@ -54,9 +55,9 @@ class Runner(Protocol):
         ...
 
 
-def load(order: Order) -> Runner:
-    """Load what `order` names. Raises whatever the library that loads it does."""
-    kind, location = order.source.kind, order.source.location
+def load(request: LoadRequest) -> Runner:
+    """Load the model of `request`. Raises any exception of the library that loads it."""
+    kind, location = request.source.kind, request.source.location
     if kind == "built-in":
         from headway.models.minilm import fetched
 
@@ -64,39 +65,39 @@ def load(order: Order) -> Runner:
     if kind == "text":
         from headway.models.runners.text import TextModel
 
-        return TextModel(location, order.threads)
+        return TextModel(location, request.threads)
     if kind == "onnx":
         from headway.models.runners.onnx_graph import OnnxGraph
 
-        return OnnxGraph(location, order.threads)
+        return OnnxGraph(location, request.threads)
     if kind == "torch":
         from headway.models.runners.torch_module import TorchModule
 
-        return TorchModule(location, order.threads)
+        return TorchModule(location, request.threads)
     from headway.models.runners.python_object import PythonObject
 
     return PythonObject(location)
 
 
 def main() -> None:
-    """Load, then answer batches until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which drains first
+    """Load the model, then answer batches until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent drains, then ends us
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Standard input and output are for messages: models read nothing, and print to standard error.
+    # Standard input and output carry messages: a model gets no input, and prints to standard error.
     messages, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    order = _read(messages)
-    if order is None:
+    request = _read(messages)
+    if request is None:
         return
     try:
-        runner = load(order)
+        runner = load(request)
     except Exception as error:
-        _write(out, Answer(error=_told(error)))
+        _write(out, Answer(error=_message(error)))
         return
     _write(out, Answer(runner.signature))
     while (items := _read(messages)) is not None:
@@ -106,7 +107,7 @@ def main() -> None:
         except BadItem as error:
             _write(out, Answer(error=str(error), bad_item=True))
         except Exception as error:
-            _write(out, Answer(error=_told(error)))
+            _write(out, Answer(error=_message(error)))
 
 
 def _read(stream: BinaryIO) -> Any:
@@ -124,13 +125,13 @@ def _write(out: BinaryIO, answer: Answer) -> None:
     out.flush()
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = str(error) or "no message"
     return f"{type(error).__name__}: {text}"[:2000]
 
 
 if __name__ == "__main__":
-    # Under its own name, so that what is pickled here is found there.
+    # Import by name: classes pickled here must have the module name that the parent knows.
     from headway.models import child
 
     child.main()

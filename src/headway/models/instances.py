@@ -1,4 +1,4 @@
-"""The instances of one model: worker processes, each replaced when it dies."""
+"""The instances of one model: worker processes, each of which is replaced when it dies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from headway.batching.driver import WorkerLost
-from headway.models.signature import ModelError, Signature
-from headway.models.source import Source
+from headway.models.signature import ModelFailure, Signature
+from headway.models.source import ModelSource
 from headway.models.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -24,14 +24,14 @@ class Instances:
 
     Args:
         source: the model.
-        count: how many there should be.
-        threads: of each.
+        count: number of processes.
+        threads: threads of each process.
     """
 
-    def __init__(self, source: Source, count: int, threads: int) -> None:
+    def __init__(self, source: ModelSource, count: int, threads: int) -> None:
         self.count = count
-        self.on_change: Callable[[int, ModelError | None], None] = lambda alive, error: None
-        """Told how many can run a batch whenever that changes; with why, if none can."""
+        self.on_change: Callable[[int, ModelFailure | None], None] = lambda alive, error: None
+        """Called with the number of live workers whenever it changes, and why if none can start."""
         self.restarts = 0
         self._source = source
         self._threads = threads
@@ -40,10 +40,10 @@ class Instances:
         self._restarting: set[asyncio.Task[None]] = set()
 
     async def load(self) -> Signature:
-        """Start all of them and wait until they have the model.
+        """Start all workers and wait until they have loaded the model.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: the model cannot be loaded.
         """
         workers = [Worker(self._source, self._threads) for _ in range(self.count)]
         starts = [asyncio.ensure_future(worker.start()) for worker in workers]
@@ -60,12 +60,12 @@ class Instances:
         return signatures[0]
 
     async def run(self, items: list[Any]) -> Sequence[Any]:
-        """The results of a batch, by whichever instance is free.
+        """Run a batch on a free worker and return the results.
 
         Raises:
-            WorkerLost: it died, and another one is being started; or all were unloaded just now.
-            BadItem: the batch holds something that the model does not take.
-            ModelError: the model raised an exception.
+            WorkerLost: the worker died and is being replaced, or the model was just unloaded.
+            BadItem: the batch holds an item that the model does not take.
+            ModelFailure: the model raised an exception.
         """
         if not self._free:
             raise WorkerLost("the model was unloaded before the batch began")
@@ -76,11 +76,11 @@ class Instances:
             self._lost(worker)
             raise
         finally:
-            if worker in self._alive:  # else it is lost, or was unloaded meanwhile
+            if worker in self._alive:  # else it died, or was unloaded meanwhile
                 self._free.append(worker)
 
     async def unload(self) -> None:
-        """End all of them."""
+        """End all workers."""
         restarting = list(self._restarting)
         for task in restarting:
             task.cancel()
@@ -91,7 +91,7 @@ class Instances:
         await asyncio.gather(*(worker.stop() for worker in workers))
 
     def pids(self) -> list[int]:
-        """Process ids of those that live."""
+        """Process ids of the live workers."""
         return [worker.pid for worker in self._alive if worker.pid is not None]
 
     def _use(self, worker: Worker) -> None:
@@ -118,7 +118,7 @@ class Instances:
             worker = Worker(self._source, self._threads)
             try:
                 await worker.start()
-            except ModelError as error:
+            except ModelFailure as error:
                 logger.warning("cannot start another worker for %s: %s", self._source, error)
                 if not self._alive:
                     self.on_change(0, error)

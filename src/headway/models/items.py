@@ -1,4 +1,4 @@
-"""What comes as JSON, made into the items of a batch."""
+"""JSON instances to the items of a batch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from headway.models.tokens import Tokens
 async def items_of(
     instances: Sequence[Any], signature: Signature, tokens: Tokens | None
 ) -> list[Any]:
-    """The items that a model gets.
+    """Convert JSON instances to the items that a model takes.
 
-    A Python function gets the instances as they are.
+    A Python function gets the instances unchanged.
 
     Args:
-        instances: texts, tensors as lists or by name, or whatever a function takes.
-        signature: of the model.
-        tokens: its tokenizer, where it takes texts.
+        instances: texts, tensors as lists or by name, or anything that a function takes.
+        signature: the model's signature.
+        tokens: the model's tokenizer, if it takes texts.
 
     Raises:
-        BadItem: the model does not take one of them.
+        BadItem: the model does not take an instance.
     """
     if tokens is not None:
         texts = [one for one in instances if isinstance(one, str) and one]
@@ -38,7 +38,7 @@ async def items_of(
 
 
 def _tensors(instance: Any, signature: Signature) -> dict[str, np.ndarray]:
-    """One item of a model of tensors."""
+    """One item of a model that takes tensors."""
     specs = {spec.name: spec for spec in signature.inputs}
     if not isinstance(instance, dict):
         if len(specs) > 1:

@@ -1,4 +1,4 @@
-"""How long an item is, for batches of about equal length and limits in tokens."""
+"""The length of an item, for batches of about equal length and limits in tokens."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from headway.models.signature import Signature, TensorSpec
 def length_of(item: Any, signature: Signature | None, unit: int) -> int:
     """The length of `item` in units, rounded up, at least 1.
 
-    A text has its characters, a list its entries, a tuple what its parts have together, an object
-    what the longest of its values has. A tensor has the product of its variable axes; without a
-    signature that names them all axes are.
+    A text counts its characters, a list its entries, a tuple the sum of its parts, an object its
+    longest value. A tensor counts the product of its variable axes; without a signature, of all
+    axes.
 
     Args:
-        item: one of a batch, without the axis of the batch.
-        signature: of its model, if that says anything of tensors.
-        unit: characters, entries or values that count as one, such as 160 samples for 10 ms.
+        item: one item, without the batch axis.
+        signature: the model's signature, if it describes tensors.
+        unit: number of characters, entries or values that count as 1, such as 160 samples for
+            10 ms.
     """
     specs = {spec.name: spec for spec in signature.inputs} if signature is not None else {}
     return max(1, -(-_natural(item, specs) // unit))
@@ -44,6 +45,6 @@ def _of(value: Any, spec: TensorSpec | None) -> int:
         return sum(_of(one, None) for one in value.ravel())
     if spec is None or not value.ndim:
         return value.size
-    # The last axes: those of an item, whether or not the spec begins with that of the batch.
+    # Compare the last axes: the spec may or may not begin with the batch axis.
     axes = zip(value.shape, spec.shape[-value.ndim :], strict=False)
     return prod(size for size, expected in axes if expected == -1)

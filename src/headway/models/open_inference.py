@@ -1,6 +1,6 @@
-"""The bytes of the Open Inference Protocol, version 2: JSON, and tensors as they lie in memory.
+"""The wire format of the Open Inference Protocol, version 2: JSON and binary tensors.
 
-Both directions, as Headway is a server of it and has servers of it as backends.
+Headway is both a server and a client of the protocol, so this encodes and decodes both directions.
 
 Source: the V2 REST protocol of KServe, and Triton's binary tensor data extension.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from headway.models.signature import BadItem
 
 BINARY_LENGTH = "inference-header-content-length"
-"""Header that says how much of a body is JSON; the rest is tensors."""
+"""Header with the length of the JSON part of a body; binary tensors follow it."""
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -34,7 +34,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(object),
 }
-"""Of its datatypes; BYTES are objects: bytes of any length."""
+"""By datatype of the protocol. BYTES are objects: bytes of any length."""
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -71,32 +71,32 @@ _response_decoder = msgspec.json.Decoder(_Response)
 
 
 @dataclass(slots=True)
-class Asked:
-    """A request for an inference."""
+class InferRequest:
+    """A decoded inference request."""
 
     inputs: dict[str, np.ndarray]
-    """By name, the axis of the batch first."""
+    """By name; the first axis is the batch."""
     outputs: dict[str, bool] = field(default_factory=dict)
-    """Those that are wanted, and whether in binary; empty: all."""
+    """Requested outputs, and whether in binary; empty: all."""
     all_binary: bool = False
-    """Whether outputs that are not named are wanted in binary."""
+    """Whether outputs that are not in `outputs` are requested in binary."""
     id: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def binary(self, output: str) -> bool:
-        """Whether `output` is wanted in binary."""
+        """Whether `output` is requested in binary."""
         return self.outputs.get(output, self.all_binary)
 
 
-def decode_request(body: bytes, json_bytes: int | None) -> Asked:
-    """Read what a client sent.
+def decode_request(body: bytes, json_bytes: int | None) -> InferRequest:
+    """Decode a client's request.
 
     Args:
-        body: JSON, then perhaps tensors.
-        json_bytes: how much of it is JSON; None: all.
+        body: JSON, then any binary tensors.
+        json_bytes: length of the JSON part; None: all of it.
 
     Raises:
-        BadItem: it is no such request, or a tensor's data do not fit its shape.
+        BadItem: it is not an inference request, or the data of a tensor do not fit its shape.
     """
     head, tail = _split(body, json_bytes)
     try:
@@ -105,7 +105,7 @@ def decode_request(body: bytes, json_bytes: int | None) -> Asked:
         raise BadItem(f"the request is no inference request: {error}") from None
     if not request.inputs:
         raise BadItem("the request has no inputs")
-    return Asked(
+    return InferRequest(
         _tensors(request.inputs, tail),
         {o.name: bool(o.parameters.get("binary_data")) for o in request.outputs},
         bool(request.parameters.get("binary_data_output")),
@@ -115,7 +115,7 @@ def decode_request(body: bytes, json_bytes: int | None) -> Asked:
 
 
 def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
-    """A request with all tensors in binary, and how many bytes of it are JSON."""
+    """Encode a request with all tensors in binary; also returns the length of its JSON part."""
     described, data = [], []
     for name, array in inputs.items():
         raw = _raw(array)
@@ -126,13 +126,13 @@ def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
 
 
 def encode_response(
-    model: str, version: str, asked: Asked, outputs: Mapping[str, np.ndarray]
+    model: str, version: str, request: InferRequest, outputs: Mapping[str, np.ndarray]
 ) -> tuple[bytes, int | None]:
-    """The answer to `asked`, and how many bytes of it are JSON; None: all."""
+    """Encode the answer to `request`; also returns the length of its JSON part, None for all."""
     described, data = [], []
     for name, array in outputs.items():
         entry = _described(name, array)
-        if asked.binary(name):
+        if request.binary(name):
             raw = _raw(array)
             entry["parameters"] = {"binary_data_size": len(raw)}
             data.append(raw)
@@ -140,17 +140,17 @@ def encode_response(
             entry["data"] = _listed(array)
         described.append(entry)
     answer: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": described}
-    if asked.id:
-        answer["id"] = asked.id
+    if request.id:
+        answer["id"] = request.id
     head = msgspec.json.encode(answer)
     return head + b"".join(data), len(head) if data else None
 
 
 def decode_response(body: bytes, json_bytes: int | None) -> dict[str, np.ndarray]:
-    """The outputs that a server answered with, by name.
+    """Decode a server's answer to its outputs, by name.
 
     Raises:
-        BadItem: it is no such answer.
+        BadItem: it is not an inference response.
     """
     head, tail = _split(body, json_bytes)
     try:
@@ -161,10 +161,10 @@ def decode_response(body: bytes, json_bytes: int | None) -> dict[str, np.ndarray
 
 
 def datatype_of(array: np.ndarray) -> str:
-    """The protocol's name for the type of `array`; text counts as BYTES.
+    """The protocol's datatype for `array`; text is BYTES.
 
     Raises:
-        TypeError: it has none.
+        TypeError: the protocol has none for it.
     """
     if array.dtype.kind in "OSU":
         return "BYTES"
@@ -175,11 +175,11 @@ def datatype_of(array: np.ndarray) -> str:
 
 
 def typed(data: Any, datatype: str) -> np.ndarray:
-    """Nested lists of JSON as an array; null is a number that is none (NaN).
+    """Convert nested JSON lists to an array; null becomes NaN.
 
     Raises:
-        TypeError, ValueError, OverflowError: they are of another type than `datatype`, or of no
-            shape. Nothing is rounded, and no text is read as a number.
+        TypeError, ValueError, OverflowError: the values are not of `datatype`, or the lists are
+            ragged. Nothing is rounded, and text is never parsed as a number.
     """
     dtype = DTYPES[datatype]
     if datatype == "BYTES":
@@ -192,12 +192,12 @@ def typed(data: Any, datatype: str) -> np.ndarray:
 
 
 def _all_integers(data: Any) -> bool:
-    """Whether numpy took integers for something else: large ones beside small ones are floats."""
+    """Whether all values are integers: numpy makes floats of large ones beside small ones."""
     return all(type(value) is int for value in np.asarray(data, object).ravel().tolist())
 
 
 _KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "fiuO"}
-"""Of numpy, what each kind of datatype may be written as."""
+"""By kind of datatype, the numpy kinds of the JSON values that it accepts."""
 
 
 def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:

@@ -1,4 +1,4 @@
-"""Servers that speak the Open Inference Protocol, asked with tensors in binary."""
+"""A client of servers that speak the Open Inference Protocol; tensors are sent in binary."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class OpenInferenceServer:
     def __init__(self) -> None:
         self._batched = True
 
-    def signature(self, told: bytes) -> Signature:
-        """What the model's metadata say."""
-        described = json.loads(told)
+    def signature(self, answer: bytes) -> Signature:
+        """The signature in the model's metadata."""
+        described = json.loads(answer)
         signature = Signature(
             task="tensors",
             platform=str(described.get("platform", "")),
@@ -31,7 +31,7 @@ class OpenInferenceServer:
         return signature
 
     async def run(self, post: Post, items: Sequence[Any]) -> Sequence[Any]:
-        """The outputs of each item; those of one shape go together."""
+        """Return the outputs of each item; items of the same shape share a request."""
         if not self._batched:
             return [await self._batch(post, item) for item in items]
         found: list[Tensors] = [{}] * len(items)
@@ -44,13 +44,14 @@ class OpenInferenceServer:
     async def _batch(self, post: Post, batch: Tensors) -> Tensors:
         body, json_bytes = encode_request(batch)
         headers = {BINARY_LENGTH: str(json_bytes), "Content-Type": "application/octet-stream"}
-        told, of_answer = await post("/infer", body, headers)
-        length = of_answer.get(BINARY_LENGTH)
+        answer, answer_headers = await post("/infer", body, headers)
+        length = answer_headers.get(BINARY_LENGTH)
         try:
-            return decode_response(told, None if length is None else int(length))
-        except BadItem as error:  # what is bad is the answer
+            return decode_response(answer, None if length is None else int(length))
+        except BadItem as error:  # here the answer is bad, not the items
             raise ValueError(str(error)) from None
 
 
-def _spec(told: dict[str, Any]) -> TensorSpec:
-    return TensorSpec(told["name"], told["datatype"], tuple(int(size) for size in told["shape"]))
+def _spec(tensor: dict[str, Any]) -> TensorSpec:
+    shape = tuple(int(size) for size in tensor["shape"])
+    return TensorSpec(tensor["name"], tensor["datatype"], shape)

@@ -1,4 +1,4 @@
-"""Servers that take instances and give predictions, as TensorFlow Serving does over REST."""
+"""A client of servers that take instances and return predictions, as TensorFlow Serving does."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class PredictServer:
     Source: TensorFlow Serving's RESTful API, in rows.
     """
 
-    def signature(self, told: bytes) -> Signature:
-        """It takes any JSON: its status says nothing of inputs."""
-        versions = json.loads(told).get("model_version_status")
+    def signature(self, answer: bytes) -> Signature:
+        """It takes any JSON, as the model's status does not describe inputs."""
+        versions = json.loads(answer).get("model_version_status")
         if versions is not None and not any(one["state"] == "AVAILABLE" for one in versions):
             raise ValueError("no version of it is available")
         return Signature(task="python", platform="predict")
 
     async def run(self, post: Post, items: Sequence[Any]) -> Sequence[Any]:
-        """A prediction for each item."""
+        """Return a prediction for each item."""
         body = msgspec.json.encode({"instances": items}, enc_hook=_listed)
-        told, _ = await post(":predict", body, {"Content-Type": "application/json"})
-        predictions = json.loads(told).get("predictions")
+        answer, _ = await post(":predict", body, {"Content-Type": "application/json"})
+        predictions = json.loads(answer).get("predictions")
         if not isinstance(predictions, list):
             raise ValueError("it has no list of predictions")
         if len(predictions) != len(items):
@@ -39,7 +39,7 @@ class PredictServer:
 
 
 def _listed(value: Any) -> Any:
-    """Tensors as JSON knows them."""
+    """Tensors as JSON lists."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be sent as JSON")

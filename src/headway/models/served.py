@@ -1,4 +1,4 @@
-"""One model that is served: loaded when it is wanted, batched, unloaded when it idles."""
+"""One served model: loads on demand, batches, unloads when idle."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from headway.batching.driver import Driver
 from headway.core.batching import Batcher, BatchingSettings
 from headway.core.request import Tier
 from headway.models.length import length_of
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 from headway.models.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
 
 class Backing(Protocol):
-    """What runs the batches: `Instances` here, or a `RemoteModel` elsewhere."""
+    """What runs the batches: `Instances` on this machine, or a `RemoteModel`."""
 
-    on_change: Callable[[int, ModelError | None], None]
+    on_change: Callable[[int, ModelFailure | None], None]
 
     async def load(self) -> Signature: ...
 
@@ -30,14 +30,14 @@ class Backing(Protocol):
 
 
 class ServedModel:
-    """A model by its name.
+    """A model that clients know by its name.
 
     Args:
-        name: what clients call it.
-        backing: runs its batches.
-        settings: how they are put together.
-        unload_after_s: it is unloaded after so long without work; None: it stays.
-        length_unit: characters, entries or values of an item that count as one of its length.
+        name: the model's name for clients.
+        backing: runs the batches.
+        settings: how batches are formed.
+        unload_after_s: unload after this time without work; None: never.
+        length_unit: number of characters, entries or values of an item that count as 1.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class ServedModel:
         self.backing = backing
         self.settings = settings
         self.signature: Signature | None = None
-        """What it takes; None until it was loaded once."""
+        """What it takes; None until it was first loaded."""
         self.tokens: Tokens | None = None
-        """Its tokenizer, where it takes texts."""
+        """Its tokenizer, if it takes texts."""
         self.loaded = False
-        self.error: ModelError | None = None
-        """Why it could not be loaded when that was last tried."""
+        self.error: ModelFailure | None = None
+        """Why the last attempt to load it failed."""
         self.batches = 0
         self.items = 0
         self.cold_starts = 0
         self.cold_start_s = 0.0
-        """What all of them took together."""
+        """Total time of all cold starts."""
         self._unload_after_s = unload_after_s
         self._length_unit = length_unit
         self._driver: Driver[Any, Any] | None = None
@@ -73,30 +73,30 @@ class ServedModel:
 
     @property
     def waiting(self) -> int:
-        """Items that wait for a batch."""
+        """Number of items that wait for a batch."""
         return 0 if self._driver is None else self._driver.batcher.waiting()
 
     def length_of(self, item: Any) -> int:
-        """How long an item is that is no token ids, in this model's unit."""
+        """The length of an item that is not token ids, in this model's unit."""
         return length_of(item, self.signature, self._length_unit)
 
     async def load(self) -> Signature:
-        """Have it loaded; returns what it takes.
+        """Load the model, unless it is loaded, and return its signature.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: it cannot be loaded.
         """
         while not self.loaded:
-            # Whoever waits may leave; the loading goes on for the others.
+            # A caller may be cancelled; loading continues for the others.
             await asyncio.shield(self._begin_loading())
         assert self.signature is not None
         return self.signature
 
     async def described(self) -> Signature:
-        """What it takes: known once it was loaded, also while it is unloaded.
+        """Its signature, known once it was loaded, even while it is unloaded.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelFailure: it cannot be loaded.
         """
         return self.signature if self.signature is not None else await self.load()
 
@@ -108,43 +108,43 @@ class ServedModel:
         tenant: str = "",
         deadline_s: float | None = None,
     ) -> list[Any]:
-        """The results of `items`, each in its place; an exception for one that failed.
+        """Return the results of `items`, in order; an exception for each item that failed.
 
-        While the model is loaded they wait in their order, like behind any other work. If it
-        cannot be, that is what failed them.
+        While the model loads, the items wait in their order, as behind any other work. If loading
+        fails, all of them fail with its ModelFailure.
 
         Raises:
-            Refused: there is no room, or no time.
+            Refused: the queue is full, an item is too long, or the deadline cannot be met.
         """
         if not self.loaded:
             self._begin_loading()
         self._under_way += 1
         try:
-            return await self._driving().run(items, lengths, tier, tenant, deadline_s)
+            return await self._get_driver().run(items, lengths, tier, tenant, deadline_s)
         finally:
             self._under_way -= 1
             if not self._under_way:
-                self._rest()
+                self._start_idling()
 
     async def unload(self) -> None:
-        """Let go of it; whoever waits, or asks for it next, has it loaded again."""
-        await self._let_go()
+        """Unload the model. Waiting requests and later ones load it again."""
+        await self._unload()
         if self._under_way and not self.loaded:
             self._begin_loading()
 
     async def close(self) -> None:
-        """The end."""
-        await self._let_go()
+        """Unload the model for good."""
+        await self._unload()
         if self._driver is not None:
             self._driver.close()
 
     def _begin_loading(self) -> asyncio.Task[None]:
         if self._loading is None:
             self._loading = asyncio.get_running_loop().create_task(self._load())
-            self._loading.add_done_callback(_looked_at)
+            self._loading.add_done_callback(_retrieve_exception)
         return self._loading
 
-    async def _let_go(self) -> None:
+    async def _unload(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
         if self._loading is not None:
@@ -159,7 +159,7 @@ class ServedModel:
         if self._unloading is None or self._unloading.done():
             self._unloading = asyncio.get_running_loop().create_task(self.backing.unload())
 
-    def _driving(self) -> Driver[Any, Any]:
+    def _get_driver(self) -> Driver[Any, Any]:
         if self._driver is None:
             loop = asyncio.get_running_loop()
             self._driver = Driver(Batcher(self.settings, 0), self._run_batch, loop)
@@ -171,8 +171,8 @@ class ServedModel:
         self.items += len(items)
         return await self.backing.run(items)
 
-    def _changed(self, workers: int, error: ModelError | None) -> None:
-        driver = self._driving()
+    def _changed(self, workers: int, error: ModelFailure | None) -> None:
+        driver = self._get_driver()
         driver.set_workers(workers)
         self.error = error
         if error is not None:
@@ -180,7 +180,7 @@ class ServedModel:
 
     async def _load(self) -> None:
         loop = asyncio.get_running_loop()
-        driver = self._driving()
+        driver = self._get_driver()
         began_s = loop.time()
         try:
             if self._unloading is not None:
@@ -189,7 +189,7 @@ class ServedModel:
             if signature.takes_text and self.tokens is None:
                 self.tokens = await self._tokens(signature)
         except Exception as error:
-            self.error = ModelError(f"the model {self.name!r} cannot be loaded: {error}")
+            self.error = ModelFailure(f"the model {self.name!r} cannot be loaded: {error}")
             driver.fail_waiting(self.error)
             raise self.error from error
         finally:
@@ -198,34 +198,34 @@ class ServedModel:
         took_s = loop.time() - began_s
         self.cold_starts += 1
         self.cold_start_s += took_s
-        logger.info("model %s is loaded after %.1f s", self.name, took_s)
+        logger.info("model %s loaded in %.1f s", self.name, took_s)
         if not self._under_way:
-            self._rest()
+            self._start_idling()
 
     async def _tokens(self, signature: Signature) -> Tokens:
         try:
             return Tokens(signature.tokenizer, signature.max_tokens)
-        except Exception as error:  # the library has no class of its own for it
+        except Exception as error:  # the library has no exception class of its own
             await self.backing.unload()
-            raise ModelError(f"its tokenizer is damaged ({error})") from None
+            raise ModelFailure(f"its tokenizer is damaged ({error})") from None
 
-    def _rest(self) -> None:
-        """Nothing is under way: unless something comes it will be unloaded."""
+    def _start_idling(self) -> None:
+        """Nothing is under way: unload the model later, unless a request comes."""
         if self._unload_after_s is None or not self.loaded:
             return
         if self._idle is not None:
             self._idle.cancel()
         loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(self._unload_after_s, self._idled)
+        self._idle = loop.call_later(self._unload_after_s, self._unload_if_idle)
 
-    def _idled(self) -> None:
+    def _unload_if_idle(self) -> None:
         if self._under_way or not self.loaded:
             return
-        logger.info("model %s is unloaded: nobody asked for it", self.name)
+        logger.info("model %s unloaded: no requests for %.0f s", self.name, self._unload_after_s)
         self._begin_unloading()
 
 
-def _looked_at(loading: asyncio.Task[None]) -> None:
-    """What went wrong was told to those who wait; asyncio need not log it as well."""
+def _retrieve_exception(loading: asyncio.Task[None]) -> None:
+    """Keep asyncio from logging an error that waiting requests have already got."""
     if not loading.cancelled():
         loading.exception()

@@ -1,4 +1,4 @@
-"""What a model takes and gives."""
+"""What a model takes and returns."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Task = Literal["embed", "classify", "rerank", "tensors", "python"]
-"""A vector of a text; scores of a text; a score of a pair of texts; tensors to tensors; whatever
-the operator's function makes of what it is given."""
+"""A text to a vector; a text to scores; a pair of texts to a score; tensors to tensors; anything,
+by the operator's function."""
 
 
-class ModelError(RuntimeError):
-    """A model cannot be loaded, or cannot answer; one sentence for who asked for it."""
+class ModelFailure(RuntimeError):
+    """A model cannot be loaded or failed to answer; the message is one sentence for the client."""
 
 
 class BadItem(ValueError):
-    """What was asked is nothing that the model takes; its sender has to change it."""
+    """An item that the model does not take; the client must change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +24,37 @@ class TensorSpec:
 
     name: str
     datatype: str
-    """As the Open Inference Protocol names it, such as FP32."""
+    """In the Open Inference Protocol's terms, such as FP32."""
     shape: tuple[int, ...]
-    """-1 where any number goes; the first axis is that of the batch."""
+    """-1 for an axis of any size; the first axis is the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a loaded model told about itself."""
+    """A loaded model's description of itself."""
 
     task: Task
     platform: str
-    """As Triton names it, such as onnxruntime_onnx."""
+    """In Triton's terms, such as onnxruntime_onnx."""
     inputs: tuple[TensorSpec, ...] = ()
-    """None: whatever comes."""
+    """Empty: anything."""
     outputs: tuple[TensorSpec, ...] = ()
     tokenizer: str = ""
-    """JSON of its tokenizer, where it takes texts."""
+    """JSON of its tokenizer, if it takes texts."""
     max_tokens: int | None = None
-    """The longest text."""
+    """Length of the longest text in tokens."""
     labels: tuple[str, ...] = ()
-    """Of a classifier, in the order of its scores."""
+    """Labels of a classifier, in the order of its scores."""
 
     @property
     def takes_text(self) -> bool:
-        """Whether its items are token ids, made of texts by its tokenizer."""
+        """Whether its items are token ids, which its tokenizer makes from texts."""
         return bool(self.tokenizer)
 
     @property
     def batched(self) -> bool:
-        """Whether the first axis of its tensors is that of a batch, of any size.
+        """Whether the first axis of its tensors is a batch of any size.
 
-        Where it is not, a request's tensors are one item, and run alone.
+        If not, the tensors of a request are one item, which runs alone.
         """
         return all(spec.shape[:1] == (-1,) for spec in self.inputs)

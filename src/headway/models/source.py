@@ -1,4 +1,4 @@
-"""What `NAME=PATH` names: where a model comes from, and what kind of thing it is."""
+"""Where a model comes from: what the PATH of `NAME=PATH` refers to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 
 Kind = Literal["built-in", "text", "onnx", "torch", "python", "server"]
-"""What comes with Headway; a folder with a tokenizer and an ONNX graph or BERT's weights; an ONNX
-graph alone; a PyTorch module; a Python object; a server that speaks the Open Inference Protocol."""
+"""The model that comes with Headway; a folder with a tokenizer and an ONNX graph or BERT's weights;
+an ONNX graph alone; a PyTorch module; a Python object; a server."""
 
 BUILT_IN = "all-MiniLM-L6-v2"
 """The model that comes with Headway."""
@@ -19,50 +19,50 @@ BUILT_IN = "all-MiniLM-L6-v2"
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
-"""Of a BERT model, whose graph Headway can write itself."""
+"""Weights of a BERT model, for which Headway can write the graph."""
 TORCH = (".pt", ".pth", ".ts", ".pt2")
 
 _OBJECT = re.compile(r"(?P<module>[\w.]+|.+\.py):(?P<name>[A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a worker process finds its model."""
+class ModelSource:
+    """A model's kind and location."""
 
     kind: Kind
     location: str
     """A file, a folder, `MODULE:NAME` or `FILE.py:NAME`, or a URL."""
 
 
-def source_of(path: str) -> Source:
-    """What `path` is.
+def source_of(path: str) -> ModelSource:
+    """Find out what `path` refers to.
 
     Raises:
-        ModelError: there is nothing, or nothing that can be served.
+        ModelFailure: there is no such file, or it is no model that can be served.
     """
     if path.startswith(("http://", "https://")):
-        return Source("server", path.rstrip("/"))
+        return ModelSource("server", path.rstrip("/"))
     if path == BUILT_IN:
-        return Source("built-in", path)
+        return ModelSource("built-in", path)
     place = Path(path).expanduser()
     if place.is_dir():
         return _folder(place)
     if place.suffix == ".onnx":
         _must_exist(place)
         beside = (place.parent / TOKENIZER).exists()
-        return Source("text" if beside else "onnx", str(place))
+        return ModelSource("text" if beside else "onnx", str(place))
     if place.suffix in TORCH:
         _must_exist(place)
-        return Source("torch", str(place))
+        return ModelSource("torch", str(place))
     named = _OBJECT.fullmatch(path)
     if named is not None:
         module = named["module"]
         if module.endswith(".py"):
             _must_exist(Path(module).expanduser())
-            return Source("python", f"{Path(module).expanduser().resolve()}:{named['name']}")
-        return Source("python", path)
+            return ModelSource("python", f"{Path(module).expanduser().resolve()}:{named['name']}")
+        return ModelSource("python", path)
     _must_exist(place)
-    raise ModelError(
+    raise ModelFailure(
         f"{path} is no model that can be served: name an .onnx file, a folder with model.onnx, "
         f"a TorchScript or torch.export file ({', '.join(TORCH)}), FILE.py:FUNCTION, "
         "MODULE:FUNCTION or a URL"
@@ -70,25 +70,25 @@ def source_of(path: str) -> Source:
 
 
 def graph_in(folder: Path) -> Path | None:
-    """The ONNX graph of a folder as Hugging Face's exporters write it."""
+    """The ONNX graph in a folder in the layout of Hugging Face's exporters, or None."""
     return next((folder / name for name in GRAPHS if (folder / name).is_file()), None)
 
 
-def _folder(folder: Path) -> Source:
+def _folder(folder: Path) -> ModelSource:
     graph = graph_in(folder)
     if graph is None and (folder / WEIGHTS).is_file():
         _must_exist(folder / TOKENIZER)
-        return Source("text", str(folder))
+        return ModelSource("text", str(folder))
     if graph is None:
-        raise ModelError(
+        raise ModelFailure(
             f"{folder} holds no {' or '.join((*GRAPHS, WEIGHTS))}; export the model there, for "
             "example with `optimum-cli export onnx --model ID FOLDER`"
         )
     if (folder / TOKENIZER).is_file():
-        return Source("text", str(folder))
-    return Source("onnx", str(graph))
+        return ModelSource("text", str(folder))
+    return ModelSource("onnx", str(graph))
 
 
 def _must_exist(path: Path) -> None:
     if not path.exists():
-        raise ModelError(f"there is no {path}")
+        raise ModelFailure(f"there is no {path}")

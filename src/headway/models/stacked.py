@@ -1,4 +1,4 @@
-"""Items that are tensors: those of one shape go through a model together."""
+"""Batches of tensor items: items of the same shape run together."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 Tensors = Mapping[str, np.ndarray]
-"""By name: of one item without the axis of the batch, of a batch with it."""
+"""Arrays by name: of one item, without the batch axis, or of a batch, with it."""
 
 
 def run_stacked(items: Sequence[Tensors], run: Callable[[Tensors], Tensors]) -> list[Tensors]:
-    """The outputs of each item, whose shapes may differ.
+    """Return the outputs of each item; shapes may differ between items.
 
     Args:
         items: in any order.
-        run: runs a batch of items that are alike.
+        run: runs a batch of items of the same shape.
     """
     found: list[Tensors] = [{}] * len(items)
     for places, batch in stacks(items):
@@ -26,7 +26,7 @@ def run_stacked(items: Sequence[Tensors], run: Callable[[Tensors], Tensors]) -> 
 
 
 def stacks(items: Sequence[Tensors]) -> Iterator[tuple[list[int], Tensors]]:
-    """Batches of items that are alike, each with the places of its items."""
+    """Batches of items of the same shape, each with the indices of its items."""
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, item in enumerate(items):
         shape = tuple((name, array.shape, array.dtype.str) for name, array in item.items())

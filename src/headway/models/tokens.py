@@ -10,19 +10,19 @@ import numpy as np
 
 from headway.models.signature import BadItem
 
-AT_ONCE_CHARACTERS = 20_000
-"""Texts up to so long together are tokenized in the event loop: a few milliseconds."""
+INLINE_CHARACTERS = 20_000
+"""Texts of at most this total length are tokenized in the event loop: a few milliseconds."""
 TOKEN_CHARACTERS = 24
-"""A text is first cut to so many characters for each token that the model takes: where that alone
-is too long, the rest need not be read."""
+"""Characters for each token that the model takes, to which a text is first cut: if that part is
+already too long, the rest is not tokenized."""
 
 
 class Tokens:
     """One model's tokenizer.
 
     Args:
-        tokenizer: its JSON.
-        most: tokens of the longest text that the model takes; None: any.
+        tokenizer: the tokenizer's JSON.
+        most: tokens of the longest text that the model takes; None: no limit.
     """
 
     def __init__(self, tokenizer: str, most: int | None) -> None:
@@ -35,26 +35,26 @@ class Tokens:
         self._most = most
 
     async def of_texts(self, texts: Sequence[str], truncated: int | None) -> list[np.ndarray]:
-        """Ids of each text, (tokens,) of int32.
+        """Token ids of each text: arrays (tokens,) of int32.
 
         Args:
-            texts: any.
-            truncated: tokens to cut each to; None: longer ones are an error.
+            texts: any texts.
+            truncated: tokens to cut each text to; None: a text that is too long is an error.
 
         Raises:
             BadItem: a text is longer than the model takes.
         """
-        if sum(map(len, texts)) <= AT_ONCE_CHARACTERS:
+        if sum(map(len, texts)) <= INLINE_CHARACTERS:
             return self._of_texts(texts, truncated)
         return await asyncio.to_thread(self._of_texts, texts, truncated)
 
     async def of_pairs(
         self, first: str, others: Sequence[str], truncated: int | None
     ) -> list[np.ndarray]:
-        """Ids of `first` with each of `others`, and which of the two each token is of.
+        """Token ids of the pairs of `first` with each of `others`.
 
         Returns:
-            Arrays (2, tokens) of int32.
+            Arrays (2, tokens) of int32: token ids and token types (0 or 1 in the pair).
 
         Raises:
             BadItem: a pair is longer than the model takes.
@@ -62,14 +62,14 @@ class Tokens:
         return await asyncio.to_thread(self._of_pairs, first, others, truncated)
 
     def of_ids(self, texts: Sequence[Sequence[int]], truncated: int | None) -> list[np.ndarray]:
-        """Ids that the client made itself, special tokens put around them where they are missing.
+        """Token ids that the client made itself, with special tokens added where they are missing.
 
         Args:
-            texts: of each text its ids, at least one.
-            truncated: tokens to cut each to; None: longer ones are an error.
+            texts: token ids of each text, at least one.
+            truncated: tokens to cut each text to; None: a text that is too long is an error.
 
         Raises:
-            BadItem: they are too many, or no tokens of this model.
+            BadItem: there are too many ids, or ids that this model does not have.
         """
         vocabulary = self._tokenizer.get_vocab_size(with_added_tokens=True)
         empty = self._tokenizer.encode("").ids
@@ -85,7 +85,7 @@ class Tokens:
         return found
 
     def _of_texts(self, texts: Sequence[str], truncated: int | None) -> list[np.ndarray]:
-        encoded = self._tokenizer.encode_batch_fast([self._shortened(text) for text in texts])
+        encoded = self._tokenizer.encode_batch_fast([self._cut_roughly(text) for text in texts])
         return [
             self._fitted(place, np.array(encoding.ids, np.int32), truncated)
             for place, encoding in enumerate(encoded)
@@ -94,8 +94,8 @@ class Tokens:
     def _of_pairs(
         self, first: str, others: Sequence[str], truncated: int | None
     ) -> list[np.ndarray]:
-        first = self._shortened(first)
-        encoded = self._tokenizer.encode_batch([(first, self._shortened(o)) for o in others])
+        first = self._cut_roughly(first)
+        encoded = self._tokenizer.encode_batch([(first, self._cut_roughly(o)) for o in others])
         found = []
         for place, encoding in enumerate(encoded):
             both = np.array([encoding.ids, encoding.type_ids], np.int32)
@@ -103,10 +103,10 @@ class Tokens:
         return found
 
     def _fitted(self, place: int, ids: np.ndarray, truncated: int | None) -> np.ndarray:
-        """`ids`, (…, tokens), no longer than they may be. Raises BadItem."""
+        """`ids`, (…, tokens), cut to `truncated`. Raises BadItem if they are too many."""
         tokens = ids.shape[-1]
         if truncated is not None and tokens > truncated:
-            # What is cut is the text: the tokens around it stay.
+            # Cut the text, but keep the special tokens around it.
             after = self._added // 2
             parts = (ids[..., : truncated - after], ids[..., tokens - after :])
             return np.concatenate(parts, axis=-1)
@@ -114,8 +114,8 @@ class Tokens:
             raise self._too_long(place, tokens)
         return ids
 
-    def _shortened(self, text: str) -> str:
-        # Lone surrogates, as JSON may hold, are no text to a tokenizer.
+    def _cut_roughly(self, text: str) -> str:
+        # A tokenizer does not take lone surrogates, which JSON may hold.
         text = text.encode("utf-8", "replace").decode()
         if self._most is None or len(text) <= TOKEN_CHARACTERS * self._most:
             return text

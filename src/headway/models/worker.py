@@ -1,4 +1,4 @@
-"""One worker process, seen from outside: it holds a model and answers one batch at a time."""
+"""One worker process, as its parent sees it: it holds a model and answers one batch at a time."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from typing import Any
 
 from headway.batching.driver import WorkerLost
 from headway.child_process import end
-from headway.models.child import HEADER, Answer, Order
-from headway.models.signature import BadItem, ModelError, Signature
-from headway.models.source import Source
+from headway.models.child import HEADER, Answer, LoadRequest
+from headway.models.signature import BadItem, ModelFailure, Signature
+from headway.models.source import ModelSource
 
 LOAD_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
 STDERR_TIMEOUT_S = 1.0
-"""How long its last words may take: who inherited its standard error may live on."""
+"""How long to read standard error after the end: a child that inherited it may keep it open."""
 BUFFER_BYTES = 16 * 1024 * 1024
 STDERR_BYTES = 4096
-"""Of its standard error that are kept."""
+"""How much of its standard error to keep."""
 TAIL_LINES = 4
-"""Of them that are told when it dies."""
+"""How many lines of its standard error to report when it dies."""
 
 
 class Worker:
     """A child process with one instance of a model.
 
-    Messages are pickled: what runs in the child is the operator's own code, and nothing that a
-    client sends is ever unpickled.
+    Messages are pickled: the child runs the operator's own code, and bytes that a client sent are
+    never unpickled.
     """
 
-    def __init__(self, source: Source, threads: int) -> None:
-        self._order = Order(source, threads)
+    def __init__(self, source: ModelSource, threads: int) -> None:
+        self._load_request = LoadRequest(source, threads)
         self._process: asyncio.subprocess.Process | None = None
         self._stderr = b""
         self._reading: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it lives."""
+        """The process id, or None if it does not run."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> Signature:
-        """Start it and wait until the model is loaded.
+        """Start the process and wait until the model is loaded.
 
         Raises:
-            ModelError: the model cannot be loaded.
+            ModelFailure: the model cannot be loaded.
         """
         try:
             process = self._process = await asyncio.create_subprocess_exec(
@@ -60,40 +60,40 @@ class Worker:
                 limit=BUFFER_BYTES,
             )
         except OSError as error:
-            raise ModelError(
+            raise ModelFailure(
                 f"a worker process cannot be started ({error}); free memory or processes"
             ) from error
         assert process.stderr is not None
         self._reading = asyncio.create_task(self._read_stderr(process.stderr))
         try:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
-                answer = await self._ask(self._order)
+                answer = await self._ask(self._load_request)
         except TimeoutError:
             await self.stop()
-            raise ModelError(f"it did not load in {LOAD_TIMEOUT_S:.0f} s") from None
+            raise ModelFailure(f"it did not load in {LOAD_TIMEOUT_S:.0f} s") from None
         except WorkerLost:
             await self.stop()
-            raise ModelError(f"its worker process died while loading{self._tail()}") from None
+            raise ModelFailure(f"its worker process died while loading{self._tail()}") from None
         except BaseException:
             await self.stop()
             raise
         if answer.error:
             await self.stop()
-            raise ModelError(answer.error)
+            raise ModelFailure(answer.error)
         signature: Signature = answer.value
         return signature
 
     async def run(self, items: Sequence[Any]) -> Sequence[Any]:
-        """The results of a batch.
+        """Run a batch and return the results.
 
         Raises:
-            WorkerLost: it died; it cannot be used any more.
-            BadItem: the batch holds something that the model does not take.
-            ModelError: the model raised an exception.
+            WorkerLost: the process died; this worker cannot be used again.
+            BadItem: the batch holds an item that the model does not take.
+            ModelFailure: the model raised an exception.
         """
         answer = await self._ask(items)
         if answer.error:
-            raise (BadItem if answer.bad_item else ModelError)(answer.error)
+            raise (BadItem if answer.bad_item else ModelFailure)(answer.error)
         results: Sequence[Any] = answer.value
         return results
 
@@ -108,7 +108,7 @@ class Worker:
             self._reading.cancel()
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does."""
+        """Kill the process at once."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
@@ -126,17 +126,17 @@ class Worker:
         except (OSError, asyncio.IncompleteReadError):
             raise WorkerLost(f"the worker process died{self._tail()}") from None
         except asyncio.CancelledError:
-            # Its answer would be taken for that of the next batch.
+            # Its answer would be read as that of the next batch.
             self.kill()
             raise
         return answer
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
-        # Not by lines: progress bars never end theirs.
-        while told := await stderr.read(STDERR_BYTES):
-            self._stderr = (self._stderr + told)[-STDERR_BYTES:]
+        # Not line by line: progress bars do not end lines.
+        while read := await stderr.read(STDERR_BYTES):
+            self._stderr = (self._stderr + read)[-STDERR_BYTES:]
 
     def _tail(self) -> str:
         lines = self._stderr.decode(errors="replace").splitlines()
-        told = [line.strip() for line in lines if line.strip()]
-        return f": {' | '.join(told[-TAIL_LINES:])}" if told else ""
+        written = [line.strip() for line in lines if line.strip()]
+        return f": {' | '.join(written[-TAIL_LINES:])}" if written else ""

@@ -1,4 +1,4 @@
-"""SQLite files that outlive crashes, corruption and other versions of Headway."""
+"""Opens SQLite files safely after crashes, corruption and version changes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT RO
 
 
 def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
-    """A connection to the file at `path`; the file and its folder are made.
+    """A connection to the file at `path`; creates the file and its folder if missing.
 
-    A new file, and what SQLite puts beside it, is nobody else's to read: it may hold prompts.
-    A file that is corrupt or has another schema version is moved aside with a warning. The
-    connection may be used by any thread, by one at a time.
+    A new file, and those that SQLite puts beside it, are readable by the owner only: they may hold
+    prompts. A file that is corrupt or has another schema version is moved aside with a warning.
+    Any thread may use the connection, one at a time.
 
     Args:
         path: the SQLite file.
-        schema: statements that make its tables, where they are not there.
+        schema: statements that create missing tables.
         version: of the schema.
-        kind: what the file is, for messages.
+        kind: of file, for messages.
 
     Raises:
-        sqlite3.Error: it can be neither opened nor written.
+        sqlite3.Error: it cannot be opened or written.
         OSError: likewise.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.C
 
 
 def move_aside(path: Path, why: str, kind: str) -> None:
-    """Rename the file at `path` and what belongs to it, with a warning that says why."""
+    """Rename the database at `path` and its side files, with a warning that says why."""
     aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
@@ -59,7 +59,7 @@ def _connect(path: Path, schema: str, version: int) -> sqlite3.Connection:
         found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         if found is not None and found[0] != version:
             raise sqlite3.DatabaseError(f"its schema is version {found[0]}, not {version}")
-        with database:  # also shows at the start, not at the first request, that it can be written
+        with database:  # shows at startup, not at the first request, whether it can be written
             database.execute(
                 "REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (version,)
             )

@@ -1,301 +1,140 @@
-"""The scheduler's events and decisions, one JSON line each: to be replayed, decision by decision.
+"""The scheduler's events and decisions, one JSON line each, for replay.
 
-A line is written for everything that the scheduler is told, with its time, and for every step
-that decided something. The same lines told to a new scheduler give the same decisions, under the
-gateway, in the simulator and in a test: `replay` holds it to that.
+Each line is a call of a Scheduler method: its kind, its time, its arguments, and the decisions
+that followed. The same calls give the same decisions from a new scheduler, under the gateway, in
+the simulator and in a test: `replay` checks it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, get_type_hints
 
 import msgspec
 
 from headway.core.backend import Backend
-from headway.core.cost import CostModel
-from headway.core.decision import Decision, Reject
 from headway.core.estimate import SizeEstimate
-from headway.core.request import Request, Tier
+from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
+
+OPENED = "Opened"
+"""Kind of the first line: the scheduler's settings."""
+EVENTS = {
+    "Added": "add",
+    "Progressed": "progress",
+    "Finished": "finish",
+    "Cancelled": "cancel",
+    "Requeued": "requeue",
+    "Revised": "revise",
+    "BackendSet": "set_backend",
+    "BackendRemoved": "remove_backend",
+    "Calibrated": "calibrate",
+    "PolicyUsed": "use_policy",
+    "Stepped": "step",
+}
+"""Scheduler methods by the kind of their lines."""
+WHOLE: dict[str, tuple[str, type]] = {
+    "Added": ("request", Request),
+    "BackendSet": ("backend", Backend),
+}
+"""Events whose one argument is written field by field: its name and type."""
+FROM_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
+"""State that a request keeps when it is added again."""
+FACTS: dict[type, tuple[str, ...]] = {
+    Request: (*(field.name for field in fields(Request) if field.init), *FROM_BEFORE),
+    Backend: tuple(field.name for field in fields(Backend) if field.init),
+}
+FIELDS = {"request_id": "id"}
+"""Fields of lines by parameter, where they differ."""
+PARAMETERS = {field: parameter for parameter, field in FIELDS.items()}
+HINTS: dict[str, dict[str, Any]] = {
+    OPENED: {"settings": SchedulerSettings},
+    **{kind: get_type_hints(getattr(Scheduler, name)) for kind, name in EVENTS.items()},
+}
+HINTS["Progressed"]["lane"] = str
 
 
 class EventLogError(Exception):
     """The log cannot be read; the message names the file and the line."""
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    tokens: tuple[int, ...]
-    weights: tuple[float, ...]
+class LoggedEvent(NamedTuple):
+    """One call of a Scheduler method. It can be replayed once: the scheduler keeps its request."""
 
-    @classmethod
-    def of(cls, estimate: SizeEstimate) -> Estimate:
-        return cls(estimate.tokens, estimate.weights)
-
-    def back(self) -> SizeEstimate:
-        return SizeEstimate(self.tokens, self.weights)
-
-
-class Event(msgspec.Struct, tag=True, frozen=True, kw_only=True):
-    """Something that happened at a time. What the scheduler was told can `tell` it again, and
-    gives back the decisions that follow."""
-
+    kind: str
+    """One of EVENTS, or OPENED."""
     now_s: float
-
-
-class Opened(Event, frozen=True, kw_only=True):
-    """The first line: the scheduler's settings."""
-
-    settings: SchedulerSettings
-
-
-class Added(Event, frozen=True, kw_only=True):
-    id: str
-    arrival_s: float
-    prompt_tokens: int
-    estimate: Estimate
-    lane: str
-    tier: int
-    tenant: str
-    program: str
-    priority: int
-    deadline_s: float | None
-    cached_tokens: int
-    prefix: int
-    max_tokens: int | None
-    preemptible: bool
-    score: float | None
-    avoid: frozenset[str] = frozenset()
-    output_tokens: int = 0
-    predicted_tokens: float = 0.0
-    started_s: float = -1.0
-    preemptions: int = 0
-    decided: str
-    """The rejection; empty: it waits."""
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        facts = {name: getattr(self, name) for name in ADDED_AS_IS}
-        request = Request(**facts, estimate=self.estimate.back(), tier=Tier(self.tier))
-        for name in ADDED_AS_BEFORE:
-            setattr(request, name, getattr(self, name))
-        reject = scheduler.add(request, self.now_s)
-        return [str(reject)] if reject is not None else []
-
-
-ADDED_AS_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
-"""What a request has from before, that ran already and is added again."""
-ADDED_AS_IS = tuple(
-    name
-    for name in Added.__struct_fields__
-    if name not in ("now_s", "estimate", "tier", "decided", *ADDED_AS_BEFORE)
-)
-"""Fields of a request that are written as they are."""
-
-
-class Progressed(Event, frozen=True, kw_only=True):
-    id: str
-    output_tokens: int
-    lane: str
-    """From its first token on, only an engine with the same vocabulary can go on with it."""
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.requests[self.id].lane = self.lane
-        scheduler.progress(self.id, self.output_tokens, self.now_s)
-        return []
-
-
-class Finished(Event, frozen=True, kw_only=True):
-    id: str
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.finish(self.id, self.now_s)
-        return []
-
-
-class Cancelled(Event, frozen=True, kw_only=True):
-    id: str
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.cancel(self.id, self.now_s)
-        return []
-
-
-class Requeued(Event, frozen=True, kw_only=True):
-    id: str
-    avoid: frozenset[str] = frozenset()
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.requeue(self.id, self.now_s, self.avoid)
-        return []
-
-
-class Revised(Event, frozen=True, kw_only=True, omit_defaults=True):
-    id: str
-    estimate: Estimate
-    score: float | None
-    from_start: bool = False
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        estimate = self.estimate.back()
-        scheduler.revise(self.id, estimate, self.score, self.now_s, self.from_start)
-        return []
-
-
-class BackendSet(Event, frozen=True, kw_only=True):
-    name: str
-    slots: int
-    lanes: tuple[str, ...]
-    kv_tokens: int | None
-    cost: CostModel
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        lanes = frozenset(self.lanes)
-        backend = Backend(self.name, self.slots, lanes, self.kv_tokens, self.cost)
-        scheduler.set_backend(backend, self.now_s)
-        return []
-
-
-class BackendRemoved(Event, frozen=True, kw_only=True):
-    name: str
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.remove_backend(self.name, self.now_s)
-        return []
-
-
-class Calibrated(Event, frozen=True, kw_only=True):
-    cost: CostModel
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.calibrate(self.cost, self.now_s)
-        return []
-
-
-class PolicyUsed(Event, frozen=True, kw_only=True):
-    name: str
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        scheduler.use_policy(self.name, self.now_s)
-        return []
-
-
-class Stepped(Event, frozen=True, kw_only=True):
-    decided: tuple[str, ...]
-
-    def tell(self, scheduler: Scheduler) -> list[str]:
-        return [str(decision) for decision in scheduler.step(self.now_s)]
-
-
-Line = (
-    Opened
-    | Added
-    | Progressed
-    | Finished
-    | Cancelled
-    | Requeued
-    | Revised
-    | BackendSet
-    | BackendRemoved
-    | Calibrated
-    | PolicyUsed
-    | Stepped
-)
+    arguments: dict[str, Any]
+    """By parameter name, without `now_s`."""
+    decided: list[str]
+    """The decisions that followed."""
 
 
 class LoggedScheduler(Scheduler):
-    """A scheduler that writes down what it is told and what it decides.
+    """A scheduler that writes each of its events and decisions to a log.
 
     Args:
         settings: as for any scheduler.
-        log: where the lines go; written through a buffer, by whoever calls.
+        log: where the lines go; the caller buffers and closes it.
     """
 
     def __init__(self, settings: SchedulerSettings, log: BinaryIO) -> None:
         super().__init__(settings)
         self._log = log
-        opened = Opened(now_s=0.0, settings=settings)
-        self._write(_with_infinity(msgspec.to_builtins(opened)))
+        self._encoder = msgspec.json.Encoder(enc_hook=_estimate_as_values)
+        opened = _with_infinity(msgspec.to_builtins(settings))
+        self._write({"type": OPENED, "now_s": 0.0, "settings": opened})
 
-    def add(self, request: Request, now_s: float) -> Reject | None:
-        facts = {name: getattr(request, name) for name in ADDED_AS_IS + ADDED_AS_BEFORE}
-        estimate, tier = Estimate.of(request.estimate), int(request.tier)
-        reject = super().add(request, now_s)
-        decided = str(reject) if reject is not None else ""
-        self._write(Added(now_s=now_s, estimate=estimate, tier=tier, decided=decided, **facts))
-        return reject
+    def _write(self, line: dict[str, Any]) -> None:
+        self._log.write(self._encoder.encode(line) + b"\n")
 
-    def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
-        super().progress(request_id, output_tokens, now_s)
-        lane = self._requests[request_id].lane
-        self._write(Progressed(now_s=now_s, id=request_id, output_tokens=output_tokens, lane=lane))
 
-    def finish(self, request_id: str, now_s: float) -> None:
-        super().finish(request_id, now_s)
-        self._write(Finished(now_s=now_s, id=request_id))
+def _logged(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` of a scheduler, which also writes its line once it has returned."""
+    names = [FIELDS.get(name, name) for name in list(signature(method).parameters)[1:]]
 
-    def cancel(self, request_id: str, now_s: float) -> None:
-        super().cancel(request_id, now_s)
-        self._write(Cancelled(now_s=now_s, id=request_id))
+    @wraps(method)
+    def call(scheduler: LoggedScheduler, *values: Any, **named: Any) -> Any:
+        facts = dict(zip(names, values, strict=False))
+        if named:
+            facts |= {FIELDS.get(name, name): value for name, value in named.items()}
+        now_s = facts.pop("now_s")
+        if kind in WHOLE:  # before the call, which may change the request
+            facts = _as_fields(facts[WHOLE[kind][0]])
+        elif kind == "Progressed":
+            # From its first token on, only an engine with the same vocabulary can continue it.
+            facts["lane"] = scheduler.requests[facts["id"]].lane
+        result = method(scheduler, *values, **named)
+        if kind == "Added":
+            facts["decided"] = "" if result is None else str(result)
+        elif kind == "Stepped":
+            # Also without decisions: it may have considered preemption, which counts later.
+            facts["decided"] = [str(decision) for decision in result]
+        scheduler._write({"type": kind, "now_s": now_s, **facts})
+        return result
 
-    def requeue(self, request_id: str, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
-        super().requeue(request_id, now_s, avoid)
-        self._write(Requeued(now_s=now_s, id=request_id, avoid=avoid))
+    return call
 
-    def revise(
-        self,
-        request_id: str,
-        estimate: SizeEstimate,
-        score: float | None,
-        now_s: float,
-        from_start: bool = False,
-    ) -> None:
-        super().revise(request_id, estimate, score, now_s, from_start)
-        self._write(
-            Revised(
-                now_s=now_s,
-                id=request_id,
-                estimate=Estimate.of(estimate),
-                score=score,
-                from_start=from_start,
-            )
-        )
 
-    def set_backend(self, backend: Backend, now_s: float) -> None:
-        super().set_backend(backend, now_s)
-        self._write(
-            BackendSet(
-                now_s=now_s,
-                name=backend.name,
-                slots=backend.slots,
-                lanes=tuple(sorted(backend.lanes)),
-                kv_tokens=backend.kv_tokens,
-                cost=backend.cost,
-            )
-        )
+for _kind, _name in EVENTS.items():
+    setattr(LoggedScheduler, _name, _logged(_kind, getattr(Scheduler, _name)))
 
-    def remove_backend(self, name: str, now_s: float) -> list[Request]:
-        orphans = super().remove_backend(name, now_s)
-        self._write(BackendRemoved(now_s=now_s, name=name))
-        return orphans
 
-    def calibrate(self, cost: CostModel, now_s: float) -> None:
-        super().calibrate(cost, now_s)
-        self._write(Calibrated(now_s=now_s, cost=cost))
+def _as_fields(whole: Request | Backend) -> dict[str, Any]:
+    """The facts of a request or backend; sets in one order."""
+    facts = {name: getattr(whole, name) for name in FACTS[type(whole)]}
+    return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in facts.items()}
 
-    def use_policy(self, name: str, now_s: float) -> None:
-        super().use_policy(name, now_s)
-        self._write(PolicyUsed(now_s=now_s, name=name))
 
-    def step(self, now_s: float) -> list[Decision]:
-        decisions = super().step(now_s)
-        # A step that decides nothing may still have looked whom to preempt, which counts later.
-        self._write(Stepped(now_s=now_s, decided=tuple(map(str, decisions))))
-        return decisions
-
-    def _write(self, line: Event | dict[str, object]) -> None:
-        self._log.write(msgspec.json.encode(line) + b"\n")
+def _estimate_as_values(value: object) -> dict[str, Sequence[float]]:
+    if isinstance(value, SizeEstimate):
+        return {"tokens": value.tokens, "weights": value.weights}
+    raise NotImplementedError(f"an event log has no {type(value).__name__}")
 
 
 def _with_infinity(value: Any) -> Any:
@@ -305,42 +144,68 @@ def _with_infinity(value: Any) -> Any:
     return str(value) if value == float("inf") else value
 
 
-def read_events(path: Path) -> Iterator[Line]:
-    """The lines of a log.
+def read_events(path: Path) -> Iterator[LoggedEvent]:
+    """The events of a log.
 
     Raises:
-        EventLogError: it cannot be read. A last line that was cut off by a crash is left out.
+        EventLogError: it cannot be read. A last line that a crash cut off is left out.
     """
-    decoder = msgspec.json.Decoder(Line, strict=False)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    yield decoder.decode(line)
-                except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                    yield _event(msgspec.json.decode(line, type=dict[str, Any]))
+                except (msgspec.DecodeError, KeyError, TypeError) as error:
                     raise EventLogError(f"{path}, line {number}: {error}") from None
     except OSError as error:
         raise EventLogError(f"{path} cannot be read: {error}") from None
 
 
-def replay(events: Sequence[Line]) -> Iterator[tuple[Line, list[str], list[str]]]:
+def _event(line: dict[str, Any]) -> LoggedEvent:
+    """The event of a line. Raises KeyError, TypeError and msgspec.ValidationError."""
+    kind, now_s, decided = line.pop("type"), line.pop("now_s"), line.pop("decided", [])
+    if kind in WHOLE:
+        name, of_type = WHOLE[kind]
+        arguments = {name: _typed(line, of_type)}
+        for field in FROM_BEFORE:
+            if field in line:
+                setattr(arguments[name], field, line[field])
+    else:
+        hints = HINTS[kind]
+        named = {PARAMETERS.get(name, name): value for name, value in line.items()}
+        arguments = {name: _typed(value, hints[name]) for name, value in named.items()}
+    if kind != OPENED:
+        called = {name: value for name, value in arguments.items() if name != "lane"}
+        signature(getattr(Scheduler, EVENTS[kind])).bind(None, **called, now_s=now_s)
+    decisions = [decided] if isinstance(decided, str) and decided else list(decided)
+    return LoggedEvent(kind, _typed(now_s, float), arguments, decisions)
+
+
+def _typed(value: object, of_type: Any) -> Any:
+    return msgspec.convert(value, of_type, strict=False, dec_hook=_estimate_of_values)
+
+
+def _estimate_of_values(of_type: type, value: Any) -> object:
+    return of_type(**value)
+
+
+def replay(events: Sequence[LoggedEvent]) -> Iterator[tuple[LoggedEvent, list[str], list[str]]]:
     """Each event, what was decided on it then, and what a new scheduler decides now.
 
     Raises:
         EventLogError: the log does not begin with its settings, or begins twice.
     """
-    if not events or not isinstance(events[0], Opened):
+    if not events or events[0].kind != OPENED:
         raise EventLogError("an event log begins with the settings of its scheduler")
-    scheduler = Scheduler(events[0].settings)
+    scheduler = Scheduler(**events[0].arguments)
     for event in events[1:]:
-        if isinstance(event, Opened):
+        if event.kind == OPENED:
             raise EventLogError("an event log is of one scheduler, and this one begins twice")
-        decided = event.tell(scheduler)
-        then: list[str] = []
-        if isinstance(event, Stepped):
-            then = list(event.decided)
-        elif isinstance(event, Added) and event.decided:
-            then = [event.decided]
-        yield event, then, decided
+        arguments = dict(event.arguments)
+        if event.kind == "Progressed":
+            scheduler.requests[arguments["request_id"]].lane = arguments.pop("lane")
+        result = getattr(scheduler, EVENTS[event.kind])(**arguments, now_s=event.now_s)
+        decided = result if event.kind == "Stepped" else [result] if event.kind == "Added" else []
+        yield event, event.decided, [str(decision) for decision in decided if decision is not None]

@@ -1,8 +1,8 @@
 """The log of requests: one row each in a SQLite file, written off the hot path.
 
-It is the operator's record of what was served and the predictor's training data, so it holds
-what was known at arrival, what was predicted, and what came out. Prompts are kept out of it
-unless the operator asks for them.
+It is the operator's record of what was served, and the predictor's training data. So it holds the
+facts at arrival, the prediction and the result. Prompts are only stored if the operator asks for
+them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Outcome = Literal["finished", "cancelled", "rejected", "failed"]
 
 
 class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """One request, after its end. What never came to be known is None."""
+    """One finished request. Unknown values are None."""
 
     id: str
     arrival_unix_s: float
@@ -67,28 +67,28 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     program: str = ""
     model: str = ""
     backend: str = ""
-    """The last one it ran on; empty if it never ran."""
+    """The last backend it ran on; empty if it never ran."""
     policy: str = ""
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     max_tokens: int | None = None
     predicted_tokens: float | None = None
-    """Mean of the estimate it was scheduled by, in output tokens."""
+    """Mean of the estimate that it was scheduled by, in output tokens."""
     output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     queue_ms: float | None = None
-    """From arrival to its first start."""
+    """From arrival to first start."""
     ttft_ms: float | None = None
     total_ms: float | None = None
     preemptions: int = 0
     outcome: Outcome
     status: int
-    """HTTP status that the client got."""
+    """HTTP status sent to the client."""
     reason: str = ""
     """Why it failed, was rejected or could not be preempted."""
     template: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,16}$")] = ""
-    """Hash of how its prompt begins, in hexadecimal: requests made from one template share it."""
+    """Hash of the beginning of its prompt, in hexadecimal; requests from one template share it."""
     features: tuple[int, ...] = ()
-    """What the predictor sees of the prompt, as integers; made by the log's own thread."""
+    """The predictor's features of the prompt, as integers; made by the log's own thread."""
     prompt: str | None = None
 
 
@@ -96,41 +96,41 @@ FIELDS = RequestRecord.__struct_fields__
 INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES "
 ROW = f"({', '.join('?' * len(FIELDS))})"
 ROWS_AT_ONCE = 64
-"""Rows of one statement. SQLite works on a statement without holding the interpreter, which a
-statement for each row would have to win back from the event loop, every time."""
+"""Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
+would have to be taken back from the event loop for every row."""
 SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
 FEATURES, PROMPT = FIELDS.index("features"), FIELDS.index("prompt")
 DESCRIBED_AT_ONCE = 64
-"""Prompts that may wait for their features. Records beyond that get none: at such a rate serving
-requests matters more, and the bodies of thousands of them would fill the memory."""
+"""Prompts that may wait for their features; further records get none. At such a rate serving
+matters more, and thousands of request bodies would fill the memory."""
 
 MakeFeatures = Callable[[Sequence[Any]], Sequence[tuple[int, ...]]]
-"""The features of several prompts: together they cost a tenth of what they cost one by one."""
+"""Makes the features of several prompts; a batch costs a tenth of one by one."""
 
 
 class RequestLogError(Exception):
-    """The log cannot be opened; the message says why and what to do."""
+    """The log cannot be opened or read; the message says why and what to do."""
 
 
 class RequestLog:
     """Writer of one log file, with a thread of its own.
 
     Args:
-        path: the SQLite file; its folder is made.
-        keep_prompts: whether the prompt's text is stored.
+        path: the SQLite file; its folder is created if missing.
+        keep_prompts: whether to store the prompt's text.
         make_features: makes the features of the prompts that `write` gets, in the log's own
-            thread; None: no features are made.
-        batch_s: how long records are gathered for one commit; a crash loses no more than these.
-        max_waiting: records that may wait for the disk; more are dropped and counted.
+            thread; None: no features.
+        batch_s: how long to collect records for one commit; a crash loses at most these.
+        max_waiting: records that may wait for the disk; further ones are dropped and counted.
 
     Raises:
-        RequestLogError: the file can be neither opened nor made.
+        RequestLogError: the file can be neither opened nor created.
 
     A database that is corrupt, or that a newer Headway wrote, is moved aside with a warning.
-    A disk that fills up later costs records and one warning, never a request.
+    If the disk fills up later, records are lost with one warning, but never a request.
     """
 
     def __init__(
@@ -160,11 +160,11 @@ class RequestLog:
         self._thread.start()
 
     def write(self, record: RequestRecord, prompt: Any = None) -> None:
-        """Hand over one record. Never blocks and never raises.
+        """Queue one record for writing. Never blocks and never raises.
 
         Args:
-            record: of a request that is over.
-            prompt: what `make_features` reads of it; None: `record` keeps the features it has.
+            record: of a finished request.
+            prompt: input of `make_features`; None: `record` keeps its own features.
         """
         waiting = self._waiting.qsize()
         if self._closing.is_set() or waiting >= self._max_waiting:
@@ -173,7 +173,7 @@ class RequestLog:
             self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None))
 
     def close(self) -> None:
-        """Write what waits and close the file. A second call does nothing."""
+        """Write what is queued and close the file. A second call does nothing."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -186,14 +186,14 @@ class RequestLog:
             batch = [first]
             for _ in range(self._waiting.qsize()):
                 if (more := self._waiting.get()) is None:
-                    self._waiting.put(None)  # the end, once this batch is on disk
+                    self._waiting.put(None)  # ends the loop after this batch
                     break
                 batch.append(more)
             self._commit(self._described(batch))
         self._database.close()
 
     def _described(self, batch: Sequence[tuple[RequestRecord, Any]]) -> list[RequestRecord]:
-        """The records with the features of their prompts."""
+        """The records, with the features of their prompts."""
         described = [record for record, _ in batch]
         places = [place for place, (_, prompt) in enumerate(batch) if prompt is not None]
         if self._make_features is None or not places:
@@ -201,10 +201,10 @@ class RequestLog:
         try:
             made = self._make_features([batch[place][1] for place in places])
         except Exception:
-            if len(batch) > 1:  # one prompt must not cost the others their features
+            if len(batch) > 1:  # one bad prompt must not affect the others
                 return [record for entry in batch for record in self._described([entry])]
             logger.exception("request %r has no features in the log", described[0].id)
-            return described  # the row matters more
+            return described  # keep the row
         for place, features in zip(places, made, strict=True):
             described[place] = msgspec.structs.replace(described[place], features=features)
         return described
@@ -216,7 +216,7 @@ class RequestLog:
             except sqlite3.DatabaseError as error:
                 if type(error) is not sqlite3.DatabaseError:
                     raise
-                self._database.close()  # exactly this class means that the file is corrupt
+                self._database.close()  # exactly this class means a corrupt file
                 move_aside(self.path, str(error), "request log")
                 self._database = _open(self.path)
                 written = self._insert(batch)
@@ -224,8 +224,8 @@ class RequestLog:
             self.dropped += len(batch)
             if not self._warned:
                 logger.warning(
-                    "request log %s cannot be written (%s): serving goes on without it; free disk "
-                    "space or set log.requests_db",
+                    "request log %s cannot be written (%s): serving continues without it; free "
+                    "disk space or set log.requests_db",
                     self.path,
                     error,
                 )
@@ -238,7 +238,7 @@ class RequestLog:
             self._warned = False
 
     def _insert(self, batch: Sequence[RequestRecord]) -> int:
-        """Commit the batch; how many rows it made."""
+        """Commit the batch; returns the number of rows."""
         with self._database:
             return sum(
                 self._insert_some(batch[begin : begin + ROWS_AT_ONCE])
@@ -249,7 +249,7 @@ class RequestLog:
         values = [value for record in records for value in self._row(record)]
         try:
             self._database.execute(INSERT + ", ".join([ROW] * len(records)), values)
-        except (OverflowError, ValueError) as error:  # one row, not the others
+        except (OverflowError, ValueError) as error:  # in one of the rows
             if len(records) > 1:
                 return sum(self._insert_some([record]) for record in records)
             logger.warning("request %r has no row in the log: %s", records[0].id, error)
@@ -267,20 +267,20 @@ class RequestLog:
 def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
     """The records of a log in the order of writing, each with its number.
 
-    Rows that make no sense are left out, with one warning that says how many.
+    Skips invalid rows, with one warning that counts them.
 
     Args:
         path: the SQLite file; a gateway may be writing to it.
-        after: only records with a larger number, to go on where an earlier reading stopped.
+        after: only return records with a larger number, to continue an earlier reading.
 
     Raises:
-        RequestLogError: there is no such file, or it is not a request log.
+        RequestLogError: the file is missing or not a request log.
     """
     damaged = 0
     try:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
-            database.text_factory = _text  # or a text that is none would end the reading
+            database.text_factory = _text  # so that invalid text does not end the reading
             for number, *row in database.execute(SELECT, (after,)):
                 try:
                     record = _record(row)
@@ -305,7 +305,7 @@ def _record(row: list[Any]) -> RequestRecord:
 
 
 def newest(path: Path) -> int:
-    """The number of the newest record of a log; 0 where there is none, or no log."""
+    """The number of the newest record of a log; 0 if there is no record or no log."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (number,) = database.execute("SELECT max(number) FROM requests").fetchone()
@@ -315,7 +315,7 @@ def newest(path: Path) -> int:
 
 
 def answers_of(path: Path, model: str) -> int:
-    """How many answers of `model` with any output a log holds; 0 where there is no log."""
+    """Number of non-empty answers of `model` in a log; 0 if there is no log."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             (count,) = database.execute(COUNT, (model,)).fetchone()

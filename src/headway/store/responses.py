@@ -1,6 +1,6 @@
-"""Responses that clients may ask for again, and go on from: in a SQLite file.
+"""Responses that clients can retrieve and continue, in a SQLite file.
 
-A response is kept with its input, so the file holds prompts and answers.
+A response is stored with its input, so the file holds prompts and answers.
 """
 
 from __future__ import annotations
@@ -57,23 +57,23 @@ DELETE FROM responses WHERE number <= (
 )
 """
 CHECKED_EVERY = 100
-"""Responses that are written between two looks for those that are too old or too many."""
+"""Writes between two clean-ups of old and excess responses."""
 MOST_WAITING_BYTES = 64 * 1024 * 1024
-"""Of responses that wait for the disk; more are dropped."""
+"""Size of responses that may wait for the disk; further ones are dropped."""
 LONGEST_CHAIN = 10_000
 
 _Found = TypeVar("_Found")
 
 
 class KeptResponse(msgspec.Struct, frozen=True):
-    """One response and what it answered."""
+    """One response and its input."""
 
     id: str
     owner: str
-    """Whose it is: nobody else finds it."""
+    """Only this owner finds it."""
     created_unix_s: float
     previous_id: str | None
-    """The response that it went on from."""
+    """The response that it continues."""
     input: bytes
     """The items of its request, as JSON; not those of earlier ones."""
     response: bytes
@@ -81,7 +81,7 @@ class KeptResponse(msgspec.Struct, frozen=True):
 
 
 class ConversationTooLarge(Exception):
-    """A conversation has more bytes than its reader takes."""
+    """A conversation has more bytes than the caller allows."""
 
 
 class ResponsesError(Exception):
@@ -91,19 +91,19 @@ class ResponsesError(Exception):
 class ResponseStore:
     """One file of responses, with a thread of its own.
 
-    The thread does one thing after the other: what was kept is found by everybody who asks later.
+    The thread works in order, so later calls find a response that was kept before.
 
     Args:
-        path: the SQLite file; its folder is made.
+        path: the SQLite file; its folder is created if missing.
         max_age_s: older responses are deleted.
-        max_bytes: of requests and responses together; the oldest ones above it are deleted.
+        max_bytes: of requests and responses together; the oldest are deleted beyond it.
         clock: seconds since 1970.
 
     Raises:
-        ResponsesError: the file can be neither opened nor made.
+        ResponsesError: the file can be neither opened nor created.
 
-    A database that is corrupt, or that another Headway wrote, is moved aside with a warning. A
-    disk that fills up later costs responses and one warning, never a request.
+    A database that is corrupt, or that another version of Headway wrote, is moved aside with a
+    warning. If the disk fills up later, responses are lost with one warning, but never a request.
     """
 
     def __init__(
@@ -115,30 +115,30 @@ class ResponseStore:
     ) -> None:
         self.path = path
         self.dropped = 0
-        """Responses that were to be kept and are not."""
+        """Responses that could not be kept."""
         self._max_age_s = max_age_s
         self._max_bytes = max_bytes
         self._clock = clock
         self._handed_bytes = 0
         self._taken_bytes = 0
-        """Of those handed over, what the thread has taken: each counter has one writer."""
+        """Bytes that the thread has taken over; each of the two counters has one writer."""
         self._unchecked = CHECKED_EVERY
         self._warned = False
         self._database = self._open()
         self._thread = ThreadPoolExecutor(1, "headway-responses")
 
     def keep(self, response: KeptResponse) -> None:
-        """Hand over one response. Never blocks and never raises."""
+        """Queue one response for writing. Never blocks and never raises."""
         if self._handed_bytes - self._taken_bytes > MOST_WAITING_BYTES:
-            self._lost("more come than the disk takes")
+            self._lost("they come faster than the disk can write")
             return
         self._handed_bytes += _size(response)
         self._thread.submit(self._insert, response)
 
     async def conversation(self, id: str, owner: str, most_bytes: int) -> list[KeptResponse] | None:
-        """The response `id` and all that it went on from, oldest first.
+        """The response `id` and all that it continues, oldest first.
 
-        None where there is no such response of this owner, or one that it went on from is gone.
+        None if this owner has no such response, or if an earlier one is gone.
 
         Raises:
             ConversationTooLarge: it has more than `most_bytes`.
@@ -158,14 +158,14 @@ class ResponseStore:
         return found[::-1] if found and found[-1].previous_id is None else None
 
     async def find(self, id: str, owner: str) -> KeptResponse | None:
-        """The response `id`; None where this owner has none."""
+        """The response `id`; None if this owner has no such response."""
         rows = await self._ask(
             lambda: self._database.execute(CHAIN, (id, owner, 0, owner)).fetchall()
         )
         return KeptResponse(*rows[0]) if rows else None
 
     async def forget(self, id: str, owner: str) -> bool:
-        """Delete the response `id`; whether this owner had it."""
+        """Delete the response `id`; returns whether this owner had it."""
 
         def delete() -> bool:
             with self._database:
@@ -177,7 +177,7 @@ class ResponseStore:
         return await self._ask(delete)
 
     def close(self) -> None:
-        """Write what waits and close the file. A second call does nothing."""
+        """Write what is queued and close the file. A second call does nothing."""
         self._thread.shutdown()
         self._database.close()
 
@@ -196,7 +196,7 @@ class ResponseStore:
             except sqlite3.DatabaseError as error:
                 if type(error) is not sqlite3.DatabaseError:
                     raise
-                self._database.close()  # exactly this class means that the file is corrupt
+                self._database.close()  # exactly this class means a corrupt file
                 move_aside(self.path, str(error), "response store")
                 self._database = self._open()
                 self._write(row)
@@ -218,8 +218,8 @@ class ResponseStore:
         self.dropped += 1
         if not self._warned:
             logger.warning(
-                "responses cannot be kept in %s (%s): serving goes on, and previous_response_id "
-                "finds fewer of them",
+                "responses cannot be kept in %s (%s): serving continues, but previous_response_id "
+                "will not find them",
                 self.path,
                 why,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
+from tests.core.event_driver import LIVE, EventDriver
 
 from headway.core.batching import (
     Batch,
@@ -16,6 +17,7 @@ from headway.core.batching import (
     TierBatching,
     solve,
 )
+from headway.core.batching.batcher import TRANSITIONS
 from headway.core.decision import Reject
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
@@ -23,7 +25,7 @@ from headway.core.request import Request, State, Tier
 from headway.core.settings import TierSettings
 
 CURVE = Curve(fixed_s=0.005, item_s=0.0005, token_s=0.00001)
-"""How long the batches of the driver really take; the batcher is told it as its prior."""
+"""How long the batches of the driver really take; the batcher has it as its prior."""
 
 LONGEST = 500
 
@@ -101,47 +103,29 @@ event_lists = st.lists(events, min_size=25, max_size=70)
 
 
 @dataclass
-class Driver:
-    """Feeds events to a Batcher and holds it to its promises after every one."""
+class Driver(EventDriver):
+    """Feeds events to a Batcher and checks its guarantees after each one."""
 
     settings: BatchingSettings
     workers: int = 1
-    now_s: float = 0.0
-    log: list[str] = field(default_factory=list)
-    added: dict[str, Request] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
-    """What every client was told: done, failed, refused or nothing (cancelled)."""
+    """What every client got: done, failed, refused or nothing (cancelled)."""
     running: dict[int, Batch] = field(default_factory=dict)
     launches: int = 0
 
     def __post_init__(self) -> None:
         self.batcher = Batcher(self.settings, self.workers)
 
-    def play(self, sequence: list[tuple[str, object]]) -> None:
-        for kind, value in sequence:
-            getattr(self, kind)(value)
-            self.step()
+    @property
+    def machine(self) -> Batcher:
+        return self.batcher
 
     # events
 
     def add(self, facts: dict[str, object]) -> None:
-        facts = dict(facts)
-        deadline_in_s = facts.pop("deadline_in_s", None)
-        request = Request(
-            id=f"r{len(self.added)}",
-            arrival_s=self.now_s,
-            estimate=SizeEstimate.exactly(1),
-            deadline_s=None if deadline_in_s is None else self.now_s + deadline_in_s,  # type: ignore
-            **facts,  # type: ignore[arg-type]
-        )
-        self.added[request.id] = request
-        rejection = self.batcher.add(request, self.now_s)
+        rejection = self.add_new(SizeEstimate.exactly(1), facts)
         if rejection is not None:
-            self.log.append(str(rejection))
-            self.answer(request, "refused")
-
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
+            self.answer(rejection.request, "refused")
 
     def wake(self, _: None) -> None:
         wakeup_s = self.batcher.next_wakeup_s(self.now_s)
@@ -176,15 +160,9 @@ class Driver:
                 self.answer(culprit, "failed")
 
     def cancel(self, which: int) -> None:
-        requests = list(self.added.values())
-        if requests:
-            request = requests[which % len(requests)]
-            live = request.state in {State.WAITING, State.RUNNING}
-            before = request.state
-            self.batcher.cancel(request.id, self.now_s)
-            assert request.state is (State.CANCELLED if live else before)
-            if live:
-                self.answer(request, "nothing")
+        request = self.cancel_one(which)
+        if request is not None:
+            self.answer(request, "nothing")
 
     def set_workers(self, workers: int) -> None:
         self.workers = workers
@@ -197,6 +175,7 @@ class Driver:
     # decisions
 
     def step(self) -> None:
+        self.transitions_are_legal(TRANSITIONS)
         for decision in self.batcher.step(self.now_s):
             self.log.append(str(decision))
             if isinstance(decision, Reject):
@@ -206,8 +185,10 @@ class Driver:
                 self.running[decision.batch.id] = decision.batch
                 self.limits_are_kept(decision.batch)
                 self.deadlines_are_kept(decision.batch)
+        self.transitions_are_legal(TRANSITIONS)
         self.workers_are_kept()
-        self.nobody_is_lost()
+        self.no_request_is_lost()
+        self.each_item_runs_once_and_gets_one_answer()
         self.delays_are_kept()
 
     def answer(self, request: Request, what: str) -> None:
@@ -226,13 +207,13 @@ class Driver:
         slice_s = self.settings.slice_s
         higher = any(request.tier is Tier.INTERACTIVE for request in batch.requests)
         if slice_s is not None and not higher and batch.predicted_s > slice_s:
-            # One item cannot be cut, and places that are only padding take no time.
+            # One item cannot be cut, and padding takes no time.
             assert batch.size == limits.padded_size(1), "a lower tier is over its slice"
 
     def deadlines_are_kept(self, batch: Batch) -> None:
-        """What is launched ends in time, if it takes what is predicted."""
+        """A launched batch ends in time if it takes its predicted duration."""
         took_s = batch.predicted_s
-        if len(batch) == 1:  # one item is given every chance
+        if len(batch) == 1:  # a single item has the benefit of the doubt
             took_s = self.batcher.curve.soonest_s(batch.size, batch.length)
         for request in batch.requests:
             if request.deadline_s is not None:
@@ -242,17 +223,13 @@ class Driver:
         assert set(self.running) == set(self.batcher.batches)
         assert self.batcher.free_workers == max(0, self.workers - len(self.running))
 
-    def nobody_is_lost(self) -> None:
-        live = {State.WAITING, State.RUNNING}
-        assert {r.id for r in self.added.values() if r.state in live} == set(self.batcher.requests)
-        assert {r.id for r in self.added.values() if r.state not in live} == set(self.answers)
-        waiting = sum(r.state is State.WAITING for r in self.added.values())
-        assert self.batcher.waiting() == waiting
+    def each_item_runs_once_and_gets_one_answer(self) -> None:
+        assert {r.id for r in self.added.values() if r.state not in LIVE} == set(self.answers)
         in_batches = [r.id for batch in self.running.values() for r in batch.requests]
         assert len(in_batches) == len(set(in_batches)), "an item runs twice"
 
     def delays_are_kept(self) -> None:
-        """With a free worker nobody waits past the delay of `constant`, nor is left behind."""
+        """With a free worker no item waits past the delay of `constant`, nor is left behind."""
         if not self.batcher.free_workers:
             return
         for request in self.added.values():
@@ -265,7 +242,7 @@ class Driver:
             assert len(self.running) < self.workers
 
     def drain(self) -> None:
-        """Finish what runs and wake up when told, until nothing is left."""
+        """Finish running batches and wake up at `next_wakeup_s`, until nothing is left."""
         if not self.workers:
             self.set_workers(1)
         for _ in range(20 * len(self.added) + 20):
@@ -281,4 +258,4 @@ class Driver:
                 )
             else:
                 break
-        assert not self.batcher.requests, "somebody never ran"
+        assert not self.batcher.requests, "an item never ran"

@@ -1,4 +1,4 @@
-"""The batcher's promises, one small example each."""
+"""The batcher's guarantees, one small example each."""
 
 import pytest
 from tests.core.batching.drive import at_once, item
@@ -21,7 +21,7 @@ FOUR = Limits(max_size=4)
 
 
 def waits(max_delay_s: float, limits: Limits = FOUR, **facts) -> Batcher:
-    """A batcher that waits for company in every tier."""
+    """A batcher that waits for further items in every tier."""
     tiers = dict.fromkeys(Tier, TierBatching("constant", max_delay_s=max_delay_s))
     return Batcher(BatchingSettings(limits=limits, tiers=tiers, prior=CURVE, **facts))
 
@@ -74,7 +74,7 @@ def test_one_batch_runs_on_each_worker() -> None:
     assert ids(first) + ids(second) + ids(third) == [f"r{index}" for index in range(10)]
 
 
-def test_without_a_worker_everybody_waits_until_there_is_one() -> None:
+def test_without_a_worker_all_items_wait_until_there_is_one() -> None:
     batcher = at_once(FOUR, workers=0)
     added(batcher, item("a"))
     assert launched(batcher) == []
@@ -102,7 +102,7 @@ def test_memory_limits_a_batch_by_its_padded_length() -> None:
     assert [ids(batch) for batch in launched(batcher, 0.1)] == [["c"]]
 
 
-def test_length_aware_the_first_one_runs_with_those_of_its_length() -> None:
+def test_length_aware_the_first_item_runs_with_items_of_its_length() -> None:
     batcher = at_once(Limits(max_size=4), length_aware=True, prior=Curve(0.001, 0.0, 0.0001))
     lengths = {"long": 250, "a": 8, "b": 9, "longer": 256, "c": 10}
     added(batcher, *[item(name, length) for name, length in lengths.items()])
@@ -133,7 +133,7 @@ def test_a_lower_tier_fills_only_half_a_slice() -> None:
     assert ids(batch) == ["i", "b0", "b1"]
 
 
-def test_a_lower_tier_always_fills_the_places_that_are_only_padding() -> None:
+def test_a_lower_tier_always_replaces_padding() -> None:
     limits = Limits(max_size=8, sizes=(1, 4, 8))
     batcher = at_once(limits, slice_s=0.011, prior=CURVE)
     added(batcher, *[item(f"b{index}", tier=Tier.BATCH) for index in range(9)])
@@ -143,7 +143,7 @@ def test_a_lower_tier_always_fills_the_places_that_are_only_padding() -> None:
     assert batch.size == 4
 
 
-def test_what_fills_a_batch_makes_nobody_longer() -> None:
+def test_fillers_do_not_make_a_batch_longer() -> None:
     batcher = at_once(FOUR, slice_s=1.0, prior=CURVE)
     added(batcher, item("long", 100, tier=Tier.BATCH), item("short", 5, tier=Tier.BATCH))
     added(batcher, item("i", 10, tier=Tier.INTERACTIVE))
@@ -152,7 +152,7 @@ def test_what_fills_a_batch_makes_nobody_longer() -> None:
     assert batch.length == 10
 
 
-def test_nobody_waits_for_company_while_a_lower_tier_has_some() -> None:
+def test_an_item_does_not_wait_for_company_while_a_lower_tier_has_some() -> None:
     batcher = waits(1.0, slice_s=1.0)
     added(batcher, item("b", tier=Tier.BATCH))
     assert launched(batcher) == []
@@ -160,7 +160,7 @@ def test_nobody_waits_for_company_while_a_lower_tier_has_some() -> None:
     assert [ids(batch) for batch in launched(batcher)] == [["i", "b"]]
 
 
-def test_nobody_waits_behind_a_lower_tier_that_waits_for_company() -> None:
+def test_an_item_does_not_wait_behind_a_lower_tier_that_waits_for_company() -> None:
     """Among weighted tiers the lower one may be next."""
     at_once_but_bulk = {
         **dict.fromkeys(Tier, TierBatching("constant", max_delay_s=0.0)),
@@ -206,7 +206,7 @@ def test_small_batches_for_one_tier_and_large_rare_ones_for_another() -> None:
     assert [len(batch) for batch in launched(batcher)] == [2]
 
 
-def test_who_is_due_by_its_starvation_bound_is_in_the_next_batch() -> None:
+def test_an_item_due_by_its_starvation_bound_is_in_the_next_batch() -> None:
     due = TierBatching("constant", max_delay_s=0.0, queue=TierSettings(max_wait_s=1.0))
     tiers = {**dict.fromkeys(Tier, TierBatching("constant", max_delay_s=0.0)), Tier.BATCH: due}
     batcher = Batcher(BatchingSettings(Limits(max_size=1), tiers, prior=CURVE))
@@ -230,7 +230,7 @@ def test_the_order_within_a_tier_is_any_policy() -> None:
     assert ids(batch) == ["soon", "late"]
 
 
-def test_an_order_that_is_none_is_an_error() -> None:
+def test_an_unknown_order_is_an_error() -> None:
     with pytest.raises(ValueError, match="unknown order 'lifo'; the orders are fcfs"):
         Batcher(BatchingSettings(order="lifo"))
 
@@ -238,14 +238,14 @@ def test_an_order_that_is_none_is_an_error() -> None:
 # ---- deadlines ------------------------------------------------------------------------------
 
 
-def test_an_item_that_cannot_be_met_is_refused_at_once() -> None:
+def test_an_item_whose_deadline_cannot_be_met_is_refused_at_once() -> None:
     batcher = waits(1.0)
     rejection = batcher.add(item("r", deadline_s=0.010), 0.0)  # alone it takes 11 ms
     assert rejection is not None
     assert rejection.reason is RejectReason.DEADLINE
 
 
-def test_so_is_one_that_would_have_to_wait_for_too_long_a_batch() -> None:
+def test_an_item_that_would_wait_too_long_for_a_running_batch_is_refused() -> None:
     batcher = at_once(FOUR, prior=CURVE)
     added(batcher, *[item(f"r{index}") for index in range(4)])
     launched(batcher)  # 14 ms
@@ -276,7 +276,7 @@ def test_a_deadline_that_the_next_batch_could_not_meet_leads_this_one() -> None:
     assert [ids(batch) for batch in launched(batcher)] == [["hurry", "a"]]
 
 
-def test_a_deadline_lost_while_waiting_is_told_and_frees_its_place() -> None:
+def test_a_deadline_missed_while_waiting_is_rejected_and_frees_its_place() -> None:
     batcher = at_once(FOUR, workers=0, prior=CURVE)
     added(batcher, item("r", deadline_s=0.1))
     wakeup_s = batcher.next_wakeup_s(0.0)
@@ -341,7 +341,7 @@ def test_a_batch_that_fails_is_cut_in_halves_until_the_culprit_is_alone() -> Non
     assert [ids(batch) for batch in launched(batcher, 0.4)] == [["r3"]]
 
 
-def test_halves_run_on_all_workers_and_nobody_joins_them() -> None:
+def test_halves_run_on_all_workers_and_no_item_joins_them() -> None:
     batcher = at_once(FOUR, workers=2)
     added(batcher, *[item(f"r{index}") for index in range(4)])
     (batch,) = launched(batcher)
@@ -370,7 +370,7 @@ def test_what_a_lost_worker_ran_waits_again_in_its_place() -> None:
     assert ids(again) == ids(batch)
 
 
-def test_a_cancelled_item_is_answered_nowhere() -> None:
+def test_a_cancelled_item_gets_no_answer() -> None:
     batcher = at_once(FOUR)
     items = [item(f"r{index}") for index in range(4)]
     added(batcher, *items)

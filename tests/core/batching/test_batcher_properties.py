@@ -20,7 +20,7 @@ from headway.core.request import State, Tier
 @settings(max_examples=400, deadline=None)
 @given(settings_of_every_kind, event_lists)
 def test_every_promise_holds_after_every_event(chosen, events) -> None:
-    """Limits, slices, delays, deadlines, one answer for everybody: checked by the driver."""
+    """Limits, slices, delays, deadlines, one answer for each item: the driver checks them."""
     driver = Driver(chosen)
     driver.play(events)
     driver.drain()

@@ -1,4 +1,4 @@
-"""What is learned of a model: how long its batches take, and how fast items come."""
+"""What is learned of a model: the duration of its batches, and the arrival rate."""
 
 from random import Random
 
@@ -24,7 +24,7 @@ def fitted(
     return fit
 
 
-def test_before_the_first_batch_the_curve_is_what_it_was_told() -> None:
+def test_before_the_first_batch_the_curve_is_the_prior() -> None:
     assert CurveFit(TRUE).curve is TRUE
 
 
@@ -41,8 +41,8 @@ def test_it_knows_how_far_durations_are_off() -> None:
     assert found.late_s(8, 64) == pytest.approx(found.batch_s(8, 64) * (1 + 2 * found.spread))
 
 
-def test_what_batches_of_one_size_do_not_tell_is_taken_as_fixed() -> None:
-    """Then larger batches seem cheap, are tried, and tell."""
+def test_costs_that_batches_of_one_size_cannot_separate_count_as_fixed() -> None:
+    """Then larger batches seem cheap, are tried, and separate them."""
     fit = CurveFit()
     for _ in range(20):
         fit.observe(1, 10, 0.010)
@@ -50,7 +50,7 @@ def test_what_batches_of_one_size_do_not_tell_is_taken_as_fixed() -> None:
     assert fit.curve.batch_s(32, 10) < 0.011
 
 
-def test_but_it_doubts_that_and_refuses_no_deadline_for_it() -> None:
+def test_but_the_doubt_keeps_deadlines_from_being_refused() -> None:
     """A batch of 32 took 32 ms: one item may take 32 ms, or 1."""
     fit = CurveFit()
     fit.observe(32, 10, 0.032)
@@ -87,7 +87,7 @@ def test_one_pause_is_no_drift_and_changes_little() -> None:
     assert fit.curve.batch_s(8, 64) == pytest.approx(TRUE.batch_s(8, 64), rel=0.05)
 
 
-def test_a_model_that_became_slower_is_noticed_and_learned_anew() -> None:
+def test_a_model_that_became_slower_is_detected_and_learned_again() -> None:
     slower = Curve(0.008, 0.001, 0.00004)
     fit = fitted(TRUE)
     fitted(slower, 30, fit, seed=2)
@@ -103,7 +103,7 @@ def test_noise_is_no_drift() -> None:
 
 
 @pytest.mark.parametrize("batch", [(0, 10, 0.01), (1, 10, 0.0), (1, 10, float("nan"))])
-def test_a_batch_that_cannot_be_is_an_error(batch) -> None:
+def test_an_impossible_batch_is_an_error(batch) -> None:
     with pytest.raises(ValueError, match="at least one item and takes time"):
         CurveFit().observe(*batch)
 
@@ -134,7 +134,7 @@ def test_the_rate_follows_the_load() -> None:
     assert rate.per_s(now_s) == pytest.approx(1000.0, rel=0.2)
 
 
-def test_the_rate_falls_while_nobody_comes() -> None:
+def test_the_rate_falls_while_no_items_arrive() -> None:
     rate = ArrivalRate()
     for index in range(200):
         rate.arrived(index * 0.01)
@@ -142,7 +142,7 @@ def test_the_rate_falls_while_nobody_comes() -> None:
     assert rate.per_s(100.0) < 2.0
 
 
-def test_items_that_came_all_at_once_say_nothing_of_the_rate() -> None:
+def test_items_that_arrive_all_at_once_do_not_determine_the_rate() -> None:
     rate = ArrivalRate()
     for _ in range(64):
         rate.arrived(1.0)

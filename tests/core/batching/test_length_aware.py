@@ -126,10 +126,9 @@ def test_the_most_urgent_item_runs_with_those_of_its_length() -> None:
     assert [request.prompt_tokens for request in chosen] == [256, 250]
 
 
-def test_an_item_that_left_is_nobodys_company() -> None:
+def test_an_item_that_was_removed_joins_no_batch() -> None:
     index, items = waiting(8, 8, 8)
     index.remove(items["r1"])
-    assert len(index) == 2
     shorter, longer = index.beside(items["r1"], 5)
     assert [request.id for request in [*shorter, *longer]] == ["r0", "r2"]
 

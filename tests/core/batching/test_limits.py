@@ -1,4 +1,4 @@
-"""What shape a batch may have."""
+"""The shapes that a batch may have."""
 
 import pytest
 

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from tests.core.batching.simulate import batcher, poisson, simulate
 
-from headway.core.batching import Batch, Curve, Limits, Queue
+from headway.core.batching import Batch, Curve, Limits, QueueSnapshot
 from headway.core.batching.adaptive import Adaptive, batch_size
 from headway.core.batching.constant import Constant
 from headway.core.batching.optimal import Optimal
@@ -14,14 +14,14 @@ from headway.core.batching.smdp import Problem, Table
 CURVE = Curve(fixed_s=0.010, item_s=0.001)
 
 
-def queue(waiting: int, rate_per_s: float = 0.0, now_s: float = 0.0, **facts) -> Queue:
+def snapshot(waiting: int, rate_per_s: float = 0.0, now_s: float = 0.0, **facts) -> QueueSnapshot:
     """Items that came at 0 and wait for the only worker."""
     facts.setdefault("curve", CURVE)
     facts.setdefault("limits", Limits(max_size=32))
     facts.setdefault("workers", 1)
     facts.setdefault("free_workers", 1)
     facts.setdefault("sizes", tuple(range(1, 33)))
-    return Queue(now_s, waiting, 0.0, 0.0, rate_per_s, 1.0, **facts)
+    return QueueSnapshot(now_s, waiting, 0.0, 0.0, rate_per_s, 1.0, **facts)
 
 
 def ended(size: int) -> Batch:
@@ -30,39 +30,39 @@ def ended(size: int) -> Batch:
 
 def test_constant_launches_what_is_full_and_what_waited_long_enough() -> None:
     policy = Constant(max_size=8, max_delay_s=0.005)
-    assert policy.size(queue(7)) == 0
-    assert policy.until_s(queue(7)) == 0.005
-    assert policy.size(queue(8)) == 8
-    assert policy.size(queue(20)) == 8
-    assert policy.size(queue(3, now_s=0.005)) == 3
+    assert policy.size(snapshot(7)) == 0
+    assert policy.until_s(snapshot(7)) == 0.005
+    assert policy.size(snapshot(8)) == 8
+    assert policy.size(snapshot(20)) == 8
+    assert policy.size(snapshot(3, now_s=0.005)) == 3
 
 
 def test_constant_waits_for_no_more_than_a_batch_may_hold() -> None:
-    assert Constant(max_size=32, max_delay_s=1.0).size(queue(6, sizes=(1, 2, 6))) == 6
+    assert Constant(max_size=32, max_delay_s=1.0).size(snapshot(6, sizes=(1, 2, 6))) == 6
 
 
-def test_adaptive_waits_until_half_of_what_comes_in_one_fixed_cost_is_there() -> None:
+def test_adaptive_waits_for_half_of_the_arrivals_in_one_fixed_cost() -> None:
     policy = Adaptive()
     # 1,000 a second and 10 ms: 10 come in one fixed cost, so 5 are worth waiting for.
-    assert policy.size(queue(4, 1000.0)) == 0
-    assert policy.until_s(queue(4, 1000.0)) == 0.005
-    assert policy.size(queue(5, 1000.0)) == 5
-    # At 100 a second one comes in it: nobody is waited for.
-    assert policy.size(queue(1, 100.0)) == 1
+    assert policy.size(snapshot(4, 1000.0)) == 0
+    assert policy.until_s(snapshot(4, 1000.0)) == 0.005
+    assert policy.size(snapshot(5, 1000.0)) == 5
+    # At 100 a second one arrives in it: it does not wait.
+    assert policy.size(snapshot(1, 100.0)) == 1
 
 
-def test_adaptive_does_not_wait_for_those_who_do_not_come() -> None:
-    assert Adaptive().size(queue(1, 1000.0, now_s=0.005)) == 1
+def test_adaptive_stops_waiting_when_no_more_items_arrive() -> None:
+    assert Adaptive().size(snapshot(1, 1000.0, now_s=0.005)) == 1
 
 
-def test_adaptive_waits_for_nobody_while_another_worker_is_free() -> None:
+def test_adaptive_does_not_wait_while_another_worker_is_free() -> None:
     policy = Adaptive()
-    assert policy.size(queue(2, 2000.0, workers=2, free_workers=2)) == 1
-    assert policy.size(queue(2, 2000.0, workers=2, free_workers=1)) == 0
+    assert policy.size(snapshot(2, 2000.0, workers=2, free_workers=2)) == 1
+    assert policy.size(snapshot(2, 2000.0, workers=2, free_workers=1)) == 0
 
 
 def test_adaptive_cuts_where_items_cost_more_than_batches() -> None:
-    """10 items of 10 ms and a fixed cost of 10 ms, nobody comes: in 4, 3, 2 and 1."""
+    """10 items of 10 ms, a fixed cost of 10 ms, no arrivals: in 4, 3, 2 and 1."""
     sizes, waiting = [], 10
     while waiting:
         sizes.append(batch_size(waiting, 0.0, 0.010, 0.010))
@@ -80,42 +80,42 @@ def test_adaptive_takes_all_when_there_is_more_work_than_time() -> None:
 
 def test_adaptive_keeps_batches_to_half_the_slo() -> None:
     policy = Adaptive(slo_s=0.060)
-    assert policy.size(queue(32)) > 20
+    assert policy.size(snapshot(32)) > 20
     for _ in range(60):
-        size = policy.size(queue(32))
+        size = policy.size(snapshot(32))
         policy.finished(ended(size), CURVE.batch_s(size, 1))
     # 10 ms and 1 ms an item: 20 items take 30 ms. Up one by one and down by a tenth.
-    assert 17 <= policy.size(queue(32)) <= 21
+    assert 17 <= policy.size(snapshot(32)) <= 21
 
 
 def test_optimal_does_as_its_table_says() -> None:
     policy = Optimal()
     policy.use(Table(Problem(1000.0, (0.011, 0.012, 0.013), (1, 2, 3)), (0, 0, 2, 3), 0.02))
-    assert [policy.size(queue(waiting, 1000.0)) for waiting in (1, 2, 3, 9)] == [0, 2, 3, 3]
+    assert [policy.size(snapshot(waiting, 1000.0)) for waiting in (1, 2, 3, 9)] == [0, 2, 3, 3]
 
 
-def test_optimal_does_not_wait_for_those_who_do_not_come() -> None:
+def test_optimal_stops_waiting_when_no_more_items_arrive() -> None:
     policy = Optimal()
     policy.use(Table(Problem(1000.0, (0.011, 0.012), (1, 2)), (0, 0, 2), 0.02))
-    assert policy.size(queue(1, 1000.0, now_s=0.004)) == 0
-    assert policy.until_s(queue(1, 1000.0, now_s=0.004)) == pytest.approx(0.005)
-    assert policy.size(queue(1, 1000.0, now_s=0.005)) == 1
+    assert policy.size(snapshot(1, 1000.0, now_s=0.004)) == 0
+    assert policy.until_s(snapshot(1, 1000.0, now_s=0.004)) == pytest.approx(0.005)
+    assert policy.size(snapshot(1, 1000.0, now_s=0.005)) == 1
 
 
-def test_optimal_asks_for_a_new_table_when_rate_or_curve_drift() -> None:
+def test_optimal_needs_a_new_table_when_rate_or_curve_drift() -> None:
     policy = Optimal()
-    problem = policy.problem(queue(1, 1000.0))
+    problem = policy.problem(snapshot(1, 1000.0))
     assert problem is not None
     assert problem.took_s[:2] == pytest.approx((0.011, 0.012))
     policy.use(Table(problem, (0, 1), 0.02))
-    assert policy.problem(queue(1, 1050.0)) is None
-    assert policy.problem(queue(1, 1300.0)) is not None
+    assert policy.problem(snapshot(1, 1050.0)) is None
+    assert policy.problem(snapshot(1, 1300.0)) is not None
     slower = Curve(fixed_s=0.020, item_s=0.001)
-    assert policy.problem(queue(1, 1000.0, curve=slower)) is not None
+    assert policy.problem(snapshot(1, 1000.0, curve=slower)) is not None
 
 
-def test_optimal_asks_for_nothing_while_the_rate_is_not_known() -> None:
-    assert Optimal().problem(queue(1)) is None
+def test_optimal_poses_no_problem_while_the_rate_is_unknown() -> None:
+    assert Optimal().problem(snapshot(1)) is None
 
 
 MODELS = {
@@ -140,7 +140,7 @@ def mean_s(model: str, load: float, policy: str, **batching) -> float:
 
 @cache
 def best_constant_s(model: str, load: float) -> float:
-    """The least mean latency of all constants (N, K) on a grid, told beforehand."""
+    """The least mean latency of all constants (N, K) on a grid, known only afterwards."""
     means = []
     for max_size in (1, 2, 4, 6, 8, 12, 16):
         capacity = max_size / MODELS[model].batch_s(max_size, 1)

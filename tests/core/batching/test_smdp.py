@@ -62,11 +62,11 @@ def test_it_is_a_control_limit(load) -> None:
     assert launches == sorted(launches)
 
 
-def test_with_little_to_do_nobody_waits() -> None:
+def test_under_a_low_load_no_item_waits() -> None:
     assert solve(Problem(1.0, linear(0.005, 0.001, 8), tuple(range(1, 9)))).size(1) == 1
 
 
-def test_with_a_high_fixed_cost_and_much_to_do_a_few_are_waited_for() -> None:
+def test_with_a_high_fixed_cost_and_a_high_load_it_waits_for_a_few() -> None:
     assert solve(Problem(3000.0, linear(0.005, 0.00001, 32), (1, 16, 32))).size(1) == 0
 
 

@@ -34,7 +34,7 @@ def run(requests: list[Request], slice_s: float | None) -> BatchedOutcome:
 def test_interactive_items_wait_a_slice_and_a_half_at_most_and_bulk_hardly_notices(slice_s) -> None:
     """With no slice stated it is that of 18 items, which is 23 ms."""
     idle = run(chat(), slice_s)
-    alone = run(bulk(2000), None)  # nobody interactive, no slices
+    alone = run(bulk(2000), None)  # no interactive items, no slices
     both = run([*bulk(2000), *chat()], slice_s)
     limit_s = idle.quantile_s(0.99) + 1.5 * SLICE_S
     assert both.quantile_s(0.99, of="interactive") <= limit_s

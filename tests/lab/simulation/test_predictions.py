@@ -11,7 +11,7 @@ from tests.lab.simulation.conftest import trace
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.predictions import Predictions, predictions_of
 from headway.lab.simulation.trace import Trace
-from headway.prediction.evaluation import kendall_tau
+from headway.prediction.learning.evaluation import kendall_tau
 
 LENGTHS = np.random.default_rng(0).lognormal(5.0, 1.0, 400).astype(int) + 1
 TRACE = trace(np.arange(400), LENGTHS)

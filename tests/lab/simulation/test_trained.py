@@ -14,9 +14,9 @@ from tests.prediction.conftest import examples, write_log
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers import load_trace
 from headway.lab.simulation.predictions import Predictions, predictions_of
-from headway.prediction.artefact import save
-from headway.prediction.evaluation import kendall_tau
-from headway.prediction.training import train
+from headway.prediction.learning.evaluation import kendall_tau
+from headway.prediction.learning.training import train
+from headway.prediction.models.artefact import save
 
 LATER = examples(60, seed=1)
 TRACE = replace(

@@ -37,8 +37,8 @@ def main() -> None:
     weights = batch["attention_mask"][:, :, None].to(hidden.dtype)
     vectors = torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1), dim=1)
     rows = [[round(value, 6) for value in vector] for vector in vectors.tolist()]
-    told = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    PLACE.write_text(f"[\n{told}\n]\n", encoding="utf-8")
+    text = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    PLACE.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ import pytest
 from tests.models.graphs import doubled, echoed
 
 from headway.models.runners.onnx_graph import OnnxGraph
-from headway.models.signature import BadItem, ModelError, TensorSpec
+from headway.models.signature import BadItem, ModelFailure, TensorSpec
 
 
 def item(x: list[float], z: int) -> dict[str, np.ndarray]:
     return {"x": np.array(x, np.float32), "z": np.array(z, np.int64)}
 
 
-def test_it_tells_what_it_takes(tmp_path: Path) -> None:
+def test_the_signature_has_its_inputs_and_outputs(tmp_path: Path) -> None:
     signature = OnnxGraph(str(doubled(tmp_path / "m.onnx")), threads=1).signature
     assert signature.inputs == (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("z", "INT64", (-1,)))
     assert signature.outputs == (TensorSpec("y", "FP32", (-1, 2)),)
@@ -58,11 +58,11 @@ def test_tensors_that_do_not_fit_are_the_clients_fault(
         graph.run([wrong])
 
 
-def test_files_that_are_no_graph_are_told(tmp_path: Path) -> None:
+def test_files_that_are_no_graph_are_named(tmp_path: Path) -> None:
     whole = doubled(tmp_path / "m.onnx").read_bytes()
     for content in (b"", b"not a graph", whole[: len(whole) // 2]):
         (tmp_path / "bad.onnx").write_bytes(content)
-        with pytest.raises(ModelError, match=r"bad\.onnx is no ONNX model that can be loaded"):
+        with pytest.raises(ModelFailure, match=r"bad\.onnx is no ONNX model that can be loaded"):
             OnnxGraph(str(tmp_path / "bad.onnx"), threads=1)
-    with pytest.raises(ModelError, match="is no ONNX model"):
+    with pytest.raises(ModelFailure, match="is no ONNX model"):
         OnnxGraph(str(tmp_path / "missing.onnx"), threads=1)

@@ -16,7 +16,7 @@ from tests.models.runners.make_minilm_reference import PLACE, TEXTS
 from headway.models.minilm import fetched
 from headway.models.runners.bert_graph import graph_of
 from headway.models.runners.text import TextModel
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.models.tokens import Tokens
 
 HIDDEN, HEADS, LAYERS, INNER, WORDS, POSITIONS = 8, 2, 2, 16, 9, 12
@@ -191,22 +191,24 @@ def test_a_written_cross_encoder_equals_bert_on_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"model_type": "gpt2"}, "holds a gpt2 model"),
         ({"hidden_act": "relu"}, "has hidden_act 'relu'"),
         ({"position_embedding_type": "relative_key"}, "has position_embedding_type"),
     ],
 )
-def test_other_architectures_are_refused(tmp_path: Path, config: dict[str, Any], told: str) -> None:
-    with pytest.raises(ModelError, match=f"{told}.*optimum-cli export onnx"):
+def test_other_architectures_are_refused(
+    tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelFailure, match=f"{message}.*optimum-cli export onnx"):
         graph_of(folder(tmp_path / "m", weights(), **config), "mean")
 
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     of = weights()
     del of["encoder.layer.1.output.dense.bias"]
-    with pytest.raises(ModelError, match=r"lacks 'encoder\.layer\.1\.output\.dense\.bias'"):
+    with pytest.raises(ModelFailure, match=r"lacks 'encoder\.layer\.1\.output\.dense\.bias'"):
         graph_of(folder(tmp_path / "m", of), "mean")
 
 
@@ -223,9 +225,9 @@ def test_a_graph_is_written_once_and_anew_when_the_weights_change(tmp_path: Path
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     place = folder(tmp_path / "m", weights())
     (place / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="no model's folder"):
+    with pytest.raises(ModelFailure, match="no model's folder"):
         TextModel(str(place), threads=1)
-    with pytest.raises(ModelError, match="no model's folder"):
+    with pytest.raises(ModelFailure, match="no model's folder"):
         graph_of(tmp_path, "mean")
 
 
@@ -234,7 +236,7 @@ def test_a_graph_of_tensors_beside_a_tokenizer_says_what_to_do(tmp_path: Path) -
 
     place = embedder(tmp_path / "m")
     other = doubled(place / "other.onnx")
-    with pytest.raises(ModelError, match="takes x, z, not input_ids"):
+    with pytest.raises(ModelFailure, match="takes x, z, not input_ids"):
         TextModel(str(other), threads=1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headway.models.runners.torch_module import TorchModule
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 
 torch = pytest.importorskip("torch")
 
@@ -49,5 +49,5 @@ def test_what_torch_wrote_runs_in_batches_of_any_size(tmp_path: Path, ending: st
 def test_files_that_only_pickle_reads_are_not_loaded(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"m{ending}"
     torch.save({"weights": torch.zeros(1)}, path)
-    with pytest.raises(ModelError, match=r"neither TorchScript nor a torch\.export program"):
+    with pytest.raises(ModelFailure, match=r"neither TorchScript nor a torch\.export program"):
         TorchModule(str(path), threads=1)

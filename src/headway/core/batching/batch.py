@@ -10,15 +10,15 @@ from headway.core.request import Request
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Requests that run together, from start to end."""
+    """Requests that start, run and end together."""
 
     id: int
     requests: tuple[Request, ...]
-    """At least one, in the order in which their results must come back."""
+    """At least one, in the order of their results."""
     size: int
-    """Items that it is run as: as many as requests, or the next size that the model takes."""
+    """Padded number of items: the next size that the model takes."""
     length: int
-    """What every item is padded to, in tokens."""
+    """Padded length of every item, in tokens."""
     launched_s: float
     predicted_s: float
     """Duration by the fitted curve."""

@@ -1,4 +1,4 @@
-"""How long a batch takes, by its size and its padded length; learned from batches that ran."""
+"""How long a batch takes, by its size and padded length; learned from batches that ran."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from itertools import combinations
 from math import ceil, sqrt
 
 LATE_DEVIATIONS = 2.0
-"""A deadline is promised with so many standard deviations to spare."""
+"""Number of standard deviations of slack that a deadline is given."""
 
 FORGETTING = 0.98
-"""Weight of a batch after the next one came: some fifty batches count."""
+"""Factor on the weight of older batches at each new one: about fifty batches count."""
 
 RIDGE = 1e-3
-"""Part of its own weight that pulls a coefficient towards zero: what batches do not tell apart is
-left to the others."""
+"""Ridge penalty, as a share of a coefficient's own weight: effects that batches cannot separate
+go to the other coefficients."""
 
 LEAST_RIDGE = 1e-6
-"""The same for those others, so that there is always a solution."""
+"""Ridge penalty on the other coefficients, so that there is always a solution."""
 
 SHORT_MEMORY = 1 / 8
-"""Weight of the newest batch in the mean error that shows a drift."""
+"""Weight of the newest batch in the mean error that detects a drift."""
 
 DRIFT_ERROR = 0.15
 DRIFT_DEVIATIONS = 3.0
-"""A drift is a mean error above both: this share, and so many standard deviations."""
+"""A drift is a mean error above both this share and this number of standard deviations."""
 
 DRIFT_KEEPS = 0.01
-"""Weight that older batches keep once the curve has drifted."""
+"""Factor on the weight of older batches after a drift."""
 
 LARGEST_ERROR = 0.5
-"""One batch counts with no larger relative error than this, so that one pause is no drift."""
+"""The relative error of one batch is clipped to this, so that a single pause is not a drift."""
 
 SUBSETS = [used for count in (3, 2, 1) for used in combinations(range(3), count)]
-"""Coefficients that are not left out: all, then fewer."""
+"""Sets of coefficients to fit, by index: all three, then fewer."""
 
 LEAST_S = 1e-9
-"""An item costs at least this, so that a larger batch always takes longer."""
+"""Least cost of an item, so that a larger batch always takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +44,40 @@ class Curve:
     """Duration of a batch: fixed_s + size * (item_s + token_s * length), in seconds."""
 
     fixed_s: float = 0.001
-    """What a batch costs however small it is."""
+    """Cost of a batch of any size."""
     item_s: float = 0.0
-    """What each item adds, whatever its length; with its tokens at least a nanosecond."""
+    """Cost of each item of any length; with its tokens at least a nanosecond."""
     token_s: float = 0.0
-    """What each padded token adds."""
+    """Cost of each padded token."""
     spread: float = 0.0
-    """Standard deviation of real durations, as a share of the predicted one."""
+    """Standard deviation of durations, as a share of the predicted one."""
     doubt: Curve | None = None
-    """Another curve that fits about as well, where batches did not tell fixed cost from items."""
+    """Another curve that fits about as well, while fixed and item costs cannot be separated."""
 
     def batch_s(self, size: int, length: float) -> float:
         """Predicted duration of a batch of `size` items, all padded to `length`."""
         return self.fixed_s + size * self.per_item_s(length)
 
     def late_s(self, size: int, length: float) -> float:
-        """A duration that few such batches exceed, by whichever curve is slower."""
+        """A duration that few such batches exceed, by the slower curve."""
         longest_s = self.batch_s(size, length)
         if self.doubt is not None:
             longest_s = max(longest_s, self.doubt.batch_s(size, length))
         return longest_s * (1.0 + LATE_DEVIATIONS * self.spread)
 
     def soonest_s(self, size: int, length: float) -> float:
-        """The same by whichever curve is faster: what is shorter than this cannot be met."""
+        """The same by the faster curve: a shorter time cannot be met."""
         shortest_s = self.batch_s(size, length)
         if self.doubt is not None:
             shortest_s = min(shortest_s, self.doubt.batch_s(size, length))
         return shortest_s * (1.0 + LATE_DEVIATIONS * self.spread)
 
     def per_item_s(self, length: float) -> float:
-        """What one more item of `length` adds to a batch."""
+        """Cost of one more item of `length` in a batch."""
         return max(LEAST_S, self.item_s + self.token_s * length)
 
     def efficient_size(self, share: float, most: int, length: float) -> int:
-        """The smallest size whose throughput is `share` of that of `most` items a batch."""
+        """The smallest size whose throughput is `share` of that of batches of `most` items."""
         item_s = self.per_item_s(length)
         # n / (f + a n) >= share * most / (f + a most), solved for n.
         kept = share * most / self.batch_s(most, length)
@@ -88,14 +88,14 @@ class Curve:
 class CurveFit:
     """Fits a Curve by recursive least squares with forgetting.
 
-    Errors are relative, so that small batches count as much as large ones, and a batch that was
-    held up counts little. No coefficient is negative: of the fits with some of them left out,
-    the best one without negative coefficients is taken.
+    Errors are relative, so that small batches count as much as large ones, and a delayed batch
+    counts little. No coefficient is negative: of the fits with some coefficients left out, the
+    best one without negative coefficients is used.
 
-    Batches of one size do not tell what is fixed and what is for each item. It is taken as fixed:
-    larger batches then seem worth trying, and tell. But a deadline that a small batch might meet
-    must not be refused for that, so the curve with all of it for items is kept as its `doubt`.
-    The two come together as soon as sizes vary.
+    Batches of a single size cannot separate the fixed cost from that of the items. All of it then
+    counts as fixed: larger batches seem worth trying, and separate the two. But a deadline that a
+    small batch might meet must not be refused for that reason, so the curve with all of the cost
+    in the items is kept as `doubt`. The two converge once sizes vary.
 
     Args:
         prior: the curve before the first batch.
@@ -110,27 +110,21 @@ class CurveFit:
         """Sum of x x', x being (1, size, size * length) over the measured duration."""
         self._sums = [0.0] * 3
         """Sum of x."""
-        self._batches = 0
         self._since_drift = 0
         self._bias = 0.0
         self._square = 0.0
         self.drifts = 0
-        """How often the curve was seen to have changed."""
-
-    @property
-    def batches(self) -> int:
-        """Batches seen so far."""
-        return self._batches
+        """Number of drifts detected."""
 
     @property
     def curve(self) -> Curve:
-        """The curve as fitted now."""
+        """The present fit."""
         if self._curve is None:
             self._curve = self._fitted()
         return self._curve
 
     def observe(self, size: int, length: int, took_s: float) -> None:
-        """A batch of `size` items padded to `length` took `took_s`.
+        """Learn that a batch of `size` items padded to `length` took `took_s`.
 
         Raises:
             ValueError: if the duration is not positive, or the batch is empty.
@@ -139,9 +133,8 @@ class CurveFit:
             raise ValueError(
                 f"a batch has at least one item and takes time; got {size} items in {took_s} s"
             )
-        if self._batches:
+        if self._since_drift:
             self._watch(took_s / self.curve.batch_s(size, length) - 1.0)
-        self._batches += 1
         self._since_drift += 1
         x = (1.0 / took_s, size / took_s, size * length / took_s)
         for row, left in zip(self._products, x, strict=True):
@@ -151,7 +144,7 @@ class CurveFit:
         self._curve = None
 
     def _watch(self, error: float) -> None:
-        """Look for a drift in the relative errors of predictions."""
+        """Detect a drift from the relative error of a prediction."""
         error = max(-LARGEST_ERROR, min(LARGEST_ERROR, error))
         self._bias += SHORT_MEMORY * (error - self._bias)
         memory = max(1.0 - FORGETTING, 1.0 / self._since_drift)
@@ -178,17 +171,17 @@ class CurveFit:
             if min(values) < 0.0:
                 continue
             gain = sum(value * total for value, total in zip(values, self._sums, strict=True))
-            # At a least-squares solution the residual is a constant less this.
+            # At a least-squares solution the residual is a constant minus this.
             if best is None or gain > best[0]:
                 best = gain, values
             if len(used) == 3:
-                break  # nothing is better than the best of all
+                break  # no subset fits better than all three
         assert best is not None  # each coefficient alone is positive
         fixed_s, item_s, token_s = best[1]
         return Curve(max(fixed_s, LEAST_S), item_s, token_s, sqrt(self._square), doubt)
 
     def _solution(self, used: tuple[int, ...], ridge: tuple[float, ...]) -> list[float]:
-        """The least-squares coefficients with only those in `used`, by Gauss elimination."""
+        """The least-squares coefficients with only those in `used`, by Gaussian elimination."""
         rows = [[*(self._products[i][j] for j in used), self._sums[i]] for i in used]
         for index, i in enumerate(used):
             rows[index][index] *= 1.0 + ridge[i]

@@ -1,4 +1,4 @@
-"""A batch while it is put together: the one place where its limits are kept."""
+"""A batch while it is being filled: the one place that enforces its limits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from headway.core.settings import INFINITE
 
 
 class Draft:
-    """Takes requests one by one, and none that would break a limit.
+    """Admits requests one by one, unless one would break a limit.
 
     Args:
         limits: sizes, lengths and memory.
-        curve: predicts its duration.
-        now_s: when it would be launched.
-        most: items, at most.
-        within_s: predicted duration, at most; one item may take longer, as it cannot be cut.
+        curve: predicts the duration.
+        now_s: when the batch would be launched.
+        most: largest number of items.
+        within_s: longest predicted duration; a single item may exceed it, as it cannot be cut.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Draft:
         self._curve = curve
         self._now_s = now_s
         self.most = most
-        """Items that it may have."""
+        """Largest number of items."""
         self._within_s = within_s
         self._longest = INFINITE
         self._deadline_s = INFINITE
@@ -40,22 +40,22 @@ class Draft:
 
     @property
     def room(self) -> int:
-        """Items that may still come in."""
+        """Number of items that may still be admitted."""
         return self.most - len(self.requests)
 
     @property
     def size(self) -> int:
-        """Items that it would be run as."""
+        """Padded number of items."""
         return self._limits.padded_size(len(self.requests))
 
     def open_to_fillers(self, most: int, within_s: float) -> None:
-        """From now on take what fits beside those that are in: no longer than they are."""
+        """From now on admit only items that are no longer than those admitted so far."""
         self.most = most
         self._within_s = within_s
         self._longest = self.length
 
     def admit(self, request: Request) -> bool:
-        """Take `request` in, if every limit and the deadlines of all in it are then kept."""
+        """Admit `request` if all limits and all deadlines in the batch would still be met."""
         limits = self._limits
         count = len(self.requests) + 1
         own_length = limits.padded_length(request.prompt_tokens)
@@ -66,15 +66,15 @@ class Draft:
             return self._refuse(own_length)
         size = limits.padded_size(count)
         predicted_s = self._curve.batch_s(size, length)
-        # A place that is only padding takes no time.
+        # Replacing padding takes no time.
         if count > 1 and predicted_s > self._within_s and predicted_s > self.predicted_s:
             return self._refuse(own_length)
         deadline_s = self._deadline_s
         if request.deadline_s is not None and request.deadline_s < deadline_s:
             deadline_s = request.deadline_s
         if deadline_s < INFINITE:
-            # One item alone is refused only if there is no hope. The difference is written as its
-            # latest start is, so that both round alike.
+            # A single item is refused only if it cannot meet its deadline by either curve. The
+            # difference is computed as for its latest start, so that both round alike.
             took_s = self._curve.late_s if count > 1 else self._curve.soonest_s
             if deadline_s - took_s(size, length) < self._now_s:
                 return False
@@ -84,5 +84,5 @@ class Draft:
 
     def _refuse(self, length: int) -> bool:
         if length <= self.length:
-            self.most = len(self.requests)  # nor would anybody else fit
+            self.most = len(self.requests)  # no other item would fit either
         return False

@@ -1,4 +1,4 @@
-"""Cut waiting items into batches of about equal length, so that little time goes into padding."""
+"""Cut waiting items into batches of about equal length, so that little time goes to padding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from headway.core.batching.limits import Limits
 from headway.core.request import Request
 
 WINDOW_BATCHES = 1
-"""Items looked at on each side of the most urgent one, in batches of the largest size: its own
-batch lies within, and where the others are cut hardly matters to it."""
+"""Number of largest batches to consider on each side of the most urgent item: its own batch lies
+within, and where the others are cut hardly matters to it."""
 
 
 class LengthIndex:
@@ -22,21 +22,18 @@ class LengthIndex:
     def __init__(self) -> None:
         self._entries: list[tuple[int, int, Request]] = []
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def add(self, request: Request) -> None:
-        """`request` waits from now on."""
+        """Add `request`."""
         insort(self._entries, (request.prompt_tokens, request.sequence, request))
 
     def remove(self, request: Request) -> None:
-        """`request` waits no more."""
+        """Remove `request`."""
         del self._entries[self._place(request)]
 
     def beside(self, request: Request, most: int) -> tuple[list[Request], list[Request]]:
         """Up to `most` shorter items and up to `most` longer ones, both ascending.
 
-        `request` itself need not wait (any more).
+        `request` itself need not be in the index.
         """
         place = self._place(request)
         shorter = self._entries[max(0, place - most) : place]
@@ -49,7 +46,7 @@ class LengthIndex:
         return [entry[2] for entry in reversed(self._entries[max(0, end - most) : end])]
 
     def _place(self, request: Request) -> int:
-        # No two have one sequence number, so requests are never compared.
+        # Sequence numbers are unique, so requests are never compared.
         return bisect_left(self._entries, (request.prompt_tokens, request.sequence))
 
 
@@ -60,8 +57,8 @@ def cut(lengths: Sequence[int], most: int, limits: Limits, curve: Curve) -> list
 
     Args:
         lengths: ascending, in tokens.
-        most: items in a batch, at most.
-        limits: sizes, lengths and memory that are allowed; every item fits by itself.
+        most: most items in a batch.
+        limits: allowed sizes, lengths and memory; every item must fit alone.
         curve: the duration C of a batch by padded size and length.
 
     Returns:
@@ -84,7 +81,7 @@ def cut(lengths: Sequence[int], most: int, limits: Limits, curve: Curve) -> list
         if limits.sizes:
             times = [best_s[end - k] + padded[k] * item_s for k in range(1, room + 1)]
         else:
-            # The same, without a look-up for each: this is the inner loop.
+            # The same without look-ups: this is the inner loop.
             size_s = 0.0
             before_s = best_s[end - room : end]
             before_s.reverse()
@@ -103,9 +100,9 @@ def cut(lengths: Sequence[int], most: int, limits: Limits, curve: Curve) -> list
 def companions(
     leader: Request, index: LengthIndex, most: int, limits: Limits, curve: Curve
 ) -> list[Request]:
-    """The items that run in the batch of `leader`, the nearest in length first, without it.
+    """The items to run with `leader`, nearest in length first.
 
-    Of the cheapest cut of the waiting items around it, the batch that holds it.
+    They are the rest of its batch in the cheapest cut of the waiting items around it.
     """
     shorter, longer = index.beside(leader, WINDOW_BATCHES * most)
     near = [*shorter, leader, *longer]

@@ -1,4 +1,4 @@
-"""What shape a batch may have."""
+"""The shapes that a batch may have."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Limits:
     """
 
     max_size: int = 32
-    """Items in a batch."""
+    """Most items in a batch."""
     sizes: tuple[int, ...] = ()
-    """Sizes that the model takes, ascending; a batch is padded to the next. Empty: every one."""
+    """Sizes that the model takes, ascending; a batch is padded to the next one. Empty: any."""
     lengths: tuple[int, ...] = ()
-    """Padded lengths (buckets) that the model takes, ascending. Empty: every one."""
+    """Padded lengths (buckets) that the model takes, ascending. Empty: any."""
     max_tokens: int | None = None
-    """Memory: padded size times padded length of a batch. None: no limit."""
+    """Memory limit: padded size times padded length. None: no limit."""
 
     def __post_init__(self) -> None:
         if self.max_size < 1 or (self.max_tokens is not None and self.max_tokens < 1):
@@ -32,24 +32,24 @@ class Limits:
 
     @property
     def largest(self) -> int:
-        """Items in the largest batch that is allowed."""
+        """Number of items in the largest allowed batch."""
         return min(self.max_size, self.sizes[-1]) if self.sizes else self.max_size
 
     def padded_size(self, size: int) -> int:
-        """The size that a batch of `size` items is run as.
+        """The size that a batch of `size` items is padded to.
 
         Raises:
-            ValueError: if no batch may be so large.
+            ValueError: if no batch may be that large.
         """
         if size > self.largest:
             raise ValueError(f"a batch may have {self.largest} items, not {size}")
         return self.sizes[bisect_left(self.sizes, size)] if self.sizes else size
 
     def padded_length(self, length: int) -> int:
-        """The length that an item of `length` is padded to when it is alone.
+        """The length that a single item of `length` is padded to.
 
         Raises:
-            ValueError: if the model takes nothing so long.
+            ValueError: if the model takes no item that long.
         """
         if not self.lengths:
             return length
@@ -59,13 +59,13 @@ class Limits:
         return self.lengths[place]
 
     def could_ever_hold(self, length: int) -> bool:
-        """Whether an item of `length` fits into a batch of its own."""
+        """Whether an item of `length` fits into any batch, if only alone."""
         if self.lengths and length > self.lengths[-1]:
             return False
         return self.holds(1, length)
 
     def holds(self, size: int, length: int) -> bool:
-        """Whether a batch of `size` items, the longest of `length`, is allowed."""
+        """Whether a batch of `size` items, the longest of which has `length`, is allowed."""
         if size > self.largest:
             return False
         if self.max_tokens is None:
@@ -73,10 +73,10 @@ class Limits:
         return self.padded_size(size) * self.padded_length(length) <= self.max_tokens
 
     def launchable(self) -> tuple[int, ...]:
-        """The numbers of items that batches are planned with, ascending.
+        """The batch sizes to plan with, ascending.
 
-        Those that need no padding; where every size is allowed some on a grid, as a batch of 60
-        items is as good as one of 61.
+        These are the sizes that need no padding. If every size is allowed, they are a grid, as a
+        batch of 60 items is as good as one of 61.
         """
         if self.sizes:
             return (*(size for size in self.sizes if size < self.largest), self.largest)

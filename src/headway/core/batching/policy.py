@@ -1,30 +1,31 @@
-"""What a batching policy is asked: launch now, and how many."""
+"""What a batching policy decides: whether to launch now, and how many items."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 from headway.core.batching.batch import Batch
 from headway.core.batching.curve import Curve
 from headway.core.batching.limits import Limits
+from headway.core.batching.smdp import Problem, Table
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """What a policy sees: the waiting items of one tier at a moment when a worker is free."""
+class QueueSnapshot:
+    """The waiting items of one tier at a moment when a worker is free, as a policy sees them."""
 
     now_s: float
     waiting: int
     """At least 1."""
     oldest_s: float
-    """Arrival of the one that waits longest."""
+    """Arrival of the item that has waited longest."""
     newest_s: float
-    """The last arrival in this tier."""
+    """Last arrival in this tier."""
     rate_per_s: float
     """Arrivals in this tier; 0: not known."""
     length: float
-    """Mean padded length of batches of late."""
+    """Moving average of recent padded lengths of batches."""
     workers: int
     free_workers: int
     """At least 1."""
@@ -48,20 +49,31 @@ class Queue:
         return self.rate_per_s / self.workers
 
 
-class BatchingPolicy(Protocol):
-    """Decides when to launch a batch and how large. With whom is not its matter.
+class BatchingPolicy(ABC):
+    """Decides when to launch a batch and how large it is, but not which items it holds.
 
     A policy keeps no items. It is asked again at every event and at `until_s`.
     """
 
-    def size(self, queue: Queue) -> int:
-        """How many of the waiting items to launch now; 0: wait."""
-        ...
+    solves = False
+    """Whether the policy decides by a Table; `problem` is called only then."""
 
-    def until_s(self, queue: Queue) -> float:
-        """When to ask again if nothing happens, after `size` said to wait."""
-        ...
+    @abstractmethod
+    def size(self, snapshot: QueueSnapshot) -> int:
+        """How many of the waiting items to launch now; 0: wait."""
+
+    @abstractmethod
+    def until_s(self, snapshot: QueueSnapshot) -> float:
+        """When to ask again if nothing happens, after `size` returned 0."""
 
     def finished(self, batch: Batch, took_s: float) -> None:
-        """A batch that this policy sized has ended."""
-        ...
+        """A batch whose size this policy chose has ended."""
+        return
+
+    def problem(self, snapshot: QueueSnapshot) -> Problem | None:
+        """The problem to solve for a new table; None while the policy needs none."""
+        return None
+
+    def use(self, table: Table) -> None:
+        """Decide by `table` from now on. Policies that do not solve ignore it."""
+        return

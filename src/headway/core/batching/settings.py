@@ -18,13 +18,14 @@ class TierBatching:
 
     policy: Literal["constant", "adaptive", "optimal"] = "adaptive"
     max_size: int | None = None
-    """Items of a batch that this tier leads; None: as many as the model takes."""
+    """Most items in a batch that this tier leads; None: as many as the model takes."""
     max_delay_s: float = 0.005
-    """The longest wait for company under `constant`."""
+    """Longest wait for further items under `constant`."""
     slo_s: float | None = None
-    """Latency that `adaptive` keeps batches small for."""
+    """Latency that `adaptive` tries to meet by limiting the batch size; None: no limit."""
     queue: TierSettings = field(default_factory=TierSettings)
-    """Its limits and promises: `max_wait_s`, `max_queue`, `weight`. What runs is not capped."""
+    """Limits and guarantees of the tier: `max_wait_s`, `max_queue`, `weight`. Running items are not
+    limited."""
 
     def __post_init__(self) -> None:
         if self.max_size is not None and self.max_size < 1:
@@ -32,9 +33,9 @@ class TierBatching:
 
 
 FREQUENT = TierBatching()
-"""Batches of the upper tiers are small and frequent: they wait only while that pays."""
+"""For the upper tiers: small, frequent batches that wait only while waiting pays."""
 RARE = TierBatching("constant", max_delay_s=0.1)
-"""Batches of the lowest tier are large and rare: they wait to be full, at most so long."""
+"""For the lowest tier: large, rare batches that wait to be full, up to this delay."""
 
 
 def _tiers() -> dict[Tier, TierBatching]:
@@ -47,12 +48,12 @@ class BatchingSettings:
 
     limits: Limits = field(default_factory=Limits)
     tiers: Mapping[Tier, TierBatching] = field(default_factory=_tiers)
-    """Every tier has to be named."""
+    """Must name every tier."""
     length_aware: bool = False
-    """Whether a batch is made of items of about equal length, instead of those next in order."""
+    """Whether a batch holds items of about equal length, instead of those next in order."""
     slice_s: float | None = None
-    """Predicted duration that a batch below the interactive tier stays within. None: that of the
-    smallest batch with nine tenths of the full throughput, while interactive items come."""
+    """Longest predicted duration of a batch below the interactive tier. None: that of the smallest
+    batch with nine tenths of the full throughput, while interactive items arrive."""
     order: str = "fcfs"
     """The policy that orders items within a tier and tenant: a name of `core.policies`."""
     tier_mode: Literal["strict", "weighted"] = "strict"
@@ -60,11 +61,11 @@ class BatchingSettings:
     tenant_weights: Mapping[str, float] = field(default_factory=dict)
     max_queue: int | None = None
     prior: Curve = field(default_factory=Curve)
-    """How long batches take until some have run: best a lower bound, as deadlines that it does
-    not allow are refused."""
+    """Predicts durations until some batches have run. Best a lower bound, as items whose deadlines
+    it cannot meet are refused."""
 
     def scheduling(self) -> SchedulerSettings:
-        """The part of it that orders items, for the modules that scheduling and batching share."""
+        """The part that orders items, for the modules that scheduling and batching share."""
         return SchedulerSettings(
             policy=self.order,
             tier_mode=self.tier_mode,

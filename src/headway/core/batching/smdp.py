@@ -1,14 +1,14 @@
-"""When to launch how many, so that mean latency is least: a semi-Markov decision process.
+"""When to launch how many items for the least mean latency: a semi-Markov decision process.
 
-States are the numbers of waiting items at the moments when a worker is free, up to a largest one
-that stands for more. Actions are to wait for the next arrival and to launch a batch of some size.
-Arrivals are Poisson, a batch of m items takes its predicted time. The cost of a moment is the
-number of items that wait or run, so the least mean cost is the least mean latency (Little's law).
+A state is the number of waiting items at a moment when a worker is free; the last state stands for
+all larger numbers. An action is to wait for the next arrival or to launch a batch of some size.
+Arrivals are Poisson, and a batch of m items takes its predicted time. The cost rate is the number
+of items that wait or run, so the least mean cost is the least mean latency (Little's law).
 
-Solved by policy iteration (Howard 1960; Puterman 1994, chapter 11): evaluate a policy exactly by
-eliminating states, improve it in every state, until nothing changes. The paper uses relative
-value iteration, which needs many more sweeps where batches differ much in duration; both end at
-the same policy.
+It is solved by policy iteration (Howard 1960; Puterman 1994, chapter 11): evaluate a policy exactly
+by eliminating states, improve it in every state, and repeat until nothing changes. The paper uses
+relative value iteration, which needs many more sweeps if batches differ much in duration; both end
+at the same policy.
 
 Source: Xu, Sun, Zhou and Niu, "SMDP-Based Dynamic Batching for Efficient Inference on GPU-Based
 Platforms", arXiv:2301.12865, with latency as the only cost.
@@ -22,10 +22,10 @@ from math import exp, lgamma, log
 from operator import mul
 
 TAIL_STATES = 96
-"""States above two batches of the largest size."""
+"""Number of states beyond two batches of the largest size."""
 
 HIGHEST_LOAD = 0.98
-"""A process with a higher load is solved as if it had this one: its queue would not end."""
+"""A higher load is solved as if it were this one, as its queue would grow without end."""
 
 NEGLIGIBLE = 1e-10
 """Probabilities of a Poisson distribution below this share of the largest are left out."""
@@ -35,14 +35,14 @@ MOST_ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a table is solved for."""
+    """The problem that a table solves."""
 
     rate_per_s: float
-    """Arrivals for one worker."""
+    """Arrivals at one worker."""
     took_s: tuple[float, ...]
     """Duration of a batch of 1, 2, ... items, up to the largest."""
     sizes: tuple[int, ...]
-    """Batch sizes to choose among, ascending; all that waits may always be launched, too."""
+    """Batch sizes to choose from, ascending; launching all waiting items is always allowed, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Table:
 
     problem: Problem
     sizes: tuple[int, ...]
-    """By number of waiting items, how many to launch; 0: wait. More items: as the last."""
+    """How many to launch, by number of waiting items; 0: wait. The last entry holds beyond it."""
     latency_s: float
     """Predicted mean latency."""
 
@@ -61,11 +61,11 @@ class Table:
 
 
 def solve(problem: Problem, states: int | None = None) -> Table:
-    """The policy with the least mean latency; takes a fraction of a second for 64 sizes.
+    """Solve `problem` for the least mean latency; takes a fraction of a second for 64 sizes.
 
     Args:
         problem: durations, rate and sizes.
-        states: the largest number of waiting items; None chooses enough for high loads.
+        states: largest number of waiting items; None: enough for high loads.
 
     Raises:
         ValueError: if the rate or a duration is not positive, or there is no size.
@@ -85,10 +85,10 @@ class DecisionProcess:
         capacity = max(size / took_s for size, took_s in enumerate(problem.took_s, 1))
         self.rate = min(problem.rate_per_s, HIGHEST_LOAD * capacity)
         self.arrivals = [_poisson(self.rate * took_s) for took_s in problem.took_s]
-        """By size less one: what comes while such a batch runs."""
+        """By size minus one: the distribution of arrivals while such a batch runs."""
 
     def solved(self) -> Table:
-        # To begin with: launch all there is.
+        # The first policy launches all waiting items.
         policy = [min(waiting, self.most) for waiting in range(self.last + 1)]
         mean = float("inf")
         for _ in range(MOST_ROUNDS):
@@ -110,7 +110,7 @@ class DecisionProcess:
         return took_s * waiting + self.rate * took_s * took_s / 2.0, took_s
 
     def _row(self, waiting: int, size: int) -> list[float]:
-        """Probabilities of the next state; the last one takes all above it."""
+        """Probabilities of the next state; the last state includes all larger numbers."""
         row = [0.0] * (self.last + 1)
         if not size:
             row[min(waiting + 1, self.last)] = 1.0
@@ -123,11 +123,11 @@ class DecisionProcess:
     def _evaluated(self, policy: list[int]) -> tuple[float, list[float]] | None:
         """Mean cost per second of `policy`, and the relative value of every state.
 
-        None where the queue never empties: for thousands of items a batch that is too unlikely
-        for a floating-point number.
+        None if the queue never empties: with thousands of items in a batch the probability of that
+        underflows.
 
-        States are eliminated from the last to the first, with no subtraction but 1 - P(s, s)
-        written as the sum of the others (Grassmann, Taksar and Heyman 1985).
+        States are eliminated from the last to the first without subtraction: 1 - P(s, s) is
+        computed as the sum of the other probabilities (Grassmann, Taksar and Heyman 1985).
         """
         rows = [self._row(n, size) for n, size in enumerate(policy)]
         costs, times = map(
@@ -158,7 +158,7 @@ class DecisionProcess:
         return mean, values
 
     def _improved(self, policy: list[int], mean: float, values: list[float]) -> list[int]:
-        """In every state the action that is best if `values` hold from the next one on."""
+        """The best action in every state if `values` hold from the next state on."""
         padded = values + [values[-1]] * (max(len(w) + first for first, w in self.arrivals) + 1)
         better = []
         for waiting, present in enumerate(policy):
@@ -166,7 +166,7 @@ class DecisionProcess:
             tolerance = 1e-9 * (abs(best_value) + 1e-12)
             actions = [size for size in self.problem.sizes if size <= min(waiting, self.most)]
             if waiting <= self.most:
-                actions.append(waiting)  # 0: wait, which is the one action with nobody there
+                actions.append(waiting)  # with no items this is 0: wait, the only action
             if 0 < waiting < self.last:
                 actions.append(0)
             for size in actions:
@@ -187,7 +187,7 @@ class DecisionProcess:
 
 
 def _poisson(mean: float) -> tuple[int, list[float]]:
-    """The first count that matters, and the probabilities from there on; they sum to one."""
+    """The first count with a probability, and the probabilities from there on; they sum to 1."""
     mode = int(mean)
     log_mode = mode * log(mean) - mean - lgamma(mode + 1) if mean > 0.0 else 0.0
     at_mode = exp(log_mode)
@@ -198,7 +198,7 @@ def _poisson(mean: float) -> tuple[int, list[float]]:
         above.append(above[-1] * mean / count)
     below: list[float] = []
     weight, count = at_mode, mode
-    # All the way down: however unlikely, an empty queue is what other states are compared with.
+    # Down to 0, however unlikely: the values of states are relative to the empty queue.
     while count > 0 and weight > 0.0:
         weight *= count / mean
         count -= 1

@@ -14,8 +14,8 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.rows import columns_of
 from headway.lab.simulation.trace import Trace
 from headway.lab.simulation.trained import Trained
-from headway.prediction.bins import BIN_TOKENS
-from headway.prediction.history import LengthHistory, Origin
+from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.models.bins import BIN_TOKENS
 
 MODEL = "simulated"
 

@@ -11,7 +11,7 @@ from headway.core.request import Request, Tier
 from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.trace import Trace
-from headway.prediction.bins import score_within
+from headway.prediction.models.bins import score_within
 
 
 class TraceRequests:

@@ -12,10 +12,10 @@ from headway.core.estimate import SizeEstimate
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.rows import json_lines
 from headway.lab.simulation.trace import Trace
-from headway.prediction.artefact import ArtefactError, load
-from headway.prediction.logged import features_of
-from headway.prediction.predictor import Predictor
-from headway.prediction.prompt import Prompt
+from headway.prediction.learning.logged import features_of
+from headway.prediction.models.artefact import ArtefactError, load
+from headway.prediction.models.predictor import Predictor
+from headway.prediction.texts.prompt import Prompt
 from headway.store.request_log import RequestLogError, read
 
 AT_ONCE = 256

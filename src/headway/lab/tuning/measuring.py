@@ -15,7 +15,7 @@ from headway.batching.driver import WorkerLost
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.work import Work
 from headway.models.served import Backing
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 
 LENGTHS = 5
 """Measured, from the shortest to the longest of the traffic."""
@@ -46,7 +46,7 @@ async def measured(
         progress: called after every round.
 
     Raises:
-        ModelError: a worker died of a batch, or the model raised an exception.
+        ModelFailure: a worker died of a batch, or the model raised an exception.
         BadItem: the model does not take the items.
     """
     cells = list(product(range(len(sizes)), range(len(lengths))))
@@ -60,7 +60,7 @@ async def measured(
             try:
                 found = await asyncio.gather(*(_timed(backing, batch) for _ in range(at_once)))
             except WorkerLost as error:
-                raise ModelError(
+                raise ModelFailure(
                     f"{error}, in a batch of {size} items of length {length}; try smaller --sizes"
                 ) from None
             if repeat >= 0:

@@ -1,1 +1,1 @@
-"""What a worker process holds."""
+"""The kinds of model that a worker process can run."""

@@ -1,7 +1,7 @@
-"""The ONNX graph of a BERT encoder, written from its weights, without torch.
+"""Writes the ONNX graph of a BERT encoder from its weights, without torch.
 
-Attention, layer normalisation and activation are onnxruntime's fused operators
-(`com.microsoft`), which exist for CPU and CUDA.
+Attention, layer normalisation and activation use onnxruntime's fused operators (`com.microsoft`),
+which exist for CPU and CUDA.
 
 Source: Devlin et al. 2019; onnxruntime's contributed operators (docs/ContribOperators.md).
 """
@@ -20,47 +20,47 @@ from typing import Any, Literal
 import numpy as np
 
 from headway.cache import cache_folder
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 from headway.models.source import WEIGHTS
 
 VERSION = 1
-"""Of this writer: graphs that another version wrote are written again."""
+"""Version of this writer: graphs that another version wrote are written again."""
 
 Pooling = Literal["mean", "cls"]
 
 _KNOWN = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
-"""Settings of a BERT that this writer takes for granted."""
+"""The settings of a BERT that this writer supports."""
 
 
 def graph_of(folder: Path, pooling: Pooling) -> Path:
     """The graph of the model in `folder`, from the cache if it was written before.
 
     Args:
-        folder: `config.json` and `model.safetensors` of a BertModel or a
+        folder: has `config.json` and `model.safetensors` of a BertModel or a
             BertForSequenceClassification.
-        pooling: how a text's vector is made of its tokens'.
+        pooling: how the vectors of tokens become the vector of the text.
 
     Raises:
-        ModelError: it is another kind of model, or the libraries that write graphs are missing.
+        ModelFailure: it is another kind of model, or the libraries that write graphs are missing.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stat = (folder / WEIGHTS).stat()
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} is no model's folder ({error})") from None
+        raise ModelFailure(f"{folder} is no model's folder ({error})") from None
     if config.get("model_type") != "bert":
-        raise ModelError(
+        raise ModelFailure(
             f"{folder} holds a {config.get('model_type')} model and no ONNX graph; export one "
             "with `optimum-cli export onnx --model ID FOLDER`"
         )
-    for key, known in _KNOWN.items():
-        if config.get(key, known) != known:
-            raise ModelError(
-                f"{folder} has {key} {config[key]!r}, and graphs are written for {known!r} only; "
+    for name, known in _KNOWN.items():
+        if config.get(name, known) != known:
+            raise ModelFailure(
+                f"{folder} has {name} {config[name]!r}, and graphs are written for {known!r} only; "
                 "export one with `optimum-cli export onnx --model ID FOLDER`"
             )
-    told = f"{VERSION} {pooling} {folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    place = cache_folder() / "graphs" / f"{hashlib.sha256(told.encode()).hexdigest()[:16]}.onnx"
+    key = f"{VERSION} {pooling} {folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    place = cache_folder() / "graphs" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.onnx"
     if not place.is_file():
         _write(_graph(folder, config, pooling), place)
     return place
@@ -74,7 +74,7 @@ def _write(graph: bytes, place: Path) -> None:
             file.write(graph)
         shutil.move(name, place)
     except OSError as error:
-        raise ModelError(f"the graph cannot be written to {place} ({error})") from None
+        raise ModelFailure(f"the graph cannot be written to {place} ({error})") from None
 
 
 def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
@@ -82,7 +82,9 @@ def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
         import onnx
         from safetensors.numpy import load_file
     except ImportError as error:
-        raise ModelError(f"{error.name} is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure(
+            f"{error.name} is not installed: pip install 'headway[models]'"
+        ) from None
     weights = load_file(folder / WEIGHTS)
     prefix = "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
     try:
@@ -93,13 +95,13 @@ def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
         else:
             output, width = writer.pooled(hidden, pooling), int(config["hidden_size"])
     except KeyError as error:
-        raise ModelError(f"{folder} lacks {error}, which a BERT model has") from None
+        raise ModelFailure(f"{folder} lacks {error}, which a BERT model has") from None
     model: bytes = writer.model(output, width).SerializeToString()
     return model
 
 
 class _Writer:
-    """Collects nodes and weights of one graph; names stand for tensors."""
+    """Collects the nodes and weights of one graph; tensors are referred to by name."""
 
     def __init__(self, onnx: Any, weights: dict[str, np.ndarray], config: dict[str, Any]) -> None:
         self._onnx = onnx
@@ -110,7 +112,7 @@ class _Writer:
         self._constants: dict[str, Any] = {}
 
     def encoder(self) -> str:
-        """All layers; vectors of tokens, (texts, tokens, hidden)."""
+        """Add all layers; returns the vectors of tokens, (texts, tokens, hidden)."""
         onnx = self._onnx
         ids, mask, types = (
             self._node("Cast", [name], to=onnx.TensorProto.INT32)
@@ -134,7 +136,7 @@ class _Writer:
         return hidden
 
     def pooled(self, hidden: str, pooling: Pooling) -> str:
-        """Vectors of texts, (texts, hidden)."""
+        """Add the pooling; returns the vectors of texts, (texts, hidden)."""
         if pooling == "cls":
             return self._first(hidden)
         onnx = self._onnx
@@ -146,7 +148,7 @@ class _Writer:
         return self._node("Div", [total, count])
 
     def classified(self, hidden: str) -> str:
-        """Logits, (texts, classes)."""
+        """Add the classifier; returns logits, (texts, classes)."""
         first = self._dense("pooler.dense", self._first(hidden))
         return self._dense("classifier", self._node("Tanh", [first]))
 
@@ -190,7 +192,7 @@ class _Writer:
         return self._added(f"{name}.output", inner, hidden)
 
     def _added(self, name: str, inner: str, hidden: str) -> str:
-        """A dense layer, what went around it, and their normalisation."""
+        """A dense layer, its residual connection, and their normalisation."""
         product = self._node("MatMul", [inner, self._transposed(f"{name}.dense")])
         return self._node(
             "SkipLayerNormalization",

@@ -13,7 +13,7 @@ from headway.models.stacked import Tensors, run_stacked
 
 
 class OnnxGraph:
-    """Runs the graph in the file at `location`. Raises ModelError."""
+    """Runs the graph in the file `location`. Raises ModelFailure if it cannot be loaded."""
 
     def __init__(self, location: str, threads: int) -> None:
         self._session: Any = session(Path(location), threads)
@@ -26,7 +26,7 @@ class OnnxGraph:
         self._names = [spec.name for spec in self.signature.outputs]
 
     def run(self, items: list[Tensors]) -> list[Tensors]:
-        """The outputs of each item. Raises BadItem for shapes that the graph does not take."""
+        """Return the outputs of each item. Raises BadItem for shapes the graph does not take."""
         if not self.signature.batched:
             return [self._batch(item) for item in items]
         return run_stacked(items, self._batch)
@@ -42,7 +42,7 @@ class OnnxGraph:
 
 
 def _text(array: np.ndarray) -> np.ndarray:
-    """Bytes as the text that onnxruntime takes for them; any other array as it is."""
+    """Decode arrays of bytes to the text that onnxruntime takes; return others unchanged."""
     if array.dtype.kind != "O":
         return array
     text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in array.flat]

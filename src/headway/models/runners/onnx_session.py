@@ -1,11 +1,11 @@
-"""onnxruntime, with the threads that the operator gave, on a GPU where there is one."""
+"""An onnxruntime session with the configured number of threads, on a GPU if there is one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from headway.models.signature import ModelError
+from headway.models.signature import ModelFailure
 
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -24,27 +24,27 @@ DATATYPES = {
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
 }
-"""Of onnxruntime's types, as the Open Inference Protocol names them."""
+"""Datatypes of the Open Inference Protocol, by onnxruntime's type."""
 
 
 def session(graph: Path, threads: int) -> Any:
     """An InferenceSession of the file `graph`.
 
     Raises:
-        ModelError: onnxruntime is not installed, or the file is no graph that it takes.
+        ModelFailure: onnxruntime is not installed, or cannot load the file.
     """
     try:
         import onnxruntime
     except ImportError:
-        raise ModelError("onnxruntime is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure("onnxruntime is not installed: pip install 'headway[models]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Threads that spin while there is nothing to do take the cores from everybody else.
+    # Threads that spin while idle take the cores from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    there = onnxruntime.get_available_providers()
-    providers = [name for name in PREFERRED if name in there]
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in PREFERRED if name in available]
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=providers)
-    except Exception as error:  # its errors have no base class of their own
-        raise ModelError(f"{graph} is no ONNX model that can be loaded ({error})") from None
+    except Exception as error:  # its errors have no common base class
+        raise ModelFailure(f"{graph} is no ONNX model that can be loaded ({error})") from None

@@ -1,4 +1,4 @@
-"""A function of the operator's own, from list to list."""
+"""An operator's own function, from list to list."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headway.models.signature import BadItem, ModelError, Signature
+from headway.models.signature import BadItem, ModelFailure, Signature
 
 
 class PythonObject:
-    """Calls what `location` names, as `FILE.py:NAME` or `MODULE:NAME`.
+    """Calls the object at `location`: `FILE.py:NAME` or `MODULE:NAME`.
 
-    A class is instantiated once, without arguments, and its instance called: there a model is
-    loaded. A ValueError says that an item is wrong, every other exception that the model is.
+    A class is instantiated once, without arguments, and its instance is called: its constructor
+    can load a model. A ValueError means that an item is wrong, any other exception that the model
+    failed.
 
     Raises:
-        ModelError: there is no such object, or it cannot be called.
+        ModelFailure: there is no such object, or it cannot be called.
     """
 
     def __init__(self, location: str) -> None:
@@ -30,16 +31,16 @@ class PythonObject:
         try:
             found = getattr(module, name)
         except AttributeError:
-            raise ModelError(f"{file} has no {name}") from None
+            raise ModelFailure(f"{file} has no {name}") from None
         if inspect.isclass(found):
             found = found()
         if not callable(found):
-            raise ModelError(f"{location} cannot be called; name a function from list to list")
+            raise ModelFailure(f"{location} cannot be called; name a function from list to list")
         self._call: Callable[[list[Any]], Any] = found
         self.signature = Signature(task="python", platform="python")
 
     def run(self, items: list[Any]) -> Any:
-        """What it returns. Raises BadItem where it raises ValueError, and whatever else it does."""
+        """Call the object. Raises BadItem for a ValueError; other exceptions pass through."""
         try:
             found = self._call(items)
             return asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found
@@ -58,7 +59,9 @@ def _module(file: str) -> Any:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{file} cannot be imported ({type(error).__name__}: {error})") from error
+        raise ModelFailure(
+            f"{file} cannot be imported ({type(error).__name__}: {error})"
+        ) from error
     return module
 
 

@@ -1,4 +1,4 @@
-"""A transformer that reads texts: vectors, classes or scores of pairs."""
+"""A transformer that takes texts and returns vectors, classes or scores of pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headway.models.runners.onnx_session import session
-from headway.models.signature import ModelError, Signature, Task, TensorSpec
+from headway.models.signature import ModelFailure, Signature, Task, TensorSpec
 from headway.models.source import TOKENIZER, graph_in
 
 POOLED = ("sentence_embedding", "embedding", "embeddings", "text_embeds")
@@ -17,14 +17,14 @@ POOLED = ("sentence_embedding", "embedding", "embeddings", "text_embeds")
 
 
 class TextModel:
-    """Runs the ONNX graph of a folder as Hugging Face's exporters write it.
+    """Runs the ONNX graph in a folder in the layout of Hugging Face's exporters.
 
     `config.json` says whether it is a classifier, `1_Pooling/config.json` how the vectors of
-    tokens become one of the text, `sentence_bert_config.json` how long a text may be. Vectors have
-    unit length, as those of OpenAI have. `location` is the folder, or a graph in it.
+    tokens become the vector of the text, `sentence_bert_config.json` how long a text may be.
+    Vectors have unit length, like OpenAI's. `location` is the folder, or a graph in it.
 
     Raises:
-        ModelError: a file is missing or damaged.
+        ModelFailure: a file is missing or damaged.
     """
 
     def __init__(self, location: str, threads: int) -> None:
@@ -37,7 +37,7 @@ class TextModel:
         self._session: Any = session(graph, threads)
         self._inputs = {of.name: of.type for of in self._session.get_inputs()}
         if "input_ids" not in self._inputs:
-            raise ModelError(
+            raise ModelFailure(
                 f"{graph} takes {', '.join(self._inputs)}, not input_ids; take the tokenizer out "
                 "of its folder to serve it as a model of tensors"
             )
@@ -60,10 +60,10 @@ class TextModel:
         )
 
     def run(self, items: list[np.ndarray]) -> np.ndarray:
-        """A row for each item: its vector, or its scores.
+        """Return a row for each item: its vector, or its scores.
 
         Args:
-            items: token ids (tokens,), or with the types of the tokens (2, tokens).
+            items: token ids (tokens,), or token ids and token types (2, tokens).
         """
         longest = max(item.shape[-1] for item in items)
         ids = np.full((len(items), longest), self._pad, np.int64)
@@ -113,11 +113,11 @@ def _task(config: dict[str, Any], output: str) -> Task:
 
 
 def _written(folder: Path, pooling: str) -> Path:
-    """The graph of a folder that has only weights."""
+    """The graph for a folder that has only weights."""
     from headway.models.runners.bert_graph import graph_of
 
     if pooling not in ("mean", "cls"):
-        raise ModelError(f"{folder} pools by {pooling}; export its graph to ONNX to serve it")
+        raise ModelFailure(f"{folder} pools by {pooling}; export its graph to ONNX to serve it")
     return graph_of(folder, "cls" if pooling == "cls" else "mean")
 
 
@@ -135,11 +135,11 @@ _KEYS = {
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no file. Raises ModelError if it is damaged."""
+    """Read a JSON object; empty if there is no file. Raises ModelFailure if it is damaged."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{path} is damaged ({error})") from None
+        raise ModelFailure(f"{path} is damaged ({error})") from None
     return found if isinstance(found, dict) else {}

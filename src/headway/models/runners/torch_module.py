@@ -1,4 +1,4 @@
-"""A PyTorch module, as TorchScript or torch.export wrote it."""
+"""A PyTorch module that TorchScript or torch.export wrote."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from headway.models.signature import ModelError, Signature
+from headway.models.signature import ModelFailure, Signature
 from headway.models.stacked import Tensors, run_stacked
 
 
 class TorchModule:
-    """Runs the module in the file at `location`: inputs in the order in which they are sent.
+    """Runs the module in the file `location`, with inputs in the order of the request.
 
-    Its outputs are called OUTPUT__0, OUTPUT__1 and so on, as Triton does. Files that only pickle
-    can read are not loaded: they run whatever their author wrote.
+    Its outputs are called OUTPUT__0, OUTPUT__1 and so on, as in Triton. Files that only pickle can
+    read are not loaded, as loading them runs arbitrary code.
 
     Raises:
-        ModelError: torch is not installed, or the file is no such module.
+        ModelFailure: torch is not installed, or the file is no such module.
     """
 
     def __init__(self, location: str, threads: int) -> None:
         try:
             import torch
         except ImportError:
-            raise ModelError("torch is not installed: pip install torch") from None
+            raise ModelFailure("torch is not installed: pip install torch") from None
         self._torch = torch
         torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -36,7 +36,7 @@ class TorchModule:
             else:
                 module = torch.jit.load(str(path), map_location=self._device).eval()
         except Exception as error:
-            raise ModelError(
+            raise ModelFailure(
                 f"{path} is neither TorchScript nor a torch.export program ({error}); write it "
                 "with torch.jit.save or torch.export.save"
             ) from None
@@ -44,7 +44,7 @@ class TorchModule:
         self.signature = Signature(task="tensors", platform="pytorch_libtorch")
 
     def run(self, items: list[Tensors]) -> list[Tensors]:
-        """The outputs of each item."""
+        """Return the outputs of each item."""
         return run_stacked(items, self._batch)
 
     def _batch(self, batch: Tensors) -> Tensors:
