@@ -42,8 +42,7 @@ MAY_IMPORT = {
     "loadtest": {"core", "loadtest", "report"},
     "simulation": {"core", "prediction", "store", "loadtest", "report", "simulation"},
     "tuning": {"core", "batching", "models", "simulation", "report", "tuning"},
-    "config": {"core", "loopback"},
-    "config_sources": {"core", "config", "redaction"},
+    "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",
         "engines",
@@ -57,7 +56,6 @@ MAY_IMPORT = {
         "tuning",
         "report",
         "config",
-        "config_sources",
         "redaction",
         "cli",
     },

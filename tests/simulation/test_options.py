@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.config import Settings
+from headway.config.settings import Settings
 from headway.simulation.errors import SimulationError
 from headway.simulation.options import check_writable, choices_of, served_settings, sites_of
 from headway.simulation.profile import write_profile

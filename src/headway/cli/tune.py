@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from headway.cli.models import backing_of
-from headway.config import ModelConfig
+from headway.config.models import ModelConfig
 from headway.engines.machine import usable_cores
 from headway.models.items import items_of
 from headway.models.length import length_of
