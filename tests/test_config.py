@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from headway.config import Settings, default_requests_db
-from headway.config_sources import ConfigError, Configuration, Flag, load
+from headway.config.kept import default_requests_db
+from headway.config.settings import Settings
+from headway.config.sources import ConfigError, Configuration, Flag, load
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from headway.config import BackendConfig, KeyConfig, ModelConfig, Settings
-from headway.config_sources import load
+from headway.config.backends import BackendConfig
+from headway.config.clients import KeyConfig
+from headway.config.models import ModelConfig
+from headway.config.settings import Settings
+from headway.config.sources import load
 from headway.core.policies import POLICIES
 
 ROOT = Path(__file__).parents[1]

@@ -50,8 +50,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "config": {"core", "loopback"},
-    "config_sources": {"core", "config", "redaction"},
+    "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",
         "engines",
@@ -65,7 +64,6 @@ MAY_IMPORT = {
         "lab.tuning",
         "lab.report",
         "config",
-        "config_sources",
         "redaction",
         "cli",
     },

@@ -11,7 +11,8 @@ from tests.cli.test_command_line import headway, one_line_failure
 from tests.store.test_request_log import record
 
 from headway.cli.gateway import lengths_in, responses_of
-from headway.config import LogConfig, ResponsesConfig, Settings
+from headway.config.kept import LogConfig, ResponsesConfig
+from headway.config.settings import Settings
 from headway.prediction.live.history import Origin
 from headway.store.request_log import RequestLog
 

@@ -9,7 +9,8 @@ from tests.cli.test_command_line import headway, one_line_failure
 from tests.models.functions_source import function
 
 from headway.cli.models import catalog_of
-from headway.config import ModelConfig, Settings
+from headway.config.models import ModelConfig
+from headway.config.settings import Settings
 from headway.core.request import Tier
 from headway.models.instances import Instances
 from headway.models.remote import RemoteModel

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from headway.cli import application
-from headway.config import Settings
+from headway.config.settings import Settings
 
 FUNCTION = """
 import time

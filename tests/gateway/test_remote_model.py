@@ -10,7 +10,7 @@ import pytest
 from tests.gateway.conftest import Serve, catalog_of
 
 from headway.cli.models import backing_of
-from headway.config import ModelConfig
+from headway.config.models import ModelConfig
 from headway.core.batching import BatchingSettings
 from headway.gateway.server import Gateway
 from headway.models.predict_server import PredictServer

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.config_sources import ConfigError, Configuration, Flag, KeyPath, load
+from headway.config.sources import ConfigError, Configuration, Flag, KeyPath, load
 from headway.redaction import masked
 
 _NAME = re.compile(r"\s*[a-z_]{1,40}(?:\.|\s*$)")

@@ -15,7 +15,9 @@ from rich.markup import escape
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
-from headway.config import BackendConfig, KeyConfig, Settings
+from headway.config.backends import BackendConfig
+from headway.config.clients import KeyConfig
+from headway.config.settings import Settings
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings

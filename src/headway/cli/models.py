@@ -6,7 +6,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
-from headway.config import ModelConfig, Settings
+from headway.config.models import ModelConfig
+from headway.config.settings import Settings
 from headway.core.batching import BatchingSettings, Limits, TierBatching
 from headway.core.batching.settings import RARE
 from headway.core.request import Tier

@@ -100,6 +100,10 @@ def serve(
 
     # Predictions are small sums: threads for them would only take the cores from the engine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from headway.cli import gateway
-
+    try:
+        from headway.cli import gateway
+    except ModuleNotFoundError as error:
+        raise Failure(
+            f"the gateway needs {error.name}: pip install 'headway[serve]'", BAD_CONFIG
+        ) from None
     gateway.serve(settings)

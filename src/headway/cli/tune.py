@@ -16,7 +16,7 @@ from headway.cli.exit import fail
 from headway.cli.models import backing_of
 from headway.cli.output_files import check_writable, results_console, write_json
 from headway.cli.progress import progress_bar
-from headway.config import ModelConfig
+from headway.config.models import ModelConfig
 from headway.engines.machine import usable_cores
 from headway.lab.report.figures import figures
 from headway.lab.report.terminal import show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headway.config import Settings
+from headway.config.settings import Settings
 from headway.lab.simulation.settings import served_settings
 
 

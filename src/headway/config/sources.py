@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, SettingsError
 
-from headway.config import Settings, UnknownName
+from headway.config.section import UnknownName
+from headway.config.settings import Settings
 from headway.redaction import HIDDEN, is_secret, masked
 
 KeyPath = tuple[str | int, ...]

@@ -1,0 +1,50 @@
+"""What is written down, and for how long."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+)
+
+from headway.config.section import (
+    Count,
+    Section,
+)
+
+
+class LogConfig(Section):
+    """What is written down."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    requests_db: Path | None = Field(default_factory=lambda: default_requests_db())
+    """SQLite file that gets one row for every request; null: none."""
+    prompts: bool = False
+    """Whether that row holds the prompt's text."""
+    events: Path | None = None
+    """File that gets every event and decision of the scheduler, for `headway trace replay`; null:
+    none. It is begun anew at every start."""
+
+
+class ResponsesConfig(Section):
+    """Which responses of `/v1/responses` are kept, beside the request log."""
+
+    max_age_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    """Older ones are deleted; 0: none are kept."""
+    max_mb: Count = 1024
+    """Prompts and answers of all of them together; the oldest ones above it are deleted."""
+
+
+def default_requests_db() -> Path:
+    """Where the request log lies on this system, for this user."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Application Support")
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    return base.expanduser() / "headway" / "requests.db"

@@ -1,0 +1,185 @@
+"""Every setting of `headway serve`.
+
+The same keys are read from `headway.yaml`, from the environment and from flags, in rising order
+of precedence; `sources.py` does the reading.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headway.config.backends import BackendConfig, names_of_models
+from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
+from headway.config.kept import LogConfig, ResponsesConfig
+from headway.config.models import ModelConfig
+from headway.config.scheduling import PredictionConfig, PreemptionConfig, TiersConfig
+from headway.config.section import (
+    Count,
+    Port,
+    TierName,
+    Weight,
+    policy_name,
+)
+from headway.core.request import Tier
+from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.loopback import is_loopback
+
+
+class Settings(BaseSettings):
+    """Every setting of `headway serve`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWAY_",
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    """0 takes any free port."""
+    tls_cert: Path | None = None
+    """PEM file with a certificate, and those that it was issued by: HTTPS; null: HTTP."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's key; null: it is in the same file."""
+    allow_open: bool = False
+    """Serve other machines without API keys."""
+    hosts: tuple[str, ...] = ()
+    """Names, without a port, that it is reached by beside this machine's own; empty: on loopback
+    none, else any."""
+    cors: CorsConfig = CorsConfig()
+    model: str | None = None
+    """GGUF file or Hugging Face repository for the embedded engine; null: the built-in model,
+    or no embedded engine where there are backends."""
+    slots: Count | None = None
+    """Requests that the embedded engine runs at once; null: what the machine has."""
+    threads: Count | None = None
+    """Threads of the embedded engine; null: what the machine has."""
+    context_tokens: Annotated[int, Field(ge=64)] = 4096
+    """Context of each slot of the embedded engine."""
+    backends: tuple[BackendConfig, ...] = ()
+    models: tuple[ModelConfig, ...] | None = None
+    """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
+    aliases: dict[str, str] = {}
+    """Other names of models, `*` in them for any text, and the model that each means."""
+    policy: str = "srpt"
+    tier_mode: Literal["strict", "weighted"] = "strict"
+    tiers: TiersConfig = TiersConfig()
+    fairness: Literal["off", "vtc", "drr"] = "off"
+    tenant_weights: dict[str, Weight] = {}
+    tenant_max_running: Count | None = None
+    max_queue: Annotated[int, Field(ge=0)] | None = 100_000
+    """Requests of all tiers that may wait."""
+    default_tier: TierName = "standard"
+    """Tier of a request that names none."""
+    on_missed_deadline: Literal["reject", "downgrade"] = "reject"
+    """What happens to a request whose deadline cannot be met."""
+    preemption: PreemptionConfig = PreemptionConfig()
+    prediction: PredictionConfig = PredictionConfig()
+    keys: tuple[KeyConfig, ...] = ()
+    limits: LimitsConfig = LimitsConfig()
+    responses: ResponsesConfig = ResponsesConfig()
+    log: LogConfig = Field(default_factory=LogConfig)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: `sources.py` merges the sources, to know each value's own."""
+        return (init_settings,)
+
+    @field_validator("policy")
+    @classmethod
+    def _is_a_policy(cls, policy: str) -> str:
+        return policy_name(policy)
+
+    @field_validator("aliases")
+    @classmethod
+    def _name_models(cls, aliases: dict[str, str]) -> dict[str, str]:
+        return names_of_models(aliases)
+
+    @field_validator("keys")
+    @classmethod
+    def _keys_differ(cls, keys: tuple[KeyConfig, ...]) -> tuple[KeyConfig, ...]:
+        first = {key.sha256: key.name for key in reversed(keys)}
+        for key in keys:
+            if first[key.sha256] != key.name:
+                raise ValueError(f"{first[key.sha256]!r} and {key.name!r} are one and the same key")
+        return keys
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"[\w.-]+", host) and host.count(":") < 2:
+                raise ValueError(f"{host!r} is not a host name; write it without scheme and port")
+        return hosts
+
+    @field_validator("backends", "models", "keys")
+    @classmethod
+    def _names_differ(
+        cls, entries: tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None
+    ) -> tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None:
+        names = [entry.name for entry in entries or () if entry.name is not None]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} is there twice")
+        return entries
+
+    @field_validator("tls_key")
+    @classmethod
+    def _has_a_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if key is not None and info.data.get("tls_cert") is None:
+            raise ValueError("needs tls_cert beside it")
+        return key
+
+    @property
+    def embedded(self) -> bool:
+        """Whether an embedded engine runs: asked for, or nothing else is there."""
+        return self.model is not None or not (self.backends or self.models)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines could use it without a key, and nobody said they may."""
+        return not (is_loopback(self.host) or self.keys or self.allow_open)
+
+    def scheduler(self) -> SchedulerSettings:
+        """The part that the scheduler takes."""
+        tiers = {
+            Tier.INTERACTIVE: self.tiers.interactive.scheduler(),
+            Tier.STANDARD: self.tiers.standard.scheduler(),
+            Tier.BATCH: self.tiers.batch.scheduler(),
+        }
+        return SchedulerSettings(
+            policy=self.policy,
+            tier_mode=self.tier_mode,
+            tiers=tiers,
+            fairness=self.fairness,
+            tenant_weights=dict(self.tenant_weights),
+            tenant_max_running=self.tenant_max_running,
+            max_queue=self.max_queue,
+            on_missed_deadline=self.on_missed_deadline,
+            preemption=PreemptionSettings(
+                enabled=self.preemption.enabled,
+                gain_factor=self.preemption.gain_factor,
+                min_run_s=self.preemption.min_run_s,
+                max_preemptions=self.preemption.max_preemptions,
+                trail_c=self.preemption.trail_c,
+                quantum_s=self.preemption.quantum_s,
+            ),
+        )
