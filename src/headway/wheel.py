@@ -47,13 +47,13 @@ def fetch(package: str, folder: Path, size_bytes: int, what: str) -> Path:
                 process.kill()
                 process.wait()
         said.seek(0)
-        told = said.read().decode(errors="replace")
+        output = said.read().decode(errors="replace")
     wheels = list(folder.glob("*.whl"))
     if process.returncode == 0 and wheels:
         return wheels[0]
-    if "No space left" in told:
+    if "No space left" in output:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    lines = (line.strip() for line in reversed(told.splitlines()))
+    lines = (line.strip() for line in reversed(output.splitlines()))
     raise FetchError(next((line for line in lines if line), "no reason"))
 
 

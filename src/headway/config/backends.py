@@ -31,7 +31,7 @@ class BackendConfig(Section):
     api_key_env: str | None = None
     """Environment variable that holds the API key."""
     max_concurrency: Count | None = None
-    """Requests it may run at once; else what it tells, else an adaptive limit."""
+    """Requests it may run at once; else what it reports, else an adaptive limit."""
     first_byte_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """An answer must have begun after this time; null: learned, at least 60 s."""
     idle_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -97,7 +97,7 @@ class PredictionConfig(Section):
     ask_model: bool = False
     """Ask the model itself how long its answer will be, in a few tokens, where a request must wait
     under a policy by lengths; where it names no number, the predictor's word stands. Small models
-    cannot tell."""
+    cannot predict it."""
     fallback: str = "fcfs"
     """The policy to order by, instead of one by lengths, while predictions prove to be worth
     nothing; one that needs none."""

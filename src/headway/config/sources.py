@@ -1,7 +1,7 @@
 """Where settings come from: `headway.yaml`, then the environment, then flags.
 
 Every value keeps the place it was given at, so that an error can name the line, the variable or
-the flag that is wrong, and `headway config show` can tell who decided what.
+the flag that is wrong, and `headway config show` can say where each value comes from.
 """
 
 from __future__ import annotations

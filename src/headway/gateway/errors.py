@@ -65,7 +65,7 @@ class ApiError(Exception):
 
 
 def from_reject(reject: Reject) -> ApiError:
-    """What a client is told when the scheduler turned its request away."""
+    """The error for a request that the scheduler rejected."""
     retry_after_s = max(1, ceil(reject.retry_after_s))
     if reject.reason is RejectReason.QUEUE_FULL:
         return ApiError(
@@ -170,7 +170,7 @@ def internal() -> ApiError:
     """Headway itself failed."""
     return ApiError(
         500,
-        "Headway failed on this request; its log tells why.",
+        "Headway failed on this request; its log says why.",
         type="server_error",
         code="internal_error",
     )

@@ -34,53 +34,52 @@ from headway.prediction.texts.words import without_middle
 
 logger = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
-Told = TypeVar("Told")
+Input = TypeVar("Input")
+Output = TypeVar("Output")
 OnReading = Callable[[Work, Reading], None]
-"""Hears what a prompt was read as."""
+"""Called with what was read of a request's prompt."""
 
 MOST_AT_ONCE = 64
-"""Prompts and unfinished answers read together."""
+"""Prompts and unfinished answers that are read together."""
 GATHER_S = 0.02
-"""So long are they gathered, unless there are as many: a batch costs little more than one prompt,
-and whoever is through by then needs no prediction."""
+"""How long they are gathered, unless there are that many. A batch costs little more than one
+prompt, and requests that finish meanwhile need no prediction."""
 MOST_WAITING = 4096
-"""That may wait for the predictor; more keep what is known of them."""
+"""Requests that may wait for the predictor; any more keep the estimate that they have."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What there is of an answer."""
+    """The answer so far."""
 
     pieces: Sequence[Piece]
     output_tokens: int
-    foretold: SizeEstimate
-    """Output tokens of the whole answer, from the prompt alone."""
+    predicted: SizeEstimate
+    """Output tokens of the whole answer, predicted from the prompt alone."""
 
 
 class Foresight:
-    """The scheduler's view into the future.
+    """Predicts output lengths beside the event loop and revises the scheduler's estimates.
 
-    A request is let in with what history says of its like, and runs at once if it can. Where
-    anybody must wait, whoever waits and runs is predicted from its prompt, in a thread of its
-    own, and ranked anew when the prediction is there; whoever runs meanwhile is, again and again,
-    by what there is of its answer. So no request ever waits for a prediction,
-    and a predictor that is slow or broken costs nothing but its predictions.
+    A request starts with an estimate from the history of similar requests, and runs at once if it
+    can. While any request waits, all waiting and running requests are predicted from their
+    prompts in a separate thread and ranked again with the result; running requests are predicted
+    again from the answer so far. So no request ever waits for a prediction, and a slow or broken
+    predictor costs nothing but its predictions.
 
     Args:
-        scheduler: told every prediction.
-        works: every live request by id, as it is at any time.
+        scheduler: gets every prediction.
+        works: every live request by id.
         clock: the scheduler's.
-        live: reads prompts; None: there is no predictor, history is all.
-        watch: told every prediction and its outcome. While it does not trust the order, the
-            scheduler is told what history says instead, and orders by `fallback` where its own
-            policy is one by lengths.
+        live: reads prompts; None: there is no predictor, only history.
+        watch: compares every prediction with its outcome. While it does not trust the predicted
+            order, the scheduler gets estimates from history, and a policy that orders by length
+            is replaced by `fallback`.
         fallback: name of a policy that needs no predictor.
-        refits: trains predictors anew; None: they stay as they are.
-        claimed: lengths that clients claim; None: nobody claims any.
-        ask: asks the model itself about a request that waits, where the policy is one by lengths,
-            and tells what it says, which takes the place of what the predictor said; None: it is
-            not asked.
+        refits: trains predictors again; None: they stay as they are.
+        claimed: lengths that clients claim; None: no client claims any.
+        ask: asks the model itself about a waiting request, where the policy orders by length, and
+            calls back with its reply, which replaces the prediction; None: it is not asked.
     """
 
     def __init__(
@@ -149,7 +148,7 @@ class Foresight:
                     self._ask(running)
 
     def progressed(self, work: Work) -> None:
-        """`work` runs and has reached `look_at`: if anybody waits, foresee what is left of it."""
+        """`work` reached `look_at`: predict what is left of it, if any request waits."""
         work.look_at = next_cut(work.output_tokens)
         if work.told and work.claimed_tokens is not None and self._claimed is not None:
             self._disbelieved(self._claimed.outlived(work))
@@ -157,7 +156,7 @@ class Foresight:
         if forecast is None or generation is None or not self._scheduler.waiting():
             return
         if self._asked.qsize() < MOST_WAITING:
-            # Pieces are taken back when an engine fails: the thread gets its own list of them.
+            # A failing engine takes pieces back, so the thread gets its own list of them.
             part = _Part(list(generation.pieces), work.output_tokens, forecast.estimate)
             self._asked.put((work, part))
 
@@ -167,7 +166,7 @@ class Foresight:
             self._disbelieved(self._claimed.ended(work, finished))
 
     def _disbelieved(self, works: Sequence[Work]) -> None:
-        """Their claims count no longer: predict them as any other."""
+        """Their claims do not count any more: predict them like other requests."""
         if works and self._scheduler.waiting():
             self.contended(works)
 
@@ -199,8 +198,8 @@ class Foresight:
             quality.tau_of_all,
             f"; policy {before} -> {policy}" if policy != before else "",
         )
-        # What was foretold of a burst would else order it to its end. In order of arrival everybody
-        # keeps its place while it is revised: under `hrrn` 10,000 of them would take ten seconds.
+        # Otherwise the old predictions would order a burst to its end. Under `fcfs` each request
+        # keeps its place while it is revised; under `hrrn` 10,000 of them would take ten seconds.
         self._scheduler.use_policy("fcfs", self._clock())
         for work in self._works.values():
             if work.forecast is not None:
@@ -227,9 +226,9 @@ class Foresight:
                 asked.append(another)
             asked = [(work, part) for work, part in asked if work.ended_s < 0.0]
             start_s = time.perf_counter()
-            read = self._told(self._read, [work for work, part in asked if part is None])
+            read = self._each(self._read, [work for work, part in asked if part is None])
             parts = [(work, part) for work, part in asked if part is not None]
-            looked = self._told(self._look, parts)
+            looked = self._each(self._look, parts)
             self.spent_s += time.perf_counter() - start_s
             loop = self._loop
             if loop is None:
@@ -240,21 +239,21 @@ class Foresight:
                     self._looked, [(work, look) for (work, _), look in looked]
                 )
 
-    def _told(
-        self, tell: Callable[[Sequence[Asked]], list[Told]], asked: Sequence[Asked]
-    ) -> list[tuple[Asked, Told]]:
-        """What `tell` says of each; where it fails on all together it is asked one by one."""
+    def _each(
+        self, predict: Callable[[Sequence[Input]], list[Output]], inputs: Sequence[Input]
+    ) -> list[tuple[Input, Output]]:
+        """Each input with its prediction. If a batch fails, its inputs are tried one by one."""
         try:
-            return list(zip(asked, tell(asked), strict=True))
+            return list(zip(inputs, predict(inputs), strict=True))
         except Exception as error:
             # Whatever is wrong with the predictor, requests go on without it.
-            if len(asked) == 1:
-                # One that is broken fails on everybody: its traceback is told once.
+            if len(inputs) == 1:
+                # A broken predictor fails on every request: its traceback is logged once.
                 first = error if not self.failed else None
                 logger.error("the predictor failed on a request: %r", error, exc_info=first)
                 self.failed += 1
                 return []
-        return [told for one in asked for told in self._told(tell, [one])]
+        return [pair for one in inputs for pair in self._each(predict, [one])]
 
     def _read(self, works: Sequence[Work]) -> list[Reading]:
         assert self.live is not None
@@ -272,7 +271,7 @@ class Foresight:
         for work, part in parts:
             assert work.asking is not None
             text = "".join([piece.text for piece in part.pieces])
-            answers.append(Unfinished(work.asking, text, part.output_tokens, part.foretold))
+            answers.append(Unfinished(work.asking, text, part.output_tokens, part.predicted))
         return self.live.look(answers)
 
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
@@ -298,7 +297,7 @@ class Foresight:
                 self._revise(work, work.forecast)
 
     def _revise(self, work: Work, forecast: Forecast) -> None:
-        """Tell the scheduler what is held of `work` now."""
+        """Give the scheduler the best estimate of `work` that there is now."""
         assert self.live is not None
         limit = work.request.max_tokens
         estimate, score = forecast.of_history, None

@@ -144,7 +144,7 @@ class _Predictions(Collector):
             metrics.append(questions)
         quality = foresight.watch.quality
         if quality is not None:
-            told = {
+            gauges = {
                 "kendall_tau": "Kendall's tau of predicted and real order, within each model",
                 "tau_of_all": "The same, of all predicted; trust goes by it",
                 "pairwise_accuracy": "Share of pairs in the right order",
@@ -157,7 +157,7 @@ class _Predictions(Collector):
                     f"{text}, over the last {quality.n} requests",
                     getattr(quality, name),
                 )
-                for name, text in told.items()
+                for name, text in gauges.items()
             ]
         return metrics
 

@@ -147,12 +147,12 @@ class OpenInferenceRoutes:
 
 def _json_bytes(headers: Mapping[str, str]) -> int | None:
     """How much of the body is JSON. Raises BadItem."""
-    told = headers.get(BINARY_LENGTH)
-    if told is None:
+    given = headers.get(BINARY_LENGTH)
+    if given is None:
         return None
-    if not (told.isascii() and told.isdigit()):
-        raise BadItem(f"{BINARY_LENGTH} is {told[:40]!r}; it must be a number of bytes")
-    return int(told[:18])
+    if not (given.isascii() and given.isdigit()):
+        raise BadItem(f"{BINARY_LENGTH} is {given[:40]!r}; it must be a number of bytes")
+    return int(given[:18])
 
 
 async def _items(
@@ -247,15 +247,15 @@ def _metadata(model: ServedModel, signature: Signature) -> dict[str, Any]:
         "name": model.name,
         "versions": [VERSION],
         "platform": signature.platform,
-        "inputs": [_told(spec) for spec in signature.inputs],
-        "outputs": [_told(spec) for spec in signature.outputs],
+        "inputs": [_in_metadata(spec) for spec in signature.inputs],
+        "outputs": [_in_metadata(spec) for spec in signature.outputs],
     }
 
 
 def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
     most = model.settings.limits.largest if signature.batched else 0
 
-    def told(spec: TensorSpec) -> dict[str, Any]:
+    def described(spec: TensorSpec) -> dict[str, Any]:
         return {
             "name": spec.name,
             "data_type": f"TYPE_{'STRING' if spec.datatype == 'BYTES' else spec.datatype}",
@@ -266,12 +266,12 @@ def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
         "name": model.name,
         "platform": signature.platform,
         "max_batch_size": most,
-        "input": [told(spec) for spec in signature.inputs],
-        "output": [told(spec) for spec in signature.outputs],
+        "input": [described(spec) for spec in signature.inputs],
+        "output": [described(spec) for spec in signature.outputs],
     }
 
 
-def _told(spec: TensorSpec) -> dict[str, Any]:
+def _in_metadata(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 

@@ -64,14 +64,14 @@ class Perception:
         self._dispatcher = dispatcher
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, work: Work, told: OnReading) -> None:
-        """Ask about `work`, whose prompt was read, and let `told` know what was guessed, if it was.
+    def ask(self, work: Work, on_guess: OnReading) -> None:
+        """Ask about `work`, whose prompt was read; `on_guess` gets the guess, if there is one.
 
         A prompt without text is not asked about.
         """
         if work.asking is None or not work.asking.text:
             return
-        task = asyncio.create_task(self._ask(work, work.asking.text, told))
+        task = asyncio.create_task(self._ask(work, work.asking.text, on_guess))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -81,7 +81,7 @@ class Perception:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, work: Work, text: str, told: OnReading) -> None:
+    async def _ask(self, work: Work, text: str, on_guess: OnReading) -> None:
         question = _about(work, text)
         words = None
         try:
@@ -91,7 +91,7 @@ class Perception:
         else:
             # Before its slot is free: who is next may be another now.
             if words is not None and work.ended_s < 0.0:
-                told(work, Reading(score_of(words), calibration_of_guesses()))
+                on_guess(work, Reading(score_of(words), calibration_of_guesses()))
         finally:
             self._dispatcher.release(question, finished=words is not None)
         if words is None:

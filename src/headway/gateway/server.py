@@ -180,7 +180,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
 
     Args:
         gateway: not started yet.
-        on_ready: told the address once requests are taken.
+        on_ready: called with the address once requests are taken.
 
     Returns:
         Whether everything that was under way could be finished.
@@ -223,7 +223,7 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
 
     Args:
         gateway: builds the gateway, inside the loop.
-        on_ready: told the address once requests are taken.
+        on_ready: called with the address once requests are taken.
     """
 
     raise_limit()

@@ -76,7 +76,8 @@ class MessagesRequest(CountTokensRequest, kw_only=True):
     top_k: int | None = None
     service_tier: Literal["auto", "standard_only"] | None = None
     metadata: dict[str, Any] | None = None
-    """`user_id` is the tenant; `headway_tier` and its like do what the headers do."""
+    """`user_id` is the tenant; `headway_tier` and the other `headway_` entries do what the
+    headers do."""
 
     @property
     def shows_thinking(self) -> bool:

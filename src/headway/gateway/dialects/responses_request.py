@@ -81,7 +81,7 @@ class ResponsesRequest(Struct, kw_only=True):
     truncation: Literal["auto", "disabled"] | None = None
     """Nothing is truncated: a conversation that is too long is an error."""
     metadata: dict[str, Any] | None = None
-    """`headway_tier` and its like do what the headers do."""
+    """`headway_tier` and the other `headway_` entries do what the headers do."""
     service_tier: str | None = None
     user: str | None = None
     safety_identifier: str | None = None
