@@ -31,7 +31,7 @@ class Tier(IntEnum):
 
 
 class State(Enum):
-    """NEW, WAITING, RUNNING, any number of PREEMPTED and RUNNING, then one of the last three."""
+    """Where a request stands. The Scheduler and the Batcher each have a table of TRANSITIONS."""
 
     NEW = "new"
     WAITING = "waiting"

@@ -16,7 +16,7 @@ from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.estimate import SizeEstimate
-from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, Fairness, fairness
+from headway.core.fairness import OUTPUT_WEIGHT, PROMPT_WEIGHT, fairness
 from headway.core.forecast import predicted_wait_s
 from headway.core.lanes import Lanes
 from headway.core.placement import choose
@@ -28,6 +28,18 @@ from headway.core.settings import SchedulerSettings
 from headway.core.starvation import due_s
 from headway.core.takeover import Takeovers
 from headway.core.tiers import tier_order
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.NEW: frozenset({State.WAITING, State.REJECTED}),
+    State.WAITING: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
+    State.RUNNING: frozenset({State.PREEMPTED, State.FINISHED, State.CANCELLED}),
+    # Rejected: its backend failed before the first token, and now its deadline is missed.
+    State.PREEMPTED: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
+    State.FINISHED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.REJECTED: frozenset(),
+}
+"""For each state of a request, the states that may follow. Only the Scheduler changes them."""
 
 OPTIMISTIC_QUANTILE = 0.1
 """A deadline is given up when even an answer this short would miss it."""
@@ -226,27 +238,26 @@ class Scheduler:
             )
         self._progressed(self.backends[request.backend], [(request, output_tokens)])
 
+    def pin(self, request_id: str, lane: str, now_s: float) -> None:
+        """A running request can continue only on backends that serve `lane`."""
+        self._one_that_runs(request_id).lane = lane
+
     def finish(self, request_id: str, now_s: float) -> None:
         """A running request is done."""
         request = self._one_that_runs(request_id)
         self._stop(request)
-        request.state = State.FINISHED
-        del self._requests[request_id]
-        if self._ledger is not None:
-            self._left(request, self._ledger)
+        self._retire(request, State.FINISHED)
 
     def cancel(self, request_id: str, now_s: float) -> None:
         """A request is not wanted any more. One that is not known (any more) is ignored."""
-        request = self._requests.pop(request_id, None)
+        request = self._requests.get(request_id)
         if request is None:
             return
         if request.state is State.RUNNING:
             self._stop(request)
         else:
             self._lanes.dequeue(request)
-        request.state = State.CANCELLED
-        if self._ledger is not None:
-            self._left(request, self._ledger)
+        self._retire(request, State.CANCELLED)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
         """A request leaves for another scheduler, which may `add` what is returned.
@@ -392,10 +403,7 @@ class Scheduler:
                 self._measure(request)
                 self._lanes.enqueue(request)
                 continue
-            del self._requests[request.id]
-            request.state = State.REJECTED
-            if self._ledger is not None:
-                self._left(request, self._ledger)
+            self._retire(request, State.REJECTED)
             decisions.append(Reject(request, RejectReason.DEADLINE, self.backlog_s()))
 
     # ---- starting and stopping --------------------------------------------------------------
@@ -460,11 +468,17 @@ class Scheduler:
         self.backends[request.backend].release(request)
         self._running.remove(request)
 
-    def _left(self, request: Request, ledger: Fairness) -> None:
-        """`request` neither waits nor runs any more."""
+    def _retire(self, request: Request, state: State) -> None:
+        """Forget `request`, which neither waits nor runs any more; `state` is its last."""
+        request.state = state
+        del self._requests[request.id]
         tenant = request.tenant
-        if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
-            ledger.departed(tenant)
+        if (
+            self._ledger is not None
+            and not self._backlog.of_tenant(tenant)
+            and not self._running.of_tenant(tenant)
+        ):
+            self._ledger.departed(tenant)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""
