@@ -268,11 +268,11 @@ def test_it_says_in_a_sentence_why_somebody_waits() -> None:
     for name in ("one", "two"):
         schedule.add(request(name, tenant="acme"), 0.0)
     two = schedule.requests["two"]
-    assert "a backend that serves its model" in schedule.explain(two, 0.0)
+    assert "a backend that serves its model" in schedule.outlook.explain(two, 0.0)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     schedule.step(0.0)
-    assert "tenant acme runs at its cap" in schedule.explain(two, 0.0)
-    assert "runs on x" in schedule.explain(schedule.requests["one"], 1.0)
+    assert "tenant acme runs at its cap" in schedule.outlook.explain(two, 0.0)
+    assert "runs on x" in schedule.outlook.explain(schedule.requests["one"], 1.0)
 
 
 def test_what_is_learned_of_a_waiting_request_changes_its_place() -> None:
@@ -282,7 +282,7 @@ def test_what_is_learned_of_a_waiting_request_changes_its_place() -> None:
     schedule.revise("b", SizeEstimate.exactly(10), 3.3, 1.0)
     schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
     assert started(schedule.step(1.0)) == ["b"]
-    assert schedule.backlog_s() == pytest.approx(COST.service_s(schedule.requests["a"]))
+    assert schedule.outlook.backlog_s() == pytest.approx(COST.service_s(schedule.requests["a"]))
 
 
 def test_what_is_learned_of_a_running_one_may_cost_it_its_slot() -> None:
@@ -377,7 +377,7 @@ def test_a_request_that_is_handed_over_goes_on_with_its_tokens_elsewhere() -> No
     assert not here.requests
     assert here.running() == 0
     assert there.add(moved, 1.0) is None, "a part of its answer is out: too late to refuse it"
-    assert there.backlog_s() == pytest.approx(0.3)
+    assert there.outlook.backlog_s() == pytest.approx(0.3)
     there.set_backend(Backend("y", 1, cost=COST), 2.0)
     assert started(there.step(2.0)) == ["r"]
     assert (moved.output_tokens, moved.started_s, moved.arrival_s) == (70, 0.0, 0.0)

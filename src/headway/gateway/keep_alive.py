@@ -58,5 +58,5 @@ class KeepAlive:
     def _state(self, work: Work) -> str:
         if work.request.state is State.RUNNING:
             return "running"
-        wait_s = self._dispatcher.scheduler.predicted_wait_s(work.request)
+        wait_s = self._dispatcher.scheduler.outlook.predicted_wait_s(work.request)
         return f"waiting, about {max(1.0, wait_s):.0f} s"

@@ -32,6 +32,7 @@ class Policy(ABC):
     """Nobody is stopped who has produced this many times its initial prediction; None: no limit."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
+        self.name = settings.policy
         self.cost = settings.cost
 
     @abstractmethod
