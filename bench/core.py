@@ -130,7 +130,7 @@ def us_with_tenants(tenants: int, fairness: str, cap: int | None) -> dict[str, f
     added = time.process_time()
     explained = requests[:: len(requests) // 100]
     for request in explained:
-        scheduler.explain(request, request.arrival_s)
+        scheduler.outlook.explain(request, request.arrival_s)
     asked = time.process_time()
     now_s = requests[-1].arrival_s
     while scheduler.requests:

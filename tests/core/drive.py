@@ -13,7 +13,7 @@ from headway.core.decision import Decision, Preempt, Reject, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Request, State, Tier
-from headway.core.scheduler import Scheduler
+from headway.core.scheduler import TRANSITIONS, Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
 
 COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.02, preempt_s=0.05)
@@ -68,6 +68,7 @@ events = st.one_of(
     *[st.tuples(st.just("finish"), pick)] * 2,
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.3, 1.0, 5.0])),
     st.tuples(st.just("progress"), pick),
+    st.tuples(st.just("pin"), st.tuples(pick, st.sampled_from(["m", "n"]))),
     st.tuples(st.just("cancel"), pick),
     st.tuples(st.just("requeue"), st.tuples(pick, st.frozensets(st.sampled_from(["x", "y"])))),
     st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
@@ -167,6 +168,12 @@ class Driver(EventDriver):
         if request is not None:
             self.scheduler.progress(request.id, request.output_tokens + 1 + which % 50, self.now_s)
 
+    def pin(self, of: tuple[int, str]) -> None:
+        which, lane = of
+        request = self.one({State.RUNNING}, which)
+        if request is not None:
+            self.scheduler.pin(request.id, lane, self.now_s)
+
     def finish(self, which: int) -> None:
         request = self.one({State.RUNNING}, which)
         if request is not None:
@@ -214,6 +221,7 @@ class Driver(EventDriver):
     # decisions
 
     def step(self) -> list[Decision]:
+        self.transitions_are_legal(TRANSITIONS)
         live = {State.WAITING, State.PREEMPTED, State.RUNNING}
         # What waits and runs as the decisions are carried out, one by one.
         waiting = {
@@ -239,6 +247,7 @@ class Driver(EventDriver):
                 assert not request.output_tokens, "rejected after the client got tokens"
                 waiting.pop(request.id, None)
                 self.rejected.add(request.id)
+        self.transitions_are_legal(TRANSITIONS)
         self.capacity_is_kept(decisions)
         self.no_request_is_lost()
         self.rejections_are_known()

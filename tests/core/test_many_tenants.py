@@ -51,7 +51,7 @@ def cost_of_events(schedule: Scheduler) -> int:
             new = request(f"new{number}", 20 + number, 1.0, tenant=f"t{number}")
             schedule.add(new, 1.0)
             schedule.step(1.0)
-            schedule.explain(new, 1.0)
+            schedule.outlook.explain(new, 1.0)
             done = next(iter(schedule.backends["x"].running))
             schedule.progress(done, 200, 1.0)
             schedule.finish(done, 1.0)

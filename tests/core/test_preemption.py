@@ -1,7 +1,7 @@
 """When a running request gives up its slot, and what it keeps."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.core.test_policies import COST, request, scheduler
 
@@ -172,6 +172,7 @@ deadlines = st.none() | st.floats(0.0, 100.0)
     st.lists(st.tuples(sizes, sizes, tiers, deadlines, st.integers(-1, 1)), max_size=8),
     st.lists(st.tuples(sizes, tiers, deadlines, st.booleans()), min_size=1, max_size=4),
 )
+@example("ltr", False, [(1, 13, Tier.INTERACTIVE, None, 0)], [(1, Tier.INTERACTIVE, None, False)])
 def test_who_is_no_candidate_for_one_gives_way_to_nobody_less_urgent(
     policy, tiers_preempt, running, waiting
 ) -> None:

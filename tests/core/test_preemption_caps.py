@@ -116,4 +116,4 @@ def test_it_says_of_a_due_request_that_its_tenant_is_at_its_cap() -> None:
     runs(schedule, request("r1", tenant="C"))
     waits = request("r2", tenant="C")
     schedule.add(waits, 0.0)
-    assert "tenant C runs at its cap" in schedule.explain(waits, 3.0)
+    assert "tenant C runs at its cap" in schedule.outlook.explain(waits, 3.0)

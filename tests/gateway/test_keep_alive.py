@@ -46,7 +46,7 @@ async def test_a_waiting_stream_gets_comments_then_its_answer(
         assert answer.status == 200
         assert "x-headway-queue-ms" not in answer.headers
         first = (await answer.content.readline()).decode()
-        assert first.startswith(": waiting, about ")
+        assert first.startswith(": waiting, 1st, about ")
         engine.allow()
         rest = (await answer.content.read()).decode()
     events = [line for line in rest.splitlines() if line.startswith("data: ")]

@@ -46,18 +46,20 @@ def drive(scheduler: Scheduler, moves: list[tuple[int, int, Tier, float]]) -> No
             scheduler.requeue(running[0].id, now_s, frozenset("ab"[tokens % 3 : tokens % 3 + 1]))
         elif kind == 5:
             scheduler.cancel(running[0].id, now_s)
+        elif kind == 8:
+            scheduler.pin(running[0].id, "b"[: tokens % 2], now_s)
         elif kind == 7:
             moved = scheduler.hand_over(running[0].id, now_s)
             scheduler.step(now_s)
             now_s += 0.3
             scheduler.add(moved, now_s)
         else:
-            scheduler.set_backend(Backend("b", tokens % 3), now_s)
+            scheduler.set_backend(Backend("b", tokens % 3, frozenset({"", "b"})), now_s)
         scheduler.step(now_s)
 
 
 moves = st.tuples(
-    st.integers(0, 7), st.integers(1, 300), st.sampled_from(Tier), st.sampled_from([0.0, 0.1, 5.0])
+    st.integers(0, 8), st.integers(1, 300), st.sampled_from(Tier), st.sampled_from([0.0, 0.1, 5.0])
 )
 
 
@@ -85,7 +87,7 @@ def test_every_event_of_a_scheduler_is_logged() -> None:
     """A method that changes a scheduler must be in the log, or a replay goes another way."""
     made_of_others = {"hand_over"}
     of_the_simulator_alone = {"catch_up"}
-    questions = {"explain", "next_wakeup_s"}
+    questions = {"next_wakeup_s"}
     with_a_time = {
         name
         for name, method in inspect.getmembers(Scheduler, inspect.isfunction)
@@ -102,9 +104,23 @@ def test_the_layout_of_a_log_stays() -> None:
     file = io.BytesIO()
     scheduler = LoggedScheduler(**opened.arguments, log=file)
     for event in events:
-        arguments = {name: value for name, value in event.arguments.items() if name != "lane"}
-        getattr(scheduler, EVENTS[event.kind])(**arguments, now_s=event.now_s)
+        getattr(scheduler, EVENTS[event.kind])(**event.arguments, now_s=event.now_s)
     assert file.getvalue() == lines
+
+
+def test_a_lane_in_a_progressed_line_of_an_old_log_pins_the_request(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    scheduler = LoggedScheduler(SchedulerSettings(), file)
+    scheduler.set_backend(Backend("a", 1, frozenset({"m", "m#v"})), 0.0)
+    scheduler.add(Request("r", 0.0, 5, SizeEstimate.exactly(9), lane="m"), 0.0)
+    scheduler.step(0.0)
+    old = b'{"type":"Progressed","now_s":1.0,"id":"r","output_tokens":2,"lane":"m#v"}\n'
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(file.getvalue() + old)
+    *_, pinned, progressed = read_events(path)
+    assert (pinned.kind, pinned.arguments) == ("Pinned", {"request_id": "r", "lane": "m#v"})
+    assert (progressed.kind, progressed.arguments["output_tokens"]) == ("Progressed", 2)
+    assert len(list(replay(list(read_events(path))))) == 5
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 
 from headway.core.estimate import SizeEstimate
@@ -31,7 +31,7 @@ class Tier(IntEnum):
 
 
 class State(Enum):
-    """NEW, WAITING, RUNNING, any number of PREEMPTED and RUNNING, then one of the last three."""
+    """Where a request stands. The Scheduler and the Batcher each have a table of TRANSITIONS."""
 
     NEW = "new"
     WAITING = "waiting"
@@ -114,3 +114,12 @@ class Request:
         """KV cache to reserve, in tokens: the prompt and the longest answer it may give."""
         longest = self.max_tokens if self.max_tokens is not None else self.estimate.longest
         return self.prompt_tokens + max(longest, self.output_tokens)
+
+    def continued(self) -> Request:
+        """A new request with the same facts and tokens, to be added to any scheduler."""
+        other = replace(self)
+        other.output_tokens = self.output_tokens
+        other.predicted_tokens = self.predicted_tokens
+        other.started_s = self.started_s
+        other.preemptions = self.preemptions
+        return other

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from heapq import heapify
 from math import inf
 
 from headway.core.backend import Backend
+from headway.core.backends import Backends
 from headway.core.fairness import Fairness
 from headway.core.lanes import Lanes
 from headway.core.placement import permitted
-from headway.core.policies.policy import Policy
 from headway.core.preemption import Candidate, PreemptionRule
 from headway.core.request import Request, Tier
-from headway.core.running import Freed, Running
+from headway.core.running import Freed
 from headway.core.tiers import TierOrder
 from headway.core.waiting import Waiting
 
@@ -33,29 +33,27 @@ class Takeovers:
     is next cannot take the slot, nobody does.
 
     Args:
-        lanes: everybody who waits.
-        running: how much runs, and the caps on it.
-        tier_order: which tier is served first.
-        ledger: which tenant is; None: it does not matter.
-        min_run_s: where nobody gave way, the same is not asked again for so long.
-        catch_up: called before running requests are compared, with where they run.
+        rule: whether a running request yields.
+        lanes: all waiting requests.
+        backends: all running requests, and the caps on them.
+        tier_order: says which tier is next.
+        ledger: says which tenant is next; None: tenants do not matter.
     """
 
     def __init__(
         self,
+        rule: PreemptionRule,
         lanes: Lanes,
-        running: Running,
+        backends: Backends,
         tier_order: TierOrder,
         ledger: Fairness | None,
-        min_run_s: float,
-        catch_up: Callable[[Iterable[Backend], float], None],
     ) -> None:
+        self._rule = rule
         self._lanes = lanes
-        self._running = running
+        self._backends = backends
+        self._running = backends.running
         self._tier_order = tier_order
         self._ledger = ledger
-        self._min_run_s = min_run_s
-        self._catch_up = catch_up
         self._looked: dict[str, tuple[float, Urgency]] = {}
         """By lane: when nobody gave way last, and to how urgent a request."""
 
@@ -63,44 +61,46 @@ class Takeovers:
         """Ranks have changed: look again, whatever was found before."""
         self._looked.clear()
 
-    def found(
-        self, rule: PreemptionRule, serving: Mapping[str, Sequence[Backend]], now_s: float
-    ) -> Iterator[tuple[Request, Request]]:
-        """A waiting request, and the running one whose slot it takes; again and again.
+    @property
+    def possible(self) -> bool:
+        """Whether a waiting request might take the slot of a running one."""
+        if not self._lanes.backlog.requests or not self._rule.possible:
+            return False
+        if self._rule.policy.preemptive:
+            return True
+        waiting, running = self._lanes.backlog.in_tier, self._running.in_tier
+        if running(Tier.BATCH) and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
+            return True
+        return bool(running(Tier.STANDARD) and waiting(Tier.INTERACTIVE))
 
-        Each pair must be carried out before the next one is asked for.
+    def found(self, now_s: float) -> Iterator[tuple[Request, Request]]:
+        """Pairs of a waiting request and the running request whose slot it takes.
 
-        Args:
-            rule: whether somebody gives way.
-            serving: the backends of each lane.
-            now_s: the time.
+        The caller must carry out each pair before it asks for the next.
         """
         queues = self._lanes.queues
         if len(queues) == 1 and not self._running.capped:
             ((name, queue),) = queues.items()
-            return self._of_one_lane(name, queue, rule, serving.get(name, ()), now_s)
-        return iter(partial(self._pair, rule, serving, now_s), None)
+            return self._of_one_lane(name, queue, now_s)
+        return iter(partial(self._pair, now_s), None)
 
     def _of_one_lane(
-        self,
-        name: str,
-        queue: Waiting,
-        rule: PreemptionRule,
-        serving: Sequence[Backend],
-        now_s: float,
+        self, name: str, queue: Waiting, now_s: float
     ) -> Iterator[tuple[Request, Request]]:
-        """The same without caps, where one request is next whoever leaves."""
+        """The same for one lane without caps: which request is next does not depend on who
+        leaves."""
+        rule, serving = self._rule, self._backends.of_lane(name)
         candidates: list[Candidate] | None = None
         sought = _LEAST_URGENT
         while queue.count:
             request = queue.next(now_s, self._running.tier_ok, None)
             if request is None:
                 return
-            urgency = _urgency(request, rule.policy, now_s)
+            urgency = self._urgency(request, now_s)
             if self._looked_before(name, urgency, now_s):
                 return
             if candidates is None:
-                self._catch_up(serving, now_s)
+                self._backends.catch_up(serving, now_s)
             if candidates is None or urgency < sought or request.avoid:
                 candidates = rule.candidates(permitted(request, serving), request, now_s)
                 sought = urgency
@@ -113,35 +113,33 @@ class Takeovers:
                 candidates = None  # they were not all for the next request
 
     def _looked_before(self, name: str, urgency: Urgency, now_s: float) -> bool:
-        """Ranks of running requests change slowly: where nobody gave way to somebody as urgent
-        just before, look again later."""
+        """Whether no request yielded to one as urgent shortly before: the ranks of running requests
+        change slowly."""
         looked_s, most_urgent = self._looked.get(name, _NEVER)
-        return now_s < looked_s + self._min_run_s and urgency >= most_urgent
+        return now_s < looked_s + self._rule.settings.min_run_s and urgency >= most_urgent
 
-    def _pair(
-        self, rule: PreemptionRule, serving: Mapping[str, Sequence[Backend]], now_s: float
-    ) -> tuple[Request, Request] | None:
-        """The most urgent request to which somebody gives way, and who does."""
+    def _pair(self, now_s: float) -> tuple[Request, Request] | None:
+        """The most urgent request to which a running one yields, and that one."""
+        rule = self._rule
         found = []
         for name, queue in self._lanes.queues.items():
-            heirs = self._heirs(queue, serving.get(name, ()), rule.policy, now_s)
+            heirs = self._heirs(queue, self._backends.of_lane(name), now_s)
             if not heirs:
                 continue
-            order = sorted((_place(one, rule.policy, now_s), one) for one in set(heirs.values()))
+            order = sorted((self._place(one, now_s), one) for one in set(heirs.values()))
             place, most_urgent = order[0]
-            urgency = _urgency(most_urgent, rule.policy, now_s)
+            urgency = self._urgency(most_urgent, now_s)
             if not self._looked_before(name, urgency, now_s):
                 found.append((place, name, urgency, [one for _, one in order], heirs))
         for _, name, urgency, waiting, heirs in sorted(found, key=lambda one: one[0]):
-            self._catch_up(serving[name], now_s)
+            serving = self._backends.of_lane(name)
+            self._backends.catch_up(serving, now_s)
             by_heir: dict[Request, list[Candidate]] = {}
-            for candidate in rule.candidates(serving[name], waiting[0], now_s):
+            for candidate in rule.candidates(serving, waiting[0], now_s):
                 heir = heirs.get(self._running.freed_by(candidate[3]))
-                if heir is None or (
-                    heir.avoid and candidate[4] not in permitted(heir, serving[name])
-                ):
+                if heir is None or (heir.avoid and candidate[4] not in permitted(heir, serving)):
                     continue
-                if not self._is_due_elsewhere(candidate, heir, serving, now_s):
+                if not self._is_due_elsewhere(candidate, heir, now_s):
                     by_heir.setdefault(heir, []).append(candidate)
             for request in waiting:
                 candidates = by_heir.get(request)
@@ -154,7 +152,7 @@ class Takeovers:
         return None
 
     def _heirs(
-        self, queue: Waiting, serving: Sequence[Backend], policy: Policy, now_s: float
+        self, queue: Waiting, serving: Sequence[Backend], now_s: float
     ) -> dict[Freed, Request]:
         """Who is next once a running request has left, by what that one frees of the caps."""
         heirs: dict[Freed, Request] = {}
@@ -180,7 +178,7 @@ class Takeovers:
                     heir = next_of[tier]
                     if tenant is not None:
                         own = queue.first_of(tenant, now_s, tier_ok)
-                        if heir is None or (own is not None and self._precedes(own, heir, policy)):
+                        if heir is None or (own is not None and self._precedes(own, heir)):
                             heir = own
                 if heir is not None:
                     heirs[freed] = heir
@@ -194,13 +192,7 @@ class Takeovers:
         running.add(victim)
         return due
 
-    def _is_due_elsewhere(
-        self,
-        candidate: Candidate,
-        heir: Request,
-        serving: Mapping[str, Sequence[Backend]],
-        now_s: float,
-    ) -> bool:
+    def _is_due_elsewhere(self, candidate: Candidate, heir: Request, now_s: float) -> bool:
         """Whether the slot of `candidate` is due to another lane's request before `heir`."""
         victim, backend = candidate[3], candidate[4]
         for lane in backend.lanes:
@@ -210,29 +202,29 @@ class Takeovers:
             due = self._due_without(victim, queue, now_s)
             if due is None or (heir.due_s, heir.sequence) < (due.due_s, due.sequence):
                 continue
-            if due.avoid and backend not in permitted(due, serving[lane]):
+            if due.avoid and backend not in permitted(due, self._backends.of_lane(lane)):
                 continue
             if backend.has_room_without(victim, due):
                 return True
         return False
 
-    def _precedes(self, one: Request, other: Request, policy: Policy) -> bool:
+    def _precedes(self, one: Request, other: Request) -> bool:
         """Whether `one` goes before `other` of the same lane; neither is due."""
         if one.tier != other.tier:
             return self._tier_order.ordered([one.tier, other.tier])[0] is one.tier
         if self._ledger is not None and one.tenant != other.tenant:
             return self._ledger.owes_more(one.tenant, other.tenant)
-        return (policy.rank(one), one.sequence) < (policy.rank(other), other.sequence)
+        rank = self._rule.policy.rank
+        return (rank(one), one.sequence) < (rank(other), other.sequence)
 
+    def _urgency(self, request: Request, now_s: float) -> Urgency:
+        return request.due_s > now_s, int(request.tier), self._rule.policy.rank(request)
 
-def _urgency(request: Request, policy: Policy, now_s: float) -> Urgency:
-    return request.due_s > now_s, int(request.tier), policy.rank(request)
-
-
-def _place(request: Request, policy: Policy, now_s: float) -> tuple[float, int, float, int]:
-    """Orders requests by urgency; no two have one place."""
-    due_s = request.due_s if request.due_s <= now_s else inf
-    return due_s, int(request.tier), policy.rank(request), request.sequence
+    def _place(self, request: Request, now_s: float) -> tuple[float, int, float, int]:
+        """Orders requests by urgency; no two have one place."""
+        due_s = request.due_s if request.due_s <= now_s else inf
+        rank = self._rule.policy.rank(request)
+        return due_s, int(request.tier), rank, request.sequence
 
 
 def _tier_ok_also(tier_ok: Callable[[Tier], bool], tier: Tier | None) -> Callable[[Tier], bool]:

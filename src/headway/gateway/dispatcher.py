@@ -192,7 +192,8 @@ class Dispatcher:
             # From here on only an engine with the same vocabulary can go on.
             description = self.statuses[work.served_by].description
             if description is not None:
-                request.lane = f"{work.origin.model}#{description.vocabulary}"
+                lane = f"{work.origin.model}#{description.vocabulary}"
+                self.scheduler.pin(request.id, lane, now_s)
         self.scheduler.progress(request.id, request.output_tokens + tokens, now_s)
         if request.output_tokens >= work.look_at and self._foresight is not None:
             self._foresight.progressed(work)

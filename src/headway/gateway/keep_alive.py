@@ -58,5 +58,13 @@ class KeepAlive:
     def _state(self, work: Work) -> str:
         if work.request.state is State.RUNNING:
             return "running"
-        wait_s = self._dispatcher.scheduler.predicted_wait_s(work.request)
-        return f"waiting, about {max(1.0, wait_s):.0f} s"
+        outlook = self._dispatcher.scheduler.outlook
+        wait_s = outlook.predicted_wait_s(work.request)
+        place = _ordinal(outlook.ahead(work.request) + 1)
+        return f"waiting, {place}, about {max(1.0, wait_s):.0f} s"
+
+
+def _ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

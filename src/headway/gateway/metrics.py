@@ -183,7 +183,7 @@ class _Queue(Collector):
         healthy = GaugeMetricFamily("headway_backend_up", "Whether it answers", labels=["backend"])
         for tier in Tier:
             depth.add_metric([tier.label], scheduler.waiting(tier))
-            backlog.add_metric([tier.label], scheduler.backlog_s(tier))
+            backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
         for name, status in self._dispatcher.statuses.items():
             running.add_metric([name], self._dispatcher.running[name])
             slots.add_metric([name], status.slots)

@@ -35,7 +35,7 @@ def queue_view(
     return QueueView(
         policy=scheduler.policy_name,
         waiting=scheduler.waiting(),
-        backlog_s=round(scheduler.backlog_s(), 3),
+        backlog_s=round(scheduler.outlook.backlog_s(), 3),
         backends=[
             BackendView(
                 name=status.name,
@@ -75,6 +75,6 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         why=(
             "waits to be tried again: it failed on its backend"
             if rests
-            else dispatcher.scheduler.explain(request, now_s)
+            else dispatcher.scheduler.outlook.explain(request, now_s)
         ),
     )

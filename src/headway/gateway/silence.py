@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from headway.core.backend import Backend
 from headway.engines.engine import BackendSilent
@@ -19,7 +19,7 @@ class Silence:
         self._pool = pool
         self._looked_s = float("-inf")
 
-    def look(self, works: Iterable[Work], backends: dict[str, Backend], now_s: float) -> None:
+    def look(self, works: Iterable[Work], backends: Mapping[str, Backend], now_s: float) -> None:
         """Stop reading where nothing came for too long: its reader gets BackendSilent."""
         if now_s - self._looked_s < LOOK_EVERY_S:
             return

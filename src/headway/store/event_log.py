@@ -27,6 +27,7 @@ OPENED = "Opened"
 EVENTS = {
     "Added": "add",
     "Progressed": "progress",
+    "Pinned": "pin",
     "Finished": "finish",
     "Cancelled": "cancel",
     "Requeued": "requeue",
@@ -56,7 +57,6 @@ HINTS: dict[str, dict[str, Any]] = {
     OPENED: {"settings": SchedulerSettings},
     **{kind: get_type_hints(getattr(Scheduler, name)) for kind, name in EVENTS.items()},
 }
-HINTS["Progressed"]["lane"] = str
 
 
 class EventLogError(Exception):
@@ -106,9 +106,6 @@ def _logged(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
         now_s = facts.pop("now_s")
         if kind in WHOLE:  # before the call, which may change the request
             facts = _as_fields(facts[WHOLE[kind][0]])
-        elif kind == "Progressed":
-            # From its first token on, only an engine with the same vocabulary can continue it.
-            facts["lane"] = scheduler.requests[facts["id"]].lane
         result = method(scheduler, *values, **named)
         if kind == "Added":
             facts["decided"] = "" if result is None else str(result)
@@ -156,11 +153,19 @@ def read_events(path: Path) -> Iterator[LoggedEvent]:
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    yield _event(msgspec.json.decode(line, type=dict[str, Any]))
+                    yield from _events(msgspec.json.decode(line, type=dict[str, Any]))
                 except (msgspec.DecodeError, KeyError, TypeError) as error:
                     raise EventLogError(f"{path}, line {number}: {error}") from None
     except OSError as error:
         raise EventLogError(f"{path} cannot be read: {error}") from None
+
+
+def _events(line: dict[str, Any]) -> Iterator[LoggedEvent]:
+    """The event of a line: two for a Progressed line of an old log, which has a `lane`."""
+    if line["type"] == "Progressed" and "lane" in line:
+        pinned = {"type": "Pinned", "now_s": line["now_s"], "id": line["id"]}
+        yield _event({**pinned, "lane": line.pop("lane")})
+    yield _event(line)
 
 
 def _event(line: dict[str, Any]) -> LoggedEvent:
@@ -177,8 +182,7 @@ def _event(line: dict[str, Any]) -> LoggedEvent:
         named = {PARAMETERS.get(name, name): value for name, value in line.items()}
         arguments = {name: _typed(value, hints[name]) for name, value in named.items()}
     if kind != OPENED:
-        called = {name: value for name, value in arguments.items() if name != "lane"}
-        signature(getattr(Scheduler, EVENTS[kind])).bind(None, **called, now_s=now_s)
+        signature(getattr(Scheduler, EVENTS[kind])).bind(None, **arguments, now_s=now_s)
     decisions = [decided] if isinstance(decided, str) and decided else list(decided)
     return LoggedEvent(kind, _typed(now_s, float), arguments, decisions)
 
@@ -203,9 +207,6 @@ def replay(events: Sequence[LoggedEvent]) -> Iterator[tuple[LoggedEvent, list[st
     for event in events[1:]:
         if event.kind == OPENED:
             raise EventLogError("an event log is of one scheduler, and this one begins twice")
-        arguments = dict(event.arguments)
-        if event.kind == "Progressed":
-            scheduler.requests[arguments["request_id"]].lane = arguments.pop("lane")
-        result = getattr(scheduler, EVENTS[event.kind])(**arguments, now_s=event.now_s)
+        result = getattr(scheduler, EVENTS[event.kind])(**event.arguments, now_s=event.now_s)
         decided = result if event.kind == "Stepped" else [result] if event.kind == "Added" else []
         yield event, event.decided, [str(decision) for decision in decided if decision is not None]

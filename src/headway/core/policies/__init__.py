@@ -12,6 +12,7 @@ from headway.core.policies.sjf import Sjf
 from headway.core.policies.slack import Slack
 from headway.core.policies.srpt import Srpt
 from headway.core.policies.trail import Trail
+from headway.core.settings import SchedulerSettings
 
 POLICIES: dict[str, type[Policy]] = {
     "fcfs": Fcfs,
@@ -27,4 +28,13 @@ POLICIES: dict[str, type[Policy]] = {
     "priority": Priority,
 }
 
-__all__ = ["POLICIES", "Policy"]
+
+def make_policy(settings: SchedulerSettings) -> Policy:
+    """The policy that `settings` name. Raises ValueError if there is none of that name."""
+    if settings.policy not in POLICIES:
+        known = ", ".join(POLICIES)
+        raise ValueError(f"unknown policy {settings.policy!r}; the policies are {known}")
+    return POLICIES[settings.policy](settings)
+
+
+__all__ = ["POLICIES", "Policy", "make_policy"]

@@ -9,8 +9,8 @@ from headway.core.request import Request
 class Ltr(Policy):
     """By the score of a learned ranker; prompts and tokens already produced do not count.
 
-    A request that nobody scored yet ranks by its estimate, on the same scale. Who is ranked behind
-    one that waits is stopped for it where that saves time by their estimates.
+    A request without a score ranks by its estimate, on the same scale. A running request stops for
+    one ranked before it if that saves time by their estimates.
     Source: Fu et al., NeurIPS 2024.
     """
 
@@ -22,7 +22,9 @@ class Ltr(Policy):
         return request.score if request.score is not None else log2(request.estimate.mean)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
-        # The order leaves out prompts and tokens already produced. What stopping somebody wins does
-        # not: by the order alone who is about to end would be stopped for a long prompt, and below
-        # saturation requests would wait longer than under `fcfs`.
+        # The order ignores prompts and tokens already produced; the gain must not. By the order
+        # alone, a request about to end would be stopped for a long prompt, and below saturation
+        # requests would wait longer than under `fcfs`.
+        if self.rank(running) <= self.rank(waiting):
+            return 0.0
         return self.cost.remaining_s(running) - self.cost.remaining_s(waiting)

@@ -32,6 +32,7 @@ class Policy(ABC):
     """Nobody is stopped who has produced this many times its initial prediction; None: no limit."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
+        self.name = settings.policy
         self.cost = settings.cost
 
     @abstractmethod
@@ -47,8 +48,9 @@ class Policy(ABC):
         return TenantHeap(self.rank)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
-        """What giving the slot of `running` to `waiting` wins, in seconds.
+        """Time saved by giving the slot of `running` to `waiting`, in seconds.
 
-        The default is right for ranks in seconds; a policy with others says so here.
+        At most 0 if `running` is not ranked behind `waiting`. The default suits ranks in seconds;
+        a policy with other ranks overrides it.
         """
         return self.rank(running) - self.rank(waiting)

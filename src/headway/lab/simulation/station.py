@@ -51,7 +51,7 @@ class Station:
     @property
     def waiting_s(self) -> float:
         """Predicted work that waits."""
-        return self.scheduler.backlog_s() * max(1, self.slots)
+        return self.scheduler.outlook.backlog_s() * max(1, self.slots)
 
     def duration_s(self, request: Request) -> float:
         """Predicted remaining time of a request here."""
@@ -68,4 +68,4 @@ class Station:
         running_s = sum(
             b.cost.remaining_s(request) for b in backends for request in b.running.values()
         )
-        return self.scheduler.backlog_s() + running_s / max(1, self.slots)
+        return self.scheduler.outlook.backlog_s() + running_s / max(1, self.slots)

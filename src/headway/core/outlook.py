@@ -1,0 +1,106 @@
+"""How long requests will wait, and why."""
+
+from __future__ import annotations
+
+from math import inf
+
+from headway.core.backends import Backends
+from headway.core.lanes import Lanes
+from headway.core.preemption import PreemptionRule
+from headway.core.request import Request, State, Tier
+
+SAMPLED_REQUESTS = 64
+"""Number of waiting requests of a tier that are sampled to predict a wait."""
+
+
+class Outlook:
+    """Predicts waits, and explains them.
+
+    Args:
+        lanes: all waiting requests.
+        backends: all running requests.
+        preemption: which running requests would yield, and the policy.
+    """
+
+    def __init__(self, lanes: Lanes, backends: Backends, preemption: PreemptionRule) -> None:
+        self._lanes = lanes
+        self._backends = backends
+        self._preemption = preemption
+
+    def backlog_s(self, tier: Tier | None = None) -> float:
+        """Predicted time to serve all waiting requests, or those of `tier`, with every slot."""
+        return self._lanes.backlog.work_s(tier) / max(1, self._backends.slots)
+
+    def predicted_wait_s(self, request: Request) -> float:
+        """Predicted time until `request` would start, if it were added now.
+
+        The work ahead of it, over the slots of its lane: what runs (unless it would yield), higher
+        tiers, and what the policy ranks before it, estimated from a sample of the queue.
+        """
+        serving = self._backends.of_lane(request.lane)
+        queue = self._lanes.queues.get(request.lane)
+        free = any(backend.has_room_for(request) for backend in serving)
+        if free and (queue is None or not queue.count):
+            return 0.0
+        ahead_s = sum(
+            backend.cost.remaining_s(running)
+            for backend in serving
+            for running in backend.running.values()
+            if not self._preemption.would_yield(running, request)
+        )
+        rank_of = self._preemption.policy.rank
+        rank = rank_of(request)
+        for tier, waiting, sample in self._samples(request):
+            before_s = sum(
+                other.queued_work_s
+                for other in sample
+                if tier < request.tier or rank_of(other) <= rank
+            )
+            ahead_s += before_s * waiting / max(1, len(sample))
+        return ahead_s / max(1, sum(backend.slots for backend in serving))
+
+    def ahead(self, request: Request) -> int:
+        """How many requests of its lane wait before `request`, by tier and rank.
+
+        Estimated from the sample that predicts its wait; exact if fewer wait.
+        """
+        rank_of = self._preemption.policy.rank
+        place = rank_of(request), request.sequence or inf
+        ahead = 0.0
+        for tier, waiting, sample in self._samples(request):
+            before = sum(
+                tier < request.tier or (rank_of(other), other.sequence) < place for other in sample
+            )
+            ahead += before * waiting / max(1, len(sample))
+        return round(ahead)
+
+    def explain(self, request: Request, now_s: float) -> str:
+        """Why `request` runs or waits, in one sentence."""
+        if request.state is State.RUNNING:
+            return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
+        if not any(backend.slots for backend in self._backends.of_lane(request.lane)):
+            return "waits for a backend that serves its model"
+        running = self._backends.running
+        if not running.tier_ok(request.tier):
+            return f"waits: tier {request.tier.label} runs at its cap"
+        if not running.tenant_ok(request.tenant):
+            return f"waits: tenant {request.tenant} runs at its cap"
+        if request.due_s <= now_s:
+            return "waits for the next slot: it is due by its starvation bound"
+        policy = self._preemption.policy
+        return (
+            f"waits in tier {request.tier.label} at {policy.name} rank {policy.rank(request):.3f}, "
+            f"predicted wait {self.predicted_wait_s(request):.1f} s"
+        )
+
+    def _samples(self, request: Request) -> list[tuple[Tier, int, list[Request]]]:
+        """For each tier of its lane not below that of `request`: the number of waiting requests,
+        and a sample of them."""
+        queue = self._lanes.queues.get(request.lane)
+        if queue is None:
+            return []
+        return [
+            (tier, waiting, queue.sample(tier, SAMPLED_REQUESTS))
+            for tier in Tier
+            if tier <= request.tier and (waiting := queue.in_tier(tier))
+        ]

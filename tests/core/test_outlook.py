@@ -1,0 +1,51 @@
+"""How long requests will wait, and why."""
+
+import pytest
+from tests.core.test_policies import COST, request, scheduler
+
+from headway.core.backend import Backend
+from headway.core.decision import Start
+from headway.core.request import Tier
+
+
+def test_it_says_in_a_sentence_why_somebody_waits() -> None:
+    schedule = scheduler("fcfs", tenant_max_running=1)
+    for name in ("one", "two"):
+        schedule.add(request(name, tenant="acme"), 0.0)
+    two = schedule.requests["two"]
+    assert "a backend that serves its model" in schedule.outlook.explain(two, 0.0)
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    schedule.step(0.0)
+    assert "tenant acme runs at its cap" in schedule.outlook.explain(two, 0.0)
+    assert "runs on x" in schedule.outlook.explain(schedule.requests["one"], 1.0)
+
+
+@pytest.mark.parametrize("policy", ["fcfs", "sjf", "priority", "edf"])
+def test_ahead_counts_the_requests_that_start_before_it(policy) -> None:
+    schedule = scheduler(policy)
+    for number in range(60):
+        tier = Tier.STANDARD if number % 3 else Tier.BATCH
+        one = request(
+            f"r{number}", 1 + number * 37 % 20, tier=tier, priority=number % 2, deadline_s=1e6
+        )
+        schedule.add(one, 0.0)
+    ahead = {one.id: schedule.outlook.ahead(one) for one in schedule.requests.values()}
+    schedule.set_backend(Backend("x", 60, cost=COST), 0.0)
+    order = [start.request.id for start in schedule.step(0.0) if isinstance(start, Start)]
+    assert ahead == {name: place for place, name in enumerate(order)}
+
+
+def test_ahead_is_estimated_from_a_sample_of_a_long_queue() -> None:
+    schedule = scheduler("sjf")
+    for number in range(5000):
+        schedule.add(request(f"r{number}", 1 + number * 37 % 5000), 0.0)
+    middle = next(r for r in schedule.requests.values() if r.estimate.mean == 2501)
+    assert schedule.outlook.ahead(middle) == pytest.approx(2500, rel=0.3)
+
+
+def test_ahead_of_a_request_that_will_be_added_again_are_all_of_its_rank() -> None:
+    schedule = scheduler("priority")
+    for name in ("one", "two"):
+        schedule.add(request(name), 0.0)
+    moved = schedule.hand_over("one", 0.0)
+    assert schedule.outlook.ahead(moved) == 1
