@@ -177,7 +177,7 @@ def test_a_key_in_place_of_its_hash_is_met_with_what_to_do(
 
 def test_what_a_backend_says_of_the_key_is_not_passed_on() -> None:
     told = json.dumps({"error": {"message": f"Incorrect API key provided: {MARK}"}}).encode()
-    error = from_engine(401, told)
+    error = from_engine(401, told, {})
     assert error.code == "backend_refused" and MARK not in error.message
 
 
