@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from headway.gateway.errors import ApiError
+from headway.gateway.http_server import TAIL_BYTES
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ MOST_VALUES = 5_000_000
 CODINGS = ("gzip", "deflate")
 
 _HELD_BYTES = web.RequestKey("held_bytes", int)
+_END = web.RequestKey("end", bytes)
 _STRUCTURE = bytes(set(range(256)) - set(b'"{[,'))
 
 
@@ -59,6 +61,7 @@ class Bodies:
             self._hold(request, len(body))
         else:
             body = await self._received(request)
+        request[_END] = body[-TAIL_BYTES:]
         coding = request.headers.get("Content-Encoding", "identity").lower()
         if coding == "identity":
             return body
@@ -72,9 +75,11 @@ class Bodies:
         self._hold(request, len(unpacked))
         return unpacked
 
-    def release(self, request: web.Request) -> None:
-        """The request is over."""
+    def release(self, request: web.Request) -> bytes:
+        """The request is over. Returns the last bytes of its body as it came."""
         self.held_bytes -= request.get(_HELD_BYTES, 0)
+        end: bytes = request.get(_END, b"")
+        return end
 
     def _hold(self, request: web.Request, size: int) -> None:
         if self.held_bytes + size > self._most_bytes_in_all:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
 from headway.engines.pool import BackendPool
@@ -141,7 +141,10 @@ class Routes:
     async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Errors become answers in the shape of the API that was asked."""
         connection = cast(Connection, request.protocol)
-        connection.serving, connection.head_since_s = True, None
+        if request.version < HttpVersion10:
+            connection.refuse(_NO_VERSION)  # an answer of aiohttp's would be HTTP/0.9 as well
+            raise ConnectionAbortedError("the client asks in another version of HTTP")
+        connection.begin(request)
         response: web.StreamResponse
         try:
             self._browsers.check(request.headers)
@@ -163,8 +166,7 @@ class Routes:
                 raise ConnectionAbortedError("the answer cannot be completed") from None
             response = _refused(request, internal())
         finally:
-            self._entrance.left(request)
-            connection.serving = False
+            connection.end(self._entrance.left(request))
         if self._dispatcher.draining:
             response.force_close()
         return response
@@ -306,6 +308,8 @@ def _refused(request: web.Request, error: ApiError) -> web.Response:
 
 def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
     """What aiohttp's router refuses, in our words."""
+    if request.method == "CONNECT":
+        return ApiError(400, "Headway is no proxy and takes no CONNECT.", code="invalid_http")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ApiError(
@@ -319,3 +323,8 @@ def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
             404, f"There is no {request.path}; see /docs for what there is.", code="not_found"
         )
     return ApiError(error.status, f"{error.reason}.", code="invalid_http")
+
+
+_NO_VERSION = ApiError(
+    505, "This version of HTTP is not spoken here; use HTTP/1.1.", code="invalid_http"
+)
