@@ -80,6 +80,7 @@ class Connection(web.RequestHandler):
         """A request came, and is being answered from now on."""
         self._serving, self._body = True, request.content
         self._head_since_s = None
+        self.keep_alive(True)  # ends the timer that aiohttp sets for every idle connection
 
     def end(self, body_end: bytes) -> None:
         """The answer is complete, or will be in a moment.

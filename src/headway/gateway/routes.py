@@ -49,6 +49,7 @@ from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
 from headway.gateway.token_counts import CHAT, TokenCounter
 from headway.gateway.wire import Health, Model, ModelList
+from headway.gateway.work import Work
 from headway.redaction import masked
 from headway.store.request_log import Outcome
 from headway.store.responses import ResponseStore
@@ -179,33 +180,48 @@ class Routes:
     # ---- work -------------------------------------------------------------------------------
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
-        return await self._run(request, await self._entrance.admit(request))
+        return await self._run(request, *await self._read(request))
 
     async def _translated(self, translate: Translate, request: web.Request) -> web.StreamResponse:
         """A chat completion that is asked for in another API's words."""
-        return await self._run(request, await self._entrance.admit(request), translate)
+        return await self._run(request, *await self._read(request, translate))
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """On a model of our own, if it has that name, else on a backend."""
         admitted = await self._entrance.admit(request)
         response = await self._texts.embeddings(request, admitted)
-        return response if response is not None else await self._run(request, admitted)
+        if response is not None:
+            return response
+        return await self._run(request, await self._work(request, request.path, admitted))
 
-    async def _run(
-        self, request: web.Request, admitted: Admitted, translate: Translate | None = None
-    ) -> web.StreamResponse:
-        await self._pool.introduced(self._settings.unavailable_wait_s)
-        path, dialect = request.path, None
+    async def _read(
+        self, request: web.Request, translate: Translate | None = None
+    ) -> tuple[Work, Dialect | None]:
+        """What is asked for. Of the body only that is kept: a request may wait for long."""
+        admitted = await self._entrance.admit(request)
+        if translate is None:
+            return await self._work(request, request.path, admitted), None
         try:
-            if translate is not None:
-                path, dialect = CHAT, await translate(admitted)
-                admitted = Admitted(admitted.caller, dialect.chat)
-            asked = await off_loop(partial(read, path), admitted.body)
-            work = self._intake.work(path, request.headers, admitted, asked)
-            work.include_usage = work.include_usage or dialect is not None
+            dialect = await translate(admitted)
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
+        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        work.include_usage = True
+        return work, dialect
+
+    async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
+        await self._pool.introduced(self._settings.unavailable_wait_s)
+        try:
+            given = await off_loop(partial(read, path), admitted.body)
+            return self._intake.work(path, request.headers, admitted, given)
+        except ApiError as error:
+            self._metrics.rejected(error.code or "invalid")
+            raise
+
+    async def _run(
+        self, request: web.Request, work: Work, dialect: Dialect | None = None
+    ) -> web.StreamResponse:
         reply = Reply(request, dialect)
         if work.stream:
             self._keep_alive.watch(work, reply)
