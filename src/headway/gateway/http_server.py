@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from http import HTTPStatus
 from typing import Any
@@ -241,6 +242,7 @@ class HttpServer:
                 self._places,
                 loop=loop,
                 keepalive_timeout=KEEP_ALIVE_S,
+                tcp_keepalive=False,  # as they inherit it
                 lingering_time=LINGER_S,
                 access_log=None,
                 auto_decompress=False,
@@ -250,6 +252,8 @@ class HttpServer:
             backlog=BACKLOG,
             ssl=tls,
         )
+        for listening in self._listener.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sweep()
         address, number = self._listener.sockets[0].getsockname()[:2]
         scheme = "http" if tls is None else "https"
