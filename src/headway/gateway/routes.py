@@ -103,9 +103,9 @@ class Routes:
         handlers: dict[str, Handler] = {
             "generate": self._generate,
             "embed": self._embed,
-            "messages": partial(self._translated, self._messages.dialect),
+            "messages": partial(self._generate, translate=self._messages.dialect),
             "messages_tokens": self._messages.count_tokens,
-            "responses": partial(self._translated, self._responses.dialect),
+            "responses": partial(self._generate, translate=self._responses.dialect),
             "responses_tokens": self._responses.count_tokens,
             "response": self._responses.retrieve,
             "delete_response": self._responses.delete,
@@ -179,26 +179,19 @@ class Routes:
 
     # ---- work -------------------------------------------------------------------------------
 
-    async def _generate(self, request: web.Request) -> web.StreamResponse:
-        return await self._run(request, *await self._read(request))
-
-    async def _translated(self, translate: Translate, request: web.Request) -> web.StreamResponse:
-        """A chat completion that is asked for in another API's words."""
-        return await self._run(request, *await self._read(request, translate))
-
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """On a model of our own, if it has that name, else on a backend."""
         admitted = await self._entrance.admit(request)
         response = await self._texts.embeddings(request, admitted)
         if response is not None:
             return response
-        return await self._run(request, await self._work(request, request.path, admitted))
+        return await self._generate(request, admitted=admitted)
 
     async def _read(
-        self, request: web.Request, translate: Translate | None = None
+        self, request: web.Request, translate: Translate | None, admitted: Admitted | None
     ) -> tuple[Work, Dialect | None]:
         """What is asked for. Of the body only that is kept: a request may wait for long."""
-        admitted = await self._entrance.admit(request)
+        admitted = admitted or await self._entrance.admit(request)
         if translate is None:
             return await self._work(request, request.path, admitted), None
         try:
@@ -219,9 +212,14 @@ class Routes:
             self._metrics.rejected(error.code or "invalid")
             raise
 
-    async def _run(
-        self, request: web.Request, work: Work, dialect: Dialect | None = None
+    async def _generate(
+        self,
+        request: web.Request,
+        translate: Translate | None = None,
+        admitted: Admitted | None = None,
     ) -> web.StreamResponse:
+        """What a backend generates; `translate`: it is asked for in another API's words."""
+        work, dialect = await self._read(request, translate, admitted)
         reply = Reply(request, dialect)
         if work.stream:
             self._keep_alive.watch(work, reply)
