@@ -8,21 +8,25 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 from aiohttp import web
 
 from headway.gateway.errors import ApiError
+from headway.gateway.http_server import TAIL_BYTES
 
 T = TypeVar("T")
 
 LARGE_BYTES = 1024 * 1024
 """Larger bodies are decoded in a thread, and only if they do not hold too much."""
-MOST_CONTAINERS = 500_000
-MOST_VALUES = 5_000_000
+MOST_CONTAINERS = 100_000
+MOST_VALUES = 1_000_000
 """Objects and arrays, and commas, in a large body. Each becomes a Python object."""
 CODINGS = ("gzip", "deflate")
 
 _HELD_BYTES = web.RequestKey("held_bytes", int)
+_END = web.RequestKey("end", bytes)
 _STRUCTURE = bytes(set(range(256)) - set(b'"{[,'))
+_QUOTE, _BRACE, _BRACKET, _COMMA = b'"{[,'
 
 
 class Bodies:
@@ -59,6 +63,7 @@ class Bodies:
             self._hold(request, len(body))
         else:
             body = await self._received(request)
+        request[_END] = body[-TAIL_BYTES:]
         coding = request.headers.get("Content-Encoding", "identity").lower()
         if coding == "identity":
             return body
@@ -72,9 +77,11 @@ class Bodies:
         self._hold(request, len(unpacked))
         return unpacked
 
-    def release(self, request: web.Request) -> None:
-        """The request is over."""
+    def release(self, request: web.Request) -> bytes:
+        """The request is over. Returns the last bytes of its body as it came."""
         self.held_bytes -= request.get(_HELD_BYTES, 0)
+        end: bytes = request.get(_END, b"")
+        return end
 
     def _hold(self, request: web.Request, size: int) -> None:
         if self.held_bytes + size > self._most_bytes_in_all:
@@ -176,11 +183,13 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
 
 def _refuse_too_many_values(body: bytes) -> None:
     """Nothing, if the JSON has few enough values to be decoded. Raises ApiError 400."""
-    # Braces and commas inside strings do not count: every other part between quotes is a string.
+    # Braces and commas inside strings do not count. What is escaped inside them is no quote.
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _STRUCTURE)
-    outside = b"".join(bare.split(b'"')[::2])
-    containers = outside.count(b"{") + outside.count(b"[")
-    if containers > MOST_CONTAINERS or len(outside) - containers > MOST_VALUES:
+    marks = np.frombuffer(bare, np.uint8)
+    outside = marks[~np.logical_xor.accumulate(marks == _QUOTE)]
+    commas = np.count_nonzero(outside == _COMMA)
+    containers = np.count_nonzero((outside == _BRACE) | (outside == _BRACKET))
+    if containers > MOST_CONTAINERS or commas > MOST_VALUES:
         raise ApiError(
             400,
             f"The JSON holds more than {MOST_CONTAINERS} objects and arrays or {MOST_VALUES} "

@@ -23,6 +23,7 @@ MAX_AGE_S = 7200
 ANY = "*"
 
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_HOST = re.compile(r"([A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 
@@ -52,10 +53,16 @@ class Browsers:
             headers: looked up by names in lower case, here and below.
 
         Raises:
-            ApiError: 403: it was reached by a name that is not its own, or a page of another
-                origin sent this.
+            ApiError: 400: the name it was reached by is none. 403: that name is not its own, or
+                a page of another origin sent this.
         """
         host = headers.get("host")
+        if host and not _is_host(host):
+            raise ApiError(
+                400,
+                f"This is not valid HTTP: the Host {host[:100]!r} is no HOST[:PORT].",
+                code="invalid_http",
+            )
         if host is not None and not self._is_ours(host):
             raise ApiError(
                 403,
@@ -154,6 +161,11 @@ def _split(place: str, default_port: int) -> tuple[str, int]:
     if "@" in place or parts.path or parts.query or parts.fragment:
         return "", default_port
     return (parts.hostname or "").rstrip("."), default_port if port is None else port
+
+
+@lru_cache(maxsize=32)
+def _is_host(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None and _split(host, 0) != ("", 0)
 
 
 def _is_address(name: str) -> bool:

@@ -58,6 +58,6 @@ class Entrance:
             request.writer.output_size = 0  # the answer has not begun
         return None
 
-    def left(self, request: web.Request) -> None:
-        """The request is over: what it sent is held no more."""
-        self._bodies.release(request)
+    def left(self, request: web.Request) -> bytes:
+        """The request is over: what it sent is held no more. Returns the last bytes of its body."""
+        return self._bodies.release(request)

@@ -48,7 +48,8 @@ class ApiError(Exception):
     def body(self) -> bytes:
         """The JSON object that clients expect."""
         error = {
-            "message": self.message,
+            # Headers that it repeats may hold bytes that are no text.
+            "message": self.message.encode(errors="backslashreplace").decode(),
             "type": self.type,
             "param": self.param,
             "code": self.code,

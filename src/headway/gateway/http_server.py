@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 
 from headway.gateway.answer import SERVER
 from headway.gateway.descriptors import most_clients
-from headway.gateway.errors import ApiError
+from headway.gateway.errors import ApiError, internal
 from headway.gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,11 @@ KEEP_ALIVE_S = 75.0
 """How long a connection without a request stays open."""
 LINGER_S = 2.0
 """How long the rest of a refused body is read, so that its sender sees the answer."""
+BLIND_S = 1.0
+"""How long a request is served whose client sent more behind it than we take in: until that is
+read, nobody sees whether the client is still there."""
+TAIL_BYTES = 32
+"""Of what came last: enough to see whether it was the end of a request."""
 
 
 class CertificateError(Exception):
@@ -43,25 +49,61 @@ class Places:
 class Connection(web.RequestHandler):
     """One client's connection, which remembers since when it waits for its client."""
 
-    __slots__ = ("_places", "_refused_s", "head_since_s", "serving", "unread_since_s")
+    __slots__ = (
+        "_blind_since_s",
+        "_body",
+        "_head_since_s",
+        "_places",
+        "_refused_s",
+        "_serving",
+        "_tail",
+        "_unread_since_s",
+    )
 
     def __init__(self, manager: web.Server, places: Places, **options: Any) -> None:
         super().__init__(manager, **options)
         self._places = places
         self._refused_s: float | None = None
         """When it was refused; what still comes is not looked at."""
-        self.serving = False
-        """Whether a request is being answered."""
-        self.head_since_s: float | None = None
-        """When the first byte of a request came whose head is not whole yet."""
-        self.unread_since_s: float | None = None
+        self._serving = False
+        self._body: StreamReader | None = None
+        """Of the last request that was served."""
+        self._tail = b""
+        """The last bytes that came."""
+        self._head_since_s: float | None = None
+        """Since when the head of a request is due."""
+        self._blind_since_s: float | None = None
+        """Since when nothing is read from the client of a request that came whole."""
+        self._unread_since_s: float | None = None
         """When its client stopped reading what we send."""
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A request came, and is being answered from now on."""
+        self._serving, self._body = True, request.content
+        self._head_since_s = None
+        self.keep_alive(True)  # ends the timer that aiohttp sets for every idle connection
+
+    def end(self, body_end: bytes) -> None:
+        """The answer is complete, or will be in a moment.
+
+        Args:
+            body_end: the last bytes of the request's body; empty if it had none or was not read.
+        """
+        self._serving, self._blind_since_s = False, None
+        assert self._body is not None
+        # Heads and chunked bodies end with an empty line. After anything else that is not the end
+        # of the body, the next head has begun.
+        tail, body_end = self._tail, body_end[-TAIL_BYTES:]
+        whole = tail.endswith(b"\r\n\r\n") or (body_end != b"" and tail.endswith(body_end))
+        if self._body.is_eof() and not whole:
+            self._head_since_s = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._head_since_s = self._loop.time()
         self._places.taken += 1
         if self._places.taken > self._places.most:
-            self._refuse(_FULL)
+            self.refuse(_FULL)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._places.taken -= 1
@@ -70,16 +112,20 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._refused_s is not None:
             return
-        if data and not self.serving and self.head_since_s is None:
-            self.head_since_s = self._loop.time()
+        if data:
+            of_body = self._body is not None and not self._body.is_eof()
+            if not self._serving and not of_body and self._head_since_s is None:
+                self._head_since_s = self._loop.time()
+            full = len(data) >= TAIL_BYTES
+            self._tail = data[-TAIL_BYTES:] if full else (self._tail + data)[-TAIL_BYTES:]
         super().data_received(data)
 
     def pause_writing(self) -> None:
-        self.unread_since_s = self._loop.time()
+        self._unread_since_s = self._loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self.unread_since_s = None
+        self._unread_since_s = None
         super().resume_writing()
 
     def handle_error(
@@ -90,11 +136,17 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what is not valid HTTP, in OpenAI's shape; it ends the connection."""
-        reason = (message or "").strip().partition("\n")[0].rstrip(":. ")[:200]
-        sentence = f"This is not valid HTTP: {reason or 'it cannot be read'}."
-        if isinstance(exc, LineTooLong):
-            status, sentence = 431, "A line of the request's head is too long; shorten it."
-        response = ApiError(status, sentence, code="invalid_http").response()
+        if status >= 500:
+            logger.error("cannot serve a request", exc_info=exc)
+            error = internal()
+        elif isinstance(exc, LineTooLong):
+            message = "A line of the request's head is too long; shorten it."
+            error = ApiError(431, message, code="invalid_http")
+        else:
+            reason = (message or "").strip().partition("\n")[0].rstrip(":. ")[:200]
+            message = f"This is not valid HTTP: {reason or 'it cannot be read'}."
+            error = ApiError(status, message, code="invalid_http")
+        response = error.response()
         response.force_close()
         return response
 
@@ -105,13 +157,27 @@ class Connection(web.RequestHandler):
         if self._refused_s is not None:
             if now_s - self._refused_s > LINGER_S:
                 self.force_close()
-        elif self.unread_since_s is not None and now_s - self.unread_since_s > send_timeout_s:
+        elif self._unread_since_s is not None and now_s - self._unread_since_s > send_timeout_s:
             self.transport.abort()
-        elif self.head_since_s is not None and now_s - self.head_since_s > read_timeout_s:
-            self._refuse(_TOO_SLOW)
+        elif self._serving:
+            self._give_up_blind(now_s)
+        elif self._head_since_s is not None and now_s - self._head_since_s > read_timeout_s:
+            if self._tail:
+                self.refuse(_TOO_SLOW)
+            else:
+                self.force_close()
 
-    def _refuse(self, error: ApiError) -> None:
-        """Answer before any request was read, and read on for a moment.
+    def _give_up_blind(self, now_s: float) -> None:
+        assert self.transport is not None and self._body is not None
+        if self.transport.is_reading() or not self._body.is_eof():
+            self._blind_since_s = None
+        elif self._blind_since_s is None:
+            self._blind_since_s = now_s
+        elif now_s - self._blind_since_s > BLIND_S:
+            self.transport.abort()
+
+    def refuse(self, error: ApiError) -> None:
+        """Answer without a request, and read on for a moment.
 
         Closed at once, the connection would be reset by what the client still sends, and the
         client would never see the answer.
@@ -145,7 +211,7 @@ class HttpServer:
     """Serves `application` on one address.
 
     Args:
-        application: its handlers set `Connection.serving`, see `routes.py`.
+        application: its middleware calls `Connection.begin` and `end`, see `routes.py`.
         settings: address, TLS and time limits.
     """
 
@@ -176,6 +242,7 @@ class HttpServer:
                 self._places,
                 loop=loop,
                 keepalive_timeout=KEEP_ALIVE_S,
+                tcp_keepalive=False,  # as they inherit it
                 lingering_time=LINGER_S,
                 access_log=None,
                 auto_decompress=False,
@@ -185,6 +252,8 @@ class HttpServer:
             backlog=BACKLOG,
             ssl=tls,
         )
+        for listening in self._listener.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sweep()
         address, number = self._listener.sockets[0].getsockname()[:2]
         scheme = "http" if tls is None else "https"

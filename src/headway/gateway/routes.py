@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
 from headway.engines.pool import BackendPool
@@ -49,6 +49,7 @@ from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
 from headway.gateway.token_counts import CHAT, TokenCounter
 from headway.gateway.wire import Health, Model, ModelList
+from headway.gateway.work import Work
 from headway.redaction import masked
 from headway.store.request_log import Outcome
 from headway.store.responses import ResponseStore
@@ -102,9 +103,9 @@ class Routes:
         handlers: dict[str, Handler] = {
             "generate": self._generate,
             "embed": self._embed,
-            "messages": partial(self._translated, self._messages.dialect),
+            "messages": partial(self._generate, translate=self._messages.dialect),
             "messages_tokens": self._messages.count_tokens,
-            "responses": partial(self._translated, self._responses.dialect),
+            "responses": partial(self._generate, translate=self._responses.dialect),
             "responses_tokens": self._responses.count_tokens,
             "response": self._responses.retrieve,
             "delete_response": self._responses.delete,
@@ -141,7 +142,10 @@ class Routes:
     async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Errors become answers in the shape of the API that was asked."""
         connection = cast(Connection, request.protocol)
-        connection.serving, connection.head_since_s = True, None
+        if request.version < HttpVersion10:
+            connection.refuse(_NO_VERSION)  # an answer of aiohttp's would be HTTP/0.9 as well
+            raise ConnectionAbortedError("the client asks in another version of HTTP")
+        connection.begin(request)
         response: web.StreamResponse
         try:
             self._browsers.check(request.headers)
@@ -163,8 +167,7 @@ class Routes:
                 raise ConnectionAbortedError("the answer cannot be completed") from None
             response = _refused(request, internal())
         finally:
-            self._entrance.left(request)
-            connection.serving = False
+            connection.end(self._entrance.left(request))
         if self._dispatcher.draining:
             response.force_close()
         return response
@@ -176,34 +179,47 @@ class Routes:
 
     # ---- work -------------------------------------------------------------------------------
 
-    async def _generate(self, request: web.Request) -> web.StreamResponse:
-        return await self._run(request, await self._entrance.admit(request))
-
-    async def _translated(self, translate: Translate, request: web.Request) -> web.StreamResponse:
-        """A chat completion that is asked for in another API's words."""
-        return await self._run(request, await self._entrance.admit(request), translate)
-
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """On a model of our own, if it has that name, else on a backend."""
         admitted = await self._entrance.admit(request)
         response = await self._texts.embeddings(request, admitted)
-        return response if response is not None else await self._run(request, admitted)
+        if response is not None:
+            return response
+        return await self._generate(request, admitted=admitted)
 
-    async def _run(
-        self, request: web.Request, admitted: Admitted, translate: Translate | None = None
-    ) -> web.StreamResponse:
-        await self._pool.introduced(self._settings.unavailable_wait_s)
-        path, dialect = request.path, None
+    async def _read(
+        self, request: web.Request, translate: Translate | None, admitted: Admitted | None
+    ) -> tuple[Work, Dialect | None]:
+        """What is asked for. Of the body only that is kept: a request may wait for long."""
+        admitted = admitted or await self._entrance.admit(request)
+        if translate is None:
+            return await self._work(request, request.path, admitted), None
         try:
-            if translate is not None:
-                path, dialect = CHAT, await translate(admitted)
-                admitted = Admitted(admitted.caller, dialect.chat)
-            asked = await off_loop(partial(read, path), admitted.body)
-            work = self._intake.work(path, request.headers, admitted, asked)
-            work.include_usage = work.include_usage or dialect is not None
+            dialect = await translate(admitted)
         except ApiError as error:
             self._metrics.rejected(error.code or "invalid")
             raise
+        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        work.include_usage = True
+        return work, dialect
+
+    async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
+        await self._pool.introduced(self._settings.unavailable_wait_s)
+        try:
+            given = await off_loop(partial(read, path), admitted.body)
+            return self._intake.work(path, request.headers, admitted, given)
+        except ApiError as error:
+            self._metrics.rejected(error.code or "invalid")
+            raise
+
+    async def _generate(
+        self,
+        request: web.Request,
+        translate: Translate | None = None,
+        admitted: Admitted | None = None,
+    ) -> web.StreamResponse:
+        """What a backend generates; `translate`: it is asked for in another API's words."""
+        work, dialect = await self._read(request, translate, admitted)
         reply = Reply(request, dialect)
         if work.stream:
             self._keep_alive.watch(work, reply)
@@ -306,6 +322,8 @@ def _refused(request: web.Request, error: ApiError) -> web.Response:
 
 def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
     """What aiohttp's router refuses, in our words."""
+    if request.method == "CONNECT":
+        return ApiError(400, "Headway is no proxy and takes no CONNECT.", code="invalid_http")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ApiError(
@@ -319,3 +337,8 @@ def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
             404, f"There is no {request.path}; see /docs for what there is.", code="not_found"
         )
     return ApiError(error.status, f"{error.reason}.", code="invalid_http")
+
+
+_NO_VERSION = ApiError(
+    505, "This version of HTTP is not spoken here; use HTTP/1.1.", code="invalid_http"
+)
