@@ -222,10 +222,10 @@ class Member:
 
     async def _try(self, engine: Engine) -> None:
         """A request of our own, while no client's may pass. Raises BackendGone if refused."""
+        began_s = time.monotonic()
         error = await self._trial(engine)
-        now_s = time.monotonic()
         self._breaker.heard(self.activity.heard_s)
-        self._breaker.tried(error is None, now_s)
+        self._breaker.tried(error is None, time.monotonic(), began_s=began_s)
         if error is not None:
             logger.warning("backend %s failed in a trial: %s", self.name, error)
             if isinstance(error, BackendGone) and error.refused:
@@ -243,7 +243,7 @@ class Member:
             logger.warning("backend %s is silent, and failed in a trial: %s", self.name, error)
 
     async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
-        """Ask for one token; returns what went wrong."""
+        """Ask for a few tokens; returns what went wrong."""
         assert self._description is not None  # it was up
         return await self._trials.outcome(engine, self._description.models[0])
 
@@ -265,6 +265,7 @@ class Member:
         self.engine = engine
         self.activity = Activity()
         self._breaker.reset()  # whatever failed before, this is another life
+        self._overload = Overload()
         self._told(description)
 
     async def _describe(self, engine: Engine) -> None:
