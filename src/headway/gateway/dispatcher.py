@@ -252,7 +252,7 @@ class Dispatcher:
         self._step(now_s)
         if isinstance(work.stopped, BackendGone):
             work.stopped = None
-        await work.read(asyncio.sleep(pause_s))
+        await work.read(self._rotation.pause(backend, pause_s))
         now_s = self.clock()
         reject = self.scheduler.add(work.request, now_s)
         if reject is not None:
