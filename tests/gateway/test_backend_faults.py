@@ -306,6 +306,7 @@ async def test_garbage_is_no_answer(serve: Serve, backend: FakeBackend, other: F
     for pieces in (
         [b"<html>busy</html>"],
         [b"data: garbage\n\n", b"data: [DONE]\n\n"],
+        [b'data: {"detail": "busy"}\n\n', b"data: [DONE]\n\n"],
         [b'data: {"error": {"message": "no", "code": 500}}\n\n', b"data: [DONE]\n\n"],
         [b""],
     ):

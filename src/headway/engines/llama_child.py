@@ -15,10 +15,9 @@ import sys
 import threading
 from typing import Any
 
+from headway.engines.machine import saved_state_mib, usable_memory_mib
+
 _PR_SET_PDEATHSIG = 1
-LEAST_SAVED_MIB = 512
-MOST_SAVED_MIB = 8192
-"""llama.cpp's default."""
 
 
 def main() -> None:
@@ -73,22 +72,13 @@ def serve(
     params.endpoint_metrics = True
     params.ui = False
     params.verbosity = 1  # errors only
-    params.cache_ram_mib = saved_state_mib()
+    params.cache_ram_mib = saved_state_mib(usable_memory_mib())
     # A slot is reused for its common prefix only if that is most of its contents. Otherwise
     # llama.cpp saves the contents before overwriting them, and a preempted request finds them
     # again; a shared system prompt alone would make it lose short ones. With one slot there is no
     # choice, and everything is saved.
     params.slot_prompt_similarity = 0.0 if slots == 1 else 0.7
     return Server(params)
-
-
-def saved_state_mib() -> int:
-    """Memory for the contents of slots that others took, in MiB: a twentieth of the machine's.
-
-    llama.cpp's default of 8 GiB is all that small machines have.
-    """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    return max(LEAST_SAVED_MIB, min(MOST_SAVED_MIB, memory // 20))
 
 
 def _end_with_parent() -> None:
