@@ -30,6 +30,10 @@ class MeasuredCost:
         if _credible(tokens, took_s):
             self._decode_s = _moved(self._decode_s, took_s / tokens)
 
+    def forget(self) -> None:
+        """Nothing is known: what was measured while it failed says nothing about now."""
+        self._prefill_s = self._decode_s = None
+
     @property
     def known(self) -> bool:
         """Whether both averages have a value."""

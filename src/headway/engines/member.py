@@ -226,6 +226,11 @@ class Member:
         error = await self._trial(engine)
         self._breaker.heard(self.activity.heard_s)
         self._breaker.tried(error is None, time.monotonic(), began_s=began_s)
+        if not self._breaker.is_open and self._engine_kind != "llama.cpp":
+            # Answers that were slow while it failed would keep new ones away: measure again.
+            assert self._description is not None
+            self._cost.forget()
+            self._told(self._description)
         if error is not None:
             logger.warning("backend %s failed in a trial: %s", self.name, error)
             if isinstance(error, BackendGone) and error.refused:
