@@ -232,6 +232,7 @@ async def test_slow_answers_of_a_backend_that_failed_do_not_keep_requests_away_a
 
     unknown_s = decode_s()
     pool.succeeded("one", "slow", tpot_s=9.0, in_flight=1)
+    assert decode_s() == 9.0, "placement goes by it at once"
     for number in range(5):
         pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
     assert pool.statuses["one"].slots == 0
