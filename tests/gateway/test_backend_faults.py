@@ -98,7 +98,8 @@ async def test_the_next_run_goes_elsewhere_even_where_that_means_to_wait(
     other.open.set()
     for answer in await asyncio.gather(*asked):
         assert answer.choices[0].message.content == ANSWER
-    assert len(_clients(backend)) < 4, "it did not run into the same wall again and again"
+    # Over a connection that was used before, each of the two may have been sent twice.
+    assert len(_clients(backend)) <= 4, "it did not run into the same wall again and again"
 
 
 def _clients(backend: FakeBackend) -> list[dict[str, Any]]:
