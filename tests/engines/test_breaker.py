@@ -39,28 +39,45 @@ def test_what_failed_long_ago_does_not_count() -> None:
 
 
 def test_only_a_trial_of_ours_closes_it() -> None:
-    breaker = failing(CircuitBreaker(failures=3, cooldown_s=1.0), 3)
+    breaker = failing(CircuitBreaker(failures=3, cooldown_s=1.0, good_trials=1), 3)
     breaker.succeeded("from before", 0.5)
     assert breaker.is_open and breaker.trial_at_s == 1.0
-    breaker.tried(True, 1.0)
+    breaker.tried(True, 1.0, began_s=1.0)
     assert not breaker.is_open
 
 
+def test_who_fails_at_random_must_pass_several_trials_in_a_row() -> None:
+    breaker = failing(CircuitBreaker(failures=1, cooldown_s=1.0), 1)
+    for good in (True, True, False, True, True):
+        breaker.tried(good, 2.0, began_s=1.5)
+        assert breaker.is_open
+    assert breaker.trial_at_s == 2.0, "after a good one the next follows at once"
+    breaker.tried(True, 2.0, began_s=2.0)
+    assert not breaker.is_open
+
+
+def test_a_trial_that_hung_does_not_hold_up_the_next_one() -> None:
+    breaker = failing(CircuitBreaker(failures=1, cooldown_s=1.0), 1)
+    breaker.tried(False, 6.0, began_s=1.0)
+    assert breaker.trial_at_s is not None and breaker.trial_at_s <= 6.0
+
+
 def test_each_failed_trial_doubles_the_pause_up_to_a_limit() -> None:
-    breaker = failing(CircuitBreaker(failures=1, cooldown_s=1.0, max_cooldown_s=3.0), 1)
+    breaker = CircuitBreaker(failures=1, cooldown_s=1.0, max_cooldown_s=3.0, good_trials=1)
+    failing(breaker, 1)
     times = [breaker.trial_at_s]
     for _ in range(3):
-        breaker.tried(False, breaker.trial_at_s)
+        breaker.tried(False, breaker.trial_at_s, began_s=breaker.trial_at_s)
         times.append(breaker.trial_at_s)
     assert times == [1.0, 3.0, 6.0, 9.0]
-    breaker.tried(True, 9.0)
+    breaker.tried(True, 9.0, began_s=9.0)
     breaker.succeeded("good", 9.0)
     assert failing(breaker, 1, 9.0).trial_at_s == 10.0
 
 
 def test_who_answers_trials_and_fails_clients_opens_sooner_and_for_longer() -> None:
-    breaker = failing(CircuitBreaker(failures=5, cooldown_s=1.0), 5)
-    breaker.tried(True, 1.0)
+    breaker = failing(CircuitBreaker(failures=5, cooldown_s=1.0, good_trials=1), 5)
+    breaker.tried(True, 1.0, began_s=1.0)
     failing(breaker, 2, 2.0)
     assert breaker.is_open and breaker.trial_at_s == 4.0
 
@@ -105,7 +122,7 @@ events = st.lists(
 
 @given(events, st.integers(1, 6))
 def test_whatever_happens(seen: list[tuple[str, float, int]], failures: int) -> None:
-    breaker = CircuitBreaker(failures=failures, cooldown_s=1.0, max_cooldown_s=8.0)
+    breaker = CircuitBreaker(failures=failures, cooldown_s=1.0, max_cooldown_s=8.0, good_trials=1)
     now_s = 0.0
     for kind, pause_s, who in seen:
         now_s += pause_s
@@ -127,7 +144,8 @@ def test_whatever_happens(seen: list[tuple[str, float, int]], failures: int) -> 
                 breaker.forgive(f"r{who}", now_s)
                 assert was_open or not breaker.is_open
             case "trial" | "no trial":
-                breaker.tried(kind == "trial", now_s)
+                began_s = now_s - pause_s
+                breaker.tried(kind == "trial", now_s, began_s=began_s)
                 assert breaker.is_open is (was_open and kind == "no trial")
         assert breaker.is_open is (breaker.trial_at_s is not None)
         if breaker.trial_at_s is not None and not was_open:

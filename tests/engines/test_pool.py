@@ -219,6 +219,28 @@ async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
     await pool.close()
 
 
+async def test_slow_answers_of_a_backend_that_failed_do_not_keep_requests_away_afterwards(
+    one: Backend, reported: Reported
+) -> None:
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
+    await pool.start()
+
+    def decode_s() -> float:
+        description = pool.statuses["one"].description
+        assert description is not None
+        return description.cost.decode_s_per_token
+
+    unknown_s = decode_s()
+    pool.succeeded("one", "slow", tpot_s=9.0, in_flight=1)
+    assert decode_s() == 9.0, "placement goes by it at once"
+    for number in range(5):
+        pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
+    assert pool.statuses["one"].slots == 0
+    await eventually(lambda: pool.statuses["one"].slots == 4)
+    assert decode_s() == unknown_s
+    await pool.close()
+
+
 async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
     one: Backend, reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:

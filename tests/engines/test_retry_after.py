@@ -16,6 +16,9 @@ from headway.engines.retry_after import retry_after_s
         ({"Retry-After": "-3"}, 0.0),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": "Thu, 01 Jan 99999 00:00:00 GMT"}, None),
         ({"Retry-After": "2", "retry-after-ms": "1500"}, 1.5),
     ],
 )

@@ -74,3 +74,14 @@ async def test_what_hung_does_not_hide_that_it_answers_again(tried: Trials, serv
     outcome = await asked(tried, server)
     server.asked[1].set_result(None)
     assert await outcome is None
+
+
+async def test_that_an_old_trial_failed_says_nothing_about_now(
+    tried: Trials, server: Server
+) -> None:
+    await (await asked(tried, server))
+    outcome = await asked(tried, server)
+    server.asked[0].set_exception(BackendGone("it hung"))
+    await asyncio.sleep(0)
+    server.asked[1].set_result(None)
+    assert await outcome is None

@@ -13,7 +13,7 @@ from tests.gateway.fake_backend import WORDS, FakeBackend
 
 from headway.engines.engine import BackendSilent
 from headway.engines.patience import Patience
-from headway.gateway import silence
+from headway.gateway import retries, silence
 
 ANSWER = "".join(WORDS)
 
@@ -208,3 +208,45 @@ async def test_a_client_that_leaves_frees_the_slot_at_once(serve: Serve) -> None
         assert (await waiting).choices[0].message.content == "0 1 "
     assert engine.most_running == 1
     assert gateway.dispatcher.running == {"exact": 0}
+
+
+async def test_a_pause_before_the_next_run_ends_when_the_backend_comes_up_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 60.0)
+    one = ExactEngine("one")
+    one.allow()
+    one.dies_at = 3
+    gateway = await serve(one)
+    failures: list[str] = []
+    monkeypatch.setattr(gateway.pool, "failed", lambda name, request, error: failures.append(name))
+    async with client_of(gateway) as client:
+        asked = asyncio.ensure_future(
+            client.chat.completions.create(model="counter", messages=HELLO, max_tokens=6)
+        )
+        await until(lambda: bool(failures) and not gateway.dispatcher.running["one"])
+        one.dies_at = None
+        gateway.pool.set("one", healthy=False)
+        gateway.pool.set("one")
+        answer = await asked
+    assert answer.choices[0].message.content == "0 1 2 3 4 5 "
+
+
+async def test_a_request_that_hung_waits_for_a_backend_that_is_busy(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "LOOK_EVERY_S", 0.05)
+    one, other = ExactEngine("one"), ExactEngine("other")
+    gateway = await serve(one, other)
+    gateway.pool.patiences = {name: Patience(0.2, 5.0) for name in ("one", "other")}
+    gateway.pool.set("other", slots=0)
+    async with client_of(gateway) as client:
+        asked = asyncio.ensure_future(
+            client.chat.completions.create(model="counter", messages=HELLO, max_tokens=4)
+        )
+        await until(lambda: bool(gateway.pool.failures))
+        gateway.pool.set("one", slots=0)
+        other.allow()
+        gateway.pool.set("other")
+        answer = await asked
+    assert answer.choices[0].message.content == "0 1 2 3 "

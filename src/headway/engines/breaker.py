@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-OUTCOMES = 20
+OUTCOMES = 10
 """How many of the last requests are looked at."""
 FORGET_S = 60.0
 """An outcome older than this says nothing about now."""
@@ -22,6 +22,8 @@ class CircuitBreaker:
         cooldown_s: time until the first trial; doubled by every failed trial, and whenever it
             opens again before a client's request has succeeded.
         max_cooldown_s: limit of that.
+        good_trials: trials in a row that must succeed after requests failed: a backend that fails
+            at random passes one of them now and then. After silence one is enough.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class CircuitBreaker:
         share: float = 0.5,
         cooldown_s: float = 0.25,
         max_cooldown_s: float = 5.0,
+        good_trials: int = 3,
     ) -> None:
         self._most_failures = failures
         self._share = share
@@ -38,6 +41,9 @@ class CircuitBreaker:
         self._max_cooldown_s = max_cooldown_s
         self._cooldown_s = cooldown_s
         self._outcomes: deque[tuple[float, str, bool]] = deque(maxlen=OUTCOMES)
+        self._needed_trials = good_trials
+        self._good_trials = 0
+        """In a row, since it opened."""
         self._proven = True
         """A client's request has succeeded since it last closed."""
         self._tripped_s: float | None = None
@@ -91,15 +97,21 @@ class CircuitBreaker:
         if self._tripped_s is not None and heard_s > self._tripped_s:
             self.reset()
 
-    def tried(self, good: bool, now_s: float) -> None:
-        """A trial ended."""
+    def tried(self, good: bool, now_s: float, *, began_s: float) -> None:
+        """A trial that `began_s` ended."""
         if not self.is_open:
             return
-        if good:
+        if not good:
+            self._good_trials = 0
+            # From its beginning: one that hung does not hold up the next one.
+            self._delay_trial(began_s)
+            return
+        self._good_trials += 1
+        if self.is_silent or self._good_trials >= self._needed_trials:
             self._close()
             self._proven = False
         else:
-            self._delay_trial(now_s)
+            self.trial_at_s = now_s
 
     def reset(self) -> None:
         """Forget everything: it works, or it is another process now."""
@@ -116,6 +128,7 @@ class CircuitBreaker:
 
     def _open(self, now_s: float) -> None:
         self._tripped_s = None
+        self._good_trials = 0
         self._delay_trial(now_s)
 
     def _delay_trial(self, now_s: float) -> None:

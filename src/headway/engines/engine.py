@@ -227,7 +227,7 @@ class Engine(Protocol):
         ...
 
     async def trial(self, model: str, limit_s: float) -> None:
-        """Ask `model` for one token.
+        """Ask `model` for a few tokens.
 
         Raises EngineError or BackendGone when it cannot serve anybody.
         """

@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import Any
 
+from headway.engines.machine import saved_state_mib, usable_memory_mib
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -70,6 +72,7 @@ def serve(
     params.endpoint_metrics = True
     params.ui = False
     params.verbosity = 1  # errors only
+    params.cache_ram_mib = saved_state_mib(usable_memory_mib())
     # A slot is reused for its common prefix only if that is most of its contents. Otherwise
     # llama.cpp saves the contents before overwriting them, and a preempted request finds them
     # again; a shared system prompt alone would make it lose short ones. With one slot there is no

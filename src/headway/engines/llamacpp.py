@@ -19,6 +19,7 @@ from headway.engines.engine import (
 )
 from headway.engines.measured_cost import MeasuredCost
 from headway.engines.openai_server import PROBE_TEXT, refusal
+from headway.engines.reported import Count, reported_count
 from headway.engines.request_body import sampling_fields, stop_strings, text_prompt, too_long
 from headway.engines.resumable import Position, ResumableEngine
 
@@ -45,7 +46,7 @@ class LlamaCppEngine(ResumableEngine):
         if props is None:
             raise self._http.gone("it does not report its properties yet; it may be loading")
         models = self._names(await self._models())
-        self._context_tokens = props.default_generation_settings.n_ctx
+        self._context_tokens = reported_count(props.default_generation_settings.n_ctx)
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
         if self._embeddings is None:
             self._embeddings = await self._embeds(self._own_name(models[0]))
@@ -54,7 +55,7 @@ class LlamaCppEngine(ResumableEngine):
         return Description(
             models=models,
             own_names=self._own_names,
-            slots=props.total_slots,
+            slots=reported_count(props.total_slots) or None,
             context_tokens=self._context_tokens,
             exact_resume=True,
             embeddings=self._embeddings,
@@ -100,7 +101,7 @@ class LlamaCppEngine(ResumableEngine):
                         finish_reason="length" if chunk.stop_type == "limit" else "stop",
                         stop_string=chunk.stopping_word or None,
                         prompt_tokens=prompt_tokens,
-                        cached_tokens=min(chunk.timings.cache_n, prompt_tokens),
+                        cached_tokens=max(0, min(chunk.timings.cache_n, prompt_tokens)),
                     )
                     return
                 if chunk.content:
@@ -168,7 +169,10 @@ class LlamaCppEngine(ResumableEngine):
 def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
     if not isinstance(error, EngineError) or b"exceed_context_size_error" not in error.body:
         return error
-    details = msgspec.json.decode(error.body, type=_TooLong).error
+    try:
+        details = msgspec.json.decode(error.body, type=_TooLong).error
+    except msgspec.DecodeError:
+        return error
     return too_long(generation.kind, details.n_prompt_tokens, details.n_ctx)
 
 
@@ -188,7 +192,7 @@ class _Chunk(msgspec.Struct):
     content: str = ""
     tokens: list[int] = []
     stop: bool = False
-    tokens_predicted: int = 0
+    tokens_predicted: Count = 0
     stop_type: str = ""
     stopping_word: str = ""
     timings: _Timings = msgspec.field(default_factory=_Timings)
@@ -204,11 +208,11 @@ class _Templated(msgspec.Struct):
 
 
 class _GenerationSettings(msgspec.Struct):
-    n_ctx: int
+    n_ctx: msgspec.Raw
 
 
 class _Props(msgspec.Struct):
-    total_slots: int
+    total_slots: msgspec.Raw
     default_generation_settings: _GenerationSettings
     chat_template: str = ""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def usable_cores() -> int:
@@ -21,6 +23,23 @@ def usable_cores() -> int:
     except (OSError, ValueError):  # no cgroup, or "max": no quota
         pass
     return max(1, cores)
+
+
+def usable_memory_mib() -> int:
+    """Memory that this process may use, by the machine and the container's limit, in MiB."""
+    limit_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no cgroup, or "max": no limit
+        limit_bytes = min(limit_bytes, int(_MEMORY_LIMIT.read_text()))
+    return limit_bytes >> 20
+
+
+def saved_state_mib(memory_mib: int) -> int:
+    """Memory for the state of requests that lost their slot, in MiB: a twentieth of all.
+
+    llama.cpp's own limit is 8 GiB, which is all that small machines have. 512 MiB hold five
+    requests of 4,096 tokens of the default model; what does not fit is computed again.
+    """
+    return max(512, min(8192, memory_mib // 20))
 
 
 def default_slots(cores: int) -> int:

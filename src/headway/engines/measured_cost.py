@@ -9,6 +9,9 @@ _SHARE = 0.1
 _LEAST_PREFILL_TOKENS = 16
 """Shorter prefills are mostly overhead and say nothing about the cost of a token."""
 
+_MOST_S = 1e6
+"""Nothing takes longer."""
+
 
 class MeasuredCost:
     """Moving averages of seconds per prompt token and per output token."""
@@ -19,13 +22,17 @@ class MeasuredCost:
 
     def prefilled(self, tokens: int, took_s: float) -> None:
         """`tokens` uncached prompt tokens took `took_s`."""
-        if tokens >= _LEAST_PREFILL_TOKENS and took_s > 0.0:
+        if tokens >= _LEAST_PREFILL_TOKENS and _credible(tokens, took_s):
             self._prefill_s = _moved(self._prefill_s, took_s / tokens)
 
     def decoded(self, tokens: int, took_s: float) -> None:
         """`tokens` output tokens after the first took `took_s`, at the load of that moment."""
-        if tokens > 0 and took_s > 0.0:
+        if _credible(tokens, took_s):
             self._decode_s = _moved(self._decode_s, took_s / tokens)
+
+    def forget(self) -> None:
+        """Nothing is known: what was measured while it failed says nothing about now."""
+        self._prefill_s = self._decode_s = None
 
     @property
     def known(self) -> bool:
@@ -43,6 +50,11 @@ class MeasuredCost:
             # One step until the slot is free, one to load the prefix from the cache, one to resume.
             default.preempt_s if decode_s is None else 3.0 * decode_s,
         )
+
+
+def _credible(tokens: int, took_s: float) -> bool:
+    """Whether that can be true: backends report such times themselves."""
+    return 0 < tokens <= 10**9 and 0.0 < took_s <= _MOST_S
 
 
 def _moved(average: float | None, sample: float) -> float:

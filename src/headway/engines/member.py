@@ -36,6 +36,8 @@ MISSES_ALLOWED = 2
 """Checks in a row that a busy backend may leave unanswered before it counts as down."""
 FLOWING_S = 10.0
 """A backend from which something came within this time is up, whatever its checks say."""
+COST_DRIFT = 0.2
+"""Change of the measured time per token after which requests are placed by the new one."""
 _OVERLOADED = frozenset((429, 503, 529))
 
 
@@ -132,6 +134,9 @@ class Member:
         # llama.cpp reports timings of its own, more exact ones.
         if tpot_s is not None and self._engine_kind != "llama.cpp":
             self._cost.decoded(1, tpot_s)
+            now, measured_s = self._description, self._cost.model.decode_s_per_token
+            if now and abs(measured_s / now.cost.decode_s_per_token - 1.0) > COST_DRIFT:
+                self._description = self._costed(now)
         self._refresh()
 
     def failed(self, request: str, error: BackendGone | EngineError) -> None:
@@ -222,10 +227,15 @@ class Member:
 
     async def _try(self, engine: Engine) -> None:
         """A request of our own, while no client's may pass. Raises BackendGone if refused."""
+        began_s = time.monotonic()
         error = await self._trial(engine)
-        now_s = time.monotonic()
         self._breaker.heard(self.activity.heard_s)
-        self._breaker.tried(error is None, now_s)
+        self._breaker.tried(error is None, time.monotonic(), began_s=began_s)
+        if not self._breaker.is_open and self._engine_kind != "llama.cpp":
+            # Answers that were slow while it failed would keep new ones away: measure again.
+            assert self._description is not None
+            self._cost.forget()
+            self._told(self._description)
         if error is not None:
             logger.warning("backend %s failed in a trial: %s", self.name, error)
             if isinstance(error, BackendGone) and error.refused:
@@ -243,7 +253,7 @@ class Member:
             logger.warning("backend %s is silent, and failed in a trial: %s", self.name, error)
 
     async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
-        """Ask for one token; returns what went wrong."""
+        """Ask for a few tokens; returns what went wrong."""
         assert self._description is not None  # it was up
         return await self._trials.outcome(engine, self._description.models[0])
 
@@ -265,6 +275,7 @@ class Member:
         self.engine = engine
         self.activity = Activity()
         self._breaker.reset()  # whatever failed before, this is another life
+        self._overload = Overload()
         self._told(description)
 
     async def _describe(self, engine: Engine) -> None:
@@ -280,16 +291,21 @@ class Member:
             self._limit = (
                 ConcurrencyLimit(initial=known, most=known) if known else ConcurrencyLimit()
             )
+        self._description = self._costed(description)
+        self._error = None
+        self._refresh()
+
+    def _costed(self, description: Description) -> Description:
+        """`description` with the cost as measured by now."""
+        # Engines compute a prompt in iterations that all their slots share; of what a hosted API
+        # does, nothing is known.
+        hosted, slots = description.engine == "openai", self._known_slots or self._limit.limit
         cost = replace(
             self._cost.model,
             recompute_share=description.cost.recompute_share,
-            # Engines compute a prompt in iterations that all their slots share; of what a hosted
-            # API does, nothing is known.
-            held_slots=1.0 if description.engine == "openai" else known or self._limit.limit,
+            held_slots=1.0 if hosted else slots,
         )
-        self._description = replace(description, cost=cost)
-        self._error = None
-        self._refresh()
+        return replace(description, cost=cost)
 
     def _down(self, error: str) -> None:
         self._drop_engine()

@@ -9,6 +9,7 @@ import msgspec
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import Delta, Description, EngineError, Generation
 from headway.engines.http_client import Forwarded, HttpClient
+from headway.engines.trial_answer import trial_fault, trial_request
 
 PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
 """Only equal vocabularies tokenise it to the same ids, which make the fingerprint."""
@@ -48,24 +49,19 @@ class OpenAIEngine:
             raise self._http.gone(f"it answered {status}")
 
     async def trial(self, model: str, limit_s: float) -> None:
-        """Ask `model` for one token.
+        """Ask `model` for a few tokens.
 
         An answer that blames the request will do: whoever writes it reads requests. Raises
         EngineError or BackendGone when it cannot serve anybody.
         """
-        hello = [{"role": "user", "content": "Hi"}]
-        asked = {"model": self._own_name(model), "messages": hello, "max_tokens": 1}
-        body = msgspec.json.encode(asked)
+        body = trial_request(self._own_name(model))
         status, answer = await self._http.fetch("chat/completions", body, timeout_s=limit_s)
         if status in _SERVES_NOBODY or status >= 502 or status == 500:
             raise EngineError(status, answer, f"{self.name} answered a trial with {status}")
         if status == 200:
-            try:
-                fields = msgspec.json.decode(answer, type=dict)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise self._http.gone("its answer to a trial is no JSON object") from None
-            if "error" in fields and "choices" not in fields:
-                raise EngineError(500, answer, f"{self.name} answered a trial with an error")
+            fault = trial_fault(answer)
+            if fault is not None:
+                raise EngineError(502, answer, f"{self.name} answered a trial with {fault}")
 
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Not offered: its description says `exact_resume` is False."""
@@ -126,7 +122,7 @@ class ListedModel(msgspec.Struct):
 
     id: str
     owned_by: str = ""
-    max_model_len: int | None = None
+    max_model_len: msgspec.Raw = msgspec.Raw(b"null")
     """vLLM's context length."""
 
 

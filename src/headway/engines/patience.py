@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 LEAST_S = 60.0
-"""Minimum of a learned limit."""
+"""Minimum of a learned limit, where a request that exceeds it ends with an error."""
+LEAST_TO_MOVE_S = 10.0
+"""Minimum where another backend can answer it instead."""
+ANSWERS_TO_MOVE = 20
+"""Answers that must have been seen before that lower minimum holds."""
 TIMES_P99 = 5.0
 """A learned limit is at least this multiple of the 99th percentile of recent answers."""
 TIMES_SERVICE = 3.0
@@ -38,11 +43,29 @@ class Patience:
         self._gaps.append(longest_gap_s)
         self._p99 = None
 
-    def first_byte_s(self, service_s: float) -> float:
-        """Limit to the first byte, which is predicted to take `service_s`."""
+    def first_byte_s(self, service_s: float, like: Iterable[Patience] = ()) -> float:
+        """Limit to the first byte, which is predicted to take `service_s`.
+
+        Args:
+            service_s: predicted time, in seconds.
+            like: of other backends that could answer the same request at once; none: it can only
+                fail. A backend without enough answers of its own is judged by theirs.
+        """
         if self._first_byte_s is not None:
             return self._first_byte_s
-        return max(LEAST_S, TIMES_P99 * self._worst()[0]) + TIMES_SERVICE * service_s
+        least_s, worst_s = LEAST_S, self._worst()[0]
+        others = list(like)
+        if others:
+            judges = [self] if self.answers >= ANSWERS_TO_MOVE else others
+            judged_s = [one._worst()[0] for one in judges if one.answers >= ANSWERS_TO_MOVE]
+            if judged_s:
+                least_s, worst_s = LEAST_TO_MOVE_S, max(worst_s, *judged_s)
+        return max(least_s, TIMES_P99 * worst_s) + TIMES_SERVICE * service_s
+
+    @property
+    def answers(self) -> int:
+        """How many answers its limits are learned from."""
+        return len(self._first_bytes)
 
     def idle_s(self) -> float:
         """Limit between bytes."""

@@ -18,7 +18,7 @@ def retry_after_s(headers: Mapping[str, str], unix_s: float) -> float | None:
         except ValueError:
             try:
                 seconds = parsedate_to_datetime(text).timestamp() - unix_s
-            except ValueError:
+            except (ValueError, OverflowError):
                 continue
         if isfinite(seconds):
             return max(0.0, seconds)

@@ -7,7 +7,7 @@ import asyncio
 from headway.engines.engine import BackendGone, Engine, EngineError
 
 TRIAL_S = 5.0
-"""Time limit for one token."""
+"""How long one trial holds up the next."""
 LONGEST_S = 60.0
 """A trial that exceeds it may still succeed within this time: a model may be loading, and some
 servers stop loading when no client waits."""
@@ -20,7 +20,7 @@ class Trials:
         self._waiting: list[asyncio.Task[None]] = []
 
     async def outcome(self, engine: Engine, model: str) -> BackendGone | EngineError | None:
-        """Ask `model` for one token; returns the error, or None if it answered.
+        """Ask `model` for a few tokens; returns the error, or None if it answered.
 
         A trial of before that is answered now is as good.
         """
@@ -28,22 +28,23 @@ class Trials:
             task.cancel()
         newest = asyncio.create_task(engine.trial(model, LONGEST_S))
         self._waiting = [*self._waiting[:1], newest]
-        done, waiting = await asyncio.wait(
-            self._waiting, timeout=TRIAL_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        self._waiting = [task for task in self._waiting if task in waiting]
-        if not done:
+        try:
+            async with asyncio.timeout(TRIAL_S):
+                while True:
+                    done, _ = await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
+                    self._waiting = [task for task in self._waiting if task not in done]
+                    errors = {task: task.exception() for task in done}
+                    if None in errors.values():
+                        self.close()
+                        return None
+                    # That an older one failed says nothing about now.
+                    error = errors.get(newest)
+                    if isinstance(error, BackendGone | EngineError):
+                        return error
+                    if error is not None:
+                        raise error
+        except TimeoutError:
             return BackendGone(f"no answer within {TRIAL_S:g} s")
-        error: BackendGone | EngineError | None = None
-        for task in done:
-            try:
-                task.result()
-            except (BackendGone, EngineError) as failed:
-                error = failed
-            else:
-                self.close()
-                return None
-        return error
 
     def close(self) -> None:
         """Cancel pending trials."""

@@ -19,6 +19,7 @@ from headway.engines.engine import (
     Piece,
 )
 from headway.engines.openai_server import PROBE_TEXT, refusal
+from headway.engines.reported import reported_count
 from headway.engines.request_body import min_tokens, sampling_fields, text_prompt
 from headway.engines.resumable import Position, ResumableEngine
 
@@ -46,7 +47,7 @@ class VllmEngine(ResumableEngine):
         """Ask for its models; the first time, probe its abilities. Raises BackendGone."""
         listed = await self._models()
         models = self._names(listed)
-        self._context_tokens = listed[0].max_model_len if listed else None
+        self._context_tokens = reported_count(listed[0].max_model_len) if listed else None
         self._model = listed[0].id if listed else self._own_name(models[0])
         if self._probed is None:
             self._probed = await self._probe(self._model)

@@ -215,13 +215,18 @@ class Dispatcher:
         backend, request = work.served_by, work.request
         assert self._pool is not None
         self._pool.failed(backend, request.id, error)
-        in_rotation = self.scheduler.backends.values()
+        silent = isinstance(error, BackendSilent)
         pause_s = work.retries.failed(
             backend,
-            [other.name for other in in_rotation if other.slots and request.lane in other.lanes],
+            [
+                other.name
+                for other in self.scheduler.backends.values()
+                if request.lane in other.lanes
+                # A backend that hangs is not tried again: rather wait for another one.
+                and (other.slots or (silent and self.statuses[other.name].healthy))
+            ],
             most_runs=self._settings.attempts,
-            here_again=not isinstance(error, BackendSilent)
-            and (answer is None or not answer.of_this_backend),
+            here_again=not silent and (answer is None or not answer.of_this_backend),
             retry_after_s=answer.retry_after_s if answer is not None else None,
             jitter=random.random(),
         )
@@ -247,7 +252,7 @@ class Dispatcher:
         self._step(now_s)
         if isinstance(work.stopped, BackendGone):
             work.stopped = None
-        await work.read(asyncio.sleep(pause_s))
+        await work.read(self._rotation.pause(backend, pause_s))
         now_s = self.clock()
         reject = self.scheduler.add(work.request, now_s)
         if reject is not None:

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from headway.engines.engine import BackendGone, EngineError, ForwardedResponse
+from headway.engines.reported import reported_count
 from headway.gateway.accounts import Accounts
 from headway.gateway.answer_tokens import answer_tokens
 from headway.gateway.dispatcher import Dispatcher
@@ -21,7 +22,6 @@ from headway.gateway.work import Work
 logger = logging.getLogger(__name__)
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_INT = msgspec.json.Decoder(int)
 _TRUE = msgspec.Raw(b"true")
 
 
@@ -81,6 +81,12 @@ class Forwarder:
                 logger.info("backend %s refuses stream_options; it is left out", work.backend)
                 self._refuse_usage.add(work.backend)
                 continue
+            if upstream.status == 500 and b"input is not supported" in detail:
+                # llama.cpp says so of images and audio, with a status that clients try again.
+                raise EngineError.invalid(
+                    f"The model {work.asked_model!r} cannot read images or audio; send text only.",
+                    param="messages",
+                )
             status = upstream.status if upstream.status >= 400 else 502
             message = detail[:200].decode(errors="replace") or f"it answered {upstream.status}"
             raise EngineError(status, detail, message, upstream.headers)
@@ -114,10 +120,13 @@ class Forwarder:
             answer = _OBJECT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is no JSON object") from None
-        if "error" in answer and "choices" not in answer and "data" not in answer:
+        results = "data" if work.kind is None else "choices"
+        if "error" in answer and results not in answer:
             raise EngineError(500, body, body[:200].decode(errors="replace"), upstream.headers)
+        if not bytes(answer.get(results, b"")).startswith(b"["):
+            raise BackendGone(f"its answer has no {results}")
         reported = _object(answer.get("usage"))
-        if work.kind is not None and "completion_tokens" not in reported:
+        if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
             work.billed_tokens = answer_tokens(body)
         usage = self._with_headway(work, reported)
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
@@ -125,7 +134,7 @@ class Forwarder:
         return reply.whole(msgspec.json.encode(answer), self._headers(work, upstream))
 
     def _relay(self, work: Work) -> EventRelay:
-        choices = _count(work.fields, "n") or 1
+        choices = reported_count(work.fields.get("n")) or 1
         if work.kind == "completion":
             choices *= _prompts(work.fields.get("prompt"))
         return EventRelay(
@@ -187,12 +196,13 @@ class Forwarder:
 
     def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         """The backend's usage object, taken note of, with Headway's part."""
-        work.prompt_tokens = _count(usage, "prompt_tokens")
-        produced = _count(usage, "completion_tokens")
+        usage = _credible(usage)
+        work.prompt_tokens = reported_count(usage.get("prompt_tokens"))
+        produced = reported_count(usage.get("completion_tokens"))
         if produced is not None:
             work.billed_tokens = produced
         details = _object(usage.get("prompt_tokens_details"))
-        work.cached_tokens = _count(details, "cached_tokens")
+        work.cached_tokens = reported_count(details.get("cached_tokens"))
         mine = self._accounts.usage(work, self._dispatcher.clock())
         usage["headway"] = msgspec.Raw(msgspec.json.encode(mine))
         return usage
@@ -208,14 +218,18 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
         return {}
 
 
-def _count(fields: dict[str, msgspec.Raw], name: str) -> int | None:
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return _INT.decode(raw)
-    except msgspec.DecodeError:
-        return None
+def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """`usage` without counts that cannot be true, those of its details included."""
+    kept = {}
+    for name, raw in usage.items():
+        if name.endswith("_tokens"):
+            if reported_count(raw) is not None:
+                kept[name] = raw
+        elif bytes(raw).startswith(b"{"):
+            kept[name] = msgspec.Raw(msgspec.json.encode(_credible(_object(raw))))
+        else:
+            kept[name] = raw
+    return kept
 
 
 def _prompts(prompt: msgspec.Raw | None) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
 from math import inf
 
 from headway.engines.member import BackendStatus
@@ -16,6 +19,9 @@ class Rotation:
     def __init__(self) -> None:
         self._out_since: dict[str, float] = {}
         self._models: dict[str, tuple[str, ...]] = {}
+        self._down: set[str] = set()
+        self._came_up: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        """What those that pause wait for; a new one for each time that a backend comes up."""
 
     @property
     def incomplete(self) -> bool:
@@ -25,10 +31,22 @@ class Rotation:
     def changed(self, status: BackendStatus, now_s: float) -> None:
         """This is the status of a backend from now on."""
         self._models[status.name] = status.models
+        if not status.healthy:
+            self._down.add(status.name)
+        elif status.name in self._down:
+            self._down.remove(status.name)
+            self._came_up.pop(status.name, asyncio.Event()).set()
         if status.slots:
             self._out_since.pop(status.name, None)
         else:
             self._out_since.setdefault(status.name, now_s)
+
+    async def pause(self, backend: str, pause_s: float) -> None:
+        """Wait `pause_s`, or until `backend` comes up again: whatever failed before is over."""
+        came_up = self._came_up[backend]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await came_up.wait()
 
     def unserved_since_s(self, model: str) -> float | None:
         """Since when no backend that has `model` takes anything; None: one does.

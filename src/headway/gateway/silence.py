@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from headway.core.backend import Backend
 from headway.engines.engine import BackendSilent
+from headway.engines.patience import Patience
 from headway.engines.pool import BackendPool
 from headway.gateway.work import Work
 
 LOOK_EVERY_S = 1.0
+LIKELY = 0.95
+"""Quantile of an answer's predicted length that is likely not exceeded."""
 
 
 class Silence:
@@ -34,16 +37,39 @@ class Silence:
             if work.answering:
                 limit_s = patience.idle_s()
             else:
-                limit_s = patience.first_byte_s(_service_s(work, backends[work.backend]))
+                like = self._like(work, backends)
+                limit_s = patience.first_byte_s(
+                    _service_s(work, backends[work.backend], moves=bool(like)), like
+                )
             if now_s - work.heard_s > limit_s:
                 work.stop(BackendSilent(f"nothing came from it for {now_s - work.heard_s:.0f} s"))
 
+    def _like(self, work: Work, backends: dict[str, Backend]) -> list[Patience]:
+        """Of the other backends that could answer `work` now, and have not failed on it."""
+        return [
+            self._pool.patience(name)
+            for name, backend in backends.items()
+            if name != work.backend
+            and name not in work.retries.avoid
+            and backend.slots
+            and work.request.lane in backend.lanes
+        ]
 
-def _service_s(work: Work, backend: Backend) -> float:
-    """Predicted time at the backend before the first byte of the answer."""
+
+def _service_s(work: Work, backend: Backend, *, moves: bool) -> float:
+    """Predicted time at the backend before the first byte of the answer.
+
+    A whole answer takes as long as its tokens: the most that it may have where the request would
+    fail, the most that is likely where it `moves` to another backend.
+    """
     request, cost = work.request, backend.cost
     seconds = cost.prefill_s(request)
-    if not work.stream and work.generation is None:
-        longest = request.max_tokens if request.max_tokens is not None else request.estimate.longest
-        seconds += longest * cost.decode_s_per_token
-    return seconds
+    if work.stream or work.generation is not None:
+        return seconds
+    if moves:
+        tokens = request.estimate.quantile(LIKELY)
+    elif request.max_tokens is not None:
+        tokens = request.max_tokens
+    else:
+        tokens = request.estimate.longest
+    return seconds + tokens * cost.decode_s_per_token

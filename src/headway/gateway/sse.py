@@ -58,7 +58,7 @@ class EventRelay:
         """What came so far ends with an event."""
         self._error: BackendGone | EngineError | None = None
         self._proven = False
-        """The first event was JSON."""
+        """The first event was one of OpenAI's kind."""
         self.events = 0
         """Events so far that carry output."""
         self.done = False
@@ -125,13 +125,15 @@ class EventRelay:
                 raise BackendGone(f"it sent an event that makes no sense: {data[:100]!r}") from None
             self.events += 1
             return _written(event)
-        self._proven = True
         if bytes(chunk.error) != b"null" and not chunk.choices:
             raise _reported(chunk.error, data)
         for choice in chunk.choices or ():
             if choice.finish_reason is not None:
                 self._finished.add(choice.index)
         usage = _object(chunk.usage)
+        if chunk.choices is None and usage is None and not self._proven:
+            raise BackendGone(f"it sent an event without choices: {data[:100]!r}")
+        self._proven = True
         if chunk.choices or usage is None:
             # Some servers put usage into events that have output.
             self.events += 1
