@@ -79,7 +79,7 @@ events = st.one_of(
 event_lists = st.lists(events, min_size=25, max_size=60)
 
 
-# Where caps, due times and preemption meet: few of everything, so that they meet often.
+# Caps, due times and preemption together: few values of each, so that they interact often.
 
 tight_tiers = st.builds(
     TierSettings,
@@ -138,7 +138,7 @@ def backend(name: str, slots: int) -> Backend:
 
 @dataclass
 class Driver(EventDriver):
-    """Feeds events to a Scheduler and holds it to its promises after every one."""
+    """Feeds events to a Scheduler and checks its promises after each."""
 
     settings: SchedulerSettings
     rejected: set[str] = field(default_factory=set)
@@ -212,7 +212,7 @@ class Driver(EventDriver):
             self.slots.pop(name, None)
 
     def run_on(self, seconds: float) -> None:
-        """Time passes, and whoever runs has one more token: from now on it may be stopped."""
+        """Time passes, and each running request has one more token, so that it may be stopped."""
         self.now_s += seconds
         for request in self.added.values():
             if request.state is State.RUNNING:
@@ -223,7 +223,7 @@ class Driver(EventDriver):
     def step(self) -> list[Decision]:
         self.transitions_are_legal(TRANSITIONS)
         live = {State.WAITING, State.PREEMPTED, State.RUNNING}
-        # What waits and runs as the decisions are carried out, one by one.
+        # The waiting and running requests, updated with each decision.
         waiting = {
             r.id: (r.due_s, r.tier)
             for r in self.added.values()
@@ -255,7 +255,7 @@ class Driver(EventDriver):
         return decisions
 
     def avoids(self, request: Request, name: str) -> bool:
-        """Whether `request` must not run there: it failed there, and may run elsewhere."""
+        """Whether `request` must not run there, because it failed there and may run elsewhere."""
         return name in request.avoid and any(
             request.lane in other.lanes and other.slots and other.name not in request.avoid
             for other in self.scheduler.backends.values()
@@ -264,7 +264,7 @@ class Driver(EventDriver):
     def starvation_bound_holds(
         self, start: Start, waiting: dict[str, tuple[float, Tier]], running: list[Request]
     ) -> None:
-        """Nothing starts before what was due earlier and could run in its place."""
+        """No request starts before one that was due earlier and could run in its place."""
         started, backend = start.request, self.scheduler.backends[start.backend]
         for other_id, (due_s, tier) in waiting.items():
             other = self.added[other_id]
@@ -316,7 +316,7 @@ class Driver(EventDriver):
         assert {r.id for r in self.added.values() if r.state is State.REJECTED} == self.rejected
 
     def work_is_conserved(self) -> None:
-        """A slot is free only if nobody who may run is served by its backend."""
+        """A slot is free only if no request that may run is served by its backend."""
         running = [r for r in self.added.values() if r.state is State.RUNNING]
         for request in self.added.values():
             if request.state not in {State.WAITING, State.PREEMPTED}:
@@ -324,14 +324,14 @@ class Driver(EventDriver):
             if not self.below_caps(request.tier, request.tenant, running):
                 continue
             for held in self.scheduler.backends.values():
-                # With a KV budget the request that is next may wait for room: all wait then.
+                # With a KV budget, the next request may wait for room, and all others behind it.
                 if self.avoids(request, held.name):
                     continue
                 if request.lane in held.lanes and held.kv_tokens is None:
                     assert len(held.running) >= held.slots, f"{request.id} waits beside a free slot"
 
     def drain(self) -> None:
-        """Give everybody a slot until nothing is left."""
+        """Finish requests until none is left."""
         self.set_slots(("x", 3))
         for _ in range(4 * len(self.added) + 10):
             self.step()
@@ -340,4 +340,4 @@ class Driver(EventDriver):
                 break
             self.now_s += 0.5
             self.scheduler.finish(running[0].id, self.now_s)
-        assert not self.scheduler.requests, "somebody never ran"
+        assert not self.scheduler.requests, "a request never ran"

@@ -9,7 +9,7 @@ from headway.core.estimate import LowerEnvelope, SizeEstimate
 lengths = st.lists(st.integers(1, 5000), min_size=1, max_size=30)
 
 
-def test_somebody_who_knows_has_no_spread() -> None:
+def test_a_known_length_has_no_spread() -> None:
     estimate = SizeEstimate.exactly(70)
     assert (estimate.mean, estimate.quantile(0.01), estimate.quantile(0.99)) == (70.0, 70, 70)
 
@@ -31,7 +31,7 @@ def test_a_limit_cuts_the_tail_and_keeps_the_mass(sample, limit) -> None:
 
 
 @given(lengths, st.integers(0, 6000))
-def test_what_remains_is_the_mean_of_the_longer_ones(sample, produced) -> None:
+def test_the_remaining_mean_is_that_of_the_longer_lengths(sample, produced) -> None:
     estimate = SizeEstimate.from_lengths(sample)
     longer = [n - produced for n in sample if n > produced]
     expected = sum(longer) / len(longer) if longer else max(1, produced)
@@ -45,7 +45,7 @@ def test_gittins_is_the_length_itself_when_it_is_known() -> None:
     assert SizeEstimate.exactly(70).gittins_tokens(0, setup_tokens=5.0) == 75.0
 
 
-def test_gittins_tries_what_may_end_soon_and_lets_go_when_it_did_not() -> None:
+def test_gittins_tries_a_request_that_may_end_soon_and_stops_it_if_it_has_not() -> None:
     gamble = SizeEstimate((10, 1000), (0.5, 0.5))
     # Ten tokens of work each try, half of the tries end: 20 per completion.
     assert gamble.gittins_tokens(0) == pytest.approx(20.0)

@@ -1,4 +1,4 @@
-"""Whose turn it is, and what is remembered of tenants that are gone."""
+"""Which tenant is next, and what is remembered of tenants without requests."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ visits = st.lists(
 
 
 def play(ledger: Fairness, sequence: list[tuple[str, str, int]], forgets: bool) -> list[float]:
-    """What each tenant was given when it came, by its counter or deficit."""
+    """The service given to each tenant when it came, by its counter or deficit."""
     given = ledger.counter if isinstance(ledger, VirtualTokenCounter) else ledger.deficit
     present: set[str] = set()
     found = []
@@ -46,7 +46,7 @@ def play(ledger: Fairness, sequence: list[tuple[str, str, int]], forgets: bool) 
 
 @pytest.mark.parametrize("kind", [VirtualTokenCounter, DeficitRoundRobin])
 @given(visits)
-def test_a_tenant_that_left_counts_when_it_comes_back_as_if_it_had_been_kept(kind, sequence):
+def test_a_tenant_that_returns_counts_as_if_it_had_been_kept(kind, sequence):
     assert play(kind({}), sequence, forgets=True) == play(kind({}), sequence, forgets=False)
 
 
@@ -60,7 +60,7 @@ def test_no_tenant_gains_by_being_forgotten(kind, sequence):
         assert forgotten >= remembered
 
 
-def test_a_counter_up_to_the_least_of_those_that_wait_is_forgotten() -> None:
+def test_a_counter_up_to_the_least_of_the_waiting_tenants_is_forgotten() -> None:
     ledger = VirtualTokenCounter({})
     given = {"gone": 10.0, "ahead": 90.0, "waits": 50.0}
     for tenant in given:
@@ -71,13 +71,15 @@ def test_a_counter_up_to_the_least_of_those_that_wait_is_forgotten() -> None:
         ledger.drained(tenant)
         ledger.departed(tenant)
     ledger.backlogged("new")
-    assert len(ledger._departed) == 1, "only who was given more than the others is remembered"
+    assert len(ledger._departed) == 1, (
+        "only a tenant that was given more than the others is remembered"
+    )
     ledger.backlogged("ahead")
     assert ledger.counter == {"waits": 50.0, "new": 50.0, "ahead": 90.0}
 
 
 def kept_of(schedule: Scheduler) -> int:
-    """Everything that the ledger and the turns hold, in entries."""
+    """The largest number of entries in the ledger and the turns."""
     ledger = schedule._ledger
     assert ledger is not None
     held = [ledger._departed._entries]
@@ -94,7 +96,7 @@ def kept_of(schedule: Scheduler) -> int:
 
 @pytest.mark.parametrize("fairness", ["vtc", "drr"])
 @pytest.mark.parametrize("served", [True, False])
-def test_tenants_that_come_once_leave_nothing_that_grows(fairness, served, monkeypatch) -> None:
+def test_tenants_that_come_once_do_not_grow_the_ledger(fairness, served, monkeypatch) -> None:
     monkeypatch.setattr(fair, "MOST_DEPARTED", 100)
     schedule = scheduler("fcfs", fairness=fairness)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)

@@ -1,4 +1,4 @@
-"""What an event costs does not grow with the number of tenants that wait."""
+"""The cost of an event does not grow with the number of waiting tenants."""
 
 import sys
 from types import FrameType
@@ -16,7 +16,7 @@ SLOTS = 8
 
 
 class Instructions:
-    """Counts what the interpreter executes: a measure that no busy machine disturbs."""
+    """Counts interpreter instructions: a measure that a busy machine does not disturb."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -36,7 +36,7 @@ class Instructions:
 
 
 def with_tenants(tenants: int, **settings: object) -> Scheduler:
-    """One request a tenant waits or runs, each of another length."""
+    """One waiting or running request per tenant, of various lengths."""
     schedule = scheduler("srpt", tiers={Tier.STANDARD: TierSettings(max_wait_s=1e6)}, **settings)
     schedule.set_backend(Backend("x", SLOTS, cost=COST), 0.0)
     for number in range(tenants):

@@ -8,7 +8,7 @@ from headway.core.decision import Start
 from headway.core.request import Tier
 
 
-def test_it_says_in_a_sentence_why_somebody_waits() -> None:
+def test_it_explains_in_a_sentence_why_a_request_waits() -> None:
     schedule = scheduler("fcfs", tenant_max_running=1)
     for name in ("one", "two"):
         schedule.add(request(name, tenant="acme"), 0.0)
@@ -43,7 +43,7 @@ def test_ahead_is_estimated_from_a_sample_of_a_long_queue() -> None:
     assert schedule.outlook.ahead(middle) == pytest.approx(2500, rel=0.3)
 
 
-def test_ahead_of_a_request_that_will_be_added_again_are_all_of_its_rank() -> None:
+def test_a_request_that_will_be_added_again_is_behind_all_of_its_rank() -> None:
     schedule = scheduler("priority")
     for name in ("one", "two"):
         schedule.add(request(name), 0.0)

@@ -11,7 +11,7 @@ def starts(decisions: list) -> dict[str, str]:
     return {d.request.id: d.backend for d in decisions if isinstance(d, Start)}
 
 
-def test_nobody_smaller_overtakes_the_one_whose_kv_cache_does_not_fit_yet() -> None:
+def test_no_smaller_request_overtakes_one_whose_kv_cache_does_not_fit_yet() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("x", 4, kv_tokens=500, cost=COST), 0.0)
     schedule.add(request("first", 300), 0.0)
@@ -22,7 +22,7 @@ def test_nobody_smaller_overtakes_the_one_whose_kv_cache_does_not_fit_yet() -> N
     assert list(starts(schedule.step(1.0))) == ["large", "small"]
 
 
-def test_the_backend_that_would_be_done_first_is_chosen() -> None:
+def test_the_backend_that_would_finish_first_is_chosen() -> None:
     schedule = scheduler("fcfs")
     slow = CostModel(0.002, 0.02)
     schedule.set_backend(Backend("slow", 4, cost=slow), 0.0)
@@ -47,7 +47,7 @@ def test_a_prefix_goes_where_it_is_cached() -> None:
     assert homes[7] != homes[8] and len(homes[7]) == len(homes[8]) == 1
 
 
-def test_a_beginning_that_everybody_shares_does_not_bring_everybody_to_one_backend() -> None:
+def test_a_prefix_that_all_requests_share_does_not_draw_them_to_one_backend() -> None:
     schedule = scheduler("fcfs")
     for name in ("one", "two"):
         schedule.set_backend(Backend(name, 8, cost=COST), 0.0)
@@ -58,7 +58,7 @@ def test_a_beginning_that_everybody_shares_does_not_bring_everybody_to_one_backe
     assert chosen.count("one") == chosen.count("two") == 4
 
 
-def test_a_prompt_that_is_computed_stands_in_nobodys_way_any_more() -> None:
+def test_a_computed_prompt_no_longer_counts_against_its_backend() -> None:
     schedule = scheduler("fcfs")
     for name in ("one", "two"):
         schedule.set_backend(Backend(name, 8, cost=COST), 0.0)
@@ -71,7 +71,7 @@ def test_a_prompt_that_is_computed_stands_in_nobodys_way_any_more() -> None:
     assert start.backend == "one"
 
 
-def test_a_request_goes_elsewhere_after_it_failed_and_nobody_waits_for_it() -> None:
+def test_a_failed_request_goes_to_another_backend_and_delays_no_other() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
     schedule.set_backend(Backend("good", 1, cost=COST), 0.0)
@@ -80,14 +80,14 @@ def test_a_request_goes_elsewhere_after_it_failed_and_nobody_waits_for_it() -> N
     assert starts(schedule.step(0.0)) == {"failed": "bad", "long": "good"}
     schedule.requeue("failed", 0.1, frozenset({"bad"}))
     schedule.add(request("next", arrival_s=0.1), 0.1)
-    assert starts(schedule.step(0.1)) == {"next": "bad"}, "what it avoids is free for others"
+    assert starts(schedule.step(0.1)) == {"next": "bad"}, "others may use the backend it avoids"
     schedule.finish("next", 0.2)
-    assert schedule.step(0.2) == [], "it waits for the other, though there is room where it failed"
+    assert schedule.step(0.2) == [], "it waits for the other, despite room where it failed"
     schedule.finish("long", 0.3)
     assert starts(schedule.step(0.3)) == {"failed": "good"}
 
 
-def test_a_request_goes_back_where_it_failed_when_there_is_nothing_else() -> None:
+def test_a_failed_request_returns_to_its_backend_if_there_is_no_other() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
     schedule.set_backend(Backend("down", 0, cost=COST), 0.0)
@@ -97,7 +97,7 @@ def test_a_request_goes_back_where_it_failed_when_there_is_nothing_else() -> Non
     assert starts(schedule.step(0.1)) == {"failed": "bad"}
 
 
-def test_a_request_takes_nobody_s_slot_where_it_failed() -> None:
+def test_a_failed_request_takes_no_slot_on_the_backend_where_it_failed() -> None:
     schedule = scheduler("srpt")
     schedule.set_backend(Backend("bad", 1, cost=COST), 0.0)
     schedule.add(request("short", 5), 0.0)

@@ -1,4 +1,4 @@
-"""Each policy's order, on a handful of requests."""
+"""The order of each policy, on a few requests."""
 
 import pytest
 
@@ -63,12 +63,12 @@ def test_a_cached_prompt_does_not(policy) -> None:
     assert served(policy, requests) == ["reads", "w"]
 
 
-def test_ltr_goes_by_the_score_alone() -> None:
+def test_ltr_orders_by_the_score_alone() -> None:
     requests = [request("a", 5, score=9.0), request("b", 900, score=2.0), request("c", 64)]
     assert served("ltr", requests) == ["b", "c", "a"]
 
 
-def test_trail_leaves_alone_what_is_beyond_four_fifths_of_its_prediction() -> None:
+def test_trail_does_not_stop_a_request_beyond_four_fifths_of_its_prediction() -> None:
     for tokens, expected in ((1000, 2), (60, 0)):
         long, short = request("long", tokens), request("short", 1, 1.0)
         assert len(running_then_arrives("trail", long, short, gain_factor=0.0)) == expected
@@ -85,14 +85,14 @@ def test_slack_prefers_the_longer_of_two_with_one_deadline() -> None:
     assert served("edf", [request("short", 10, deadline_s=60), request("l", 2000, deadline_s=60)])
 
 
-def test_hrrn_lets_a_long_one_pass_when_it_has_waited_long_enough() -> None:
+def test_hrrn_runs_a_long_request_that_has_waited_long_enough() -> None:
     long = request("long", 1000, arrival_s=0.0)
     assert served("hrrn", [long, request("short", 10, arrival_s=1.0)], now_s=2.0)[0] == "short"
     long = request("long", 1000, arrival_s=0.0)
     assert served("hrrn", [long, request("short", 10, arrival_s=99.9)], now_s=100.0)[0] == "long"
 
 
-def test_mlfq_puts_a_long_prompt_behind_at_once() -> None:
+def test_mlfq_puts_a_long_prompt_on_a_low_level_at_once() -> None:
     requests = [request("reads", 1, prompt_tokens=5000), request("writes", 5000)]
     assert served("mlfq", requests) == ["writes", "reads"]
 
@@ -113,27 +113,27 @@ def running_then_arrives(policy: str, running: Request, arrives: Request, **sett
 
 
 @pytest.mark.parametrize("policy", ["srpt", "trail", "ltr", "gittins", "mlfq"])
-def test_preemptive_policies_stop_a_long_one_for_a_short_one(policy) -> None:
+def test_preemptive_policies_stop_a_long_request_for_a_short_one(policy) -> None:
     long, short = request("long", 2000), request("short", 5, 1.0)
     decisions = running_then_arrives(policy, long, short)
     assert list(map(str, decisions)) == ["preempt long on x", "start short on x"]
     assert (long.state, long.preemptions) == (State.PREEMPTED, 1)
 
 
-def test_under_ltr_nobody_is_stopped_where_that_saves_no_time() -> None:
+def test_ltr_stops_no_request_if_that_saves_no_time() -> None:
     reads = request("reads", 5, 1.0, prompt_tokens=5000, score=2.0)
     assert running_then_arrives("ltr", request("long", 400, score=9.0), reads) == []
     short = request("short", 30, 1.0, score=5.0)
     assert running_then_arrives("ltr", request("ends", 60, score=9.0), short) == []
 
 
-def test_within_its_first_quantum_nobody_is_stopped_under_mlfq() -> None:
+def test_mlfq_stops_no_request_within_its_first_quantum() -> None:
     long, short = request("long", 2000), request("short", 5, 1.0)
     assert running_then_arrives("mlfq", long, short, quantum_s=2.0) == []
 
 
 @pytest.mark.parametrize("policy", ["fcfs", "sjf", "hrrn"])
-def test_the_others_leave_alone_what_runs(policy) -> None:
+def test_other_policies_never_preempt(policy) -> None:
     assert running_then_arrives(policy, request("long", 2000), request("short", 5, 1.0)) == []
 
 
@@ -152,6 +152,6 @@ def test_every_policy_is_in_the_table_under_its_own_name() -> None:
         assert policy.__doc__
 
 
-def test_an_unknown_policy_is_refused_with_the_list_of_those_there_are() -> None:
+def test_an_unknown_policy_is_refused_with_the_list_of_policies() -> None:
     with pytest.raises(ValueError, match=r"unknown policy 'sprt'; the policies are fcfs, sjf"):
         scheduler("sprt")

@@ -1,4 +1,4 @@
-"""When a running request gives up its slot, and what it keeps."""
+"""When a running request yields its slot, and what it keeps."""
 
 import pytest
 from hypothesis import example, given
@@ -32,14 +32,14 @@ def stopped(schedule: Scheduler, by: Request, now_s: float = 1.0) -> list[str]:
     return [d.request.id for d in schedule.step(now_s) if isinstance(d, Preempt)]
 
 
-def test_a_gain_below_what_the_backend_states_as_cost_is_not_taken() -> None:
+def test_no_preemption_for_a_gain_below_the_cost_of_the_backend() -> None:
     for preempt_s, expected in ((0.05, ["long"]), (5.0, [])):
         schedule = one_slot(cost=CostModel(0.001, 0.01, preempt_s))
         run(schedule, request("long", 900))
         assert stopped(schedule, request("short", 5, 1.0)) == expected
 
 
-def test_a_context_that_would_be_computed_again_counts_as_cost() -> None:
+def test_recomputing_the_context_counts_as_cost() -> None:
     for share, expected in ((0.0, ["long"]), (1.0, [])):
         cost = CostModel(0.001, 0.01, 0.05, recompute_share=share)
         schedule = one_slot(cost=cost)
@@ -49,7 +49,7 @@ def test_a_context_that_would_be_computed_again_counts_as_cost() -> None:
         assert stopped(schedule, request("short", 5, 1.0)) == expected
 
 
-def test_two_that_arrive_together_both_take_a_slot_at_once() -> None:
+def test_two_requests_that_arrive_together_both_take_a_slot_at_once() -> None:
     schedule = scheduler("srpt")
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     for name in ("one", "two"):
@@ -59,13 +59,13 @@ def test_two_that_arrive_together_both_take_a_slot_at_once() -> None:
     assert sum(isinstance(d, Preempt) for d in schedule.step(1.0)) == 2
 
 
-def test_a_request_about_to_end_is_left_alone_even_for_a_higher_tier() -> None:
+def test_a_request_about_to_end_is_not_stopped_even_for_a_higher_tier() -> None:
     schedule = one_slot()
     run(schedule, request("ending", 100, tier=Tier.BATCH), tokens=95)
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
 
 
-def test_hysteresis_what_just_began_is_left_alone_and_looked_at_again() -> None:
+def test_a_request_that_just_started_is_not_stopped_yet() -> None:
     schedule = one_slot(preemption=PreemptionSettings(min_run_s=0.5))
     run(schedule, request("long", 900), until_s=0.1)
     assert stopped(schedule, request("short", 5, 0.1), now_s=0.1) == []
@@ -74,7 +74,7 @@ def test_hysteresis_what_just_began_is_left_alone_and_looked_at_again() -> None:
     assert str(schedule.step(wakeup_s)[0]) == "preempt long on x"
 
 
-def test_after_so_many_preemptions_it_runs_to_its_end() -> None:
+def test_after_max_preemptions_a_request_runs_to_its_end() -> None:
     schedule = one_slot(preemption=PreemptionSettings(max_preemptions=2, min_run_s=0.0))
     long = request("long", 5000)
     run(schedule, long)
@@ -90,7 +90,7 @@ def test_after_so_many_preemptions_it_runs_to_its_end() -> None:
     assert long.state is State.RUNNING
 
 
-def test_a_run_that_gave_no_token_yet_is_left_alone() -> None:
+def test_a_run_without_a_token_is_not_stopped() -> None:
     schedule = one_slot(preemption=PreemptionSettings(min_run_s=0.0))
     run(schedule, request("prefills", 900, tier=Tier.BATCH), tokens=0)
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
@@ -105,13 +105,13 @@ def test_trails_limit_protects_a_request_beyond_c_times_its_prediction() -> None
         assert stopped(schedule, request("short", 1, 1.0)) == expected
 
 
-def test_what_cannot_be_continued_exactly_is_never_stopped() -> None:
+def test_a_request_that_cannot_be_continued_exactly_is_never_stopped() -> None:
     schedule = one_slot()
     run(schedule, request("tools", 900, preemptible=False, tier=Tier.BATCH))
     assert stopped(schedule, request("chat", 1, 1.0, tier=Tier.INTERACTIVE)) == []
 
 
-def test_it_can_be_switched_off() -> None:
+def test_preemption_can_be_switched_off() -> None:
     schedule = one_slot(preemption=PreemptionSettings(enabled=False))
     run(schedule, request("long", 900, tier=Tier.BATCH))
     assert stopped(schedule, request("chat", 1, 1.0, tier=Tier.INTERACTIVE)) == []
@@ -129,7 +129,7 @@ def test_a_higher_tier_stops_the_lowest_one_under_any_policy() -> None:
     assert stopped(schedule, request("chat", 500, 1.0, tier=Tier.INTERACTIVE)) == ["batch"]
 
 
-def test_weighted_tiers_share_and_do_not_stop_each_other() -> None:
+def test_weighted_tiers_do_not_stop_each_other() -> None:
     schedule = one_slot("fcfs", tier_mode="weighted")
     run(schedule, request("batch", 900, tier=Tier.BATCH))
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
@@ -147,14 +147,14 @@ def test_a_preempted_request_keeps_its_place_and_its_tokens() -> None:
     assert (first.output_tokens, first.started_s, first.resumed_s) == (40, 0.0, 2.0)
 
 
-def test_a_due_request_is_not_stopped_any_more() -> None:
+def test_a_due_request_is_not_stopped() -> None:
     tiers = {Tier.BATCH: TierSettings(max_wait_s=0.5)}
     schedule = one_slot("fcfs", tiers=tiers)
     run(schedule, request("batch", 900, tier=Tier.BATCH))
     assert stopped(schedule, request("chat", 5, 1.0, tier=Tier.INTERACTIVE)) == []
 
 
-def test_one_that_is_stopped_waits_in_a_lane_where_nobody_waited_yet() -> None:
+def test_a_stopped_request_may_be_the_first_that_waits_in_its_lane() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("x", 1, frozenset({"m", "n"}), cost=COST), 0.0)
     run(schedule, request("batch", 900, tier=Tier.BATCH, lane="m"))
@@ -173,7 +173,7 @@ deadlines = st.none() | st.floats(0.0, 100.0)
     st.lists(st.tuples(sizes, tiers, deadlines, st.booleans()), min_size=1, max_size=4),
 )
 @example("ltr", False, [(1, 13, Tier.INTERACTIVE, None, 0)], [(1, Tier.INTERACTIVE, None, False)])
-def test_who_is_no_candidate_for_one_gives_way_to_nobody_less_urgent(
+def test_requests_left_out_for_one_yield_to_no_less_urgent_one(
     policy, tiers_preempt, running, waiting
 ) -> None:
     settings = SchedulerSettings(policy=policy, cost=COST)
@@ -194,10 +194,10 @@ def test_who_is_no_candidate_for_one_gives_way_to_nobody_less_urgent(
         one = request("waits", tokens, tier=tier, deadline_s=deadline_s)
         one.due_s = 1.0 if due else INFINITE
         arrived.append(one)
-    anybody = request("due")
-    anybody.due_s = 1.0
+    most_urgent = request("due")
+    most_urgent.due_s = 1.0
     arrived.sort(key=urgency)
     candidates = rule.candidates([backend], arrived[0], 1.0)
-    everybody = rule.candidates([backend], anybody, 1.0)
+    all_of_them = rule.candidates([backend], most_urgent, 1.0)
     for one in arrived:
-        assert rule.victim(one, candidates, 1.0) is rule.victim(one, everybody, 1.0)
+        assert rule.victim(one, candidates, 1.0) is rule.victim(one, all_of_them, 1.0)

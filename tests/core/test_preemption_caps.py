@@ -1,4 +1,4 @@
-"""Whoever takes the slot of a running request is next once that request has left."""
+"""The request that takes the slot of another is next once that one has left."""
 
 from tests.core.test_policies import COST, request, scheduler
 
@@ -23,7 +23,7 @@ def runs(schedule: Scheduler, *requests: Request) -> None:
         schedule.progress(one.id, 1, 0.1)
 
 
-def test_the_cap_of_a_tenant_counts_without_the_one_that_is_stopped() -> None:
+def test_the_cap_of_a_tenant_counts_without_the_stopped_request() -> None:
     schedule = scheduler("srpt", tenant_max_running=1, tiers=DUE_AFTER_1_S)
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     runs(schedule, request("r1", 900, tenant="C", tier=Tier.BATCH))
@@ -34,7 +34,7 @@ def test_the_cap_of_a_tenant_counts_without_the_one_that_is_stopped() -> None:
     assert decided(schedule, 3.0) == ["preempt r1 on x", "start r3 on x"]
 
 
-def test_so_does_the_cap_of_a_tier() -> None:
+def test_the_cap_of_a_tier_counts_without_the_stopped_request() -> None:
     tiers = {Tier.STANDARD: TierSettings(max_wait_s=1.0, max_running=1)}
     schedule = scheduler("srpt", tiers=tiers)
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
@@ -46,7 +46,7 @@ def test_so_does_the_cap_of_a_tier() -> None:
     assert decided(schedule, 3.0) == ["preempt r1 on x", "start due first on x"]
 
 
-def test_a_tenant_at_its_cap_gives_its_own_slot_to_what_is_more_urgent_of_its_own() -> None:
+def test_a_tenant_at_its_cap_gives_its_own_slot_to_its_more_urgent_request() -> None:
     schedule = scheduler("fcfs", tenant_max_running=1)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     runs(schedule, request("batch", 900, tenant="C", tier=Tier.BATCH))
@@ -54,7 +54,7 @@ def test_a_tenant_at_its_cap_gives_its_own_slot_to_what_is_more_urgent_of_its_ow
     assert decided(schedule, 1.0) == ["preempt batch on x", "start chat on x"]
 
 
-def test_nobody_is_stopped_where_the_one_that_is_next_cannot_take_the_slot() -> None:
+def test_no_request_is_stopped_if_the_next_one_cannot_take_the_slot() -> None:
     schedule = scheduler("srpt", tenant_max_running=1, tiers=DUE_AFTER_1_S)
     schedule.set_backend(Backend("x", 2, kv_tokens=1000, cost=COST), 0.0)
     runs(
@@ -68,7 +68,7 @@ def test_nobody_is_stopped_where_the_one_that_is_next_cannot_take_the_slot() -> 
     assert decided(schedule, 3.0) == []
 
 
-def test_another_one_is_stopped_instead_if_that_frees_no_cap() -> None:
+def test_another_request_is_stopped_if_the_capped_one_cannot_be() -> None:
     schedule = scheduler("srpt", tenant_max_running=1, tiers=DUE_AFTER_1_S)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     runs(
@@ -81,7 +81,7 @@ def test_another_one_is_stopped_instead_if_that_frees_no_cap() -> None:
     assert decided(schedule, 3.0) == ["preempt batch on x", "start r2 on x"]
 
 
-def test_a_shared_backends_slot_goes_to_the_model_whose_request_was_due_first() -> None:
+def test_the_slot_of_a_shared_backend_goes_to_the_request_due_first() -> None:
     schedule = scheduler("srpt", tiers=DUE_AFTER_1_S)
     schedule.set_backend(Backend("x", 1, frozenset({"m", "n"}), cost=COST), 0.0)
     runs(schedule, request("r1", 900, tier=Tier.BATCH, lane="m"))
@@ -90,7 +90,7 @@ def test_a_shared_backends_slot_goes_to_the_model_whose_request_was_due_first() 
     assert decided(schedule, 3.0) == ["preempt r1 on x", "start due first on x"]
 
 
-def test_what_one_that_was_stopped_frees_of_a_cap_is_used_at_once() -> None:
+def test_the_share_of_a_cap_that_a_preemption_frees_is_used_at_once() -> None:
     schedule = scheduler("srpt", tenant_max_running=1)
     schedule.set_backend(Backend("x", 1, frozenset({"m", "n"}), cost=COST), 0.0)
     runs(schedule, request("r1", 900, tenant="C", tier=Tier.BATCH, lane="m"))
@@ -100,7 +100,7 @@ def test_what_one_that_was_stopped_frees_of_a_cap_is_used_at_once() -> None:
     assert decided(schedule, 1.0) == ["preempt r1 on x", "start r2 on x", "start r1 on y"]
 
 
-def test_a_full_queue_takes_what_starts_at_once_past_a_tenant_at_its_cap() -> None:
+def test_a_full_queue_takes_a_request_that_starts_past_a_tenant_at_its_cap() -> None:
     schedule = scheduler("fcfs", tenant_max_running=1, max_queue=1)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     runs(schedule, request("r1", tenant="C"))
@@ -110,7 +110,7 @@ def test_a_full_queue_takes_what_starts_at_once_past_a_tenant_at_its_cap() -> No
     assert decided(schedule, 1.0) == ["start r4 on x"]
 
 
-def test_it_says_of_a_due_request_that_its_tenant_is_at_its_cap() -> None:
+def test_the_explanation_of_a_due_request_names_the_cap_of_its_tenant() -> None:
     schedule = scheduler("fcfs", tenant_max_running=1, tiers=DUE_AFTER_1_S)
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     runs(schedule, request("r1", tenant="C"))

@@ -1,4 +1,4 @@
-"""Admission, deadlines, tiers, placement and requeueing, by example."""
+"""Admission, deadlines, tiers, lost backends and new predictions, by example."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def started(decisions: list) -> list[str]:
     return [decision.request.id for decision in decisions if isinstance(decision, Start)]
 
 
-def test_a_full_queue_rejects_and_says_when_to_come_back() -> None:
+def test_a_full_queue_rejects_and_returns_when_to_retry() -> None:
     schedule = scheduler("fcfs", tiers={Tier.STANDARD: TierSettings(max_queue=2)})
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     for index in range(3):
@@ -31,7 +31,7 @@ def test_a_full_queue_rejects_and_says_when_to_come_back() -> None:
     assert schedule.add(request("other tier", tier=Tier.BATCH), 0.0) is None
 
 
-def test_a_limit_of_zero_still_takes_what_starts_at_once() -> None:
+def test_a_limit_of_zero_still_takes_a_request_that_starts_at_once() -> None:
     schedule = scheduler("fcfs", max_queue=0)
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     assert schedule.add(request("first"), 0.0) is None
@@ -57,7 +57,7 @@ def test_a_deadline_behind_a_long_queue_is_refused_at_once_with_the_wait() -> No
     assert rejection.predicted_wait_s == pytest.approx(110.0, rel=0.05)
 
 
-def test_the_same_deadline_is_fine_where_the_policy_lets_it_pass() -> None:
+def test_the_same_deadline_is_fine_if_the_policy_puts_it_first() -> None:
     for policy in ("srpt", "edf"):
         schedule = scheduler(policy)
         schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
@@ -67,7 +67,7 @@ def test_the_same_deadline_is_fine_where_the_policy_lets_it_pass() -> None:
         assert schedule.add(request("urgent", 10, deadline_s=20.0), 0.0) is None
 
 
-def test_a_deadline_that_slips_away_in_the_queue_is_told_when_it_does() -> None:
+def test_a_deadline_missed_in_the_queue_is_rejected_at_that_moment() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     schedule.add(request("runs", 100), 0.0)
@@ -123,7 +123,7 @@ def test_weighted_tiers_get_service_by_weight() -> None:
     assert sum(name.startswith("interactive") for name in first) == 30
 
 
-def test_a_prompt_is_as_much_work_as_it_holds_up_slots() -> None:
+def test_a_prompt_counts_once_for_each_slot_it_delays() -> None:
     """0.1 s of prompt and 0.1 s of answer, against 0.3 s of answer."""
     order = {}
     for held_slots in (1.0, 4.0):
@@ -136,7 +136,7 @@ def test_a_prompt_is_as_much_work_as_it_holds_up_slots() -> None:
     assert order == {1.0: ["reads", "writes"], 4.0: ["writes", "reads"]}
 
 
-def test_what_ran_on_a_lost_backend_goes_on_elsewhere_in_its_old_place() -> None:
+def test_requests_of_a_removed_backend_continue_elsewhere_in_their_old_places() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     schedule.add(request("first"), 0.0)
@@ -163,7 +163,7 @@ def test_a_backend_with_fewer_slots_finishes_what_it_runs() -> None:
 
 
 @pytest.mark.parametrize("policy", ["srpt", "hrrn"])
-def test_what_waits_is_ranked_anew_when_the_cost_is_measured(policy) -> None:
+def test_waiting_requests_are_ranked_anew_when_the_cost_is_measured(policy) -> None:
     schedule = scheduler(policy)
     schedule.add(request("reads", 10, prompt_tokens=1000), 0.0)
     schedule.add(request("writes", 50), 0.0)
@@ -182,7 +182,7 @@ def test_events_that_cannot_happen_are_refused(event) -> None:
         getattr(schedule, event)("r", 0.0)
 
 
-def test_progress_is_told_as_the_total() -> None:
+def test_progress_is_reported_as_the_total() -> None:
     schedule = scheduler("fcfs")
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     schedule.add(request("r"), 0.0)
@@ -199,7 +199,7 @@ def test_an_id_is_used_once() -> None:
         schedule.add(request("r"), 0.0)
 
 
-def test_what_is_learned_of_a_waiting_request_changes_its_place() -> None:
+def test_a_new_prediction_moves_a_waiting_request() -> None:
     schedule = scheduler("sjf")
     schedule.add(request("a", 100), 0.0)
     schedule.add(request("b", 200), 0.0)
@@ -209,7 +209,7 @@ def test_what_is_learned_of_a_waiting_request_changes_its_place() -> None:
     assert schedule.outlook.backlog_s() == pytest.approx(COST.service_s(schedule.requests["a"]))
 
 
-def test_what_is_learned_of_a_running_one_may_cost_it_its_slot() -> None:
+def test_a_new_prediction_may_cost_a_running_request_its_slot() -> None:
     schedule = scheduler("srpt")
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
     schedule.add(request("runs", 50), 0.0)
@@ -223,7 +223,7 @@ def test_what_is_learned_of_a_running_one_may_cost_it_its_slot() -> None:
     assert schedule.requests["runs"].predicted_tokens == 50
 
 
-def test_a_due_time_is_a_promise_that_no_prediction_takes_back() -> None:
+def test_a_new_prediction_never_postpones_a_due_time() -> None:
     tiers = {Tier.STANDARD: TierSettings(max_slowdown=10.0)}
     schedule = scheduler("srpt", tiers=tiers)
     one = request("one", 100)
@@ -235,7 +235,7 @@ def test_a_due_time_is_a_promise_that_no_prediction_takes_back() -> None:
     assert one.due_s < promised_s
 
 
-def test_nothing_is_left_of_an_estimate_that_was_worth_nothing() -> None:
+def test_a_false_claim_leaves_no_trace_after_its_revision() -> None:
     tiers = {Tier.STANDARD: TierSettings(max_slowdown=10.0)}
     schedule = scheduler("srpt", tiers=tiers)
     schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
@@ -251,7 +251,7 @@ def test_nothing_is_left_of_an_estimate_that_was_worth_nothing() -> None:
         assert schedule.requests[name].predicted_tokens == 500
 
 
-def test_one_that_outlives_its_estimate_does_not_rank_as_nearly_done() -> None:
+def test_a_request_that_outlives_its_estimate_does_not_rank_as_nearly_done() -> None:
     for policy in ("srpt", "gittins", "trail"):
         schedule = scheduler(policy)
         schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
@@ -261,12 +261,12 @@ def test_one_that_outlives_its_estimate_does_not_rank_as_nearly_done() -> None:
         schedule.revise("claims 1", SizeEstimate.exactly(600), None, 5.0, from_start=True)
         schedule.add(request("short", 20, 5.0), 5.0)
         decided = schedule.step(5.0)
-        # trail leaves alone what is well on its way: here by what is predicted, not by the claim.
+        # trail judges how far a request has come by the new prediction, not by the claim.
         assert started(decided) == ([] if policy == "trail" else ["short"])
 
 
 @pytest.mark.parametrize("fairness", ["vtc", "drr"])
-def test_being_ranked_anew_costs_a_tenant_no_turn(fairness) -> None:
+def test_a_new_rank_costs_a_tenant_no_turn(fairness) -> None:
     def order(revised: bool) -> list[str]:
         schedule = scheduler("fcfs", fairness=fairness)
         for number in range(6):
@@ -291,7 +291,7 @@ def test_a_prediction_that_comes_too_late_is_ignored() -> None:
     assert not schedule.requests
 
 
-def test_a_request_that_is_handed_over_goes_on_with_its_tokens_elsewhere() -> None:
+def test_a_request_that_is_handed_over_continues_elsewhere_with_its_tokens() -> None:
     here, there = scheduler("srpt"), scheduler("srpt", max_queue=0)
     here.set_backend(Backend("x", 1, cost=COST), 0.0)
     here.add(request("r", 100), 0.0)
@@ -300,7 +300,7 @@ def test_a_request_that_is_handed_over_goes_on_with_its_tokens_elsewhere() -> No
     moved = here.hand_over("r", 1.0)
     assert not here.requests
     assert here.running() == 0
-    assert there.add(moved, 1.0) is None, "a part of its answer is out: too late to refuse it"
+    assert there.add(moved, 1.0) is None, "its client has part of the answer: too late to refuse it"
     assert there.outlook.backlog_s() == pytest.approx(0.3)
     there.set_backend(Backend("y", 1, cost=COST), 2.0)
     assert started(there.step(2.0)) == ["r"]
@@ -308,7 +308,7 @@ def test_a_request_that_is_handed_over_goes_on_with_its_tokens_elsewhere() -> No
     there.finish("r", 3.0)
 
 
-def test_nothing_is_left_of_what_was_handed_over_while_it_waited() -> None:
+def test_a_waiting_request_that_is_handed_over_never_starts_here() -> None:
     here = scheduler("sjf")
     here.add(request("short", 1), 0.0)
     here.add(request("long", 100), 0.0)
@@ -317,7 +317,7 @@ def test_nothing_is_left_of_what_was_handed_over_while_it_waited() -> None:
     assert started(here.step(0.0)) == ["long"]
 
 
-def test_another_policy_orders_what_waits_already() -> None:
+def test_another_policy_reorders_waiting_requests() -> None:
     schedule = scheduler("fcfs")
     schedule.add(request("long", 900), 0.0)
     schedule.add(request("short", 5, 1.0), 1.0)

@@ -25,7 +25,7 @@ from headway.core.settings import SchedulerSettings
 @settings(max_examples=examples(500), deadline=None)
 @given(settings_of_every_kind, event_lists)
 def test_every_promise_holds_after_every_event(chosen, events) -> None:
-    """Capacity, caps, starvation bound, work conservation, nobody lost: checked by the driver."""
+    """The driver checks capacity, caps, starvation bound, work conservation and lost requests."""
     driver = Driver(chosen)
     driver.play(events)
     driver.drain()

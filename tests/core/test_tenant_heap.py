@@ -1,4 +1,4 @@
-"""The order of waiting requests where some tenants may not run one more."""
+"""The order of waiting requests if some tenants are at their caps."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ def queue_of(policy: str) -> TierQueue:
 
 
 @given(st.sampled_from(["srpt", "fcfs", "hrrn"]), steps, st.sets(st.sampled_from(TENANTS)))
-def test_the_next_one_is_that_of_a_queue_without_the_tenants_at_their_cap(
+def test_the_next_request_is_that_of_a_queue_without_tenants_at_their_cap(
     policy, sequence, capped
 ) -> None:
     queue = queue_of(policy)
@@ -54,7 +54,7 @@ def test_the_next_one_is_that_of_a_queue_without_the_tenants_at_their_cap(
             assert queue.first_of(tenant, now_s) is own.peek(now_s)
 
 
-def test_a_sample_is_small_however_many_tenants_wait() -> None:
+def test_a_sample_is_small_for_any_number_of_tenants() -> None:
     queue = queue_of("srpt")
     for number in range(1000):
         one = request(f"r{number}", 1 + number, tenant=f"t{number}")

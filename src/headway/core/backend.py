@@ -1,4 +1,4 @@
-"""One engine endpoint as the scheduler sees it: what it can take, and what it holds."""
+"""One engine endpoint as the scheduler sees it: its capacity and its load."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Backend:
 
     name: str
     slots: int
-    """Requests it may run at once; 0 takes it out of rotation without losing what runs."""
+    """Requests it may run at once; with 0 it finishes what runs and takes nothing new."""
     lanes: frozenset[str] = frozenset({""})
     """The lanes (model names) it serves."""
     kv_tokens: int | None = None
     """KV cache budget in tokens; None where the engine guarantees every slot its context."""
     cost: CostModel = field(default_factory=CostModel)
-    """Its measured cost; only its ratio to other backends' and predicted times depend on it."""
+    """Its measured cost: to compare it with other backends, and to predict times."""
 
     running: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
     kv_reserved: int = field(default=0, init=False)
     work_tokens: float = field(default=0.0, init=False)
-    """Predicted output tokens still to come from all that runs here."""
+    """Predicted remaining output tokens of all requests that run here."""
     prefilling_s: float = field(default=0.0, init=False)
-    """Time of the prompts of those that run here and have no token yet."""
+    """Time of the prompts of requests that run here and have no token yet."""
     _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def has_room_for(self, request: Request) -> bool:
@@ -48,11 +48,11 @@ class Backend:
         return freed + request.kv_tokens <= self.kv_tokens
 
     def could_ever_hold(self, request: Request) -> bool:
-        """Whether `request` fits into this backend when nothing else runs."""
+        """Whether `request` fits here when nothing else runs."""
         return self.kv_tokens is None or request.kv_tokens <= self.kv_tokens
 
     def finish_s(self, request: Request) -> float:
-        """Predicted time until `request` would be done here, to compare backends by."""
+        """Predicted time until `request` would be done here, for comparing backends."""
         queue_s = self.cost.decode_s_per_token * self.work_tokens / max(1, self.slots)
         queue_s += self.prefilling_s
         own_s = self.cost.decode_s_per_token * request.remaining_tokens
@@ -61,7 +61,7 @@ class Backend:
         return queue_s + own_s
 
     def take(self, request: Request) -> None:
-        """Account for `request`, which starts here."""
+        """`request` starts here."""
         self.running[request.id] = request
         request.backend = self.name
         request.reserved_kv_tokens = request.kv_tokens
@@ -69,8 +69,8 @@ class Backend:
         self.kv_reserved += request.reserved_kv_tokens
         self.work_tokens += request.outstanding_tokens
         if not request.output_tokens:
-            # Whole, even if its beginning is known here: what of it is saved, only the engine
-            # knows, and a beginning that everybody shares must not bring everybody here.
+            # The whole prompt, even if its prefix was served here: only the engine knows how much
+            # that saves, and a prefix that all requests share must not draw them all here.
             request.pending_prefill_s = self.cost.prefill_s(request)
             self.prefilling_s += request.pending_prefill_s
         if request.prefix:
@@ -79,11 +79,11 @@ class Backend:
             if len(self._prefixes) > REMEMBERED_PREFIXES:
                 self._prefixes.popitem(last=False)
 
-    def progressed(self, told: Iterable[tuple[Request, int]]) -> None:
-        """Each of these requests, which run here, has so many output tokens in all."""
-        # One loop without calls: all that runs is told before running requests are compared.
+    def progressed(self, produced: Iterable[tuple[Request, int]]) -> None:
+        """Each of these requests, which run here, has that many output tokens in all."""
+        # One loop without calls: it covers all running requests before each comparison.
         work_tokens = self.work_tokens
-        for request, output_tokens in told:
+        for request, output_tokens in produced:
             outstanding_tokens = request.outstanding_tokens
             if outstanding_tokens:
                 new_tokens = output_tokens - request.output_tokens
@@ -99,13 +99,13 @@ class Backend:
         self.work_tokens = work_tokens
 
     def revised(self, request: Request) -> None:
-        """The estimate of `request`, which runs here, was replaced; its KV cache stays reserved."""
+        """`request`, which runs here, has a new estimate; its KV reservation stays."""
         remaining_tokens = request.remaining_tokens
         self.work_tokens += remaining_tokens - request.outstanding_tokens
         request.outstanding_tokens = remaining_tokens
 
     def release(self, request: Request) -> None:
-        """`request` runs here no more."""
+        """`request` no longer runs here."""
         del self.running[request.id]
         self.kv_reserved -= request.reserved_kv_tokens
         self.work_tokens -= request.outstanding_tokens

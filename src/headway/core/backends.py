@@ -19,7 +19,7 @@ class Backends:
 
     Args:
         settings: has the caps.
-        ledger: charges tenants for their service; None: nobody counts it.
+        ledger: charges tenants for their service; None: fairness is off.
         produced: see `Scheduler`.
     """
 

@@ -1,4 +1,4 @@
-"""How much waits, over all lanes."""
+"""How much work waits, over all lanes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from headway.core.tiers import TierOrder
 
 
 class Backlog:
-    """Waiting requests and their predicted work, by tier; and requests by tenant.
+    """Counts waiting requests and their predicted work by tier, and requests by tenant.
 
     Args:
-        tier_order: told when a tier has somebody waiting again.
-        ledger: told when a tenant has, or has nobody any more; None: nobody counts.
+        tier_order: notified when a tier begins to have waiting requests.
+        ledger: notified when a tenant begins or ceases to have them; None: fairness is off.
     """
 
     __slots__ = ("_by_tenant", "_by_tier", "_ledger", "_tier_order", "_work_s", "requests")
@@ -26,26 +26,26 @@ class Backlog:
         self._work_s = dict.fromkeys(Tier, 0.0)
 
     def began(self, request: Request) -> None:
-        """`request`, which did not wait, is about to be added."""
+        """Call before `add` if `request` did not wait before."""
         if not self._by_tier[request.tier]:
             self._tier_order.backlogged(request.tier, self.tiers())
         if self._ledger is not None and not self.of_tenant(request.tenant):
             self._ledger.backlogged(request.tenant)
 
     def ended(self, request: Request) -> None:
-        """`request` was removed, and waits no more."""
+        """Call after `remove` if `request` no longer waits."""
         if self._ledger is not None and not self.of_tenant(request.tenant):
             self._ledger.drained(request.tenant)
 
     def add(self, request: Request) -> None:
-        """`request` waits from now on; its `queued_work_s` stays as it is until it does not."""
+        """Count `request`. Its `queued_work_s` must not change until `remove`."""
         self.requests += 1
         self._by_tier[request.tier] += 1
         self._by_tenant[request.tenant] = self._by_tenant.get(request.tenant, 0) + 1
         self._work_s[request.tier] += request.queued_work_s
 
     def remove(self, request: Request) -> None:
-        """`request` waits no more."""
+        """Stop counting `request`."""
         self.requests -= 1
         left = self._by_tier[request.tier] = self._by_tier[request.tier] - 1
         if left:
@@ -59,17 +59,17 @@ class Backlog:
             del self._by_tenant[request.tenant]
 
     def in_tier(self, tier: Tier) -> int:
-        """Requests that wait in `tier`."""
+        """Number of waiting requests in `tier`."""
         return self._by_tier[tier]
 
     def of_tenant(self, tenant: str) -> int:
-        """Requests of `tenant` that wait."""
+        """Number of waiting requests of `tenant`."""
         return self._by_tenant.get(tenant, 0)
 
     def tiers(self) -> list[Tier]:
-        """The tiers in which somebody waits."""
+        """The tiers with waiting requests."""
         return [tier for tier, waiting in self._by_tier.items() if waiting]
 
     def work_s(self, tier: Tier | None = None) -> float:
-        """Predicted service time of what waits, in `tier` or in all."""
+        """Predicted service time of waiting requests, in `tier` or in all."""
         return max(0.0, sum(self._work_s.values()) if tier is None else self._work_s[tier])

@@ -1,4 +1,4 @@
-"""Seconds from tokens: the one place where work is turned into time."""
+"""Seconds from tokens: the one place that turns work into time."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from headway.core.request import Request
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Linear cost of one request on one backend at its usual batch.
+    """Linear cost of one request on one backend at its usual batch size.
 
-    Two things follow from it: how long a request takes, and how much work it is, in seconds of a
-    slot. They differ in the prompt, which may hold up others than its own slot.
+    It gives the time that a request takes and its work, in seconds of a slot. The two differ in the
+    prompt, which may delay other slots too.
     """
 
     prefill_s_per_token: float = 0.0005
-    """Until a prompt token is computed, cached ones excluded."""
+    """Time to compute a prompt token that is not cached."""
     decode_s_per_token: float = 0.02
     preempt_s: float = 0.05
-    """What stopping and resuming one request costs, whatever its length: a step or two."""
+    """Cost of stopping and resuming a request of any length: a step or two."""
     recompute_share: float = 0.0
-    """Part of a stopped request's context that is computed again when it goes on: 0 where the
-    engine keeps it, up to 1 where others need the memory meanwhile."""
+    """Share of a stopped request's context that is computed again when it resumes: 0 if the engine
+    keeps it, up to 1 if other requests need the memory meanwhile."""
     held_slots: float = 1.0
-    """Slots that a prompt token takes its time of: where prompts and answers are computed in the
-    same iterations, all of them."""
+    """Number of slots that one prompt token delays: all of them if the engine computes prompts and
+    answers in the same iterations."""
 
     def prefill_s(self, request: Request) -> float:
-        """Time before its first token, cached prefix excluded."""
+        """Time before its first token, without the cached prefix."""
         uncached = request.prompt_tokens - request.cached_tokens
         return self.prefill_s_per_token * uncached if uncached > 0 else 0.0
 
     def duration_s(self, request: Request) -> float:
-        """Expected time still to come once it runs; prefill counts only before the first token."""
+        """Expected remaining time once it runs; prefill counts only before the first token."""
         left_s = self.decode_s_per_token * request.remaining_tokens
         return left_s if request.output_tokens > 0 else left_s + self.prefill_s(request)
 
     def whole_s(self, request: Request) -> float:
-        """Expected time from start to end, of which a part may be over."""
+        """Expected time from start to end, including the part that is over."""
         tokens = max(request.estimate.mean, request.output_tokens)
         return self.prefill_s(request) + self.decode_s_per_token * tokens
 
@@ -51,20 +51,20 @@ class CostModel:
         return self.prefill_work_s(request) + self.decode_s_per_token * request.estimate.mean
 
     def remaining_s(self, request: Request) -> float:
-        """Expected work still to come; prefill counts only before the first token."""
+        """Expected remaining work; prefill counts only before the first token."""
         produced = request.output_tokens
         if produced <= 0:
             return self.service_s(request)
         return self.decode_s_per_token * request.estimate.remaining_mean(produced)
 
     def stop_s(self, request: Request) -> float:
-        """Work of stopping `request` and going on with it later."""
+        """Work of stopping `request` and resuming it later."""
         context_s = self.prefill_s_per_token * (request.prompt_tokens + request.output_tokens)
         return self.preempt_s + self.recompute_share * self.held_slots * context_s
 
     def attained_s(self, request: Request) -> float:
-        """Work done so far, prefill included (also while it only waits for it)."""
-        # `prefill_work_s`, but without calls: it is asked of all that run.
+        """Work done so far. Includes the whole prefill, even before it is done."""
+        # `prefill_work_s` without calls: this is computed for every running request.
         uncached = request.prompt_tokens - request.cached_tokens
         prefill_s = self.prefill_s_per_token * uncached if uncached > 0 else 0.0
         return self.held_slots * prefill_s + self.decode_s_per_token * request.output_tokens

@@ -1,4 +1,4 @@
-"""What comes out of the scheduler: three plain values."""
+"""The decisions of the scheduler: three plain values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headway.core.request import Request
 
 
 class RejectReason(Enum):
-    """Why a request was turned away."""
+    """Why a request was rejected."""
 
     QUEUE_FULL = "queue_full"
     DEADLINE = "deadline"
@@ -29,7 +29,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Preempt:
-    """Stop this running request now and keep what it produced; it waits in its old place."""
+    """Stop this running request now and keep its tokens; it waits in its old place."""
 
     request: Request
     backend: str
@@ -40,12 +40,12 @@ class Preempt:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Turn this request away: it never runs (again)."""
+    """Reject this request: it never runs (again)."""
 
     request: Request
     reason: RejectReason
     retry_after_s: float
-    """When to come back, from the predicted backlog."""
+    """When the client should try again, from the predicted backlog."""
     predicted_wait_s: float = 0.0
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What is remembered of tenants that neither wait nor run."""
+"""The service given to tenants that have no requests now."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from heapq import heapify, heappop, heappush
 
 
 class Departed:
-    """Service that tenants were given ahead of others, kept until they come back.
+    """Remembers how much service tenants were given ahead of others, until they come back.
 
-    Bounded, and still nobody gains by being forgotten: whoever was given least is forgotten first,
-    and whoever is not known counts as given the most that was ever forgotten.
+    It remembers a bounded number, yet no tenant gains by being forgotten: the tenant that was given
+    least is forgotten first, and an unknown tenant counts as given the most ever forgotten.
 
     Args:
-        most: tenants remembered.
+        most: number of tenants remembered.
     """
 
     __slots__ = ("_entries", "_forgotten", "_given", "_most")
@@ -21,14 +21,14 @@ class Departed:
         self._most = most
         self._given: dict[str, float] = {}
         self._entries: list[tuple[float, str]] = []
-        """By service given; those of tenants that came back since are dead."""
+        """A heap by service given; entries of tenants that came back are dead."""
         self._forgotten = 0.0
 
     def __len__(self) -> int:
         return len(self._given)
 
     def left(self, tenant: str, given: float) -> None:
-        """`tenant` is gone, with so much service given."""
+        """`tenant` has no requests any longer, and was `given` that much service."""
         self._given[tenant] = given
         heappush(self._entries, (given, tenant))
         while len(self._given) > self._most:
@@ -38,11 +38,11 @@ class Departed:
             heapify(self._entries)
 
     def came_back(self, tenant: str) -> float:
-        """The service that `tenant` was given; it is remembered by the caller from now on."""
+        """Return the service that `tenant` was given, and forget it: the caller keeps it now."""
         return self._given.pop(tenant, self._forgotten)
 
     def forget_up_to(self, given: float) -> None:
-        """Forget those that were given no more than that: it makes no difference any more."""
+        """Forget tenants that were given at most that much: it no longer makes a difference."""
         while self._entries and self._entries[0][0] <= given:
             self._forget_one()
 

@@ -1,4 +1,4 @@
-"""How many output tokens a request will produce: a distribution, never just a number."""
+"""How many output tokens a request will produce: a distribution, not a number."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SizeEstimate:
         total = float(sum(weights))
         if not 0.0 < total < float("inf") or min(weights) < 0.0:
             raise ValueError("weights of an estimate must be non-negative, finite and not all zero")
-        # By map(): one is made for each level of history after every answer.
+        # By map(), for speed: every answer makes one for each level of history.
         if tokens[0] < 1 or not all(map(lt, tokens, tokens[1:])):
             raise ValueError("support points of an estimate must be increasing and at least 1")
         self.tokens = tuple(tokens)
@@ -53,15 +53,15 @@ class SizeEstimate:
         self.mean = sum(map(mul, self.tokens, self.weights))
         self._envelopes: dict[int, LowerEnvelope] = {}
         self._gittins = array("d")
-        """Ranks without setup by tokens produced, 0 where nobody asked: one estimate is shared by
-        many that run."""
+        """Known ranks without setup, by tokens produced, else 0: many running requests share one
+        estimate."""
         self._tails: tuple[list[float], list[float]] | None = None
         self._means: list[float] | None = None
         self._capped: SizeEstimate | None = None
 
     @classmethod
     def exactly(cls, tokens: int) -> SizeEstimate:
-        """The estimate of somebody who knows: all mass on one length."""
+        """The estimate when the length is known: all mass on one length."""
         return cls((max(1, tokens),), (1.0,))
 
     @classmethod
@@ -102,22 +102,22 @@ class SizeEstimate:
         return self.tokens[-1]
 
     def capped(self, max_tokens: int | None) -> SizeEstimate:
-        """The same request under a limit: all mass above `max_tokens` falls on it."""
+        """This estimate under a limit: all mass above `max_tokens` moves to it."""
         if max_tokens is None or self.tokens[-1] <= max_tokens:
             return self
         limit = max(1, max_tokens)
         if self._capped is None or self._capped.longest != limit:
             keep = bisect_left(self.tokens, limit)
-            # Clients of one template send one limit: they share one object.
+            # Requests from one template have one limit: they share one object.
             self._capped = SizeEstimate(
                 (*self.tokens[:keep], limit), (*self.weights[:keep], sum(self.weights[keep:]))
             )
         return self._capped
 
     def after(self, produced: int) -> SizeEstimate:
-        """The distribution of output tokens still to come, given that `produced` came already.
+        """The distribution of remaining output tokens, given that `produced` exist.
 
-        All mass is on `produced` once it has outlived its distribution (see `remaining_mean`).
+        All mass is on `produced` once that exceeds the distribution (see `remaining_mean`).
         """
         start = bisect_right(self.tokens, produced)
         if not any(self.weights[start:]):
@@ -126,9 +126,9 @@ class SizeEstimate:
         return SizeEstimate(left, self.weights[start:])
 
     def remaining_mean(self, produced: int) -> float:
-        """Expected output tokens still to come, given that `produced` came and it goes on.
+        """Expected remaining output tokens of a request that runs on after `produced`.
 
-        A request that outlived its whole distribution is taken to have a Pareto tail with
+        A request that outlived its whole distribution is assumed to have a Pareto tail with
         exponent 2, whose mean residual life is its age.
         """
         if produced <= 0:
@@ -162,7 +162,7 @@ class SizeEstimate:
         return envelope.at(self.tokens[start] - produced + setup_tokens)
 
     def _sum_tails(self) -> tuple[list[float], list[float]]:
-        """From each support point on: weight, and weight times tokens; then 0."""
+        """Weight, and weight times tokens, from each support point to the end; then 0."""
         masses, works = [0.0], [0.0]
         for point, weight in zip(reversed(self.tokens), reversed(self.weights), strict=True):
             masses.append(masses[-1] + weight)
@@ -171,16 +171,16 @@ class SizeEstimate:
         return self._tails
 
     def _sum_means(self) -> list[float]:
-        """Mean length of those that outlive the points before each; 0 where nobody does."""
+        """Mean length above each support point's predecessor; 0 without any mass there."""
         tails = zip(*(self._tails or self._sum_tails()), strict=True)
         self._means = [work / mass if mass > 0.0 else 0.0 for mass, work in tails]
         return self._means
 
     def _envelope(self, start: int) -> LowerEnvelope | None:
-        """Work per completion, of those that outlived the points before `start`, at best.
+        """The least work per completion of answers that outlive the points before `start`.
 
         For a quantum that ends at a point it is a straight line in t and in the setup, with one
-        slope for both: a function of (first point - t + setup). None: nobody outlives those.
+        slope for both: a function of (first point - t + setup). None: no mass is left.
         """
         masses, _ = self._tails or self._sum_tails()
         if masses[start] <= 0.0:
@@ -201,7 +201,7 @@ class SizeEstimate:
 
 
 class LowerEnvelope:
-    """The minimum of straight lines, as a function of x >= 0, found in O(log n).
+    """The minimum of straight lines, as a function of x >= 0, in O(log n).
 
     Args:
         lines: (value at 0, slope) of each, by falling slope.
@@ -211,9 +211,9 @@ class LowerEnvelope:
 
     def __init__(self, lines: Iterable[tuple[float, float]]) -> None:
         self._lines: list[tuple[float, float]] = []
-        self._breaks: list[float] = []  # line i is the least up to the i-th of them
+        self._breaks: list[float] = []  # line i is the least up to break i
         for value, slope in lines:
-            # A line that a flatter one undercuts before its own turn comes is never the least.
+            # A line that a flatter one undercuts before its own range is never the least.
             while self._lines:
                 last_value, last_slope = self._lines[-1]
                 if slope < last_slope:

@@ -13,67 +13,67 @@ from headway.core.settings import SchedulerSettings
 
 PROMPT_WEIGHT = 1.0
 OUTPUT_WEIGHT = 2.0
-"""Cost of a prompt and of an output token, as in VTC's evaluation (Sheng et al. 2024)."""
+"""Weights of a prompt token and an output token, as in VTC's evaluation (Sheng et al. 2024)."""
 
 QUANTUM_TOKENS = 512.0
-"""Service that deficit round robin adds to a tenant a round."""
+"""Service that deficit round robin adds to a tenant in each round."""
 
 MOST_DEPARTED = 10_000
-"""Tenants remembered that neither wait nor run."""
+"""Number of tenants without requests that are remembered."""
 
 
 class TenantTurn(Protocol):
-    """The tenants that have requests waiting in one tier of one lane."""
+    """The tenants with waiting requests in one tier of one lane, and their order."""
 
     def activate(self, tenant: str) -> None:
-        """`tenant` has somebody waiting here again."""
+        """`tenant` has a waiting request here again."""
         ...
 
     def next(self, eligible: Callable[[str], bool]) -> str | None:
-        """Whose turn it is among the eligible, or None. Tenants that wait no more are dropped."""
+        """The eligible tenant to serve next, or None. Drops tenants that no longer wait."""
         ...
 
 
 class Fairness(Protocol):
-    """Service given to each tenant, over all tiers and lanes."""
+    """Counts the service given to each tenant, over all tiers and lanes."""
 
     def turn(self, has_waiting: Callable[[str], bool]) -> TenantTurn:
         """A new order of tenants, for one tier of one lane."""
         ...
 
     def backlogged(self, tenant: str) -> None:
-        """`tenant` had nothing waiting anywhere and now has."""
+        """`tenant` had no waiting request anywhere and now has one."""
         ...
 
     def drained(self, tenant: str) -> None:
-        """`tenant` has nothing waiting any more."""
+        """`tenant` has no waiting request any longer."""
         ...
 
     def departed(self, tenant: str) -> None:
-        """`tenant` has nothing that waits or runs any more; it may have been gone before."""
+        """`tenant` has no waiting or running request; it may have departed before."""
         ...
 
     def charge(self, tenant: str, weighted_tokens: float) -> None:
-        """`tenant`, of which something runs, was given that much service."""
+        """`tenant`, which has a running request, was given that much service."""
         ...
 
     def owes_more(self, one: str, other: str) -> bool:
-        """Whether more service is owed to tenant `one` than to `other`."""
+        """Whether tenant `one` is owed more service than `other`."""
         ...
 
 
 class VirtualTokenCounter:
     """The waiting tenant with the least counter goes first; its counter grows with its service.
 
-    A tenant that comes back is lifted to the least counter among those that wait, so idle time
-    earns no credit. Between two tenants that wait all along the service differs by at most
+    A tenant that comes back is lifted to the least counter among the waiting ones, so idle time
+    earns no credit. While two tenants both have waiting requests, their service differs by at most
     2 max(w_p L_in, w_q M). Source: Sheng et al., OSDI 2024.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self.counter: dict[str, float] = {}
-        """Of the tenants that have something that waits or runs."""
+        """Of the tenants with waiting or running requests."""
         self._departed = Departed(MOST_DEPARTED)
         self._waiting: set[str] = set()
         self._last_drained = 0.0
@@ -85,8 +85,8 @@ class VirtualTokenCounter:
 
     def backlogged(self, tenant: str) -> None:
         floor = self._floor()
-        # Whoever comes back is lifted to the floor, which never sinks: up to it, it makes no
-        # difference what a tenant was given.
+        # A tenant that comes back is lifted to the floor, which never sinks: service up to it makes
+        # no difference.
         self._departed.forget_up_to(floor)
         counter = self.counter.get(tenant)
         if counter is None:
@@ -102,7 +102,7 @@ class VirtualTokenCounter:
                 heapify(self._least)
 
     def _floor(self) -> float:
-        """The least counter of those that wait, or of the last one that did."""
+        """The least counter of the waiting tenants, or of the last one that waited."""
         while self._least:
             counter, tenant = self._least[0]
             if tenant not in self._waiting:
@@ -131,7 +131,7 @@ class VirtualTokenCounter:
 
 
 class LeastCounterFirst:
-    """Tenants by counter. Counters only grow, so a stale entry is found and moved when on top."""
+    """Tenants by counter. Counters only grow, so stale entries move when they reach the top."""
 
     def __init__(self, counter: Mapping[str, float], has_waiting: Callable[[str], bool]) -> None:
         self._counter = counter
@@ -139,7 +139,7 @@ class LeastCounterFirst:
         self._entries: list[tuple[float, str]] = []
         self._active: set[str] = set()
         self._clean_at = 64
-        """So many entries: tenants that wait no more are dropped, if any."""
+        """At this number of entries, tenants that no longer wait are dropped."""
 
     def activate(self, tenant: str) -> None:
         if tenant not in self._active:
@@ -173,17 +173,17 @@ class LeastCounterFirst:
 
 
 class DeficitRoundRobin:
-    """Tenants in turn, each up to its deficit, which grows by a quantum a round.
+    """Serves tenants in turn, each up to its deficit, which grows by a quantum per round.
 
-    Output lengths are not known beforehand, so service is charged as it is given and a deficit
-    may go below zero: the tenant then sits out rounds until it is repaid.
+    Output lengths are unknown beforehand, so tenants are charged as they are served and a deficit
+    may fall below zero: the tenant then skips rounds until it has repaid.
     Source: Shreedhar and Varghese 1995.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         self._weights = weights
         self.deficit: dict[str, float] = {}
-        """Of the tenants that have something that waits or runs."""
+        """Of the tenants with waiting or running requests."""
         self._departed = Departed(MOST_DEPARTED)
 
     def turn(self, has_waiting: Callable[[str], bool]) -> TenantTurn:
@@ -225,7 +225,7 @@ class RoundRobin:
         self._ring: deque[str] = deque()
         self._active: set[str] = set()
         self._clean_at = 64
-        """So many in the ring: tenants that wait no more are dropped, if any."""
+        """At this size of the ring, tenants that no longer wait are dropped."""
 
     def activate(self, tenant: str) -> None:
         if tenant not in self._active:
@@ -237,13 +237,13 @@ class RoundRobin:
                 self._clean_at = 2 * len(self._ring) + 64
 
     def next(self, eligible: Callable[[str], bool]) -> str | None:
-        # A tenant that is passed over goes to the end of the ring. Once round, that is paid for by
-        # a quantum for each: what a step costs on average does not grow with the tenants.
+        # A skipped tenant moves to the end of the ring. Each round also adds a quantum for each, so
+        # the average cost of a step does not grow with the number of tenants.
         chosen = self._first_in_credit(eligible)
         if chosen is None:
             able = [tenant for tenant in self._ring if eligible(tenant)]
             if able:
-                # As many whole rounds at once as the one that needs fewest.
+                # As many whole rounds at once as the tenant that needs fewest.
                 rounds = min(ceil((1.0 - self._deficit[t]) / self._quantum(t)) for t in able)
                 for tenant in able:
                     self._deficit[tenant] += rounds * self._quantum(tenant)
@@ -251,7 +251,7 @@ class RoundRobin:
         return chosen
 
     def _first_in_credit(self, eligible: Callable[[str], bool]) -> str | None:
-        """The first such tenant, brought to the front of the ring; None after a whole round."""
+        """Bring the first eligible tenant in credit to the front and return it; None if none is."""
         ring = self._ring
         for _ in range(len(ring)):
             tenant = ring[0]

@@ -22,7 +22,7 @@ class Lanes:
     Args:
         policy: orders each lane.
         tier_order: says which tier is next.
-        ledger: says which tenant is next; None: tenants do not matter.
+        ledger: says which tenant is next; None: fairness is off.
         backends: where they may start, and the caps.
         by_tenant: whether tenants have queues of their own even without a ledger.
     """

@@ -11,15 +11,15 @@ from headway.core.request import Request
 from headway.core.settings import INFINITE, PreemptionSettings
 
 Candidate = tuple[int, float, int, Request, Backend]
-"""Tier, rank and sequence number of a running request, all negated; it, and where it runs."""
+"""Tier, rank and sequence number of a running request, all negated; the request; its backend."""
 
 
 class PreemptionRule:
-    """Finds whom to stop, if stopping anybody is worth what it costs.
+    """Finds the request to stop, if the gain is worth the cost.
 
     Args:
         settings: the operator's limits.
-        policy: tells the gain within a tier.
+        policy: computes the gain within a tier; may be replaced.
         tiers_preempt: whether a higher tier takes slots from a lower one.
     """
 
@@ -30,11 +30,11 @@ class PreemptionRule:
 
     @property
     def possible(self) -> bool:
-        """Whether anybody can ever be stopped under these settings."""
+        """Whether these settings ever allow a preemption."""
         return self.settings.enabled and (self.tiers_preempt or self.policy.preemptive)
 
     def would_yield(self, running: Request, waiting: Request) -> bool:
-        """Whether `running` gives way to `waiting` by their order, were it not for the cost."""
+        """Whether `running` would yield to `waiting` if that cost nothing."""
         if not self.possible or not self._may_take_from(running, waiting):
             return False
         return self._gain_s(waiting, running) > 0.0
@@ -42,28 +42,28 @@ class PreemptionRule:
     def candidates(
         self, backends: Iterable[Backend], waiting: Request, now_s: float
     ) -> list[Candidate]:
-        """Running requests that may be stopped now, as a heap: the first to go is of the lowest
-        tier the one ranked last.
+        """Running requests that may be stopped now, as a heap: the lowest tier and the last rank
+        come first.
 
-        Left out is who gives way neither to `waiting` nor to anybody less urgent: unless it is
-        due, those not ranked behind it whose tier is no lower than its own.
+        Skips requests that would yield neither to `waiting` nor to anything less urgent: unless
+        `waiting` is due, those of its tier or a higher one that are not ranked behind it.
         """
-        # One loop without calls but of the rank: it is gone through for most that arrive.
+        # One loop with no calls but the rank: it runs on most arrivals.
         limits, rank = self.settings, self.policy.rank
         tier, before = waiting.tier, -INFINITE if waiting.due_s <= now_s else rank(waiting)
         rested_s, most = now_s - limits.min_run_s, limits.max_preemptions
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
         found: list[Candidate] = []
         for backend in backends:
-            # One that is being drained does not count: what is freed there is not for others.
+            # Skip a backend with too few slots: a slot freed there is not for others.
             if not backend.slots or len(backend.running) > backend.slots:
                 continue
             for running in backend.running.values():
                 tokens = running.output_tokens
                 if running.resumed_s > rested_s or tokens <= running.resumed_tokens:
-                    continue  # its prefill would be lost: every run gives at least one token
+                    continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
-                    continue  # it has waited enough: now it runs to its end
+                    continue  # it has waited enough, and runs to its end
                 if limit_c is not None and tokens >= limit_c * running.predicted_tokens:
                     continue
                 place = rank(running)
@@ -74,7 +74,7 @@ class PreemptionRule:
         return found
 
     def victim(self, waiting: Request, candidates: list[Candidate], now_s: float) -> Request | None:
-        """The one to stop for `waiting`, taken out of `candidates`; None: nobody gives way."""
+        """Take the request to stop for `waiting` out of `candidates`; None: no request yields."""
         due = waiting.due_s <= now_s
         chosen: Request | None = None
         passed_over: list[Candidate] = []
@@ -83,7 +83,7 @@ class PreemptionRule:
             may = self._may_take_from(running, waiting)
             gain_s = INFINITE if due or not may else self._gain_s(waiting, running)
             if gain_s <= 0.0:
-                break  # nobody ranked before it yields either, or hardly (see `ltr`)
+                break  # requests ranked before it hardly ever yield either (see `ltr`)
             candidate = heappop(candidates)
             if may and self._pays(gain_s, waiting, running, backend):
                 chosen = running
@@ -94,22 +94,22 @@ class PreemptionRule:
         return chosen
 
     def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
-        """Whether the gain is worth what stopping `running` costs."""
+        """Whether the gain exceeds the cost of stopping `running`."""
         threshold_s = self.settings.gain_factor * backend.cost.stop_s(running)
-        if not gain_s > threshold_s:  # nor is it if nobody can say, as between infinite ranks
+        if not gain_s > threshold_s:  # or is not a number, as between infinite ranks
             return False
         if backend.cost.remaining_s(running) <= threshold_s:
-            return False  # its slot will be free sooner than a preemption pays
+            return False  # its slot is free soon anyway
         return backend.has_room_without(running, waiting)
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
-        """Whether somebody of `waiting`'s tier may ever take the slot of `running`."""
+        """Whether requests of `waiting`'s tier may ever take the slot of `running`."""
         if not running.preemptible or running.tier < waiting.tier:
             return False
         return self.tiers_preempt if running.tier > waiting.tier else self.policy.preemptive
 
     def _gain_s(self, waiting: Request, running: Request) -> float:
-        # Tiers are no seconds: a higher one outranks whatever the preemption costs.
+        # Tiers are not seconds: a higher one always outranks the cost.
         if running.tier > waiting.tier:
             return INFINITE
         return self.policy.gain_s(waiting, running)

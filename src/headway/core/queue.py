@@ -1,4 +1,4 @@
-"""Waiting requests in the order of their rank, with cancellation in O(1)."""
+"""Waiting requests in order of rank, with cancellation in O(1)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from headway.core.request import Request
 
 
 class WaitingQueue(Protocol):
-    """What a policy keeps the waiting requests of one tenant in.
+    """The waiting requests of one tenant, in a policy's order.
 
-    Nothing is ever searched for: taking a request out (to run it, or because it was cancelled)
-    raises its `ticket`, which kills its entry here; dead entries are dropped when they surface,
-    or all at once when they outnumber the live ones.
+    No request is ever searched for. The caller removes one (to run or cancel it) by raising its
+    `ticket`, which kills its entry; dead entries are dropped when they reach the top, or all at
+    once when they outnumber the live ones.
     """
 
     def push(self, request: Request) -> None:
@@ -22,19 +22,19 @@ class WaitingQueue(Protocol):
         ...
 
     def peek(self, now_s: float) -> Request | None:
-        """The live request that runs next, or None."""
+        """The live request to run next, or None."""
         ...
 
     def entry_died(self) -> None:
-        """One of the entries was killed by its ticket."""
+        """The ticket of one entry was raised."""
         ...
 
     def sample(self, most: int) -> Iterator[Request]:
-        """At most `most` live requests, evenly spread over the entries; the same every time."""
+        """At most `most` live requests, spread evenly over the entries; always the same."""
         ...
 
     def __len__(self) -> int:
-        """Live requests."""
+        """Number of live requests."""
         ...
 
 
@@ -42,22 +42,22 @@ class TierQueue(Protocol):
     """The waiting requests of one tier of one lane."""
 
     waiting: int
-    """How many there are."""
+    """Number of requests."""
 
     def push(self, request: Request) -> None:
         """Add `request` in its place."""
         ...
 
     def removed(self, request: Request) -> None:
-        """`request` was taken out by its ticket."""
+        """The ticket of `request` was raised."""
         ...
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
-        """The request that is next among the tenants that may run one more; None: all may."""
+        """The next request of a tenant with `tenant_ok`; None allows all tenants."""
         ...
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
-        """The request of `tenant` that is next; asked only where tenants have caps."""
+        """The next request of `tenant`; only for tenants with caps."""
         ...
 
     def sample(self, most: int) -> Iterable[Request]:
@@ -66,7 +66,7 @@ class TierQueue(Protocol):
 
 
 class RankHeap:
-    """A binary heap on a rank that does not change while a request waits. Ties: by arrival."""
+    """A binary heap by rank, which must not change while a request waits. Ties: by arrival."""
 
     __slots__ = ("_entries", "_live", "_rank")
 
@@ -92,7 +92,7 @@ class RankHeap:
         return None
 
     def first_key(self, now_s: float) -> tuple[float, int] | None:
-        """Rank and sequence number of the one that is next; None if nobody waits."""
+        """Rank and sequence number of the next request; None if there is none."""
         return None if self.peek(now_s) is None else self._entries[0][:2]
 
     def entry_died(self) -> None:

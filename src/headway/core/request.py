@@ -1,4 +1,4 @@
-"""The noun everybody shares: what is known of a request, and where it stands."""
+"""A request: what is known about it, and its state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headway.core.estimate import SizeEstimate
 
 
 class Tier(IntEnum):
-    """Who goes first: a smaller value outranks a larger one."""
+    """A class of requests: a smaller value outranks a larger one."""
 
     INTERACTIVE = 0
     STANDARD = 1
@@ -22,7 +22,7 @@ class Tier(IntEnum):
 
     @classmethod
     def parse(cls, label: str) -> Tier:
-        """The tier of that name; ValueError names the ones there are."""
+        """The tier named `label`. Raises ValueError, which lists the tiers."""
         try:
             return cls[label.upper()]
         except KeyError:
@@ -46,7 +46,7 @@ class State(Enum):
 class Request:
     """One request: facts given at arrival, then state that only the Scheduler writes.
 
-    All times are seconds on the clock of whoever drives the scheduler.
+    All times are seconds on the clock of the scheduler's driver.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Request:
     prompt_tokens: int
     estimate: SizeEstimate
     lane: str = ""
-    """What a backend must serve to run it: the model's name, as a rule."""
+    """What a backend must serve to run it, usually the name of a model."""
     tier: Tier = Tier.STANDARD
     tenant: str = ""
     program: str = ""
@@ -67,51 +67,51 @@ class Request:
     """Hash of the prompt's first part, for prefix-affine placement; 0 is unknown."""
     max_tokens: int | None = None
     preemptible: bool = True
-    """Whether it can be continued exactly after being stopped."""
+    """Whether it can be continued exactly after a stop."""
     score: float | None = None
-    """What a ranker made of it: expected log2 of its output tokens; None: nobody looked."""
+    """A ranker's score: expected log2 of its output tokens; None: it has none."""
     avoid: frozenset[str] = frozenset()
-    """Backends that it failed on: it runs there only while no other that serves it has slots."""
+    """Backends it failed on: it runs there only while no other that serves it has slots."""
 
     state: State = field(default=State.NEW, init=False)
     sequence: int = field(default=0, init=False)
-    """Order of arrival: breaks every tie, and is kept through preemption."""
+    """Order of arrival: breaks every tie, and survives preemption."""
     output_tokens: int = field(default=0, init=False)
     backend: str = field(default="", init=False)
     preemptions: int = field(default=0, init=False)
     started_s: float = field(default=-1.0, init=False)
-    """When it first ran; -1 before."""
+    """When it first started; -1 before."""
     resumed_s: float = field(default=-1.0, init=False)
-    """When it last began to run; -1 before."""
+    """When it last started; -1 before."""
     resumed_tokens: int = field(default=0, init=False)
-    """Output tokens it had when it last began to run."""
+    """Output tokens it had when it last started."""
     due_s: float = field(default=float("inf"), init=False)
-    """From this moment nothing that is due later may overtake it (starvation bound)."""
+    """From then on no request that is due later may overtake it (starvation bound)."""
     latest_start_s: float = field(default=float("inf"), init=False)
-    """After this moment even a short answer would miss the deadline."""
+    """After that, even a short answer would miss the deadline."""
     predicted_tokens: float = field(default=0.0, init=False)
-    """Mean of its estimate, as it was before its first token."""
+    """Mean of its estimate before its first token."""
     service_s: float = field(default=0.0, init=False)
     """Predicted work when it was added, by the reference cost model."""
     queued_work_s: float = field(default=0.0, init=False)
-    """What it adds to the predicted backlog while it waits."""
+    """Its share of the predicted backlog while it waits."""
     ticket: int = field(default=0, init=False)
-    """Number of the queue entry that is valid; older entries of this request are dead."""
+    """Number of its valid queue entry; entries with older numbers are dead."""
     reserved_kv_tokens: int = field(default=0, init=False)
-    """KV cache held for it by its backend."""
+    """KV cache that its backend reserves for it."""
     outstanding_tokens: float = field(default=0.0, init=False)
-    """Output tokens that its backend still expects of it."""
+    """Output tokens that its backend still expects from it."""
     pending_prefill_s: float = field(default=0.0, init=False)
-    """Time of its prompt, while its backend computes that."""
+    """Time of its prompt until its backend has computed it."""
 
     @property
     def remaining_tokens(self) -> float:
-        """Expected output tokens still to come, given those produced."""
+        """Expected remaining output tokens, given those produced."""
         return self.estimate.remaining_mean(self.output_tokens)
 
     @property
     def kv_tokens(self) -> int:
-        """KV cache to reserve, in tokens: the prompt and the longest answer it may give."""
+        """KV cache to reserve, in tokens: its prompt and its longest possible answer."""
         longest = self.max_tokens if self.max_tokens is not None else self.estimate.longest
         return self.prompt_tokens + max(longest, self.output_tokens)
 

@@ -1,4 +1,4 @@
-"""How much runs, over all backends, and who may run one more."""
+"""How many requests run, over all backends, and the caps on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headway.core.request import Request, Tier
 from headway.core.settings import SchedulerSettings
 
 Freed = tuple[Tier | None, str | None]
-"""The tier and the tenant that run at their caps now, and will not once somebody has left."""
+"""The tier and the tenant whose caps bind now, and would not once a certain request has left."""
 
 
 class Running:
@@ -31,7 +31,7 @@ class Running:
         self._tier_caps = {tier: settings.tier(tier).max_running for tier in Tier}
         self._tenant_cap = settings.tenant_max_running
         self.tenant_gate: Callable[[str], bool] | None = None
-        """`tenant_ok`; None spares the queues a call per tenant where they have no cap."""
+        """`tenant_ok`; None if tenants have no cap, which spares the queues a call per tenant."""
         if self._tenant_cap is not None:
             self.tenant_gate = self.tenant_ok
         self.capped = self._tenant_cap is not None or any(
@@ -40,13 +40,13 @@ class Running:
         """Whether there is any cap."""
 
     def add(self, request: Request) -> None:
-        """`request` runs from now on."""
+        """Count `request`, which starts."""
         self.requests += 1
         self._by_tier[request.tier] += 1
         self._by_tenant[request.tenant] = self._by_tenant.get(request.tenant, 0) + 1
 
     def remove(self, request: Request) -> None:
-        """`request` runs no more."""
+        """Stop counting `request`."""
         self.requests -= 1
         self._by_tier[request.tier] -= 1
         left = self._by_tenant[request.tenant] - 1
@@ -56,24 +56,24 @@ class Running:
             del self._by_tenant[request.tenant]
 
     def in_tier(self, tier: Tier) -> int:
-        """Requests that run in `tier`."""
+        """Number of running requests in `tier`."""
         return self._by_tier[tier]
 
     def tier_ok(self, tier: Tier) -> bool:
-        """Whether one more of `tier` may run."""
+        """Whether one more request of `tier` may run."""
         cap = self._tier_caps[tier]
         return cap is None or self._by_tier[tier] < cap
 
     def tenant_ok(self, tenant: str) -> bool:
-        """Whether one more of `tenant` may run."""
+        """Whether one more request of `tenant` may run."""
         return self._tenant_cap is None or self._by_tenant.get(tenant, 0) < self._tenant_cap
 
     def of_tenant(self, tenant: str) -> int:
-        """Requests of `tenant` that run."""
+        """Number of running requests of `tenant`."""
         return self._by_tenant.get(tenant, 0)
 
     def freed_by(self, request: Request) -> Freed:
-        """The caps that bind now, and will not once `request`, which runs, has left."""
+        """The caps that bind now, and would not once `request`, which runs, has left."""
         tier, tenant = request.tier, request.tenant
         return (
             None if self.tier_ok(tier) else tier,

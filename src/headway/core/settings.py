@@ -1,4 +1,4 @@
-"""Everything an operator decides about scheduling, as plain values."""
+"""All settings of the scheduler, as plain values."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ class TierSettings:
     """Limits and promises of one tier."""
 
     max_wait_s: float = INFINITE
-    """After this wait a request is next: nothing that is due later may overtake it."""
+    """After this wait a request is due: no request that is due later may overtake it."""
     max_slowdown: float = INFINITE
-    """The same, once its latency would exceed this multiple of its own service time."""
+    """A request is also due once its latency would exceed this multiple of its service time."""
     max_queue: int | None = None
-    """Requests that may wait; more are rejected."""
+    """Number of requests that may wait; more are rejected."""
     max_running: int | None = None
     weight: float = 1.0
-    """Share of service where tiers are weighted."""
+    """Share of service, if tiers are weighted."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreemptionSettings:
-    """When stopping a running request is worth it."""
+    """When to stop a running request."""
 
     enabled: bool = True
     gain_factor: float = 2.0
-    """The expected gain must exceed this many times the cost that the backend states."""
+    """The expected gain must exceed this multiple of the backend's cost of a preemption."""
     min_run_s: float = 0.25
-    """A request that began to run is left alone for so long (hysteresis)."""
+    """A request is not stopped for this long after it starts (hysteresis)."""
     max_preemptions: int = 16
-    """After so many it runs to its end."""
+    """After this many preemptions a request runs to its end."""
     trail_c: float | None = None
     """TRAIL's limit: preempt only while output tokens < c x initial prediction. None: no limit."""
     quantum_s: float = 0.5
-    """Service that a request may attain on MLFQ's first level; each next level gives twice that."""
+    """Service that MLFQ's first level allows; each next level allows twice the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class SchedulerSettings:
     policy: str = "srpt"
     tier_mode: Literal["strict", "weighted"] = "strict"
     tiers: Mapping[Tier, TierSettings] = field(default_factory=dict)
-    """A tier that is not named has no limits."""
+    """A tier that is missing has no limits."""
     fairness: Literal["off", "vtc", "drr"] = "off"
     tenant_weights: Mapping[str, float] = field(default_factory=dict)
     tenant_max_running: int | None = None

@@ -1,8 +1,7 @@
-"""The starvation bound: from its due time on, a request is next.
+"""The starvation bound: once a request is due, it is next.
 
-Once a request is due, only requests that were due before it can start before it (`Waiting.next`).
-So it waits on for the work that was due earlier and for one slot, however many shorter, higher or
-richer requests arrive.
+Only requests that were due earlier can start before it (`Waiting.next`). So it waits only for those
+and for one slot, however many requests arrive that are shorter, of a higher tier or owed more.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from headway.core.tenant_heap import TenantHeap
 
 
 def due_s(request: Request, tier: TierSettings, duration_s: float) -> float:
-    """When `request` becomes due by its `tier`'s `max_wait_s` or `max_slowdown`, the first of both.
+    """When `request` is due by the `max_wait_s` or `max_slowdown` of its `tier`, the earlier one.
 
-    A wait of (max_slowdown - 1) times its `duration_s` makes the latency max_slowdown durations.
+    A wait of (max_slowdown - 1) times its `duration_s` makes its latency max_slowdown durations.
     """
     slack_s = INFINITE
     if tier.max_slowdown < INFINITE:
@@ -30,8 +29,8 @@ def due_s(request: Request, tier: TierSettings, duration_s: float) -> float:
 class DueQueue:
     """The waiting requests that will be due, by due time.
 
-    Apart by tier, and by tenant where tenants have caps: whoever is at its cap is passed over
-    without looking at its requests.
+    Each tier has its own heap, and each tenant if tenants have caps: requests of one at its cap are
+    skipped without looking at them.
     """
 
     __slots__ = ("_by_tenant", "_tiers")
@@ -41,7 +40,7 @@ class DueQueue:
         self._tiers: dict[Tier, RankHeap | TenantHeap] = {}
 
     def push(self, request: Request) -> None:
-        """Add `request`, unless it never is due."""
+        """Add `request`, unless it is never due."""
         if request.due_s < INFINITE:
             heap = self._tiers.get(request.tier)
             if heap is None:
@@ -50,7 +49,7 @@ class DueQueue:
             heap.push(request)
 
     def removed(self, request: Request) -> None:
-        """`request` was taken out by its ticket."""
+        """The ticket of `request` was raised."""
         if request.due_s < INFINITE:
             heap = self._tiers[request.tier]
             if isinstance(heap, TenantHeap):
@@ -64,7 +63,7 @@ class DueQueue:
         tier_ok: Callable[[Tier], bool],
         tenant_ok: Callable[[str], bool] | None,
     ) -> Request | None:
-        """The request that was due first, among those due by `now_s` that may run."""
+        """The request due first, of those due by `now_s` that may run."""
         best: Request | None = None
         for tier, heap in self._tiers.items():
             first = heap.peek(now_s)
@@ -79,7 +78,7 @@ class DueQueue:
         return best
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the first waiting request is due, past or future; None if none ever is."""
+        """When the first waiting request is due, past or future; None if never."""
         firsts = (heap.peek(now_s) for heap in self._tiers.values())
         return min((first.due_s for first in firsts if first is not None), default=None)
 

@@ -1,4 +1,4 @@
-"""Which waiting request takes the slot of which running one."""
+"""Which waiting requests take the slots of running ones."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from headway.core.tiers import TierOrder
 from headway.core.waiting import Waiting
 
 Urgency = tuple[bool, int, float]
-"""Whether a request is not due yet, its tier and its rank: the smaller one is more urgent."""
+"""Whether a request is not due yet, its tier and its rank: smaller is more urgent."""
 
 _LEAST_URGENT: Urgency = (True, int(max(Tier)), inf)
 _NEVER = (-inf, _LEAST_URGENT)
 
 
 class Takeovers:
-    """Finds who gives way to whom.
+    """Finds running requests that yield, and the waiting requests that take their slots.
 
-    A slot goes to the request that is next once the running one has left: what that one held of a
-    cap is free then, so another request of its tenant or tier may be next. Where the request that
-    is next cannot take the slot, nobody does.
+    A slot goes to the request that is next once the running one has left. That frees its share of
+    a cap, so another request of its tenant or tier may be next. If the next request cannot take the
+    slot, no other does.
 
     Args:
         rule: whether a running request yields.
         lanes: all waiting requests.
         backends: all running requests, and the caps on them.
         tier_order: says which tier is next.
-        ledger: says which tenant is next; None: tenants do not matter.
+        ledger: says which tenant is next; None: fairness is off.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Takeovers:
         self._tier_order = tier_order
         self._ledger = ledger
         self._looked: dict[str, tuple[float, Urgency]] = {}
-        """By lane: when nobody gave way last, and to how urgent a request."""
+        """By lane: when no request yielded last, and how urgent the waiting one was."""
 
     def forget(self) -> None:
-        """Ranks have changed: look again, whatever was found before."""
+        """Look again everywhere: ranks have changed."""
         self._looked.clear()
 
     @property
@@ -87,7 +87,7 @@ class Takeovers:
     def _of_one_lane(
         self, name: str, queue: Waiting, now_s: float
     ) -> Iterator[tuple[Request, Request]]:
-        """The same for one lane without caps: which request is next does not depend on who
+        """The pairs for one lane without caps: the next request is the same whichever one
         leaves."""
         rule, serving = self._rule, self._backends.of_lane(name)
         candidates: list[Candidate] | None = None
@@ -110,11 +110,13 @@ class Takeovers:
                 return
             yield request, victim
             if request.avoid:
-                candidates = None  # they were not all for the next request
+                candidates = None  # they left out backends that the next request may use
 
     def _looked_before(self, name: str, urgency: Urgency, now_s: float) -> bool:
-        """Whether no request yielded to one as urgent shortly before: the ranks of running requests
-        change slowly."""
+        """Whether no request yielded to one as urgent shortly before.
+
+        Ranks of running requests change slowly, so looking again can wait.
+        """
         looked_s, most_urgent = self._looked.get(name, _NEVER)
         return now_s < looked_s + self._rule.settings.min_run_s and urgency >= most_urgent
 
@@ -154,7 +156,7 @@ class Takeovers:
     def _heirs(
         self, queue: Waiting, serving: Sequence[Backend], now_s: float
     ) -> dict[Freed, Request]:
-        """Who is next once a running request has left, by what that one frees of the caps."""
+        """The next request once a running one has left, by the caps that one frees."""
         heirs: dict[Freed, Request] = {}
         if not queue.count:
             return heirs
@@ -185,7 +187,7 @@ class Takeovers:
         return heirs
 
     def _due_without(self, victim: Request, queue: Waiting, now_s: float) -> Request | None:
-        """The request of `queue` that was due first, of those that may run without `victim`."""
+        """The request of `queue` due first, of those that may run once `victim` has left."""
         running = self._running
         running.remove(victim)
         due = queue.due(now_s, running.tier_ok, running.tenant_gate)
@@ -193,7 +195,7 @@ class Takeovers:
         return due
 
     def _is_due_elsewhere(self, candidate: Candidate, heir: Request, now_s: float) -> bool:
-        """Whether the slot of `candidate` is due to another lane's request before `heir`."""
+        """Whether a due request of another lane goes before `heir` to the slot of `candidate`."""
         victim, backend = candidate[3], candidate[4]
         for lane in backend.lanes:
             queue = self._lanes.queues.get(lane)
@@ -221,12 +223,12 @@ class Takeovers:
         return request.due_s > now_s, int(request.tier), self._rule.policy.rank(request)
 
     def _place(self, request: Request, now_s: float) -> tuple[float, int, float, int]:
-        """Orders requests by urgency; no two have one place."""
+        """Orders requests by urgency; no two are equal."""
         due_s = request.due_s if request.due_s <= now_s else inf
         rank = self._rule.policy.rank(request)
         return due_s, int(request.tier), rank, request.sequence
 
 
 def _tier_ok_also(tier_ok: Callable[[Tier], bool], tier: Tier | None) -> Callable[[Tier], bool]:
-    """`tier_ok` when one more of `tier` may run."""
+    """`tier_ok`, except that one more of `tier` may run."""
     return tier_ok if tier is None else lambda other: other is tier or tier_ok(other)

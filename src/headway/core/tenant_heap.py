@@ -1,4 +1,4 @@
-"""Waiting requests by rank, where tenants have caps."""
+"""Waiting requests by rank, if tenants have caps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from headway.core.tenant_queues import TenantQueues
 
 
 class TenantHeap:
-    """A heap of tenants, each by the first of its requests, which are in a heap of their own.
+    """A heap of tenants by their first requests; each tenant has a heap of its own requests.
 
-    Whoever is at its cap is passed over without a look at its requests. There are never more such
-    tenants than running requests, so finding the next request takes O(log n), however many tenants
-    wait.
+    It skips tenants at their caps without looking at their requests. There are never more of those
+    than running requests, so finding the next request takes O(log n) for any number of tenants.
 
     Args:
-        rank: of a request; the smaller one is first. It must not change while the request waits.
+        rank: of a request; the smallest is first. It must not change while the request waits.
     """
 
     __slots__ = ("_entries", "_keys", "_queues", "waiting")
@@ -26,7 +25,7 @@ class TenantHeap:
     def __init__(self, rank: Callable[[Request], float]) -> None:
         self._queues = TenantQueues(lambda: RankHeap(rank))
         self._entries: list[tuple[tuple[float, int], str]] = []
-        """By tenant, a key that is at most that of its first request; others are dead."""
+        """A heap of (key, tenant). A live key is at most that of the tenant's first request."""
         self._keys: dict[str, tuple[float, int]] = {}
         """The key of each tenant's live entry."""
         self.waiting = 0
@@ -43,7 +42,7 @@ class TenantHeap:
         self.waiting += 1
 
     def removed(self, request: Request) -> None:
-        """`request` was taken out by its ticket."""
+        """The ticket of `request` was raised."""
         self.waiting -= 1
         if self._queues.removed(request):
             del self._keys[request.tenant]
@@ -52,7 +51,7 @@ class TenantHeap:
             heapify(self._entries)
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None = None) -> Request | None:
-        """The first request of a tenant that may run one more."""
+        """The first request of a tenant with `tenant_ok`."""
         entries, keys, queues = self._entries, self._keys, self._queues.by_tenant
         passed_over: list[tuple[tuple[float, int], str]] = []
         chosen: Request | None = None
@@ -64,7 +63,7 @@ class TenantHeap:
             first_key = queues[tenant].first_key(now_s)
             assert first_key is not None
             if first_key != key:
-                # The request that it was entered for is gone.
+                # The request behind this key is gone.
                 keys[tenant] = first_key
                 heapreplace(entries, (first_key, tenant))
             elif tenant_ok is not None and not tenant_ok(tenant):

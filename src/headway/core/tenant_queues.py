@@ -1,4 +1,4 @@
-"""One queue a tenant, for those that have somebody waiting."""
+"""A queue for each tenant with waiting requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Queue = TypeVar("Queue", bound=WaitingQueue)
 
 
 class TenantQueues(Generic[Queue]):
-    """Queues by tenant; one exists as long as its tenant has somebody waiting.
+    """Queues by tenant; each exists while its tenant has waiting requests.
 
     Args:
         make: makes the queue of one tenant.
@@ -24,11 +24,11 @@ class TenantQueues(Generic[Queue]):
         self._make = make
         self.by_tenant: dict[str, Queue] = {}
         self._tenants: list[str] = []
-        """The same tenants, to be sampled by place: a dictionary cannot be."""
+        """The same tenants as a list, because a dictionary cannot be sampled by index."""
         self._places: dict[str, int] = {}
 
     def push(self, request: Request) -> Queue:
-        """Add `request` to the queue of its tenant, which is returned."""
+        """Add `request` to the queue of its tenant, and return that queue."""
         tenant = request.tenant
         queue = self.by_tenant.get(tenant)
         if queue is None:
@@ -39,7 +39,7 @@ class TenantQueues(Generic[Queue]):
         return queue
 
     def removed(self, request: Request) -> bool:
-        """`request` was taken out by its ticket. Whether it was the last one of its tenant."""
+        """The ticket of `request` was raised. Returns whether its tenant has no other."""
         tenant = request.tenant
         queue = self.by_tenant[tenant]
         queue.entry_died()

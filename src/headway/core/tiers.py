@@ -1,4 +1,4 @@
-"""Which tier is served next."""
+"""The order of the tiers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from headway.core.settings import SchedulerSettings
 
 
 class TierOrder(Protocol):
-    """An order of the tiers that have somebody waiting."""
+    """An order of the tiers with waiting requests."""
 
     preempts: bool
-    """Whether a higher tier takes slots from a lower one that runs."""
+    """Whether a higher tier takes slots from running requests of a lower one."""
 
     def ordered(self, waiting: list[Tier]) -> list[Tier]:
-        """`waiting` with the tier to serve first in front."""
+        """Sort `waiting`, the tier to serve first in front."""
         ...
 
     def backlogged(self, tier: Tier, others: list[Tier]) -> None:
-        """`tier` has somebody waiting again; `others` had all along."""
+        """`tier` has waiting requests again; `others` had them all along."""
         ...
 
     def served(self, tier: Tier, service_s: float) -> None:
-        """A request of `tier` with that predicted service time was started."""
+        """A request of `tier` started, with that predicted service time."""
         ...
 
 
 class StrictTiers:
-    """A lower tier is served only when no higher one waits."""
+    """Serves a lower tier only if no higher one waits."""
 
     preempts = True
 
@@ -44,9 +44,9 @@ class StrictTiers:
 
 
 class WeightedTiers:
-    """Every waiting tier gets its share of service, by weight (start-time fair queueing).
+    """Serves every waiting tier in proportion to its weight (start-time fair queueing).
 
-    Asked for in llm-d-router#1995. Source: Goyal, Vin and Cheng 1996.
+    Requested in llm-d-router#1995. Source: Goyal, Vin and Cheng 1996.
     """
 
     preempts = False
@@ -59,7 +59,7 @@ class WeightedTiers:
         return sorted(waiting, key=lambda tier: (self._virtual_s[tier], tier))
 
     def backlogged(self, tier: Tier, others: list[Tier]) -> None:
-        # Time without anybody waiting earns no credit.
+        # Time without waiting requests earns no credit.
         if others:
             least = min(self._virtual_s[other] for other in others)
         else:

@@ -1,4 +1,4 @@
-"""All waiting requests of one lane: tiers, in them tenants, in them the policy's order."""
+"""The waiting requests of one lane: by tier, then by tenant, then in the policy's order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headway.core.tiers import TierOrder
 
 
 class SharedQueue:
-    """A tier where nothing depends on the tenant: everybody is in one queue."""
+    """A tier without fairness or caps of tenants: one queue for all."""
 
     __slots__ = ("_queue", "waiting")
 
@@ -41,7 +41,7 @@ class SharedQueue:
 
 
 class TurnQueue:
-    """A tier where fairness says which tenant is next, and the policy which of its requests."""
+    """A tier in which fairness picks the tenant, and the policy its request."""
 
     __slots__ = ("_queues", "_turn", "waiting")
 
@@ -60,7 +60,7 @@ class TurnQueue:
         self.waiting -= 1
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
-        tenant = self._turn.next(tenant_ok or _anyone)
+        tenant = self._turn.next(tenant_ok or _every_tenant)
         return None if tenant is None else self._queues.by_tenant[tenant].peek(now_s)
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
@@ -72,7 +72,7 @@ class TurnQueue:
 
 
 class Waiting:
-    """The waiting requests of one lane, and which of them is next."""
+    """The waiting requests of one lane, and which is next."""
 
     __slots__ = ("_due", "_queues", "_tier_order", "count")
 
@@ -85,13 +85,13 @@ class Waiting:
         self.count = 0
 
     def push(self, request: Request) -> None:
-        """Add `request` in its place: by the present state of its rank, and its arrival."""
+        """Add `request`, by its present rank and its arrival."""
         self._queues[request.tier].push(request)
         self._due.push(request)
         self.count += 1
 
     def take(self, request: Request) -> None:
-        """Remove `request`, wherever in the order it is."""
+        """Remove `request` from any place in the order."""
         request.ticket += 1
         self._queues[request.tier].removed(request)
         self._due.removed(request)
@@ -103,9 +103,9 @@ class Waiting:
         tier_ok: Callable[[Tier], bool],
         tenant_ok: Callable[[str], bool] | None,
     ) -> Request | None:
-        """The request to start next: what is due, else by tier, tenant and policy.
+        """The request to start next: a due one, else by tier, tenant and policy.
 
-        `tier_ok` and `tenant_ok` say who is below its cap.
+        `tier_ok` and `tenant_ok` return whether a tier or tenant is below its cap.
         """
         due = self.due(now_s, tier_ok, tenant_ok)
         if due is not None:
@@ -122,14 +122,13 @@ class Waiting:
         tier_ok: Callable[[Tier], bool],
         tenant_ok: Callable[[str], bool] | None,
     ) -> Request | None:
-        """The request that was due first, of those that may run; None: none is due."""
+        """The request due first, of those that may run; None if none is due."""
         return self._due.next(now_s, tier_ok, tenant_ok)
 
     def first_of(
         self, tenant: str, now_s: float, tier_ok: Callable[[Tier], bool]
     ) -> Request | None:
-        """The request of `tenant` to start next if none is due; asked only where tenants have
-        caps."""
+        """The request of `tenant` to start next if none is due; only if tenants have caps."""
         for tier in self._tiers(tier_ok):
             request = self._queues[tier].first_of(tenant, now_s)
             if request is not None:
@@ -137,11 +136,11 @@ class Waiting:
         return None
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the first waiting request is due, past or future; None if none ever is."""
+        """When the first waiting request is due, past or future; None if never."""
         return self._due.next_due_s(now_s)
 
     def in_tier(self, tier: Tier) -> int:
-        """Requests that wait in `tier`."""
+        """Number of waiting requests in `tier`."""
         return self._queues[tier].waiting
 
     def sample(self, tier: Tier, most: int) -> list[Request]:
@@ -149,7 +148,7 @@ class Waiting:
         return list(self._queues[tier].sample(most))
 
     def _tiers(self, tier_ok: Callable[[Tier], bool]) -> list[Tier]:
-        """The tiers in which somebody waits who may run, in the order in which they are served."""
+        """The tiers with waiting requests that may run, in the order of service."""
         tiers = [tier for tier, queue in self._queues.items() if queue.waiting and tier_ok(tier)]
         return self._tier_order.ordered(tiers) if len(tiers) > 1 else tiers
 
@@ -160,5 +159,5 @@ def _tier_queue(policy: Policy, ledger: Fairness | None, by_tenant: bool) -> Tie
     return policy.queue_by_tenant() if by_tenant else SharedQueue(policy)
 
 
-def _anyone(tenant: str) -> bool:
+def _every_tenant(tenant: str) -> bool:
     return True

@@ -1,4 +1,4 @@
-"""The policies by name. Adding one is one file and one line here."""
+"""The policies by name. A new one is one file and one line here."""
 
 from headway.core.policies.edf import Edf
 from headway.core.policies.fcfs import Fcfs

@@ -7,8 +7,8 @@ from headway.core.request import Request
 class Gittins(Policy):
     """By the least expected work per completion, preemptive.
 
-    Optimal in mean latency where sizes are unknown and their distribution is known (M/G/1):
-    a request that may end soon is tried, and yields when it did not.
+    Optimal in mean latency if sizes are unknown and their distribution is known (M/G/1): it tries
+    a request that may end soon, and stops it if it has not.
     Source: Gittins 1979; Scully, Harchol-Balter and Scheller-Wolf 2018.
     """
 

@@ -20,7 +20,7 @@ SHORTEST_S = 1e-6
 
 
 class Hrrn(Policy):
-    """By (wait + service) / service, the largest first; what runs is left alone.
+    """By (wait + service) / service, the largest first; never preempts.
 
     Source: Brinch Hansen 1971; in production in SGLang.
     """
@@ -38,11 +38,11 @@ class Hrrn(Policy):
 
 
 class ResponseRatioQueue:
-    """Requests in classes of about equal service time, by arrival within each.
+    """Requests in classes of about equal service time, by arrival within a class.
 
-    Among equal service times the response ratio orders by arrival, whatever the time. So only
-    the heads of the classes have to be compared at `now_s`: some 30 for six orders of
-    magnitude. Two requests of one class differ by less than a factor of sqrt(2) in size.
+    Among equal service times, the response ratio orders by arrival at any time. So only the heads
+    of the classes are compared at `now_s`: about 40 for six orders of magnitude. Two requests of
+    one class differ by less than a factor of sqrt(2) in size.
     """
 
     __slots__ = ("_classes", "_live", "_service_s")
@@ -62,7 +62,7 @@ class ResponseRatioQueue:
         entries = self._classes.setdefault(size_class, deque())
         entry = (request.ticket, request, request.arrival_s, service_s)
         if entries and entries[-1][1].sequence > request.sequence:
-            # A preempted or requeued request goes back to its place by arrival.
+            # A preempted or requeued request returns to its place by arrival.
             place = 0
             while place < len(entries) and entries[place][1].sequence < request.sequence:
                 place += 1
@@ -113,7 +113,7 @@ class ResponseRatioQueue:
 
 
 class ResponseRatioByTenant:
-    """The same where tenants have caps: by arrival among the tenants in each class."""
+    """The same if tenants have caps: in each class, by arrival over the tenants below theirs."""
 
     __slots__ = ("_classes", "_service_s", "waiting")
 

@@ -10,10 +10,10 @@ from headway.core.settings import SchedulerSettings
 class Mlfq(Policy):
     """By level, preemptive; within a level by arrival. Needs no prediction.
 
-    Level k holds requests whose attained service, prefill included from the start, is within
-    the first k + 1 quanta: `preemption.quantum_s`, and each next one twice the one before. A long
-    prompt thereby skips the levels that its prefill would use up, and a long answer sinks as it
-    grows.
+    Level k holds requests whose attained service is within the first k + 1 quanta. The first is
+    `preemption.quantum_s`, each next one twice the one before. Service includes prefill from the
+    start, so a long prompt skips the levels that its prefill would use up. A long answer sinks as
+    it grows.
     Source: FastServe (Wu et al. 2023); its promotion of starved requests is the starvation bound.
     """
 
@@ -29,5 +29,5 @@ class Mlfq(Policy):
         return levels - 1.0 if levels else 0.0
 
     def gain_s(self, waiting: Request, running: Request) -> float:
-        # Levels are no seconds: a lower level outranks whatever the preemption costs.
+        # Levels are not seconds: a lower level always outranks the cost.
         return float("inf") if self.rank(waiting) < self.rank(running) else 0.0

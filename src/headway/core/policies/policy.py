@@ -1,4 +1,4 @@
-"""What every policy answers: in which order, and whether stopping somebody pays."""
+"""The interface of a policy: the order of requests, and the gain of a preemption."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from headway.core.tenant_heap import TenantHeap
 
 
 class Policy(ABC):
-    """An order of requests within one tier and tenant: the smaller rank runs first.
+    """An order of requests within one tier and tenant: the smallest rank runs first.
 
-    A rank must not change while its request waits. What changes with time alone belongs into
-    a queue of its own (see `hrrn`), never into a comparison.
+    A rank must not change while its request waits. An order that changes with time alone needs a
+    queue of its own (see `hrrn`).
     """
 
     preemptive: ClassVar[bool] = False
     """Whether a waiting request may take the slot of a running one of its own tier."""
 
     by_length: ClassVar[bool] = False
-    """Whether it orders by predicted lengths: then it is worth what the predictions are."""
+    """Whether it orders by predicted lengths: then it is as good as the predictions."""
 
     needs_predictor: ClassVar[bool] = False
-    """Whether each request's own prediction makes the order: what history says of its like is
-    about the same for all."""
+    """Whether it needs a prediction for each request, from its prompt: the mean of similar requests
+    is about the same for all."""
 
     limit_c: ClassVar[float | None] = None
-    """Nobody is stopped who has produced this many times its initial prediction; None: no limit."""
+    """A request with this multiple of its initial prediction is never stopped; None: no limit."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self.name = settings.policy
@@ -37,14 +37,14 @@ class Policy(ABC):
 
     @abstractmethod
     def rank(self, request: Request) -> float:
-        """The rank of `request` as it stands."""
+        """The present rank of `request`."""
 
     def queue(self) -> WaitingQueue:
-        """A new queue that keeps requests in this policy's order."""
+        """A new queue in this policy's order."""
         return RankHeap(self.rank)
 
     def queue_by_tenant(self) -> TierQueue:
-        """The same where tenants have caps: whoever is at its cap is passed over."""
+        """The same if tenants have caps: it skips tenants at theirs."""
         return TenantHeap(self.rank)
 
     def gain_s(self, waiting: Request, running: Request) -> float:

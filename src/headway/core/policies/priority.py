@@ -13,5 +13,5 @@ class Priority(Policy):
         return request.priority
 
     def gain_s(self, waiting: Request, running: Request) -> float:
-        # Any smaller integer outranks whatever the preemption costs.
+        # A smaller integer always outranks the cost.
         return float("inf") if waiting.priority < running.priority else 0.0

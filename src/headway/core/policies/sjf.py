@@ -5,7 +5,7 @@ from headway.core.request import Request
 
 
 class Sjf(Policy):
-    """By expected service time; what runs is left alone."""
+    """By expected service time; never preempts."""
 
     by_length = True
     needs_predictor = True

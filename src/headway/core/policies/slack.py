@@ -7,8 +7,8 @@ from headway.core.request import Request
 class Slack(Policy):
     """By the latest moment to start and still meet the deadline, preemptive.
 
-    Slack is deadline - now - remaining duration; `now` is the same for all, so it is left out
-    and the order never goes stale. Source: Mok 1983 (least laxity).
+    Slack is deadline - now - remaining duration. `now` is the same for all requests, so the rank
+    omits it and never goes stale. Source: Mok 1983 (least laxity).
     """
 
     preemptive = True

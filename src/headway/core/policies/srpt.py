@@ -7,7 +7,7 @@ from headway.core.request import Request
 class Srpt(Policy):
     """By expected remaining service time, preemptive.
 
-    Least mean latency of all policies where sizes are known. Source: Schrage 1968.
+    Least mean latency of all policies if sizes are known. Source: Schrage 1968.
     """
 
     preemptive = True

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 
-from headway.core.backend import Backend
+from headway.core.backends import Produced
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.site import Site
-
-Produced = Callable[[Backend, float], Sequence[tuple[Request, int]]]
-"""The output tokens of what runs on a backend."""
 
 
 class Station:
