@@ -403,7 +403,7 @@ class Scheduler:
     def _fill(self, now_s: float, decisions: list[Decision]) -> None:
         blocked: set[str] = set()
         passed: list[Request] = []
-        while True:
+        while self._backlog.requests:
             best: Request | None = None
             for name, queue in self._lanes.queues.items():
                 if not queue.count or name in blocked or not self._has_free_slot(name):

@@ -132,7 +132,8 @@ class Member:
         # llama.cpp reports timings of its own, more exact ones.
         if tpot_s is not None and self._engine_kind != "llama.cpp":
             self._cost.decoded(1, tpot_s)
-        self._refresh()
+        if self._slots != self.status.slots:  # nothing else of it can have changed
+            self._refresh()
 
     def failed(self, request: str, error: BackendGone | EngineError) -> None:
         """A request failed there."""
@@ -353,7 +354,7 @@ class Member:
             url=endpoint.url if endpoint is not None else "",
             description=self._description,
             healthy=healthy,
-            slots=self._capacity() if healthy else 0,
+            slots=self._slots,
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
         )
@@ -366,7 +367,11 @@ class Member:
             return "too many failed; it is tried again soon"
         return f"it has too much to do, for {self._overload.until_s - time.monotonic():.1f} s"
 
-    def _capacity(self) -> int:
+    @property
+    def _slots(self) -> int:
+        """Requests it may run at once now."""
+        if self.engine is None:
+            return 0
         if self._breaker.is_silent:
             # It may be busy with what it has: that may go on, and those who wait may wait.
             return min(self.activity.in_flight, self._limit.limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 
 import msgspec
 from aiohttp import web
@@ -47,15 +46,14 @@ class Forwarder:
                     if not work.stream:
                         return await self._whole(reply, work, upstream)
                     relay = self._relay(work)
-                    blocks = upstream.chunks()
-                    first = await self._first(work, relay, blocks)
+                    first = await self._first(work, relay, upstream)
                 except BaseException:
                     upstream.close()
                     raise
             except (BackendGone, EngineError) as error:
                 await self._dispatcher.failed(work, error)
                 continue
-            return await self._pass_on(reply, work, relay, upstream, blocks, first)
+            return await self._pass_on(reply, work, relay, upstream, first)
 
     async def _open(self, work: Work) -> ForwardedResponse:
         """A response with status 200. Raises ApiError, EngineError and BackendGone."""
@@ -132,12 +130,12 @@ class Forwarder:
             work.include_usage, lambda usage: self._with_headway(work, usage), choices
         )
 
-    async def _first(self, work: Work, relay: EventRelay, blocks: AsyncIterator[bytes]) -> bytes:
+    async def _first(self, work: Work, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
         """The first events for the client: until they are there, another backend may answer.
 
         Raises EngineError and BackendGone.
         """
-        while block := await work.read(anext(blocks, b"")):
+        while block := await work.read(upstream.part()):
             out = self._feed(work, relay, block)
             if out:
                 return out
@@ -149,7 +147,6 @@ class Forwarder:
         work: Work,
         relay: EventRelay,
         upstream: ForwardedResponse,
-        blocks: AsyncIterator[bytes],
         first: bytes,
     ) -> web.StreamResponse:
         last = b""
@@ -157,7 +154,7 @@ class Forwarder:
             await reply.begin(self._headers(work, upstream))
             try:
                 await reply.send(first)
-                while block := await work.read(anext(blocks, b"")):
+                while block := await work.read(upstream.part()):
                     out = self._feed(work, relay, block)
                     if out:
                         await reply.send(out)
