@@ -86,11 +86,11 @@ class Forwarder:
     def _body(self, work: Work) -> bytes:
         """What to send: the client's own bytes wherever they will do."""
         sent = work.fields
-        options = _object(sent.get("stream_options"))
-        asks = bytes(options.get("include_usage", b"")) == b"true"
-        if work.stream and not asks and work.backend not in self._refuse_usage:
-            options["include_usage"] = _TRUE
-            sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
+        if work.stream and work.backend not in self._refuse_usage:
+            options = _object(sent.get("stream_options"))
+            if bytes(options.get("include_usage", b"")) != b"true":
+                options["include_usage"] = _TRUE
+                sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
         description = self._dispatcher.statuses[work.backend].description
         if "priority" in sent and (description is None or not description.priority):
             sent = {name: value for name, value in sent.items() if name != "priority"}
