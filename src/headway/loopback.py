@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether `host`, a name or an address without a port, is only this machine."""
     if host == "localhost" or host.endswith(".localhost"):

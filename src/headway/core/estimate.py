@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from operator import lt, mul
 
 
@@ -94,12 +95,8 @@ class SizeEstimate:
 
     def quantile(self, q: float) -> int:
         """The smallest support point whose cumulative weight reaches `q` (0 to 1)."""
-        cumulative = 0.0
-        for point, weight in zip(self.tokens, self.weights, strict=True):
-            cumulative += weight
-            if cumulative >= q - 1e-12:
-                return point
-        return self.tokens[-1]
+        place = bisect_left(list(accumulate(self.weights)), q - 1e-12)
+        return self.tokens[min(place, len(self.tokens) - 1)]
 
     def capped(self, max_tokens: int | None) -> SizeEstimate:
         """This estimate under a limit: all mass above `max_tokens` moves to it."""

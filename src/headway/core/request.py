@@ -18,7 +18,7 @@ class Tier(IntEnum):
     @property
     def label(self) -> str:
         """The tier's name on the wire and in the configuration."""
-        return self.name.lower()
+        return _LABELS[self]
 
     @classmethod
     def parse(cls, label: str) -> Tier:
@@ -28,6 +28,9 @@ class Tier(IntEnum):
         except KeyError:
             known = ", ".join(tier.label for tier in cls)
             raise ValueError(f"unknown tier {label!r}; the tiers are {known}") from None
+
+
+_LABELS = tuple(tier.name.lower() for tier in Tier)
 
 
 class State(Enum):

@@ -159,14 +159,17 @@ class Forwarded:
         except _BROKEN as error:
             raise self._client.gone(error) from error
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body, piece by piece as it arrives. Raises BackendGone if it breaks off."""
-        read = self._response.content.readany
+    async def part(self) -> bytes:
+        """The next piece of the body, empty at its end. Raises BackendGone if it breaks off."""
         try:
-            while block := await read():
-                yield block
+            return await self._response.content.readany()
         except _BROKEN as error:
             raise self._client.gone(error) from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece as it arrives. Raises BackendGone if it breaks off."""
+        while block := await self.part():
+            yield block
 
     async def events(self) -> AsyncIterator[bytes]:
         """The data of each server-sent event. Raises BackendGone if the stream breaks off."""

@@ -137,7 +137,9 @@ class Member:
             now, measured_s = self._description, self._cost.model.decode_s_per_token
             if now and abs(measured_s / now.cost.decode_s_per_token - 1.0) > COST_DRIFT:
                 self._description = self._costed(now)
-        self._refresh()
+                self._refresh()
+        if self._slots != self.status.slots:
+            self._refresh()
 
     def failed(self, request: str, error: BackendGone | EngineError) -> None:
         """A request failed there."""
@@ -369,7 +371,7 @@ class Member:
             url=endpoint.url if endpoint is not None else "",
             description=self._description,
             healthy=healthy,
-            slots=self._capacity() if healthy else 0,
+            slots=self._slots,
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
         )
@@ -382,7 +384,11 @@ class Member:
             return "too many failed; it is tried again soon"
         return f"it has too much to do, for {self._overload.until_s - time.monotonic():.1f} s"
 
-    def _capacity(self) -> int:
+    @property
+    def _slots(self) -> int:
+        """Requests it may run at once now."""
+        if self.engine is None:
+            return 0
         if self._breaker.is_silent:
             # It may be busy with what it has: that may go on, and those who wait may wait.
             return min(self.activity.in_flight, self._limit.limit)

@@ -34,6 +34,8 @@ class BackendPool:
         self._members = {source.name: Member(source, self._changed) for source in sources}
         if len(self._members) < len(sources):
             raise ValueError("two backends have the same name; give each its own")
+        self._models = self._known_models()
+        """Every request asks for them; they change only with a status."""
         self._watchers: list[asyncio.Task[None]] = []
         self._started = False
         self._introduced = asyncio.Event()
@@ -106,8 +108,7 @@ class BackendPool:
 
     def models(self) -> list[str]:
         """Names of all models known, without duplicates, those of backends that are down too."""
-        known = (status.models for status in self.statuses.values())
-        return list(dict.fromkeys(name for models in known for name in models))
+        return list(self._models)
 
     def succeeded(self, name: str, request: str, *, tpot_s: float | None, in_flight: int) -> None:
         """Feedback: a request ended well there; `in_flight` counts it and those beside it."""
@@ -127,8 +128,13 @@ class BackendPool:
             member.forgive(request)
 
     def _changed(self, status: BackendStatus) -> None:
+        self._models = self._known_models()
         self._on_change(status)
         self._introduce()
+
+    def _known_models(self) -> tuple[str, ...]:
+        known = (member.status.models for member in self._members.values())
+        return tuple(dict.fromkeys(name for models in known for name in models))
 
     def _introduce(self) -> None:
         if self._started and self.models():

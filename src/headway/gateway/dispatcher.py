@@ -181,12 +181,10 @@ class Dispatcher:
         """The engine delivered a part of the answer, with `tokens` more."""
         now_s = self.clock()
         work.hears(now_s)
-        if work.first_token_s < 0.0:
-            work.first_token_s = now_s
-        work.last_token_s = now_s
         if tokens <= 0 or not work.backend:
             return
-        work.retries.progressed()
+        if work.retries.runs:
+            work.retries.progressed()
         request = work.request
         if request.output_tokens == 0 and work.generation is not None:
             # From here on only an engine with the same vocabulary can go on.

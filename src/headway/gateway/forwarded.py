@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 
 import msgspec
 from aiohttp import web
@@ -47,15 +46,14 @@ class Forwarder:
                     if not work.stream:
                         return await self._whole(reply, work, upstream)
                     relay = self._relay(work)
-                    blocks = upstream.chunks()
-                    first = await self._first(work, relay, blocks)
+                    first = await self._first(work, relay, upstream)
                 except BaseException:
                     upstream.close()
                     raise
             except (BackendGone, EngineError) as error:
                 await self._dispatcher.failed(work, error)
                 continue
-            return await self._pass_on(reply, work, relay, upstream, blocks, first)
+            return await self._pass_on(reply, work, relay, upstream, first)
 
     async def _open(self, work: Work) -> ForwardedResponse:
         """A response with status 200. Raises ApiError, EngineError and BackendGone."""
@@ -94,11 +92,11 @@ class Forwarder:
     def _body(self, work: Work) -> bytes:
         """What to send: the client's own bytes wherever they will do."""
         sent = work.fields
-        options = _object(sent.get("stream_options"))
-        asks = bytes(options.get("include_usage", b"")) == b"true"
-        if work.stream and not asks and work.backend not in self._refuse_usage:
-            options["include_usage"] = _TRUE
-            sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
+        if work.stream and work.backend not in self._refuse_usage:
+            options = _object(sent.get("stream_options"))
+            if bytes(options.get("include_usage", b"")) != b"true":
+                options["include_usage"] = _TRUE
+                sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
         description = self._dispatcher.statuses[work.backend].description
         if "priority" in sent and (description is None or not description.priority):
             sent = {name: value for name, value in sent.items() if name != "priority"}
@@ -141,12 +139,12 @@ class Forwarder:
             work.include_usage, lambda usage: self._with_headway(work, usage), choices
         )
 
-    async def _first(self, work: Work, relay: EventRelay, blocks: AsyncIterator[bytes]) -> bytes:
+    async def _first(self, work: Work, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
         """The first events for the client: until they are there, another backend may answer.
 
         Raises EngineError and BackendGone.
         """
-        while block := await work.read(anext(blocks, b"")):
+        while block := await work.read(upstream.part()):
             out = self._feed(work, relay, block)
             if out:
                 return out
@@ -158,7 +156,6 @@ class Forwarder:
         work: Work,
         relay: EventRelay,
         upstream: ForwardedResponse,
-        blocks: AsyncIterator[bytes],
         first: bytes,
     ) -> web.StreamResponse:
         last = b""
@@ -166,7 +163,7 @@ class Forwarder:
             await reply.begin(self._headers(work, upstream))
             try:
                 await reply.send(first)
-                while block := await work.read(anext(blocks, b"")):
+                while block := await work.read(upstream.part()):
                     out = self._feed(work, relay, block)
                     if out:
                         await reply.send(out)

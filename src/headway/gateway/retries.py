@@ -60,5 +60,4 @@ class Retries:
 
     def progressed(self) -> None:
         """The request produced something: what failed before does not count any more."""
-        if self.runs:
-            self.__init__()  # type: ignore[misc]
+        self.__init__()  # type: ignore[misc]

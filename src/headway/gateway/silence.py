@@ -44,7 +44,7 @@ class Silence:
             if now_s - work.heard_s > limit_s:
                 work.stop(BackendSilent(f"nothing came from it for {now_s - work.heard_s:.0f} s"))
 
-    def _like(self, work: Work, backends: dict[str, Backend]) -> list[Patience]:
+    def _like(self, work: Work, backends: Mapping[str, Backend]) -> list[Patience]:
         """Of the other backends that could answer `work` now, and have not failed on it."""
         return [
             self._pool.patience(name)

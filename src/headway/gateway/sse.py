@@ -12,7 +12,7 @@ from headway.engines.event_stream import Event, EventStreamParser
 DONE = b"data: [DONE]\n\n"
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LOOKED_AT = (b'"usage":{', b'"usage": {', b'"error"', b"[DONE]", b"\r")
+_LOOKED_AT = (b'"error"', b"[DONE]", b"\r")
 """What is in a block of which more must be known than how many events it has."""
 
 
@@ -151,11 +151,14 @@ def _is_plain(block: bytes) -> bool:
     """Whether `block` is whole events with output, and nothing that must be looked at."""
     if not (block.startswith(b"data: ") and block.endswith(b"\n\n")):
         return False
-    if block.count(b"\n\n") != block.count(b"\n\ndata: ") + 1:
+    events = block.count(b"\n\n")
+    if events > 1 and block.count(b"\n\ndata: ") != events - 1:
         return False
     for mark in _LOOKED_AT:
         if mark in block:
             return False
+    if b'"usage"' in block and (b'"usage":{' in block or b'"usage": {' in block):
+        return False
     reasons = block.count(b'"finish_reason"')
     return reasons == block.count(b'"finish_reason":null') or reasons == block.count(
         b'"finish_reason": null'

@@ -169,12 +169,15 @@ class Work:
         """A part of the answer came."""
         if self.activity is not None:
             self.activity.heard(now_s)
-        if self.answering:
-            self.longest_gap_s = max(self.longest_gap_s, now_s - self.heard_s)
-        else:
+        gap_s = now_s - self.heard_s
+        if not self.answering:
             self.answering = True
-            self.first_byte_s = now_s - self.heard_s
-        self.heard_s = now_s
+            self.first_byte_s = gap_s
+            if self.first_token_s < 0.0:
+                self.first_token_s = now_s
+        elif gap_s > self.longest_gap_s:
+            self.longest_gap_s = gap_s
+        self.heard_s = self.last_token_s = now_s
 
     def leaves(self, now_s: float) -> None:
         """The run is over."""
