@@ -8,6 +8,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
+WORKERS ?= 2
 SEED := $(or $(SEED),$(shell date +%s))
 BIN := .venv/bin
 
@@ -30,7 +31,7 @@ serve: .venv/installed
 install: .venv/installed
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # Before it runs, the seed is kept with Hypothesis's own database of what failed.
 test-deep: .venv/installed-dev
