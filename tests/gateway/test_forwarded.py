@@ -120,3 +120,17 @@ async def test_embeddings_without_data_are_none(
     async with http.post(f"{gateway.address}/v1/embeddings", json=asked) as answered:
         assert (await answered.json())["data"]
     assert len(backend.requests) == 2
+
+
+async def test_usage_that_is_no_utf_8_is_none(
+    serve: Serve, backend: FakeBackend, http: aiohttp.ClientSession
+) -> None:
+    gateway = await serve(backend)
+    backend.script = [
+        b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
+        b'{"object": "list", "data": [], "usage": {"prompt_tokens": 3, "\x80total_tokens": 3}}',
+    ]
+    asked = {"model": "fake", "input": "a"}
+    async with http.post(f"{gateway.address}/v1/embeddings", json=asked) as answer:
+        assert answer.status == 200
+        assert set((await answer.json())["usage"]) == {"headway"}

@@ -105,7 +105,7 @@ class HttpClient:
             return None
         try:
             return msgspec.json.decode(answer, type=expect)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def gone(self, error: BaseException | str) -> BackendGone:

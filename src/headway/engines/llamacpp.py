@@ -150,7 +150,7 @@ class LlamaCppEngine(ResumableEngine):
             if response.status != 200:
                 raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=expect)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._http.gone(f"{path} answered something else than llama.cpp does") from None
         finally:
             response.close()
@@ -171,7 +171,7 @@ def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
         return error
     try:
         details = msgspec.json.decode(error.body, type=_TooLong).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return error
     return too_long(generation.kind, details.n_prompt_tokens, details.n_ctx)
 
@@ -232,5 +232,5 @@ _chunks = msgspec.json.Decoder(_Chunk)
 def _decode_chunk(event: bytes) -> _Chunk:
     try:
         return _chunks.decode(event)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BackendGone(f"llama.cpp sent an event that makes no sense: {event[:100]!r}") from None

@@ -98,7 +98,7 @@ class OpenAIEngine:
             )
         try:
             return msgspec.json.decode(body, type=ListedModels).data
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._http.gone(f"GET {self._models_url} is not an OpenAI model list") from None
 
     def _names(self, listed: list[ListedModel]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ async def refusal(response: Forwarded) -> EngineError:
     response.close()
     try:
         message = msgspec.json.decode(body, type=_ErrorBody).error.message
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         message = body[:200].decode(errors="replace")
     return EngineError(response.status, body, message, response.headers)
 

@@ -21,5 +21,5 @@ def reported_count(raw: msgspec.Raw | None) -> int | None:
         return None
     try:
         return _COUNT.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

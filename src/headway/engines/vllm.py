@@ -145,7 +145,7 @@ class VllmEngine(ResumableEngine):
             if response.status != 200:
                 raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=_Tokens).tokens
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._http.gone("/tokenize answered something else than vLLM does") from None
         finally:
             response.close()
@@ -187,7 +187,7 @@ class VllmEngine(ResumableEngine):
 def _decode_chunk(event: bytes) -> _Chunk:
     try:
         return _chunks.decode(event)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BackendGone(f"vLLM sent an event that makes no sense: {event[:100]!r}") from None
 
 

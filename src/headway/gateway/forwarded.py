@@ -211,7 +211,7 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
         return {}
     try:
         return _OBJECT.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 
@@ -233,6 +233,6 @@ def _prompts(prompt: msgspec.Raw | None) -> int:
     """How many prompts a completion has."""
     try:
         given = msgspec.json.decode(prompt or b"null", type=list[msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return 1
     return len(given) if given and bytes(given[0])[:1] in (b'"', b"[") else 1

@@ -180,7 +180,7 @@ def _written(event: Event) -> bytes:
 def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     try:
         return _OBJECT.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -188,7 +188,7 @@ def _reported(error: msgspec.Raw, body: bytes) -> EngineError:
     """The error that a backend reports in its stream."""
     try:
         told = msgspec.json.decode(error, type=_Error)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         told = _Error()
     code = told.code
     status = code if isinstance(code, int) and 400 <= code <= 599 else 500
