@@ -407,3 +407,8 @@ def test_a_model_needs_a_name_and_a_path() -> None:
     assert "models[0].name: 'default' is no name of a model" in failure()
     file("models:\n- name: m\n  path: a\n- name: m\n  path: b\n")
     assert "the name 'm' is there twice" in failure()
+
+
+def test_a_key_of_tls_needs_its_certificate(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs tls_cert beside it"):
+        load(flags=[Flag("--tls-key", ("tls_key",), str(tmp_path / "key.pem"))])

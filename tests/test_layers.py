@@ -163,3 +163,9 @@ def test_the_command_line_imports_nothing_heavy_before_it_must() -> None:
     assert loaded_by("import headway.cli") & HEAVY == {"typer"} | (
         loaded_by("import typer") & HEAVY
     )
+
+
+def test_http_is_a_library_s() -> None:
+    spoken = {module.split(".")[0] for path in modules() for module in imports(path)}
+    assert "aiohttp" in spoken
+    assert not spoken & {"httptools", "h11", "httpx", "http"} - {"http"}

@@ -368,3 +368,24 @@ async def test_who_waits_for_a_backend_that_stays_away_is_told_so(
     with pytest.raises(openai.InternalServerError) as raised:
         await ask(gateway)
     assert (raised.value.status_code, raised.value.code) == (503, "no_backend")
+
+
+async def test_the_scheduler_counts_what_came_and_the_bill_is_the_backend_s(
+    serve: Serve, backend: FakeBackend, http: aiohttp.ClientSession
+) -> None:
+    gateway = await serve(backend)
+    backend.pieces = ODD_STREAMS["usage in every chunk"]
+    counted: list[int] = []
+    finish = gateway.dispatcher.scheduler.finish
+
+    def remember(request_id: str, now_s: float) -> None:
+        counted.append(gateway.dispatcher.scheduler.requests[request_id].output_tokens)
+        finish(request_id, now_s)
+
+    gateway.dispatcher.scheduler.finish = remember
+    options = {"stream_options": {"include_usage": True}}
+    status, _, text = await raw(gateway, http, stream=True, **options)
+    assert status == 200
+    assert counted[0] != 9  # events that came, not what the backend claims
+    billed = [json.loads(event[6:]) for event in text.split("\n\n") if '"headway"' in event]
+    assert billed[-1]["usage"]["headway"]["output_tokens"] == 9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
@@ -12,9 +13,14 @@ from tests.gateway.conftest import HELLO, Serve, catalog_of, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import FakeBackend
 
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
+from headway.core.settings import SchedulerSettings
 from headway.gateway.keys import hash_key
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
+from headway.gateway.work import Work
+from headway.prediction.live.history import Origin
 
 KEYS = (
     ApiKey("a", hash_key("a")),
@@ -138,3 +144,29 @@ async def test_no_label_of_a_metric_is_what_a_client_chose(
             await answer.read()
     async with http.get(gateway.address + "/metrics") as answer:
         assert "marked" not in await answer.text()
+
+
+async def test_thousands_of_tenants_are_seen_at_once(
+    serve: Serve, backend: FakeBackend, http: aiohttp.ClientSession
+) -> None:
+    scheduling = SchedulerSettings(fairness="vtc", tenant_max_running=1)
+    gateway = await serve(backend, slots=1, scheduler=scheduling)
+    backend.open.clear()
+    for number in range(5000):
+        request = Request(
+            id=f"r{number}",
+            arrival_s=gateway.dispatcher.clock(),
+            prompt_tokens=1,
+            estimate=SizeEstimate.exactly(1),
+            lane="fake",
+            tenant=f"t{number}",
+        )
+        origin = Origin("fake", request.tenant)
+        gateway.dispatcher.submit(Work(request, "chat", "chat/completions", origin, b"", {}))
+    began_s = time.process_time()
+    async with http.get(gateway.address + "/v1/headway/queue") as answer:
+        view = await answer.json()
+        assert (view["waiting"], len(view["requests"])) == (4999, 1000)
+    async with http.get(gateway.address + "/metrics") as answer:
+        assert answer.status == 200
+    assert time.process_time() - began_s < 2.0
