@@ -109,3 +109,21 @@ def test_a_failed_request_takes_no_slot_on_the_backend_where_it_failed() -> None
     schedule.add(request("long", 5000, 0.1), 0.1)
     assert starts(schedule.step(0.1)) == {"long": "bad"}
     assert schedule.step(2.0) == []
+
+
+def test_a_tenant_whose_request_was_passed_over_still_waits() -> None:
+    schedule = scheduler("fcfs", fairness="vtc")
+    schedule.set_backend(Backend("bad", 2, cost=COST), 0.0)
+    schedule.set_backend(Backend("full", 1, cost=COST), 0.0)
+    for name, tenant in (("a1", "a"), ("b1", "b"), ("b2", "b")):
+        schedule.add(request(name, 100, tenant=tenant), 0.0)
+    began = starts(schedule.step(0.0))
+    schedule.requeue("a1", 1.0, avoid=frozenset({began["a1"]}))
+    schedule.add(request("a2", 100, tenant="a"), 1.0)
+    others = {name for name in ("bad", "full") if name != began["a1"]}
+    assert all(
+        len(schedule.backends[name].running) == schedule.backends[name].slots for name in others
+    )
+    assert list(starts(schedule.step(1.0))) == ["a2"]
+    assert schedule.waiting() == 1
+    assert schedule._ledger is not None and "a" in schedule._ledger._waiting

@@ -32,7 +32,8 @@ def placements(lanes: Lanes, backends: Backends, now_s: float) -> Iterator[tuple
             # Its KV cache does not fit yet: no smaller request overtakes it.
             blocked.add(request.lane)
     for request in passed:
-        lanes.push(request)
+        # Others of its tenant may have left meanwhile: then it is the one that waits again.
+        lanes.enqueue(request)
 
 
 def permitted(request: Request, backends: Sequence[Backend]) -> Sequence[Backend]:

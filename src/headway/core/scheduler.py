@@ -33,29 +33,31 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.NEW: frozenset({State.WAITING, State.REJECTED}),
     State.WAITING: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
     State.RUNNING: frozenset({State.PREEMPTED, State.FINISHED, State.CANCELLED}),
-    # Rejected: its backend failed before the first token, and now its deadline is missed.
+    # Rejected: its backend failed before the first token, and its deadline has since passed.
     State.PREEMPTED: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
     State.FINISHED: frozenset(),
     State.CANCELLED: frozenset(),
     State.REJECTED: frozenset(),
 }
-"""For each state of a request, the states that may follow. Only the Scheduler changes them."""
+"""For each state of a request, the states that may follow. Tests hold the Scheduler to it."""
 
 
 class Scheduler:
     """Decides which requests run and which wait.
 
-    Events are methods; each takes the time `now_s`, which must not go backwards. Call `step`
+    Events are methods; each takes the time `now_s`, which must not go backwards, whether or not
+    it is needed now: a log of events can be replayed. Call `step`
     after an event, and at `next_wakeup_s`, and carry out the decisions in their order.
 
     Args:
         settings: everything an operator decides.
-        produced: for a driver that does not report every token at once: returns the output tokens
-            of the requests on a backend, before they are compared. None: `progress` reports all.
+        produced: for a driver that does not report every token as it comes: called before running
+            requests are compared for preemption, returns the output tokens of each one on a
+            backend. None: `progress` reports every token.
 
     Raises:
-        ValueError: on construction, if the policy has no such name; on an event that cannot
-            happen in the request's state. Nothing has changed then.
+        ValueError: on construction, if `settings.policy` is not a known policy; on an event that
+            cannot happen in the request's state. Nothing has changed then.
     """
 
     def __init__(self, settings: SchedulerSettings, produced: Produced | None = None) -> None:
@@ -79,9 +81,9 @@ class Scheduler:
     # ---- events -----------------------------------------------------------------------------
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
-        """Add `backend`, or update the slots, lanes, KV budget and cost of the one of that name.
+        """Add `backend`, or update slots, lanes, KV budget and cost of the one with its name.
 
-        What runs on it continues, even above its new number of slots.
+        Requests that run on it continue, even if they exceed the new number of slots.
         """
         self._backends.set(backend)
 
@@ -96,7 +98,7 @@ class Scheduler:
     def calibrate(self, cost: CostModel, now_s: float) -> None:
         """Rank and predict by `cost` from now on, for example by what a first probe measured.
 
-        Ranks by different cost models do not compare, so all waiting requests are ranked anew.
+        Ranks from different cost models are not comparable, so all waiting requests are re-ranked.
         """
         waiting = self._pull_all()
         self._promises.cost = self._policy.cost = cost
@@ -130,11 +132,11 @@ class Scheduler:
         Its due time stays, unless the new one is earlier.
 
         Args:
-            request_id: of the request.
-            estimate: of all of its output tokens.
-            score: a ranker's; None: it has none.
+            request_id: the request.
+            estimate: its output tokens in all.
+            score: the ranker's, or None.
             now_s: the time.
-            from_start: the estimate before was a claim that proved false: the due time and the
+            from_start: the previous estimate was a claim of the client's, and wrong: due time and
                 initial prediction become what this estimate would have given at arrival.
         """
         request = self._requests.get(request_id)
@@ -150,7 +152,7 @@ class Scheduler:
             self.backends[request.backend].revised(request)
 
     def add(self, request: Request, now_s: float) -> Reject | None:
-        """Add a new request. It waits from now on, or the reason why not is returned.
+        """Add a new request. It waits from now on; returns the rejection if it is refused.
 
         A request that another scheduler handed over with part of its answer is never refused.
 
@@ -220,7 +222,7 @@ class Scheduler:
     def requeue(self, request_id: str, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
         """A running request lost its backend: it waits in its old place for another one.
 
-        It runs on those in `avoid` only if no other can run it.
+        It runs on the backends in `avoid` only if no other can run it.
         """
         request = self._one_that_runs(request_id)
         request.avoid = avoid
