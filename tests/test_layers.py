@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,27 @@ def test_http_is_a_library_s() -> None:
     spoken = {module.split(".")[0] for path in modules() for module in imports(path)}
     assert "aiohttp" in spoken
     assert not spoken & {"httptools", "h11", "httpx", "http"} - {"http"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_file_has_one_idea_and_at_most_400_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def imported_at_once(path: Path) -> Iterator[str]:
+    """Every module that is imported when this one is: not inside functions, not for types alone."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    names = {name_of(path): path for path in modules()}
+    graph = {
+        name: [one for one in imported_at_once(path) if one in names and one != name]
+        for name, path in names.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle

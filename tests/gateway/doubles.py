@@ -12,8 +12,8 @@ import msgspec
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
 from headway.engines.activity import Activity
+from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
-from headway.engines.member import BackendStatus
 from headway.engines.patience import Patience
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import Description
-from headway.engines.member import BackendStatus
 from headway.gateway.rotation import Rotation
 
 

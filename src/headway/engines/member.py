@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headway.engines.activity import Activity
+from headway.engines.backend_status import BackendStatus
 from headway.engines.breaker import CircuitBreaker
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
@@ -39,29 +40,6 @@ FLOWING_S = 10.0
 COST_DRIFT = 0.2
 """Change of the measured time per token after which requests are placed by the new one."""
 _OVERLOADED = frozenset((429, 503, 529))
-
-
-@dataclass(frozen=True, slots=True)
-class BackendStatus:
-    """What is known of one backend now; a new object for every change."""
-
-    name: str
-    url: str
-    """Empty while an embedded engine is down."""
-    description: Description | None
-    """The last one; kept while it is down, None before it first answered."""
-    healthy: bool
-    slots: int
-    """Requests it may run at once now: 0 while it is down, paused, or its breaker is open."""
-    error: str | None
-    """One sentence, where it is not healthy."""
-    named_models: tuple[str, ...] = ()
-    """Models that the operator says it has."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models it has, as far as that is known."""
-        return self.named_models if self.description is None else self.description.models
 
 
 class Member:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from headway.engines.activity import Activity
+from headway.engines.backend_status import BackendStatus
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, Engine, EngineError
-from headway.engines.member import BackendStatus, Member
+from headway.engines.member import Member
 from headway.engines.patience import Patience
 
 _FIRST_LOOK_S = 3.0
@@ -139,6 +140,3 @@ class BackendPool:
     def _introduce(self) -> None:
         if self._started and self.models():
             self._introduced.set()
-
-
-__all__ = ["BackendPool", "BackendStatus"]

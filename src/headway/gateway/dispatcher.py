@@ -19,8 +19,8 @@ from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
 from headway.core.request import State
 from headway.core.scheduler import Scheduler
+from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone, BackendSilent, Delta, Engine, EngineError
-from headway.engines.member import BackendStatus
 from headway.engines.pool import BackendPool
 from headway.gateway.errors import (
     ApiError,

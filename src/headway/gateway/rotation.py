@@ -7,7 +7,7 @@ from collections import defaultdict
 from contextlib import suppress
 from math import inf
 
-from headway.engines.member import BackendStatus
+from headway.engines.backend_status import BackendStatus
 
 
 class Rotation:
