@@ -1,4 +1,4 @@
-"""The driver of the scheduler: carries its decisions out, and tells it what happened.
+"""The driver of the scheduler: carries out its decisions, and reports what happened to it.
 
 Each request runs in the task that serves its client. That task hands the request in (`submit`),
 waits for its `turn`, reads from the engine, and gives the slot back (`release`). The scheduler
@@ -74,9 +74,9 @@ class Dispatcher:
         return self._draining
 
     def use(self, pool: BackendPool, foresight: Foresight | None = None) -> None:
-        """Run on the backends of `pool`, which tells its changes to `backend_changed`.
+        """Run on the backends of `pool`, which reports its changes to `backend_changed`.
 
-        `foresight` is told of every request that must wait, or must wait again.
+        `foresight` gets every request that must wait, or must wait again.
         """
         self._pool = pool
         self._silence = Silence(pool)

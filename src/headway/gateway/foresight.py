@@ -150,7 +150,7 @@ class Foresight:
     def progressed(self, work: Work) -> None:
         """`work` reached `look_at`: predict what is left of it, if any request waits."""
         work.look_at = next_cut(work.output_tokens)
-        if work.told and work.claimed_tokens is not None and self._claimed is not None:
+        if work.claim_counts and work.claimed_tokens is not None and self._claimed is not None:
             self._disbelieved(self._claimed.outlived(work))
         forecast, generation = work.forecast, work.generation
         if forecast is None or generation is None or not self._scheduler.waiting():
@@ -207,7 +207,7 @@ class Foresight:
         self._scheduler.use_policy(policy, self._clock())
 
     def _ask(self, work: Work) -> None:
-        if work.foreseen or work.told or work.kind is None:
+        if work.foreseen or work.claim_counts or work.kind is None:
             return
         if self._asked.qsize() < MOST_WAITING:
             work.foreseen = True

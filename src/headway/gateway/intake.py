@@ -63,7 +63,7 @@ class Given(NamedTuple):
 
 
 class Intake:
-    """Reads what clients send. Everything that is wrong with it is told here.
+    """Reads what clients send. Everything that is wrong with it is reported here.
 
     Args:
         settings: of the gateway.
@@ -120,12 +120,12 @@ class Intake:
         )
         prompt_tokens = estimated_prompt_tokens(call, body)
         expected = asked.number("expected-tokens")
-        claimed_tokens, told = None, False
+        claimed_tokens, claim_counts = None, False
         if kind is None:
             estimate = SizeEstimate.exactly(1)
         elif expected is not None:
             claimed_tokens = expected if limit is None else min(expected, limit)
-            estimate, told = self._claimed.estimate(origin, claimed_tokens, limit)
+            estimate, claim_counts = self._claimed.estimate(origin, claimed_tokens, limit)
         else:
             estimate = self._history.estimate(origin, limit)
         obstacle = self._obstacle(kind, model, fields)
@@ -154,12 +154,12 @@ class Intake:
             trace=trace_headers(headers),
             renamed=renamed,
             asked_model=model if call.model == "default" else call.model,
-            told=told,
+            claim_counts=claim_counts,
             claimed_tokens=claimed_tokens,
             obstacle=obstacle,
             caller=caller,
         )
-        if claimed_tokens is not None and told:
+        if claimed_tokens is not None and claim_counts:
             work.look_at = look_at(claimed_tokens)
         if isinstance(call, Sampling):
             work.stream = bool(call.stream)

@@ -149,6 +149,6 @@ def _about(work: Work, text: str) -> Work:
         origin=Origin(work.origin.model, work.origin.tenant),
         body=body,
         fields={},
-        told=True,
+        claim_counts=True,
         obstacle="asks the model how long another answer will be",
     )

@@ -187,10 +187,10 @@ def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
 def _reported(error: msgspec.Raw, body: bytes) -> EngineError:
     """The error that a backend reports in its stream."""
     try:
-        told = msgspec.json.decode(error, type=_Error)
+        reported = msgspec.json.decode(error, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        told = _Error()
-    code = told.code
+        reported = _Error()
+    code = reported.code
     status = code if isinstance(code, int) and 400 <= code <= 599 else 500
     return EngineError(status, body, bytes(error)[:200].decode(errors="replace"))
 

@@ -54,7 +54,7 @@ class Work:
     stream: bool = False
     include_usage: bool = False
     """The client wants usage at the end of its stream."""
-    told: bool = False
+    claim_counts: bool = False
     """The client said how long the answer will be, and is believed."""
     claimed_tokens: int | None = None
     """How long it said, at most the answer's limit; None: it said nothing."""
