@@ -290,7 +290,7 @@ async def test_errors_are_the_client_s_own_kinds(serve: Serve, backend: FakeBack
         backend.faults.append((400, {"error": {"message": "no such tool", "type": "x"}}))
         with pytest.raises(openai.BadRequestError, match="no such tool"):
             await client.responses.create(model="fake", input="x")
-        backend.faults.append((200, {"choices": 3}))
+        backend.faults.append((200, {"choices": [3]}))
         with pytest.raises(openai.InternalServerError) as raised:
             await client.responses.create(model="fake", input="x")
         assert raised.value.code == "bad_backend_answer"

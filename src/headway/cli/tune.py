@@ -171,15 +171,15 @@ def tune(
         if json_file is not None:
             write_json(to_json(asked, durations, swept, best), json_file)
         show(console, durations_table(durations))
-        console.print(fit_line(durations, swept), markup=False, highlight=False)
+        console.print(fit_line(durations, swept), markup=False, highlight=False, soft_wrap=True)
         show(console, points_table(swept.points, best))
         if targets and best is None:
             raise SimulationError(unmet(swept.points, targets))
     except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
     if best is not None:
-        console.print(advice(best, targets), markup=False, highlight=False)
-        console.print("\n".join(lines), markup=False, highlight=False)
+        console.print(advice(best, targets), markup=False, highlight=False, soft_wrap=True)
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 async def _measured(
