@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -142,19 +142,23 @@ def completion_of(body: bytes) -> Completion:
         ) from None
 
 
-def chunks_of(events: bytes) -> Iterator[Completion | bytes]:
-    """The chunks in whole events, in order, and comments as they are.
+def translated(events: bytes, take: Callable[[Completion, list[bytes]], None]) -> bytes:
+    """Whole events in another API's words: comments as they are, `[DONE]` left out.
 
-    The event `[DONE]` is left out.
+    Args:
+        events: chunks of a chat completion.
+        take: appends the events that stand for one chunk.
 
     Raises:
         ApiError: 502 where an event is no chat completion chunk.
     """
+    out: list[bytes] = []
     for one in EventStreamParser().feed(events):
         if one.data is None:
-            yield b": " + (one.comment or b"").replace(b"\n", b"\n: ") + b"\n\n"
+            out.append(b": " + (one.comment or b"").replace(b"\n", b"\n: ") + b"\n\n")
         elif one.data.strip() != b"[DONE]":
-            yield completion_of(one.data)
+            take(completion_of(one.data), out)
+    return b"".join(out)
 
 
 class ToolCalls:

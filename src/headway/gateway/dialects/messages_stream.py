@@ -12,8 +12,8 @@ from headway.gateway.dialects.chat import (
     ToolCall,
     ToolCalls,
     Usage,
-    chunks_of,
     event,
+    translated,
 )
 from headway.gateway.dialects.messages_answer import (
     ending,
@@ -50,13 +50,7 @@ class MessageEvents:
 
     def feed(self, events: bytes) -> bytes:
         """The events for these chunks. Raises ApiError 502 for what is no chunk."""
-        out: list[bytes] = []
-        for chunk in chunks_of(events):
-            if isinstance(chunk, bytes):
-                out.append(chunk)
-            else:
-                self._take(chunk, out)
-        return b"".join(out)
+        return translated(events, self._take)
 
     def end(self) -> bytes:
         """The last events."""

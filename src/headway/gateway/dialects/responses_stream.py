@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from headway.gateway.dialects.chat import Completion, ToolCall, ToolCalls, Usage, chunks_of, event
+from headway.gateway.dialects.chat import Completion, ToolCall, ToolCalls, Usage, event, translated
 from headway.gateway.dialects.responses_answer import (
     ItemStatus,
     ResponseObject,
@@ -56,13 +56,7 @@ class ResponseEvents:
 
     def feed(self, events: bytes) -> bytes:
         """The events for these chunks. Raises ApiError 502 for what is no chunk."""
-        out: list[bytes] = []
-        for chunk in chunks_of(events):
-            if isinstance(chunk, bytes):
-                out.append(chunk)
-            else:
-                self._take(chunk, out)
-        return b"".join(out)
+        return translated(events, self._take)
 
     def end(self) -> bytes:
         """The last events."""
