@@ -43,7 +43,7 @@ class Watched:
     def __init__(self) -> None:
         self.server = EmbeddedServer(default_model(), slots=1, context_tokens=1024)
         self.reported: list[BackendStatus] = []
-        self.pool = BackendPool([], self.reported.append, embedded=[self.server])
+        self.pool = BackendPool([], embedded=[self.server])
 
     @property
     def status(self) -> BackendStatus:
@@ -53,7 +53,7 @@ class Watched:
 @pytest_asyncio.fixture
 async def watched() -> AsyncIterator[Watched]:
     watched = Watched()
-    await watched.pool.start()
+    await watched.pool.start(watched.reported.append)
     yield watched
     await watched.pool.close()
 
@@ -161,9 +161,9 @@ async def test_a_corrupt_model_is_told_with_the_words_of_the_engine(tmp_path: Pa
     with default_model().open("rb") as whole:
         half.write_bytes(whole.read(3_000_000))
     changes: list[BackendStatus] = []
-    pool = BackendPool([], changes.append, embedded=[EmbeddedServer(half)])
+    pool = BackendPool([], embedded=[EmbeddedServer(half)])
     with pytest.raises(GgufError, match=r"half\.gguf cannot be loaded.*check.*failed to load"):
-        await pool.start()
+        await pool.start(changes.append)
     assert not changes
 
 

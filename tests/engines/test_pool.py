@@ -97,9 +97,9 @@ def reported() -> Reported:
 
 
 async def test_it_knows_every_model_once(one: Backend, two: Backend, reported: Reported) -> None:
-    pool = BackendPool([Endpoint("one", one.url), Endpoint("two", two.url)], reported)
+    pool = BackendPool([Endpoint("one", one.url), Endpoint("two", two.url)])
     assert not any(status.healthy for status in pool.statuses.values())
-    await pool.start()
+    await pool.start(reported)
     assert pool.models() == ["a", "b", "c"]
     assert list(pool.statuses) == ["one", "two"]
     assert all(status.healthy and status.error is None for status in pool.statuses.values())
@@ -112,8 +112,8 @@ async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
     one: Backend, reported: Reported
 ) -> None:
     await one.down()
-    pool = BackendPool([Endpoint("one", one.url)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url)])
+    await pool.start(reported)
     status = pool.statuses["one"]
     assert not status.healthy and status.slots == 0 and status.description is None
     assert status.error is not None and "Cannot connect" in status.error
@@ -126,8 +126,8 @@ async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
 
 
 async def test_a_failure_has_its_health_checked_at_once(one: Backend, reported: Reported) -> None:
-    pool = BackendPool([Endpoint("one", one.url)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url)])
+    await pool.start(reported)
     await one.down()
     pool.failed("one", "r1", BackendGone("broken"))
     took_s = await eventually(lambda: not pool.statuses["one"].healthy)
@@ -143,8 +143,8 @@ async def test_a_password_in_a_url_is_in_no_status_and_no_log(
     one: Backend, reported: Reported, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    pool = BackendPool([Endpoint("one", one.url.replace("://", "://user:secret@"))], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url.replace("://", "://user:secret@"))])
+    await pool.start(reported)
     assert pool.statuses["one"].url == one.url
     await one.down()
     pool.failed("one", "r1", BackendGone("broken"))
@@ -157,8 +157,8 @@ async def test_slots_are_what_the_operator_says_else_what_turns_out(
     one: Backend, reported: Reported
 ) -> None:
     endpoints = [Endpoint("given", one.url, max_concurrency=3), Endpoint("found", one.url)]
-    pool = BackendPool(endpoints, reported)
-    await pool.start()
+    pool = BackendPool(endpoints)
+    await pool.start(reported)
     assert pool.statuses["given"].slots == 3
     before = pool.statuses["found"].slots
     for _ in range(before + 2):
@@ -174,8 +174,8 @@ async def test_slots_are_what_the_operator_says_else_what_turns_out(
 async def test_who_has_too_much_to_do_is_left_alone_for_as_long_as_it_says(
     one: Backend, reported: Reported, given: int | None
 ) -> None:
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=given)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=given)])
+    await pool.start(reported)
     before = pool.statuses["one"].slots
     for number in range(4):
         pool.failed("one", f"r{number}", EngineError(429, b"", "busy", {"Retry-After": "0.4"}))
@@ -194,8 +194,8 @@ async def test_a_prompt_holds_up_all_slots_of_an_engine_and_none_of_a_hosted_api
     one: Backend, reported: Reported, owner: str, held_slots: float
 ) -> None:
     one.owner = owner
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=3)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=3)])
+    await pool.start(reported)
     description = pool.statuses["one"].description
     assert description is not None
     assert description.cost.held_slots == held_slots
@@ -206,8 +206,8 @@ async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
     one: Backend, reported: Reported
 ) -> None:
     one.chat_status = 500
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)])
+    await pool.start(reported)
     for number in range(5):
         pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
     assert pool.statuses["one"].slots == 0 and pool.statuses["one"].healthy
@@ -222,8 +222,8 @@ async def test_who_fails_again_and_again_gets_nothing_until_it_answers_a_trial(
 async def test_slow_answers_of_a_backend_that_failed_do_not_keep_requests_away_afterwards(
     one: Backend, reported: Reported
 ) -> None:
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)])
+    await pool.start(reported)
 
     def decode_s() -> float:
         description = pool.statuses["one"].description
@@ -248,8 +248,8 @@ async def test_who_hangs_gets_no_more_until_it_answers_a_trial(
     monkeypatch.setattr(patience, "SUSPECT_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)])
+    await pool.start(reported)
     activity = pool.activity("one")
     activity.began(time.monotonic())
     await eventually(lambda: pool.statuses["one"].slots == 1)
@@ -268,8 +268,8 @@ async def test_a_sign_of_life_ends_the_suspicion(
     monkeypatch.setattr(trials, "TRIAL_S", 0.1)
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.05)
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)])
+    await pool.start(reported)
     activity = pool.activity("one")
     activity.began(time.monotonic())
     pool.failed("one", "r", BackendSilent("nothing came"))
@@ -285,8 +285,8 @@ async def test_a_failed_check_is_not_down_while_something_flows(
 ) -> None:
     monkeypatch.setattr(member, "CHECK_EVERY_S", 0.01)
     monkeypatch.setattr(member, "FIRST_RETRY_S", 0.01)
-    pool = BackendPool([Endpoint("one", one.url)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url)])
+    await pool.start(reported)
     activity = pool.activity("one")
     activity.began(time.monotonic())
     activity.heard(time.monotonic())
@@ -302,8 +302,8 @@ async def test_what_still_comes_from_a_backend_that_is_down_may_end(
     one: Backend, reported: Reported
 ) -> None:
     one.open.clear()
-    pool = BackendPool([Endpoint("one", one.url)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url)])
+    await pool.start(reported)
     activity = pool.activity("one")
     answer = asyncio.ensure_future(pool.engine("one").forward("chat/completions", b"{}"))
     activity.began(time.monotonic())
@@ -320,10 +320,8 @@ async def test_what_still_comes_from_a_backend_that_is_down_may_end(
 async def test_a_request_that_fails_everywhere_closes_what_it_opened(
     one: Backend, two: Backend, reported: Reported
 ) -> None:
-    pool = BackendPool(
-        [Endpoint("one", one.url, max_concurrency=4), Endpoint("two", two.url)], reported
-    )
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4), Endpoint("two", two.url)])
+    await pool.start(reported)
     for number in range(5):
         pool.failed("one", f"r{number}", EngineError(500, b"", "internal error"))
     assert pool.statuses["one"].slots == 0
@@ -336,16 +334,16 @@ async def test_the_models_that_the_operator_names_are_known_before_it_answers(
     one: Backend, reported: Reported
 ) -> None:
     await one.down()
-    pool = BackendPool([Endpoint("one", one.url, models=("big",))], reported)
+    pool = BackendPool([Endpoint("one", one.url, models=("big",))])
     assert pool.models() == ["big"]
-    await pool.start()
+    await pool.start(reported)
     assert pool.models() == ["big"]
     await pool.close()
 
 
 async def test_a_refusal_is_the_fault_of_the_request(one: Backend, reported: Reported) -> None:
-    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)], reported)
-    await pool.start()
+    pool = BackendPool([Endpoint("one", one.url, max_concurrency=4)])
+    await pool.start(reported)
     for number in range(20):
         pool.failed("one", f"r{number}", EngineError(400, b"", "bad request"))
     assert pool.statuses["one"].slots == 4
@@ -355,4 +353,4 @@ async def test_a_refusal_is_the_fault_of_the_request(one: Backend, reported: Rep
 def test_two_of_one_name_are_refused() -> None:
     twice = [Endpoint("one", "http://a"), Endpoint("one", "http://b")]
     with pytest.raises(ValueError, match="same name"):
-        BackendPool(twice, lambda _: None)
+        BackendPool(twice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -11,10 +12,16 @@ import msgspec
 
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
+from headway.core.scheduler import Scheduler
 from headway.engines.activity import Activity
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
 from headway.engines.patience import Patience
+from headway.gateway.dispatcher import Dispatcher
+from headway.gateway.foresight import Foresight
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.work import Work
+from headway.prediction.live.watch import Watch
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
 
 
@@ -83,11 +90,11 @@ class EnginePool:
         self.forgiven: list[str] = []
         self.on_change: Callable[[BackendStatus], None] = lambda status: None
 
-    def __call__(self, endpoints: Any, on_change: Any, *, embedded: Any = ()) -> EnginePool:
-        self.on_change = on_change
+    def __call__(self, endpoints: Any, *, embedded: Any = ()) -> EnginePool:
         return self
 
-    async def start(self) -> None:
+    async def start(self, on_change: Callable[[BackendStatus], None]) -> None:
+        self.on_change = on_change
         for name in self.engines:
             self.set(name)
 
@@ -156,3 +163,12 @@ class Reader:
     def estimate(self, score: float) -> SizeEstimate:
         place = bin_of(round(2.0**score))
         return SizeEstimate(BIN_TOKENS, [0.5 ** abs(n - place) for n in range(len(BIN_TOKENS))])
+
+
+def dispatcher_of(pool: EnginePool) -> tuple[Dispatcher, Foresight]:
+    """A dispatcher for that pool, without a predictor."""
+    settings = GatewaySettings()
+    scheduler, works = Scheduler(settings.scheduler), dict[str, Work]()
+    foresight = Foresight(scheduler, works, time.monotonic, None, Watch(), "fcfs")
+    dispatcher = Dispatcher(scheduler, pool, works, foresight, settings)  # type: ignore[arg-type]
+    return dispatcher, foresight

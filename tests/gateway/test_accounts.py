@@ -11,19 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.gateway.conftest import until
+from tests.gateway.doubles import EnginePool, dispatcher_of
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, Tier
-from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import AT_ONCE, Accounts
-from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
-from headway.gateway.settings import GatewaySettings
+from headway.gateway.served import Served
 from headway.gateway.work import Work
 from headway.prediction.learning.logged import LoggedPrompt, logged_features
 from headway.prediction.live.history import LengthHistory, Origin
-from headway.prediction.live.watch import Watch
 from headway.store.request_log import RequestLog, read
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])
@@ -35,12 +32,8 @@ class Books:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        settings = GatewaySettings()
-        scheduler = Scheduler(settings.scheduler)
-        dispatcher = Dispatcher(scheduler, settings)
-        foresight = Foresight(
-            scheduler, dispatcher.works, dispatcher.clock, None, Watch(), settings.fallback_policy
-        )
+        dispatcher, foresight = dispatcher_of(EnginePool())
+        scheduler = dispatcher.scheduler
         self.metrics = Metrics(dispatcher, foresight, None)
         self.log = RequestLog(path, make_features=logged_features, batch_s=0.0)
         self.accounts = Accounts(scheduler, self.metrics, LengthHistory(), foresight, self.log)
@@ -68,16 +61,20 @@ def work(arrival_s: float = 100.0) -> Work:
     )
     fields = {"messages": msgspec.Raw(MESSAGES)}
     one = Work(request, "chat", "/v1/chat/completions", Origin("m", "ann"), b"", fields)
-    one.started_s, one.first_token_s = arrival_s + 0.5, arrival_s + 1.0
-    one.last_token_s = one.ended_s = arrival_s + 2.0
-    one.prompt_tokens, one.billed_tokens = 7, 10
+    request.started_s = arrival_s + 0.5
+    one.served = Served(
+        first_token_s=arrival_s + 1.0,
+        last_token_s=arrival_s + 2.0,
+        ended_s=arrival_s + 2.0,
+        prompt_tokens=7,
+        billed_tokens=10,
+    )
     return one
 
 
 async def test_a_request_becomes_one_row_with_the_features_of_its_prompt(books: Books) -> None:
     one = work()
     books.accounts.settle(one, "finished", 200, "", now_s=102.0)
-    books.accounts.settle(one, "cancelled", 499, "client_gone", now_s=103.0)  # does nothing
     books.accounts.flush()
     books.log.close()
     ((_, row),) = read(books.path)

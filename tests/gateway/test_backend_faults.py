@@ -94,7 +94,9 @@ async def test_the_next_run_goes_elsewhere_even_where_that_means_to_wait(
         lambda: (
             other.running == 1
             and len(works) == 2
-            and all(work.backend == "b1" or work.retries.runs for work in works.values())
+            and all(
+                work.request.backend == "b1" or work.turn.retries.runs for work in works.values()
+            )
         )
     )
     other.open.set()
@@ -120,7 +122,7 @@ async def test_where_there_is_nothing_else_it_is_tried_again_more_and_more_slowl
         await ask(gateway, timeout=20)
     assert raised.value.status_code == 500
     assert loop.time() - began_s > 1.8
-    told = [r.message for r in caplog.records if r.name == "headway.gateway.dispatcher"]
+    told = [r.message for r in caplog.records if r.name == "headway.gateway.slot"]
     assert len(told) == 5
     assert "failed on backend b0 (500" in told[0] and "tried again in 0." in told[0]
     assert told[-1].endswith("it is given up")
@@ -137,7 +139,7 @@ async def test_nobody_waits_for_the_slot_of_a_request_that_pauses(
     gateway = await serve(backend, slots=1)
     backend.refuses = lambda body: (500, BUSY) if "poison" in str(body) else None
     bad = asyncio.ensure_future(ask(gateway, "poison"))
-    await until(lambda: len(backend.requests) == 1 and not gateway.dispatcher.running["b0"])
+    await until(lambda: len(backend.requests) == 1 and not gateway.dispatcher.running_on("b0"))
     async with http.get(gateway.address + "/v1/headway/queue") as answer:
         (waiting,) = (await answer.json())["requests"]
     assert waiting["state"] == "waiting" and "tried again" in waiting["why"]

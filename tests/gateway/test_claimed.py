@@ -101,8 +101,8 @@ async def test_a_disbelieved_request_is_predicted_like_any_other(stack, engine) 
     second = ask(gateway, "9", max_tokens=400, **claims(1))
     await until(lambda: gateway._foresight.predicted == 1)
     works = works_of(gateway)
-    assert works["9"].forecast is not None
-    assert works["3"].forecast is None, "who is believed needs no prediction"
+    assert works["9"].predicted.forecast is not None
+    assert works["3"].predicted.forecast is None, "who is believed needs no prediction"
     for one in (first, second):
         one.cancel()
 

@@ -8,14 +8,13 @@ from contextlib import aclosing
 import msgspec
 import pytest
 from tests.gateway.conftest import until
-from tests.gateway.doubles import EnginePool, ExactEngine
+from tests.gateway.doubles import EnginePool, ExactEngine, dispatcher_of
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, State
-from headway.core.scheduler import Scheduler
 from headway.engines.engine import Generation
 from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.settings import GatewaySettings
+from headway.gateway.slot import Slot
 from headway.gateway.work import Work
 from headway.prediction.live.history import Origin
 
@@ -37,25 +36,17 @@ async def engine() -> ExactEngine:
 
 @pytest.fixture
 async def dispatcher(engine: ExactEngine) -> Dispatcher:
-    settings = GatewaySettings()
-    dispatcher = Dispatcher(Scheduler(settings.scheduler), settings)
     pool = EnginePool(engine)
-    pool.on_change = dispatcher.backend_changed
-    dispatcher.use(pool)
-    await pool.start()
+    dispatcher, _ = dispatcher_of(pool)
+    await pool.start(dispatcher.backend_changed)
     return dispatcher
 
 
 async def run(dispatcher: Dispatcher, work: Work) -> str:
-    dispatcher.submit(work)
-    texts = []
-    try:
-        async with aclosing(dispatcher.generate(work)) as deltas:
-            async for delta in deltas:
-                texts.append(delta.text)
-        dispatcher.release(work, finished=True)
-    finally:
-        dispatcher.release(work, finished=False)
+    async with Slot(dispatcher, work) as slot:
+        async with aclosing(slot.generate()) as deltas:
+            texts = [delta.text async for delta in deltas]
+        slot.finish()
     return "".join(texts)
 
 
@@ -65,11 +56,11 @@ async def test_an_interrupted_reader_goes_on_and_its_task_is_not_cancelled(
     one = work("one")
     task = asyncio.ensure_future(run(dispatcher, one))
     engine.allow(2)
-    await until(lambda: one.output_tokens == 2 and one.reader is not None)
-    dispatcher._pool.set("exact", healthy=False)
+    await until(lambda: one.output_tokens == 2 and one.turn.reading)
+    dispatcher.pool.set("exact", healthy=False)
     assert one.request.state is State.PREEMPTED
     await until(lambda: engine.running == 0)
-    dispatcher._pool.set("exact")
+    dispatcher.pool.set("exact")
     engine.allow()
     assert await task == "0 1 2 3 4 "
     assert task.cancelling() == 0
@@ -83,17 +74,17 @@ async def test_a_client_that_leaves_while_it_is_interrupted_is_gone(
     one = work("one")
     task = asyncio.ensure_future(run(dispatcher, one))
     engine.allow(1)
-    await until(lambda: one.output_tokens == 1 and one.reader is not None)
+    await until(lambda: one.output_tokens == 1 and one.turn.reading)
     if interrupted_first:
-        dispatcher._pool.set("exact", healthy=False)
+        dispatcher.pool.set("exact", healthy=False)
         task.cancel()
     else:
         task.cancel()
-        dispatcher._pool.set("exact", healthy=False)
+        dispatcher.pool.set("exact", healthy=False)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert one.request.state is State.CANCELLED
-    assert not dispatcher.works and dispatcher.running == {"exact": 0}
+    assert not dispatcher.works and dispatcher.running_on("exact") == 0
 
 
 async def test_interrupted_while_it_does_not_read_and_then_left(
@@ -104,20 +95,16 @@ async def test_interrupted_while_it_does_not_read_and_then_left(
     stuck = asyncio.Event()
 
     async def slow_client() -> None:
-        dispatcher.submit(one)
-        try:
-            async with aclosing(dispatcher.generate(one)) as deltas:
-                async for _ in deltas:
-                    stuck.set()
-                    await asyncio.Event().wait()
-        finally:
-            dispatcher.release(one, finished=False)
+        async with Slot(dispatcher, one) as slot, aclosing(slot.generate()) as deltas:
+            async for _ in deltas:
+                stuck.set()
+                await asyncio.Event().wait()
 
     engine.allow(1)
     task = asyncio.ensure_future(slow_client())
     await stuck.wait()
-    dispatcher._pool.set("exact", healthy=False)
-    assert one.interrupted and not one.reader_cancelled
+    dispatcher.pool.set("exact", healthy=False)
+    assert one.turn.interrupted and not one.turn.reading
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -135,7 +122,7 @@ async def test_waiting_requests_hold_no_slot_when_they_leave(
     assert dispatcher.scheduler.waiting() == 0
     engine.allow()
     assert await tasks[0] == "0 1 2 3 4 "
-    assert dispatcher.scheduler.requests == {} and dispatcher.running == {"exact": 0}
+    assert dispatcher.scheduler.requests == {} and dispatcher.running_on("exact") == 0
 
 
 async def test_draining_waits_for_everything_and_refuses_the_rest(

@@ -70,7 +70,9 @@ def waiting(name: str, score: float, live, scheduler: Scheduler) -> Work:
     """One that waits, and was predicted before."""
     request = Request(name, 0.0, 5, SizeEstimate.exactly(5), lane="m")
     work = Work(request, "completion", "", Origin("m"), b"", {})
-    work.forecast = live.forecast(Reading(score, live.predictor_of("m").calibration), work.origin)
+    work.predicted.forecast = live.forecast(
+        Reading(score, live.predictor_of("m").calibration), work.origin
+    )
     scheduler.add(request, 0.0)
     return work
 
@@ -89,8 +91,9 @@ class Watched:
 
     def finished(self, score: float, output_tokens: int) -> None:
         request = Request("r", 0.0, 5, SizeEstimate.exactly(5))
-        work = Work(request, "completion", "", Origin("m"), b"", {}, billed_tokens=output_tokens)
-        work.forecast = self.live.forecast(
+        work = Work(request, "completion", "", Origin("m"), b"", {})
+        work.served.billed_tokens = output_tokens
+        work.predicted.forecast = self.live.forecast(
             Reading(score, self.live.predictor_of("m").calibration), Origin("m")
         )
         self.foresight.ended(work)
@@ -134,13 +137,13 @@ async def test_whoever_runs_is_foreseen_anew_by_what_there_is_of_its_answer(stac
     short = ask(gateway, "9")
     foresight, scheduler = gateway._foresight, gateway.dispatcher.scheduler
     await until(lambda: foresight.predicted == 2)
-    work = next(w for w in gateway.dispatcher.works.values() if w.backend)
+    work = next(w for w in gateway.dispatcher.works.values() if w.request.backend)
     before = work.request.estimate
     engine.allow(CUTS[0])
     await until(lambda: foresight.refined == 1)
     assert work.request.estimate != before
     assert work.request.estimate.tokens[0] > CUTS[0]
-    assert [look.output_tokens for look in work.looks] == [CUTS[0]]
+    assert [look.output_tokens for look in work.predicted.looks] == [CUTS[0]]
     assert scheduler.waiting() == 1
     engine.allow()
     await asyncio.gather(long, short)
@@ -186,7 +189,7 @@ def test_what_waits_goes_by_history_while_predictions_are_worth_nothing() -> Non
     watched.works |= {work.request.id: work for work in works}
     long, short = (work.request for work in works)
     watched.proves_bad()
-    assert long.estimate == short.estimate == works[0].forecast.of_history
+    assert long.estimate == short.estimate == works[0].predicted.forecast.of_history
     assert long.score is None
     assert watched.scheduler.waiting() == 2
 
@@ -207,7 +210,7 @@ async def test_a_score_counts_no_tokens_beyond_the_limit(stack, engine) -> None:
     essay, brief, unlimited = (works[prompt] for prompt in ("9", "4", "4.0"))
     assert essay.request.score == 0.0
     assert essay.request.score < brief.request.score
-    assert unlimited.request.score == unlimited.forecast.score
+    assert unlimited.request.score == unlimited.predicted.forecast.score
     assert brief.request.score == pytest.approx(unlimited.request.score, abs=0.01)
     for task in (first, *asked):
         task.cancel()
@@ -271,7 +274,7 @@ async def test_whoever_must_wait_again_is_predicted_too(stack, engine) -> None:
     await until(lambda: engine.running == 1)
     gateway.pool.set("exact", healthy=False)
     await until(lambda: gateway._foresight.predicted == 1)
-    assert works_of(gateway)["9"].forecast is not None
+    assert works_of(gateway)["9"].predicted.forecast is not None
     gateway.pool.set("exact")
     engine.allow()
     await alone
@@ -288,8 +291,8 @@ async def test_who_is_stopped_for_a_newcomer_is_predicted_and_the_newcomer_too(
     urgent = ask(gateway, "2", extra_body={"service_tier": "priority"})
     await until(lambda: gateway._foresight.predicted == 2)
     works = works_of(gateway)
-    assert works["2"].request.tier is Tier.INTERACTIVE and works["2"].backend
-    assert not works["9"].backend
+    assert works["2"].request.tier is Tier.INTERACTIVE and works["2"].request.backend
+    assert not works["9"].request.backend
     engine.allow()
     await asyncio.gather(lazy, urgent)
 

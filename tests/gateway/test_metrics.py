@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.gateway.doubles import EnginePool, dispatcher_of
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, Tier
-from headway.core.scheduler import Scheduler
-from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.foresight import Foresight
 from headway.gateway.metrics import Metrics
 from headway.gateway.model_metrics import ModelMetrics
-from headway.gateway.settings import GatewaySettings
+from headway.gateway.served import Served
 from headway.gateway.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import Origin
-from headway.prediction.live.watch import Watch
 
 FAMILIES = {
     "headway_queue_depth": ("gauge", "Requests that wait", {"tier"}),
@@ -65,12 +62,7 @@ BUCKETS = {
 
 @pytest.fixture
 def metrics() -> Metrics:
-    settings = GatewaySettings()
-    scheduler = Scheduler(settings.scheduler)
-    dispatcher = Dispatcher(scheduler, settings)
-    foresight = Foresight(
-        scheduler, dispatcher.works, dispatcher.clock, None, Watch(), settings.fallback_policy
-    )
+    dispatcher, foresight = dispatcher_of(EnginePool())
     return Metrics(dispatcher, foresight, None)
 
 
@@ -88,10 +80,12 @@ def work(tier: Tier = Tier.STANDARD, **changes: object) -> Work:
     )
     origin = Origin("m", request.tenant, 0, request.program)
     one = Work(request, "chat", "/v1/chat/completions", origin, b"", {})
-    one.started_s, one.first_token_s, one.last_token_s, one.ended_s = 11.0, 11.5, 13.5, 13.5
-    one.prompt_tokens, one.billed_tokens = 7, 101
+    request.started_s = 11.0
+    one.served = Served(
+        first_token_s=11.5, last_token_s=13.5, ended_s=13.5, prompt_tokens=7, billed_tokens=101
+    )
     for name, value in changes.items():
-        setattr(one, name, value)
+        setattr(one.served, name, value)
     return one
 
 

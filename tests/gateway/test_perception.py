@@ -93,13 +93,15 @@ async def test_without_a_number_the_predictors_word_stands(stack, reply: bytes |
     await until(lambda: engine.running == 1)
     second = ask(gateway, "9", max_tokens=64)
     await until(lambda: len(gateway.dispatcher.works) == 3)
-    before = next(w for w in gateway.dispatcher.works.values() if w.fields and not w.backend)
-    forecast = before.forecast
+    before = next(
+        w for w in gateway.dispatcher.works.values() if w.fields and not w.request.backend
+    )
+    forecast = before.predicted.forecast
     engine.allow()
     await asyncio.gather(first, second)
     perception = gateway.perception
     assert (perception.answered, perception.unanswered) == (0, 1)
-    assert before.forecast is forecast is not None
+    assert before.predicted.forecast is forecast is not None
     assert not gateway.dispatcher.works
 
 

@@ -78,7 +78,7 @@ async def test_many_preemptions_lose_and_repeat_nothing(serve: Serve, rounds: in
             assert text == "".join(f"{number} " for number in range(600))
     assert engine.running == 0
     assert not gateway.dispatcher.works
-    assert gateway.dispatcher.running == {"exact": 0}
+    assert gateway.dispatcher.running_on("exact") == 0
 
 
 async def test_what_cannot_be_continued_is_never_stopped_and_says_why(

@@ -24,14 +24,12 @@ class BackendPool:
     def __init__(
         self,
         endpoints: Sequence[Endpoint],
-        on_change: Callable[[BackendStatus], None],
         *,
         embedded: Sequence[EmbeddedServer] = (),
     ) -> None:
-        """`on_change` is called in the event loop for each change of health, slots or models."""
         self._embedded = tuple(embedded)
         sources: list[Endpoint | EmbeddedServer] = [*embedded, *endpoints]
-        self._on_change = on_change
+        self._on_change: Callable[[BackendStatus], None] | None = None
         self._members = {source.name: Member(source, self._changed) for source in sources}
         if len(self._members) < len(sources):
             raise ValueError("two backends have the same name; give each its own")
@@ -41,12 +39,14 @@ class BackendPool:
         self._started = False
         self._introduced = asyncio.Event()
 
-    async def start(self) -> None:
+    async def start(self, on_change: Callable[[BackendStatus], None]) -> None:
         """Start embedded engines and probe the others once.
 
         A backend that cannot be reached does not fail this: it stays down and is retried.
+        `on_change` is called in the event loop for each change of health, slots or models.
         Raises GgufError when an embedded engine cannot load its model.
         """
+        self._on_change = on_change
         try:
             for server in self._embedded:
                 await server.start()
@@ -130,7 +130,8 @@ class BackendPool:
 
     def _changed(self, status: BackendStatus) -> None:
         self._models = self._known_models()
-        self._on_change(status)
+        if self._on_change is not None:
+            self._on_change(status)
         self._introduce()
 
     def _known_models(self) -> tuple[str, ...]:

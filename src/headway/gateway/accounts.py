@@ -27,7 +27,7 @@ processor does not come to this code afresh for each of them."""
 
 
 class Accounts:
-    """Settles every request once."""
+    """Settles the requests; each is settled once."""
 
     def __init__(
         self,
@@ -57,29 +57,29 @@ class Accounts:
             "x-headway-tier": request.tier.label,
             "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
         }
-        if work.started_s >= 0.0:
-            queue_ms = (work.started_s - request.arrival_s) * 1000.0
+        if request.started_s >= 0.0:
+            queue_ms = (request.started_s - request.arrival_s) * 1000.0
             headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
-            headers["x-headway-backend"] = work.served_by
+            headers["x-headway-backend"] = work.served.backend
         return headers
 
     def usage(self, work: Work, now_s: float) -> HeadwayUsage:
         """`usage.headway` of `work`, at its end."""
         request = work.request
         arrival_s = request.arrival_s
-        first_s = work.first_token_s if work.first_token_s >= 0.0 else now_s
+        first_s = work.served.first_token_s if work.served.first_token_s >= 0.0 else now_s
         return HeadwayUsage(
             policy=self._scheduler.policy_name,
             tier=request.tier.label,
             tenant=request.tenant,
-            backend=work.served_by,
-            queue_ms=_ms(work.started_s - arrival_s),
+            backend=work.served.backend,
+            queue_ms=_ms(request.started_s - arrival_s),
             ttft_ms=_ms(first_s - arrival_s),
             total_ms=_ms(now_s - arrival_s),
             predicted_tokens=round(_predicted_tokens(request), 1),
             output_tokens=work.output_tokens,
             preemptions=request.preemptions,
-            failovers=work.failovers,
+            failovers=work.served.failovers,
             preemptible=work.obstacle is None,
             not_preemptible_because=work.obstacle,
         )
@@ -94,13 +94,10 @@ class Accounts:
             reason: the error's code, empty where there was none.
             now_s: now, on the dispatcher's clock.
         """
-        if work.settled:
-            return
-        work.settled = True
-        if work.ended_s < 0.0:
-            work.ended_s = now_s
+        if work.served.ended_s < 0.0:
+            work.served.ended_s = now_s
         if work.admission is not None:
-            if work.started_s < 0.0 and outcome != "cancelled":
+            if work.request.started_s < 0.0 and outcome != "cancelled":
                 work.admission.withdraw(now_s)
             else:
                 work.admission.settle(_used_tokens(work, outcome), now_s)
@@ -156,7 +153,7 @@ class Accounts:
     def _record(
         self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float
     ) -> RequestRecord:
-        request = work.request
+        request, served = work.request, work.served
         arrival_s = request.arrival_s
         prompt = None
         if self._request_log is not None and self._request_log.keep_prompts:
@@ -169,16 +166,16 @@ class Accounts:
             tenant=request.tenant,
             program=request.program,
             model=work.origin.model,
-            backend=work.served_by,
+            backend=served.backend,
             policy=self._scheduler.policy_name,
-            prompt_tokens=work.prompt_tokens,
-            cached_tokens=work.cached_tokens,
+            prompt_tokens=served.prompt_tokens,
+            cached_tokens=served.cached_tokens,
             max_tokens=request.max_tokens,
             predicted_tokens=_predicted_tokens(request),
             output_tokens=work.output_tokens,
-            queue_ms=_ms(work.started_s - arrival_s) if work.started_s >= 0.0 else None,
-            ttft_ms=_ms(work.first_token_s - arrival_s) if work.first_token_s >= 0.0 else None,
-            total_ms=_ms(work.ended_s - arrival_s),
+            queue_ms=_ms(request.started_s - arrival_s) if request.started_s >= 0.0 else None,
+            ttft_ms=_ms(served.first_token_s - arrival_s) if served.first_token_s >= 0.0 else None,
+            total_ms=_ms(served.ended_s - arrival_s),
             preemptions=request.preemptions,
             outcome=outcome,
             status=status,
@@ -196,12 +193,12 @@ def _used_tokens(work: Work, outcome: Outcome) -> float:
     """
     request = work.request
     output_tokens: float = work.output_tokens
-    if work.started_s < 0.0 or (outcome == "failed" and not output_tokens):
+    if request.started_s < 0.0 or (outcome == "failed" and not output_tokens):
         return 0.0
     if outcome == "cancelled" and not work.stream and work.generation is None:
         # The backend writes it unseen: how far it came is not known.
         output_tokens = _predicted_tokens(request)
-    prompt_tokens = work.prompt_tokens
+    prompt_tokens = work.served.prompt_tokens
     return (request.prompt_tokens if prompt_tokens is None else prompt_tokens) + output_tokens
 
 

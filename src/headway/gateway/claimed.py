@@ -66,9 +66,10 @@ class ClaimedLengths:
         disbelieved = []
         for work in self._works.values():
             claimed_tokens = work.claimed_tokens
-            if claimed_tokens is None or not work.claim_counts or work.origin.tenant != tenant:
+            believed = work.predicted.claim_counts
+            if claimed_tokens is None or not believed or work.origin.tenant != tenant:
                 continue
-            work.claim_counts = False
+            work.predicted.claim_counts = False
             predicted = self._history.estimate(work.origin, work.request.max_tokens)
             estimate = larger(predicted, claimed_tokens)
             self._scheduler.revise(work.request.id, estimate, None, now_s, from_start=True)

@@ -12,6 +12,7 @@ from headway.gateway.accounts import Accounts
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError
 from headway.gateway.reply import Reply
+from headway.gateway.slot import Slot
 from headway.gateway.sse import DONE
 from headway.gateway.wire import Usage
 from headway.gateway.work import Work
@@ -26,24 +27,25 @@ class ExactResponder:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
-    async def answer(self, reply: Reply, work: Work) -> web.StreamResponse:
+    async def answer(self, reply: Reply, slot: Slot) -> web.StreamResponse:
         """The response, whole or streamed to its end. The slot is free when it returns.
 
         Raises:
             ApiError: the engine refuses the request, or it gets no (further) turn, and no byte
                 has reached the client.
         """
-        return await (self._stream(reply, work) if work.stream else self._whole(reply, work))
+        return await (self._stream(reply, slot) if slot.work.stream else self._whole(reply, slot))
 
-    async def _whole(self, reply: Reply, work: Work) -> web.StreamResponse:
+    async def _whole(self, reply: Reply, slot: Slot) -> web.StreamResponse:
+        work = slot.work
         texts: list[str] = []
         finish_reason, stop_string = "stop", None
-        async with aclosing(self._dispatcher.generate(work)) as deltas:
+        async with aclosing(slot.generate()) as deltas:
             async for delta in deltas:
                 texts.append(delta.text)
                 if delta.finish_reason is not None:
                     finish_reason, stop_string = delta.finish_reason, delta.stop_string
-        self._dispatcher.release(work, finished=True)
+        slot.finish()
         text = "".join(texts)
         choice: dict[str, object] = {"index": 0}
         if work.kind == "chat":
@@ -64,12 +66,13 @@ class ExactResponder:
         }
         return reply.whole(_encode(answer), self._accounts.headers(work))
 
-    async def _stream(self, reply: Reply, work: Work) -> web.StreamResponse:
+    async def _stream(self, reply: Reply, slot: Slot) -> web.StreamResponse:
+        work = slot.work
         chunk = _Chunk(work)
         opened = False
         finish_reason, stop_string = "stop", None
         try:
-            async with aclosing(self._dispatcher.generate(work)) as deltas:
+            async with aclosing(slot.generate()) as deltas:
                 async for delta in deltas:
                     if not opened:
                         opened = True
@@ -83,9 +86,9 @@ class ExactResponder:
         except ApiError as error:
             if reply.stream is None:
                 raise
-            work.failure = error
+            work.turn.failure = error
             return await reply.fail(error)
-        self._dispatcher.release(work, finished=True)
+        slot.finish()
         await reply.begin(self._accounts.headers(work))
         ending = chunk.closing(finish_reason, stop_string)
         if work.include_usage:
@@ -93,12 +96,12 @@ class ExactResponder:
         return await reply.end(ending + DONE)
 
     def _usage(self, work: Work) -> Usage:
-        prompt_tokens = work.prompt_tokens or 0
+        prompt_tokens = work.served.prompt_tokens or 0
         return Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=work.output_tokens,
             total_tokens=prompt_tokens + work.output_tokens,
-            prompt_tokens_details={"cached_tokens": work.cached_tokens or 0},
+            prompt_tokens_details={"cached_tokens": work.served.cached_tokens or 0},
             headway=self._accounts.usage(work, self._dispatcher.clock()),
         )
 

@@ -78,8 +78,6 @@ class Foresight:
         fallback: name of a policy that needs no predictor.
         refits: trains predictors again; None: they stay as they are.
         claimed: lengths that clients claim; None: no client claims any.
-        ask: asks the model itself about a waiting request, where the policy orders by length, and
-            calls back with its reply, which replaces the prediction; None: it is not asked.
     """
 
     def __init__(
@@ -92,7 +90,6 @@ class Foresight:
         fallback: str,
         refits: Refits | None = None,
         claimed: ClaimedLengths | None = None,
-        ask: Callable[[Work, OnReading], None] | None = None,
     ) -> None:
         self.watch = watch
         self.live = live
@@ -111,15 +108,22 @@ class Foresight:
         self._clock = clock
         self._policy = scheduler.policy_name
         self._fallback = fallback
-        self._ask_model = ask if POLICIES[self._policy].by_length else None
+        self._ask_model: Callable[[Work, OnReading], None] | None = None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to predict; called in the event loop."""
+    def start(self, ask: Callable[[Work, OnReading], None] | None = None) -> None:
+        """Begin to predict; called in the event loop.
+
+        Args:
+            ask: asks the model itself about a waiting request, where the policy orders by length,
+                and calls back with its reply, which replaces the prediction; None: it is not asked.
+        """
         if self.live is None:
             return
+        if POLICIES[self._policy].by_length:
+            self._ask_model = ask
         if self.refits is not None:
             self.refits.start()
         self._loop = asyncio.get_running_loop()
@@ -148,11 +152,13 @@ class Foresight:
                     self._ask(running)
 
     def progressed(self, work: Work) -> None:
-        """`work` reached `look_at`: predict what is left of it, if any request waits."""
-        work.look_at = next_cut(work.output_tokens)
-        if work.claim_counts and work.claimed_tokens is not None and self._claimed is not None:
+        """`work` reached its `look_at`: predict what is left of it, if any request waits."""
+        predicted = work.predicted
+        predicted.look_at = next_cut(work.output_tokens)
+        claims = work.claimed_tokens is not None and predicted.claim_counts
+        if claims and self._claimed is not None:
             self._disbelieved(self._claimed.outlived(work))
-        forecast, generation = work.forecast, work.generation
+        forecast, generation = predicted.forecast, work.generation
         if forecast is None or generation is None or not self._scheduler.waiting():
             return
         if self._asked.qsize() < MOST_WAITING:
@@ -175,11 +181,11 @@ class Foresight:
         if self.refits is not None:
             self.refits.answered(work.origin.model)
         tokens = work.output_tokens
-        forecast = work.forecast
+        forecast = work.predicted.forecast
         if forecast is not None and self.live is not None:
             model = work.origin.model
             self.live.observe(forecast, work.origin, tokens, work.cut_off)
-            self.live.looked(work.looks, model, tokens, work.cut_off)
+            self.live.looked(work.predicted.looks, model, tokens, work.cut_off)
             limit = work.request.max_tokens
             if self.watch.observe(model, forecast.score, forecast.estimate, tokens, limit):
                 self._trust_changed()
@@ -202,15 +208,15 @@ class Foresight:
         # keeps its place while it is revised; under `hrrn` 10,000 of them would take ten seconds.
         self._scheduler.use_policy("fcfs", self._clock())
         for work in self._works.values():
-            if work.forecast is not None:
-                self._revise(work, work.forecast)
+            if work.predicted.forecast is not None:
+                self._revise(work, work.predicted.forecast)
         self._scheduler.use_policy(policy, self._clock())
 
     def _ask(self, work: Work) -> None:
-        if work.foreseen or work.claim_counts or work.kind is None:
+        if work.predicted.asked or work.predicted.claim_counts or work.kind is None:
             return
         if self._asked.qsize() < MOST_WAITING:
-            work.foreseen = True
+            work.predicted.asked = True
             self._asked.put((work, None))
 
     def _run(self) -> None:
@@ -224,7 +230,7 @@ class Foresight:
                 if another is None:
                     return
                 asked.append(another)
-            asked = [(work, part) for work, part in asked if work.ended_s < 0.0]
+            asked = [(work, part) for work, part in asked if work.served.ended_s < 0.0]
             start_s = time.perf_counter()
             read = self._each(self._read, [work for work, part in asked if part is None])
             parts = [(work, part) for work, part in asked if part is not None]
@@ -261,7 +267,7 @@ class Foresight:
         for work in works:
             assert work.kind is not None
             prompt = Prompt.from_fields(work.kind, work.fields)
-            work.asking = Prompt(without_middle(prompt.text))
+            work.predicted.prompt = Prompt(without_middle(prompt.text))
             prompts.append((work.origin.model, prompt))
         return self.live.read(prompts)
 
@@ -269,22 +275,23 @@ class Foresight:
         assert self.live is not None
         answers = []
         for work, part in parts:
-            assert work.asking is not None
+            prompt = work.predicted.prompt
+            assert prompt is not None
             text = "".join([piece.text for piece in part.pieces])
-            answers.append(Unfinished(work.asking, text, part.output_tokens, part.predicted))
+            answers.append(Unfinished(prompt, text, part.output_tokens, part.predicted))
         return self.live.look(answers)
 
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
         self.predicted += len(read)
         for work, reading in read:
             self._forecast(work, reading)
-            waits = not work.backend and work.ended_s < 0.0
+            waits = not work.request.backend and work.served.ended_s < 0.0
             if waits and self._ask_model is not None:
                 self._ask_model(work, self._forecast)
 
     def _forecast(self, work: Work, reading: Reading) -> None:
         assert self.live is not None
-        work.forecast = forecast = self.live.forecast(reading, work.origin)
+        work.predicted.forecast = forecast = self.live.forecast(reading, work.origin)
         self.watch.predicted(work.origin.model, forecast.score)
         if self.watch.trusted:
             self._revise(work, forecast)
@@ -292,9 +299,9 @@ class Foresight:
     def _looked(self, looked: Sequence[tuple[Work, Look]]) -> None:
         self.refined += len(looked)
         for work, look in looked:
-            work.looks.append(look)
-            if self.watch.trusted and work.forecast is not None:
-                self._revise(work, work.forecast)
+            work.predicted.looks.append(look)
+            if self.watch.trusted and work.predicted.forecast is not None:
+                self._revise(work, work.predicted.forecast)
 
     def _revise(self, work: Work, forecast: Forecast) -> None:
         """Give the scheduler the best estimate of `work` that there is now."""
@@ -304,8 +311,8 @@ class Foresight:
         if self.watch.trusted:
             estimate = forecast.estimate
             score = score_within(forecast.score, estimate, limit)
-            if work.looks:
-                estimate = self.live.refined(work.looks[-1], work.origin.model)
+            if work.predicted.looks:
+                estimate = self.live.refined(work.predicted.looks[-1], work.origin.model)
         estimate = estimate.capped(limit)
         expected = larger(estimate, work.claimed_tokens)
         score = score if expected is estimate else None

@@ -14,6 +14,7 @@ from headway.gateway.answer_tokens import answer_tokens
 from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError, backend_lost, from_engine
 from headway.gateway.reply import Reply
+from headway.gateway.slot import Slot
 from headway.gateway.sse import EventRelay
 from headway.gateway.upstream_headers import passed_on
 from headway.gateway.work import Work
@@ -33,7 +34,7 @@ class Forwarder:
         self._refuse_usage: set[str] = set()
         """Backends that know no `stream_options`: they send no usage, and tokens are counted."""
 
-    async def answer(self, reply: Reply, work: Work) -> web.StreamResponse:
+    async def answer(self, reply: Reply, slot: Slot) -> web.StreamResponse:
         """The response, whole or streamed to its end. The slot is free when it returns.
 
         Raises:
@@ -41,32 +42,34 @@ class Forwarder:
         """
         while True:
             try:
-                upstream = await self._open(work)
+                upstream = await self._open(slot)
                 try:
-                    if not work.stream:
-                        return await self._whole(reply, work, upstream)
-                    relay = self._relay(work)
-                    first = await self._first(work, relay, upstream)
+                    if not slot.work.stream:
+                        return await self._whole(reply, slot, upstream)
+                    relay = self._relay(slot.work)
+                    first = await self._first(slot, relay, upstream)
                 except BaseException:
                     upstream.close()
                     raise
             except (BackendGone, EngineError) as error:
-                await self._dispatcher.failed(work, error)
+                await slot.failed(error)
                 continue
-            return await self._pass_on(reply, work, relay, upstream, first)
+            return await self._pass_on(reply, slot, relay, upstream, first)
 
-    async def _open(self, work: Work) -> ForwardedResponse:
+    async def _open(self, slot: Slot) -> ForwardedResponse:
         """A response with status 200. Raises ApiError, EngineError and BackendGone."""
-        engine = await self._dispatcher.turn(work)
+        work = slot.work
+        engine = await slot.engine()
+        backend = work.served.backend
         while True:
             sent = self._body(work)
-            upstream = await work.read(engine.forward(work.path, sent, work.trace))
-            if work.activity is not None:
-                work.activity.heard(self._dispatcher.clock())
+            upstream = await slot.read(engine.forward(work.path, sent, work.trace))
+            if work.turn.activity is not None:
+                work.turn.activity.heard(self._dispatcher.clock())
             if upstream.status == 200:
                 return upstream
             try:
-                detail = await work.read(upstream.read())
+                detail = await slot.read(upstream.read())
             finally:
                 upstream.close()
             if (
@@ -74,10 +77,10 @@ class Forwarder:
                 and b"stream_options" in detail
                 and sent is not work.body
                 and "stream_options" not in work.fields
-                and work.backend not in self._refuse_usage
+                and backend not in self._refuse_usage
             ):
-                logger.info("backend %s refuses stream_options; it is left out", work.backend)
-                self._refuse_usage.add(work.backend)
+                logger.info("backend %s refuses stream_options; it is left out", backend)
+                self._refuse_usage.add(backend)
                 continue
             if upstream.status == 500 and b"input is not supported" in detail:
                 # llama.cpp says so of images and audio, with a status that clients try again.
@@ -91,13 +94,13 @@ class Forwarder:
 
     def _body(self, work: Work) -> bytes:
         """What to send: the client's own bytes wherever they will do."""
-        sent = work.fields
-        if work.stream and work.backend not in self._refuse_usage:
+        sent, backend = work.fields, work.served.backend
+        if work.stream and backend not in self._refuse_usage:
             options = _object(sent.get("stream_options"))
             if bytes(options.get("include_usage", b"")) != b"true":
                 options["include_usage"] = _TRUE
                 sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
-        description = self._dispatcher.statuses[work.backend].description
+        description = self._dispatcher.statuses[backend].description
         if "priority" in sent and (description is None or not description.priority):
             sent = {name: value for name, value in sent.items() if name != "priority"}
         model = work.origin.model
@@ -109,11 +112,12 @@ class Forwarder:
         return msgspec.json.encode(sent)
 
     async def _whole(
-        self, reply: Reply, work: Work, upstream: ForwardedResponse
+        self, reply: Reply, slot: Slot, upstream: ForwardedResponse
     ) -> web.StreamResponse:
-        body = await work.read(upstream.read())
+        work = slot.work
+        body = await slot.read(upstream.read())
         upstream.close()
-        self._dispatcher.progress(work, 0)
+        slot.progress(0)
         try:
             answer = _OBJECT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -125,10 +129,10 @@ class Forwarder:
             raise BackendGone(f"its answer has no {results}")
         reported = _object(answer.get("usage"))
         if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
-            work.billed_tokens = answer_tokens(body)
+            work.served.billed_tokens = answer_tokens(body)
         usage = self._with_headway(work, reported)
         answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
-        self._dispatcher.release(work, finished=True)
+        slot.finish()
         return reply.whole(msgspec.json.encode(answer), self._headers(work, upstream))
 
     def _relay(self, work: Work) -> EventRelay:
@@ -139,13 +143,13 @@ class Forwarder:
             work.include_usage, lambda usage: self._with_headway(work, usage), choices
         )
 
-    async def _first(self, work: Work, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
+    async def _first(self, slot: Slot, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
         """The first events for the client: until they are there, another backend may answer.
 
         Raises EngineError and BackendGone.
         """
-        while block := await work.read(upstream.part()):
-            out = self._feed(work, relay, block)
+        while block := await slot.read(upstream.part()):
+            out = self._feed(slot, relay, block)
             if out:
                 return out
         return relay.end()
@@ -153,39 +157,40 @@ class Forwarder:
     async def _pass_on(
         self,
         reply: Reply,
-        work: Work,
+        slot: Slot,
         relay: EventRelay,
         upstream: ForwardedResponse,
         first: bytes,
     ) -> web.StreamResponse:
-        last = b""
+        last, turn = b"", slot.work.turn
         try:
-            await reply.begin(self._headers(work, upstream))
+            await reply.begin(self._headers(slot.work, upstream))
             try:
                 await reply.send(first)
-                while block := await work.read(upstream.part()):
-                    out = self._feed(work, relay, block)
+                while block := await slot.read(upstream.part()):
+                    out = self._feed(slot, relay, block)
                     if out:
                         await reply.send(out)
                 last = relay.end()
             except (BackendGone, EngineError) as error:
                 if isinstance(error, EngineError):
-                    work.failure = from_engine(error.status, error.body, error.headers)
+                    turn.failure = from_engine(error.status, error.body, error.headers)
                 else:
-                    work.failure = backend_lost(work.served_by, str(error))
-                self._dispatcher.lost(work, error)
+                    turn.failure = backend_lost(slot.work.served.backend, str(error))
+                slot.lost(error)
             except ApiError as error:
-                work.failure = error
+                turn.failure = error
         finally:
             upstream.close()
-        self._dispatcher.release(work, finished=work.failure is None)
-        return await (reply.end(last) if work.failure is None else reply.fail(work.failure))
+        if turn.failure is None:
+            slot.finish()
+        return await (reply.end(last) if turn.failure is None else reply.fail(turn.failure))
 
-    def _feed(self, work: Work, relay: EventRelay, block: bytes) -> bytes:
+    def _feed(self, slot: Slot, relay: EventRelay, block: bytes) -> bytes:
         before = relay.events
         out = relay.feed(block)
         # One event is about one token; the backend's own count comes at the end.
-        self._dispatcher.progress(work, relay.events - before)
+        slot.progress(relay.events - before)
         return out
 
     def _headers(self, work: Work, upstream: ForwardedResponse) -> dict[str, str]:
@@ -194,12 +199,12 @@ class Forwarder:
     def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         """The backend's usage object, taken note of, with Headway's part."""
         usage = _credible(usage)
-        work.prompt_tokens = reported_count(usage.get("prompt_tokens"))
+        work.served.prompt_tokens = reported_count(usage.get("prompt_tokens"))
         produced = reported_count(usage.get("completion_tokens"))
         if produced is not None:
-            work.billed_tokens = produced
+            work.served.billed_tokens = produced
         details = _object(usage.get("prompt_tokens_details"))
-        work.cached_tokens = reported_count(details.get("cached_tokens"))
+        work.served.cached_tokens = reported_count(details.get("cached_tokens"))
         mine = self._accounts.usage(work, self._dispatcher.clock())
         usage["headway"] = msgspec.Raw(msgspec.json.encode(mine))
         return usage

@@ -154,13 +154,13 @@ class Intake:
             trace=trace_headers(headers),
             renamed=renamed,
             asked_model=model if call.model == "default" else call.model,
-            claim_counts=claim_counts,
             claimed_tokens=claimed_tokens,
             obstacle=obstacle,
             caller=caller,
         )
         if claimed_tokens is not None and claim_counts:
-            work.look_at = look_at(claimed_tokens)
+            work.predicted.claim_counts = True
+            work.predicted.look_at = look_at(claimed_tokens)
         if isinstance(call, Sampling):
             work.stream = bool(call.stream)
             options = call.stream_options

@@ -56,30 +56,30 @@ class Metrics:
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request that was let in, at its end."""
-        request = work.request
+        request, served = work.request, work.served
         tier = request.tier
         label = tier.label
         if request.preemptions:
             self._preemptions.add(request.preemptions, label)
-        if work.failovers:
-            self._failovers.add(work.failovers, label)
+        if work.served.failovers:
+            self._failovers.add(work.served.failovers, label)
         self._requests.add(1, label, outcome)
         if outcome != "finished":
             return
         arrival_s = request.arrival_s
-        latency_s = work.ended_s - arrival_s
-        run_s = work.ended_s - work.started_s
-        self._wait[tier].observe(work.started_s - arrival_s)
+        latency_s = served.ended_s - arrival_s
+        run_s = served.ended_s - request.started_s
+        self._wait[tier].observe(request.started_s - arrival_s)
         self._latency[tier].observe(latency_s)
         if run_s > 0.0:
             self._slowdown[tier].observe(latency_s / run_s)
-        if work.prompt_tokens:
-            self._tokens.add(work.prompt_tokens, label, "prompt")
+        if served.prompt_tokens:
+            self._tokens.add(served.prompt_tokens, label, "prompt")
         if work.output_tokens:
             self._tokens.add(work.output_tokens, label, "output")
-        if work.first_token_s >= 0.0:
-            self._ttft[tier].observe(work.first_token_s - arrival_s)
-            decode_s = work.last_token_s - work.first_token_s
+        if served.first_token_s >= 0.0:
+            self._ttft[tier].observe(served.first_token_s - arrival_s)
+            decode_s = served.last_token_s - served.first_token_s
             if decode_s > 0.0 and work.output_tokens > 1:
                 self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
 
@@ -185,7 +185,7 @@ class _Queue(Collector):
             depth.add_metric([tier.label], scheduler.waiting(tier))
             backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
         for name, status in self._dispatcher.statuses.items():
-            running.add_metric([name], self._dispatcher.running[name])
+            running.add_metric([name], self._dispatcher.running_on(name))
             slots.add_metric([name], status.slots)
             healthy.add_metric([name], float(status.healthy))
         in_flight = GaugeMetricFamily(

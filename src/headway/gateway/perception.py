@@ -13,6 +13,8 @@ from headway.gateway.dispatcher import Dispatcher
 from headway.gateway.errors import ApiError
 from headway.gateway.foresight import OnReading
 from headway.gateway.intake import BYTES_PER_TOKEN
+from headway.gateway.predicted import Predicted
+from headway.gateway.slot import Slot
 from headway.gateway.work import Work
 from headway.prediction.live.history import Origin
 from headway.prediction.live.live_predictor import Reading
@@ -69,9 +71,9 @@ class Perception:
 
         A prompt without text is not asked about.
         """
-        if work.asking is None or not work.asking.text:
+        if work.predicted.prompt is None or not work.predicted.prompt.text:
             return
-        task = asyncio.create_task(self._ask(work, work.asking.text, on_guess))
+        task = asyncio.create_task(self._ask(work, work.predicted.prompt.text, on_guess))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -82,32 +84,31 @@ class Perception:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _ask(self, work: Work, text: str, on_guess: OnReading) -> None:
-        question = _about(work, text)
         words = None
         try:
-            words = words_guessed(await self._reply(question, text))
+            async with Slot(self._dispatcher, _about(work, text)) as slot:
+                words = words_guessed(await self._reply(slot, text))
+                # Before its slot is free: who is next may be another now.
+                if words is not None:
+                    if work.served.ended_s < 0.0:
+                        on_guess(work, Reading(score_of(words), calibration_of_guesses()))
+                    slot.finish()
         except (ApiError, BackendGone, msgspec.DecodeError, UnicodeDecodeError):
             pass
-        else:
-            # Before its slot is free: who is next may be another now.
-            if words is not None and work.ended_s < 0.0:
-                on_guess(work, Reading(score_of(words), calibration_of_guesses()))
-        finally:
-            self._dispatcher.release(question, finished=words is not None)
         if words is None:
             self.unanswered += 1
         else:
             self.answered += 1
 
-    async def _reply(self, question: Work, text: str) -> str:
-        self._dispatcher.submit(question)
-        engine = await self._dispatcher.turn(question)
-        description = self._dispatcher.statuses[question.backend].description
+    async def _reply(self, slot: Slot, text: str) -> str:
+        question = slot.work
+        engine = await slot.engine()
+        description = self._dispatcher.statuses[question.served.backend].description
         model = question.origin.model
         own_name = model if description is None else description.own_name(model)
-        response = await question.read(engine.forward(PATH, _body(own_name, text)))
+        response = await slot.read(engine.forward(PATH, _body(own_name, text)))
         try:
-            body = await question.read(response.read())
+            body = await slot.read(response.read())
         finally:
             response.close()
         return _reply.decode(body).text
@@ -149,6 +150,6 @@ def _about(work: Work, text: str) -> Work:
         origin=Origin(work.origin.model, work.origin.tenant),
         body=body,
         fields={},
-        claim_counts=True,
+        predicted=Predicted(claim_counts=True),
         obstacle="asks the model how long another answer will be",
     )

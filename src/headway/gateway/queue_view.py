@@ -41,7 +41,7 @@ def queue_view(
                 name=status.name,
                 healthy=status.healthy,
                 slots=status.slots,
-                running=dispatcher.running[status.name],
+                running=dispatcher.running_on(status.name),
                 models=list(status.models),
                 error=status.error and masked(status.error),
             )
@@ -66,7 +66,7 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         tier=request.tier.label,
         tenant=request.tenant,
         program=request.program,
-        backend=work.backend or None,
+        backend=request.backend or None,
         age_s=round(now_s - request.arrival_s, 3),
         predicted_tokens=round(request.estimate.mean, 1),
         output_tokens=work.output_tokens,

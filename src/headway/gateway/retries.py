@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.25
 MOST_PAUSE_S = 8.0
@@ -16,10 +16,10 @@ class Retries:
     """The runs of a request that failed since its last token."""
 
     runs: int = 0
-    failed_on: set[str] = field(default_factory=set)
+    failed_on: frozenset[str] = frozenset()
     avoid: frozenset[str] = frozenset()
     """Backends that failed in this round: the next run goes elsewhere, if it can."""
-    _pause_s: float = field(default_factory=lambda: FIRST_PAUSE_S)
+    _pause_s: float = FIRST_PAUSE_S
 
     def failed(
         self,
@@ -45,7 +45,7 @@ class Retries:
             jitter: 0 to 1: so that requests that failed together do not come back together.
         """
         self.runs += 1
-        self.failed_on.add(backend)
+        self.failed_on |= {backend}
         self.avoid |= {backend}
         if self.runs >= most_runs:
             return None

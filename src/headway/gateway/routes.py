@@ -45,6 +45,7 @@ from headway.gateway.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.reply import Reply
 from headway.gateway.responses_routes import ResponsesRoutes
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.slot import Slot
 from headway.gateway.table import TABLE
 from headway.gateway.text_routes import TextRoutes
 from headway.gateway.token_counts import CHAT, TokenCounter
@@ -226,17 +227,17 @@ class Routes:
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
         try:
-            self._dispatcher.submit(work)
-            await work.waited()
-            runner = self._forwarder if work.generation is None else self._exact
-            response = await runner.answer(reply, work)
-            if work.failure is None:
+            async with Slot(self._dispatcher, work) as slot:
+                runner = self._forwarder if work.generation is None else self._exact
+                response = await runner.answer(reply, slot)
+            failure = work.turn.failure
+            if failure is None:
                 outcome, status, reason = "finished", 200, ""
             else:
-                status, reason = 200, work.failure.code or work.failure.message
+                status, reason = 200, failure.code or failure.message
             return response
         except ApiError as error:
-            if work.started_s < 0.0:
+            if work.request.started_s < 0.0:
                 outcome = "rejected"
             status, reason = error.status, error.code or error.message
             if reply.stream is None:
@@ -248,7 +249,6 @@ class Routes:
             raise
         finally:
             self._keep_alive.forget(work)
-            self._dispatcher.release(work, finished=False)
             self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
 
     # ---- views ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from headway.gateway.perception import Perception
 from headway.gateway.refits import Refits
 from headway.gateway.routes import Routes
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
@@ -85,31 +87,20 @@ class Gateway:
     ) -> None:
         self.settings = settings
         history = LengthHistory() if history is None else history
-        self.dispatcher = Dispatcher(scheduler(settings.scheduler), settings)
-        self.pool = pool(endpoints, self.dispatcher.backend_changed, embedded=embedded)
-        live = None
+        self.pool = pool(endpoints, embedded=embedded)
+        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), time.monotonic
+        live = refits = None
         if predictor is not None:
             live = LivePredictor(predictor, history, shipped_refinement())
+            if request_log is not None and learned is not None:
+                refits = Refits(live, request_log.path, learned)
+        claimed = ClaimedLengths(core, works, clock, history)
+        self._foresight = foresight = Foresight(
+            core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
+        )
+        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
-        refits = None
-        if live is not None and request_log is not None and learned is not None:
-            refits = Refits(live, request_log.path, learned)
-        claimed = ClaimedLengths(
-            self.dispatcher.scheduler, self.dispatcher.works, self.dispatcher.clock, history
-        )
-        self._foresight = foresight = Foresight(
-            self.dispatcher.scheduler,
-            self.dispatcher.works,
-            self.dispatcher.clock,
-            live,
-            Watch(),
-            settings.fallback_policy,
-            refits,
-            claimed,
-            self.perception.ask if self.perception else None,
-        )
-        self.dispatcher.use(self.pool, foresight)
         keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
@@ -148,10 +139,12 @@ class Gateway:
             ModelFailure: a model of the catalog cannot be loaded.
         """
         self.address = await self._http.start()
-        self._foresight.start()
+        self._foresight.start(self.perception.ask if self.perception else None)
         self._keep_alive.start()
         try:
-            await asyncio.gather(self.pool.start(), self.catalog.start())
+            await asyncio.gather(
+                self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
+            )
         except BaseException:
             await self.stop()
             raise

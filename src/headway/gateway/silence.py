@@ -28,29 +28,31 @@ class Silence:
             return
         self._looked_s = now_s
         for work in works:
-            if work.activity is None:
+            turn, backend = work.turn, work.request.backend
+            if turn.activity is None:
                 continue
-            if work.reader is None:
-                work.heard_s = now_s  # its client is slow to read: the backend is not to blame
+            if not turn.reading:
+                turn.heard_s = now_s  # its client is slow to read: the backend is not to blame
                 continue
-            patience = self._pool.patience(work.backend)
-            if work.answering:
+            patience = self._pool.patience(backend)
+            if turn.answering:
                 limit_s = patience.idle_s()
             else:
                 like = self._like(work, backends)
                 limit_s = patience.first_byte_s(
-                    _service_s(work, backends[work.backend], moves=bool(like)), like
+                    _service_s(work, backends[backend], moves=bool(like)), like
                 )
-            if now_s - work.heard_s > limit_s:
-                work.stop(BackendSilent(f"nothing came from it for {now_s - work.heard_s:.0f} s"))
+            silent_s = now_s - turn.heard_s
+            if silent_s > limit_s:
+                turn.stop(BackendSilent(f"nothing came from it for {silent_s:.0f} s"))
 
     def _like(self, work: Work, backends: Mapping[str, Backend]) -> list[Patience]:
         """Of the other backends that could answer `work` now, and have not failed on it."""
         return [
             self._pool.patience(name)
             for name, backend in backends.items()
-            if name != work.backend
-            and name not in work.retries.avoid
+            if name != work.request.backend
+            and name not in work.turn.retries.avoid
             and backend.slots
             and work.request.lane in backend.lanes
         ]
