@@ -24,7 +24,6 @@ from pathlib import Path
 from statistics import mean
 from zlib import crc32
 
-import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -110,9 +109,7 @@ def history(own: Examples, others: Sequence[Examples], test: Examples) -> Scores
 
 
 def _origin(prompt: Prompt) -> Origin:
-    messages = [{"role": "user", "content": prompt.text}]
-    fields = {"messages": msgspec.Raw(msgspec.json.encode(messages))}
-    return Origin("m", "t", template_hash("chat", fields))
+    return Origin("m", "t", template_hash(prompt.text))
 
 
 def tfidf_ridge(own: Examples, others: Sequence[Examples], test: Examples) -> Scores:

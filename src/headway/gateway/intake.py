@@ -34,6 +34,7 @@ from headway.gateway.wire import (
 )
 from headway.gateway.work import Work
 from headway.prediction.live.history import LengthHistory, Origin, template_hash
+from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 
 BYTES_PER_TOKEN = 4
 """Of JSON, about: good enough to schedule by, before an engine has counted."""
@@ -45,6 +46,7 @@ PREFIX_BYTES = 512
 """How much of the prompt decides where its prefix is likely to be cached."""
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
 
 type_of_path: Mapping[str, tuple[Kind | None, msgspec.json.Decoder[Any], str]] = {
     "/v1/chat/completions": ("chat", msgspec.json.Decoder(ChatRequest), "messages"),
@@ -115,7 +117,7 @@ class Intake:
         origin = Origin(
             model=model,
             tenant=urgency.tenant,
-            template=template_hash(kind, fields) if kind is not None else 0,
+            template=template_hash(opening(call)) if kind is not None else 0,
             program=asked.text("program") or "",
         )
         prompt_tokens = estimated_prompt_tokens(call, body)
@@ -229,6 +231,21 @@ class Intake:
                 if reason is not None:
                     return reason
         return reason
+
+
+def opening(call: ChatRequest | CompletionRequest) -> str:
+    """The text of the first system message, or else of the first message, or of the prompt.
+
+    A prompt without text has an empty one.
+    """
+    if isinstance(call, CompletionRequest):
+        return text_of(call.prompt)
+    messages = call.messages
+    first = next((one for one in messages if one.role in SYSTEM_ROLES), messages[0])
+    if not isinstance(first.content, list):
+        return first.content or ""
+    texts = [part["text"] for part in first.content if "text" in part]
+    return "\n".join(_STRING.decode(text) for text in texts if bytes(memoryview(text)[:1]) == b'"')
 
 
 def estimated_prompt_tokens(call: Call, body: bytes) -> int:

@@ -1,15 +1,10 @@
 """Estimates from the lengths seen so far."""
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.prediction.live.history import BIN_TOKENS, LengthHistory, Origin, bin_of, template_hash
-
-
-def raw(value: object) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value))
 
 
 def test_without_history_the_estimate_is_wide_and_around_chat_length() -> None:
@@ -121,49 +116,15 @@ def test_a_request_of_typical_length_is_not_expected_to_go_on_for_long() -> None
 
 
 def test_prompts_from_one_template_share_a_hash() -> None:
-    system = {"role": "system", "content": "You grade essays. " * 20}
-    one = {"messages": raw([system, {"role": "user", "content": "first"}])}
-    two = {"messages": raw([system, {"role": "user", "content": "second"}])}
-    other = {"messages": raw([{"role": "user", "content": "first"}])}
-    assert template_hash("chat", one) == template_hash("chat", two)
-    assert template_hash("chat", one) != template_hash("chat", other)
+    template = "You grade essays. " * 20
+    assert template_hash(template + "first") == template_hash(template + "second")
+    assert template_hash(template) != template_hash("first")
+    assert template_hash("You gräde 12 essays.") == template_hash("You gräde 99 essays.")
 
 
-def test_the_hash_is_of_the_text_and_not_of_the_json_notation() -> None:
-    spaced = b'[ {"content" : "You gr\\u00e4de 12 essays.", "role": "system"}, {"role": "user"} ]'
-    parts = [{"type": "text", "text": "You gräde 34 essays."}]
-    first, second = (
-        {"messages": raw([{"role": role, "content": content}])}
-        for role, content in (("system", "You gräde 99 essays."), ("developer", parts))
-    )
-    assert template_hash("chat", {"messages": msgspec.Raw(spaced)}) == template_hash("chat", first)
-    assert template_hash("chat", first) == template_hash("chat", second)
-
-
-def test_a_system_message_counts_wherever_it_is_and_else_the_first_message() -> None:
-    system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}
-    late = {"messages": raw([user, system])}
-    assert template_hash("chat", late) == template_hash("chat", {"messages": raw([system])})
-    turns = {"messages": raw([user, {"role": "assistant", "content": "Hi"}])}
-    assert template_hash("chat", turns) == template_hash("chat", {"messages": raw([user])})
-    assert template_hash("chat", turns) == template_hash("completion", {"prompt": raw("Hello")})
-
-
-@pytest.mark.parametrize(
-    ("kind", "fields"),
-    [
-        ("chat", {}),
-        ("chat", {"messages": raw([])}),
-        ("chat", {"messages": raw([{"role": "user", "content": None}])}),
-        ("chat", {"messages": raw("no list")}),
-        ("chat", {"messages": msgspec.Raw(b'[{"content":' + b"[" * 9999 + b"]" * 9999 + b"}]")}),
-        ("completion", {}),
-        ("completion", {"prompt": raw([1, 2, 3])}),
-    ],
-)
-def test_a_prompt_without_text_has_a_hash(kind: str, fields: dict[str, msgspec.Raw]) -> None:
-    assert template_hash(kind, fields) == template_hash("completion", {"prompt": raw("")})
-    template_hash("completion", {"prompt": msgspec.Raw(b'"\\ud800 alone"')})
+@pytest.mark.parametrize("text", ["", "\ud800 alone"])
+def test_any_text_has_a_hash(text: str) -> None:
+    assert template_hash(text) == template_hash(text)
 
 
 def test_names_that_clients_choose_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log2
 from zlib import crc32
 
-import msgspec
-
 from headway.core.estimate import SizeEstimate
 from headway.prediction.live.censored import teaches
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
-from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 
 PRIOR_MEAN_OCTAVES = 7.0
 PRIOR_SPREAD_OCTAVES = 1.5
@@ -31,38 +27,16 @@ MOST_STEPS = 32
 """Steps of a program that are distinguished; all later ones count as one."""
 
 TEMPLATE_CHARACTERS = 160
-_NOTHING = msgspec.Raw(b"null")
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
 
 
-class _Message(msgspec.Struct):
-    role: str = ""
-    content: msgspec.Raw = _NOTHING
+def template_hash(opening: str) -> int:
+    """Hash of the beginning of a prompt's `opening`, which requests made from one template share.
 
-
-_messages = msgspec.json.Decoder(list[_Message])
-
-
-def template_hash(kind: str, fields: Mapping[str, msgspec.Raw]) -> int:
-    """Hash of the beginning of the prompt, which requests made from one template share.
-
-    Hashes the first characters of the first system message, or else of the first message; for a
-    completion, of its prompt. All digits are equal, and the JSON notation does not matter.
-    Never raises: a prompt without text is hashed as an empty one.
+    All digits are equal.
     """
-    try:
-        raw = _first_message(fields) if kind == "chat" else fields.get("prompt", _NOTHING)
-        text = text_of(msgspec.json.decode(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = ""
-    beginning = text[:TEMPLATE_CHARACTERS].encode("utf-8", "surrogatepass")
+    beginning = opening[:TEMPLATE_CHARACTERS].encode("utf-8", "surrogatepass")
     return crc32(beginning.translate(_DIGITS))
-
-
-def _first_message(fields: Mapping[str, msgspec.Raw]) -> msgspec.Raw:
-    messages = _messages.decode(fields.get("messages", b"[]"))
-    system = (m.content for m in messages if m.role in SYSTEM_ROLES)
-    return next(system, messages[0].content if messages else _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
