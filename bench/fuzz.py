@@ -32,7 +32,7 @@ from schemathesis.checks import (
 )
 
 from claims import Claim, publish
-from headway.gateway.openapi import document
+from headway.gateway.routes.openapi import document
 from headway.lab.loadtest.server import HeadwayServer
 from kill import resident_pages
 

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from headway.cli.logs import JsonLines, Logs, WaitingLines
-from headway.gateway import request_lines
-from headway.gateway.request_lines import as_json
+from headway.gateway.accounts import request_lines
+from headway.gateway.accounts.request_lines import as_json
 from headway.store.request_log import RequestRecord
 
 

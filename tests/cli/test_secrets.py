@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from headway.cli import main
-from headway.gateway.errors import from_engine
+from headway.gateway.api.errors import from_engine
 
 MARK = "m4rk3d-s3cret"
 

@@ -17,10 +17,10 @@ from headway.engines.activity import Activity
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
 from headway.engines.patience import Patience
-from headway.gateway.dispatcher import Dispatcher
-from headway.gateway.foresight import Foresight
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.settings import GatewaySettings
-from headway.gateway.work import Work
+from headway.gateway.work.work import Work
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
 

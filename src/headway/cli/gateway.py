@@ -24,7 +24,7 @@ from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import GgufError, find_model
-from headway.gateway.http_server import CertificateError
+from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.models.catalog import Catalog

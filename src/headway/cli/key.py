@@ -17,7 +17,7 @@ def new(
     """Make an API key. It is shown once; the configuration keeps only its hash."""
     import yaml
 
-    from headway.gateway.keys import hash_key
+    from headway.gateway.keys.keys import hash_key
 
     key = f"hw-{secrets.token_urlsafe(32)}"
     entry = {"keys": [{"name": name, "sha256": hash_key(key)}]}
@@ -28,7 +28,7 @@ def new(
 
 def hash_() -> None:
     """Print the hash of a key for the configuration; asks for the key, or reads a pipe."""
-    from headway.gateway.keys import hash_key
+    from headway.gateway.keys.keys import hash_key
 
     if sys.stdin.isatty():
         key = typer.prompt("Key", hide_input=True, err=True)

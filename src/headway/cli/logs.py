@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from headway.gateway.request_lines import as_json, request_logger
+from headway.gateway.accounts.request_lines import as_json, request_logger
 from headway.redaction import masked
 from headway.store.request_log import RequestRecord
 
@@ -86,7 +86,7 @@ class WaitingLines(logging.Handler):
             self._waiting.append(record)
 
     def take_requests(self, records: Sequence[RequestRecord]) -> None:
-        """Log a line for each request; see `headway.gateway.request_lines`."""
+        """Log a line for each request; see `headway.gateway.accounts.request_lines`."""
         room = max(0, self._most - len(self._waiting))
         now_s = time.time()
         self._waiting.extend([(now_s, record) for record in records[:room]])

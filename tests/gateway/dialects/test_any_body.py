@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.gateway.dialects.chunks import completion
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dialects.messages import Messages
 from headway.gateway.dialects.messages_request import MessagesRequest, read_counting
 from headway.gateway.dialects.responses import Responses
 from headway.gateway.dialects.responses_request import ResponsesRequest, prompt_of, read
-from headway.gateway.errors import ApiError
-from headway.gateway.intake import read as read_chat
+from headway.gateway.intake.intake import read as read_chat
 
 NAMES = st.sampled_from(
     [

@@ -10,9 +10,9 @@ from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 from tests.gateway.dialects.chunks import call, chunks, completion, sent, text
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.messages import Messages
 from headway.gateway.dialects.messages_answer import error_body, status_of
-from headway.gateway.errors import ApiError
 
 EVENT = TypeAdapter(RawMessageStreamEvent)
 HELLO = [{"role": "user", "content": "Hello, Claude"}]

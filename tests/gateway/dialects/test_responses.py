@@ -10,10 +10,10 @@ from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
 from pydantic import TypeAdapter
 from tests.gateway.dialects.chunks import call, chunks, completion, sent, text
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.responses import Responses
 from headway.gateway.dialects.responses_items import Item
 from headway.gateway.dialects.responses_request import read
-from headway.gateway.errors import ApiError
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 ITEM: TypeAdapter[Any] = TypeAdapter(ResponseItem)

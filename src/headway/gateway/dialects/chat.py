@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from headway.engines.event_stream import EventStreamParser
-from headway.gateway.errors import ApiError
+from headway.gateway.api.errors import ApiError
 
 
 class Function(msgspec.Struct):

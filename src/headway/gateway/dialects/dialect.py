@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from headway.gateway.errors import ApiError
+from headway.gateway.api.errors import ApiError
 
 
 class Events(Protocol):

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from headway.gateway.errors import ApiError
+from headway.gateway.api.errors import ApiError
 
 T = TypeVar("T")
 

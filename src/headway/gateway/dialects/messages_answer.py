@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.chat import Choice, Completion, Usage
 from headway.gateway.dialects.messages_request import MessagesRequest
-from headway.gateway.errors import ApiError
 
 _STOP_REASONS = {
     "length": "max_tokens",

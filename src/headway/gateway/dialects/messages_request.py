@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from headway.gateway.body import parsed
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.fields import OutputLimit, extras, unsupported
 from headway.gateway.dialects.messages_content import MessageParam, TextBlock, to_chat
-from headway.gateway.errors import ApiError
+from headway.gateway.http.body import parsed
 
 
 class Tool(Struct):

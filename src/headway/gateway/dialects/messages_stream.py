@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.chat import (
     Choice,
     Completion,
@@ -24,7 +25,6 @@ from headway.gateway.dialects.messages_answer import (
     usage,
 )
 from headway.gateway.dialects.messages_request import MessagesRequest
-from headway.gateway.errors import ApiError
 
 _PING = event("ping", {"type": "ping"})
 _encode = msgspec.json.encode

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from msgspec import Raw
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.chat import Choice, Completion, Logprobs, Usage
 from headway.gateway.dialects.responses_request import ResponsesRequest
-from headway.gateway.errors import ApiError
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 

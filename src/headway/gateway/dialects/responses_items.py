@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.fields import unsupported
-from headway.gateway.errors import ApiError
 
 
 class Part(Struct):

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from headway.gateway.body import parsed
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.fields import OutputLimit, extras, unsupported
 from headway.gateway.dialects.responses_items import Item, to_chat
-from headway.gateway.errors import ApiError
+from headway.gateway.http.body import parsed
 
 
 class FunctionTool(Struct):

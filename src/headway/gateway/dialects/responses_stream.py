@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from headway.gateway.api.errors import ApiError
 from headway.gateway.dialects.chat import Completion, ToolCall, ToolCalls, Usage, event, translated
 from headway.gateway.dialects.responses_answer import (
     ItemStatus,
@@ -18,7 +19,6 @@ from headway.gateway.dialects.responses_answer import (
     text_part,
     tokens_of,
 )
-from headway.gateway.errors import ApiError
 
 _ITEM_PREFIX = {"message": "msg", "reasoning": "rs"}
 _encode = msgspec.json.encode

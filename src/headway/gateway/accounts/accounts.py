@@ -1,0 +1,212 @@
+"""What is written down of a request: its usage, and at its end metrics, logs and history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+
+from headway.core.request import Request
+from headway.core.scheduler import Scheduler
+from headway.gateway.accounts import request_lines
+from headway.gateway.accounts.metrics import Metrics
+from headway.gateway.api.wire import HeadwayUsage
+from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.work.work import Work
+from headway.prediction.learning.logged import LoggedPrompt
+from headway.prediction.live.history import LengthHistory
+from headway.store.request_log import Outcome, RequestLog, RequestRecord
+
+logger = logging.getLogger(__name__)
+
+WRITE_AFTER_S = 0.05
+AT_ONCE = 32
+"""Requests written down in one go: few enough that nothing else waits, and enough that the
+processor does not come to this code afresh for each of them."""
+
+
+class Accounts:
+    """Settles the requests; each is settled once."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        metrics: Metrics,
+        history: LengthHistory,
+        foresight: Foresight,
+        request_log: RequestLog | None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._metrics = metrics
+        self._history = history
+        self._foresight = foresight
+        self._request_log = request_log
+        self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
+        """With its outcome, HTTP status and reason, and the Unix time of the clock's zero."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def headers(self, work: Work) -> dict[str, str]:
+        """The response headers that say how `work` was scheduled; where it has not started, when
+        and where it started are missing."""
+        request = work.request
+        headers = {
+            "x-request-id": request.id,
+            **work.trace,
+            "x-headway-request-id": request.id,
+            "x-headway-tier": request.tier.label,
+            "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
+        }
+        if request.started_s >= 0.0:
+            queue_ms = (request.started_s - request.arrival_s) * 1000.0
+            headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
+            headers["x-headway-backend"] = work.served.backend
+        return headers
+
+    def usage(self, work: Work, now_s: float) -> HeadwayUsage:
+        """`usage.headway` of `work`, at its end."""
+        request = work.request
+        arrival_s = request.arrival_s
+        first_s = work.served.first_token_s if work.served.first_token_s >= 0.0 else now_s
+        return HeadwayUsage(
+            policy=self._scheduler.policy_name,
+            tier=request.tier.label,
+            tenant=request.tenant,
+            backend=work.served.backend,
+            queue_ms=_ms(request.started_s - arrival_s),
+            ttft_ms=_ms(first_s - arrival_s),
+            total_ms=_ms(now_s - arrival_s),
+            predicted_tokens=round(_predicted_tokens(request), 1),
+            output_tokens=work.output_tokens,
+            preemptions=request.preemptions,
+            failovers=work.served.failovers,
+            preemptible=work.obstacle is None,
+            not_preemptible_because=work.obstacle,
+        )
+
+    def settle(self, work: Work, outcome: Outcome, status: int, reason: str, now_s: float) -> None:
+        """Write down how `work` ended, a moment later: nobody waits for that.
+
+        Args:
+            work: a request that is over.
+            outcome: how.
+            status: HTTP status that the client got (499: it was gone).
+            reason: the error's code, empty where there was none.
+            now_s: now, on the dispatcher's clock.
+        """
+        if work.served.ended_s < 0.0:
+            work.served.ended_s = now_s
+        if work.admission is not None:
+            if work.request.started_s < 0.0 and outcome != "cancelled":
+                work.admission.withdraw(now_s)
+            else:
+                work.admission.settle(_used_tokens(work, outcome), now_s)
+        self._ended.append((work, outcome, status, reason, time.time() - now_s))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
+
+    def flush(self) -> None:
+        """Write down everything that ended so far."""
+        while self._ended:
+            self._write_batch()
+
+    def _write_some(self) -> None:
+        self._write_batch()
+        self._timer = None
+        if self._ended:
+            self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
+
+    def _write_batch(self) -> None:
+        logged = request_lines.wanted()
+        written = logged or self._request_log is not None
+        records = []
+        for _ in range(min(len(self._ended), AT_ONCE)):
+            work, outcome, status, reason, zero_unix_s = self._ended.popleft()
+            try:
+                self._count(work, outcome, reason)
+                if written:
+                    record = self._record(work, outcome, status, reason, zero_unix_s)
+                    self._keep(record, work)
+                    records.append(record)
+            except Exception:  # it must not keep the others from being written down
+                logger.exception("request %s cannot be written down", work.request.id)
+        if logged:
+            request_lines.log_requests(records)
+
+    def _count(self, work: Work, outcome: Outcome, reason: str) -> None:
+        if outcome == "rejected":
+            self._metrics.rejected(reason)
+        self._metrics.ended(work, outcome)
+        if work.claimed_tokens is not None:
+            self._foresight.claim_ended(work, outcome == "finished")
+        if outcome == "finished" and work.kind is not None and work.output_tokens:
+            self._foresight.ended(work)  # before history knows the answer
+            self._history.observe(work.origin, work.output_tokens, work.cut_off)
+
+    def _keep(self, record: RequestRecord, work: Work) -> None:
+        if self._request_log is not None:
+            prompt = None
+            if work.kind is not None and record.outcome == "finished":
+                prompt = LoggedPrompt(work.kind, work.fields)
+            self._request_log.write(record, prompt)
+
+    def _record(
+        self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float
+    ) -> RequestRecord:
+        request, served = work.request, work.served
+        arrival_s = request.arrival_s
+        prompt = None
+        if self._request_log is not None and self._request_log.keep_prompts:
+            field = "messages" if work.kind == "chat" else "prompt"
+            prompt = bytes(work.fields.get(field, b"")).decode(errors="replace")
+        return RequestRecord(
+            id=request.id,
+            arrival_unix_s=zero_unix_s + arrival_s,
+            tier=request.tier.label,
+            tenant=request.tenant,
+            program=request.program,
+            model=work.origin.model,
+            backend=served.backend,
+            policy=self._scheduler.policy_name,
+            prompt_tokens=served.prompt_tokens,
+            cached_tokens=served.cached_tokens,
+            max_tokens=request.max_tokens,
+            predicted_tokens=_predicted_tokens(request),
+            output_tokens=work.output_tokens,
+            queue_ms=_ms(request.started_s - arrival_s) if request.started_s >= 0.0 else None,
+            ttft_ms=_ms(served.first_token_s - arrival_s) if served.first_token_s >= 0.0 else None,
+            total_ms=_ms(served.ended_s - arrival_s),
+            preemptions=request.preemptions,
+            outcome=outcome,
+            status=status,
+            reason=reason or work.obstacle or "",
+            template=f"{work.origin.template:x}",
+            prompt=prompt,
+        )
+
+
+def _used_tokens(work: Work, outcome: Outcome) -> float:
+    """What its key pays for `work`: prompt and output, by the backend's count where there is one.
+
+    A prompt is paid for once it was sent, whether or not its client stays for the answer; an
+    error instead of an answer costs nothing.
+    """
+    request = work.request
+    output_tokens: float = work.output_tokens
+    if request.started_s < 0.0 or (outcome == "failed" and not output_tokens):
+        return 0.0
+    if outcome == "cancelled" and not work.stream and work.generation is None:
+        # The backend writes it unseen: how far it came is not known.
+        output_tokens = _predicted_tokens(request)
+    prompt_tokens = work.served.prompt_tokens
+    return (request.prompt_tokens if prompt_tokens is None else prompt_tokens) + output_tokens
+
+
+def _predicted_tokens(request: Request) -> float:
+    """What was expected before its first token: later estimates hold a part of the answer."""
+    # One that was turned away before the scheduler saw it has but its first estimate.
+    return request.predicted_tokens or request.estimate.mean
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e6) / 1e3  # ten times as fast as rounding to digits

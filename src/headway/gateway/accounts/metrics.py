@@ -1,0 +1,194 @@
+"""Prometheus metrics of requests, of the queue and of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from headway.core.request import Tier
+from headway.gateway.accounts.counted import Counter, Distribution, Histogram
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.perception import Perception
+from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.work.work import Work
+from headway.store.request_log import Outcome
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
+SLOWDOWN = (1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """What is counted, in a registry of its own."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, foresight: Foresight, perception: Perception | None
+    ) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Queue(dispatcher))
+        self.registry.register(_Predictions(foresight, perception))
+        self._wait = self._by_tier("wait_seconds", "From arrival to the first start", SECONDS)
+        self._ttft = self._by_tier("ttft_seconds", "From arrival to the first token", SECONDS)
+        self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
+        self._latency = self._by_tier("latency_seconds", "From arrival to the end", SECONDS)
+        self._slowdown = self._by_tier("slowdown", "Latency over the time it ran", SLOWDOWN)
+        self._preemptions = self._counter("preemptions", "Requests stopped for others", "tier")
+        self._failovers = self._counter("failovers", "Runs lost with a backend", "tier")
+        self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
+        self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
+        self._rejects = self._counter("rejects", "Requests turned away", "reason")
+        for kind in ("prompt", "output"):
+            for tier in Tier:
+                self._tokens.add(0, tier.label, kind)
+        for tier in Tier:
+            self._requests.add(0, tier.label, "finished")
+
+    def _by_tier(self, name: str, text: str, bounds: Sequence[float]) -> dict[Tier, Distribution]:
+        histogram = Histogram(f"headway_{name}", text, ["tier"], self.registry, bounds)
+        return {tier: histogram.labelled(tier.label) for tier in Tier}
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"headway_{name}", text, labels, self.registry)
+
+    def ended(self, work: Work, outcome: Outcome) -> None:
+        """Count a request that was let in, at its end."""
+        request, served = work.request, work.served
+        tier = request.tier
+        label = tier.label
+        if request.preemptions:
+            self._preemptions.add(request.preemptions, label)
+        if work.served.failovers:
+            self._failovers.add(work.served.failovers, label)
+        self._requests.add(1, label, outcome)
+        if outcome != "finished":
+            return
+        arrival_s = request.arrival_s
+        latency_s = served.ended_s - arrival_s
+        run_s = served.ended_s - request.started_s
+        self._wait[tier].observe(request.started_s - arrival_s)
+        self._latency[tier].observe(latency_s)
+        if run_s > 0.0:
+            self._slowdown[tier].observe(latency_s / run_s)
+        if served.prompt_tokens:
+            self._tokens.add(served.prompt_tokens, label, "prompt")
+        if work.output_tokens:
+            self._tokens.add(work.output_tokens, label, "output")
+        if served.first_token_s >= 0.0:
+            self._ttft[tier].observe(served.first_token_s - arrival_s)
+            decode_s = served.last_token_s - served.first_token_s
+            if decode_s > 0.0 and work.output_tokens > 1:
+                self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that was turned away.
+
+        Args:
+            reason: the error's code.
+        """
+        self._rejects.add(1, reason)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+class _Predictions(Collector):
+    """How much was predicted, and what it was worth."""
+
+    def __init__(self, foresight: Foresight, perception: Perception | None) -> None:
+        self._foresight = foresight
+        self._perception = perception
+
+    def collect(self) -> Iterable[Metric]:
+        foresight = self._foresight
+        if foresight.live is None:
+            return []
+        metrics: list[Metric] = [
+            CounterMetricFamily("headway_predictions", "Prompts predicted", foresight.predicted),
+            CounterMetricFamily(
+                "headway_refinements", "Unfinished answers predicted anew", foresight.refined
+            ),
+            CounterMetricFamily(
+                "headway_prediction_failures",
+                "Prompts and answers that could not be read",
+                foresight.failed,
+            ),
+            CounterMetricFamily(
+                "headway_prediction_seconds", "Time the predictor took", foresight.spent_s
+            ),
+            GaugeMetricFamily(
+                "headway_prediction_trusted",
+                "1 while predictions are used, 0 while they prove to be worth nothing",
+                float(foresight.watch.trusted),
+            ),
+        ]
+        if foresight.refits is not None:
+            refits = CounterMetricFamily(
+                "headway_prediction_refits", "Predictors trained anew", labels=["outcome"]
+            )
+            refits.add_metric(["replaced"], foresight.refits.replaced)
+            refits.add_metric(["kept"], foresight.refits.kept)
+            metrics.append(refits)
+        if self._perception is not None:
+            questions = CounterMetricFamily(
+                "headway_prediction_questions",
+                "Questions to models about the length of their answers",
+                labels=["reply"],
+            )
+            questions.add_metric(["number"], self._perception.answered)
+            questions.add_metric(["none"], self._perception.unanswered)
+            metrics.append(questions)
+        quality = foresight.watch.quality
+        if quality is not None:
+            gauges = {
+                "kendall_tau": "Kendall's tau of predicted and real order, within each model",
+                "tau_of_all": "The same, of all predicted; trust goes by it",
+                "pairwise_accuracy": "Share of pairs in the right order",
+                "coverage_80": "Share of lengths inside the predicted 80% interval",
+                "bias_octaves": "Mean log2 of length over prediction",
+            }
+            metrics += [
+                GaugeMetricFamily(
+                    f"headway_prediction_{name}",
+                    f"{text}, over the last {quality.n} requests",
+                    getattr(quality, name),
+                )
+                for name, text in gauges.items()
+            ]
+        return metrics
+
+
+class _Queue(Collector):
+    """What is true at the moment of the scrape."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def collect(self) -> Iterable[Metric]:
+        scheduler = self._dispatcher.scheduler
+        depth = GaugeMetricFamily("headway_queue_depth", "Requests that wait", labels=["tier"])
+        backlog = GaugeMetricFamily(
+            "headway_queue_backlog_seconds", "Predicted time to serve what waits", labels=["tier"]
+        )
+        running = GaugeMetricFamily(
+            "headway_requests_running", "Requests that run", labels=["backend"]
+        )
+        slots = GaugeMetricFamily(
+            "headway_backend_slots", "Requests it may run at once", labels=["backend"]
+        )
+        healthy = GaugeMetricFamily("headway_backend_up", "Whether it answers", labels=["backend"])
+        for tier in Tier:
+            depth.add_metric([tier.label], scheduler.waiting(tier))
+            backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
+        for name, status in self._dispatcher.statuses.items():
+            running.add_metric([name], self._dispatcher.running_on(name))
+            slots.add_metric([name], status.slots)
+            healthy.add_metric([name], float(status.healthy))
+        in_flight = GaugeMetricFamily(
+            "headway_requests_in_flight", "Requests that wait or run", len(self._dispatcher.works)
+        )
+        return [depth, backlog, running, slots, healthy, in_flight]

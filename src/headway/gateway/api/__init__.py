@@ -1,0 +1,1 @@
+"""What clients read and write: wire types, errors, names, headers."""

@@ -1,0 +1,188 @@
+"""Every error a client can see, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from headway.core.decision import Reject, RejectReason
+from headway.engines.engine import BackendGone, EngineError
+from headway.gateway.api.answer import answer
+from headway.gateway.api.upstream_headers import passed_on
+
+
+class ApiError(Exception):
+    """An error answer: HTTP status and the fields of OpenAI's error object.
+
+    Args:
+        status: HTTP status.
+        message: what is wrong and what to do, in one sentence.
+        type: OpenAI's error class, such as `invalid_request_error`.
+        code: what programs look at.
+        param: the field or header that is wrong.
+        headers: sent with the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.type = type
+        self.code = code
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        """The JSON object that clients expect."""
+        error = {
+            # Headers that it repeats may hold bytes that are no text.
+            "message": self.message.encode(errors="backslashreplace").decode(),
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return msgspec.json.encode({"error": error})
+
+    def response(self) -> web.Response:
+        """The whole HTTP answer."""
+        return answer(self.body(), status=self.status, headers=self.headers)
+
+    def event(self) -> bytes:
+        """The same as the last events of a stream that already began."""
+        return b"data: " + self.body() + b"\n\ndata: [DONE]\n\n"
+
+
+def from_reject(reject: Reject) -> ApiError:
+    """The error for a request that the scheduler rejected."""
+    retry_after_s = max(1, ceil(reject.retry_after_s))
+    if reject.reason is RejectReason.QUEUE_FULL:
+        return ApiError(
+            429,
+            f"The queue is full; by its predicted length there is room in {retry_after_s} s.",
+            type="rate_limit_error",
+            code="queue_full",
+            headers={"Retry-After": str(retry_after_s)},
+        )
+    if reject.reason is RejectReason.DEADLINE:
+        return ApiError(
+            504,
+            f"The deadline cannot be met: the predicted wait is {reject.predicted_wait_s:.2f} s. "
+            "Ask for a later deadline, a better tier or less.",
+            type="timeout_error",
+            code="deadline_exceeded",
+            headers={"x-should-retry": "false"},
+        )
+    return ApiError(
+        400,
+        "The request is larger than any backend's KV cache; shorten the prompt or max_tokens.",
+        code="context_length_exceeded",
+    )
+
+
+def from_engine(status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
+    """The engine's own error answer in OpenAI's shape, whatever shape it came in."""
+    kept = passed_on(headers)
+    detail: dict[str, Any] = {}
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded = None
+    if isinstance(decoded, dict):
+        inner = decoded.get("error", decoded)
+        detail = inner if isinstance(inner, dict) else {"message": inner}
+    message = detail.get("message") or detail.get("detail")
+    if not isinstance(message, str):
+        message = body[:500].decode(errors="replace") or f"The backend answered {status}."
+    kind, code, param = detail.get("type"), detail.get("code"), detail.get("param")
+    if status in (401, 403):
+        return ApiError(
+            502,
+            # Its own words are left out: they may repeat the key.
+            "The backend refuses Headway's own key; set the backend's api_key.",
+            type="server_error",
+            code="backend_refused",
+            headers=kept,
+        )
+    if kind == "exceed_context_size_error" or "maximum context length" in message:
+        kind, code = "invalid_request_error", "context_length_exceeded"
+    if not isinstance(kind, str):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        if status == 429:
+            kind = "rate_limit_error"
+    return ApiError(
+        status,
+        message,
+        type=kind,
+        code=code if isinstance(code, str) else None,
+        param=param if isinstance(param, str) else None,
+        headers=kept,
+    )
+
+
+def backend_lost(backend: str, reason: str) -> ApiError:
+    """A backend broke, and the request can be neither continued nor tried again."""
+    return ApiError(
+        502,
+        f"Backend {backend} broke off ({reason}) and this answer cannot be continued exactly; "
+        "send the request again.",
+        type="server_error",
+        code="backend_lost",
+    )
+
+
+def gave_up(runs: int, error: BackendGone | EngineError) -> ApiError:
+    """No run of a request succeeded: the answer of the last one, if there was one."""
+    if isinstance(error, EngineError):
+        return from_engine(error.status, error.body, error.headers)
+    return ApiError(
+        502,
+        f"The request failed {runs} times in a row, the last time because {error}; "
+        "try again, or look at the backend's log.",
+        type="server_error",
+        code="backend_lost",
+    )
+
+
+def no_backend(model: str) -> ApiError:
+    """Nothing that serves `model` can be reached."""
+    return ApiError(
+        503,
+        f"No backend that serves {model!r} can be reached; Headway goes on trying, so try again.",
+        type="server_error",
+        code="no_backend",
+        headers={"Retry-After": "5"},
+    )
+
+
+def internal() -> ApiError:
+    """Headway itself failed."""
+    return ApiError(
+        500,
+        "Headway failed on this request; its log says why.",
+        type="server_error",
+        code="internal_error",
+    )
+
+
+def shutting_down() -> ApiError:
+    """The gateway takes nothing more."""
+    return ApiError(
+        503,
+        "Headway is shutting down; send the request to another instance.",
+        type="server_error",
+        code="shutting_down",
+        headers={"Retry-After": "5"},
+    )

@@ -1,0 +1,279 @@
+"""The driver of the scheduler: carries out its decisions, and reports what happened to it.
+
+Each request runs in the task that serves its client, which holds a Slot. The scheduler is stepped
+wherever something changed, and by a timer while something waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from headway.core.backend import Backend
+from headway.core.decision import Preempt, Start
+from headway.core.request import Request, State
+from headway.core.scheduler import Scheduler
+from headway.engines.backend_status import BackendStatus
+from headway.engines.engine import BackendGone
+from headway.engines.pool import BackendPool
+from headway.gateway.api.errors import from_reject, no_backend, shutting_down
+from headway.gateway.dispatch.rotation import Rotation
+from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
+from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.work.work import Work
+
+TICK_S = 0.05
+"""How often preemption is reconsidered while something waits and something runs."""
+
+
+class Dispatcher:
+    """Who runs where, now. One per process; everything happens in its event loop.
+
+    Args:
+        scheduler: decides.
+        pool: the backends, which report their changes to `backend_changed`.
+        works: every live request by id; only the dispatcher changes it.
+        foresight: predicts the requests that must wait, or must wait again.
+        settings: of the gateway.
+        clock: seconds; never goes backwards.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        pool: BackendPool,
+        works: dict[str, Work],
+        foresight: Foresight,
+        settings: GatewaySettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.scheduler = scheduler
+        self.pool = pool
+        self.works = works
+        self.settings = settings
+        self.clock = clock
+        self.statuses: dict[str, BackendStatus] = {}
+        self._silence = Silence(pool)
+        self._foresight = foresight
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at_s = 0.0
+        self._drained: asyncio.Future[None] | None = None
+        self._draining = False
+        self._rotation = Rotation()
+        for status in pool.statuses.values():
+            self._rotation.changed(status, clock())
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken."""
+        return self._draining
+
+    def running_on(self, name: str) -> int:
+        """Number of requests that run on the backend `name`."""
+        backend = self.scheduler.backends.get(name)
+        return 0 if backend is None else len(backend.running)
+
+    def backend_changed(self, status: BackendStatus) -> None:
+        """A backend came, went, or can take more or less than before."""
+        now_s = self.clock()
+        self.statuses[status.name] = status
+        self._rotation.changed(status, now_s)
+        description = status.description
+        if description is None:
+            return
+        if not self.scheduler.backends:
+            self.scheduler.calibrate(description.cost, now_s)
+        lanes = set(description.models)
+        if description.exact_resume:
+            lanes.update(f"{model}#{description.vocabulary}" for model in description.models)
+        self.scheduler.set_backend(
+            Backend(
+                name=status.name,
+                slots=status.slots if status.healthy else 0,
+                lanes=frozenset(lanes),
+                cost=description.cost,
+            ),
+            now_s,
+        )
+        moved: list[Work] = []
+        if not status.healthy:
+            # What can be continued exactly moves at once; the rest may still be answered.
+            for work in list(self.works.values()):
+                if work.request.backend == status.name and work.generation is not None:
+                    self._lose(work, now_s)
+                    work.turn.interrupt()
+                    moved.append(work)
+        self._step(now_s, moved)
+
+    def submit(self, work: Work) -> None:
+        """Hand in `work`; afterwards it waits or runs, and `release` must follow.
+
+        Raises:
+            ApiError: when it is turned away: full queue, hopeless deadline, shutdown.
+        """
+        if self._draining:
+            raise shutting_down()
+        now_s = self.clock()
+        reject = self.scheduler.add(work.request, now_s)
+        if reject is not None:
+            raise from_reject(reject)
+        self.works[work.request.id] = work
+        self._step(now_s, [work])
+
+    def pin(self, work: Work, now_s: float) -> None:
+        """Its first token came: from here on only engines with the same vocabulary can go on."""
+        description = self.statuses[work.served.backend].description
+        if description is not None:
+            lane = f"{work.origin.model}#{description.vocabulary}"
+            self.scheduler.pin(work.request.id, lane, now_s)
+
+    def progressed(self, work: Work, output_tokens: int, now_s: float) -> None:
+        """`work` has produced `output_tokens` in all."""
+        self.scheduler.progress(work.request.id, output_tokens, now_s)
+        if output_tokens >= work.predicted.look_at:
+            self._foresight.progressed(work)
+
+    def able(self, request: Request, *, even_busy: bool) -> list[str]:
+        """Backends that serve `request` and have slots; `even_busy`: or are at least healthy."""
+        return [
+            backend.name
+            for backend in self.scheduler.backends.values()
+            if request.lane in backend.lanes
+            and (backend.slots or (even_busy and self.statuses[backend.name].healthy))
+        ]
+
+    def requeue(self, work: Work) -> None:
+        """Its run failed: it waits in its old place, for a backend that has not failed yet."""
+        now_s = self.clock()
+        self._lose(work, now_s, work.turn.retries.avoid)
+        self._step(now_s, [work])
+
+    async def pause(self, work: Work, pause_s: float) -> None:
+        """Its run failed: it leaves the queue, and comes back after `pause_s`.
+
+        It comes back at once when its backend comes up again.
+
+        Raises:
+            ApiError: the queue has no room for it any more, or the gateway is stopping.
+        """
+        now_s = self.clock()
+        turn = work.turn
+        turn.end(now_s)
+        work.served.failovers += 1
+        work.request = self.scheduler.hand_over(work.request.id, now_s)
+        work.request.avoid = turn.retries.avoid
+        self._step(now_s)
+        if isinstance(turn.stopped, BackendGone):
+            turn.stopped = None
+        await turn.read(self._rotation.pause(work.served.backend, pause_s))
+        now_s = self.clock()
+        reject = self.scheduler.add(work.request, now_s)
+        if reject is not None:
+            raise from_reject(reject)
+        self._step(now_s, [work])
+
+    def release(self, work: Work, *, finished: bool) -> None:
+        """Give back the slot or the place in the queue; the second call does nothing."""
+        if self.works.pop(work.request.id, None) is None:
+            return
+        now_s = work.served.ended_s = self.clock()
+        backend = work.request.backend
+        in_flight = self.running_on(backend)
+        if finished and work.request.state is State.RUNNING:
+            self.scheduler.finish(work.request.id, now_s)
+        else:
+            self.scheduler.cancel(work.request.id, now_s)
+        if backend:
+            turn = work.turn
+            turn.end(now_s)
+            if not finished:
+                self.pool.left(backend)
+            else:
+                if turn.answering:
+                    self.pool.patience(backend).observe(turn.first_byte_s, turn.longest_gap_s)
+                self.pool.succeeded(
+                    backend, work.request.id, tpot_s=work.tpot_s, in_flight=in_flight
+                )
+        self._step(now_s)
+        if self._drained is not None and not self.works and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drain(self, limit_s: float) -> bool:
+        """Take nothing new and wait for what is here; False if `limit_s` was not enough."""
+        self._draining = True
+        if not self.works:
+            return True
+        self._drained = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait_for(self._drained, limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End what waits and what runs; its client gets the reason."""
+        self._draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for work in list(self.works.values()):
+            work.turn.fail(shutting_down())
+            work.turn.stop(shutting_down())
+
+    def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
+        """Carry out what is decided now; `arrived` are those that have just begun to wait."""
+        began = list(arrived)
+        for decision in self.scheduler.step(now_s):
+            work = self.works[decision.request.id]
+            if isinstance(decision, Start):
+                work.served.backend = decision.backend
+                work.turn.wake()
+            elif isinstance(decision, Preempt):
+                work.turn.end(now_s)
+                work.turn.interrupt()
+                began.append(work)
+            else:
+                work.turn.fail(from_reject(decision))
+        wait = [work for work in began if not work.request.backend and work.turn.failure is None]
+        if wait:
+            self._foresight.contended(wait)
+        if self.scheduler.waiting() or (self.works and self._timer is None):
+            self._arm(now_s)
+
+    def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+        """`work` lost its backend, and waits in its old place."""
+        work.turn.end(now_s)
+        work.served.failovers += 1
+        self.scheduler.requeue(work.request.id, now_s, avoid)
+
+    def _arm(self, now_s: float) -> None:
+        waiting = self.scheduler.waiting()
+        wakeup_s = self.scheduler.next_wakeup_s(now_s)
+        at_s = now_s + (TICK_S if waiting and len(self.works) > waiting else LOOK_EVERY_S)
+        if wakeup_s is not None:
+            at_s = min(at_s, max(wakeup_s, now_s + 0.001))
+        if self._timer is not None:
+            if self._timer_at_s <= at_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = at_s
+        self._timer = asyncio.get_running_loop().call_later(at_s - now_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now_s = self.clock()
+        self._silence.look(self.works.values(), self.scheduler.backends, now_s)
+        if self._rotation.incomplete:
+            self._give_up_on_unreachable(now_s)
+        self._step(now_s)
+
+    def _give_up_on_unreachable(self, now_s: float) -> None:
+        limit_s = self.settings.unavailable_wait_s
+        for work in list(self.works.values()):
+            if work.request.backend or work.turn.failure:
+                continue
+            since_s = self._rotation.unserved_since_s(work.origin.model)
+            if since_s is not None and now_s - since_s >= limit_s:
+                work.turn.fail(no_backend(work.origin.model))

@@ -1,0 +1,154 @@
+"""Asks the model that will answer how long its answer will be, with a request of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
+from headway.engines.engine import BackendGone
+from headway.gateway.api.errors import ApiError
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.slot import Slot
+from headway.gateway.foresight.foresight import OnReading
+from headway.gateway.work.predicted import Predicted
+from headway.gateway.work.work import BYTES_PER_TOKEN, Work
+from headway.prediction.live.history import Origin
+from headway.prediction.live.live_predictor import Reading
+from headway.prediction.live.perception import (
+    GUESS_TOKENS,
+    QUESTION,
+    calibration_of_guesses,
+    score_of,
+    words_guessed,
+)
+
+PATH = "chat/completions"
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice]
+
+    @property
+    def text(self) -> str:
+        return (self.choices[0].message.content or "") if self.choices else ""
+
+
+_reply = msgspec.json.Decoder(_Reply)
+
+
+class Perception:
+    """Questions, which wait for a slot under the same policy as what they are about.
+
+    A question is a few tokens long, so policies by lengths let it go first. Whatever goes wrong
+    with it costs the guess and nothing else.
+
+    Args:
+        dispatcher: runs them.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.answered = 0
+        """Questions that a number came of."""
+        self.unanswered = 0
+        """Those that none came of."""
+        self._dispatcher = dispatcher
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, work: Work, on_guess: OnReading) -> None:
+        """Ask about `work`, whose prompt was read; `on_guess` gets the guess, if there is one.
+
+        A prompt without text is not asked about.
+        """
+        if work.predicted.prompt is None or not work.predicted.prompt.text:
+            return
+        task = asyncio.create_task(self._ask(work, work.predicted.prompt.text, on_guess))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up all questions."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, work: Work, text: str, on_guess: OnReading) -> None:
+        words = None
+        try:
+            async with Slot(self._dispatcher, _about(work, text)) as slot:
+                words = words_guessed(await self._reply(slot, text))
+                # Before its slot is free: who is next may be another now.
+                if words is not None:
+                    if work.served.ended_s < 0.0:
+                        on_guess(work, Reading(score_of(words), calibration_of_guesses()))
+                    slot.finish()
+        except (ApiError, BackendGone, msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        if words is None:
+            self.unanswered += 1
+        else:
+            self.answered += 1
+
+    async def _reply(self, slot: Slot, text: str) -> str:
+        question = slot.work
+        engine = await slot.engine()
+        description = self._dispatcher.statuses[question.served.backend].description
+        model = question.origin.model
+        own_name = model if description is None else description.own_name(model)
+        response = await slot.read(engine.forward(PATH, _body(own_name, text)))
+        try:
+            body = await slot.read(response.read())
+        finally:
+            response.close()
+        return _reply.decode(body).text
+
+
+def _body(model: str, text: str) -> bytes:
+    asked = text.encode(errors="replace").decode()
+    return msgspec.json.encode(
+        {
+            "model": model,
+            "messages": [{"role": "user", "content": QUESTION.format(asked)}],
+            "max_tokens": GUESS_TOKENS,
+            "temperature": 0,
+        }
+    )
+
+
+def _about(work: Work, text: str) -> Work:
+    """The question about `work`, whose prompt is `text`: a request like any other."""
+    about = work.request
+    body = _body(work.origin.model, text)
+    request = Request(
+        id=f"{about.id}-length",
+        arrival_s=about.arrival_s,
+        prompt_tokens=max(1, len(body) // BYTES_PER_TOKEN),
+        estimate=SizeEstimate.exactly(GUESS_TOKENS),
+        lane=work.origin.model,
+        tier=about.tier,
+        tenant=about.tenant,
+        program=about.program,
+        priority=about.priority,
+        max_tokens=GUESS_TOKENS,
+        preemptible=False,
+    )
+    return Work(
+        request=request,
+        kind="chat",
+        path=PATH,
+        origin=Origin(work.origin.model, work.origin.tenant),
+        body=body,
+        fields={},
+        predicted=Predicted(claim_counts=True),
+        obstacle="asks the model how long another answer will be",
+    )

@@ -1,0 +1,193 @@
+"""The lifetime of one request in the dispatcher, as the task that serves its client sees it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+from headway.engines.engine import BackendGone, BackendSilent, Delta, Engine, EngineError
+from headway.gateway.api.errors import from_engine, gave_up
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.work.turn import Interrupted
+from headway.gateway.work.work import Work
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Slot:
+    """A place in the queue, then a slot of a backend, perhaps several times, until it is left.
+
+        async with Slot(dispatcher, work) as slot:   # waits; raises ApiError if it never runs
+            engine = await slot.engine()
+            ...                                      # read from it, by `slot.read`
+            slot.finish()                            # the answer is complete: others may run
+
+    Leaving the block gives the slot back in any case.
+    """
+
+    __slots__ = ("_dispatcher", "work")
+
+    def __init__(self, dispatcher: Dispatcher, work: Work) -> None:
+        self._dispatcher = dispatcher
+        self.work = work
+
+    async def __aenter__(self) -> Self:
+        self._dispatcher.submit(self.work)
+        try:
+            await self._start()
+        except BaseException:
+            self._dispatcher.release(self.work, finished=False)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._dispatcher.release(self.work, finished=False)
+
+    def finish(self) -> None:
+        """The answer is complete: give the slot back now. The second call does nothing."""
+        self._dispatcher.release(self.work, finished=True)
+
+    async def engine(self) -> Engine:
+        """Wait until the request may run; returns the client of the backend it runs on.
+
+        Raises:
+            ApiError: it will never run: deadline missed, no backend, shutdown.
+            BackendGone: the backend it was given went away at this moment.
+        """
+        turn = self.work.turn
+        turn.stopped = None
+        await self._start()
+        pool, backend = self._dispatcher.pool, self.work.request.backend
+        engine = pool.engine(backend)
+        turn.begin(pool.activity(backend), self._dispatcher.clock())
+        return engine
+
+    async def read(self, coming: Awaitable[T]) -> T:
+        """What comes from the engine.
+
+        Raises:
+            Interrupted: the request lost its slot; it may ask for an `engine` again.
+            ApiError: the gateway is stopping.
+            BackendSilent: nothing came for longer than the backend's limit.
+        """
+        return await self.work.turn.read(coming)
+
+    async def generate(self) -> AsyncGenerator[Delta, None]:
+        """The whole output of the request's generation, over preemptions and failing backends.
+
+        Raises:
+            ApiError: it will not get another turn, or failed too often.
+            EngineError: the engine refuses it.
+        """
+        work = self.work
+        generation = work.generation
+        assert generation is not None
+        while True:
+            try:
+                engine = await self.engine()
+                stream = cast(AsyncGenerator[Delta, None], engine.generate(generation))
+                async with aclosing(stream) as deltas:
+                    while (delta := await self.read(anext(deltas, None))) is not None:
+                        self.progress(generation.output_tokens - work.request.output_tokens)
+                        served = work.served
+                        if served.prompt_tokens is None and delta.prompt_tokens is not None:
+                            served.prompt_tokens = delta.prompt_tokens
+                            served.cached_tokens = delta.cached_tokens
+                        yield delta
+                return
+            except Interrupted:
+                continue
+            except (BackendGone, EngineError) as error:
+                await self.failed(error)
+
+    def progress(self, tokens: int) -> None:
+        """The engine delivered a part of the answer, with `tokens` more."""
+        work, now_s = self.work, self._dispatcher.clock()
+        request, turn, served = work.request, work.turn, work.served
+        turn.heard(now_s)
+        served.last_token_s = now_s
+        if served.first_token_s < 0.0:
+            served.first_token_s = now_s
+        if tokens <= 0 or not request.backend:
+            return
+        if turn.retries.runs:
+            turn.retries.progressed()
+        if request.output_tokens == 0 and work.generation is not None:
+            self._dispatcher.pin(work, now_s)
+        self._dispatcher.progressed(work, request.output_tokens + tokens, now_s)
+
+    async def failed(self, error: BackendGone | EngineError) -> None:
+        """A run failed before anything of it that cannot be continued reached the client.
+
+        Returns once the request waits for another run.
+
+        Raises:
+            ApiError: no other run will help: the error is the request's fault, there is nobody
+                else to ask, or it failed too often.
+        """
+        work, dispatcher = self.work, self._dispatcher
+        turn, request, backend = work.turn, work.request, work.served.backend
+        if turn.interrupted:
+            return  # it lost that backend already
+        answer = error if isinstance(error, EngineError) else None
+        if answer is not None and not (answer.passing or answer.of_this_backend):
+            raise from_engine(answer.status, answer.body, answer.headers) from None
+        dispatcher.pool.failed(backend, request.id, error)
+        silent = isinstance(error, BackendSilent)
+        pause_s = turn.retries.failed(
+            backend,
+            dispatcher.able(request, even_busy=silent),
+            most_runs=dispatcher.settings.attempts,
+            here_again=not silent and (answer is None or not answer.of_this_backend),
+            retry_after_s=answer.retry_after_s if answer is not None else None,
+            jitter=random.random(),
+        )
+        if pause_s is None:
+            _log_failure(work, error, "it is given up")
+            if len(turn.retries.failed_on) > 1:
+                dispatcher.pool.forgive(request.id)
+            raise gave_up(turn.retries.runs, error)
+        if turn.interrupted:
+            return  # the pool found the backend down, and it waits for another already
+        if not pause_s:
+            _log_failure(work, error, "it is tried elsewhere")
+            dispatcher.requeue(work)
+        else:
+            _log_failure(work, error, f"it is tried again in {pause_s:.1f} s")
+            await dispatcher.pause(work, pause_s)
+
+    def lost(self, error: BackendGone | EngineError) -> None:
+        """The backend broke in the middle of an answer that cannot be continued."""
+        _log_failure(self.work, error, "its answer ends here")
+        self._dispatcher.pool.failed(self.work.served.backend, self.work.request.id, error)
+
+    async def _start(self) -> None:
+        """Wait until the request runs. Raises ApiError if it never will."""
+        work = self.work
+        while work.turn.failure is None and not work.request.backend:
+            await work.turn.change()
+        if work.turn.failure is not None:
+            raise work.turn.failure
+
+
+def _log_failure(work: Work, error: Exception, next: str) -> None:
+    status = f"{error.status} " if isinstance(error, EngineError) else ""
+    logger.warning(
+        "request %s failed on backend %s (%s%s); %s",
+        work.request.id,
+        work.served.backend,
+        status,
+        str(error)[:200],
+        next,
+    )

@@ -1,0 +1,1 @@
+"""Predictions of output lengths while the gateway runs."""

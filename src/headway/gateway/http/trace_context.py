@@ -1,0 +1,35 @@
+"""Headers by which a request is followed through many systems: passed on, and returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from headway.gateway.api.names import checked_name
+
+# W3C Trace Context. What is malformed is left out: the next system would begin a trace anew.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]+")
+
+
+def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """`traceparent`, `tracestate` and `x-request-id` of a request, as far as they are valid.
+
+    Args:
+        headers: looked up by names in lower case.
+
+    Raises:
+        ApiError: 400: the request id is longer than 256 bytes.
+    """
+    found: dict[str, str] = {}
+    parent = headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(parent):
+        found["traceparent"] = parent
+        state = headers.get("tracestate", "")
+        if _TRACESTATE.fullmatch(state):
+            found["tracestate"] = state
+    request_id = headers.get("x-request-id")
+    if request_id is not None and _REQUEST_ID.fullmatch(checked_name(request_id, "x-request-id")):
+        found["x-request-id"] = request_id
+    return found

@@ -1,0 +1,131 @@
+"""What a client asks of the scheduler: how urgent, by when, on whose account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headway.core.request import Tier
+from headway.gateway.api.errors import ApiError
+from headway.gateway.api.names import checked_name
+from headway.gateway.keys.keys import Caller
+
+TIER_OF_SERVICE = {
+    "priority": Tier.INTERACTIVE,
+    "default": Tier.STANDARD,
+    "scale": Tier.STANDARD,
+    "flex": Tier.BATCH,
+}
+
+_NAMES = ("tier", "tenant", "program", "deadline-ms", "expected-tokens")
+_HEADERS = {name: f"x-headway-{name}" for name in _NAMES}
+_METADATA = {name: f"headway_{name.replace('-', '_')}" for name in _NAMES}
+
+
+class Asked:
+    """Scheduling input by header, or by metadata for clients that cannot set headers."""
+
+    __slots__ = ("_headers", "_metadata")
+
+    def __init__(
+        self, headers: Mapping[str, str], metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        self._headers = headers
+        self._metadata = metadata
+
+    def text(self, name: str) -> str | None:
+        """The value of `x-headway-<name>`, or None.
+
+        Raises:
+            ApiError: 400, it is too long, or the entry in `metadata` is no text or number.
+        """
+        value = self._headers.get(_HEADERS[name])
+        if value is not None:
+            return checked_name(value, _HEADERS[name]) or None
+        value = None if self._metadata is None else self._metadata.get(_METADATA[name])
+        if value is None:
+            return None
+        param = f"metadata.{_METADATA[name]}"
+        if not isinstance(value, str | int | float):
+            raise ApiError(400, f"{param} must be a text.", code="invalid_value", param=param)
+        return checked_name(str(value), param) or None
+
+    def number(self, name: str) -> int | None:
+        """The same as a positive integer. Raises ApiError 400 for anything else."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text[:12]) > 0 and len(text) <= 12):
+            raise ApiError(
+                400,
+                f"{_HEADERS[name]} is {text[:40]!r}; it must be a positive integer.",
+                param=_HEADERS[name],
+            )
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """What the scheduler goes by, apart from sizes."""
+
+    tier: Tier
+    tenant: str
+    deadline_s: float | None
+    """From now."""
+    caller: Caller | None
+
+    @classmethod
+    def of(
+        cls,
+        asked: Asked,
+        caller: Caller | None,
+        default: Tier,
+        service_tier: str | None = None,
+        user: str | None = None,
+    ) -> Urgency:
+        """What was asked, within what the caller may ask.
+
+        Raises:
+            ApiError: 400, naming the header that is wrong; 403 for another key's tenant.
+        """
+        tier = _tier(asked.text("tier"), service_tier, default)
+        deadline_ms = asked.number("deadline-ms")
+        return cls(
+            tier if caller is None else caller.ceiling(tier),
+            _tenant(asked.text("tenant"), user, caller),
+            None if deadline_ms is None else deadline_ms / 1000.0,
+            caller,
+        )
+
+
+def _tenant(named: str | None, user: str | None, caller: Caller | None) -> str:
+    """The tenant to account to: a key's own, unless it may name others.
+
+    `user` is often set without thinking of tenants, so where it may not name one it is left alone.
+    """
+    if user is not None:
+        user = checked_name(user, "user")
+    if caller is None:
+        return named or user or "anonymous"
+    if caller.may_name_tenants:
+        return named or user or caller.tenant
+    if named is not None and named != caller.tenant:
+        raise ApiError(
+            403,
+            f"Key {caller.name!r} may not name a tenant, its own is {caller.tenant!r}; leave out "
+            "x-headway-tenant, or set `may_name_tenants: true` for the key.",
+            type="permission_error",
+            code="tenant_not_allowed",
+            param="x-headway-tenant",
+        )
+    return caller.tenant
+
+
+def _tier(label: str | None, service_tier: str | None, default: Tier) -> Tier:
+    if label is not None:
+        try:
+            return Tier.parse(label)
+        except ValueError as error:
+            raise ApiError(400, f"{error}.", code="unknown_tier", param="x-headway-tier") from None
+    return TIER_OF_SERVICE.get(service_tier or "auto", default)

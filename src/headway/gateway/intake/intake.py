@@ -1,0 +1,273 @@
+"""From an HTTP request to a `Work`: what is asked, by whom, how urgent, how large."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
+from headway.engines.continuation import continuable
+from headway.engines.engine import Generation, Kind
+from headway.engines.pool import BackendPool
+from headway.gateway.api.errors import ApiError, no_backend
+from headway.gateway.api.names import checked_name
+from headway.gateway.api.wire import (
+    Call,
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Sampling,
+)
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.foresight.claimed import ClaimedLengths, look_at
+from headway.gateway.http.body import parsed
+from headway.gateway.http.trace_context import trace_headers
+from headway.gateway.intake.aliases import Aliases
+from headway.gateway.intake.asked import Asked, Urgency
+from headway.gateway.intake.entrance import Admitted
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.work.work import BYTES_PER_TOKEN, Work
+from headway.prediction.live.history import LengthHistory, Origin, template_hash
+from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
+
+MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
+"""Parts of a message that are no text, as a rule large and in base64."""
+MEDIA_TOKENS = 1000
+"""Of each of them, about: an image comes to a few hundred or some thousand, whatever its bytes."""
+PREFIX_BYTES = 512
+"""How much of the prompt decides where its prefix is likely to be cached."""
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
+
+type_of_path: Mapping[str, tuple[Kind | None, msgspec.json.Decoder[Any], str]] = {
+    "/v1/chat/completions": ("chat", msgspec.json.Decoder(ChatRequest), "messages"),
+    "/v1/completions": ("completion", msgspec.json.Decoder(CompletionRequest), "prompt"),
+    "/v1/embeddings": (None, msgspec.json.Decoder(EmbeddingRequest), "input"),
+}
+
+
+class Given(NamedTuple):
+    """The body of a request, decoded."""
+
+    call: Any
+    """What Headway knows of it, by the path's type."""
+    fields: dict[str, msgspec.Raw]
+    """All fields, values untouched."""
+
+
+class Intake:
+    """Reads what clients send. Everything that is wrong with it is reported here.
+
+    Args:
+        settings: of the gateway.
+        dispatcher: knows the time, and what backends can do.
+        history: how long answers were.
+        claimed: how long clients say that answers will be.
+        pool: the backends.
+        batched: names of the models that no backend has and that generate nothing.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        dispatcher: Dispatcher,
+        history: LengthHistory,
+        claimed: ClaimedLengths,
+        pool: BackendPool,
+        batched: Sequence[str],
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._history = history
+        self._claimed = claimed
+        self._pool = pool
+        self._batched = batched
+        self._aliases = Aliases(settings.aliases)
+        self._prefix = os.urandom(4).hex()
+        self._numbers = count(1)
+
+    def work(self, path: str, headers: Mapping[str, str], admitted: Admitted, given: Given) -> Work:
+        """The work that a POST to `path` asks for.
+
+        Raises:
+            ApiError: 400, 403, 404, 429 or 503, naming what is wrong.
+        """
+        now_s = self._dispatcher.clock()
+        kind, _, prompt_field = type_of_path[path]
+        caller, body = admitted
+        call, fields = given
+        model = self.model(checked_name(call.model, "model"))
+        renamed = "model" not in fields or call.model != model
+        if renamed:
+            fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+        asked = Asked(headers, call.metadata)
+        limit = call.limit
+        urgency = Urgency.of(
+            asked, caller, self._settings.default_tier, call.service_tier, call.user
+        )
+        origin = Origin(
+            model=model,
+            tenant=urgency.tenant,
+            template=template_hash(opening(call)) if kind is not None else 0,
+            program=asked.text("program") or "",
+        )
+        prompt_tokens = estimated_prompt_tokens(call, body)
+        expected = asked.number("expected-tokens")
+        claimed_tokens, claim_counts = None, False
+        if kind is None:
+            estimate = SizeEstimate.exactly(1)
+        elif expected is not None:
+            claimed_tokens = expected if limit is None else min(expected, limit)
+            estimate, claim_counts = self._claimed.estimate(origin, claimed_tokens, limit)
+        else:
+            estimate = self._history.estimate(origin, limit)
+        obstacle = self._obstacle(kind, model, fields)
+        request = Request(
+            id=f"req-{self._prefix}-{next(self._numbers)}",
+            arrival_s=now_s,
+            prompt_tokens=prompt_tokens,
+            estimate=estimate,
+            lane=model,
+            tier=urgency.tier,
+            tenant=urgency.tenant,
+            program=origin.program,
+            priority=call.priority or 0,
+            deadline_s=None if urgency.deadline_s is None else now_s + urgency.deadline_s,
+            prefix=crc32(memoryview(fields[prompt_field])[:PREFIX_BYTES]),
+            max_tokens=limit,
+            preemptible=obstacle is None,
+        )
+        work = Work(
+            request=request,
+            kind=kind,
+            path=path.removeprefix("/v1/"),
+            origin=origin,
+            body=body,
+            fields=fields,
+            trace=trace_headers(headers),
+            renamed=renamed,
+            asked_model=model if call.model == "default" else call.model,
+            claimed_tokens=claimed_tokens,
+            obstacle=obstacle,
+            caller=caller,
+        )
+        if claimed_tokens is not None and claim_counts:
+            work.predicted.claim_counts = True
+            work.predicted.look_at = look_at(claimed_tokens)
+        if isinstance(call, Sampling):
+            work.stream = bool(call.stream)
+            options = call.stream_options
+            work.include_usage = bool(options and options.include_usage)
+        if kind is not None and obstacle is None:
+            work.generation = Generation(kind=kind, body=fields, model=model, headers=work.trace)
+        if caller is not None:
+            # By what is known of its like, too: a claim of few tokens must not make room for many.
+            usual = estimate if expected is None else self._history.estimate(origin, limit)
+            answers = call.n or 1 if isinstance(call, Sampling) else 1
+            output_tokens = answers * max(estimate.mean, usual.mean)
+            work.admission = caller.admit(prompt_tokens + output_tokens, now_s)
+        return work
+
+    def model(self, name: str) -> str:
+        """The name under which backends serve what the client calls `name`.
+
+        `default` is the first one, unless it is an alias.
+
+        Raises:
+            ApiError: 404 if no backend has it, 503 as long as no backend ever answered. A
+                backend that has not answered yet may have it: then the request waits for that.
+        """
+        models = self._pool.models()
+        asked, name = name, self._aliases.model(name, [*models, *self._batched])
+        if name in models:
+            return name
+        if not models and (self._pool.statuses or not self._batched):
+            raise no_backend(asked)
+        if name == "default" and models:
+            return models[0]
+        if name in self._batched:
+            raise ApiError(
+                400,
+                f"The model {name!r} answers whole batches and cannot chat; see /docs for what "
+                "it can do.",
+                code="wrong_task",
+                param="model",
+            )
+        if any(not status.models for status in self._pool.statuses.values()):
+            return name
+        meant = repr(name) if name == asked else f"{name!r}, which {asked!r} stands for,"
+        names = ", ".join([*(["default"] if models else []), *self.names()])
+        raise ApiError(
+            404,
+            f"The model {meant} does not exist; there are: {names}.",
+            code="model_not_found",
+            param="model",
+        )
+
+    def names(self) -> list[str]:
+        """What clients may ask for, apart from `default`."""
+        return self._aliases.listed([*self._pool.models(), *self._batched])
+
+    def _obstacle(
+        self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
+    ) -> str | None:
+        if kind is None:
+            return "generates nothing"
+        reason: str | None = "runs on no backend that answered yet"
+        for status in self._dispatcher.statuses.values():
+            description = status.description
+            if description is not None and model in description.models:
+                # Wherever it will run it must be continuable, so all of them are asked.
+                reason = continuable(kind, fields, description)
+                if reason is not None:
+                    return reason
+        return reason
+
+
+def opening(call: ChatRequest | CompletionRequest) -> str:
+    """The text of the first system message, or else of the first message, or of the prompt.
+
+    A prompt without text has an empty one.
+    """
+    if isinstance(call, CompletionRequest):
+        return text_of(call.prompt)
+    messages = call.messages
+    first = next((one for one in messages if one.role in SYSTEM_ROLES), messages[0])
+    if not isinstance(first.content, list):
+        return first.content or ""
+    texts = [part["text"] for part in first.content if "text" in part]
+    return "\n".join(_STRING.decode(text) for text in texts if bytes(memoryview(text)[:1]) == b'"')
+
+
+def estimated_prompt_tokens(call: Call, body: bytes) -> int:
+    """Tokens of the prompt in `body`, about: an engine counts them later."""
+    messages = call.messages if isinstance(call, ChatRequest) else ()
+    parts = [part for one in messages if isinstance(one.content, list) for part in one.content]
+    media = [memoryview(part[name]).nbytes for part in parts for name in MEDIA if name in part]
+    return max(1, (len(body) - sum(media)) // BYTES_PER_TOKEN + MEDIA_TOKENS * len(media))
+
+
+def read(path: str, body: bytes) -> Given:
+    """What a POST to `path` says: its known fields, checked, and all of them, untouched.
+
+    Raises:
+        ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
+    """
+    call = parsed(body, type_of_path[path][1])
+    fields = parsed(body, _FIELDS)
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise ApiError(
+            400,
+            f"The body is not UTF-8 at byte {error.start}; send JSON in UTF-8.",
+            code="invalid_utf8",
+        ) from None
+    return Given(call, fields)

@@ -1,0 +1,1 @@
+"""The table of routes, its handlers and its document."""

@@ -1,0 +1,344 @@
+"""The HTTP interface: the handlers of the table, and what surrounds every one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from aiohttp import HttpVersion10, web
+from aiohttp.typedefs import Handler
+
+from headway.engines.pool import BackendPool
+from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.metrics import CONTENT_TYPE, Metrics
+from headway.gateway.answers.exact import ExactResponder
+from headway.gateway.answers.forwarded import Forwarder
+from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.answers.reply import Reply
+from headway.gateway.api.answer import answer, json_answer
+from headway.gateway.api.errors import ApiError, internal
+from headway.gateway.api.wire import Health, Model, ModelList
+from headway.gateway.dialects.dialect import Dialect
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.slot import Slot
+from headway.gateway.http.body import off_loop
+from headway.gateway.http.browsers import Browsers
+from headway.gateway.http.server import Connection
+from headway.gateway.intake.entrance import Admitted, Entrance
+from headway.gateway.intake.intake import Intake, read
+from headway.gateway.keys.keys import must_be_admin
+from headway.gateway.routes.inference import Inference
+from headway.gateway.routes.messages import (
+    MessagesRoutes,
+    asks_in_anthropic_s_words,
+    model_info,
+    model_list,
+)
+from headway.gateway.routes.messages import refusal as refusal_of_messages
+from headway.gateway.routes.open_inference import PREFIX, OpenInferenceRoutes, refusal
+from headway.gateway.routes.openapi import PAGE, document
+from headway.gateway.routes.predict import PredictRoute
+from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
+from headway.gateway.routes.responses import ResponsesRoutes
+from headway.gateway.routes.table import TABLE
+from headway.gateway.routes.texts import TextRoutes
+from headway.gateway.routes.token_counts import CHAT, TokenCounter
+from headway.gateway.settings import GatewaySettings
+from headway.gateway.work.work import Work
+from headway.redaction import masked
+from headway.store.request_log import Outcome
+from headway.store.responses import ResponseStore
+
+Translate = Callable[[Admitted], Awaitable[Dialect]]
+"""Reads a request in another API's words."""
+
+logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""What the log says where the client did not wait for a status."""
+
+
+class Routes:
+    """Serves every request that is well-formed HTTP."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        dispatcher: Dispatcher,
+        pool: BackendPool,
+        intake: Intake,
+        accounts: Accounts,
+        metrics: Metrics,
+        entrance: Entrance,
+        inference: Inference,
+        keep_alive: KeepAlive,
+        responses: ResponseStore | None,
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._pool = pool
+        self._intake = intake
+        self._accounts = accounts
+        self._metrics = metrics
+        self._entrance = entrance
+        self._inference = inference
+        self._keep_alive = keep_alive
+        self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
+        self._texts = TextRoutes(inference, entrance)
+        counter = TokenCounter(intake, pool)
+        self._messages = MessagesRoutes(entrance, counter)
+        self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
+        self._exact = ExactResponder(dispatcher, accounts)
+        self._forwarder = Forwarder(dispatcher, accounts)
+        self._since = int(time.time())
+        self._document = msgspec.json.encode(document())
+
+    def application(self) -> web.Application:
+        """Every route of the table."""
+        handlers: dict[str, Handler] = {
+            "generate": self._generate,
+            "embed": self._embed,
+            "messages": partial(self._generate, translate=self._messages.dialect),
+            "messages_tokens": self._messages.count_tokens,
+            "responses": partial(self._generate, translate=self._responses.dialect),
+            "responses_tokens": self._responses.count_tokens,
+            "response": self._responses.retrieve,
+            "delete_response": self._responses.delete,
+            "response_input": self._responses.input_items,
+            "rerank": self._texts.rerank,
+            "classify": self._texts.classify,
+            "predict": PredictRoute(self._inference, self._entrance).predict,
+            "models": self._models,
+            "model": self._model,
+            "queue": self._queue,
+            "metrics": self._scrape,
+            "healthz": self._healthz,
+            "readyz": self._readyz,
+            "openapi": self._openapi,
+            "docs": self._docs,
+            **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
+        }
+        application = web.Application(middlewares=[self._surround])
+        if self._settings.allow_origins:
+            application.on_response_prepare.append(self._expose)
+        for route in TABLE:
+            handler = handlers[route.handler]
+            if route.method == "GET":
+                application.router.add_get(route.path, handler)
+            else:
+                application.router.add_route(
+                    route.method, route.path, handler, expect_handler=self._entrance.expected
+                )
+        return application
+
+    # ---- around every handler ---------------------------------------------------------------
+
+    @web.middleware
+    async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Errors become answers in the shape of the API that was asked."""
+        connection = cast(Connection, request.protocol)
+        if request.version < HttpVersion10:
+            connection.refuse(_NO_VERSION)  # an answer of aiohttp's would be HTTP/0.9 as well
+            raise ConnectionAbortedError("the client asks in another version of HTTP")
+        connection.begin(request)
+        response: web.StreamResponse
+        try:
+            self._browsers.check(request.headers)
+            allowed = self._browsers.preflight(request.method, request.headers)
+            if allowed is not None:
+                response = web.Response(status=HTTPStatus.NO_CONTENT, headers=allowed)
+            else:
+                response = await handler(request)
+        except ApiError as error:
+            response = _refused(request, error)
+        except web.HTTPException as error:
+            response = _refused(request, _from_router(request, error))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            # Handlers raise ApiError for everything that they know; this is a fault of our own.
+            logger.exception("cannot serve %s %s", request.method, request.path)
+            if request.writer.output_size:
+                raise ConnectionAbortedError("the answer cannot be completed") from None
+            response = _refused(request, internal())
+        finally:
+            connection.end(self._entrance.left(request))
+        if self._dispatcher.draining:
+            response.force_close()
+        return response
+
+    async def _expose(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Say which pages may read an answer, before any of it is sent."""
+        for name, value in self._browsers.headers(request.headers).items():
+            response.headers.setdefault(name, value)
+
+    # ---- work -------------------------------------------------------------------------------
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        """On a model of our own, if it has that name, else on a backend."""
+        admitted = await self._entrance.admit(request)
+        response = await self._texts.embeddings(request, admitted)
+        if response is not None:
+            return response
+        return await self._generate(request, admitted=admitted)
+
+    async def _read(
+        self, request: web.Request, translate: Translate | None, admitted: Admitted | None
+    ) -> tuple[Work, Dialect | None]:
+        """What is asked for. Of the body only that is kept: a request may wait for long."""
+        admitted = admitted or await self._entrance.admit(request)
+        if translate is None:
+            return await self._work(request, request.path, admitted), None
+        try:
+            dialect = await translate(admitted)
+        except ApiError as error:
+            self._metrics.rejected(error.code or "invalid")
+            raise
+        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        work.include_usage = True
+        return work, dialect
+
+    async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
+        await self._pool.introduced(self._settings.unavailable_wait_s)
+        try:
+            given = await off_loop(partial(read, path), admitted.body)
+            return self._intake.work(path, request.headers, admitted, given)
+        except ApiError as error:
+            self._metrics.rejected(error.code or "invalid")
+            raise
+
+    async def _generate(
+        self,
+        request: web.Request,
+        translate: Translate | None = None,
+        admitted: Admitted | None = None,
+    ) -> web.StreamResponse:
+        """What a backend generates; `translate`: it is asked for in another API's words."""
+        work, dialect = await self._read(request, translate, admitted)
+        reply = Reply(request, dialect)
+        if work.stream:
+            self._keep_alive.watch(work, reply)
+        outcome: Outcome = "failed"
+        status, reason = 500, "internal_error"
+        try:
+            async with Slot(self._dispatcher, work) as slot:
+                runner = self._forwarder if work.generation is None else self._exact
+                response = await runner.answer(reply, slot)
+            failure = work.turn.failure
+            if failure is None:
+                outcome, status, reason = "finished", 200, ""
+            else:
+                status, reason = 200, failure.code or failure.message
+            return response
+        except ApiError as error:
+            if work.request.started_s < 0.0:
+                outcome = "rejected"
+            status, reason = error.status, error.code or error.message
+            if reply.stream is None:
+                raise
+            self._keep_alive.forget(work)
+            return await reply.fail(error)
+        except (asyncio.CancelledError, ConnectionError):
+            outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"
+            raise
+        finally:
+            self._keep_alive.forget(work)
+            self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
+
+    # ---- views ------------------------------------------------------------------------------
+
+    async def _models(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        names = self._intake.names()
+        names = ["default", *names] if names else names
+        if asks_in_anthropic_s_words(request):
+            return json_answer(model_list(names, self._since))
+        return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
+
+    async def _model(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        name = request.match_info["model"]
+        if name == "default" or not self._inference.serves(name):
+            model = self._intake.model(name)
+            name = model if name == "default" else name
+        if asks_in_anthropic_s_words(request):
+            return json_answer(model_info(name, self._since))
+        return json_answer(Model(id=name, created=self._since))
+
+    async def _queue(self, request: web.Request) -> web.Response:
+        viewer = self._entrance.caller(request)
+        limit = request.query.get("limit", str(MOST_EXPLAINED))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
+            raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
+        return json_answer(queue_view(self._dispatcher, viewer, int(limit[:7])))
+
+    async def _scrape(self, request: web.Request) -> web.Response:
+        must_be_admin(self._entrance.caller(request))
+        self._accounts.flush()
+        return answer(self._metrics.exposition(), content_type=CONTENT_TYPE)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return json_answer(Health(status="ok"))
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        unavailable = HTTPStatus.SERVICE_UNAVAILABLE
+        if self._dispatcher.draining:
+            return json_answer(Health(status="shutting down"), unavailable)
+        if self._inference.serves_any and not self._pool.statuses:
+            if self._inference.catalog.started:
+                return json_answer(Health(status="ready"))
+            return json_answer(Health(status="models are being loaded"), unavailable)
+        statuses = self._dispatcher.statuses.values()
+        if any(status.healthy for status in statuses):
+            return json_answer(Health(status="ready"))
+        errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
+        reasons = masked(errors) or "none"
+        return json_answer(Health(status=f"no backend can serve ({reasons})"), unavailable)
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return answer(self._document)
+
+    async def _docs(self, request: web.Request) -> web.Response:
+        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+
+
+def _refused(request: web.Request, error: ApiError) -> web.Response:
+    if request.path.startswith(PREFIX):
+        response = refusal(error)
+    elif asks_in_anthropic_s_words(request):
+        response = refusal_of_messages(error)
+    else:
+        response = error.response()
+    if error.status in (408, 413):
+        response.force_close()  # the rest of the body is not wanted
+    return response
+
+
+def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
+    """What aiohttp's router refuses, in our words."""
+    if request.method == "CONNECT":
+        return ApiError(400, "Headway is no proxy and takes no CONNECT.", code="invalid_http")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return ApiError(
+            405,
+            f"{request.path} takes {allowed}, not {request.method}.",
+            code="method_not_allowed",
+            headers={"Allow": allowed},
+        )
+    if error.status == HTTPStatus.NOT_FOUND:
+        return ApiError(
+            404, f"There is no {request.path}; see /docs for what there is.", code="not_found"
+        )
+    return ApiError(error.status, f"{error.reason}.", code="invalid_http")
+
+
+_NO_VERSION = ApiError(
+    505, "This version of HTTP is not spoken here; use HTTP/1.1.", code="invalid_http"
+)

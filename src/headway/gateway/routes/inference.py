@@ -1,0 +1,235 @@
+"""Models that answer whole batches, as the HTTP interface sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from headway.batching.driver import Refused
+from headway.core.decision import RejectReason
+from headway.gateway.accounts.model_metrics import ModelMetrics
+from headway.gateway.api.errors import ApiError, from_reject, shutting_down
+from headway.gateway.api.names import checked_name
+from headway.gateway.intake.aliases import Aliases
+from headway.gateway.intake.asked import Asked, Urgency
+from headway.gateway.keys.keys import Caller
+from headway.gateway.settings import GatewaySettings
+from headway.models.catalog import Catalog
+from headway.models.served import ServedModel
+from headway.models.signature import BadItem, ModelFailure, Signature, Task
+
+
+class Inference:
+    """Finds models, runs items on them, and turns what goes wrong into answers."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        catalog: Catalog,
+        metrics: ModelMetrics,
+    ) -> None:
+        self.catalog = catalog
+        self._settings = settings
+        self._metrics = metrics
+        self._aliases = Aliases(settings.aliases)
+        self._names = [model.name for model in catalog]
+        self._under_way = 0
+        self._drained: asyncio.Event | None = None
+
+    def serves(self, name: str) -> bool:
+        """Whether `name` is a model of ours."""
+        return self._named(name) in self.catalog or (name == "default" and self.serves_any)
+
+    def _named(self, name: str) -> str:
+        return self._aliases.model(name, self._names)
+
+    @property
+    def serves_any(self) -> bool:
+        """Whether there are models."""
+        return self.catalog.first() is not None
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._drained is not None
+
+    def urgency(
+        self,
+        headers: Mapping[str, str],
+        caller: Caller | None,
+        metadata: Mapping[str, Any] | None = None,
+        service_tier: str | None = None,
+        user: str | None = None,
+    ) -> Urgency:
+        """What the client asks of the scheduler.
+
+        Raises:
+            ApiError: 400 or 403.
+        """
+        asked = Asked(headers, metadata)
+        return Urgency.of(asked, caller, self._settings.default_tier, service_tier, user)
+
+    def model(self, name: str) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            ApiError: 400 for a name that is too long, 404.
+        """
+        known = self._named(checked_name(name, "model"))
+        model = self.catalog.first() if known == "default" else self.catalog.get(known)
+        if model is None:
+            names = ", ".join(model.name for model in self.catalog)
+            raise ApiError(
+                404,
+                f"The model {name!r} does not exist; there are: {names or 'none'}.",
+                code="model_not_found",
+                param="model",
+            )
+        return model
+
+    async def model_for(self, name: str, tasks: Collection[Task]) -> ServedModel:
+        """The model of that name; `default` is the first that does one of `tasks`.
+
+        Raises:
+            ApiError: 404 if there is none of that name, 400 if it does something else, 503 if it
+                cannot be loaded.
+        """
+        if name == "default":
+            for model in self.catalog:
+                if (await self.described(model)).task in tasks:
+                    return model
+        model = self.model(name)
+        task = (await self.described(model)).task
+        if task not in tasks:
+            raise ApiError(
+                400,
+                f"The model {model.name!r} cannot do this: it is made to {_MADE_TO[task]}.",
+                code="wrong_task",
+                param="model",
+            )
+        return model
+
+    async def described(self, model: ServedModel) -> Signature:
+        """What `model` takes; it is loaded if it never was.
+
+        Raises:
+            ApiError: 503, it cannot be loaded.
+        """
+        try:
+            return await model.described()
+        except ModelFailure as error:
+            raise unavailable(error) from None
+
+    async def run(
+        self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
+    ) -> list[Any]:
+        """The results of `items`.
+
+        Raises:
+            ApiError: one of them could not be run, or failed; it is named.
+        """
+        if self.draining:
+            raise shutting_down()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        tokens = sum(lengths)
+        admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+        used = tokens  # by a client that leaves, too: its items may have been in a batch
+        self._under_way += 1
+        try:
+            results = await model.run(
+                items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
+            )
+            refused = [isinstance(result, Refused) for result in results]
+            used = sum(n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+        except Refused as refusal:
+            used = 0
+            self._metrics.ended(model.name, urgency.tier, refusal.rejection.reason.value, None)
+            raise _refused(refusal) from None
+        except asyncio.CancelledError:
+            self._metrics.ended(model.name, urgency.tier, "cancelled", None)
+            raise
+        finally:
+            if admission is not None and used:
+                admission.settle(used, loop.time())
+            elif admission is not None:
+                admission.withdraw(loop.time())
+            self._under_way -= 1
+            if self._drained is not None and not self._under_way:
+                self._drained.set()
+        for place, result in enumerate(results):
+            if isinstance(result, Exception):
+                self._metrics.ended(model.name, urgency.tier, "failed", None)
+                raise _failed(model, place, len(results), result)
+        self._metrics.ended(model.name, urgency.tier, "finished", loop.time() - began_s)
+        return results
+
+    async def drain(self, limit_s: float) -> bool:
+        """Take nothing more, and wait until everything is answered; False if that took longer."""
+        self._drained = asyncio.Event()
+        if not self._under_way:
+            return True
+        try:
+            await asyncio.wait_for(self._drained.wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+_MADE_TO: Mapping[Task, str] = {
+    "embed": "embed texts",
+    "classify": "classify texts",
+    "rerank": "score pairs of texts",
+    "tensors": "take tensors, at /v2",
+    "python": "run a function",
+}
+
+
+def unavailable(error: ModelFailure) -> ApiError:
+    """The model cannot be loaded."""
+    return ApiError(
+        503,
+        f"{_sentence(error)}.",
+        type="server_error",
+        code="model_unavailable",
+        headers={"Retry-After": "10"},
+    )
+
+
+def wrong(error: BadItem, param: str | None = None) -> ApiError:
+    """The client has to change what it sends."""
+    return ApiError(400, f"{_sentence(error)}.", code="invalid_value", param=param)
+
+
+def _refused(refused: Refused) -> ApiError:
+    if refused.rejection.reason is not RejectReason.TOO_LARGE:
+        return from_reject(refused.rejection)
+    return ApiError(
+        400,
+        "The input is longer than any that the model takes in a batch; shorten it.",
+        code="context_length_exceeded",
+    )
+
+
+def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiError:
+    where = f"input {place} of {of}: " if of > 1 else ""
+    if isinstance(error, Refused):
+        return _refused(error)
+    if isinstance(error, BadItem):
+        return ApiError(
+            400, f"{_sentence(f'{where}{error}')}.", code="invalid_value", param=f"input[{place}]"
+        )
+    if not model.loaded or model.error is not None:
+        return unavailable(ModelFailure(str(error)))
+    return ApiError(
+        500,
+        f"The model {model.name!r} failed on {where or 'this: '}{str(error).rstrip('.')}.",
+        type="server_error",
+        code="model_failed",
+    )
+
+
+def _sentence(error: object) -> str:
+    text = str(error).rstrip(".")
+    return text[:1].upper() + text[1:]

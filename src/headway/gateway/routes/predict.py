@@ -1,0 +1,59 @@
+"""`/v1/models/NAME:predict`: JSON in, JSON out, as TensorFlow Serving and KServe take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiohttp import web
+
+from headway.gateway.api.answer import answer
+from headway.gateway.api.errors import ApiError
+from headway.gateway.api.wire import PredictRequest
+from headway.gateway.http.body import off_loop, parsed
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.routes.inference import Inference, wrong
+from headway.models.items import items_of
+from headway.models.signature import BadItem
+
+_decoder = msgspec.json.Decoder(PredictRequest)
+
+
+class PredictRoute:
+    """Instances in, predictions out; a Python function gets them as they are."""
+
+    def __init__(self, inference: Inference, entrance: Entrance) -> None:
+        self._inference = inference
+        self._entrance = entrance
+
+    async def predict(self, request: web.Request) -> web.Response:
+        """Raises ApiError."""
+        caller, body = await self._entrance.admit(request)
+        call = await off_loop(lambda body: parsed(body, _decoder), body)
+        urgency = self._inference.urgency(request.headers, caller)
+        model = self._inference.model(request.match_info["model"])
+        signature = await self._inference.described(model)
+        try:
+            items = await items_of(call.instances, signature, model.tokens)
+        except BadItem as error:
+            raise wrong(error, "instances") from None
+        lengths = [model.length_of(item) for item in items]
+        results = await self._inference.run(model, items, lengths, urgency)
+        try:
+            predictions = msgspec.json.encode({"predictions": results}, enc_hook=_plain)
+        except (TypeError, ValueError) as error:
+            raise ApiError(
+                500,
+                f"The model {model.name!r} returned what JSON cannot say: {error}.",
+                type="server_error",
+                code="model_failed",
+            ) from None
+        return answer(predictions)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy as JSON knows them."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__}")

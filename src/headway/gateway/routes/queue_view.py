@@ -1,0 +1,80 @@
+"""The queue as people see it: who runs, who waits, and why."""
+
+from __future__ import annotations
+
+from headway.core.request import State
+from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.keys.keys import Caller
+from headway.gateway.work.work import Work
+from headway.redaction import masked
+
+MOST_EXPLAINED = 1000
+"""Requests listed unless fewer are asked for; an explanation costs a look into the queue."""
+
+
+def queue_view(
+    dispatcher: Dispatcher, viewer: Caller | None, limit: int = MOST_EXPLAINED
+) -> QueueView:
+    """What is live, the running ones first.
+
+    Args:
+        dispatcher: has it.
+        viewer: the key that asks. It sees its own requests and those of its tenant, an admin's
+            key sees all; of others it gets numbers. None, without any keys: everything is seen.
+        limit: requests that are listed at most.
+    """
+    scheduler = dispatcher.scheduler
+    now_s = dispatcher.clock()
+    works: list[Work] = []
+    others: list[Work] = []
+    for work in dispatcher.works.values():
+        (works if _sees(viewer, work) else others).append(work)
+    works.sort(key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence))
+    others_running = sum(work.request.state is State.RUNNING for work in others)
+    return QueueView(
+        policy=scheduler.policy_name,
+        waiting=scheduler.waiting(),
+        backlog_s=round(scheduler.outlook.backlog_s(), 3),
+        backends=[
+            BackendView(
+                name=status.name,
+                healthy=status.healthy,
+                slots=status.slots,
+                running=dispatcher.running_on(status.name),
+                models=list(status.models),
+                error=status.error and masked(status.error),
+            )
+            for status in dispatcher.statuses.values()
+        ],
+        requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
+        others=OtherRequests(running=others_running, waiting=len(others) - others_running),
+    )
+
+
+def _sees(viewer: Caller | None, work: Work) -> bool:
+    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
+
+
+def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
+    request = work.request
+    rests = request.state is State.NEW  # between two runs it is nowhere in the scheduler
+    return QueuedRequest(
+        id=request.id,
+        state=State.WAITING.value if rests else request.state.value,
+        model=work.origin.model,
+        tier=request.tier.label,
+        tenant=request.tenant,
+        program=request.program,
+        backend=request.backend or None,
+        age_s=round(now_s - request.arrival_s, 3),
+        predicted_tokens=round(request.estimate.mean, 1),
+        output_tokens=work.output_tokens,
+        preemptions=request.preemptions,
+        not_preemptible_because=work.obstacle,
+        why=(
+            "waits to be tried again: it failed on its backend"
+            if rests
+            else dispatcher.scheduler.outlook.explain(request, now_s)
+        ),
+    )

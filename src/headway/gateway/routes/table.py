@@ -1,0 +1,202 @@
+"""The table of routes: every path, what it takes and gives, and who handles it.
+
+Routing, `405` with `Allow`, and the OpenAPI document follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from headway.gateway.api import wire
+from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
+from headway.gateway.dialects.responses_request import ResponsesRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    """GET answers HEAD, too."""
+    path: str
+    """With parameters as `{name}`, or `{name:.+}` where they may hold slashes."""
+    handler: str
+    """Name of the handler; `Routes` has it."""
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    """What a POST takes; None: nothing, or what has no type of its own."""
+    answer: type[msgspec.Struct] | None = None
+    """What is answered; None: an object that `summary` describes."""
+    scheduled: bool = False
+    """Whether headers may say how urgent the request is."""
+    streams: bool = False
+    """Whether the answer may be server-sent events."""
+    content_type: str = "application/json"
+    """Of the answer."""
+    query: Mapping[str, Mapping[str, Any]] | None = None
+    """Parameters behind the path: name -> JSON Schema."""
+
+
+RESPONSE = "/v1/responses/{response_id}"
+PAGES: dict[str, dict[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    "order": {"enum": ["asc", "desc"]},
+    "after": {"type": "string"},
+}
+LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
+
+TABLE: tuple[Route, ...] = (
+    Route(
+        "POST",
+        "/v1/chat/completions",
+        "generate",
+        "Chat completion",
+        wire.ChatRequest,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/completions",
+        "generate",
+        "Text completion",
+        wire.CompletionRequest,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/responses",
+        "responses",
+        "OpenAI's Responses API",
+        ResponsesRequest,
+        wire.ResponseView,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/responses/input_tokens",
+        "responses_tokens",
+        "How many tokens the prompt of a response has",
+        ResponsesRequest,
+        wire.TokensView,
+    ),
+    Route("GET", RESPONSE, "response", "A response that was kept", None, wire.ResponseView),
+    Route("DELETE", RESPONSE, "delete_response", "Forget a response", None, wire.DeletedView),
+    Route(
+        "GET",
+        f"{RESPONSE}/input_items",
+        "response_input",
+        "The input of a response that was kept",
+        None,
+        wire.ItemsView,
+        query=PAGES,
+    ),
+    Route(
+        "POST",
+        "/v1/messages",
+        "messages",
+        "Anthropic's Messages API",
+        MessagesRequest,
+        wire.MessageView,
+        scheduled=True,
+        streams=True,
+    ),
+    Route(
+        "POST",
+        "/v1/messages/count_tokens",
+        "messages_tokens",
+        "How many tokens the prompt of a message has",
+        CountTokensRequest,
+        wire.TokensView,
+    ),
+    Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
+    Route(
+        "POST",
+        "/v1/rerank",
+        "rerank",
+        "Documents by how well they fit a query",
+        wire.RerankRequest,
+        scheduled=True,
+    ),
+    Route(
+        "POST",
+        "/v1/classify",
+        "classify",
+        "The class of each text",
+        wire.ClassifyRequest,
+        scheduled=True,
+    ),
+    Route(
+        "POST",
+        "/v1/models/{model:.+}:predict",
+        "predict",
+        "Whatever a model makes of JSON",
+        wire.PredictRequest,
+        scheduled=True,
+    ),
+    Route("GET", "/v1/models", "models", "The models that can be asked for", None, wire.ModelList),
+    Route("GET", "/v1/models/{model:.+}", "model", "One model", None, wire.Model),
+    Route(
+        "GET",
+        "/v1/headway/queue",
+        "queue",
+        "Who runs, who waits, and why",
+        None,
+        wire.QueueView,
+        query=LIMIT,
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Prometheus metrics",
+        content_type="text/plain",
+    ),
+    Route("GET", "/healthz", "healthz", "Whether the process lives", None, wire.Health),
+    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
+    Route("GET", "/openapi.json", "openapi", "This document"),
+    Route("GET", "/docs", "docs", "A page that shows it", content_type="text/html"),
+    # ---- the Open Inference Protocol -----------------------------------------------------------
+    Route("GET", "/v2", "v2_server", "Name, version and extensions of the server"),
+    Route("GET", "/v2/health/live", "v2_live", "Whether the process lives"),
+    Route("GET", "/v2/health/ready", "v2_ready", "Whether models are served"),
+    Route("POST", "/v2/repository/index", "v2_index", "All models and their state"),
+    Route(
+        "POST",
+        "/v2/repository/models/{model}/{verb:load|unload}",
+        "v2_load",
+        "Load or unload a model",
+    ),
+    Route("GET", "/v2/models/{model}", "v2_model", "What a model takes and gives"),
+    Route("GET", "/v2/models/{model}/versions/{version}", "v2_model", "The same, of a version"),
+    Route("GET", "/v2/models/{model}/ready", "v2_model_ready", "Whether a model can run"),
+    Route(
+        "GET",
+        "/v2/models/{model}/versions/{version}/ready",
+        "v2_model_ready",
+        "The same, of a version",
+    ),
+    Route("GET", "/v2/models/{model}/config", "v2_config", "A model's configuration"),
+    Route(
+        "GET",
+        "/v2/models/{model}/versions/{version}/config",
+        "v2_config",
+        "The same, of a version",
+    ),
+    Route(
+        "POST", "/v2/models/{model}/infer", "v2_infer", "Tensors in, tensors out", scheduled=True
+    ),
+    Route(
+        "POST",
+        "/v2/models/{model}/versions/{version}/infer",
+        "v2_infer",
+        "The same, of a version",
+        scheduled=True,
+    ),
+)

@@ -1,0 +1,305 @@
+"""Embeddings, reranking and classification: texts in, vectors or scores out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiohttp import web
+
+from headway.gateway.api.answer import json_answer
+from headway.gateway.api.errors import ApiError
+from headway.gateway.api.wire import ClassifyRequest, EmbeddingRequest, RerankRequest, TextCall
+from headway.gateway.http.body import off_loop, parsed
+from headway.gateway.intake.asked import Urgency
+from headway.gateway.intake.entrance import Admitted, Entrance
+from headway.gateway.routes.inference import Inference, wrong
+from headway.models.served import ServedModel
+from headway.models.signature import BadItem, Task
+
+MOST_INPUTS = 2048
+"""In one request, as at OpenAI."""
+EMBED: tuple[Task, ...] = ("embed", "python")
+CLASSIFY: tuple[Task, ...] = ("classify", "python")
+RERANK: tuple[Task, ...] = ("rerank", "embed", "python")
+"""What a model must be made to do."""
+DIGITS = 8
+"""Of a vector's numbers in JSON: more than single precision has."""
+
+_embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
+_rerank_decoder = msgspec.json.Decoder(RerankRequest)
+_classify_decoder = msgspec.json.Decoder(ClassifyRequest)
+
+
+class TextRoutes:
+    """`/v1/embeddings`, `/v1/rerank` and `/v1/classify` on models of our own."""
+
+    def __init__(self, inference: Inference, entrance: Entrance) -> None:
+        self._inference = inference
+        self._entrance = entrance
+        self._prefix = os.urandom(4).hex()
+        self._numbers = itertools.count(1)
+
+    async def embeddings(self, request: web.Request, admitted: Admitted) -> web.Response | None:
+        """OpenAI's embeddings; None for a model that is none of ours. Raises ApiError."""
+        if not self._inference.serves_any:
+            return None
+        call = await _read(admitted.body, _embedding_decoder)
+        if not self._inference.serves(call.model):
+            return None
+        urgency = self._urgency(request, admitted, call)
+        texts = _inputs(call.input)
+        model = await self._inference.model_for(call.model, EMBED)
+        if len(texts) > MOST_INPUTS:
+            raise ApiError(
+                400,
+                f"input has {len(texts)} entries; send at most {MOST_INPUTS} at once.",
+                code="invalid_value",
+                param="input",
+            )
+        results, tokens = await self._run(model, texts, urgency, call)
+        vectors = [_vector(model, result) for result in results]
+        if call.dimensions is not None:
+            vectors = _cut(vectors, call.dimensions)
+        encode = _base64 if call.encoding_format == "base64" else _floats
+        data = [
+            {"object": "embedding", "index": place, "embedding": encode(vector)}
+            for place, vector in enumerate(vectors)
+        ]
+        return json_answer(
+            {
+                "object": "list",
+                "data": data,
+                "model": model.name,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    async def rerank(self, request: web.Request) -> web.Response:
+        """Documents by how well they fit a query, as at Cohere and Jina. Raises ApiError."""
+        admitted = await self._entrance.admit(request)
+        call = await _read(admitted.body, _rerank_decoder)
+        urgency = self._urgency(request, admitted, call)
+        model = await self._inference.model_for(call.model, RERANK)
+        documents = [one if isinstance(one, str) else one.text for one in call.documents]
+        scores, tokens = await self._scores(model, call.query, documents, urgency, call)
+        best = sorted(range(len(documents)), key=lambda place: -scores[place])[: call.top_n]
+        results: list[dict[str, Any]] = []
+        for place in best:
+            result: dict[str, Any] = {"index": place, "relevance_score": scores[place]}
+            if call.return_documents:
+                result["document"] = {"text": documents[place]}
+            results.append(result)
+        return json_answer(
+            {
+                "id": self._id("rerank"),
+                "object": "list",
+                "model": model.name,
+                "results": results,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    async def classify(self, request: web.Request) -> web.Response:
+        """The class of each text, as vLLM answers. Raises ApiError."""
+        admitted = await self._entrance.admit(request)
+        call = await _read(admitted.body, _classify_decoder)
+        urgency = self._urgency(request, admitted, call)
+        texts = _inputs(call.input)
+        model = await self._inference.model_for(call.model, CLASSIFY)
+        signature = await self._inference.described(model)
+        results, tokens = await self._run(model, texts, urgency, call)
+        data = [
+            {"index": place, **_class_of(model, result, signature.labels)}
+            for place, result in enumerate(results)
+        ]
+        return json_answer(
+            {
+                "id": self._id("classify"),
+                "object": "list",
+                "created": int(time.time()),
+                "model": model.name,
+                "data": data,
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }
+        )
+
+    # ---- running ----------------------------------------------------------------------------
+
+    async def _scores(
+        self,
+        model: ServedModel,
+        query: str,
+        documents: Sequence[str],
+        urgency: Urgency,
+        call: TextCall,
+    ) -> tuple[list[float], int]:
+        """How well each document fits, and the tokens of all: a model of pairs says so itself,
+        and vectors of query and documents by their cosine."""
+        signature = await self._inference.described(model)
+        if signature.task == "embed":
+            results, tokens = await self._run(model, [query, *documents], urgency, call)
+            vectors = [_vector(model, result) for result in results]
+            return [float(vector @ vectors[0]) for vector in vectors[1:]], tokens
+        if signature.task == "python":
+            pairs = [(query, document) for document in documents]
+            lengths = [model.length_of(pair) for pair in pairs]
+            results = await self._inference.run(model, pairs, lengths, urgency)
+            return [_number(model, result) for result in results], 0
+        assert model.tokens is not None  # every other model takes texts
+        most = _most(call, signature.max_tokens)
+        try:
+            encoded = await model.tokens.of_pairs(query, documents, most)
+        except BadItem as error:
+            raise wrong(error, "documents") from None
+        lengths = [pair.shape[1] for pair in encoded]
+        results = await self._inference.run(model, encoded, lengths, urgency)
+        logits = [_number(model, result[0]) for result in results]
+        return [float(np.exp(-np.logaddexp(0.0, -logit))) for logit in logits], sum(lengths)
+
+    async def _run(
+        self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
+    ) -> tuple[list[Any], int]:
+        """A result for each text, and the tokens of all (0 where the model counts none)."""
+        if model.tokens is None:
+            lengths = [model.length_of(text) for text in texts]
+            return await self._inference.run(model, texts, lengths, urgency), 0
+        most = _most(call, model.signature.max_tokens if model.signature else None)
+        try:
+            if isinstance(texts[0], str):
+                encoded = await model.tokens.of_texts(texts, most)
+            else:
+                encoded = model.tokens.of_ids(texts, most)
+        except BadItem as error:
+            raise wrong(error, "input") from None
+        lengths = [len(ids) for ids in encoded]
+        return await self._inference.run(model, encoded, lengths, urgency), sum(lengths)
+
+    def _urgency(self, request: web.Request, admitted: Admitted, call: TextCall) -> Urgency:
+        return self._inference.urgency(
+            request.headers, admitted.caller, call.metadata, call.service_tier, call.user
+        )
+
+    def _id(self, kind: str) -> str:
+        return f"{kind}-{self._prefix}-{next(self._numbers)}"
+
+
+async def _read(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    return await off_loop(lambda body: parsed(body, decoder), body)
+
+
+def _inputs(given: Any) -> list[Any]:
+    """Texts, or token ids of texts. Raises ApiError 400 for nothing, and for a mixture."""
+    if isinstance(given, str):
+        given = [given]
+    if not given:
+        raise _bad_input("input is empty; send at least one text")
+    if all(isinstance(one, int) for one in given):
+        given = [given]
+    kinds = {type(one) for one in given}
+    if kinds not in ({str}, {list}):
+        raise _bad_input("input must be all texts, or all lists of token ids")
+    for place, one in enumerate(given):
+        if not one:
+            raise _bad_input(f"entry {place} of input is empty")
+        if isinstance(one, list) and not all(isinstance(token, int) for token in one):
+            raise _bad_input(f"entry {place} of input holds something else than token ids")
+    texts: list[Any] = given
+    return texts
+
+
+def _bad_input(message: str) -> ApiError:
+    return ApiError(400, f"{message}.", code="invalid_value", param="input")
+
+
+def _most(call: TextCall, most: int | None) -> int | None:
+    """Tokens that texts are cut to; None: longer ones are an error. Raises ApiError 400."""
+    asked = call.truncate_prompt_tokens
+    if asked is None:
+        return None
+    if asked == -1:
+        return most
+    if asked < 3 or (most is not None and asked > most):
+        raise ApiError(
+            400,
+            f"truncate_prompt_tokens must be -1 or 3 to {most or 'any number'}.",
+            code="invalid_value",
+            param="truncate_prompt_tokens",
+        )
+    return asked
+
+
+def _vector(model: ServedModel, result: Any) -> np.ndarray:
+    try:
+        vector = np.asarray(result, np.float32)
+    except (TypeError, ValueError):
+        vector = np.empty(0, np.float32)
+    if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
+        raise _nonsense(model, "a list of finite numbers for each text")
+    return vector
+
+
+def _number(model: ServedModel, result: Any) -> float:
+    try:
+        number = float(result)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _nonsense(model, "finite numbers")
+    return number
+
+
+def _class_of(model: ServedModel, result: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """Label and probabilities of one text."""
+    if isinstance(result, np.ndarray):
+        logits = _vector(model, result)
+        weights = np.exp(logits - logits.max())
+        chances = [float(chance) for chance in weights / weights.sum()]
+        names = labels if len(labels) == len(chances) else [str(n) for n in range(len(chances))]
+    elif isinstance(result, dict) and result:
+        names, chances = (
+            list(map(str, result)),
+            [_number(model, value) for value in result.values()],
+        )
+    else:
+        raise _nonsense(model, "an object of labels and probabilities for each text")
+    best = max(range(len(chances)), key=chances.__getitem__)
+    return {"label": names[best], "probs": chances, "num_classes": len(chances)}
+
+
+def _nonsense(model: ServedModel, expected: str) -> ApiError:
+    return ApiError(
+        500,
+        f"The model {model.name!r} did not return {expected}.",
+        type="server_error",
+        code="model_failed",
+    )
+
+
+def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
+    """The first numbers of each vector, at unit length again. Raises ApiError 400."""
+    if dimensions > len(vectors[0]):
+        raise ApiError(
+            400,
+            f"The model's vectors have {len(vectors[0])} dimensions, not {dimensions}.",
+            code="invalid_value",
+            param="dimensions",
+        )
+    shorter = [vector[:dimensions] for vector in vectors]
+    return [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in shorter]
+
+
+def _floats(vector: np.ndarray) -> list[float]:
+    numbers: list[float] = vector.astype(np.float64).round(DIGITS).tolist()
+    return numbers
+
+
+def _base64(vector: np.ndarray) -> str:
+    return b64encode(vector.astype("<f4").tobytes()).decode()

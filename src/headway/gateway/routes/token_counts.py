@@ -1,0 +1,59 @@
+"""How many tokens a prompt has, without running it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from headway.engines.engine import BackendGone, EngineError, Generation
+from headway.engines.pool import BackendPool
+from headway.gateway.api.errors import from_engine
+from headway.gateway.intake.intake import Intake, estimated_prompt_tokens, read
+
+CHAT = "/v1/chat/completions"
+
+
+class TokenCount(NamedTuple):
+    """Tokens of a prompt."""
+
+    tokens: int
+    estimated: bool
+    """Whether no backend could count them, so that they are what Headway makes of its length."""
+
+
+class TokenCounter:
+    """Has prompts counted by backends that have the model's tokenizer.
+
+    Args:
+        intake: knows the models.
+        pool: the backends.
+    """
+
+    def __init__(self, intake: Intake, pool: BackendPool) -> None:
+        self._intake = intake
+        self._pool = pool
+
+    async def count(self, chat: dict[str, Any]) -> TokenCount:
+        """The tokens of the prompt of a chat completion with these fields.
+
+        Raises:
+            ApiError: 400, 404 or 503, or the backend's own error.
+        """
+        model = self._intake.model(chat["model"])
+        body = msgspec.json.encode({**chat, "model": model})
+        call, fields = read(CHAT, body)
+        generation = Generation(kind="chat", body=fields, model=model)
+        for name, status in self._pool.statuses.items():
+            description = status.description
+            if not status.healthy or description is None or model not in description.models:
+                continue
+            try:
+                tokens = await self._pool.engine(name).prompt_tokens(generation)
+            except BackendGone:
+                continue
+            except EngineError as error:
+                raise from_engine(error.status, error.body, error.headers) from None
+            if tokens is not None:
+                return TokenCount(tokens, False)
+        return TokenCount(estimated_prompt_tokens(call, body), True)

@@ -1,0 +1,140 @@
+"""Interruptions and clients that leave, in every order, on the dispatcher alone."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import msgspec
+import pytest
+from tests.gateway.conftest import until
+from tests.gateway.doubles import EnginePool, ExactEngine, dispatcher_of
+
+from headway.core.estimate import SizeEstimate
+from headway.core.request import Request, State
+from headway.engines.engine import Generation
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.slot import Slot
+from headway.gateway.work.work import Work
+from headway.prediction.live.history import Origin
+
+
+def work(name: str, tokens: int = 5) -> Work:
+    fields = {"max_tokens": msgspec.Raw(str(tokens).encode())}
+    request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter")
+    generation = Generation(kind="completion", body=fields, model="counter")
+    origin = Origin("counter")
+    return Work(
+        request, "completion", "/v1/completions", origin, b"", fields, generation=generation
+    )
+
+
+@pytest.fixture
+async def engine() -> ExactEngine:
+    return ExactEngine()
+
+
+@pytest.fixture
+async def dispatcher(engine: ExactEngine) -> Dispatcher:
+    pool = EnginePool(engine)
+    dispatcher, _ = dispatcher_of(pool)
+    await pool.start(dispatcher.backend_changed)
+    return dispatcher
+
+
+async def run(dispatcher: Dispatcher, work: Work) -> str:
+    async with Slot(dispatcher, work) as slot:
+        async with aclosing(slot.generate()) as deltas:
+            texts = [delta.text async for delta in deltas]
+        slot.finish()
+    return "".join(texts)
+
+
+async def test_an_interrupted_reader_goes_on_and_its_task_is_not_cancelled(
+    dispatcher: Dispatcher, engine: ExactEngine
+) -> None:
+    one = work("one")
+    task = asyncio.ensure_future(run(dispatcher, one))
+    engine.allow(2)
+    await until(lambda: one.output_tokens == 2 and one.turn.reading)
+    dispatcher.pool.set("exact", healthy=False)
+    assert one.request.state is State.PREEMPTED
+    await until(lambda: engine.running == 0)
+    dispatcher.pool.set("exact")
+    engine.allow()
+    assert await task == "0 1 2 3 4 "
+    assert task.cancelling() == 0
+    assert engine.starts == [0, 2]
+
+
+@pytest.mark.parametrize("interrupted_first", [True, False])
+async def test_a_client_that_leaves_while_it_is_interrupted_is_gone(
+    dispatcher: Dispatcher, engine: ExactEngine, interrupted_first: bool
+) -> None:
+    one = work("one")
+    task = asyncio.ensure_future(run(dispatcher, one))
+    engine.allow(1)
+    await until(lambda: one.output_tokens == 1 and one.turn.reading)
+    if interrupted_first:
+        dispatcher.pool.set("exact", healthy=False)
+        task.cancel()
+    else:
+        task.cancel()
+        dispatcher.pool.set("exact", healthy=False)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert one.request.state is State.CANCELLED
+    assert not dispatcher.works and dispatcher.running_on("exact") == 0
+
+
+async def test_interrupted_while_it_does_not_read_and_then_left(
+    dispatcher: Dispatcher, engine: ExactEngine
+) -> None:
+    """Its client is gone while its task waits for something else than the engine."""
+    one = work("one")
+    stuck = asyncio.Event()
+
+    async def slow_client() -> None:
+        async with Slot(dispatcher, one) as slot, aclosing(slot.generate()) as deltas:
+            async for _ in deltas:
+                stuck.set()
+                await asyncio.Event().wait()
+
+    engine.allow(1)
+    task = asyncio.ensure_future(slow_client())
+    await stuck.wait()
+    dispatcher.pool.set("exact", healthy=False)
+    assert one.turn.interrupted and not one.turn.reading
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not dispatcher.works
+
+
+async def test_waiting_requests_hold_no_slot_when_they_leave(
+    dispatcher: Dispatcher, engine: ExactEngine
+) -> None:
+    tasks = [asyncio.ensure_future(run(dispatcher, work(f"r{n}"))) for n in range(50)]
+    await until(lambda: dispatcher.scheduler.waiting() == 49)
+    for task in tasks[1:]:
+        task.cancel()
+    await asyncio.gather(*tasks[1:], return_exceptions=True)
+    assert dispatcher.scheduler.waiting() == 0
+    engine.allow()
+    assert await tasks[0] == "0 1 2 3 4 "
+    assert dispatcher.scheduler.requests == {} and dispatcher.running_on("exact") == 0
+
+
+async def test_draining_waits_for_everything_and_refuses_the_rest(
+    dispatcher: Dispatcher, engine: ExactEngine
+) -> None:
+    tasks = [asyncio.ensure_future(run(dispatcher, work(f"r{n}"))) for n in range(3)]
+    await until(lambda: len(dispatcher.works) == 3)
+    drain = asyncio.ensure_future(dispatcher.drain(5))
+    await asyncio.sleep(0)
+    with pytest.raises(Exception, match="shutting down"):
+        dispatcher.submit(work("late"))
+    assert not drain.done()
+    engine.allow()
+    assert await drain
+    assert await asyncio.gather(*tasks) == ["0 1 2 3 4 "] * 3
