@@ -56,6 +56,16 @@ def test_of_idle_sites_least_work_takes_the_fastest() -> None:
     assert routed(router_of("least_work"), Seen("slow", token_s=0.04), Seen("fast")) == "fast"
 
 
+def test_the_prefixes_used_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headway.core.routing.REMEMBERED_PREFIXES", 2)
+    router = router_of("prefix")
+    busy, idle = Seen("home", 1.4), Seen("other", 1.0)
+    for prefix in (7, 8, 7, 9):
+        assert routed(router, Seen("home", 0.0), Seen("other", 1.0), prefix=prefix) == "home"
+    assert routed(router, busy, idle, prefix=7) == "home"
+    assert routed(router, busy, idle, prefix=8) == "other"
+
+
 def test_prefix_stays_where_it_was_until_too_much_is_to_be_done_there() -> None:
     router = router_of("prefix")
     home, other = Seen("home", 1.0), Seen("other", 2.0)

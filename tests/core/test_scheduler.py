@@ -308,6 +308,14 @@ def test_a_request_that_is_handed_over_continues_elsewhere_with_its_tokens() -> 
     there.finish("r", 3.0)
 
 
+def test_what_is_not_known_here_is_refused_by_name() -> None:
+    schedule = scheduler("fcfs")
+    with pytest.raises(ValueError, match=r"'r' is not known"):
+        schedule.hand_over("r", 0.0)
+    with pytest.raises(ValueError, match=r"no backend 'x'; there are: none"):
+        schedule.remove_backend("x", 0.0)
+
+
 def test_a_waiting_request_that_is_handed_over_never_starts_here() -> None:
     here = scheduler("sjf")
     here.add(request("short", 1), 0.0)

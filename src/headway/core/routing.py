@@ -5,6 +5,7 @@ A router sees predictions of the work at each site, never a true length.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from headway.core.request import Request
 SHARED = "shared"
 """No routing: one queue for all sites; a request is placed when a slot is free."""
 KINDS = f"{SHARED}, round_robin, least_requests, least_work, prefix, hexgen:ALPHA (ALPHA 0 to 1)"
+REMEMBERED_PREFIXES = 100_000
 MOST_IMBALANCE = 1.5
 """Limit on the work of the site that holds a prefix, relative to the least loaded site. Routers
 like SGLang's have the same default, but count requests."""
@@ -77,11 +79,12 @@ class PrefixAffine:
     """Where the prompt's beginning was sent last, unless that site has too much work.
 
     Too much is more than MOST_IMBALANCE times the work of the least loaded site plus the request's
-    own service time. Then, and for a new beginning, the least loaded site takes the request.
+    own service time. Then, and for a new beginning, the least loaded site takes the request. The
+    REMEMBERED_PREFIXES beginnings that were used last are known.
     """
 
     def __init__(self) -> None:
-        self._last: dict[int, str] = {}
+        self._last: OrderedDict[int, str] = OrderedDict()
 
     def route(self, request: Request, sites: Sequence[Destination], now_s: float) -> int:
         works_s = [site.work_s(now_s) for site in sites]
@@ -94,6 +97,9 @@ class PrefixAffine:
                     chosen = place
         if request.prefix:
             self._last[request.prefix] = sites[chosen].name
+            self._last.move_to_end(request.prefix)
+            if len(self._last) > REMEMBERED_PREFIXES:
+                self._last.popitem(last=False)
         return chosen
 
 

@@ -88,7 +88,14 @@ class Scheduler:
         self._backends.set(backend)
 
     def remove_backend(self, name: str, now_s: float) -> list[Request]:
-        """Remove a backend. Returns the requests that ran there: they wait in their old places."""
+        """Remove a backend. Returns the requests that ran there: they wait in their old places.
+
+        Raises:
+            ValueError: if there is no backend of that name.
+        """
+        if name not in self.backends:
+            known = ", ".join(self.backends) or "none"
+            raise ValueError(f"there is no backend {name!r}; there are: {known}")
         orphans = list(self.backends[name].running.values())
         for request in orphans:
             self._send_back(request)
@@ -214,8 +221,13 @@ class Scheduler:
         """Cancel a request here. Returns a new one with its tokens, for any scheduler to `add`.
 
         The new one is another object, because the queues here may still hold the old one.
+
+        Raises:
+            ValueError: if the request neither waits nor runs.
         """
-        request = self._requests[request_id]
+        request = self._requests.get(request_id)
+        if request is None:
+            raise ValueError(f"request {request_id!r} is not known; it may have ended")
         self.cancel(request_id, now_s)
         return request.continued()
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from tests.gateway.conftest import Serve
 from tests.gateway.fake_backend import FakeBackend
 from tests.gateway.raw_client import CHAT, GOOD, chunked, connected
 
@@ -15,20 +13,7 @@ from headway.gateway.server import Gateway
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: %b\r\n\r\n"
 
 
-@pytest.fixture
-async def gateway(serve: Serve, backend: FakeBackend) -> Gateway:
-    return await serve(backend, max_body_bytes=100_000, read_timeout_s=0.5)
-
-
-@pytest.fixture(autouse=True)
-async def unharmed(gateway: Gateway) -> Any:
-    """After each of these the server works as before."""
-    yield
-    async with connected(gateway.address) as client:
-        client.send(client.request(body=GOOD))
-        assert (await client.answer()).status == 200
-    assert not gateway.dispatcher.works
-
+pytestmark = pytest.mark.usefixtures("unharmed")
 
 # ---- where a message ends: a proxy in front must not see it elsewhere ------------------------
 

@@ -9,18 +9,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.gateway.conftest import HELLO, Serve
+from tests.gateway.conftest import HELLO
 from tests.gateway.fake_backend import FakeBackend
 
 from headway.gateway.server import Gateway
 
 CHAT = "/v1/chat/completions"
 GOOD = {"model": "fake", "messages": HELLO}
-
-
-@pytest.fixture
-async def gateway(serve: Serve, backend: FakeBackend) -> Gateway:
-    return await serve(backend, max_body_bytes=100_000, read_timeout_s=0.3, hosts=("x",))
 
 
 async def error_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:
@@ -32,14 +27,7 @@ async def error_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:
     return error
 
 
-@pytest.fixture(autouse=True)
-async def unharmed(gateway: Gateway, http: aiohttp.ClientSession) -> Any:
-    """After each of these the server works as before."""
-    yield
-    async with http.post(gateway.address + CHAT, json=GOOD) as answer:
-        assert answer.status == 200
-    assert not gateway.dispatcher.works
-
+pytestmark = pytest.mark.usefixtures("unharmed")
 
 BODIES = [
     (b"", 400, "invalid_json", None, "after byte 0"),
