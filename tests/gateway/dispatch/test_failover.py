@@ -208,7 +208,7 @@ async def test_a_client_that_leaves_frees_the_slot_at_once(serve: Serve) -> None
         engine.allow()
         assert (await waiting).choices[0].message.content == "0 1 "
     assert engine.most_running == 1
-    assert gateway.dispatcher.running == {"exact": 0}
+    assert gateway.dispatcher.running_on("exact") == 0
 
 
 async def test_a_pause_before_the_next_run_ends_when_the_backend_comes_up_again(
@@ -225,7 +225,7 @@ async def test_a_pause_before_the_next_run_ends_when_the_backend_comes_up_again(
         asked = asyncio.ensure_future(
             client.chat.completions.create(model="counter", messages=HELLO, max_tokens=6)
         )
-        await until(lambda: bool(failures) and not gateway.dispatcher.running["one"])
+        await until(lambda: bool(failures) and not gateway.dispatcher.running_on("one"))
         one.dies_at = None
         gateway.pool.set("one", healthy=False)
         gateway.pool.set("one")
