@@ -31,6 +31,8 @@ LATER = {
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
+HIDDEN = {"replay": "headway.cli.replay"}
+"""Commands for programs: not in the help text."""
 TRACE = "Inspect, convert and generate traces."
 
 
@@ -46,6 +48,8 @@ def application(command: str | None) -> typer.Typer:
             app.command()(getattr(import_module(module), name))
         else:
             app.command(name, help=text)(version)
+    if command in HIDDEN:
+        app.command(hidden=True)(getattr(import_module(HIDDEN[command]), command))
     if command == "trace":
         from headway.cli import trace as of_trace
 

@@ -17,6 +17,7 @@ from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.config.backends import BackendConfig
 from headway.config.clients import KeyConfig
+from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
@@ -26,7 +27,7 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
-from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.gateway.settings import ApiKey, AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
@@ -170,6 +171,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     """The settings of the gateway itself."""
     return GatewaySettings(
         scheduler=settings.scheduler(),
+        auto=_auto(settings) if settings.policy == AUTO else None,
         keys=tuple(_api_key(key) for key in settings.keys),
         host=settings.host,
         port=settings.port,
@@ -189,6 +191,25 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         fallback_policy=settings.prediction.fallback,
         ask_lengths=settings.prediction.ask_model,
     )
+
+
+def _auto(settings: Settings) -> AutoSettings:
+    """How the policy is chosen. Raises Failure: its SLO is none."""
+    from headway.lab.simulation.errors import SimulationError
+    from headway.lab.simulation.slo import parse_targets
+
+    auto = settings.auto
+    try:
+        if auto.slo:
+            parse_targets(auto.slo)
+    except SimulationError as error:
+        raise Failure(f"auto.slo: {error}", BAD_CONFIG) from None
+    if settings.log.requests_db is None:
+        logger.warning(
+            "policy auto has no traffic to replay without log.requests_db: %s stays",
+            AUTO_BEGINS_WITH,
+        )
+    return AutoSettings(every_s=auto.every_s, window_s=auto.window_s, tail=auto.tail, slo=auto.slo)
 
 
 def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:

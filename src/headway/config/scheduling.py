@@ -86,6 +86,24 @@ class PreemptionConfig(Section):
     """Service on the first level of `mlfq`; each next level gives twice that."""
 
 
+AUTO = "auto"
+AUTO_BEGINS_WITH = "sjf"
+"""Until there is traffic to replay: it wins on most traces of docs/sweep.md, without preempting."""
+
+
+class AutoConfig(Section):
+    """How `policy: auto` chooses: recent traffic is replayed under each policy."""
+
+    every_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300
+    """Time between two replays."""
+    window_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1800
+    """Traffic to replay: the newest of so many seconds."""
+    tail: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.15
+    """The p99 latency may be at most so many times that of fcfs."""
+    slo: str = ""
+    """Targets such as ttft_p99=1s, which come before mean latency; empty: none."""
+
+
 class PredictionConfig(Section):
     """Who says how long an answer will be."""
 

@@ -21,7 +21,14 @@ from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
 from headway.config.kept import LogConfig, ResponsesConfig
 from headway.config.models import ModelConfig
-from headway.config.scheduling import PredictionConfig, PreemptionConfig, TiersConfig
+from headway.config.scheduling import (
+    AUTO,
+    AUTO_BEGINS_WITH,
+    AutoConfig,
+    PredictionConfig,
+    PreemptionConfig,
+    TiersConfig,
+)
 from headway.config.section import (
     Count,
     Port,
@@ -73,6 +80,8 @@ class Settings(BaseSettings):
     aliases: dict[str, str] = {}
     """Other names of models, `*` in them for any text, and the model that each means."""
     policy: str = "srpt"
+    """One of the policies, or `auto`: replays of recent traffic choose."""
+    auto: AutoConfig = AutoConfig()
     tier_mode: Literal["strict", "weighted"] = "strict"
     tiers: TiersConfig = TiersConfig()
     fairness: Literal["off", "vtc", "drr"] = "off"
@@ -106,7 +115,7 @@ class Settings(BaseSettings):
     @field_validator("policy")
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
-        return policy_name(policy)
+        return policy if policy == AUTO else policy_name(policy)
 
     @field_validator("aliases")
     @classmethod
@@ -166,7 +175,7 @@ class Settings(BaseSettings):
             Tier.BATCH: self.tiers.batch.scheduler(),
         }
         return SchedulerSettings(
-            policy=self.policy,
+            policy=AUTO_BEGINS_WITH if self.policy == AUTO else self.policy,
             tier_mode=self.tier_mode,
             tiers=tiers,
             fairness=self.fairness,

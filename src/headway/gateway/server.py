@@ -22,6 +22,7 @@ from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
+from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.refits import Refits
@@ -109,6 +110,12 @@ class Gateway:
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         intake = Intake(settings, self.dispatcher, history, claimed, self.pool, batched)
+        self._advisor = None
+        if settings.auto is not None and request_log is not None:
+            self._advisor = Advisor(
+                core, foresight, settings.auto, request_log.path, accounts.flush
+            )
+        metrics.policy(core, self._advisor)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(settings, self.catalog, of_models)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
@@ -125,6 +132,7 @@ class Gateway:
             inference,
             self._keep_alive,
             responses,
+            self._advisor,
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -141,6 +149,8 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._keep_alive.start()
+        if self._advisor is not None:
+            self._advisor.start()
         try:
             await asyncio.gather(
                 self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
@@ -164,6 +174,8 @@ class Gateway:
         self._accounts.flush()
         if self.perception is not None:
             await self.perception.close()
+        if self._advisor is not None:
+            await self._advisor.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
 

@@ -31,10 +31,27 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoSettings:
+    """How the gateway chooses its policy by itself."""
+
+    every_s: float = 300.0
+    """Time between two replays."""
+    window_s: float = 1800.0
+    """Traffic to replay: the newest of so many seconds."""
+    most_requests: int = 4000
+    tail: float = 1.15
+    """The p99 latency may be at most so many times that of fcfs."""
+    slo: str = ""
+    """Targets such as `ttft_p99=1s`: they come before mean latency; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """Settings of one gateway process."""
 
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    auto: AutoSettings | None = None
+    """How to choose the policy by itself, beginning with that of `scheduler`; None: it stays."""
     keys: tuple[ApiKey, ...] = ()
     """Empty: open to everybody who can connect."""
     host: str = "127.0.0.1"

@@ -87,7 +87,7 @@ class LoggedScheduler(Scheduler):
         super().__init__(settings)
         self._log = log
         self._encoder = msgspec.json.Encoder(enc_hook=_estimate_as_values)
-        opened = _with_infinity(msgspec.to_builtins(settings))
+        opened = settings_as_values(settings)
         self._write({"type": OPENED, "now_s": 0.0, "settings": opened})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -132,6 +132,18 @@ def _estimate_as_values(value: object) -> dict[str, Sequence[float]]:
     if isinstance(value, SizeEstimate):
         return {"tokens": value.tokens, "weights": value.weights}
     raise NotImplementedError(f"an event log has no {type(value).__name__}")
+
+
+def settings_as_values(settings: SchedulerSettings) -> dict[str, Any]:
+    """Settings as plain values that JSON can hold."""
+    values: dict[str, Any] = _with_infinity(msgspec.to_builtins(settings))
+    return values
+
+
+def settings_from_values(values: dict[str, Any]) -> SchedulerSettings:
+    """The settings that `settings_as_values` made plain."""
+    settings: SchedulerSettings = _typed(values, SchedulerSettings)
+    return settings
 
 
 def _with_infinity(value: Any) -> Any:

@@ -9,9 +9,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from headway.core.request import Tier
+from headway.core.scheduler import Scheduler
 from headway.gateway.accounts.counted import Counter, Distribution, Histogram
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
+from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
 from headway.store.request_log import Outcome
@@ -53,6 +55,10 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"headway_{name}", text, labels, self.registry)
+
+    def policy(self, scheduler: Scheduler, advisor: Advisor | None) -> None:
+        """Export the policy in use."""
+        self.registry.register(_Policy(scheduler, advisor))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request that was let in, at its end."""
@@ -160,6 +166,29 @@ class _Predictions(Collector):
                 for name, text in gauges.items()
             ]
         return metrics
+
+
+class _Policy(Collector):
+    """The policy in use, and how often it changed by itself."""
+
+    def __init__(self, scheduler: Scheduler, advisor: Advisor | None) -> None:
+        self._scheduler = scheduler
+        self._advisor = advisor
+
+    def collect(self) -> Iterable[Metric]:
+        policy = GaugeMetricFamily("headway_policy", "1 for the policy in use", labels=["policy"])
+        policy.add_metric([self._scheduler.policy_name], 1.0)
+        if self._advisor is None:
+            return [policy]
+        return [
+            policy,
+            CounterMetricFamily(
+                "headway_policy_replays", "Replays of recent traffic", self._advisor.replays
+            ),
+            CounterMetricFamily(
+                "headway_policy_switches", "Changes of the policy", self._advisor.switches
+            ),
+        ]
 
 
 class _Queue(Collector):

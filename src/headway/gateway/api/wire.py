@@ -321,6 +321,42 @@ class QueueView(Struct, kw_only=True):
     """Requests of other tenants, which the key may not look at."""
 
 
+class ReplayedPolicy(Struct, kw_only=True):
+    """Recent traffic, replayed under one policy."""
+
+    policy: str
+    mean_s: float
+    """Of the latency."""
+    p99_s: float
+    missed: float
+    """By which share the worst target is missed; 0: all are met, or none was given."""
+    keeps_tail: bool
+    """Whether the p99 is within the promise."""
+
+
+class PolicyAdvice(Struct, kw_only=True):
+    """What the last replay of recent traffic recommends."""
+
+    policy: str
+    reason: str
+    requests: int
+    """That were replayed."""
+    replayed: list[ReplayedPolicy]
+
+
+class PolicyView(Struct, kw_only=True):
+    """GET /v1/headway/policy."""
+
+    policy: str
+    """The one in use."""
+    automatic: bool
+    """Whether the gateway chooses it by itself."""
+    switches: int
+    """Times that it was changed since the start."""
+    advice: PolicyAdvice | None
+    """None before the first replay."""
+
+
 class Health(Struct, kw_only=True):
     """GET /healthz and /readyz."""
 

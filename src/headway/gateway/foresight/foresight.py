@@ -106,7 +106,8 @@ class Foresight:
         self._works = works
         self._claimed = claimed
         self._clock = clock
-        self._policy = scheduler.policy_name
+        self.chosen_policy = scheduler.policy_name
+        """The policy while predictions are trusted."""
         self._fallback = fallback
         self._ask_model: Callable[[Work, OnReading], None] | None = None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
@@ -122,7 +123,7 @@ class Foresight:
         """
         if self.live is None:
             return
-        if POLICIES[self._policy].by_length:
+        if POLICIES[self.chosen_policy].by_length:
             self._ask_model = ask
         if self.refits is not None:
             self.refits.start()
@@ -190,12 +191,22 @@ class Foresight:
             if self.watch.observe(model, forecast.score, forecast.estimate, tokens, limit):
                 self._trust_changed()
 
+    def choose_policy(self, policy: str) -> None:
+        """Order by `policy` from now on; while predictions are not trusted, if it needs none.
+
+        Raises:
+            ValueError: if there is no policy of that name. Nothing has changed then.
+        """
+        if policy not in POLICIES:
+            raise ValueError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
+        self.chosen_policy = policy
+        if self._scheduler.policy_name != self._policy_now():
+            self._scheduler.use_policy(self._policy_now(), self._clock())
+
     def _trust_changed(self) -> None:
         trusted, quality = self.watch.trusted, self.watch.quality
         assert quality is not None
-        before = policy = self._scheduler.policy_name
-        if POLICIES[self._policy].by_length:
-            policy = self._policy if trusted else self._fallback
+        before, policy = self._scheduler.policy_name, self._policy_now()
         logger.warning(
             "predictions are %s: Kendall's tau of predicted and real order over the last %d "
             "requests is %.2f%s",
@@ -211,6 +222,11 @@ class Foresight:
             if work.predicted.forecast is not None:
                 self._revise(work, work.predicted.forecast)
         self._scheduler.use_policy(policy, self._clock())
+
+    def _policy_now(self) -> str:
+        if self.watch.trusted or not POLICIES[self.chosen_policy].by_length:
+            return self.chosen_policy
+        return self._fallback
 
     def _ask(self, work: Work) -> None:
         if work.predicted.asked or work.predicted.claim_counts or work.kind is None:

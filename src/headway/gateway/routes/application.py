@@ -23,10 +23,11 @@ from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
-from headway.gateway.api.wire import Health, Model, ModelList
+from headway.gateway.api.wire import Health, Model, ModelList, PolicyView
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
+from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.http.body import off_loop
 from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
@@ -79,8 +80,10 @@ class Routes:
         inference: Inference,
         keep_alive: KeepAlive,
         responses: ResponseStore | None,
+        advisor: Advisor | None,
     ) -> None:
         self._settings = settings
+        self._advisor = advisor
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -117,6 +120,7 @@ class Routes:
             "models": self._models,
             "model": self._model,
             "queue": self._queue,
+            "policy": self._policy,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -277,6 +281,17 @@ class Routes:
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= 100_000):
             raise ApiError(400, "limit must be an integer from 1 to 100000.", param="limit")
         return json_answer(queue_view(self._dispatcher, viewer, int(limit[:7])))
+
+    async def _policy(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        advisor = self._advisor
+        view = PolicyView(
+            policy=self._dispatcher.scheduler.policy_name,
+            automatic=advisor is not None,
+            switches=0 if advisor is None else advisor.switches,
+            advice=None if advisor is None else advisor.advice,
+        )
+        return json_answer(view)
 
     async def _scrape(self, request: web.Request) -> web.Response:
         must_be_admin(self._entrance.caller(request))

@@ -153,6 +153,14 @@ TABLE: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/v1/headway/policy",
+        "policy",
+        "The policy in use, and what speaks for it",
+        None,
+        wire.PolicyView,
+    ),
+    Route(
+        "GET",
         "/metrics",
         "metrics",
         "Prometheus metrics",

@@ -84,6 +84,34 @@ class Noisy(Predictions):
         return _log_normal(round(score * 8), self._octaves), score
 
 
+class Logged(Predictions):
+    """What a gateway's request log says that it predicted, with the spread of its errors there.
+
+    Args:
+        trace: from a request log.
+
+    Raises:
+        SimulationError: the trace holds no predictions.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        predicted = trace.predicted_tokens
+        known = predicted >= 1.0 if len(predicted) else np.zeros(0, bool)
+        if not known.any():
+            raise SimulationError(
+                f"{trace.name} holds no predicted lengths; take a gateway's request log, or "
+                "another --predict"
+            )
+        middle = float(np.median(trace.output_tokens))
+        self._scores = np.log2(np.where(known, predicted, middle)).tolist()
+        errors = np.log2(trace.output_tokens[known]) - np.log2(predicted[known])
+        self._octaves = max(LEAST_SPREAD_OCTAVES, float(np.std(errors)))
+
+    def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
+        score = self._scores[number]
+        return _log_normal(round(score * 8), self._octaves), score
+
+
 class Recorded(Predictions):
     """A predictor of classes, with the errors that a real one made.
 
@@ -112,8 +140,11 @@ class Recorded(Predictions):
 
 NEIGHBOURS = 20
 """Requests of a record that are about as long as one of the trace."""
+LEAST_SPREAD_OCTAVES = 0.1
+"""Of logged predictions: no log proves that a predictor does not err."""
 KINDS = (
-    "oracle, history, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE, predictor:FILE@PROMPTS"
+    "oracle, history, logged, noise:OCTAVES (0.5 is good, 1 fair), recorded:FILE, "
+    "predictor:FILE@PROMPTS"
 )
 REAL, PREDICTED = "output_tokens", "pred_multi_class"
 """Columns of a record: lengths, and the predicted class of each."""
@@ -130,6 +161,8 @@ def predictions_of(kind: str, trace: Trace, seed: int = 0) -> Predictions:
         return Oracle(trace)
     if name == "history" and not argument:
         return FromHistory(trace)
+    if name == "logged" and not argument:
+        return Logged(trace)
     if name == "noise":
         try:
             octaves = float(argument)

@@ -44,6 +44,8 @@ class Trace:
     """Seconds after arrival; NaN: none."""
     max_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """0: none."""
+    predicted_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Output tokens that the scheduler expected; 0: no prediction."""
     prefix_hashes: Sequence[tuple[int, ...]] = ()
     """A hash for each BLOCK_TOKENS of the prompt, as far as other prompts may begin alike."""
     after: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -197,6 +199,7 @@ OPTIONAL = (
     "prompt_ids",
     "deadline_s",
     "max_tokens",
+    "predicted_tokens",
     "prefix_hashes",
     "after",
     "gap_s",

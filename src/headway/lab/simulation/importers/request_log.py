@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +11,42 @@ from headway.core.request import Tier
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.rows import in_order
 from headway.lab.simulation.trace import Trace
-from headway.store.request_log import RequestLogError, read
+from headway.store.request_log import RequestLogError, RequestRecord, read
 
 
 def load(path: Path) -> Trace:
     """The requests that were answered in full. Raises SimulationError."""
+    return trace_of(answered(path), path.name)
+
+
+def answered(path: Path, after: int = 0) -> list[RequestRecord]:
+    """The records of requests that were answered in full, in the order of their arrival.
+
+    Args:
+        path: of the log.
+        after: only records with a larger number.
+
+    Raises:
+        SimulationError: it cannot be read, or there is none.
+    """
     try:
         records = [
             record
-            for _, record in read(path)
+            for _, record in read(path, after)
             if record.outcome == "finished" and record.prompt_tokens and record.output_tokens
         ]
     except RequestLogError as error:
         raise SimulationError(str(error)) from None
     if not records:
         raise SimulationError(f"{path} holds no request that was answered in full")
-    records = [records[n] for n in in_order([record.arrival_unix_s for record in records])]
+    return [records[n] for n in in_order([record.arrival_unix_s for record in records])]
+
+
+def trace_of(records: Sequence[RequestRecord], name: str) -> Trace:
+    """The traffic of `records`, which are in the order of their arrival."""
     first_s = records[0].arrival_unix_s
     return Trace(
-        path.name,
+        name,
         np.array([record.arrival_unix_s - first_s for record in records]),
         np.array([record.prompt_tokens for record in records], int),
         np.array([record.output_tokens for record in records], int),
@@ -37,4 +55,5 @@ def load(path: Path) -> Trace:
         programs=[record.program for record in records],
         prompt_ids=[record.id for record in records],
         max_tokens=np.array([record.max_tokens or 0 for record in records], int),
+        predicted_tokens=np.array([record.predicted_tokens or 0.0 for record in records]),
     )

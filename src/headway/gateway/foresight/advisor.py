@@ -1,0 +1,161 @@
+"""Chooses the policy by itself: replays the gateway's own traffic, and takes what would be best."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headway.core.scheduler import Scheduler
+from headway.gateway.api.wire import PolicyAdvice
+from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.settings import AutoSettings
+from headway.store.event_log import settings_as_values
+
+logger = logging.getLogger(__name__)
+
+LIMIT_S = 600.0
+"""A replay that takes longer is given up: it gets only what others leave of the processor."""
+
+
+class ReplayFailed(Exception):
+    """There is no advice; the message says why."""
+
+
+class Question(msgspec.Struct, kw_only=True):
+    """What the replay is asked, as JSON on its standard input."""
+
+    log: str
+    """Path of the request log."""
+    window_s: float
+    most_requests: int
+    slots: dict[str, int]
+    """Of each backend that may take requests now."""
+    current: str
+    tail: float
+    slo: str
+    settings: dict[str, Any]
+    """Of the scheduler, as plain values."""
+
+
+class Advisor:
+    """Asks `headway replay`, a process at idle priority, which policy recent traffic would want.
+
+    Whatever goes wrong costs one line in the log, and the policy stays.
+
+    Args:
+        scheduler: whose settings and backends the replay gets.
+        foresight: takes the chosen policy.
+        settings: how often, over what, and with which promise.
+        request_log: the SQLite file with the traffic.
+        flush: writes down what has ended.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        foresight: Foresight,
+        settings: AutoSettings,
+        request_log: Path,
+        flush: Callable[[], None],
+    ) -> None:
+        self._complaint = ""
+        """What kept the last replay from an answer: said once."""
+        self.advice: PolicyAdvice | None = None
+        """The last one; None before the first."""
+        self.switches = 0
+        self.replays = 0
+        self._scheduler = scheduler
+        self._foresight = foresight
+        self._settings = settings
+        self._request_log = request_log
+        self._flush = flush
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask; called in the event loop."""
+        self._task = asyncio.create_task(self._run(), name="choose the policy")
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.every_s)
+            await self.consult()
+
+    async def consult(self) -> None:
+        """Ask once, and follow the advice."""
+        slots = {name: one.slots for name, one in self._scheduler.backends.items() if one.slots}
+        if not slots:
+            return
+        self._flush()
+        settings = self._settings
+        current = self._foresight.chosen_policy
+        question = Question(
+            log=str(self._request_log),
+            window_s=settings.window_s,
+            most_requests=settings.most_requests,
+            slots=slots,
+            current=current,
+            tail=settings.tail,
+            slo=settings.slo,
+            settings=settings_as_values(self._scheduler.settings),
+        )
+        try:
+            advice = await _replay(question)
+        except ReplayFailed as failure:
+            if str(failure) != self._complaint:
+                self._complaint = str(failure)
+                logger.info("policy %s stays: %s", current, failure)
+            return
+        self._complaint = ""
+        self.replays += 1
+        self.advice = advice
+        if advice.policy != current:
+            self.switches += 1
+            logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
+            self._foresight.choose_policy(advice.policy)
+
+
+async def _replay(question: Question) -> PolicyAdvice:
+    """The advice. Raises ReplayFailed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", "from headway.cli import main; main()", "replay"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_one_thread(os.environ),
+    )
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            out, errors = await process.communicate(msgspec.json.encode(question))
+    except TimeoutError:
+        raise ReplayFailed(f"the replay took more than {LIMIT_S:g} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    try:
+        return msgspec.json.decode(out, type=PolicyAdvice)
+    except msgspec.DecodeError:
+        lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
+        raise ReplayFailed(lines[-1].removeprefix("headway: ")) from None
+
+
+def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,0 +1,135 @@
+"""Which policy to serve with next: recent traffic, replayed under each candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
+from headway.lab.simulation.measures import Slo
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.slo import Target
+from headway.lab.simulation.trace import Trace
+
+REFERENCE = "fcfs"
+CANDIDATES = (REFERENCE, "sjf", "srpt", "hrrn")
+LEAST_REQUESTS = 200
+"""Fewer say too little about a tail."""
+LEAST_GAIN = 0.03
+"""A candidate must beat the current policy by this share, or it is noise."""
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """One candidate on the recent traffic."""
+
+    policy: str
+    mean_s: float
+    p99_s: float
+    missed: float
+    """By which share the worst SLO is missed; 0: all are met, or none was given."""
+    keeps_tail: bool
+    """Whether its p99 is within the promise, and its mean no worse than that of fcfs."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The policy to serve with from now on, and why."""
+
+    policy: str
+    reason: str
+    requests: int
+    replayed: list[Replayed]
+
+
+def choose(
+    trace: Trace,
+    sites: Sequence[Site],
+    settings: SchedulerSettings,
+    current: str,
+    tail: float,
+    targets: Sequence[Target] = (),
+    candidates: Sequence[str] = CANDIDATES,
+    prediction: str = "logged",
+) -> Choice:
+    """Replay `trace` under each candidate, and choose.
+
+    The best is the one with the least mean latency whose p99 latency is at most `tail` times that
+    of fcfs; with `targets`, the one that misses them least. It replaces the current policy only if
+    it is better by LEAST_GAIN, or if the current one breaks the promise.
+
+    Args:
+        trace: recent traffic.
+        sites: what it runs on.
+        settings: of the scheduler, without its policy.
+        current: the policy in use.
+        tail: the promise, 1 or more.
+        targets: of an SLO.
+        candidates: policies to try; fcfs and the current one are always tried.
+        prediction: what the policies know of lengths.
+
+    Raises:
+        SimulationError: the trace holds no predictions, or a request fits no engine.
+    """
+    if len(trace) < LEAST_REQUESTS:
+        reason = f"{len(trace)} requests say too little; {LEAST_REQUESTS} are needed"
+        return Choice(current, f"stays: {reason}", len(trace), [])
+    names = list(dict.fromkeys((REFERENCE, *candidates, current)))
+    scenario = Scenario([trace], sites, settings, Slo())
+    contenders = {
+        name: Contender(name, prediction, settings=replace(settings, policy=name)) for name in names
+    }
+    runs = compare(scenario, contenders, processes=1)
+    first = runs[REFERENCE][0]
+    replayed = {name: _replayed(name, runs[name][0], first, tail, targets) for name in names}
+    best = min(replayed.values(), key=_worth)
+    now = replayed[current]
+    if best.policy == current:
+        reason = f"stays: nothing tried is better on the last {len(trace)} requests"
+    elif now.keeps_tail and _gain(now, best, bool(targets)) < LEAST_GAIN:
+        return Choice(
+            current,
+            f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}",
+            len(trace),
+            list(replayed.values()),
+        )
+    else:
+        reference = replayed[REFERENCE]
+        reason = (
+            f"mean latency {best.mean_s:.3g} s instead of {now.mean_s:.3g} s, p99 "
+            f"{best.p99_s:.3g} s instead of {now.p99_s:.3g} s, replayed on the last {len(trace)} "
+            f"requests (fcfs: {reference.mean_s:.3g} s and {reference.p99_s:.3g} s)"
+        )
+    return Choice(best.policy, reason, len(trace), list(replayed.values()))
+
+
+def _replayed(
+    policy: str, run: Run, reference: Run, tail: float, targets: Sequence[Target]
+) -> Replayed:
+    measures, first = run.measures, reference.measures
+    latency_s = measures.latency_s
+    return Replayed(
+        policy=policy,
+        mean_s=latency_s.mean,
+        p99_s=latency_s.p99,
+        missed=max((target.missed(measures) for target in targets), default=0.0),
+        keeps_tail=policy == REFERENCE
+        or (
+            latency_s.p99 <= tail * first.latency_s.p99
+            and latency_s.mean <= first.latency_s.mean
+            and measures.rejected <= first.rejected
+        ),
+    )
+
+
+def _worth(one: Replayed) -> tuple[bool, float, float]:
+    """Smallest first."""
+    return not one.keeps_tail, one.missed, one.mean_s
+
+
+def _gain(now: Replayed, best: Replayed, by_target: bool) -> float:
+    """By which share `best` is better."""
+    if by_target and now.missed > best.missed:
+        return now.missed - best.missed
+    return 1.0 - best.mean_s / now.mean_s if now.mean_s > 0.0 else 0.0
