@@ -15,6 +15,7 @@ SHARED = "shared"
 """No routing: one queue for all sites; a request is placed when a slot is free."""
 KINDS = f"{SHARED}, round_robin, least_requests, least_work, prefix, hexgen:ALPHA (ALPHA 0 to 1)"
 REMEMBERED_PREFIXES = 100_000
+"""More are forgotten, the oldest first."""
 MOST_IMBALANCE = 1.5
 """Limit on the work of the site that holds a prefix, relative to the least loaded site. Routers
 like SGLang's have the same default, but count requests."""

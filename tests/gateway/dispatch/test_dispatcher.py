@@ -12,7 +12,7 @@ from tests.gateway.doubles import EnginePool, ExactEngine, dispatcher_of
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, State
-from headway.engines.engine import Generation
+from headway.engines.engine import BackendSilent, Generation
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
 from headway.gateway.work.work import Work
@@ -138,3 +138,65 @@ async def test_draining_waits_for_everything_and_refuses_the_rest(
     engine.allow()
     assert await drain
     assert await asyncio.gather(*tasks) == ["0 1 2 3 4 "] * 3
+
+
+@pytest.fixture
+async def two() -> tuple[Dispatcher, ExactEngine, ExactEngine]:
+    """A dispatcher over the backends a and b; b is down."""
+    a, b = ExactEngine("a"), ExactEngine("b")
+    pool = EnginePool(a, b)
+    dispatcher, _ = dispatcher_of(pool)
+    await pool.start(dispatcher.backend_changed)
+    pool.set("b", healthy=False)
+    return dispatcher, a, b
+
+
+async def test_one_that_is_silent_and_then_loses_its_slot_waits_for_another(
+    two: tuple[Dispatcher, ExactEngine, ExactEngine],
+) -> None:
+    """Both happen before its task runs: the backend is reported, and nothing is given up."""
+    dispatcher, a, b = two
+    one = work("one")
+    task = asyncio.ensure_future(run(dispatcher, one))
+    a.allow(1)
+    await until(lambda: one.output_tokens == 1 and one.turn.reading)
+    dispatcher.pool.set("b")
+    blocker = asyncio.ensure_future(run(dispatcher, work("blocker")))
+    await until(lambda: b.running == 1)
+    one.turn.stop(BackendSilent("nothing came"))
+    dispatcher.pool.set("a", healthy=False)
+    b.allow()
+    assert await asyncio.gather(task, blocker) == ["0 1 2 3 4 "] * 2
+    assert [name for name, _ in dispatcher.pool.failures] == ["a"]
+
+
+async def test_a_slot_that_is_lost_before_its_task_sees_it_counts_no_traffic(
+    two: tuple[Dispatcher, ExactEngine, ExactEngine],
+) -> None:
+    dispatcher, _, b = two
+    dispatcher.pool.set("a", healthy=False)
+    task = asyncio.ensure_future(run(dispatcher, work("one")))
+    await until(lambda: dispatcher.scheduler.waiting() == 1)
+    dispatcher.pool.set("a")  # it starts there
+    dispatcher.pool.set("a", healthy=False)  # and loses that slot before its task runs
+    dispatcher.pool.set("b")
+    b.allow()
+    assert await task == "0 1 2 3 4 "
+    assert [dispatcher.pool.activity(name).in_flight for name in ("a", "b")] == [0, 0]
+
+
+async def test_a_request_that_cannot_be_handed_in_leaves_nothing_behind(
+    dispatcher: Dispatcher, engine: ExactEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = asyncio.ensure_future(run(dispatcher, work("first")))
+    await until(lambda: engine.running == 1)
+
+    def fails(waiting: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(dispatcher._foresight, "contended", fails)
+    with pytest.raises(RuntimeError, match="a fault of our own"):
+        await run(dispatcher, work("second"))
+    assert list(dispatcher.works) == ["first"] and dispatcher.scheduler.waiting() == 0
+    engine.allow()
+    assert await first == "0 1 2 3 4 "

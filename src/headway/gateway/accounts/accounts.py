@@ -85,7 +85,7 @@ class Accounts:
         )
 
     def settle(self, work: Work, outcome: Outcome, status: int, reason: str, now_s: float) -> None:
-        """Write down how `work` ended, a moment later: nobody waits for that.
+        """Write down how `work` ended, a moment later: nobody waits for that. Once for each.
 
         Args:
             work: a request that is over.

@@ -87,6 +87,7 @@ class ExactResponder:
             if reply.stream is None:
                 raise
             work.turn.failure = error
+            slot.leave()
             return await reply.fail(error)
         slot.finish()
         await reply.begin(self._accounts.headers(work))

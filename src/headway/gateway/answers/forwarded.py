@@ -182,9 +182,11 @@ class Forwarder:
                 turn.failure = error
         finally:
             upstream.close()
-        if turn.failure is None:
-            slot.finish()
-        return await (reply.end(last) if turn.failure is None else reply.fail(turn.failure))
+        if turn.failure is not None:
+            slot.leave()
+            return await reply.fail(turn.failure)
+        slot.finish()
+        return await reply.end(last)
 
     def _feed(self, slot: Slot, relay: EventRelay, block: bytes) -> bytes:
         before = relay.events

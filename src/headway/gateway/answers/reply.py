@@ -27,12 +27,14 @@ class Reply:
         dialect: of the client, where it is not that of chat completions.
     """
 
-    __slots__ = ("_dialect", "_request", "_sent_s", "stream")
+    __slots__ = ("_dialect", "_ended", "_request", "_sent_s", "stream")
 
     def __init__(self, request: web.Request, dialect: Dialect | None = None) -> None:
         self._request = request
         self._dialect = dialect
         self._sent_s = time.monotonic()
+        self._ended = False
+        """Its last bytes are being written: nothing may come between."""
         self.stream: web.StreamResponse | None = None
         """The response, once a stream has begun."""
 
@@ -73,6 +75,7 @@ class Reply:
     async def end(self, events: bytes = b"") -> web.StreamResponse:
         """Send the last events and end the stream."""
         assert self.stream is not None
+        self._ended = True
         if self._dialect is not None:
             events = self._dialect.events.feed(events) + self._dialect.events.end()
         await self.stream.write_eof(events)
@@ -81,6 +84,7 @@ class Reply:
     async def fail(self, error: ApiError) -> web.StreamResponse:
         """End a stream that has begun with an error event."""
         assert self.stream is not None
+        self._ended = True
         failure = error.event() if self._dialect is None else self._dialect.events.failure(error)
         await self.stream.write_eof(failure)
         return self.stream
@@ -95,7 +99,7 @@ class Reply:
         Nothing is sent to a client that does not read.
         """
         protocol = self._request.protocol
-        if protocol.transport is None or protocol.writing_paused:
+        if self._ended or protocol.transport is None or protocol.writing_paused:
             return
         await self.begin(headers)
         await self.send(f": {text}\n\n".encode())

@@ -55,6 +55,7 @@ class Dispatcher:
         self.settings = settings
         self.clock = clock
         self.statuses: dict[str, BackendStatus] = {}
+        """The last status that each backend reported."""
         self._silence = Silence(pool)
         self._foresight = foresight
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +121,11 @@ class Dispatcher:
         if reject is not None:
             raise from_reject(reject)
         self.works[work.request.id] = work
-        self._step(now_s, [work])
+        try:
+            self._step(now_s, [work])
+        except BaseException:
+            self.release(work, finished=False)
+            raise
 
     def pin(self, work: Work, now_s: float) -> None:
         """Its first token came: from here on only engines with the same vocabulary can go on."""

@@ -31,18 +31,20 @@ class Slot:
     Leaving the block gives the slot back in any case.
     """
 
-    __slots__ = ("_dispatcher", "work")
+    __slots__ = ("_backend", "_dispatcher", "work")
 
     def __init__(self, dispatcher: Dispatcher, work: Work) -> None:
         self._dispatcher = dispatcher
         self.work = work
+        self._backend = ""
+        """Where the present run is, or the last one was."""
 
     async def __aenter__(self) -> Self:
         self._dispatcher.submit(self.work)
         try:
             await self._start()
         except BaseException:
-            self._dispatcher.release(self.work, finished=False)
+            self.leave()
             raise
         return self
 
@@ -52,11 +54,15 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._dispatcher.release(self.work, finished=False)
+        self.leave()
 
     def finish(self) -> None:
         """The answer is complete: give the slot back now. The second call does nothing."""
         self._dispatcher.release(self.work, finished=True)
+
+    def leave(self) -> None:
+        """The answer ends early: give the slot back now. The second call does nothing."""
+        self._dispatcher.release(self.work, finished=False)
 
     async def engine(self) -> Engine:
         """Wait until the request may run; returns the client of the backend it runs on.
@@ -65,10 +71,10 @@ class Slot:
             ApiError: it will never run: deadline missed, no backend, shutdown.
             BackendGone: the backend it was given went away at this moment.
         """
-        turn = self.work.turn
-        turn.stopped = None
         await self._start()
-        pool, backend = self._dispatcher.pool, self.work.request.backend
+        turn, pool, backend = self.work.turn, self._dispatcher.pool, self.work.request.backend
+        turn.stopped, turn.interrupted = None, False  # of the run before
+        self._backend = backend
         engine = pool.engine(backend)
         turn.begin(pool.activity(backend), self._dispatcher.clock())
         return engine
@@ -80,6 +86,7 @@ class Slot:
             Interrupted: the request lost its slot; it may ask for an `engine` again.
             ApiError: the gateway is stopping.
             BackendSilent: nothing came for longer than the backend's limit.
+            BackendGone, EngineError: from the engine.
         """
         return await self.work.turn.read(coming)
 
@@ -87,8 +94,7 @@ class Slot:
         """The whole output of the request's generation, over preemptions and failing backends.
 
         Raises:
-            ApiError: it will not get another turn, or failed too often.
-            EngineError: the engine refuses it.
+            ApiError: the engine refuses it, it will not get another turn, or it failed too often.
         """
         work = self.work
         generation = work.generation
@@ -137,14 +143,16 @@ class Slot:
                 else to ask, or it failed too often.
         """
         work, dispatcher = self.work, self._dispatcher
-        turn, request, backend = work.turn, work.request, work.served.backend
-        if turn.interrupted:
-            return  # it lost that backend already
+        turn, request, backend = work.turn, work.request, self._backend
+        silent = isinstance(error, BackendSilent)
+        if turn.interrupted:  # it lost that backend already
+            if silent:
+                dispatcher.pool.failed(backend, request.id, error)
+            return
         answer = error if isinstance(error, EngineError) else None
         if answer is not None and not (answer.passing or answer.of_this_backend):
             raise from_engine(answer.status, answer.body, answer.headers) from None
         dispatcher.pool.failed(backend, request.id, error)
-        silent = isinstance(error, BackendSilent)
         pause_s = turn.retries.failed(
             backend,
             dispatcher.able(request, even_busy=silent),
@@ -170,7 +178,7 @@ class Slot:
     def lost(self, error: BackendGone | EngineError) -> None:
         """The backend broke in the middle of an answer that cannot be continued."""
         _log_failure(self.work, error, "its answer ends here")
-        self._dispatcher.pool.failed(self.work.served.backend, self.work.request.id, error)
+        self._dispatcher.pool.failed(self._backend, self.work.request.id, error)
 
     async def _start(self) -> None:
         """Wait until the request runs. Raises ApiError if it never will."""

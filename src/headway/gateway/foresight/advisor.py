@@ -154,7 +154,7 @@ async def _replay(question: Question) -> PolicyAdvice:
         return msgspec.json.decode(out, type=PolicyAdvice)
     except msgspec.DecodeError:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
-        raise ReplayFailed(lines[-1].removeprefix("headway: ")) from None
+        raise ReplayFailed(lines[-1].removeprefix("headway replay: ")) from None
 
 
 def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Turn:
         "failure",
         "first_byte_s",
         "heard_s",
+        "interrupted",
         "longest_gap_s",
         "retries",
         "stopped",
@@ -40,12 +41,14 @@ class Turn:
 
     def __init__(self) -> None:
         self.failure: ApiError | None = None
-        """Why there is no further turn."""
+        """Why there is no further turn, or why its answer ended early."""
         self.retries = Retries()
         self.activity: Activity | None = None
         """The traffic of the backend it runs on; None while it asks none."""
         self.stopped: Exception | None = None
         """Why it must stop reading from the engine: Interrupted, or what is wrong."""
+        self.interrupted = False
+        """It lost its slot, and must stop reading from the engine."""
         self.answering = False
         """Whether something of the answer has come in this run."""
         self.heard_s = -1.0
@@ -61,13 +64,8 @@ class Turn:
 
     @property
     def reading(self) -> bool:
-        """Whether its task does nothing but wait for the engine, so that it may be stopped."""
+        """Whether its task does nothing but wait in `read`, so that it may be stopped."""
         return self._reader is not None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it lost its slot and must stop reading from the engine."""
-        return isinstance(self.stopped, Interrupted)
 
     async def change(self) -> None:
         """Wait for the next `wake`."""
@@ -147,5 +145,5 @@ class Turn:
 
     def interrupt(self) -> None:
         """It lost its slot: its task stops reading from the engine, and waits for another."""
-        if not self.interrupted:
-            self.stop(Interrupted())
+        self.interrupted = True
+        self.stop(Interrupted())

@@ -24,8 +24,9 @@ BYTES_PER_TOKEN = 4
 class Work:
     """What a client asked for, and how far it has come.
 
-    Intake writes what was asked. Each of the other parts has one writer: the Scheduler `request`,
-    the engine's client `generation`, the Slot `turn` and `served`, Foresight `predicted`.
+    Intake writes what was asked. The Scheduler writes `request`, the engine's client `generation`.
+    `turn` and `served` are written by the Dispatcher and the Slot, and by those that write the
+    answer: its tokens and its failure. `predicted` is written by what predicts.
     """
 
     request: Request
