@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from headway.cli.exit import fail
+from headway.cli.exit import BAD_CONFIG, Failure, fail
+from headway.cli.live_advice import print_live_advice
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
@@ -33,8 +34,8 @@ SHOWN = 8
 
 
 def advise(
-    trace: TraceText,
-    slo: Objective,
+    trace: TraceText = "",
+    slo: Objective = "",
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     policies: Annotated[
@@ -44,9 +45,23 @@ def advise(
     load: Load = 0.0,
     faster: Faster = 1.0,
     requests: Requests = 0,
+    live: Annotated[
+        str, typer.Option(metavar="URL", help="Instead: why a gateway serves with its policy.")
+    ] = "",
+    api_key: Annotated[
+        str,
+        typer.Option(envvar="OPENAI_API_KEY", help="API key for that.", show_default=False),
+    ] = "",
 ) -> None:
     """Find the policy and settings that serve this traffic best, and what they gain."""
     console = table_console()
+    if live:
+        print_live_advice(live, api_key, console)
+        return
+    if not trace or not slo:
+        raise Failure(
+            "name a trace and the targets: headway advise TRACE --slo ttft_p99=1s", BAD_CONFIG
+        )
     try:
         targets = parse_targets(slo)
         sites = sites_of(profile, slots)

@@ -94,9 +94,9 @@ AUTO_BEGINS_WITH = "sjf"
 class AutoConfig(Section):
     """How `policy: auto` chooses: recent traffic is replayed under each policy."""
 
-    every_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300
+    every_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 300.0
     """Time between two replays."""
-    window_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1800
+    window_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1800.0
     """Traffic to replay: the newest of so many seconds."""
     tail: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.15
     """The p99 latency may be at most so many times that of fcfs."""

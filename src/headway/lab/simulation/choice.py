@@ -95,12 +95,7 @@ def choose(
             list(replayed.values()),
         )
     else:
-        reference = replayed[REFERENCE]
-        reason = (
-            f"mean latency {best.mean_s:.3g} s instead of {now.mean_s:.3g} s, p99 "
-            f"{best.p99_s:.3g} s instead of {now.p99_s:.3g} s, replayed on the last {len(trace)} "
-            f"requests (fcfs: {reference.mean_s:.3g} s and {reference.p99_s:.3g} s)"
-        )
+        reason = _reason(now, best, replayed[REFERENCE], len(trace))
     return Choice(best.policy, reason, len(trace), list(replayed.values()))
 
 
@@ -120,6 +115,16 @@ def _replayed(
             and latency_s.mean <= first.latency_s.mean
             and measures.rejected <= first.rejected
         ),
+    )
+
+
+def _reason(now: Replayed, best: Replayed, reference: Replayed, requests: int) -> str:
+    """What the change is expected to bring."""
+    broken = "" if now.keeps_tail else f"{now.policy} does not keep its promise; "
+    return (
+        f"{broken}mean latency {best.mean_s:.3g} s instead of {now.mean_s:.3g} s, p99 "
+        f"{best.p99_s:.3g} s instead of {now.p99_s:.3g} s, replayed on the last {requests} "
+        f"requests (fcfs: {reference.mean_s:.3g} s and {reference.p99_s:.3g} s)"
     )
 
 

@@ -32,6 +32,7 @@ from headway.lab.simulation.replicas import Replicas
 from headway.lab.simulation.requests import TraceRequests
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.station import Station
+from headway.lab.simulation.steering import Steering, Unsteered
 from headway.lab.simulation.trace import Trace
 
 PROGRESS_EVERY = 2000
@@ -41,6 +42,7 @@ MOST_SPANS = 3000
 MOST_FAILOVERS = 1000
 """Limit for one request: some prompts take longer than backends live."""
 ALWAYS_ON = Cluster()
+UNSTEERED = Unsteered()
 
 
 def simulate(
@@ -50,6 +52,7 @@ def simulate(
     predictions: Predictions,
     progress: Callable[[int], None] | None = None,
     cluster: Cluster = ALWAYS_ON,
+    steering: Steering = UNSTEERED,
 ) -> Outcome:
     """Run `trace` through the scheduler on the engines of `sites`, to the end of its last request.
 
@@ -60,13 +63,14 @@ def simulate(
         predictions: of the lengths, for the scheduler.
         progress: called now and then with the number of requests that have ended.
         cluster: how requests are routed, and what fails and scales.
+        steering: changes the policy on the way.
 
     Raises:
         SimulationError: a request is larger than the memory of every site; there is no such
             routing, or no such site to fail; backends fail faster than prompts are computed.
         ValueError: `settings` name no policy.
     """
-    return Simulation(trace, sites, settings, predictions, cluster).run(progress)
+    return Simulation(trace, sites, settings, predictions, cluster, steering).run(progress)
 
 
 class Simulation:
@@ -79,7 +83,10 @@ class Simulation:
         settings: SchedulerSettings,
         predictions: Predictions,
         cluster: Cluster,
+        steering: Steering,
     ) -> None:
+        self._steering = steering
+        self._began_s = time.perf_counter()
         self._fitting = Fitting(trace, sites)
         self._trace = trace
         self._predictions = predictions
@@ -125,10 +132,9 @@ class Simulation:
 
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
-        began_s = time.perf_counter()
         engines, stations, replicas = list(self._engines.values()), self._stations, self._replicas
         arrivals, free, arrival_s = 0, self._free, self._arrival_s
-        released = self._released
+        released, steering = self._released, self._steering
         next_arrival_s = arrival_s[free[0]] if free else inf
         now_s, requests, fixed = 0.0, len(self._trace), replicas.fixed
         on = [
@@ -149,6 +155,8 @@ class Simulation:
                 now_s = released[0][0]
             if replicas.next_s < now_s:
                 now_s = replicas.next_s
+            if steering.next_s < now_s:
+                now_s = steering.next_s
             assert now_s < inf, "requests wait, and nothing will happen"
             self._events += 1
             for engine in engines:
@@ -162,6 +170,8 @@ class Simulation:
                 self._send(heappop(released)[1], now_s)
             if replicas.next_s <= now_s:
                 self._carry_out(replicas.advance(now_s), now_s)
+            if steering.next_s <= now_s:
+                self._use(steering.policy(now_s, self._outcome()), now_s)
             for station in stations:
                 if station.wakeup_s <= now_s:
                     self._step(station, now_s)
@@ -170,6 +180,11 @@ class Simulation:
             if progress is not None and not self._events % PROGRESS_EVERY:
                 progress(self._ended)
         replicas.close(now_s)
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
+        """What has happened so far."""
+        engines, replicas = self._engines.values(), self._replicas
         return Outcome(
             np.array(self._released_s),
             np.array(self._started_s),
@@ -186,8 +201,14 @@ class Simulation:
             replicas.on_spans,
             replicas.starting_spans,
             replicas.cold_starts,
-            time.perf_counter() - began_s,
+            time.perf_counter() - self._began_s,
         )
+
+    def _use(self, policy: str, now_s: float) -> None:
+        for station in self._stations:
+            if station.scheduler.policy_name != policy:
+                station.scheduler.use_policy(policy, now_s)
+                station.wakeup_s = now_s
 
     def _send(self, number: int, now_s: float) -> None:
         """A client sends request `number`."""

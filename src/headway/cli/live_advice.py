@@ -1,0 +1,66 @@
+"""`headway advise --live`: what speaks for the policy of a gateway, from `/v1/headway/policy`."""
+
+from __future__ import annotations
+
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import msgspec
+from rich.console import Console
+
+from headway.cli.exit import Failure
+from headway.gateway.api.wire import PolicyView
+from headway.lab.report.figures import figures, share
+from headway.lab.report.terminal import results_table, show
+
+TIMEOUT_S = 10.0
+
+
+def print_live_advice(url: str, api_key: str, console: Console) -> None:
+    """Print the policy in use and the last replay.
+
+    Raises:
+        Failure: there is no answer, or it is no gateway.
+    """
+    view = _view(url, api_key)
+    if not view.automatic:
+        console.print(f"Policy {view.policy}, as set; with `policy: auto` the gateway chooses it.")
+        return
+    changed = f"changed {view.switches} times" if view.switches != 1 else "changed once"
+    console.print(f"Policy {view.policy}, chosen by the gateway ({changed}).")
+    if view.advice is None:
+        console.print("It has replayed no traffic yet.")
+        return
+    if view.advice.replayed:
+        rows = [
+            [
+                one.policy,
+                figures(one.mean_s),
+                figures(one.p99_s),
+                "yes" if one.keeps_tail else "no",
+                share(one.missed) if one.missed else "",
+            ]
+            for one in view.advice.replayed
+        ]
+        headings = ["policy", "mean s", "p99 s", "keeps the promise", "misses its SLO by"]
+        show(console, results_table(headings, rows))
+    console.print(
+        f"Last replay, of {view.advice.requests} requests: {view.advice.policy} "
+        f"{view.advice.reason.removeprefix('stays: ')}.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _view(url: str, api_key: str) -> PolicyView:
+    address = f"{url.rstrip('/').removesuffix('/v1')}/v1/headway/policy"
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        with urlopen(Request(address, headers=headers), timeout=TIMEOUT_S) as answer:
+            return msgspec.json.decode(answer.read(), type=PolicyView)
+    except (HTTPError, URLError, OSError, ValueError, msgspec.DecodeError) as error:
+        raise Failure(
+            f"no policy at {address} ({error}); pass a gateway's address, as "
+            f"--live http://127.0.0.1:8080"
+        ) from None

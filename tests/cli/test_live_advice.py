@@ -1,0 +1,43 @@
+"""`headway advise --live`, on a real gateway with `policy: auto`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.test_command_line import headway, one_line_failure
+
+from headway.lab.loadtest.server import HeadwayServer
+
+
+@pytest.mark.timeout(120)
+async def test_it_says_why_a_gateway_serves_with_its_policy(tmp_path: Path) -> None:
+    log = {"requests_db": str(tmp_path / "requests.db")}
+    async with HeadwayServer({"slots": 1, "policy": "auto", "log": log}) as server:
+        done = headway("advise", "--live", server.url)
+        assert done.returncode == 0, done.stderr
+        assert "Policy sjf, chosen by the gateway" in done.stdout
+        assert "It has replayed no traffic yet." in done.stdout
+
+
+def test_where_nobody_answers_it_says_what_to_pass() -> None:
+    line = one_line_failure(headway("advise", "--live", "http://127.0.0.1:1"), 1)
+    assert "no policy at http://127.0.0.1:1/v1/headway/policy" in line
+
+
+def test_without_a_trace_it_says_what_it_needs() -> None:
+    assert "name a trace and the targets" in one_line_failure(headway("advise"), 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("auto.tail=0.9", "auto.tail"),
+        ("auto.slo=fast", "auto.slo"),
+        ("auto.every_s=0", "auto.every"),
+    ],
+)
+def test_a_promise_that_is_none_is_refused_at_the_start(option: str, says: str) -> None:
+    done = headway("serve", "--port", "0", "--set", "policy=auto", "--set", option)
+    line = one_line_failure(done, 2)
+    assert says in line
