@@ -26,7 +26,7 @@ from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.choice import CANDIDATES, Choice, choose
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers import load_trace
-from headway.lab.simulation.importers.request_log import trace_of
+from headway.lab.simulation.importers.request_log import recent_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.outcome import Outcome
@@ -79,20 +79,18 @@ class Auto:
         return self.current
 
     def _advice(self, now_s: float, so_far: Outcome) -> Choice | None:
-        ended = np.flatnonzero(so_far.finished & (so_far.ended_s <= now_s))
-        records = records_of(self.day, so_far, OCTAVES)
-        by_id = {record.id: record for record in records}
-        recent = [by_id[str(number)] for number in ended[-self.most_requests :]]
-        recent.sort(key=lambda record: record.arrival_unix_s)
-        since = recent[-1].arrival_unix_s - self.window_s if recent else 0.0
-        recent = [record for record in recent if record.arrival_unix_s >= since]
-        if not recent:
+        ended = np.flatnonzero(so_far.ended_s <= now_s)
+        if not len(ended):
             return None
-        self.replays += 1
+        answered = records_of(self.day, so_far, ended[-self.most_requests :], OCTAVES)
+        came = (so_far.released_s <= now_s) & ~so_far.finished
+        unfinished = records_of(self.day, so_far, np.flatnonzero(came), OCTAVES)
+        answered.sort(key=lambda record: record.arrival_unix_s)
         try:
+            self.replays += 1
             return choose(
-                trace_of(recent, "log"),
-                logged_sites(recent, {}),
+                recent_trace(answered, unfinished, self.window_s, "log"),
+                logged_sites(answered, {}),
                 self.settings,
                 self.current,
                 self.tail,

@@ -12,11 +12,11 @@ from headway.cli.exit import fail
 from headway.gateway.foresight.advisor import Question
 from headway.lab.simulation.choice import choose
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers.request_log import answered, trace_of
+from headway.lab.simulation.importers.request_log import answered, recent_trace
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.slo import parse_targets
 from headway.store.event_log import settings_from_values
-from headway.store.request_log import newest
+from headway.store.request_log import RequestRecord, newest
 
 
 def replay() -> None:
@@ -26,10 +26,8 @@ def replay() -> None:
     log = Path(question.log)
     try:
         records = answered(log, max(0, newest(log) - question.most_requests))
-        since_unix_s = records[-1].arrival_unix_s - question.window_s
-        records = [one for one in records if one.arrival_unix_s >= since_unix_s]
         choice = choose(
-            trace_of(records, log.name),
+            recent_trace(records, _unfinished(question), question.window_s, log.name),
             logged_sites(records, question.slots),
             settings_from_values(question.settings),
             question.current,
@@ -39,6 +37,26 @@ def replay() -> None:
     except (SimulationError, OSError) as error:
         fail("replay", error)
     print(msgspec.json.encode(choice).decode())
+
+
+def _unfinished(question: Question) -> list[RequestRecord]:
+    """What is not in the log yet, at its predicted length."""
+    return [
+        RequestRecord(
+            id=one.id,
+            arrival_unix_s=one.arrival_unix_s,
+            tier=one.tier,
+            tenant=one.tenant,
+            program=one.program,
+            prompt_tokens=max(1, one.prompt_tokens),
+            max_tokens=one.max_tokens,
+            predicted_tokens=one.predicted_tokens,
+            output_tokens=max(1, one.output_tokens + 1, round(one.predicted_tokens)),
+            outcome="finished",
+            status=200,
+        )
+        for one in question.unfinished
+    ]
 
 
 def _give_way() -> None:

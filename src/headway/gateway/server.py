@@ -113,7 +113,7 @@ class Gateway:
         self._advisor = None
         if settings.auto is not None and request_log is not None:
             self._advisor = Advisor(
-                core, foresight, settings.auto, request_log.path, accounts.flush
+                core, foresight, settings.auto, request_log.path, accounts.flush, clock
             )
         metrics.policy(core, self._advisor)
         of_models = ModelMetrics(self.catalog, metrics.registry)

@@ -1,6 +1,8 @@
-"""What a gateway's request log would hold of a simulated run."""
+"""What a gateway knows of a simulated run: its request log, and what is not finished."""
 
 from __future__ import annotations
+
+from math import isnan
 
 import numpy as np
 
@@ -10,11 +12,20 @@ from headway.store.request_log import RequestRecord
 
 
 def records_of(
-    trace: Trace, outcome: Outcome, octaves: float = 0.5, unix_s: float = 1e9
+    trace: Trace,
+    outcome: Outcome,
+    numbers: np.ndarray | None = None,
+    octaves: float = 0.5,
+    unix_s: float = 1e9,
 ) -> list[RequestRecord]:
-    """A record of every answer, with predictions that err by `octaves`."""
+    """A record of each request in `numbers`; None: of each that was answered.
+
+    Predictions err by `octaves`. One without an answer has its predicted length, and no times.
+    """
     errors = np.random.default_rng(0).normal(0.0, octaves, len(trace))
     predicted = trace.output_tokens * 2.0**errors
+    if numbers is None:
+        numbers = np.flatnonzero(outcome.finished)
     return [
         RequestRecord(
             id=str(number),
@@ -24,13 +35,19 @@ def records_of(
             prompt_tokens=int(trace.prompt_tokens[number]),
             cached_tokens=0,
             predicted_tokens=float(predicted[number]),
-            output_tokens=int(trace.output_tokens[number]),
-            queue_ms=1000.0 * float(outcome.wait_s[number]),
-            ttft_ms=1000.0 * float(outcome.ttft_s[number]),
-            total_ms=1000.0 * float(outcome.latency_s[number]),
+            output_tokens=int(trace.output_tokens[number])
+            if outcome.finished[number]
+            else max(1, round(float(predicted[number]))),
+            queue_ms=_ms(outcome.wait_s[number]),
+            ttft_ms=_ms(outcome.ttft_s[number]),
+            total_ms=_ms(outcome.latency_s[number]),
             preemptions=int(outcome.preemptions[number]),
             outcome="finished",
             status=200,
         )
-        for number in np.flatnonzero(outcome.finished).tolist()
+        for number in numbers.tolist()
     ]
+
+
+def _ms(seconds: float) -> float | None:
+    return None if isnan(seconds) else 1000.0 * float(seconds)

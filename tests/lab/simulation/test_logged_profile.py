@@ -40,7 +40,8 @@ def test_a_replay_over_it_takes_as_long_as_what_was_served() -> None:
     replayed = simulate(given, [site], FCFS, Oracle(given))
     real_s = np.mean([record.total_ms or 0.0 for record in records]) / 1000.0
     assert np.mean(replayed.latency_s) == pytest.approx(real_s, rel=0.1)
-    decode_s = SMALL.dense(4) + 4 * SMALL.sequence_s
+    context_tokens = 4 * (40 + 60)  # prompt and half of a usual answer, of four requests
+    decode_s = SMALL.dense(4) + 4 * SMALL.sequence_s + SMALL.decode_kv_s * context_tokens
     assert site.backend.cost.decode_s_per_token == pytest.approx(decode_s, rel=0.1)
 
 

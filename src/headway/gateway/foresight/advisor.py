@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,27 @@ class ReplayFailed(Exception):
     """There is no advice; the message says why."""
 
 
+class Unfinished(msgspec.Struct, kw_only=True):
+    """A request that waits or runs: not in the log yet, and most of them are long."""
+
+    id: str
+    arrival_unix_s: float
+    tier: str
+    tenant: str
+    program: str
+    prompt_tokens: int
+    max_tokens: int | None
+    predicted_tokens: float
+    output_tokens: int
+    """So far."""
+
+
 class Question(msgspec.Struct, kw_only=True):
     """What the replay is asked, as JSON on its standard input."""
 
     log: str
     """Path of the request log."""
+    unfinished: list[Unfinished]
     window_s: float
     most_requests: int
     slots: dict[str, int]
@@ -56,6 +74,7 @@ class Advisor:
         settings: how often, over what, and with which promise.
         request_log: the SQLite file with the traffic.
         flush: writes down what has ended.
+        clock: the scheduler's.
     """
 
     def __init__(
@@ -65,6 +84,7 @@ class Advisor:
         settings: AutoSettings,
         request_log: Path,
         flush: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         self._complaint = ""
         """What kept the last replay from an answer: said once."""
@@ -77,6 +97,7 @@ class Advisor:
         self._settings = settings
         self._request_log = request_log
         self._flush = flush
+        self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -106,6 +127,7 @@ class Advisor:
         current = self._foresight.chosen_policy
         question = Question(
             log=str(self._request_log),
+            unfinished=self._unfinished(),
             window_s=settings.window_s,
             most_requests=settings.most_requests,
             slots=slots,
@@ -128,6 +150,23 @@ class Advisor:
             self.switches += 1
             logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
             self._foresight.choose_policy(advice.policy)
+
+    def _unfinished(self) -> list[Unfinished]:
+        zero_unix_s = time.time() - self._clock()
+        return [
+            Unfinished(
+                id=request.id,
+                arrival_unix_s=zero_unix_s + request.arrival_s,
+                tier=request.tier.label,
+                tenant=request.tenant,
+                program=request.program,
+                prompt_tokens=request.prompt_tokens,
+                max_tokens=request.max_tokens,
+                predicted_tokens=request.predicted_tokens or request.estimate.mean,
+                output_tokens=request.output_tokens,
+            )
+            for request in islice(self._scheduler.requests.values(), self._settings.most_requests)
+        ]
 
 
 async def _replay(question: Question) -> PolicyAdvice:

@@ -42,6 +42,26 @@ def answered(path: Path, after: int = 0) -> list[RequestRecord]:
     return [records[n] for n in in_order([record.arrival_unix_s for record in records])]
 
 
+def recent_trace(
+    answered: Sequence[RequestRecord],
+    unfinished: Sequence[RequestRecord],
+    window_s: float,
+    name: str,
+) -> Trace:
+    """The newest traffic: requests that came at most `window_s` before the last answered one.
+
+    Args:
+        answered: in the order of their arrival, at least one.
+        unfinished: requests that wait or run, with their predicted lengths. Without them, a policy
+            that lets long requests wait would seem to have none.
+        window_s: how far back.
+        name: of the trace.
+    """
+    since_unix_s = answered[-1].arrival_unix_s - window_s
+    records = [one for one in (*answered, *unfinished) if one.arrival_unix_s >= since_unix_s]
+    return trace_of(sorted(records, key=lambda one: one.arrival_unix_s), name)
+
+
 def trace_of(records: Sequence[RequestRecord], name: str) -> Trace:
     """The traffic of `records`, which are in the order of their arrival."""
     first_s = records[0].arrival_unix_s
