@@ -161,6 +161,14 @@ CHUNKS = [
 LINES = st.sampled_from([*FIELDS, b"\xef\xbb\xbfdata: {}", *(b"data:" + d for d in DATA + CHUNKS)])
 
 
+def _json_of(event: bytes) -> Any:
+    """The object of an event; None if it is none, or was broken before."""
+    try:
+        return json.loads(event.removeprefix(b"data: ")) if b"{" in event else None
+    except (ValueError, RecursionError):
+        return None
+
+
 @st.composite
 def event_streams(draw: DrawFn, path: str = CHAT) -> list[bytes]:
     """Blocks of an event stream that is almost as OpenAI's are."""
@@ -170,9 +178,8 @@ def event_streams(draw: DrawFn, path: str = CHAT) -> list[bytes]:
         at = draw(st.integers(0, len(events) - 1))
         change = draw(st.sampled_from(["change", "drop", "repeat", "swap", "insert", "bytes"]))
         event = events[at]
-        if change == "change" and event.startswith(b"data: {"):
-            value = draw(changed(json.loads(event[6:])))
-            events[at] = b"data: " + draw(spelled(value)) + b"\n\n"
+        if change == "change" and (value := _json_of(event)) is not None:
+            events[at] = b"data: " + draw(spelled(draw(changed(value)))) + b"\n\n"
         elif change == "drop" and len(events) > 1:
             del events[at]
         elif change == "repeat":
