@@ -4,6 +4,7 @@
 
   burst     2,000 requests at once under the schedulers of vllm-ltr: seconds per token over FCFS's
   trail     TRAIL's gain over FCFS on Alpaca, by load
+  online    vllm-ltr and SJF on requests that come one after the other, their gain by load
   dispatch  HexGen-Text2SQL's dispatch to unlike engines, its gain over round robin, by load
 docs/papers.md says what differs, and why.
 """
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 
 import papers_burst
 import papers_dispatch
+import papers_online
 import papers_trail
 from claims import Claim, publish
 from published import show_figures
@@ -27,6 +29,7 @@ from published import show_figures
 PAPERS: dict[str, Any] = {
     "burst": papers_burst,
     "trail": papers_trail,
+    "online": papers_online,
     "dispatch": papers_dispatch,
 }
 ALLOWED = 0.25
