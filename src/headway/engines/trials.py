@@ -9,8 +9,8 @@ from headway.engines.engine import BackendGone, Engine, EngineError
 TRIAL_S = 5.0
 """Time after which a trial no longer delays the next one."""
 LONGEST_S = 60.0
-"""Time limit of a trial, longer than `TRIAL_S`: a model may be loading, and some servers stop loading
-when no client waits."""
+"""Time limit of a trial, longer than `TRIAL_S`: a model may be loading, and some servers stop
+loading when no client waits."""
 
 
 class Trials:
