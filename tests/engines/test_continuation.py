@@ -50,12 +50,12 @@ def test_a_chat_that_can(fields: dict[str, Any]) -> None:
         ({"structured_outputs": {"regex": "a"}}, "has a structure"),
         ({"n": 2}, "asks for n > 1"),
         ({"logprobs": True}, "asks for logprobs"),
-        ({"seed": 1}, "has a seed with temperature"),
-        ({"seed": 0, "temperature": 0.5}, "has a seed with temperature"),
+        ({"seed": 1}, "has a seed and a temperature above 0"),
+        ({"seed": 0, "temperature": 0.5}, "has a seed and a temperature above 0"),
         ({"mirostat": 2}, "uses mirostat"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-            "has parts other than text",
+            "has content other than text",
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_engine_has_a_say() -> None:
     able = Description(("m",), 1, exact_resume=True, engine="llama.cpp")
     assert judge("chat", able, stop="x", presence_penalty=1) is None
     unable = Description(("m",), 1, exact_resume=False)
-    assert judge("chat", unable) == "runs on an engine that cannot continue token ids"
+    assert judge("chat", unable) == "runs on an engine that cannot continue from token ids"
     parses = Description(("m",), 1, exact_resume=True, parses_chat=True)
     assert "reasoning" in (judge("chat", parses) or "")
     assert judge("completion", parses) is None

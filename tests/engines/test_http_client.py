@@ -211,7 +211,7 @@ async def test_a_server_without_tls_or_with_a_certificate_of_its_own_is_gone() -
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    for tls, reason in ((None, "Cannot connect: .*SSL"), (context, "Cannot connect: .*CERT")):
+    for tls, reason in ((None, "cannot connect: .*SSL"), (context, "cannot connect: .*CERT")):
         server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
         port = server.sockets[0].getsockname()[1]
         client = HttpClient(endpoint(f"https://127.0.0.1:{port}"))

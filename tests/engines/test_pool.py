@@ -116,7 +116,7 @@ async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
     await pool.start(reported)
     status = pool.statuses["one"]
     assert not status.healthy and status.slots == 0 and status.description is None
-    assert status.error is not None and "Cannot connect" in status.error
+    assert status.error is not None and "cannot connect" in status.error
     with pytest.raises(BackendGone, match="one is down"):
         pool.engine("one")
     await one.up()

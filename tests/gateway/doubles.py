@@ -108,7 +108,7 @@ class EnginePool:
         )
         self.on_change(self.statuses[name])
 
-    async def introduced(self, limit_s: float) -> None:
+    async def wait_for_models(self, limit_s: float) -> None:
         pass
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Recent traffic of a backend: the best proof that it is alive."""
+"""Recent traffic of a backend: the best evidence that it is up."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Activity:
     def silence_s(self, now_s: float) -> float:
         """Time with requests in flight but no data, since data last arrived.
 
-        Clients that gave up do not end it: otherwise a backend that hangs looks well as long as
+        It continues when clients give up: otherwise a hung backend would look healthy as long as
         its clients are impatient.
         """
         if not self.in_flight:

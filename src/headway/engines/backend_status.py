@@ -9,22 +9,23 @@ from headway.engines.engine import Description
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """What is known of one backend now; a new object for every change."""
+    """The current status of one backend; every change makes a new object."""
 
     name: str
     url: str
     """Empty while an embedded engine is down."""
     description: Description | None
-    """The last one; kept while it is down, None before it first answered."""
+    """The latest one, kept while the backend is down; None before its first answer."""
     healthy: bool
     slots: int
-    """Requests it may run at once now: 0 while it is down, paused, or its breaker is open."""
+    """Number of requests that it may run at once now: 0 while it is down, paused or failing; while
+    it is silent, at most those in flight."""
     error: str | None
-    """One sentence, where it is not healthy."""
+    """Why it is not healthy, in one sentence; None if it is."""
     named_models: tuple[str, ...] = ()
-    """Models that the operator says it has."""
+    """Models named in the configuration."""
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models it has, as far as that is known."""
+        """The models that it serves, as far as known."""
         return self.named_models if self.description is None else self.description.models

@@ -1,29 +1,29 @@
-"""Circuit breaker: a backend that keeps failing gets no requests until a trial of ours succeeds."""
+"""Circuit breaker: a backend that keeps failing gets no requests until a trial succeeds."""
 
 from __future__ import annotations
 
 from collections import deque
 
 OUTCOMES = 10
-"""How many of the last requests are looked at."""
+"""Number of latest requests that are considered."""
 FORGET_S = 60.0
-"""An outcome older than this says nothing about now."""
+"""Outcomes older than this are ignored."""
 
 
 class CircuitBreaker:
-    """Opens on the share of requests that fail; all times are given, in seconds on one clock.
+    """Opens when too many requests fail. Times are seconds on one clock, passed by the caller.
 
-    It never closes on a client's request: while it is open none goes there. The pool sends a
-    request of its own when `trial_at_s` has come and reports how it went to `tried`.
+    While it is open, the backend gets no client requests. At `trial_at_s` the pool sends a trial
+    request and reports its result to `tried`.
 
     Args:
-        failures: requests that must have failed before it opens.
-        share: of the last requests, as many must have failed.
+        failures: number of failed requests that opens it, if `share` is reached, too.
+        share: share of failed requests among the latest ones.
         cooldown_s: time until the first trial; doubled by every failed trial, and whenever it
             opens again before a client's request has succeeded.
-        max_cooldown_s: limit of that.
-        good_trials: trials in a row that must succeed after requests failed: a backend that fails
-            at random passes one of them now and then. After silence one is enough.
+        max_cooldown_s: maximum of that time.
+        good_trials: trials in a row that must succeed after requests failed, because a backend
+            that fails at random sometimes passes one. After silence one is enough.
     """
 
     def __init__(
@@ -43,26 +43,26 @@ class CircuitBreaker:
         self._outcomes: deque[tuple[float, str, bool]] = deque(maxlen=OUTCOMES)
         self._needed_trials = good_trials
         self._good_trials = 0
-        """In a row, since it opened."""
+        """Successful trials in a row since it opened."""
         self._proven = True
-        """A client's request has succeeded since it last closed."""
+        """Whether a client's request has succeeded since it last closed."""
         self._tripped_s: float | None = None
-        """When it was opened for silence; None where failed requests opened it."""
+        """When silence opened it; None if failed requests opened it, or it is closed."""
         self.trial_at_s: float | None = None
         """When the next trial is due; None while it is closed."""
 
     @property
     def is_open(self) -> bool:
-        """Whether no client's request may pass."""
+        """Whether the backend gets no client requests."""
         return self.trial_at_s is not None
 
     @property
     def is_silent(self) -> bool:
-        """Whether it is open because nothing came."""
+        """Whether it is open because the backend was silent."""
         return self._tripped_s is not None
 
     def succeeded(self, request: str, now_s: float) -> None:
-        """A client's request ended well. One that began before it opened does not close it."""
+        """A client's request succeeded. Ignored while open: it began before that."""
         if self.is_open:
             return
         self._outcomes.append((now_s, request, True))
@@ -70,7 +70,7 @@ class CircuitBreaker:
         self._proven = True
 
     def failed(self, request: str, now_s: float) -> None:
-        """A client's request failed. However often it is tried again here, it counts once."""
+        """A client's request failed. Repeated failures of one request count once."""
         if self.is_open or any(name == request for _, name, good in self._outcomes if not good):
             return
         self._outcomes.append((now_s, request, False))
@@ -78,7 +78,7 @@ class CircuitBreaker:
             self._open(now_s)
 
     def forgive(self, request: str, now_s: float) -> None:
-        """The request was to blame: its failures do not count, and it closes if they opened it."""
+        """Ignore the failures of `request`, its own fault; close if they opened the breaker."""
         kept = [one for one in self._outcomes if one[2] or one[1] != request]
         if len(kept) == len(self._outcomes):
             return
@@ -87,23 +87,23 @@ class CircuitBreaker:
             self.trial_at_s = None
 
     def trip(self, now_s: float) -> None:
-        """Nothing comes from it any more: open at once."""
+        """The backend is silent: opens at once."""
         if not self.is_open:
             self._open(now_s)
             self._tripped_s = now_s
 
     def heard(self, heard_s: float) -> None:
-        """Something came from it at `heard_s`: it closes if it was opened for silence before."""
+        """Data last arrived at `heard_s`: closes if silence opened it before that."""
         if self._tripped_s is not None and heard_s > self._tripped_s:
             self.reset()
 
     def tried(self, good: bool, now_s: float, *, began_s: float) -> None:
-        """A trial that `began_s` ended."""
+        """A trial that began at `began_s` ended; `good` if it succeeded."""
         if not self.is_open:
             return
         if not good:
             self._good_trials = 0
-            # From its beginning: one that hung does not hold up the next one.
+            # Counted from its beginning: a trial that hung does not delay the next one.
             self._delay_trial(began_s)
             return
         self._good_trials += 1
@@ -114,7 +114,7 @@ class CircuitBreaker:
             self.trial_at_s = now_s
 
     def reset(self) -> None:
-        """Forget everything: it works, or it is another process now."""
+        """Close and forget all failures: the backend works, or it was restarted."""
         self._close()
         self._cooldown_s = self._first_cooldown_s
         self._proven = True
@@ -122,7 +122,7 @@ class CircuitBreaker:
     def _keeps_failing(self, now_s: float) -> bool:
         recent = [good for at_s, _, good in self._outcomes if now_s - at_s <= FORGET_S]
         failures = recent.count(False)
-        # A trial of ours went well, and clients still fail: no need to see five of them again.
+        # Trials succeeded but clients still fail: two failures are enough to open it again.
         needed = self._most_failures if self._proven else min(2, self._most_failures)
         return failures >= needed and failures >= self._share * len(recent)
 

@@ -30,22 +30,22 @@ _REASONS: dict[str, tuple[frozenset[bytes], str]] = {
     "guided_regex": (_NOTHING, "has a pattern that the engine enforces"),
     "guided_choice": (_NOTHING, "has choices that the engine enforces"),
     "guided_grammar": (_NOTHING, "has a grammar that the engine enforces"),
-    "mirostat": (_NOTHING_OR_0, "uses mirostat, which remembers its past"),
+    "mirostat": (_NOTHING_OR_0, "uses mirostat, whose state is lost when it stops"),
     "use_beam_search": (_NOTHING, "uses beam search"),
 }
-"""Field -> the values with which it changes nothing, and what any other value means."""
+"""For each field: the values without effect, and the reason that any other value gives."""
 
 _REASONS_OF_VLLM: dict[str, tuple[frozenset[bytes], str]] = {
-    "stop": (_NOTHING, "has stop strings, behind which vLLM holds back text"),
+    "stop": (_NOTHING, "has stop strings, for which vLLM holds back text"),
     "presence_penalty": (_NOTHING_OR_0, "has a penalty that vLLM counts over new tokens only"),
     "frequency_penalty": (_NOTHING_OR_0, "has a penalty that vLLM counts over new tokens only"),
-    "truncate_prompt_tokens": (_NOTHING, "has its prompt truncated"),
-    "documents": (_NOTHING, "has documents, which only vLLM's own chat reads"),
-    "reasoning_effort": (_NOTHING, "has an effort, which only vLLM's own chat reads"),
+    "truncate_prompt_tokens": (_NOTHING, "asks for its prompt to be truncated"),
+    "documents": (_NOTHING, "has documents, which only vLLM's chat endpoint reads"),
+    "reasoning_effort": (_NOTHING, "has a reasoning effort, which only vLLM's chat endpoint reads"),
     "bad_words": (_NOTHING, "has bad words, which vLLM looks for in new tokens only"),
     "repetition_detection": (
         _NOTHING,
-        "has repetitions stopped, which vLLM counts in new tokens only",
+        "stops at repetitions, which vLLM counts in new tokens only",
     ),
 }
 
@@ -70,7 +70,7 @@ def continuable(kind: Kind, body: Body, description: Description | None = None) 
 
 def _limits_of(description: Description, kind: Kind, body: Body) -> str | None:
     if not description.exact_resume:
-        return "runs on an engine that cannot continue token ids"
+        return "runs on an engine that cannot continue from token ids"
     if kind == "chat" and description.parses_chat:
         return "has its answer split into reasoning and content by the engine"
     if description.engine == "vllm":
@@ -89,14 +89,14 @@ def _enforced_format(body: Body) -> str | None:
 
 
 def _random_seed(body: Body) -> str | None:
-    """Seeded sampling cannot be continued midway; greedy decoding can, as it draws nothing."""
+    """Seeded sampling cannot be continued midway; greedy decoding can, as it is not random."""
     seed = body.get("seed")
     if seed is None or bytes(seed) in (b"null", b"-1"):
         return None
     temperature = body.get("temperature")
     if temperature is not None and bytes(temperature) in (b"0", b"0.0"):
         return None
-    return "has a seed with temperature"
+    return "has a seed and a temperature above 0"
 
 
 def _many_prompts(body: Body) -> str | None:
@@ -124,7 +124,7 @@ def _other_parts(body: Body) -> str | None:
         if isinstance(message.content, list):
             for part in message.content:
                 if _type_of(part) not in ("text", None):
-                    return "has parts other than text"
+                    return "has content other than text"
     return None
 
 

@@ -26,7 +26,7 @@ _MAX_BACK_OFF_S = 10.0
 _MAX_BACK_OFF_ONCE_READY_S = 1.0
 """Longest delay before restarting an engine that had loaded, as its clients are waiting."""
 _SETTLED_S = 3.0
-"""A child that served for this long was healthy: the next one starts without a longer delay."""
+"""A child that served for this long was healthy: its restart is not delayed."""
 _TAIL_LINES = 40
 _QUANTISATION = re.compile(r"[.-](i?q\d\w*|f16|f32|bf16|mxfp4)$")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
@@ -45,7 +45,7 @@ class EmbeddedServer:
         context_tokens: int = 4096,
         alias: str | None = None,
     ) -> None:
-        """`context_tokens` is per slot. None: by the machine's cores, and by the file's name."""
+        """`context_tokens` is per slot. Defaults follow the number of cores and the file name."""
         cores = usable_cores()
         self.name = name
         self.model = model
@@ -56,7 +56,7 @@ class EmbeddedServer:
         self.restarts = 0
         """Number of restarts after a crash."""
         self.endpoint: Endpoint | None = None
-        """Where it listens; None while it is down."""
+        """Its address; None while it is down."""
         self.error: str | None = None
         """Why it is down; None while it is up."""
         self.on_change: Callable[[], None] = lambda: None
@@ -72,13 +72,13 @@ class EmbeddedServer:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises GgufError if it cannot load the model."""
+        """Start the child and wait until it is ready. Raises GgufError if that fails."""
         check_gguf(self.model)
         await self._launch()
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {self.name}")
 
     async def stop(self) -> None:
-        """End the child and stop supervising."""
+        """End the child and stop supervising it."""
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -177,7 +177,7 @@ class EmbeddedServer:
 
 
 def model_name(model: Path) -> str:
-    """The clients' name of a model file: its stem, without quantisation, in lower case."""
+    """The name that clients use for a model file: its stem in lower case, without quantisation."""
     stem = _SHARD.sub("", model.name.removesuffix(".gguf").lower())
     return _QUANTISATION.sub("", stem) or stem
 

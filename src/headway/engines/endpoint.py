@@ -19,18 +19,18 @@ class Endpoint:
     name: str
     url: str
     """The base URL of its API; without a path, `/v1` is added. A user and password in it move to
-    `authorization`, so that the URL can be shown."""
+    `authorization`, so that the URL can be printed."""
     api_key: str | None = field(default=None, repr=False)
     max_concurrency: int | None = None
-    """Requests to keep in flight there; None: the slots it reports, else an adaptive limit."""
+    """Maximum requests in flight; None: the slots that it reports, else an adaptive limit."""
     models: Mapping[str, str] = field(default_factory=dict)
-    """Its own model names by the names offered to clients; replaces the models that it lists."""
+    """Its own model names by the names offered to clients; replaces its own list of models."""
     first_byte_timeout_s: float | None = None
     """Longest time to the start of an answer; None: learned."""
     idle_timeout_s: float | None = None
-    """Longest time between two parts of an answer; None: learned."""
+    """Longest time without data within an answer; None: learned."""
     authorization: str | None = field(default=None, init=False, repr=False)
-    """The value of the header to send, if any."""
+    """The value of the Authorization header to send, if any."""
 
     def __post_init__(self) -> None:
         url = urlsplit(self.url)
@@ -43,11 +43,11 @@ class Endpoint:
         object.__setattr__(self, "url", url._replace(netloc=host).geturl())
 
     def address(self, path: str) -> str:
-        """The URL of `path` there.
+        """The URL of `path` on this server.
 
-        A path without a leading slash is a part of the OpenAI API and hangs at the base URL
-        (`chat/completions`); one with it is the server's own (`/health`) and hangs before the
-        version that ends the base URL's path.
+        A path without a leading slash belongs to the OpenAI API and is appended to the base URL
+        (`chat/completions`). One with a leading slash is the server's own (`/health`); it replaces
+        the version at the end of the base URL.
         """
         url = urlsplit(self.url)
         base = url.path.rstrip("/")

@@ -1,4 +1,4 @@
-"""The one protocol that every engine speaks to Headway, and its nouns."""
+"""The protocol that all engine clients implement, and its types."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Kind = Literal["chat", "completion"]
 
 
 class EngineError(Exception):
-    """The engine answered with an error; `status`, `body` and `headers` are its own.
+    """The engine answered with an error; `status`, `body` and `headers` are those of its answer.
 
     Args:
         status: HTTP status.
-        body: as a rule in OpenAI's shape.
+        body: usually in OpenAI's format.
         message: what is wrong, for the log.
-        headers: of the answer, by name, whatever its case.
-        final: another run would change nothing, whatever the status.
+        headers: case-insensitive by name.
+        final: retrying is useless, whatever the status.
     """
 
     def __init__(
@@ -42,33 +42,33 @@ class EngineError(Exception):
         self.final = final
 
     @property
-    def passing(self) -> bool:
-        """Whether the same request may be answered later, or elsewhere."""
+    def transient(self) -> bool:
+        """Whether the same request may succeed later or on another backend."""
         return not self.final and (self.status in (408, 425, 429) or self.status >= 500)
 
     @property
-    def of_this_backend(self) -> bool:
-        """Whether only another backend may answer: this one lacks the key, the right, the model."""
+    def backend_specific(self) -> bool:
+        """Whether only another backend may succeed: no key, permission or model here."""
         return not self.final and self.status in (401, 403, 404)
 
     @property
     def retry_after_s(self) -> float | None:
-        """When to come back, in seconds from now; None where the engine does not say."""
+        """Seconds until the request may be retried; None if the engine does not say."""
         return retry_after_s(self.headers, time.time())
 
     @classmethod
     def invalid(cls, message: str, *, param: str | None = None, code: str | None = None) -> Self:
-        """A 400 in OpenAI's shape."""
+        """A 400 in OpenAI's format."""
         error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
         return cls(400, msgspec.json.encode({"error": error}), message)
 
 
 class BackendGone(Exception):
-    """The engine is unreachable, died or broke the connection in the middle.
+    """The engine is unreachable, died or broke the connection before the end of its answer.
 
     Args:
         message: what happened, for the log.
-        refused: nobody listens there.
+        refused: nothing listens at its address.
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -77,35 +77,35 @@ class BackendGone(Exception):
 
 
 class BackendSilent(BackendGone):
-    """Nothing came from the engine for longer than its limit."""
+    """The engine sent nothing for longer than its time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a probe found out about a backend. Probed, not guessed."""
+    """What a probe found out about a backend."""
 
     models: tuple[str, ...]
-    """What clients call the models it serves; the first is its default."""
+    """The names that clients use for its models; the first is its default."""
     slots: int | None
-    """Requests it runs at once, if it reports that, else None."""
+    """Number of requests that it runs at once; None if it does not report it."""
     context_tokens: int | None = None
     exact_resume: bool = False
-    """Takes token ids as prompt and returns the ids it produced."""
+    """Whether it takes token ids as a prompt and returns the ids that it produced."""
     priority: bool = False
-    """Takes vLLM's `priority` field, whether or not it schedules by it."""
+    """Whether it accepts vLLM's `priority` field, even if it does not schedule by it."""
     embeddings: bool = False
     vocabulary: str = ""
-    """Fingerprint of its tokenizer: equal ones can continue each other's token ids."""
+    """Fingerprint of its tokenizer: backends that share it can continue each other's answers."""
     parses_chat: bool = False
-    """Splits chat answers into reasoning and content, so chat can only be forwarded."""
+    """Whether it splits chat answers into reasoning and content: then it can only forward them."""
     engine: str = "openai"
-    """Which software it is: llama.cpp, vllm, sglang, ollama, openai."""
+    """Its software: llama.cpp, vllm, sglang, ollama, or openai for any other."""
     cost: CostModel = field(default_factory=CostModel)
     own_names: Mapping[str, str] = field(default_factory=dict)
-    """Its own names of them, where clients' names are the operator's."""
+    """Its own model names by clients' names, for models that the operator renamed."""
 
     def own_name(self, model: str) -> str:
-        """What the backend calls `model`."""
+        """The backend's own name of `model`."""
         return self.own_names.get(model, model)
 
 
@@ -115,14 +115,14 @@ class Delta:
 
     text: str = ""
     tokens: int = 0
-    """Output tokens in this delta."""
+    """Number of output tokens in this delta."""
     finish_reason: str | None = None
-    """OpenAI's word (`stop`, `length`), on the last delta only."""
+    """As in OpenAI's API (`stop`, `length`); set on the last delta only."""
     prompt_tokens: int | None = None
-    """Set from the first delta that has it."""
+    """Set on the first delta of a run; later ones may repeat it."""
     cached_tokens: int | None = None
     stop_string: str | None = None
-    """The stop string that ended the answer, on the last delta only; None: none, or unknown."""
+    """The stop string that ended the answer, set on the last delta only; None: none, or unknown."""
 
 
 @dataclass(slots=True)
@@ -130,26 +130,26 @@ class Generation:
     """One text generation that the engine can stop and continue exactly.
 
     The engine's client appends to `pieces` as tokens come. Calling `generate` again with the
-    same object, on this or another backend of equal `vocabulary`, goes on where it stopped.
+    same object, on this backend or another with the same `vocabulary`, continues where it stopped.
     """
 
     kind: Kind
     body: dict[str, msgspec.Raw]
-    """The client's request, values untouched."""
+    """The client's request, with its values unchanged."""
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every run, such as `traceparent`."""
+    """Headers to send with every run, such as `traceparent`."""
     prompt_ids: list[int] | None = None
-    """Filled by the first engine that tokenises the prompt."""
+    """Set by the first engine client that tokenises the prompt."""
     pieces: list[Piece] = field(default_factory=list)
     already_sent: str = ""
-    """Text the client has but `pieces` lost: generated again, and not delivered twice."""
+    """Text that the client has but `pieces` no longer has: generated again, not delivered again."""
     _counted: int = field(default=0, init=False, repr=False)
     _tokens: int = field(default=0, init=False, repr=False)
 
     @property
     def output_tokens(self) -> int:
-        """Tokens produced and delivered so far, over all runs."""
+        """Number of tokens produced and delivered so far, over all runs."""
         if self._counted > len(self.pieces):
             self._counted = self._tokens = 0
         for piece in self.pieces[self._counted :]:
@@ -158,9 +158,9 @@ class Generation:
         return self._tokens
 
     def accept(self, piece: Piece) -> str:
-        """Keep `piece`, and return the part of its text that the client does not have yet.
+        """Append `piece` and return the part of its text that the client does not have yet.
 
-        Raises EngineError when text that was generated again came out differently.
+        Raises EngineError if text that was generated again differs from what the client has.
         """
         self.pieces.append(piece)
         sent = self.already_sent
@@ -177,7 +177,7 @@ class Generation:
         raise EngineError(500, msgspec.json.encode({"error": error}), message, final=True)
 
     def rewind(self, index: int) -> None:
-        """Forget `pieces[index:]`: their text is generated again and not delivered twice."""
+        """Drop `pieces[index:]`: their text is generated again, but not delivered again."""
         lost = "".join(piece.text for piece in self.pieces[index:])
         self.already_sent = lost + self.already_sent
         del self.pieces[index:]
@@ -186,10 +186,10 @@ class Generation:
 
 @dataclass(slots=True)
 class Piece:
-    """Text delivered to the client and the token ids that made it.
+    """A part of the answer: text and the token ids that produced it.
 
-    llama.cpp's stream leaves out ids of tokens that end inside a UTF-8 character:
-    `tokens > len(ids)` then, and the client finds the missing ones from the text on resume.
+    llama.cpp's stream omits the ids of tokens that end inside a UTF-8 character. Then
+    `tokens > len(ids)`, and the missing ids are recovered from the text before the next run.
     """
 
     text: str
@@ -198,11 +198,11 @@ class Piece:
 
 
 class ForwardedResponse(Protocol):
-    """An OpenAI response passed through: status, headers, and the body as it comes."""
+    """An OpenAI response that is passed through: status, headers, and the body as it arrives."""
 
     status: int
     headers: Mapping[str, str]
-    """By name, whatever its case."""
+    """Case-insensitive by name."""
     content_type: str
 
     async def read(self) -> bytes: ...
@@ -219,43 +219,43 @@ class Engine(Protocol):
     url: str
 
     async def describe(self) -> Description:
-        """Probe it. Raises BackendGone when it cannot be reached."""
+        """Probe the backend. Raises BackendGone if it cannot be reached."""
         ...
 
     async def check(self) -> None:
-        """Ask for a sign of life, cheaply. Raises BackendGone when there is none."""
+        """Check cheaply that the backend is up. Raises BackendGone if it is not."""
         ...
 
     async def trial(self, model: str, limit_s: float) -> None:
-        """Ask `model` for a few tokens.
+        """Requests a few tokens from `model`.
 
-        Raises EngineError or BackendGone when it cannot serve anybody.
+        Raises EngineError or BackendGone if the backend cannot serve any client.
         """
         ...
 
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Run or continue `generation`; closing the iterator stops the engine's work on it.
 
-        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
-        Only offered where `Description.exact_resume`.
+        Requires `Description.exact_resume`. Raises EngineError if the engine refuses or fails, and
+        BackendGone if it cannot be reached or the answer breaks off.
         """
         ...
 
     async def prompt_tokens(self, generation: Generation) -> int | None:
-        """Tokens of its prompt; None where the server offers no tokenizer.
+        """Number of prompt tokens; None if the server's API has no tokenizer.
 
-        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        Raises EngineError if the engine refuses the prompt, BackendGone if it cannot be reached.
         """
         ...
 
     async def forward(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> ForwardedResponse:
-        """POST `body` to its OpenAI API at `path` (`chat/completions`), untouched.
+        """Post `body` unchanged to `path` (such as `chat/completions`) of its OpenAI API.
 
-        `headers` are sent beside the client's own.
+        `headers` are sent in addition to the engine client's own.
 
-        Raises BackendGone when no response came; error statuses come back as responses.
+        Raises BackendGone if there is no response; error statuses are returned as responses.
         """
         ...
 

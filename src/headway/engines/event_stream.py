@@ -22,8 +22,8 @@ class EventStreamParser:
     """Turns the blocks of an event stream, split anywhere, into events.
 
     Lines end in CR, LF or CRLF, and a byte order mark may come first. Two things go beyond the
-    standard: comments are kept, because a proxy passes them on, and a line `error: …` makes an
-    event of the type `error`, because older llama.cpp servers report errors so.
+    standard: comments are kept, because a proxy passes them on, and a line `error: …` becomes
+    an event of type `error`, because older llama.cpp servers report errors that way.
     """
 
     __slots__ = ("_after_cr", "_comments", "_data", "_inside", "_rest", "_started", "_type")

@@ -1,4 +1,4 @@
-"""HTTP client of one backend, which turns all connection failures into BackendGone."""
+"""HTTP client of one backend; turns all connection failures into BackendGone."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ READ_BUFFER_BYTES = 128 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 """Maximum size of a response header."""
 _BROKEN = (aiohttp.ClientError, OSError, UnicodeError)
-"""TimeoutError is an OSError; an invalid host name raises UnicodeError. None is kept as a cause, as
-some hold the request's headers."""
+"""TimeoutError is an OSError; an invalid host name raises UnicodeError. `open` keeps
+none as a cause, as some hold the request's headers."""
 _ON_POST = {"Content-Type": "application/json"}
 
 
 class HttpClient:
-    """The connections to one endpoint. Made inside a running event loop.
+    """The connections to one endpoint. Create it inside a running event loop.
 
     Paths are as in `Endpoint.address`.
     """
@@ -61,10 +61,10 @@ class HttpClient:
     async def open(
         self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Forwarded:
-        """POST `body`, or GET without one. Returns the response with an unread body.
+        """Send POST with `body`, or GET without one. Returns the response with an unread body.
 
-        A reused connection that breaks before the response begins may just have been closed by
-        the server: then the request is sent once more. Raises BackendGone.
+        If a reused connection breaks before the response begins, the request is sent once more:
+        the server may just have closed an idle connection. Raises BackendGone.
         """
         sending = _Sending()
         _sending.set(sending)
@@ -85,7 +85,7 @@ class HttpClient:
     async def fetch(
         self, path: str, body: bytes | None = None, *, timeout_s: float = PROBE_TIMEOUT_S
     ) -> tuple[int, bytes]:
-        """Status and whole body of a short exchange. Raises BackendGone."""
+        """Send a short request; returns status and whole body. Raises BackendGone."""
         response: Forwarded | None = None
         try:
             async with asyncio.timeout(timeout_s):
@@ -98,7 +98,7 @@ class HttpClient:
                 response.close()
 
     async def ask(self, path: str, expect: type[T], body: Any = None) -> T | None:
-        """Body of a short exchange as `expect`; None for an error status or another shape."""
+        """As `fetch`, decoded as `expect`; None if the status is not 200 or decoding fails."""
         sent = None if body is None else msgspec.json.encode(body)
         status, answer = await self.fetch(path, sent)
         if status != 200:
@@ -119,7 +119,7 @@ class HttpClient:
         await self._session.close()
 
     def closed(self, response: Forwarded) -> None:
-        """`response` is closed."""
+        """Called by `response` when it is closed."""
         self._responses.discard(response)
 
     async def _send(
@@ -149,7 +149,7 @@ class Forwarded:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        """By name, case-insensitive."""
+        """Case-insensitive by name."""
         self.content_type = response.headers.get("Content-Type", "application/json")
 
     async def read(self) -> bytes:
@@ -183,7 +183,7 @@ class Forwarded:
                 yield event.data
 
     def close(self) -> None:
-        """Release it; an unread rest of the body closes the connection."""
+        """Release the connection; close it if part of the body is unread."""
         self._response.close()
         self._client.closed(self)
 
@@ -199,14 +199,14 @@ class _Sending:
 
 
 _sending: ContextVar[_Sending] = ContextVar("_sending")
-"""The current task's request: aiohttp opens sockets in the context of their request. (A TraceConfig
-would report the same, at 17 µs a request.)"""
+"""The current task's request: aiohttp opens a socket in the context of the request for it. (A
+TraceConfig would report the same, but costs 17 µs a request.)"""
 
 
 def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
     """Whether the connection broke before the response began."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return isinstance(error.message, str)  # otherwise it is the part of the head that arrived
+        return isinstance(error.message, str)  # otherwise it is the part of the header that arrived
     return not isinstance(error, aiohttp.ClientConnectorError)
 
 
@@ -221,7 +221,7 @@ def _reason(error: BaseException | str) -> str:
     if isinstance(error, str):
         return error
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"Cannot connect: {error.os_error.strerror or error.os_error}"
+        return f"cannot connect: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -236,7 +236,7 @@ def _reason(error: BaseException | str) -> str:
 
 
 def _socket_that_notices_vanishing(address: AddrInfoType) -> socket.socket:
-    """Makes its connection break within a minute of the other machine vanishing."""
+    """A socket whose connection breaks within a minute after the other machine disappears."""
     _sending.get().connected = True
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)

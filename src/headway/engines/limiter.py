@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 _ALONE_SHARE = 0.3
-"""Weight of the newest time per token seen without company in what counts as its best."""
+"""Weight of the newest time per token in the best one, if the request ran alone."""
 
 
 class ConcurrencyLimit:
     """Additive increase, multiplicative decrease on the time per output token (AIMD).
 
-    It grows by one after as many good answers as the limit is high, and only while the limit is
-    in use; it shrinks when tokens take `tolerance` times longer than the best seen, and when the
-    backend says that it has too much to do.
+    A limit of n grows by one after n good answers while n requests are in flight. It shrinks when
+    a token takes more than `tolerance` times the best time so far, or the backend reports
+    overload.
     """
 
     def __init__(
@@ -33,21 +33,22 @@ class ConcurrencyLimit:
 
     @property
     def limit(self) -> int:
-        """Requests to keep in flight, at most."""
+        """Maximum number of requests in flight."""
         return int(self._limit)
 
     def answered(self, in_flight: int) -> None:
-        """A request was answered, with `in_flight` requests at its end."""
+        """A request was answered; `in_flight` requests were in flight, it included."""
         self._until_next_decrease -= 1
         if in_flight >= self.limit:
             self._limit = min(self._limit + 1.0 / self._limit, float(self._most))
 
     def observe(self, tpot_s: float, in_flight: int) -> None:
-        """An answer took `tpot_s` per output token, with `in_flight` requests at its end."""
+        """A request was answered in `tpot_s` per output token; `in_flight` as in `answered`."""
         best_s = self._best_tpot_s
         if best_s is None or tpot_s < best_s:
             best_s = tpot_s
-        elif in_flight <= 1:  # nobody else is to blame: the backend itself has become slower
+        elif in_flight <= 1:
+            # No other request slowed it down: the backend itself has become slower.
             best_s += _ALONE_SHARE * (tpot_s - best_s)
         self._best_tpot_s = best_s
         if tpot_s <= self._tolerance * best_s:
@@ -57,11 +58,11 @@ class ConcurrencyLimit:
             self._shrink(self._decrease)
 
     def overloaded(self) -> None:
-        """The backend itself said that it has too much to do (429, 503)."""
+        """The backend reported overload (429, 503, 529)."""
         self._shrink(0.5)
 
     def _shrink(self, factor: float) -> None:
-        # Answers of requests that were in flight at the last decrease say nothing new.
+        # Requests that were in flight at the last decrease must not cause another one.
         if self._until_next_decrease <= 0:
             self._until_next_decrease = self.limit
             self._limit = max(self._limit * factor, float(self._least))

@@ -45,9 +45,8 @@ def serve(
     api_key: str, model: str, alias: str, slots: int, threads: int, context_tokens: int
 ) -> Any:
     """llama.cpp's server on a free loopback port, loaded and listening."""
-    # Threads that spin for long while waiting for each other lose nearly all speed when anything
-    # else needs the cores (measured: 7 tokens/s instead of 36). Short spins are as fast on an idle
-    # machine.
+    # Long spin-waits of threads make the engine far slower when other processes need the cores
+    # (measured: 7 tokens/s instead of 36). Short ones are as fast on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from xllamacpp import CommonParams, Server  # type: ignore[import-untyped]
 
@@ -61,8 +60,8 @@ def serve(
     params.cors_origins = ""
     params.cors_credentials = False
     params.n_parallel = slots
-    # Every slot has its own KV cache. With a shared one (kv_unified), more slots would be computed
-    # together, a fifth faster, but nearly every greedy answer would depend on the other running
+    # Every slot has its own KV cache. A shared one (kv_unified) is a fifth faster, as more slots
+    # are computed together, but makes nearly every greedy answer depend on the other running
     # requests: 44 of 50 differed between two runs, against 0 to 4 here.
     params.n_ctx = context_tokens * slots
     params.cpuparams.n_threads = threads
@@ -73,10 +72,10 @@ def serve(
     params.ui = False
     params.verbosity = 1  # errors only
     params.cache_ram_mib = saved_state_mib(usable_memory_mib())
-    # A slot is reused for its common prefix only if that is most of its contents. Otherwise
-    # llama.cpp saves the contents before overwriting them, and a preempted request finds them
-    # again; a shared system prompt alone would make it lose short ones. With one slot there is no
-    # choice, and everything is saved.
+    # A request reuses the contents of a slot only if they hold most of its prompt. Otherwise
+    # llama.cpp saves them before overwriting them, so that a preempted request finds them again.
+    # With a lower value, a shared system prompt would be enough to discard short ones. With one
+    # slot, 0 turns the comparison off, and everything is saved.
     params.slot_prompt_similarity = 0.0 if slots == 1 else 0.7
     return Server(params)
 

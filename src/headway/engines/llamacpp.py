@@ -32,13 +32,13 @@ class LlamaCppEngine(ResumableEngine):
 
     def __init__(self, endpoint: Endpoint, cost: MeasuredCost | None = None) -> None:
         """`cost` is its measured speed so far, updated by every generation."""
-        # The server closes kept-alive connections after some requests, without a warning.
+        # The server closes keep-alive connections after some requests, without notice.
         super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
         self._cost = cost or MeasuredCost()
         self._embeddings: bool | None = None
 
     async def describe(self) -> Description:
-        """Ask for its model, slots and template; the first time, also measure its speed.
+        """Requests its model, slots and template; the first time, also measures its speed.
 
         Raises BackendGone if it does not answer or is still loading its model.
         """
@@ -68,7 +68,8 @@ class LlamaCppEngine(ResumableEngine):
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Run or continue `generation`; closing the iterator frees the slot within a step.
 
-        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        Raises EngineError if the engine refuses or fails, and BackendGone if it cannot be reached
+        or the answer breaks off.
         """
         position = await self._position(generation)
         prompt_tokens = position.prompt_tokens
@@ -80,11 +81,11 @@ class LlamaCppEngine(ResumableEngine):
         )
         try:
             if response.status != 200:
-                raise _in_openai_shape(await refusal(response), generation)
+                raise _in_openai_format(await refusal(response), generation)
             seen = 0
-            held: list[int] = []  # ids whose text has not arrived yet: kept only together with it
+            held: list[int] = []  # ids whose text has not arrived yet; stored with it
             held_tokens = 0
-            untold: int | None = prompt_tokens
+            unreported: int | None = prompt_tokens
             async for event in response.events():
                 chunk = _decode_chunk(event)
                 new = chunk.tokens_predicted - seen
@@ -107,8 +108,8 @@ class LlamaCppEngine(ResumableEngine):
                 if chunk.content:
                     text = generation.accept(Piece(chunk.content, held, held_tokens))
                     if text:
-                        yield Delta(text=text, tokens=held_tokens, prompt_tokens=untold)
-                        untold = None
+                        yield Delta(text=text, tokens=held_tokens, prompt_tokens=unreported)
+                        unreported = None
                     held = []
                     held_tokens = 0
                 elif chunk.error is not None:
@@ -151,7 +152,7 @@ class LlamaCppEngine(ResumableEngine):
                 raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=expect)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._http.gone(f"{path} answered something else than llama.cpp does") from None
+            raise self._http.gone(f"{path} answered in a format that is not llama.cpp's") from None
         finally:
             response.close()
 
@@ -166,7 +167,7 @@ class LlamaCppEngine(ResumableEngine):
         self._cost.decoded(timings.predicted_n - 1, timings.predicted_ms / 1000)
 
 
-def _in_openai_shape(error: Exception, generation: Generation) -> Exception:
+def _in_openai_format(error: Exception, generation: Generation) -> Exception:
     if not isinstance(error, EngineError) or b"exceed_context_size_error" not in error.body:
         return error
     try:
@@ -233,4 +234,4 @@ def _decode_chunk(event: bytes) -> _Chunk:
     try:
         return _chunks.decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BackendGone(f"llama.cpp sent an event that makes no sense: {event[:100]!r}") from None
+        raise BackendGone(f"llama.cpp sent an event that cannot be read: {event[:100]!r}") from None

@@ -12,7 +12,7 @@ _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, by CPU affinity and container quota; at least 1."""
+    """Number of cores this process may use, by CPU affinity and container quota; at least 1."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -26,7 +26,7 @@ def usable_cores() -> int:
 
 
 def usable_memory_mib() -> int:
-    """Memory that this process may use, by the machine and the container's limit, in MiB."""
+    """Memory that this process may use, in MiB: the machine's, or the container's limit."""
     limit_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):  # no cgroup, or "max": no limit
         limit_bytes = min(limit_bytes, int(_MEMORY_LIMIT.read_text()))
@@ -34,10 +34,10 @@ def usable_memory_mib() -> int:
 
 
 def saved_state_mib(memory_mib: int) -> int:
-    """Memory for the state of requests that lost their slot, in MiB: a twentieth of all.
+    """Memory for the KV cache of preempted requests, in MiB: 5% of `memory_mib`, at least 512 MiB.
 
-    llama.cpp's own limit is 8 GiB, which is all that small machines have. 512 MiB hold five
-    requests of 4,096 tokens of the default model; what does not fit is computed again.
+    llama.cpp's default of 8 GiB is all the memory of a small machine, so it is only the maximum.
+    512 MiB hold five requests of 4,096 tokens of the default model; others are computed again.
     """
     return max(512, min(8192, memory_mib // 20))
 

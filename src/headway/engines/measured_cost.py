@@ -7,10 +7,10 @@ from headway.core.cost import CostModel
 _SHARE = 0.1
 """Weight of the newest observation in the moving averages."""
 _LEAST_PREFILL_TOKENS = 16
-"""Shorter prefills are mostly overhead and say nothing about the cost of a token."""
+"""Shorter prefills are ignored, as they are mostly overhead."""
 
 _MOST_S = 1e6
-"""Nothing takes longer."""
+"""Longer times are not credible."""
 
 
 class MeasuredCost:
@@ -26,12 +26,12 @@ class MeasuredCost:
             self._prefill_s = _moved(self._prefill_s, took_s / tokens)
 
     def decoded(self, tokens: int, took_s: float) -> None:
-        """`tokens` output tokens after the first took `took_s`, at the load of that moment."""
+        """`tokens` output tokens after the first took `took_s`, at the current load."""
         if _credible(tokens, took_s):
             self._decode_s = _moved(self._decode_s, took_s / tokens)
 
     def forget(self) -> None:
-        """Nothing is known: what was measured while it failed says nothing about now."""
+        """Drop all measurements: those of a failing backend say nothing about a recovered one."""
         self._prefill_s = self._decode_s = None
 
     @property
@@ -41,7 +41,7 @@ class MeasuredCost:
 
     @property
     def model(self) -> CostModel:
-        """The cost model, with defaults where nothing was measured."""
+        """The cost model, with defaults for what was not measured."""
         default = CostModel()
         decode_s = self._decode_s
         return CostModel(
@@ -53,7 +53,7 @@ class MeasuredCost:
 
 
 def _credible(tokens: int, took_s: float) -> bool:
-    """Whether that can be true: backends report such times themselves."""
+    """Whether a reported time is plausible: backends may report anything."""
     return 0 < tokens <= 10**9 and 0.0 < took_s <= _MOST_S
 
 

@@ -36,9 +36,9 @@ MAX_RETRY_S = 5.0
 MISSES_ALLOWED = 2
 """Checks in a row that a busy backend may leave unanswered before it counts as down."""
 FLOWING_S = 10.0
-"""A backend from which something came within this time is up, whatever its checks say."""
+"""A backend that sent data within this time is up, even if its checks fail."""
 COST_DRIFT = 0.2
-"""Change of the measured time per token after which requests are placed by the new one."""
+"""Relative change of the measured time per token from which the scheduler gets the new one."""
 _OVERLOADED = frozenset((429, 503, 529))
 
 
@@ -50,14 +50,14 @@ class Member:
     ) -> None:
         self.name = source.name
         self.engine: Engine | None = None
-        """Its client; None while it is down."""
+        """The client of the backend; None while it is down."""
         self.tried = asyncio.Event()
-        """Set once it was found up or down."""
+        """Set after the first check."""
         self._source = source
         self._on_change = on_change
         given = source if isinstance(source, Endpoint) else None
         self.activity = Activity()
-        """What flows over `engine`."""
+        """Traffic over `engine`."""
         self.patience = Patience(
             given.first_byte_timeout_s if given is not None else None,
             given.idle_timeout_s if given is not None else None,
@@ -66,24 +66,24 @@ class Member:
         self._overload = Overload()
         self._limit = ConcurrencyLimit()
         self._known_slots: int | None = None
-        """What the limit begins at and never exceeds; None: unknown."""
+        """Initial and maximum value of the limit; None: unknown."""
         self._trials = Trials()
         self._cost = MeasuredCost()
         self._description: Description | None = None
-        self._error: str | None = "it was not asked yet"
+        self._error: str | None = "it was not probed yet"
         self._described_s = 0.0
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
         self._nudge = asyncio.Event()
         self._left: list[tuple[Engine, Activity]] = []
-        """Clients of before, over which answers are still under way."""
+        """Earlier clients that still have requests in flight."""
         self._closing: set[asyncio.Task[None]] = set()
         self.status = self._current()
         if isinstance(source, EmbeddedServer):
             source.on_change = self._embedded_changed
 
     async def watch(self) -> None:
-        """Keep its status true, until cancelled."""
+        """Keep the status up to date until cancelled."""
         while True:
             self._nudge.clear()
             pause_s = await self._look()
@@ -101,7 +101,7 @@ class Member:
                 self._refresh()
 
     def succeeded(self, request: str, tpot_s: float | None, in_flight: int) -> None:
-        """A request ended well there."""
+        """A request succeeded on this backend."""
         self._breaker.heard(self.activity.heard_s)
         self._breaker.succeeded(request, time.monotonic())
         self._overload.succeeded()
@@ -109,18 +109,18 @@ class Member:
             self._limit.answered(in_flight)
         elif tpot_s is not None:
             self._limit.observe(tpot_s, in_flight)
-        # llama.cpp reports timings of its own, more exact ones.
+        # llama.cpp's own timings are more exact; its client uses those.
         if tpot_s is not None and self._engine_kind != "llama.cpp":
             self._cost.decoded(1, tpot_s)
-            now, measured_s = self._description, self._cost.model.decode_s_per_token
-            if now and abs(measured_s / now.cost.decode_s_per_token - 1.0) > COST_DRIFT:
-                self._description = self._costed(now)
+            known, measured_s = self._description, self._cost.model.decode_s_per_token
+            if known and abs(measured_s / known.cost.decode_s_per_token - 1.0) > COST_DRIFT:
+                self._description = self._costed(known)
                 self._refresh()
         if self._slots != self.status.slots:
             self._refresh()
 
     def failed(self, request: str, error: BackendGone | EngineError) -> None:
-        """A request failed there."""
+        """A request failed on this backend."""
         now_s = time.monotonic()
         before = self._breaker.is_open, self._overload.until_s
         if isinstance(error, BackendSilent):
@@ -133,7 +133,7 @@ class Member:
                 self._limit.overloaded()
             if error.status == 429 or error.retry_after_s is not None:
                 self._overload.reported(error.retry_after_s, now_s)
-            elif error.passing or error.status in (401, 403):
+            elif error.transient or error.status in (401, 403):
                 self._breaker.failed(request, now_s)
         if isinstance(error, BackendGone) or before != (
             self._breaker.is_open,
@@ -143,13 +143,13 @@ class Member:
         self._refresh()
 
     def left(self) -> None:
-        """A request ended there without an answer, because its client is gone."""
+        """A request on this backend ended without a complete answer."""
         if self._breaker.is_open:
             self._breaker.heard(self.activity.heard_s)
             self._refresh()
 
     def forgive(self, request: str) -> None:
-        """That request was to blame for its failures."""
+        """The failures of this request were its own fault, not the backend's."""
         self._breaker.forgive(request, time.monotonic())
         self._refresh()
 
@@ -161,12 +161,12 @@ class Member:
         await asyncio.gather(*self._closing)
 
     async def _look(self) -> float:
-        """Find out how it is; returns how long to wait before the next look, in seconds."""
-        self._close_those_left()
+        """Check the backend; returns the seconds to wait before the next check."""
+        self._close_idle_clients()
         endpoint = self._endpoint()
         if endpoint is None:
             self._down(self._embedded_error())
-            return MAX_RETRY_S  # it nudges when it comes up
+            return MAX_RETRY_S  # `_embedded_changed` ends the wait earlier
         now_s = time.monotonic()
         self._breaker.heard(self.activity.heard_s)
         trial_at_s = self._breaker.trial_at_s
@@ -176,14 +176,14 @@ class Member:
             elif trial_at_s is not None and trial_at_s <= now_s:
                 await self._try(self.engine)
             elif now_s < self._overload.until_s:
-                pass  # it answered, if only to say that it has too much to do
+                pass  # it refused requests as overloaded, so it is up
             elif self.activity.silence_s(now_s) > self.patience.suspect_s():
                 await self._suspect(self.engine)
             elif now_s - self._described_s > DESCRIBE_EVERY_S:
                 await self._describe(self.engine)
             else:
                 await self.engine.check()
-        except EngineError as error:  # it has no time for this now, but it is there
+        except EngineError as error:  # overloaded, but up
             if self.engine is None:
                 self._down(str(error))
                 return self._next_retry_s()
@@ -196,9 +196,9 @@ class Member:
                     return FIRST_RETRY_S
             self._down(str(error))
             return self._next_retry_s()
-        except Exception as error:  # an answer nobody foresaw must not end the watch
-            logger.exception("backend %s cannot be understood", self.name)
-            self._down(f"{self.name} cannot be understood ({error}); please report this")
+        except Exception as error:  # an unexpected answer must not end the watch
+            logger.exception("backend %s gave an unexpected answer", self.name)
+            self._down(f"{self.name} gave an unexpected answer ({error}); please report this")
             return self._next_retry_s()
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
@@ -206,23 +206,23 @@ class Member:
         return CHECK_EVERY_S
 
     async def _try(self, engine: Engine) -> None:
-        """A request of our own, while no client's may pass. Raises BackendGone if refused."""
+        """Send a trial while the breaker is open. Raises BackendGone if nothing listens there."""
         began_s = time.monotonic()
         error = await self._trial(engine)
         self._breaker.heard(self.activity.heard_s)
         self._breaker.tried(error is None, time.monotonic(), began_s=began_s)
         if not self._breaker.is_open and self._engine_kind != "llama.cpp":
-            # Answers that were slow while it failed would keep new ones away: measure again.
+            # Times measured while it failed would keep requests away: measure again.
             assert self._description is not None
             self._cost.forget()
-            self._told(self._description)
+            self._use(self._description)
         if error is not None:
-            logger.warning("backend %s failed in a trial: %s", self.name, error)
+            logger.warning("backend %s failed a trial: %s", self.name, error)
             if isinstance(error, BackendGone) and error.refused:
                 raise error
 
     async def _suspect(self, engine: Engine) -> None:
-        """Nothing has come from it for long: ask for a sign of life."""
+        """Send a trial because the backend has been silent for long."""
         silent_since_s = self.activity.heard_s
         error = await self._trial(engine)
         now_s = time.monotonic()
@@ -230,10 +230,10 @@ class Member:
             self.activity.heard(now_s)
         elif self.activity.heard_s == silent_since_s:
             self._breaker.trip(now_s)
-            logger.warning("backend %s is silent, and failed in a trial: %s", self.name, error)
+            logger.warning("backend %s is silent and failed a trial: %s", self.name, error)
 
     async def _trial(self, engine: Engine) -> BackendGone | EngineError | None:
-        """Ask for a few tokens; returns what went wrong."""
+        """Requests a few tokens; returns the error, or None."""
         assert self._description is not None  # it was up
         return await self._trials.outcome(engine, self._description.models[0])
 
@@ -254,16 +254,16 @@ class Member:
             raise BackendGone(self._embedded_error())
         self.engine = engine
         self.activity = Activity()
-        self._breaker.reset()  # whatever failed before, this is another life
+        self._breaker.reset()  # it may have restarted: earlier failures say nothing
         self._overload = Overload()
-        self._told(description)
+        self._use(description)
 
     async def _describe(self, engine: Engine) -> None:
         description = await engine.describe()
         if self.engine is engine:
-            self._told(description)
+            self._use(description)
 
-    def _told(self, description: Description) -> None:
+    def _use(self, description: Description) -> None:
         self._described_s = time.monotonic()
         known = self._given_slots or description.slots
         if known != self._known_slots:
@@ -276,9 +276,9 @@ class Member:
         self._refresh()
 
     def _costed(self, description: Description) -> Description:
-        """`description` with the cost as measured by now."""
-        # Engines compute a prompt in iterations that all their slots share; of what a hosted API
-        # does, nothing is known.
+        """`description` with the cost measured so far."""
+        # Engines compute a prompt in iterations that all their slots share. How a hosted API
+        # computes it is not known.
         hosted, slots = description.engine == "openai", self._known_slots or self._limit.limit
         cost = replace(
             self._cost.model,
@@ -293,14 +293,14 @@ class Member:
         self._refresh()
 
     def _drop_engine(self) -> None:
-        """Use the client for nothing new; answers that come over it may still end."""
+        """Stop using the client for new requests; those in flight may finish."""
         engine, self.engine = self.engine, None
         self._trials.close()
         if engine is not None:
             self._left.append((engine, self.activity))
-            self._close_those_left()
+            self._close_idle_clients()
 
-    def _close_those_left(self) -> None:
+    def _close_idle_clients(self) -> None:
         for engine, activity in self._left:
             if not activity.in_flight:
                 self._close_engine(engine)
@@ -355,20 +355,20 @@ class Member:
         )
 
     def _pause(self) -> str:
-        """Why it gets nothing though it is up."""
+        """Why it gets no requests although it is up."""
         if self._breaker.is_silent:
-            return "nothing comes from it; it is tried again soon"
+            return "it sends nothing; a trial follows soon"
         if self._breaker.is_open:
-            return "too many failed; it is tried again soon"
-        return f"it has too much to do, for {self._overload.until_s - time.monotonic():.1f} s"
+            return "too many requests failed; a trial follows soon"
+        return f"it is overloaded, and paused for {self._overload.until_s - time.monotonic():.1f} s"
 
     @property
     def _slots(self) -> int:
-        """Requests it may run at once now."""
+        """Number of requests that it may run at once now."""
         if self.engine is None:
             return 0
         if self._breaker.is_silent:
-            # It may be busy with what it has: that may go on, and those who wait may wait.
+            # It may be busy with its running requests: they go on, and no waiting one starts.
             return min(self.activity.in_flight, self._limit.limit)
         if self._breaker.is_open or time.monotonic() < self._overload.until_s:
             return 0

@@ -8,14 +8,14 @@ from headway.engines.engine import Generation, Piece
 from headway.engines.request_body import is_greedy
 
 Tokenize = Callable[[str], Awaitable[list[int]]]
-"""The ids of a text, without special tokens around it."""
+"""The token ids of a text, without special tokens."""
 
 
 async def produced_ids(generation: Generation, tokenize: Tokenize) -> list[int]:
-    """All ids that `generation` has produced so far.
+    """All output token ids of `generation` so far.
 
-    A greedy generation is rewound to before the first piece whose ids are uncertain; a sampled one
-    may continue from any ids with the same text.
+    A greedy generation is rewound to the start of the first piece whose ids are uncertain; a
+    sampled one may continue from any ids with the same text.
     """
     ids: list[int] = []
     for index, piece in enumerate(generation.pieces):
@@ -34,7 +34,7 @@ async def _certain_ids(piece: Piece, tokenize: Tokenize) -> list[int] | None:
     ids = await tokenize(piece.text)
     if _fits(ids, piece):
         return ids
-    # Some tokenizers add a space before a text; a newline in front absorbs it.
+    # Some tokenizers add a space before a text; after a newline they do not.
     before = await tokenize("\n")
     ids = await tokenize("\n" + piece.text)
     if ids[: len(before)] == before and _fits(ids[len(before) :], piece):
@@ -43,7 +43,7 @@ async def _certain_ids(piece: Piece, tokenize: Tokenize) -> list[int] | None:
 
 
 def _fits(ids: list[int], piece: Piece) -> bool:
-    """Whether the number of `ids` is that of the piece, and its known ids occur in order."""
+    """Whether `ids` are as many as the piece has tokens and contain its known ids in order."""
     if len(ids) != piece.tokens or ids[-1:] != piece.ids[-1:]:
         return False
     rest = iter(ids)

@@ -1,4 +1,4 @@
-"""Finds the model: a path, a Hugging Face repository, or the default one, fetched once."""
+"""Finds the model: a path, a Hugging Face repository, or the default model, fetched once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def check_gguf(path: Path) -> None:
-    """Raises GgufError unless `path` is a file that starts like a GGUF."""
+    """Raise GgufError unless `path` is a file that starts like a GGUF."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))

@@ -12,18 +12,18 @@ from headway.engines.http_client import Forwarded, HttpClient
 from headway.engines.trial_answer import trial_fault, trial_request
 
 PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
-"""Only equal vocabularies tokenise it to the same ids, which make the fingerprint."""
+"""Its token ids are the fingerprint of a vocabulary: other vocabularies give other ids."""
 
-_SERVES_NOBODY = frozenset((401, 403, 408, 429))
+_FAILED_TRIAL = frozenset((401, 403, 408, 429))
 
 
 class OpenAIEngine:
-    """Pass-through client: it can forward, but not stop and continue a generation."""
+    """Pass-through client: forwards requests, but cannot stop and continue a generation."""
 
     def __init__(
         self, endpoint: Endpoint, *, kind: str = "openai", keep_alive: bool = True
     ) -> None:
-        """`kind` is its software, as in `Description.engine`."""
+        """`kind` is the server's software, as in `Description.engine`."""
         self.name = endpoint.name
         self.url = endpoint.url
         self.kind = kind
@@ -32,7 +32,7 @@ class OpenAIEngine:
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
     async def describe(self) -> Description:
-        """Ask for its models. Raises BackendGone if it does not answer or lists none."""
+        """Requests its list of models. Raises BackendGone if it does not answer or lists none."""
         listed = await self._models()
         return Description(
             models=self._names(listed),
@@ -43,20 +43,20 @@ class OpenAIEngine:
         )
 
     async def check(self) -> None:
-        """Ask for its list of models. Raises BackendGone."""
+        """Requests its list of models. Raises BackendGone."""
         status, _ = await self._http.fetch("models")
         if status >= 500 or (status == 404 and not self._own_names):
             raise self._http.gone(f"it answered {status}")
 
     async def trial(self, model: str, limit_s: float) -> None:
-        """Ask `model` for a few tokens.
+        """Requests a few tokens from `model`.
 
-        An answer that blames the request will do: whoever writes it reads requests. Raises
-        EngineError or BackendGone when it cannot serve anybody.
+        An error that blames the request is a success, as the server does handle requests. Raises
+        EngineError or BackendGone if it cannot serve any client.
         """
         body = trial_request(self._own_name(model))
         status, answer = await self._http.fetch("chat/completions", body, timeout_s=limit_s)
-        if status in _SERVES_NOBODY or status >= 502 or status == 500:
+        if status in _FAILED_TRIAL or status >= 502 or status == 500:
             raise EngineError(status, answer, f"{self.name} answered a trial with {status}")
         if status == 200:
             fault = trial_fault(answer)
@@ -64,19 +64,19 @@ class OpenAIEngine:
                 raise EngineError(502, answer, f"{self.name} answered a trial with {fault}")
 
     def generate(self, generation: Generation) -> AsyncIterator[Delta]:
-        """Not offered: its description says `exact_resume` is False."""
+        """Not supported: `Description.exact_resume` is False."""
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
 
     async def prompt_tokens(self, generation: Generation) -> int | None:
-        """None: OpenAI's API has no tokenizer."""
+        """Always None, as OpenAI's API has no tokenizer."""
         return None
 
     async def forward(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Forwarded:
-        """POST `body` to it at `path`, as in `Endpoint.address`.
+        """Post `body` to `path`, as in `Endpoint.address`.
 
-        Raises BackendGone when no response came.
+        Raises BackendGone if there is no response.
         """
         return await self._http.open(path, body, headers)
 
@@ -127,7 +127,7 @@ class ListedModel(msgspec.Struct):
 
 
 class ListedModels(msgspec.Struct):
-    """The answer of `models`."""
+    """The list of models."""
 
     data: list[ListedModel]
 

@@ -1,4 +1,4 @@
-"""All backends together: who is up, with how many slots, and what each of them serves."""
+"""All backends: which are up, with how many slots, and which models they serve."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from headway.engines.member import Member
 from headway.engines.patience import Patience
 
 _FIRST_LOOK_S = 3.0
-"""How long a start waits for backends that do not answer at all."""
+"""How long `start` waits for backends that do not answer."""
 
 
 class BackendPool:
-    """Connects to every backend, watches their health, and reports each change."""
+    """Connects to all backends, watches their health, and reports each change."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class BackendPool:
         if len(self._members) < len(sources):
             raise ValueError("two backends have the same name; give each its own")
         self._models = self._known_models()
-        """Every request asks for them; they change only with a status."""
+        """Cached, as every request reads them; they change only when a status changes."""
         self._watchers: list[asyncio.Task[None]] = []
         self._started = False
-        self._introduced = asyncio.Event()
+        self._models_known = asyncio.Event()
 
     async def start(self, on_change: Callable[[BackendStatus], None]) -> None:
         """Start embedded engines and probe the others once.
 
         A backend that cannot be reached does not fail this: it stays down and is retried.
         `on_change` is called in the event loop for each change of health, slots or models.
-        Raises GgufError when an embedded engine cannot load its model.
+        Raises GgufError if an embedded engine cannot load its model.
         """
         self._on_change = on_change
         try:
@@ -63,20 +63,20 @@ class BackendPool:
             for look in late:
                 look.cancel()
         self._started = True
-        self._introduce()
+        self._note_models()
 
-    async def introduced(self, limit_s: float) -> None:
-        """Wait until it has started and knows of a model, for at most `limit_s`.
+    async def wait_for_models(self, limit_s: float) -> None:
+        """Wait until the pool has started and knows a model, for at most `limit_s`.
 
-        Before that nobody can say which models there are.
+        Before that, a model that seems unknown may only not have been reported yet.
         """
-        if self._members and not self._introduced.is_set():
+        if self._members and not self._models_known.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit_s):
-                    await self._introduced.wait()
+                    await self._models_known.wait()
 
     async def close(self) -> None:
-        """Stop watching, close all connections, stop embedded engines."""
+        """Stop watching, close all connections, and stop embedded engines."""
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -86,13 +86,13 @@ class BackendPool:
 
     @property
     def statuses(self) -> dict[str, BackendStatus]:
-        """The status of every backend by name, in the order configured."""
+        """The status of every backend by name, in configured order."""
         return {name: member.status for name, member in self._members.items()}
 
     def engine(self, name: str) -> Engine:
-        """The client of that backend, for one dispatch: ask again for the next one.
+        """The client of a backend. Do not keep it between requests: a reconnect replaces it.
 
-        Raises BackendGone while it is down.
+        Raises BackendGone while the backend is down.
         """
         member = self._members[name]
         if member.engine is None:
@@ -100,31 +100,31 @@ class BackendPool:
         return member.engine
 
     def activity(self, name: str) -> Activity:
-        """What flows from that backend, over the client that `engine` returns now."""
+        """Traffic of a backend, over the client that `engine` returns now."""
         return self._members[name].activity
 
     def patience(self, name: str) -> Patience:
-        """How long that backend may be silent."""
+        """How long a backend may be silent."""
         return self._members[name].patience
 
     def models(self) -> list[str]:
-        """Names of all models known, without duplicates, those of backends that are down too."""
+        """Names of all known models, without duplicates; backends that are down are included."""
         return list(self._models)
 
     def succeeded(self, name: str, request: str, *, tpot_s: float | None, in_flight: int) -> None:
-        """Feedback: a request ended well there; `in_flight` counts it and those beside it."""
+        """Feedback: a request succeeded on this backend; `in_flight` includes it."""
         self._members[name].succeeded(request, tpot_s, in_flight)
 
     def failed(self, name: str, request: str, error: BackendGone | EngineError) -> None:
-        """Feedback: a request failed there. The backend is looked at at once."""
+        """Feedback: a request failed on this backend, which may be checked at once."""
         self._members[name].failed(request, error)
 
     def left(self, name: str) -> None:
-        """Feedback: a request ended there without an answer, because its client is gone."""
+        """Feedback: a request on this backend ended without a complete answer."""
         self._members[name].left()
 
     def forgive(self, request: str) -> None:
-        """Feedback: that request failed wherever it went, so it is to blame, not the backends."""
+        """Feedback: a request failed on several backends, so the request is at fault."""
         for member in self._members.values():
             member.forgive(request)
 
@@ -132,12 +132,12 @@ class BackendPool:
         self._models = self._known_models()
         if self._on_change is not None:
             self._on_change(status)
-        self._introduce()
+        self._note_models()
 
     def _known_models(self) -> tuple[str, ...]:
         known = (member.status.models for member in self._members.values())
         return tuple(dict.fromkeys(name for models in known for name in models))
 
-    def _introduce(self) -> None:
+    def _note_models(self) -> None:
         if self._started and self.models():
-            self._introduced.set()
+            self._models_known.set()

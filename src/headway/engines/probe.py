@@ -1,4 +1,4 @@
-"""Which software answers at an endpoint."""
+"""Finds out which software runs at an endpoint."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _KINDS = {"llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang", "library"
 
 
 async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engine:
-    """The client for the software at an endpoint; `cost` is its speed as measured before.
+    """The client for the software at `endpoint`; `cost` is its measured speed so far.
 
     Raises BackendGone if nothing answers.
     """
     http = HttpClient(endpoint)
     try:
-        # One after the other where it matters: the first one reports a refused connection.
+        # The first request goes alone: it reports a refused connection.
         listed = await http.ask("models", ListedModels)
         owner = listed.data[0].owned_by if listed and listed.data else ""
         kind = _KINDS.get(owner) or await _kind_by_own_paths(http)
         if kind == "llama.cpp" and await http.ask("/props", _Slots) is None:
-            kind = "openai"  # a proxy, in front of one or several
+            kind = "openai"  # a proxy in front of llama.cpp servers
     finally:
         await http.close()
     if kind == "llama.cpp":
@@ -41,7 +41,7 @@ async def connect(endpoint: Endpoint, cost: MeasuredCost | None = None) -> Engin
 
 
 async def _kind_by_own_paths(http: HttpClient) -> str:
-    """The software, recognised by paths that only it has."""
+    """The software, recognised by paths that no other has."""
     props, ollama, vllm, sglang = await asyncio.gather(
         http.ask("/props", _Slots),
         http.ask("/api/version", _Version),

@@ -7,15 +7,15 @@ from typing import Annotated
 import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
-"""A count that can be true."""
+"""A count in a plausible range."""
 
 _COUNT = msgspec.json.Decoder(Count)
 
 
 def reported_count(raw: msgspec.Raw | None) -> int | None:
-    """The count in `raw`; None if there is none, or one that cannot be true.
+    """The count in `raw`; None if it is missing, not an integer or out of range.
 
-    Backends report floats, negative numbers and numbers of four hundred digits.
+    Some backends report floats, negative numbers or numbers of four hundred digits.
     """
     if raw is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads a client's request for engines with an API of their own."""
+"""Reads the fields of a client's request that engine clients translate."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _OURS = frozenset(
 
 
 def sampling_fields(body: Body) -> Body:
-    """The fields to pass on unchanged to the engine, without nulls."""
+    """The fields to pass to the engine unchanged, without nulls."""
     return {k: v for k, v in body.items() if k not in _OURS and bytes(v) != b"null"}
 
 
@@ -73,18 +73,18 @@ def output_limit(body: Body, default: int | None = None) -> int | None:
 
 
 def min_tokens(body: Body) -> int:
-    """The client's minimum output tokens, vLLM's field. Raises EngineError."""
+    """The client's minimum number of output tokens (a field of vLLM). Raises EngineError."""
     return _field(body, "min_tokens", int | None) or 0
 
 
 def is_greedy(body: Body) -> bool:
-    """Whether decoding is greedy, without randomness."""
+    """Whether decoding is greedy (temperature 0). Raises EngineError."""
     temperature: float | None = _field(body, "temperature", float | None)
     return temperature == 0
 
 
 def stop_strings(body: Body) -> list[str]:
-    """The stop strings, one or many, as a list. Raises EngineError."""
+    """The stop strings as a list, even if there is only one. Raises EngineError."""
     stop: str | list[str] | None = _field(body, "stop", str | list[str] | None)
     return [stop] if isinstance(stop, str) else stop or []
 
@@ -102,7 +102,7 @@ def text_prompt(body: Body) -> str | list[int]:
 
 
 def too_long(kind: Kind, prompt_tokens: int, context_tokens: int) -> EngineError:
-    """OpenAI's refusal of a prompt that does not fit."""
+    """OpenAI's error for a prompt that exceeds the context."""
     return EngineError.invalid(
         f"This model's maximum context length is {context_tokens} tokens, but the prompt has "
         f"{prompt_tokens}; shorten it.",
@@ -112,7 +112,7 @@ def too_long(kind: Kind, prompt_tokens: int, context_tokens: int) -> EngineError
 
 
 def tokens_left(generation: Generation, limit: int | None) -> int | None:
-    """Number of tokens still to request; None: no limit."""
+    """Number of tokens still to generate; None: no limit."""
     return None if limit is None else max(0, limit - generation.output_tokens)
 
 

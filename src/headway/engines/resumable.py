@@ -13,13 +13,13 @@ from headway.engines.request_body import output_limit, tokens_left, too_long
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a generation stands before its next run."""
+    """State of a generation before its next run."""
 
     ids: list[int]
     """Token ids of the prompt and of the output so far."""
     prompt_tokens: int
     left: int | None
-    """Tokens it may still produce, by its own limit and the context; None: unlimited."""
+    """Number of tokens it may still produce, by its limit and the context; None: unlimited."""
 
 
 class ResumableEngine(OpenAIEngine, ABC):
@@ -30,17 +30,17 @@ class ResumableEngine(OpenAIEngine, ABC):
     """Default `max_tokens` of completions; None: no limit."""
 
     async def check(self) -> None:
-        """Ask for its health. Raises BackendGone."""
+        """Requests `/health`. Raises BackendGone."""
         status, _ = await self._http.fetch("/health")
         if status != 200:
             raise self._http.gone(f"GET /health answered {status}")
 
     async def prompt_tokens(self, generation: Generation) -> int | None:
-        """Tokens of its prompt. Raises EngineError and BackendGone."""
+        """Number of prompt tokens. Raises EngineError and BackendGone."""
         return len(await self._prompt_ids(generation))
 
     async def _position(self, generation: Generation) -> Position:
-        """The position. Raises EngineError if the prompt is too long or refused."""
+        """State before the next run. Raises EngineError if the prompt is refused or too long."""
         if generation.prompt_ids is None:
             generation.prompt_ids = await self._prompt_ids(generation)
         prompt_tokens = len(generation.prompt_ids)
@@ -58,8 +58,8 @@ class ResumableEngine(OpenAIEngine, ABC):
 
     @abstractmethod
     async def _prompt_ids(self, generation: Generation) -> list[int]:
-        """The ids of the client's prompt. Raises EngineError and BackendGone."""
+        """The token ids of the client's prompt. Raises EngineError and BackendGone."""
 
     @abstractmethod
     async def _plain_ids(self, text: str) -> list[int]:
-        """The ids of `text`, without special tokens around it."""
+        """The token ids of `text`, without special tokens."""

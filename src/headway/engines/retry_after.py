@@ -8,7 +8,7 @@ from math import isfinite
 
 
 def retry_after_s(headers: Mapping[str, str], unix_s: float) -> float | None:
-    """Seconds from now (`unix_s`) by `retry-after-ms` or Retry-After; None: neither is set."""
+    """Seconds from now (`unix_s`) in `retry-after-ms` or Retry-After; None: neither can be read."""
     for name, unit_s in (("retry-after-ms", 0.001), ("Retry-After", 1.0)):
         text = headers.get(name)
         if text is None:

@@ -7,18 +7,18 @@ import msgspec
 from headway.engines.event_stream import EventStreamParser
 
 TRIAL_TOKENS = 8
-"""A stream of several tokens also shows backends that break off in the middle."""
+"""Several tokens, to detect backends that break off in the middle of a stream."""
 
 
 def trial_request(model: str) -> bytes:
-    """A short chat, streamed."""
+    """The body of a short, streamed chat request."""
     messages = [{"role": "user", "content": "Hi"}]
     asked = {"model": model, "messages": messages, "max_tokens": TRIAL_TOKENS, "stream": True}
     return msgspec.json.encode(asked)
 
 
 def trial_fault(answer: bytes) -> str | None:
-    """What is wrong with `answer`, which came with status 200; None: it is whole.
+    """What is wrong with `answer`, which had status 200; None if it is complete.
 
     Servers that cannot stream answer with one JSON object.
     """
@@ -43,7 +43,7 @@ def _fault(data: bytes) -> str | None:
     try:
         chunk = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return "something that is no JSON object of OpenAI's kind"
+        return "something that is not a JSON object of OpenAI's API"
     if chunk.choices is not None:
         return None
     return "an error" if bytes(chunk.error) != b"null" else "an object without choices"

@@ -1,4 +1,4 @@
-"""Test requests to a backend that gets no client requests."""
+"""Test requests to a backend that fails or is silent."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import asyncio
 from headway.engines.engine import BackendGone, Engine, EngineError
 
 TRIAL_S = 5.0
-"""How long one trial holds up the next."""
+"""Time after which a trial no longer delays the next one."""
 LONGEST_S = 60.0
-"""A trial that exceeds it may still succeed within this time: a model may be loading, and some
-servers stop loading when no client waits."""
+"""Time limit of a trial, longer than `TRIAL_S`: a model may be loading, and some servers stop
+loading when no client waits."""
 
 
 class Trials:
@@ -20,9 +20,9 @@ class Trials:
         self._waiting: list[asyncio.Task[None]] = []
 
     async def outcome(self, engine: Engine, model: str) -> BackendGone | EngineError | None:
-        """Ask `model` for a few tokens; returns the error, or None if it answered.
+        """Requests a few tokens from `model`; returns the error, or None if it answered.
 
-        A trial of before that is answered now is as good.
+        An answer to an earlier trial that is still pending counts too.
         """
         for task in self._waiting[1:]:
             task.cancel()
@@ -37,7 +37,7 @@ class Trials:
                     if None in errors.values():
                         self.close()
                         return None
-                    # That an older one failed says nothing about now.
+                    # The failure of an older trial says nothing about now.
                     error = errors.get(newest)
                     if isinstance(error, BackendGone | EngineError):
                         return error

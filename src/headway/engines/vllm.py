@@ -44,7 +44,7 @@ class VllmEngine(ResumableEngine):
         self._model = ""
 
     async def describe(self) -> Description:
-        """Ask for its models; the first time, probe its abilities. Raises BackendGone."""
+        """Requests its models; the first time, probes its abilities. Raises BackendGone."""
         listed = await self._models()
         models = self._names(listed)
         self._context_tokens = reported_count(listed[0].max_model_len) if listed else None
@@ -61,7 +61,7 @@ class VllmEngine(ResumableEngine):
             embeddings=self._probed.embeddings,
             vocabulary=self._probed.vocabulary,
             parses_chat=self._probed.parses_chat,
-            # Other requests may take the memory of a stopped one: expect the worst.
+            # Other requests may evict the KV cache of a stopped one: assume that all is recomputed.
             cost=CostModel(recompute_share=1.0),
             engine=self.kind,
         )
@@ -69,7 +69,8 @@ class VllmEngine(ResumableEngine):
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:
         """Run or continue `generation`; closing the iterator aborts it in the engine.
 
-        Raises EngineError for the engine's own refusals and BackendGone for everything broken.
+        Raises EngineError if the engine refuses or fails, and BackendGone if it cannot be reached
+        or the answer breaks off.
         """
         position = await self._position(generation)
         if position.left == 0:
@@ -81,8 +82,8 @@ class VllmEngine(ResumableEngine):
         try:
             if response.status != 200:
                 raise await refusal(response)
-            held: list[int] = []  # ids whose text has not arrived yet: kept only together with it
-            untold: int | None = position.prompt_tokens
+            held: list[int] = []  # ids whose text has not arrived yet; stored with it
+            unreported: int | None = position.prompt_tokens
             async for event in response.events():
                 if event == b"[DONE]":
                     break
@@ -98,8 +99,8 @@ class VllmEngine(ResumableEngine):
                     text = generation.accept(Piece(choice.text, held, tokens))
                     held = []
                     if text or choice.finish_reason is not None:
-                        yield Delta(text, tokens, choice.finish_reason, untold)
-                        untold = None
+                        yield Delta(text, tokens, choice.finish_reason, unreported)
+                        unreported = None
                     if choice.finish_reason is not None:
                         return
             raise self._http.gone("the stream broke off before its end")
@@ -146,12 +147,12 @@ class VllmEngine(ResumableEngine):
                 raise await refusal(response)
             return msgspec.json.decode(await response.read(), type=_Tokens).tokens
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise self._http.gone("/tokenize answered something else than vLLM does") from None
+            raise self._http.gone("/tokenize answered in a format that is not vLLM's") from None
         finally:
             response.close()
 
     async def _probe(self, model: str) -> _Abilities:
-        """Probe token ids in both directions, `priority`, embeddings, and parsing of chat."""
+        """Probe token ids as input and output, `priority`, embeddings, and chat parsing."""
         embeddings = await self._embeds(model)
         asked = {"model": model, "prompt": PROBE_TEXT, "add_special_tokens": False}
         tokens = await self._http.ask("/tokenize", _Tokens, asked)
@@ -174,7 +175,7 @@ class VllmEngine(ResumableEngine):
         )
 
     async def _parses_chat(self, model: str) -> bool:
-        """Whether the first tokens of a chat answer appear outside of its content."""
+        """Whether the first tokens of a chat answer appear outside its content."""
         asked = {"model": model, "max_tokens": 4, "temperature": 0}
         asked["messages"] = [{"role": "user", "content": "Say hello."}]
         answer = await self._http.ask("chat/completions", _Chat, asked)
@@ -188,12 +189,12 @@ def _decode_chunk(event: bytes) -> _Chunk:
     try:
         return _chunks.decode(event)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BackendGone(f"vLLM sent an event that makes no sense: {event[:100]!r}") from None
+        raise BackendGone(f"vLLM sent an event that cannot be read: {event[:100]!r}") from None
 
 
 class _Abilities(msgspec.Struct, frozen=True):
     vocabulary: str = ""
-    """Empty if it does not take token ids and return those it produced."""
+    """Empty if it does not take token ids or does not return those that it produced."""
     priority: bool = False
     embeddings: bool = False
     parses_chat: bool = False

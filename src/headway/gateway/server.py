@@ -1,4 +1,4 @@
-"""The gateway put together, and its life: start, serve, drain, stop."""
+"""Assembles the gateway, starts, drains and stops it."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ from headway.store.responses import ResponseStore
 logger = logging.getLogger(__name__)
 
 GC_ALLOCATIONS = 10_000
-"""Objects that may be made before the youngest ones are looked through for cycles."""
+"""Allocations between garbage collections of the youngest generation."""
 SWITCH_S = 0.0005
 CLOSE_S = 0.5
-"""How long connections get to end once everything they asked for is done."""
+"""Time for connections to end after their requests are done."""
 
 
 class Gateway:
     """One gateway: the scheduler, its driver, the backends and the HTTP interface.
 
     Args:
-        settings: what the operator decided.
-        endpoints: OpenAI-compatible servers to run on.
-        embedded: engines of our own to run on.
-        history: what is known about output lengths; learns while serving.
-        predictor: reads prompts; None: history is all.
-        request_log: where finished requests are written; None: nowhere.
+        settings: of the gateway.
+        endpoints: OpenAI-compatible servers, used as backends.
+        embedded: embedded engines, used as backends.
+        history: output lengths of earlier requests; learns while serving.
+        predictor: predicts lengths from prompts; None: only history does.
+        request_log: records requests; None: they are not recorded.
         responses: keeps responses of `/v1/responses`; None: none are kept.
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
-        pool: makes the backends' pool.
-        scheduler: makes the scheduler, such as one that writes its events down.
+        pool: creates the backend pool.
+        scheduler: creates the scheduler, such as one that logs its events.
     """
 
     def __init__(
@@ -136,13 +136,13 @@ class Gateway:
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
-        """`http://host:port`, once it listens."""
+        """`http://host:port`; empty before `start`."""
 
     async def start(self) -> None:
-        """Listen, then start the backends.
+        """Listen, then starts the backends.
 
         Raises:
-            OSError: the port is taken, or the host is none of this machine.
+            OSError: the port is in use, or the host is not an address of this machine.
             GgufError: an embedded engine cannot load its model.
             ModelFailure: a model of the catalog cannot be loaded.
         """
@@ -160,14 +160,14 @@ class Gateway:
             raise
 
     async def drain(self) -> bool:
-        """Refuse new requests and finish what is here; False if `drain_s` was not enough."""
+        """Refuse new requests and finish the others; False if `drain_s` was too short."""
         limit_s = self.settings.drain_s
         return all(
             await asyncio.gather(self.dispatcher.drain(limit_s), self._inference.drain(limit_s))
         )
 
     async def stop(self) -> None:
-        """Close everything now; what is still there ends with an error."""
+        """Close everything now; remaining requests end with an error."""
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
@@ -181,17 +181,17 @@ class Gateway:
 
 
 async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> bool:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+    """Serve until SIGTERM or SIGINT, then drains; a second signal stops it at once.
 
     Args:
         gateway: not started yet.
-        on_ready: called with the address once requests are taken.
+        on_ready: called with the address once the gateway takes requests.
 
     Returns:
-        Whether everything that was under way could be finished.
+        Whether all requests could be finished.
 
     Raises:
-        OSError: the port is taken, or the host is none of this machine.
+        OSError: the port is in use, or the host is not an address of this machine.
         GgufError: an embedded engine cannot load its model.
     """
     loop = asyncio.get_running_loop()
@@ -211,7 +211,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
         if on_ready is not None:
             on_ready(gateway.address)
         await interrupted
-        logger.info("draining: %d requests under way", len(gateway.dispatcher.works))
+        logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
         draining = asyncio.ensure_future(gateway.drain())
         interrupted = asyncio.ensure_future(signals.get())
         await asyncio.wait((draining, interrupted), return_when=asyncio.FIRST_COMPLETED)
@@ -224,11 +224,11 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
 
 
 def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None = None) -> bool:
-    """`serve` in an event loop of its own, on uvloop where there is one.
+    """Run `serve` in a new event loop, on uvloop where it exists.
 
     Args:
-        gateway: builds the gateway, inside the loop.
-        on_ready: called with the address once requests are taken.
+        gateway: creates the gateway, inside the loop.
+        on_ready: called with the address once the gateway takes requests.
     """
 
     raise_limit()
@@ -237,12 +237,12 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
         return await serve(gateway(), ready)
 
     def ready(address: str) -> None:
-        # What is here now stays: a collection that looks through all of it costs more than
-        # everything that a thousand requests leave behind.
+        # Objects that exist now live on: scanning them all in a collection costs more than
+        # collecting what a thousand requests leave behind.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_ALLOCATIONS, 10, 50)
-        # The threads that write logs must not keep the event loop waiting for long.
+        # Threads that write logs must not delay the event loop for long.
         sys.setswitchinterval(SWITCH_S)
         if on_ready is not None:
             on_ready(address)

@@ -1,4 +1,4 @@
-"""What an operator decides about the gateway, as plain values."""
+"""The settings of the gateway, as plain values."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from headway.core.settings import SchedulerSettings
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One client of the gateway. The key itself is never kept, only its hash."""
+    """An API key of the gateway. Only the hash of the key is kept."""
 
     name: str
     sha256: str
     """SHA-256 of the key, in hex."""
     tenant: str | None = None
-    """Tenant of its requests; else the key's name."""
+    """Tenant of its requests; None: the key's name."""
     may_name_tenants: bool = False
-    """Its requests may name any tenant: it is a service that speaks for many."""
+    """Whether its requests may name any tenant: for a service that acts for many."""
     admin: bool = False
-    """It sees everybody's requests and may unload models."""
+    """Whether it may see all requests and metrics, and load and unload models."""
     max_tier: Tier | None = None
-    """The best tier it may use; asking for a better one gives this one."""
+    """The best tier that it may use; a request for a better tier gets this one."""
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     """Prompt and output tokens together."""
@@ -53,37 +53,37 @@ class GatewaySettings:
     auto: AutoSettings | None = None
     """How to choose the policy by itself, beginning with that of `scheduler`; None: it stays."""
     keys: tuple[ApiKey, ...] = ()
-    """Empty: open to everybody who can connect."""
+    """Empty: everybody who can connect may use the gateway."""
     host: str = "127.0.0.1"
     port: int = 8080
-    """0 takes any free port."""
+    """0: any free port."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """Other names of models, with `*` for any text -> the model."""
+    """Models by alias; `*` in an alias matches any text."""
     hosts: tuple[str, ...] = ()
-    """Names that it is reached by beside its own, see `Browsers`."""
+    """Further names of the gateway; see `Browsers`."""
     allow_origins: tuple[str, ...] = ()
-    """Origins of the web pages that may use it; `*`: all."""
+    """Origins of web pages that may use the gateway; `*`: all."""
     default_tier: Tier = Tier.STANDARD
     tls_cert: Path | None = None
-    """PEM file with the certificate, and those that it was issued by; None: plain HTTP."""
+    """PEM file with the certificate chain; None: plain HTTP."""
     tls_key: Path | None = None
-    """PEM file with its key; None: it is in `tls_cert`."""
+    """PEM file with the certificate's key; None: it is in `tls_cert`."""
     max_body_bytes: int = 16 * 1024 * 1024
     max_bodies_bytes: int = 512 * 1024 * 1024
-    """Of all requests under way."""
+    """Maximum size of the bodies of all requests in progress."""
     read_timeout_s: float = 30.0
-    """A client must have sent head and body of a request within this time each."""
+    """Time limit for a client to send the header of a request, and again for the body."""
     send_timeout_s: float = 60.0
-    """A client that reads nothing for so long loses its connection, and its slot."""
+    """A client that reads nothing for this long loses its connection and its slot."""
     keep_alive_s: float = 10.0
-    """A stream that is silent for so long gets a comment."""
+    """A stream that is silent for this long gets a comment."""
     drain_s: float = 30.0
-    """How long a graceful shutdown waits for what runs and waits."""
+    """How long a graceful shutdown waits for requests to finish."""
     unavailable_wait_s: float = 30.0
-    """How long a request waits for a backend to come or come back before it is answered 503."""
+    """How long a request waits for an available backend before it is answered 503."""
     fallback_policy: str = "fcfs"
-    """Orders while the predicted order of requests has proved to be worth nothing."""
+    """Policy to use while predictions are not trusted."""
     ask_lengths: bool = False
-    """Whether models are asked first how long their answers will be."""
+    """Whether models are first asked how long their answers will be."""
     attempts: int = 5
-    """Runs that may fail in a row, without one new token, before a request is given up."""
+    """Runs in a row that may fail without a new token before a request fails."""

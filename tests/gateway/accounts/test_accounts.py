@@ -130,5 +130,5 @@ async def test_one_that_cannot_be_written_down_does_not_keep_others_from_it(
     await until(lambda: books.finished() == 3)
     books.log.close()
     assert len(list(read(books.path))) == 3
-    assert caplog.text.count("cannot be written down") == 1
+    assert caplog.text.count("cannot be recorded") == 1
     assert f"request {broken.request.id} cannot" in caplog.text

@@ -16,19 +16,23 @@ from headway.models.catalog import Catalog
 from headway.prediction.live.history import Origin
 
 FAMILIES = {
-    "headway_queue_depth": ("gauge", "Requests that wait", {"tier"}),
-    "headway_queue_backlog_seconds": ("gauge", "Predicted time to serve what waits", {"tier"}),
-    "headway_requests_in_flight": ("gauge", "Requests that wait or run", set()),
+    "headway_queue_depth": ("gauge", "Waiting requests", {"tier"}),
+    "headway_queue_backlog_seconds": (
+        "gauge",
+        "Predicted time to serve all waiting requests",
+        {"tier"},
+    ),
+    "headway_requests_in_flight": ("gauge", "Waiting and running requests", set()),
     "headway_wait_seconds": ("histogram", "From arrival to the first start", {"tier", "le"}),
     "headway_ttft_seconds": ("histogram", "From arrival to the first token", {"tier", "le"}),
     "headway_tpot_seconds": ("histogram", "Per output token after the first", {"tier", "le"}),
     "headway_latency_seconds": ("histogram", "From arrival to the end", {"tier", "le"}),
-    "headway_slowdown": ("histogram", "Latency over the time it ran", {"tier", "le"}),
-    "headway_preemptions": ("counter", "Requests stopped for others", {"tier"}),
-    "headway_failovers": ("counter", "Runs lost with a backend", {"tier"}),
+    "headway_slowdown": ("histogram", "Latency divided by run time", {"tier", "le"}),
+    "headway_preemptions": ("counter", "Preemptions of running requests", {"tier"}),
+    "headway_failovers": ("counter", "Runs that ended because their backend failed", {"tier"}),
     "headway_tokens": ("counter", "Tokens of finished requests", {"tier", "kind"}),
     "headway_requests": ("counter", "Requests by outcome", {"tier", "outcome"}),
-    "headway_rejects": ("counter", "Requests turned away", {"reason"}),
+    "headway_rejects": ("counter", "Requests rejected", {"reason"}),
     "headway_model_requests": ("counter", "Requests by outcome", {"model", "tier", "outcome"}),
     "headway_model_latency_seconds": (
         "histogram",

@@ -118,7 +118,7 @@ async def test_what_was_learned_is_used_where_nothing_can_be_learned(
     save(Predictor(prior.model, prior.calibration, card), refits.path_of(MODEL))
     refits.start()
     assert live.predictor_of(MODEL).card.target == MODEL
-    assert "do not learn from the traffic: pip install 'headway[predict]'" in caplog.text
+    assert "do not learn from the traffic: run pip install 'headway[predict]'" in caplog.text
     for _ in range(LEAST_ANSWERS):
         refits.answered(MODEL)
     assert refits._task is None

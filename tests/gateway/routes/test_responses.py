@@ -282,7 +282,7 @@ async def test_errors_are_the_client_s_own_kinds(serve: Serve, backend: FakeBack
         with pytest.raises(openai.NotFoundError) as raised:
             await client.responses.create(model="nope", input="x")
         assert raised.value.code == "model_not_found"
-        with pytest.raises(openai.BadRequestError, match="durable queue") as raised:
+        with pytest.raises(openai.BadRequestError, match="not supported yet") as raised:
             await client.responses.create(model="fake", input="x", background=True)
         assert raised.value.param == "background"
         with pytest.raises(openai.BadRequestError, match="web_search"):

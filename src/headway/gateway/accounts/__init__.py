@@ -1,1 +1,1 @@
-"""What is written down of every request."""
+"""What is recorded of every request."""

@@ -1,4 +1,4 @@
-"""What is written down of a request: its usage, and at its end metrics, logs and history."""
+"""Records requests: usage for the answer, and at the end metrics, logs and history."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 WRITE_AFTER_S = 0.05
 AT_ONCE = 32
-"""Requests written down in one go: few enough that nothing else waits, and enough that the
-processor does not come to this code afresh for each of them."""
+"""Requests recorded in one go: few enough not to delay the event loop, and enough to profit from
+warm CPU caches."""
 
 
 class Accounts:
-    """Settles the requests; each is settled once."""
+    """Records each request once, at its end."""
 
     def __init__(
         self,
@@ -43,12 +43,14 @@ class Accounts:
         self._foresight = foresight
         self._request_log = request_log
         self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
-        """With its outcome, HTTP status and reason, and the Unix time of the clock's zero."""
+        """Work, outcome, HTTP status, reason, and the Unix time of the clock's zero."""
         self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
-        """The response headers that say how `work` was scheduled; where it has not started, when
-        and where it started are missing."""
+        """The response headers that show how `work` was scheduled.
+
+        Queue time and backend are missing before it starts.
+        """
         request = work.request
         headers = {
             "x-request-id": request.id,
@@ -85,14 +87,14 @@ class Accounts:
         )
 
     def settle(self, work: Work, outcome: Outcome, status: int, reason: str, now_s: float) -> None:
-        """Write down how `work` ended, a moment later: nobody waits for that. Once for each.
+        """Record how `work` ended, once; most of it happens a moment later, to delay nothing.
 
         Args:
-            work: a request that is over.
-            outcome: how.
-            status: HTTP status that the client got (499: it was gone).
-            reason: the error's code, empty where there was none.
-            now_s: now, on the dispatcher's clock.
+            work: a request that has ended.
+            outcome: how it ended.
+            status: HTTP status that the client got; 499: the client was gone.
+            reason: the error's code; empty if there was none.
+            now_s: the current time on the dispatcher's clock.
         """
         if work.served.ended_s < 0.0:
             work.served.ended_s = now_s
@@ -106,7 +108,7 @@ class Accounts:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
 
     def flush(self) -> None:
-        """Write down everything that ended so far."""
+        """Record all requests that have ended so far."""
         while self._ended:
             self._write_batch()
 
@@ -128,8 +130,8 @@ class Accounts:
                     record = self._record(work, outcome, status, reason, zero_unix_s)
                     self._keep(record, work)
                     records.append(record)
-            except Exception:  # it must not keep the others from being written down
-                logger.exception("request %s cannot be written down", work.request.id)
+            except Exception:  # the others must still be recorded
+                logger.exception("request %s cannot be recorded", work.request.id)
         if logged:
             request_lines.log_requests(records)
 
@@ -140,7 +142,7 @@ class Accounts:
         if work.claimed_tokens is not None:
             self._foresight.claim_ended(work, outcome == "finished")
         if outcome == "finished" and work.kind is not None and work.output_tokens:
-            self._foresight.ended(work)  # before history knows the answer
+            self._foresight.ended(work)  # before history learns the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
 
     def _keep(self, record: RequestRecord, work: Work) -> None:
@@ -186,25 +188,25 @@ class Accounts:
 
 
 def _used_tokens(work: Work, outcome: Outcome) -> float:
-    """What its key pays for `work`: prompt and output, by the backend's count where there is one.
+    """Tokens of `work` that count against its key's rate: prompt and output.
 
-    A prompt is paid for once it was sent, whether or not its client stays for the answer; an
-    error instead of an answer costs nothing.
+    By the backend's count, if there is one. A prompt counts once it was sent, even if its client
+    leaves. A failed request without output does not count.
     """
     request = work.request
     output_tokens: float = work.output_tokens
     if request.started_s < 0.0 or (outcome == "failed" and not output_tokens):
         return 0.0
     if outcome == "cancelled" and not work.stream and work.generation is None:
-        # The backend writes it unseen: how far it came is not known.
+        # The answer was not streamed: how far it came is not known.
         output_tokens = _predicted_tokens(request)
     prompt_tokens = work.served.prompt_tokens
     return (request.prompt_tokens if prompt_tokens is None else prompt_tokens) + output_tokens
 
 
 def _predicted_tokens(request: Request) -> float:
-    """What was expected before its first token: later estimates hold a part of the answer."""
-    # One that was turned away before the scheduler saw it has but its first estimate.
+    """Output tokens predicted before the first token; later estimates know part of the answer."""
+    # A request that was rejected before the scheduler saw it has only its first estimate.
     return request.predicted_tokens or request.estimate.mean
 
 

@@ -1,7 +1,7 @@
-"""What is counted in the event loop, and exported when Prometheus asks.
+"""Counters and histograms of the event loop, exported when Prometheus scrapes.
 
-The counters of prometheus-client lock on each count. The event loop is one thread, so here a count
-is an addition.
+The counters of prometheus-client take a lock on each count. The event loop is one thread, so here a
+count is only an addition.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Counter(Collector):
     """A counter for every combination of labels.
 
     Args:
-        name: without `_total`.
+        name: as exported, without `_total`.
         text: for `# HELP`.
-        labels: their names.
-        registry: exports it.
+        labels: label names.
+        registry: the registry that exports it.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Counter(Collector):
         registry.register(self)
 
     def add(self, amount: float, *labels: str) -> None:
-        """Count `amount`, which may be 0: then the combination is exported from now on."""
+        """Add `amount`. The combination is exported from now on, even if `amount` is 0."""
         try:
             self._values[labels] += amount
         except KeyError:
@@ -50,16 +50,16 @@ class Counter(Collector):
 
 
 class Distribution:
-    """Observations by bucket.
+    """Counts observations by bucket.
 
     Args:
-        bounds: largest value of each bucket, rising and without infinity.
+        bounds: upper bound of each bucket, ascending, without infinity.
     """
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.created_unix_s = time.time()
         self.counts = [0] * (len(bounds) + 1)
-        """Of each bucket alone; the last one has no bound."""
+        """The count of each bucket, not cumulative; the last bucket has no bound."""
         self.sum = 0.0
         self._bounds = bounds
 
@@ -75,9 +75,9 @@ class Histogram(Collector):
     Args:
         name: as exported.
         text: for `# HELP`.
-        labels: their names.
-        registry: exports it.
-        bounds: largest value of each bucket, rising and without infinity.
+        labels: label names.
+        registry: the registry that exports it.
+        bounds: upper bound of each bucket, ascending, without infinity.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Histogram(Collector):
         registry.register(self)
 
     def labelled(self, *labels: str) -> Distribution:
-        """The distribution of one combination; it is exported from now on."""
+        """The distribution of one combination of labels, which is exported from now on."""
         distribution = self._distributions.get(labels)
         if distribution is None:
             distribution = self._distributions[labels] = Distribution(self._bounds)

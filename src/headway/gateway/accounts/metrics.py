@@ -25,7 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """What is counted, in a registry of its own."""
+    """Counts requests, and exports all metrics from its own registry."""
 
     def __init__(
         self, dispatcher: Dispatcher, foresight: Foresight, perception: Perception | None
@@ -37,12 +37,14 @@ class Metrics:
         self._ttft = self._by_tier("ttft_seconds", "From arrival to the first token", SECONDS)
         self._tpot = self._by_tier("tpot_seconds", "Per output token after the first", TPOT_SECONDS)
         self._latency = self._by_tier("latency_seconds", "From arrival to the end", SECONDS)
-        self._slowdown = self._by_tier("slowdown", "Latency over the time it ran", SLOWDOWN)
-        self._preemptions = self._counter("preemptions", "Requests stopped for others", "tier")
-        self._failovers = self._counter("failovers", "Runs lost with a backend", "tier")
+        self._slowdown = self._by_tier("slowdown", "Latency divided by run time", SLOWDOWN)
+        self._preemptions = self._counter("preemptions", "Preemptions of running requests", "tier")
+        self._failovers = self._counter(
+            "failovers", "Runs that ended because their backend failed", "tier"
+        )
         self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
         self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
-        self._rejects = self._counter("rejects", "Requests turned away", "reason")
+        self._rejects = self._counter("rejects", "Requests rejected", "reason")
         for kind in ("prompt", "output"):
             for tier in Tier:
                 self._tokens.add(0, tier.label, kind)
@@ -61,7 +63,7 @@ class Metrics:
         self.registry.register(_Policy(scheduler, advisor))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
-        """Count a request that was let in, at its end."""
+        """Count a request at its end."""
         request, served = work.request, work.served
         tier = request.tier
         label = tier.label
@@ -90,7 +92,7 @@ class Metrics:
                 self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
 
     def rejected(self, reason: str) -> None:
-        """Count a request that was turned away.
+        """Count a rejected request.
 
         Args:
             reason: the error's code.
@@ -103,7 +105,7 @@ class Metrics:
 
 
 class _Predictions(Collector):
-    """How much was predicted, and what it was worth."""
+    """Number and quality of predictions."""
 
     def __init__(self, foresight: Foresight, perception: Perception | None) -> None:
         self._foresight = foresight
@@ -114,13 +116,15 @@ class _Predictions(Collector):
         if foresight.live is None:
             return []
         metrics: list[Metric] = [
-            CounterMetricFamily("headway_predictions", "Prompts predicted", foresight.predicted),
             CounterMetricFamily(
-                "headway_refinements", "Unfinished answers predicted anew", foresight.refined
+                "headway_predictions", "Predictions from prompts", foresight.predicted
+            ),
+            CounterMetricFamily(
+                "headway_refinements", "Predictions from unfinished answers", foresight.refined
             ),
             CounterMetricFamily(
                 "headway_prediction_failures",
-                "Prompts and answers that could not be read",
+                "Prompts and answers that the predictor failed on",
                 foresight.failed,
             ),
             CounterMetricFamily(
@@ -128,13 +132,13 @@ class _Predictions(Collector):
             ),
             GaugeMetricFamily(
                 "headway_prediction_trusted",
-                "1 while predictions are used, 0 while they prove to be worth nothing",
+                "1 while predictions are trusted and used, else 0",
                 float(foresight.watch.trusted),
             ),
         ]
         if foresight.refits is not None:
             refits = CounterMetricFamily(
-                "headway_prediction_refits", "Predictors trained anew", labels=["outcome"]
+                "headway_prediction_refits", "Predictors retrained", labels=["outcome"]
             )
             refits.add_metric(["replaced"], foresight.refits.replaced)
             refits.add_metric(["kept"], foresight.refits.kept)
@@ -152,7 +156,7 @@ class _Predictions(Collector):
         if quality is not None:
             gauges = {
                 "kendall_tau": "Kendall's tau of predicted and real order, within each model",
-                "tau_of_all": "The same, of all predicted; trust goes by it",
+                "tau_of_all": "Kendall's tau estimated for all predictions; trust depends on it",
                 "pairwise_accuracy": "Share of pairs in the right order",
                 "coverage_80": "Share of lengths inside the predicted 80% interval",
                 "bias_octaves": "Mean log2 of length over prediction",
@@ -192,24 +196,26 @@ class _Policy(Collector):
 
 
 class _Queue(Collector):
-    """What is true at the moment of the scrape."""
+    """The state of queue and backends at the time of the scrape."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
     def collect(self) -> Iterable[Metric]:
         scheduler = self._dispatcher.scheduler
-        depth = GaugeMetricFamily("headway_queue_depth", "Requests that wait", labels=["tier"])
+        depth = GaugeMetricFamily("headway_queue_depth", "Waiting requests", labels=["tier"])
         backlog = GaugeMetricFamily(
-            "headway_queue_backlog_seconds", "Predicted time to serve what waits", labels=["tier"]
+            "headway_queue_backlog_seconds",
+            "Predicted time to serve all waiting requests",
+            labels=["tier"],
         )
         running = GaugeMetricFamily(
-            "headway_requests_running", "Requests that run", labels=["backend"]
+            "headway_requests_running", "Running requests", labels=["backend"]
         )
         slots = GaugeMetricFamily(
-            "headway_backend_slots", "Requests it may run at once", labels=["backend"]
+            "headway_backend_slots", "Requests that it may run at once", labels=["backend"]
         )
-        healthy = GaugeMetricFamily("headway_backend_up", "Whether it answers", labels=["backend"])
+        healthy = GaugeMetricFamily("headway_backend_up", "1 while it is up", labels=["backend"])
         for tier in Tier:
             depth.add_metric([tier.label], scheduler.waiting(tier))
             backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
@@ -218,6 +224,8 @@ class _Queue(Collector):
             slots.add_metric([name], status.slots)
             healthy.add_metric([name], float(status.healthy))
         in_flight = GaugeMetricFamily(
-            "headway_requests_in_flight", "Requests that wait or run", len(self._dispatcher.works)
+            "headway_requests_in_flight",
+            "Waiting and running requests",
+            len(self._dispatcher.works),
         )
         return [depth, backlog, running, slots, healthy, in_flight]

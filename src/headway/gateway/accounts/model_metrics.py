@@ -1,4 +1,4 @@
-"""What is counted of models that answer whole batches."""
+"""Metrics of models that answer whole batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class ModelMetrics:
-    """Counts requests; what models count themselves is read when Prometheus asks."""
+    """Counts requests; exports the models' own counts when Prometheus scrapes."""
 
     def __init__(self, catalog: Catalog, registry: CollectorRegistry) -> None:
         registry.register(_Models(catalog))
@@ -36,7 +36,7 @@ class ModelMetrics:
                 self._latency.labelled(model.name, tier.label)
 
     def ended(self, model: str, tier: Tier, outcome: str, latency_s: float | None) -> None:
-        """Count a request; `latency_s` of one that was answered."""
+        """Count a request; `latency_s` is None if it was not answered."""
         self._requests.add(1, model, tier.label, outcome)
         if latency_s is not None:
             self._latency.labelled(model, tier.label).observe(latency_s)
@@ -55,10 +55,10 @@ class _Models(Collector):
 
         families = (
             batches := counter("batches", "Batches run"),
-            items := counter("items", "Items in them"),
-            starts := counter("cold_starts", "Times it was loaded"),
-            start_s := counter("cold_start_seconds", "Time that took"),
-            waiting := gauge("waiting", "Items that wait"),
+            items := counter("items", "Items in all batches"),
+            starts := counter("cold_starts", "Times that it was loaded"),
+            start_s := counter("cold_start_seconds", "Time spent loading it"),
+            waiting := gauge("waiting", "Waiting items"),
             loaded := gauge("loaded", "1 while it is loaded"),
         )
         for model in self._catalog:

@@ -1,7 +1,7 @@
 """The log line of each request.
 
-A `logging.LogRecord` for every line costs several times what the line does. So a handler that can
-take requests as they are gets them in batches; any other gets log records, as always.
+Making a `logging.LogRecord` costs several times as much as writing the line. So a handler that
+takes request records directly gets them in batches; other handlers get log records as usual.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ request_logger = logging.getLogger("headway.request")
 
 @runtime_checkable
 class TakesRequests(Protocol):
-    """A handler that needs no log records for requests."""
+    """A log handler that takes request records directly."""
 
     def take_requests(self, records: Sequence[RequestRecord]) -> None:
-        """Log a line for each of them, now, at the level `info`."""
+        """Log a line for each record now, at level `info`."""
 
 
 def wanted() -> bool:
-    """Whether requests are logged at all."""
+    """Whether requests are logged."""
     return request_logger.isEnabledFor(logging.INFO)
 
 
@@ -41,7 +41,7 @@ def log_requests(records: Sequence[RequestRecord]) -> None:
             handler.take_requests(records)
         return
     for record in records:
-        # Not info(): that walks the stack to find a file and a line that nobody prints.
+        # Not info(): it walks the stack for a file and line number that are not printed.
         request_logger.handle(
             request_logger.makeRecord(
                 request_logger.name, logging.INFO, __file__, 0, "%s", (as_json(record),), None
@@ -53,12 +53,12 @@ def as_json(record: RequestRecord) -> str:
     """The record as one line of JSON."""
     try:
         return msgspec.json.encode(record).decode()
-    except UnicodeEncodeError:  # a name that the client sent is no Unicode text
+    except UnicodeEncodeError:  # a name that the client sent is not valid Unicode
         return json.dumps(msgspec.structs.asdict(record), separators=(",", ":"))
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """Those that a record of the request logger reaches."""
+    """The handlers that a record of the request logger reaches."""
     logger: logging.Logger | None = request_logger
     while logger is not None:
         yield from logger.handlers

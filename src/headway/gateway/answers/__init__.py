@@ -1,1 +1,1 @@
-"""Answers on their way to their clients: made here, or passed on from a backend."""
+"""Answers to clients: built here, or passed on from a backend."""

@@ -1,4 +1,4 @@
-"""Our own count of an answer's tokens, for backends that report no usage."""
+"""Estimates the tokens of an answer, for backends that report no usage."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _decoder = msgspec.json.Decoder(_Answer)
 
 
 def answer_tokens(body: bytes) -> int:
-    """About how many tokens a whole answer has, by the bytes of what the model wrote.
+    """Approximate number of tokens of a whole answer, from the bytes of the model's output.
 
-    Counts the whole body where it is in no shape that is known here: too much rather than nothing.
+    If the format is unknown, the whole body counts: too many tokens rather than none.
     """
     try:
         answer = _decoder.decode(body)

@@ -1,4 +1,4 @@
-"""Answers made here, from a generation that survives preemption and failing backends."""
+"""Builds answers from a generation that survives preemption and failing backends."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _encode = msgspec.json.encode
 
 
 class ExactResponder:
-    """Writes OpenAI's answers and event streams around the text of a generation."""
+    """Builds OpenAI's answers and event streams from the text of a generation."""
 
     def __init__(self, dispatcher: Dispatcher, accounts: Accounts) -> None:
         self._dispatcher = dispatcher
         self._accounts = accounts
 
     async def answer(self, reply: Reply, slot: Slot) -> web.StreamResponse:
-        """The response, whole or streamed to its end. The slot is free when it returns.
+        """The response: whole, or a stream that was sent to its end. Its slot is free then.
 
         Raises:
-            ApiError: the engine refuses the request, or it gets no (further) turn, and no byte
-                has reached the client.
+            ApiError: the engine refuses the request, or it will not run (again), and no byte has
+                reached the client.
         """
         return await (self._stream(reply, slot) if slot.work.stream else self._whole(reply, slot))
 
@@ -108,7 +108,7 @@ class ExactResponder:
 
 
 class _Chunk:
-    """The events of one stream, encoded but for what changes: the text."""
+    """The events of one stream, encoded in advance except for the text."""
 
     __slots__ = ("_chat", "_null_usage", "_start", "head", "opening", "tail")
 
@@ -121,7 +121,7 @@ class _Chunk:
             "model": work.asked_model,
         }
         self._start = b"data: " + _encode(fields)[:-1] + b',"choices":['
-        # Where usage is asked for, OpenAI sends it as null on every event but the last.
+        # If usage was requested, OpenAI sends it as null in every event but the last.
         self._null_usage = b'],"usage":null}\n\n' if work.include_usage else b"]}\n\n"
         content = b'{"index":0,"delta":{"content":' if chat else b'{"index":0,"text":'
         close = b"}" if chat else b""
@@ -150,7 +150,7 @@ class _Chunk:
         )
 
     def usage(self, usage: Usage) -> bytes:
-        """The event that carries usage and no choices."""
+        """The event with usage and without choices."""
         return self._start + b'],"usage":' + _encode(usage) + b"}\n\n"
 
 

@@ -1,4 +1,4 @@
-"""Answers passed through from a backend's own OpenAI API."""
+"""Passes on answers from a backend's OpenAI API."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ _TRUE = msgspec.Raw(b"true")
 
 
 class Forwarder:
-    """Runs requests that cannot be continued exactly: what goes out is the backend's answer."""
+    """Runs requests that cannot be continued exactly, and passes on the backend's answer."""
 
     def __init__(self, dispatcher: Dispatcher, accounts: Accounts) -> None:
         self._dispatcher = dispatcher
         self._accounts = accounts
         self._refuse_usage: set[str] = set()
-        """Backends that know no `stream_options`: they send no usage, and tokens are counted."""
+        """Backends that refuse `stream_options`: they send no usage, so events are counted."""
 
     async def answer(self, reply: Reply, slot: Slot) -> web.StreamResponse:
-        """The response, whole or streamed to its end. The slot is free when it returns.
+        """The response: whole, or a stream that was sent to its end. Its slot is free then.
 
         Raises:
-            ApiError: the backend's own error, or it broke before a byte reached the client.
+            ApiError: the backend answered with an error, or failed before a byte reached the
+                client.
         """
         while True:
             try:
@@ -79,11 +80,11 @@ class Forwarder:
                 and "stream_options" not in work.fields
                 and backend not in self._refuse_usage
             ):
-                logger.info("backend %s refuses stream_options; it is left out", backend)
+                logger.info("backend %s refuses stream_options; leaving it out", backend)
                 self._refuse_usage.add(backend)
                 continue
             if upstream.status == 500 and b"input is not supported" in detail:
-                # llama.cpp says so of images and audio, with a status that clients try again.
+                # llama.cpp answers images and audio so, with a status that clients would retry.
                 raise EngineError.invalid(
                     f"The model {work.asked_model!r} cannot read images or audio; send text only.",
                     param="messages",
@@ -93,7 +94,7 @@ class Forwarder:
             raise EngineError(status, detail, message, upstream.headers)
 
     def _body(self, work: Work) -> bytes:
-        """What to send: the client's own bytes wherever they will do."""
+        """The body to send: the client's own bytes if nothing has to be changed."""
         sent, backend = work.fields, work.served.backend
         if work.stream and backend not in self._refuse_usage:
             options = _object(sent.get("stream_options"))
@@ -121,7 +122,7 @@ class Forwarder:
         try:
             answer = _OBJECT.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise BackendGone("its answer is no JSON object") from None
+            raise BackendGone("its answer is not a JSON object") from None
         results = "data" if work.kind is None else "choices"
         if "error" in answer and results not in answer:
             raise EngineError(500, body, body[:200].decode(errors="replace"), upstream.headers)
@@ -144,7 +145,7 @@ class Forwarder:
         )
 
     async def _first(self, slot: Slot, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
-        """The first events for the client: until they are there, another backend may answer.
+        """Read the first events for the client. Until then, another backend may answer instead.
 
         Raises EngineError and BackendGone.
         """
@@ -199,7 +200,7 @@ class Forwarder:
         return passed_on(upstream.headers) | self._accounts.headers(work)
 
     def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-        """The backend's usage object, taken note of, with Headway's part."""
+        """Record the backend's usage object, and return it with Headway's part."""
         usage = _credible(usage)
         work.served.prompt_tokens = reported_count(usage.get("prompt_tokens"))
         produced = reported_count(usage.get("completion_tokens"))
@@ -223,7 +224,7 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
 
 
 def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """`usage` without counts that cannot be true, those of its details included."""
+    """`usage` without implausible counts, also in its details."""
     kept = {}
     for name, raw in usage.items():
         if name.endswith("_tokens"):
@@ -237,7 +238,7 @@ def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
 
 
 def _prompts(prompt: msgspec.Raw | None) -> int:
-    """How many prompts a completion has."""
+    """Number of prompts of a completion."""
     try:
         given = msgspec.json.decode(prompt or b"null", type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError):

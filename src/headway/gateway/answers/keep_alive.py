@@ -1,4 +1,4 @@
-"""Comments in streams that are silent, so that no proxy takes a waiting request for a dead one."""
+"""Sends comments in silent streams, so that no proxy closes them while requests wait."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from headway.gateway.work.work import Work
 
 
 class KeepAlive:
-    """Watches the streams under way: one timer for all of them.
+    """Watches all streams with one timer.
 
     Args:
-        dispatcher: knows how long a request will wait.
-        accounts: has the headers of a stream that begins with a comment.
+        dispatcher: predicts how long a request will wait.
+        accounts: has the headers for a stream that begins with a comment.
         every_s: how long a stream may be silent.
     """
 
@@ -29,28 +29,28 @@ class KeepAlive:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch; called in the event loop."""
+        """Start watching; called in the event loop."""
         self._task = asyncio.create_task(self._run(), name="keep silent streams alive")
 
     async def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def watch(self, work: Work, reply: Reply) -> None:
-        """`work` is answered by a stream, `reply`, from now until `forget`."""
+        """Watch `reply`, the stream that answers `work`, until `forget`."""
         self._replies[work] = reply
 
     def forget(self, work: Work) -> None:
-        """The answer of `work` is over."""
+        """Stop watching the stream that answers `work`."""
         self._replies.pop(work, None)
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s / 10.0)
             for work, reply in list(self._replies.items()):
-                # One that has ended since is writing its last events: nothing may come between.
+                # A stream that has ended is writing its last events: nothing may come between.
                 if reply.silent_s() >= self._every_s and work in self._replies:
                     with suppress(ConnectionError):
                         await reply.comment(self._state(work), self._accounts.headers(work))

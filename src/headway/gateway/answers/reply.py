@@ -1,4 +1,4 @@
-"""One answer on its way to its client: whole, or as a stream of server-sent events."""
+"""Sends one answer to its client: whole, or as a stream of server-sent events."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache",
 }
-"""Of every stream."""
+"""Headers of every stream."""
 
 
 class Reply:
     """The answer to one chat or text completion.
 
     Args:
-        request: what it answers.
-        dialect: of the client, where it is not that of chat completions.
+        request: the request that it answers.
+        dialect: translates the answer to the client's API; None: it needs no translation.
     """
 
     __slots__ = ("_dialect", "_ended", "_request", "_sent_s", "stream")
@@ -42,17 +42,17 @@ class Reply:
         """The answer as one JSON object.
 
         Raises:
-            ApiError: 502 where it cannot be translated.
+            ApiError: 502 if it cannot be translated.
         """
         if self._dialect is not None:
             body = self._dialect.answer(body)
         return answer(body, headers=self._named(headers))
 
     async def begin(self, headers: Mapping[str, str]) -> None:
-        """Begin a stream; does nothing where it has begun.
+        """Begin a stream, if it has not begun.
 
         Raises:
-            ConnectionResetError: the client is gone, as from every method that sends.
+            ConnectionResetError: the client is gone; every method that sends raises it.
         """
         if self.stream is None:
             self.stream = web.StreamResponse(headers={**HEADERS, **self._named(headers)})
@@ -62,7 +62,7 @@ class Reply:
         """Send whole events.
 
         Raises:
-            ApiError: 502 where they cannot be translated.
+            ApiError: 502 if they cannot be translated.
         """
         assert self.stream is not None
         if self._dialect is not None:
@@ -82,7 +82,7 @@ class Reply:
         return self.stream
 
     async def fail(self, error: ApiError) -> web.StreamResponse:
-        """End a stream that has begun with an error event."""
+        """Send an error event and end the stream."""
         assert self.stream is not None
         self._ended = True
         failure = error.event() if self._dialect is None else self._dialect.events.failure(error)
@@ -90,13 +90,13 @@ class Reply:
         return self.stream
 
     def silent_s(self) -> float:
-        """Seconds since the client last got a byte."""
+        """Seconds since data was last sent to the client."""
         return time.monotonic() - self._sent_s
 
     async def comment(self, text: str, headers: Mapping[str, str]) -> None:
-        """Keep a waiting stream alive with a comment, which every client skips.
+        """Send a comment, which clients ignore, to keep the stream alive.
 
-        Nothing is sent to a client that does not read.
+        Sends nothing to a client that does not read.
         """
         protocol = self._request.protocol
         if self._ended or protocol.transport is None or protocol.writing_paused:
@@ -105,7 +105,7 @@ class Reply:
         await self.send(f": {text}\n\n".encode())
 
     def _named(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """`headers` with the request's id where the client looks for it."""
+        """`headers` with the request id in the header in which the client expects it."""
         if self._dialect is None or "x-request-id" not in headers:
             return headers
         return {**headers, self._dialect.id_header: headers["x-request-id"]}

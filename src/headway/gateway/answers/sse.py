@@ -1,4 +1,4 @@
-"""An OpenAI event stream on its way through: counted, and otherwise left alone."""
+"""Relays an OpenAI event stream: counts its events, and changes only usage."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from headway.engines.event_stream import Event, EventStreamParser
 DONE = b"data: [DONE]\n\n"
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LOOKED_AT = (b'"error"', b"[DONE]", b"\r")
-"""What is in a block of which more must be known than how many events it has."""
+_PARSED_MARKS = (b'"error"', b"[DONE]", b"\r")
+"""A block that contains one of these must be parsed, not only counted."""
 
 
 class EventRelay:
-    """Passes the blocks of a backend's stream through, whatever their boundaries.
+    """Passes on the blocks of a backend's stream, wherever it is split.
 
     Only events with a usage object are changed: they get Headway's part if the client asked for
-    usage, and are kept from it otherwise (Headway asks for usage always, to learn lengths). What
-    goes out is well formed, however the backend writes it, and ends with `[DONE]`.
+    usage. Otherwise they are dropped, unless they also hold output. (Headway always asks for usage,
+    to learn lengths.) The output is well formed, even if the backend's is not, and ends with
+    `[DONE]`.
 
     Args:
         wants_usage: whether the client asked for usage.
-        usage: given the backend's usage object, the one to send on.
-        choices: how many answers are written at once; the stream may end once all have a
-            `finish_reason`.
+        usage: takes the backend's usage object, and returns the one to send.
+        choices: number of answers in the stream, which may end once all have a `finish_reason`.
     """
 
     __slots__ = (
@@ -55,21 +55,21 @@ class EventRelay:
         self._finished: set[int] = set()
         self._parser = EventStreamParser()
         self._whole = True
-        """What came so far ends with an event."""
+        """Whether the data so far ends with a complete event."""
         self._error: BackendGone | EngineError | None = None
         self._proven = False
-        """The first event was one of OpenAI's kind."""
+        """Whether the first event was a valid event of OpenAI's API."""
         self.events = 0
-        """Events so far that carry output."""
+        """Number of events with output so far."""
         self.done = False
-        """Whether `[DONE]` came."""
+        """Whether `[DONE]` has arrived."""
 
     def feed(self, block: bytes) -> bytes:
-        """What to send on now that `block` came.
+        """Take a block from the backend; returns what to send to the client.
 
         Raises:
-            EngineError: the backend reports an error instead of going on.
-            BackendGone: this is no event stream of OpenAI's kind.
+            EngineError: the backend reports an error.
+            BackendGone: this is not an event stream of OpenAI's API.
         """
         if self._proven and self._whole and not self.done and _is_plain(block):
             self.events += block.count(b"\n\n")
@@ -78,11 +78,11 @@ class EventRelay:
         return self._passed(self._parser.feed(block))
 
     def end(self) -> bytes:
-        """The last events, now that the body came to its proper end.
+        """The body has ended; returns the last events to send.
 
         Raises:
-            EngineError: as `feed`.
-            BackendGone: neither `[DONE]` came, nor a `finish_reason` for every choice.
+            EngineError: the backend reports an error.
+            BackendGone: there was neither `[DONE]` nor a `finish_reason` for every choice.
         """
         last = self._passed(self._parser.close())
         if self._error is not None:
@@ -95,7 +95,7 @@ class EventRelay:
         return last + DONE
 
     def _passed(self, events: Iterable[Event]) -> bytes:
-        """What to send on of `events`. An error among them is raised once nothing is before it."""
+        """What to send of `events`. Raises an error among them once all before it were sent."""
         if self._error is not None:
             raise self._error
         out = b""
@@ -122,7 +122,7 @@ class EventRelay:
             chunk = _chunks.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             if not self._proven:
-                raise BackendGone(f"it sent an event that makes no sense: {data[:100]!r}") from None
+                raise BackendGone(f"it sent an event that cannot be read: {data[:100]!r}") from None
             self.events += 1
             return _written(event)
         if bytes(chunk.error) != b"null" and not chunk.choices:
@@ -148,13 +148,13 @@ class EventRelay:
 
 
 def _is_plain(block: bytes) -> bool:
-    """Whether `block` is whole events with output, and nothing that must be looked at."""
+    """Whether `block` consists of whole events with output that need not be parsed."""
     if not (block.startswith(b"data: ") and block.endswith(b"\n\n")):
         return False
     events = block.count(b"\n\n")
     if events > 1 and block.count(b"\n\ndata: ") != events - 1:
         return False
-    for mark in _LOOKED_AT:
+    for mark in _PARSED_MARKS:
         if mark in block:
             return False
     if b'"usage"' in block and (b'"usage":{' in block or b'"usage": {' in block):
@@ -166,7 +166,7 @@ def _is_plain(block: bytes) -> bool:
 
 
 def _written(event: Event) -> bytes:
-    """`event` as it is sent on."""
+    """The bytes of `event`."""
     lines = []
     if event.comment is not None:
         lines += [b": " + line for line in event.comment.split(b"\n")]

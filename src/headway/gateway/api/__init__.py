@@ -1,1 +1,1 @@
-"""What clients read and write: wire types, errors, names, headers."""
+"""The API as clients see it: wire types, errors, names, headers."""

@@ -1,4 +1,4 @@
-"""Whole answers, as aiohttp sends them."""
+"""Non-streamed answers, as responses of aiohttp."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     content_type: str = JSON,
 ) -> web.Response:
-    """An answer of `content_type`."""
+    """An answer with `body`."""
     return web.Response(
         body=body,
         status=status,
@@ -27,5 +27,5 @@ def answer(
 
 
 def json_answer(value: object, status: int = 200) -> web.Response:
-    """`value` as JSON."""
+    """An answer with `value` as JSON."""
     return answer(msgspec.json.encode(value), status=status)

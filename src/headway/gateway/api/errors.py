@@ -1,4 +1,4 @@
-"""Every error a client can see, in OpenAI's shape."""
+"""Every error that a client can see, in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ApiError(Exception):
         status: HTTP status.
         message: what is wrong and what to do, in one sentence.
         type: OpenAI's error class, such as `invalid_request_error`.
-        code: what programs look at.
+        code: error code, for programs.
         param: the field or header that is wrong.
         headers: sent with the answer.
     """
@@ -46,9 +46,9 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def body(self) -> bytes:
-        """The JSON object that clients expect."""
+        """The body, as in OpenAI's API."""
         error = {
-            # Headers that it repeats may hold bytes that are no text.
+            # It may quote headers, which may hold bytes that are not UTF-8.
             "message": self.message.encode(errors="backslashreplace").decode(),
             "type": self.type,
             "param": self.param,
@@ -57,11 +57,11 @@ class ApiError(Exception):
         return msgspec.json.encode({"error": error})
 
     def response(self) -> web.Response:
-        """The whole HTTP answer."""
+        """The HTTP response."""
         return answer(self.body(), status=self.status, headers=self.headers)
 
     def event(self) -> bytes:
-        """The same as the last events of a stream that already began."""
+        """The error as the last events of a stream that has begun."""
         return b"data: " + self.body() + b"\n\ndata: [DONE]\n\n"
 
 
@@ -71,7 +71,7 @@ def from_reject(reject: Reject) -> ApiError:
     if reject.reason is RejectReason.QUEUE_FULL:
         return ApiError(
             429,
-            f"The queue is full; by its predicted length there is room in {retry_after_s} s.",
+            f"The queue is full; it is predicted to have room in {retry_after_s} s.",
             type="rate_limit_error",
             code="queue_full",
             headers={"Retry-After": str(retry_after_s)},
@@ -80,7 +80,7 @@ def from_reject(reject: Reject) -> ApiError:
         return ApiError(
             504,
             f"The deadline cannot be met: the predicted wait is {reject.predicted_wait_s:.2f} s. "
-            "Ask for a later deadline, a better tier or less.",
+            "Ask for a later deadline, a better tier or fewer tokens.",
             type="timeout_error",
             code="deadline_exceeded",
             headers={"x-should-retry": "false"},
@@ -93,7 +93,7 @@ def from_reject(reject: Reject) -> ApiError:
 
 
 def from_engine(status: int, body: bytes, headers: Mapping[str, str]) -> ApiError:
-    """The engine's own error answer in OpenAI's shape, whatever shape it came in."""
+    """An engine's error answer, whatever its format, in OpenAI's format."""
     kept = passed_on(headers)
     detail: dict[str, Any] = {}
     try:
@@ -110,8 +110,8 @@ def from_engine(status: int, body: bytes, headers: Mapping[str, str]) -> ApiErro
     if status in (401, 403):
         return ApiError(
             502,
-            # Its own words are left out: they may repeat the key.
-            "The backend refuses Headway's own key; set the backend's api_key.",
+            # Its own message is left out: it may contain the key.
+            "The backend rejected Headway's own key; set the backend's api_key.",
             type="server_error",
             code="backend_refused",
             headers=kept,
@@ -133,7 +133,7 @@ def from_engine(status: int, body: bytes, headers: Mapping[str, str]) -> ApiErro
 
 
 def backend_lost(backend: str, reason: str) -> ApiError:
-    """A backend broke, and the request can be neither continued nor tried again."""
+    """A backend failed, and the request can neither be continued nor retried."""
     return ApiError(
         502,
         f"Backend {backend} broke off ({reason}) and this answer cannot be continued exactly; "
@@ -144,23 +144,23 @@ def backend_lost(backend: str, reason: str) -> ApiError:
 
 
 def gave_up(runs: int, error: BackendGone | EngineError) -> ApiError:
-    """No run of a request succeeded: the answer of the last one, if there was one."""
+    """All runs of a request failed: the error answer of the last one, if it had one."""
     if isinstance(error, EngineError):
         return from_engine(error.status, error.body, error.headers)
     return ApiError(
         502,
         f"The request failed {runs} times in a row, the last time because {error}; "
-        "try again, or look at the backend's log.",
+        "try again, or see the backend's log.",
         type="server_error",
         code="backend_lost",
     )
 
 
 def no_backend(model: str) -> ApiError:
-    """Nothing that serves `model` can be reached."""
+    """No backend that serves `model` can be reached."""
     return ApiError(
         503,
-        f"No backend that serves {model!r} can be reached; Headway goes on trying, so try again.",
+        f"No backend that serves {model!r} can be reached; Headway keeps trying, so try again.",
         type="server_error",
         code="no_backend",
         headers={"Retry-After": "5"},
@@ -168,7 +168,7 @@ def no_backend(model: str) -> ApiError:
 
 
 def internal() -> ApiError:
-    """Headway itself failed."""
+    """An internal error of Headway."""
     return ApiError(
         500,
         "Headway failed on this request; its log says why.",
@@ -178,7 +178,7 @@ def internal() -> ApiError:
 
 
 def shutting_down() -> ApiError:
-    """The gateway takes nothing more."""
+    """The gateway is shutting down and takes no new requests."""
     return ApiError(
         503,
         "Headway is shutting down; send the request to another instance.",

@@ -1,4 +1,4 @@
-"""Names that clients choose, held to a length: tables and logs keep them."""
+"""Limits the length of names that clients choose, as tables and logs keep them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ MOST_BYTES = 256
 
 
 def checked_name(name: str, param: str) -> str:
-    """`name`, if it is one that can be kept.
+    """`name`, if it is valid.
 
     Args:
         name: as the client sent it.
-        param: the field or header that it came in.
+        param: the field or header that contains it.
 
     Raises:
         ApiError: 400: it is longer than 256 bytes in UTF-8, or not valid UTF-8.
@@ -29,7 +29,7 @@ def checked_name(name: str, param: str) -> str:
             ) from None
     raise ApiError(
         400,
-        f"{param} is too long; it may have {MOST_BYTES} bytes.",
+        f"{param} is too long; it may have at most {MOST_BYTES} bytes.",
         code="name_too_long",
         param=param,
     )

@@ -1,4 +1,4 @@
-"""Headers of a backend's answer that its clients need."""
+"""Headers of a backend's answer that are passed on to the client."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 _NAMES = frozenset(("retry-after", "retry-after-ms", "x-should-retry"))
 _PREFIXES = ("x-ratelimit-", "openai-")
 _MOST_BYTES = 1024
-"""Of one value."""
+"""Headers with longer values are dropped."""
 
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those of `headers` that are passed on: when to come back, rate limits, request id."""
+    """The headers to pass on: when to retry, rate limits, the backend's request id."""
     kept: dict[str, str] = {}
     for name, value in headers.items():
         lower = name.lower()

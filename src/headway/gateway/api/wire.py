@@ -1,7 +1,7 @@
-"""The wire types: what is read of a request, and what Headway writes itself.
+"""The wire types: the known fields of requests, and Headway's own answers.
 
-Unknown fields are passed through untouched; known ones are checked here, so that a wrong one
-is named. The OpenAPI document is generated from these types.
+Unknown fields are passed through unchanged. Known fields are validated, so that errors name them.
+The OpenAPI document is generated from these types.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 TokenLimit = Annotated[int, Meta(ge=-1, le=1_000_000_000, extra_json_schema={"not": {"const": 0}})]
-"""-1 is no limit."""
+"""-1: no limit."""
 Prompt = str | list[str | int | list[int]]
 
 
 class StreamOptions(Struct):
-    """How a stream ends."""
+    """Options of a streamed answer."""
 
     include_usage: bool | None = None
 
 
 class ChatMessage(Struct):
-    """One message; everything but its role is the engine's business."""
+    """One message; other fields are passed to the engine."""
 
     role: str
     content: str | list[dict[str, Raw]] | None = None
 
 
 class Call(Struct, kw_only=True):
-    """What every endpoint takes for scheduling."""
+    """Fields for scheduling, common to all endpoints."""
 
     model: str = "default"
     user: str | None = None
     """The tenant."""
     service_tier: str | None = None
-    """`priority` runs as interactive, `flex` as batch, one not known here as the default tier."""
+    """`priority` means interactive, `flex` batch; unknown values mean the default tier."""
     priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
-    """vLLM's sense: smaller runs first, under the policy `priority`."""
+    """As in vLLM: smaller values run first, under the policy `priority`."""
     metadata: dict[str, Any] | None = None
     """`headway_tier`, `headway_tenant`, `headway_program`, `headway_deadline_ms` and
-    `headway_expected_tokens` do what the headers of these names do."""
+    `headway_expected_tokens` have the same effect as the headers `x-headway-…`."""
 
 
 class Sampling(Call, kw_only=True):
-    """What both kinds of text generation take."""
+    """Fields of both kinds of text generation."""
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -63,7 +63,7 @@ class Sampling(Call, kw_only=True):
 
     @property
     def limit(self) -> int | None:
-        """The most output tokens it may produce; None: no limit."""
+        """Maximum number of output tokens; None: no limit."""
         for limit in (self.max_completion_tokens, self.max_tokens):
             if limit is not None and limit > 0:
                 return limit
@@ -86,10 +86,10 @@ class CompletionRequest(Sampling, kw_only=True):
 
 
 class TextCall(Call, kw_only=True):
-    """What models of texts take."""
+    """Fields common to embeddings, reranking and classification."""
 
     truncate_prompt_tokens: Annotated[int, Meta(ge=-1)] | None = None
-    """Tokens to cut longer texts to; -1: as many as the model takes. Else they are an error."""
+    """Tokens that longer texts are truncated to; -1: the model's limit. None: an error."""
 
 
 class EmbeddingRequest(TextCall, kw_only=True):
@@ -101,7 +101,7 @@ class EmbeddingRequest(TextCall, kw_only=True):
 
     @property
     def limit(self) -> int | None:
-        """Embeddings have no output tokens; one stands for the answer."""
+        """Always 1: embeddings have no output tokens, and the answer counts as one."""
         return 1
 
 
@@ -112,7 +112,7 @@ class Document(Struct):
 
 
 class RerankRequest(TextCall, kw_only=True):
-    """POST /v1/rerank, as at Cohere and Jina."""
+    """POST /v1/rerank, as in the APIs of Cohere and Jina."""
 
     query: Annotated[str, Meta(min_length=1)]
     documents: Annotated[list[str | Document], Meta(min_length=1, max_length=2048)]
@@ -121,13 +121,13 @@ class RerankRequest(TextCall, kw_only=True):
 
 
 class ClassifyRequest(TextCall, kw_only=True):
-    """POST /v1/classify, as at vLLM."""
+    """POST /v1/classify, as in vLLM."""
 
     input: str | list[str]
 
 
 class PredictRequest(Struct):
-    """POST /v1/models/NAME:predict, as at TensorFlow Serving and KServe."""
+    """POST /v1/models/NAME:predict, as in TensorFlow Serving and KServe."""
 
     instances: Annotated[list[Any], Meta(min_length=1, max_length=2048)]
     signature_name: str = ""
@@ -152,7 +152,7 @@ class HeadwayUsage(Struct, kw_only=True):
 
 
 class Usage(Struct, kw_only=True):
-    """OpenAI's usage object, with Headway's part; a backend may leave out what it does not know."""
+    """OpenAI's usage object, with Headway's part; a backend may omit what it does not count."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -162,7 +162,7 @@ class Usage(Struct, kw_only=True):
 
 
 class ResponseView(Struct, kw_only=True):
-    """The response object of `/v1/responses`, its most important fields."""
+    """The response object of `/v1/responses`; only its most important fields."""
 
     id: str
     object: Literal["response"]
@@ -174,7 +174,7 @@ class ResponseView(Struct, kw_only=True):
 
 
 class DeletedView(Struct, kw_only=True):
-    """A response that is no longer kept."""
+    """A response that was deleted."""
 
     id: str
     object: Literal["response"]
@@ -208,18 +208,18 @@ class Counting(Struct, kw_only=True):
     """`headway` of a token count."""
 
     estimated: bool
-    """No backend could count: it is what Headway makes of the prompt's length."""
+    """Whether no backend could count: it is estimated from the prompt's length."""
 
 
 class TokensView(Struct, kw_only=True):
-    """How many tokens a prompt has."""
+    """The number of tokens of a prompt."""
 
     input_tokens: int
     headway: Counting
 
 
 class MessagesErrorDetails(Struct, kw_only=True):
-    """What programs look at."""
+    """Error code and field, for programs."""
 
     error_code: str
     param: str | None
@@ -256,7 +256,7 @@ class ErrorBody(Struct, kw_only=True):
 
 
 class Model(Struct, kw_only=True):
-    """One model that some backend serves."""
+    """One available model."""
 
     id: str
     object: Literal["model"] = "model"
@@ -301,7 +301,7 @@ class BackendView(Struct, kw_only=True):
 
 
 class OtherRequests(Struct, kw_only=True):
-    """What a key is shown of other tenants."""
+    """Number of requests of tenants whose requests the key may not see."""
 
     running: int
     waiting: int
@@ -313,12 +313,12 @@ class QueueView(Struct, kw_only=True):
     policy: str
     waiting: int
     backlog_s: float
-    """Predicted seconds until what waits now is done."""
+    """Predicted seconds until all requests that wait now are done."""
     backends: list[BackendView]
     requests: list[QueuedRequest]
-    """The running ones first, then those that wait, by arrival; at most `limit` of them."""
+    """Running requests first, then waiting ones, each by arrival; at most `limit`."""
     others: OtherRequests
-    """Requests of other tenants, which the key may not look at."""
+    """Requests of other tenants, which the key may not see."""
 
 
 class ReplayedPolicy(Struct, kw_only=True):

@@ -1,1 +1,1 @@
-"""Other APIs for chat: each is translated to chat completions and back."""
+"""Other chat APIs: each is translated to chat completions and back."""

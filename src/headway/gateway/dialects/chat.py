@@ -1,4 +1,4 @@
-"""A backend's chat completion, whole and in chunks, as the dialects read it."""
+"""A backend's chat completions, whole or in chunks, for the dialects."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from headway.gateway.api.errors import ApiError
 
 
 class Function(msgspec.Struct):
-    """The function of a tool call; in a chunk, the part of it that is new."""
+    """The function of a tool call; in a chunk, its new part."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class ToolCall(msgspec.Struct):
-    """One tool call; in a chunk, the part of it that is new."""
+    """One tool call; in a chunk, its new part."""
 
     index: int | None = None
     id: str | None = None
@@ -27,24 +27,24 @@ class ToolCall(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
-    """The assistant's message; in a chunk, the part of it that is new."""
+    """The assistant's message; in a chunk, its new part."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
-    """What llama.cpp, SGLang and older vLLM call the model's reasoning."""
+    """The model's reasoning, in llama.cpp, SGLang and older vLLM."""
     reasoning: str | None = None
-    """What newer vLLM and OpenRouter call it."""
+    """The model's reasoning, in newer vLLM and OpenRouter."""
     tool_calls: list[ToolCall] | None = None
 
     @property
     def thought(self) -> str:
-        """The model's reasoning, empty where there is none."""
+        """The model's reasoning; empty if there is none."""
         return self.reasoning_content or self.reasoning or ""
 
     @property
-    def says_something(self) -> bool:
-        """Whether there is any output in it: about one token, if it is a delta."""
+    def has_output(self) -> bool:
+        """Whether it has any output. A delta with output is about one token."""
         return bool(self.content or self.refusal or self.thought or self.tool_calls)
 
 
@@ -55,52 +55,52 @@ class Logprobs(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    """The answer, or the part of it that is new."""
+    """The answer, or in a chunk its new part."""
 
     message: Message = msgspec.field(default_factory=Message)
     delta: Message = msgspec.field(default_factory=Message)
     finish_reason: str | None = None
     stop_reason: str | int | None = None
-    """vLLM's word for the stop string or token id that ended the answer."""
+    """The stop string or token id that ended the answer; a field of vLLM."""
     logprobs: Logprobs | None = None
 
 
 class PromptDetails(msgspec.Struct):
-    """Of the prompt's tokens."""
+    """Details of the prompt tokens."""
 
     cached_tokens: int | None = None
 
 
 class CompletionDetails(msgspec.Struct):
-    """Of the answer's tokens."""
+    """Details of the output tokens."""
 
     reasoning_tokens: int | None = None
 
 
 class Usage(msgspec.Struct):
-    """Tokens of the prompt and of the answer."""
+    """Prompt tokens and output tokens."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     headway: dict[str, msgspec.Raw] | None = None
-    """How it was scheduled; untouched."""
+    """`usage.headway`, unchanged."""
 
     @property
     def input_tokens(self) -> int:
-        """Of the whole prompt."""
+        """Number of prompt tokens, cached ones included."""
         return self.prompt_tokens or 0
 
     @property
     def cached_tokens(self) -> int:
-        """Of the prompt, those that were in the engine's cache."""
+        """Number of prompt tokens that were in the engine's cache."""
         details = self.prompt_tokens_details
         return (details and details.cached_tokens) or 0
 
     @property
     def output_tokens(self) -> int:
-        """Of the answer, reasoning included; as Headway counted where the backend does not."""
+        """Number of output tokens with reasoning; Headway's count if the backend reports none."""
         if self.completion_tokens is not None:
             return self.completion_tokens
         counted = (self.headway or {}).get("output_tokens")
@@ -108,7 +108,7 @@ class Usage(msgspec.Struct):
 
     @property
     def reasoning_tokens(self) -> int:
-        """Of the answer, those that are reasoning."""
+        """Number of output tokens that are reasoning."""
         details = self.completion_tokens_details
         return (details and details.reasoning_tokens) or 0
 
@@ -128,29 +128,29 @@ def completion_of(body: bytes) -> Completion:
     """The chat completion, or chunk, in `body`.
 
     Raises:
-        ApiError: 502 where it is none.
+        ApiError: 502 if it is not one.
     """
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(
             502,
-            f"The backend's answer is no chat completion ({error}) and cannot be translated; "
-            "look at the backend's log.",
+            f"The backend's answer is not a chat completion ({error}) and cannot be translated; "
+            "see the backend's log.",
             type="server_error",
             code="bad_backend_answer",
         ) from None
 
 
 def translated(events: bytes, take: Callable[[Completion, list[bytes]], None]) -> bytes:
-    """Whole events in another API's words: comments as they are, `[DONE]` left out.
+    """Translate whole events to another API; keep comments and drop `[DONE]`.
 
     Args:
         events: chunks of a chat completion.
-        take: appends the events that stand for one chunk.
+        take: appends the translation of one chunk.
 
     Raises:
-        ApiError: 502 where an event is no chat completion chunk.
+        ApiError: 502 if an event is not a chat completion chunk.
     """
     out: list[bytes] = []
     for one in EventStreamParser().feed(events):
@@ -162,9 +162,9 @@ def translated(events: bytes, take: Callable[[Completion, list[bytes]], None]) -
 
 
 class ToolCalls:
-    """Puts the tool calls of a stream in order: which deltas begin a new one.
+    """Finds out which deltas of a stream begin a new tool call.
 
-    OpenAI numbers them; some servers give all of them the number 0 and only new ids.
+    OpenAI numbers tool calls. Some servers number all of them 0 and only change the id.
     """
 
     def __init__(self) -> None:
@@ -173,18 +173,18 @@ class ToolCalls:
 
     @property
     def any(self) -> bool:
-        """Whether there was one."""
+        """Whether there was a tool call."""
         return self._id is not None
 
     def begins(self, call: ToolCall, is_open: bool) -> bool:
-        """Whether `call` is the first part of a new tool call, not more of the one before.
+        """Whether `call` begins a new tool call instead of continuing the last one.
 
         Args:
             call: a part of a tool call.
-            is_open: whether nothing else has come since the last part of a tool call.
+            is_open: whether the last tool call is still open: nothing else has come since.
 
         Raises:
-            ApiError: 502 where it goes on with a tool call that has ended.
+            ApiError: 502 if it continues a tool call that has ended.
         """
         index = self._index if call.index is None else call.index
         same = self._id is not None and index == self._index and call.id in (None, "", self._id)

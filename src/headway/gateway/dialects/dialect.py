@@ -1,4 +1,4 @@
-"""The protocol of a dialect: another API's words for a chat completion."""
+"""The protocol of a dialect: another API whose requests become chat completions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from headway.gateway.api.errors import ApiError
 
 
 class Events(Protocol):
-    """The way back for an answer that is streamed."""
+    """Translates a streamed answer."""
 
     def feed(self, events: bytes) -> bytes:
-        """The events to send now that these whole chat completion events came.
+        """Translate whole chat completion events.
 
         Raises:
-            ApiError: 502 where one of them is no chat completion chunk.
+            ApiError: 502 if one of them is not a chat completion chunk.
         """
         ...
 
@@ -23,39 +23,39 @@ class Events(Protocol):
         ...
 
     def failure(self, error: ApiError) -> bytes:
-        """The events that end the stream where it failed with `error`."""
+        """The events that end a stream that failed with `error`."""
         ...
 
 
 class Dialect(Protocol):
-    """One request in another API's words, and the way back for its answer.
+    """One request to another API.
 
-    The request is scheduled and run as the chat completion `chat`. Its answer comes back either
-    whole, through `answer`, or through `events`.
+    It is scheduled and run as the chat completion `chat`. `answer` translates a whole answer, and
+    `events` a streamed one.
     """
 
     @property
     def chat(self) -> bytes:
         """The body of the same request to `/v1/chat/completions`.
 
-        A stream does not ask for usage, which some backends refuse; it gets it all the same.
+        A stream does not ask for usage, as some backends refuse that; it gets usage anyway.
         """
         ...
 
     @property
     def events(self) -> Events:
-        """The way back for a stream."""
+        """Translate a streamed answer."""
         ...
 
     @property
     def id_header(self) -> str:
-        """The header in which its clients look for the request's id."""
+        """The header in which its clients expect the request id."""
         ...
 
     def answer(self, completion: bytes) -> bytes:
-        """The body of the whole answer, from that of a chat completion.
+        """Translate the body of a whole chat completion.
 
         Raises:
-            ApiError: 502 where `completion` is no chat completion.
+            ApiError: 502 if `completion` is not a chat completion.
         """
         ...

@@ -1,4 +1,4 @@
-"""Fields of a request in another API: which it has itself, and which go to the engine."""
+"""Fields of requests to other APIs that are unknown there or not supported here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headway.gateway.api.errors import ApiError
 T = TypeVar("T")
 
 OutputLimit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-"""The most tokens of an answer."""
+"""Maximum number of output tokens."""
 
 _OF_CHAT = frozenset(
     (
@@ -40,16 +40,16 @@ _OF_CHAT = frozenset(
         "thinking",
     )
 )
-"""Fields with which one of the APIs says what another one says otherwise."""
+"""Fields that only some of the chat APIs have."""
 
 
 def extras(fields: dict[str, T], known: frozenset[str], api: str) -> dict[str, T]:
-    """Fields that `api` does not know: they are the engine's business, such as `min_p`.
+    """Fields that `api` does not know; they are passed to the engine, such as `min_p`.
 
     Args:
-        fields: of the request.
+        fields: the fields of the request.
         known: the fields of the API.
-        api: its path.
+        api: the path of the API.
 
     Raises:
         ApiError: 400 for a field that belongs to another API.
@@ -67,5 +67,5 @@ def extras(fields: dict[str, T], known: frozenset[str], api: str) -> dict[str, T
 
 
 def unsupported(message: str, param: str) -> ApiError:
-    """The refusal of something that the API has and Headway has not."""
+    """The error for a feature of the API that Headway does not support."""
     return ApiError(400, message, code="unsupported_parameter", param=param)

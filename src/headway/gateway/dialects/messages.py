@@ -28,5 +28,5 @@ class Messages:
         self.events = MessageEvents(self._request)
 
     def answer(self, completion: bytes) -> bytes:
-        """The whole message. Raises ApiError 502 for what is no chat completion."""
+        """The whole message. Raises ApiError 502 if `completion` is not a chat completion."""
         return msgspec.json.encode(whole(self._request, completion_of(completion)))

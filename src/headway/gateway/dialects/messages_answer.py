@@ -60,7 +60,7 @@ def whole(request: MessagesRequest, completion: Completion) -> dict[str, Any]:
 
 
 def opening(request: MessagesRequest, model: str) -> dict[str, Any]:
-    """A message that has not begun."""
+    """A message without content yet."""
     return {
         "id": f"msg_{urandom(12).hex()}",
         "type": "message",
@@ -75,13 +75,13 @@ def opening(request: MessagesRequest, model: str) -> dict[str, Any]:
 def ending(
     request: MessagesRequest, choice: Choice, *, called_tools: bool, refused: bool
 ) -> tuple[str, str | None]:
-    """Why the message ended, and the stop sequence that ended it where that is known.
+    """Why the message ended, and the stop sequence that ended it, if known.
 
     Args:
-        request: what is answered.
-        choice: the last one, which says why it ended.
+        request: the request that the message answers.
+        choice: the choice that has the `finish_reason`.
         called_tools: whether the message has tool calls.
-        refused: whether it has a refusal.
+        refused: whether the message has a refusal.
     """
     stopped_by = choice.stop_reason
     reason = _STOP_REASONS.get(choice.finish_reason or "stop", "end_turn")
@@ -95,7 +95,7 @@ def ending(
 
 
 def usage(counted: Usage) -> dict[str, Any]:
-    """Tokens in Anthropic's way of counting: `input_tokens` are those outside the cache."""
+    """Usage as Anthropic counts it: `input_tokens` excludes cached tokens."""
     cached = min(counted.cached_tokens, counted.input_tokens)
     tokens: dict[str, Any] = {
         "input_tokens": counted.input_tokens - cached,
@@ -109,7 +109,7 @@ def usage(counted: Usage) -> dict[str, Any]:
 
 
 def thinking_block(text: str) -> dict[str, Any]:
-    """A block of reasoning. Only Anthropic signs it."""
+    """A block of reasoning, unsigned: only Anthropic can sign it."""
     return {"type": "thinking", "thinking": text, "signature": ""}
 
 
@@ -124,17 +124,17 @@ def tool_use_block(call_id: str | None, name: str) -> dict[str, Any]:
 
 
 def status_of(error: ApiError) -> int:
-    """The HTTP status of `error` here: 529 is Anthropic's word for an overloaded service."""
+    """The HTTP status of `error` in Anthropic's API, where 529 means overloaded."""
     return 529 if error.status == 503 or error.code == "queue_full" else error.status
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
-    """`error` in Anthropic's shape."""
+    """`error` in Anthropic's format."""
     status = status_of(error)
     kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
     message = error.message
     if error.code == "context_length_exceeded":
-        message = f"prompt is too long: {message}"  # what clients look for to shorten it
+        message = f"prompt is too long: {message}"  # clients look for this to shorten it
     detail: dict[str, Any] = {"type": kind, "message": message}
     if error.code is not None:
         detail["details"] = {"error_code": error.code, "param": error.param}
@@ -142,13 +142,13 @@ def error_body(error: ApiError) -> dict[str, Any]:
 
 
 def _arguments(text: str | None) -> Any:
-    """The arguments of a tool call: the JSON object that the model wrote."""
+    """The arguments of a tool call. Raises ApiError 502 if they are not a JSON object."""
     try:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         raise ApiError(
             502,
-            "The model called a tool with arguments that are no JSON object; try again.",
+            "The model called a tool with arguments that are not a JSON object; try again.",
             type="server_error",
             code="bad_backend_answer",
         ) from None

@@ -1,4 +1,4 @@
-"""The content of Anthropic's messages, as messages of chat completions."""
+"""Translates the content of Anthropic's messages to messages of chat completions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Base64Source(Struct, tag="base64"):
 
 
 class UrlSource(Struct, tag="url"):
-    """Data that the engine is to fetch."""
+    """Data that the engine fetches."""
 
     url: str
 
@@ -48,7 +48,7 @@ class DocumentBlock(Struct, tag="document"):
 
 
 class SearchResultBlock(Struct, tag="search_result"):
-    """Something that the client found."""
+    """A search result of the client."""
 
     source: str
     title: str
@@ -72,11 +72,11 @@ class ToolResultBlock(Struct, tag="tool_result"):
 
 
 class ThinkingBlock(Struct, tag="thinking"):
-    """Earlier reasoning: chat templates leave it out of the prompt, and so does Headway."""
+    """Earlier reasoning. Headway leaves it out of the prompt, as chat templates do."""
 
 
 class RedactedThinkingBlock(Struct, tag="redacted_thinking"):
-    """Earlier reasoning that nobody but Anthropic can read."""
+    """Earlier reasoning that only Anthropic can read."""
 
 
 Block = (
@@ -113,7 +113,7 @@ def to_chat(
         elif message.role == "assistant":
             chat.append(_assistant(message.content))
         else:
-            chat += _said(message.role, message.content)
+            chat += _user(message.role, message.content)
     return chat
 
 
@@ -136,8 +136,8 @@ def _assistant(blocks: Sequence[Block]) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
 
 
-def _said(role: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
-    """Results of tools first, as chat completions demand; then what else the message has."""
+def _user(role: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """Tool results first, as chat completions demand, then the rest of the message."""
     chat: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     for block in blocks:
@@ -145,7 +145,7 @@ def _said(role: str, blocks: Sequence[Block]) -> list[dict[str, Any]]:
             found = [] if isinstance(block.content, str) else list(map(_part, block.content or ()))
             texts = [part["text"] for part in found if part["type"] == "text"]
             text = block.content if isinstance(block.content, str) else "\n".join(texts)
-            # A message with the role `tool` may hold text only: images stand in the next one.
+            # A message with the role `tool` may hold text only: images go into the next message.
             parts += [part for part in found if part["type"] != "text"]
             if block.is_error:
                 text = f"Error: {text}"

@@ -1,4 +1,4 @@
-"""Requests of Anthropic's Messages API, as chat completions."""
+"""Translates requests of Anthropic's Messages API to chat completions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headway.gateway.http.body import parsed
 
 
 class Tool(Struct):
-    """A tool of the client's own. Anthropic's own tools have another `type`."""
+    """A tool that the client defines. Anthropic's own tools have another `type`."""
 
     name: str
     type: str | None = None
@@ -32,7 +32,7 @@ class ToolChoice(Struct):
 
 
 class Thinking(Struct):
-    """Whether the model's reasoning is wanted."""
+    """Whether the client wants the model's reasoning."""
 
     type: Literal["enabled", "adaptive", "between_tools", "disabled"]
     budget_tokens: int | None = None
@@ -47,7 +47,7 @@ class OutputFormat(Struct):
 
 
 class OutputConfig(Struct):
-    """How much effort the answer is worth, and its format."""
+    """Reasoning effort, and format of the answer."""
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: OutputFormat | None = None
@@ -76,12 +76,12 @@ class MessagesRequest(CountTokensRequest, kw_only=True):
     top_k: int | None = None
     service_tier: Literal["auto", "standard_only"] | None = None
     metadata: dict[str, Any] | None = None
-    """`user_id` is the tenant; `headway_tier` and the other `headway_` entries do what the
-    headers do."""
+    """`user_id` is the tenant. `headway_tier` and the other `headway_` entries have the same effect
+    as the headers."""
 
     @property
     def shows_thinking(self) -> bool:
-        """Whether the answer has the model's reasoning."""
+        """Whether the answer contains the model's reasoning."""
         thinking = self.thinking
         return (
             thinking is not None and thinking.type != "disabled" and thinking.display != "omitted"
@@ -101,7 +101,7 @@ _IGNORED = frozenset(
         "workspace_id",
     )
 )
-"""What means nothing to an engine of one's own."""
+"""Fields without meaning for a local engine."""
 
 _KNOWN = frozenset(MessagesRequest.__struct_fields__) | _IGNORED
 _EFFORTS = {"max": "xhigh"}
@@ -112,7 +112,7 @@ _counting_decoder = msgspec.json.Decoder(CountTokensRequest)
 
 
 def read(body: bytes) -> tuple[MessagesRequest, dict[str, Any]]:
-    """The request in `body`, and the fields of the same chat completion.
+    """The request in `body`, and the fields of the equivalent chat completion.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
@@ -135,7 +135,7 @@ def read(body: bytes) -> tuple[MessagesRequest, dict[str, Any]]:
 
 
 def read_counting(body: bytes) -> dict[str, Any]:
-    """The fields of a chat completion whose prompt is that of the request in `body`.
+    """The fields of a chat completion with the same prompt as the request in `body`.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
@@ -144,7 +144,7 @@ def read_counting(body: bytes) -> dict[str, Any]:
 
 
 def _prompt(request: CountTokensRequest) -> dict[str, Any]:
-    """Everything that the engine makes its prompt of."""
+    """The fields from which the engine builds its prompt."""
     chat: dict[str, Any] = {
         "model": request.model,
         "messages": to_chat(request.system, request.messages),
@@ -166,7 +166,7 @@ def _tool(place: int, tool: Tool) -> dict[str, Any]:
     if tool.type not in (None, "custom") or tool.input_schema is None:
         raise unsupported(
             f"tools[{place}]: Headway runs no tools, so it cannot offer "
-            f"{tool.type or tool.name!r}; give tools of your own with name, description and "
+            f"{tool.type or tool.name!r}; define your own tools with name, description and "
             "input_schema.",
             f"tools[{place}]",
         )
@@ -195,7 +195,7 @@ def _choose(choice: ToolChoice, chat: dict[str, Any]) -> None:
 
 
 def _identify(metadata: dict[str, Any], chat: dict[str, Any]) -> None:
-    """Who asks, and how urgently."""
+    """Copy the tenant and the scheduling fields from `metadata` to `chat`."""
     user = metadata.get("user_id")
     if user is not None:
         if not isinstance(user, str):

@@ -31,25 +31,25 @@ _encode = msgspec.json.encode
 
 
 class MessageEvents:
-    """The events of one message: blocks one after the other, each from its start to its stop."""
+    """The events of one message: its blocks one after another, each from start to stop."""
 
     def __init__(self, request: MessagesRequest) -> None:
         self._request = request
         self._began = False
         self._open: str | None = None
-        """The type of the block that is open."""
+        """The type of the open block."""
         self._index = -1
-        """Of the newest block."""
+        """The index of the latest block."""
         self._calls = ToolCalls()
         self._refused = False
         self._last = Choice()
-        """The last choice that said why the answer ended."""
+        """The last choice with a `finish_reason`."""
         self._usage: Usage | None = None
         self._deltas = 0
-        """With output: about one token each, for backends that send no usage."""
+        """Number of deltas with output, about one token each: for backends that send no usage."""
 
     def feed(self, events: bytes) -> bytes:
-        """The events for these chunks. Raises ApiError 502 for what is no chunk."""
+        """Translate these chunks. Raises ApiError 502 if one is not a chunk."""
         return translated(events, self._take)
 
     def end(self) -> bytes:
@@ -85,7 +85,7 @@ class MessageEvents:
             return
         choice = chunk.choices[0]
         delta = choice.delta
-        self._deltas += delta.says_something
+        self._deltas += delta.has_output
         if delta.thought and self._request.shows_thinking:
             self._need("thinking", out)
             out.append(self._delta(b"thinking_delta", b"thinking", delta.thought))
@@ -103,13 +103,13 @@ class MessageEvents:
         if self._began:
             return
         self._began = True
-        # A backend counts the prompt at its end: `message_delta` corrects this.
+        # Backends report usage at the end of the stream: `message_delta` corrects this.
         message = {**opening(self._request, model), "usage": usage(self._usage or Usage())}
         out.append(event("message_start", {"type": "message_start", "message": message}))
         out.append(_PING)
 
     def _need(self, kind: str, out: list[bytes]) -> None:
-        """Open a block of text or reasoning, if the open one is none."""
+        """Open a block of type `kind` (text or reasoning), unless one is open."""
         if self._open != kind:
             block = thinking_block("") if kind == "thinking" else {"type": "text", "text": ""}
             self._start(kind, block, out)

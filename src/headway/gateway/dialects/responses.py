@@ -14,17 +14,17 @@ from headway.gateway.dialects.responses_request import ResponsesRequest, chat_of
 from headway.gateway.dialects.responses_stream import ResponseEvents
 
 Keep = Callable[[str, bytes, bytes], None]
-"""Called with a response's id, its input items and itself, as JSON."""
+"""Called with a response's id, and its input items and the response as JSON."""
 
 
 class Responses:
     """One request to `/v1/responses`.
 
     Args:
-        request: as `responses_request.read` returns it.
-        fields: likewise.
-        earlier: the conversation that `previous_response_id` names.
-        keep: called at the end of a response that the client wants kept; None: none is.
+        request: from `responses_request.read`.
+        fields: from `responses_request.read`.
+        earlier: the conversation that `previous_response_id` refers to.
+        keep: called at the end, if the client wants the response kept; None: it is not kept.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
@@ -46,7 +46,7 @@ class Responses:
         self.events = ResponseEvents(self._response, self._ended)
 
     def answer(self, completion: bytes) -> bytes:
-        """The whole response. Raises ApiError 502 for what is no chat completion."""
+        """The whole response. Raises ApiError 502 if `completion` is not a chat completion."""
         fill(self._response, completion_of(completion))
         return self._ended(self._response.ended())
 

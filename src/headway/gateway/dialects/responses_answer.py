@@ -31,22 +31,22 @@ _ECHOED: dict[str, Any] = {
     "top_p": None,
     "user": None,
 }
-"""Fields of the request that stand in its response, and what stands there without them."""
+"""Fields of the request that the response repeats, with their defaults."""
 
 
 class ResponseObject:
-    """The response object of one request, at every point of its life.
+    """The response object of one request, from start to end.
 
     Args:
-        request: what is answered.
-        fields: its fields.
-        kept: whether it can be asked for later.
+        request: the request that it answers.
+        fields: the fields of the request.
+        kept: whether clients can retrieve it later.
     """
 
     def __init__(self, request: ResponsesRequest, fields: dict[str, Any], kept: bool) -> None:
         self.id = f"resp_{urandom(24).hex()}"
         self.output: list[dict[str, Any]] = []
-        """Items that are done."""
+        """Complete items."""
         self.model = request.model
         self.usage: Usage | None = None
         self.finish_reason: str | None = None
@@ -64,11 +64,11 @@ class ResponseObject:
         }
 
     def running(self) -> dict[str, Any]:
-        """It while the model answers."""
+        """The object while the model answers."""
         return self._state("in_progress")
 
     def ended(self) -> dict[str, Any]:
-        """It once everything is there: `completed`, or `incomplete` for the reason it gives."""
+        """The object at the end: `completed`, or `incomplete` with the reason."""
         reason = _INCOMPLETE.get(self.finish_reason or "stop")
         if reason is None:
             return self._state("completed", completed_at=int(time.time()))
@@ -76,11 +76,11 @@ class ResponseObject:
 
     @property
     def last_status(self) -> ItemStatus:
-        """The status of an item that was the last one to be written."""
+        """The status of the last item."""
         return "incomplete" if self.finish_reason in _INCOMPLETE else "completed"
 
     def failed(self, error: ApiError) -> dict[str, Any]:
-        """It after `error`."""
+        """The object after `error`."""
         code = "rate_limit_exceeded" if error.status == 429 else "server_error"
         return self._state("failed", error={"code": code, "message": error.message})
 
@@ -105,7 +105,7 @@ class ResponseObject:
 
 
 def fill(response: ResponseObject, completion: Completion) -> None:
-    """Take everything that `completion` has into `response`."""
+    """Fill `response` from a whole chat completion."""
     choice = completion.choices[0] if completion.choices else Choice()
     response.model = completion.model or response.model
     response.usage = completion.usage or Usage()
@@ -129,7 +129,7 @@ def fill(response: ResponseObject, completion: Completion) -> None:
 
 
 def item_id(prefix: str) -> str:
-    """A new id of an item: `msg_`, `rs_`, `fc_`."""
+    """A new id for an item; `prefix` is `msg`, `rs`, `fc` or `call`."""
     return f"{prefix}_{urandom(20).hex()}"
 
 
@@ -168,7 +168,7 @@ def call_item(id: str, call_id: str | None, name: str) -> dict[str, Any]:
 
 
 def tokens_of(logprobs: Logprobs | None) -> list[Raw]:
-    """The tokens' log probabilities, in the shape that both APIs share."""
+    """The tokens' log probabilities, in the format that both APIs share."""
     return (logprobs and logprobs.content) or []
 
 

@@ -1,4 +1,4 @@
-"""The items of OpenAI's Responses API, as messages of chat completions."""
+"""Translates items of OpenAI's Responses API to messages of chat completions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headway.gateway.dialects.fields import unsupported
 
 
 class Part(Struct):
-    """A part of a message, or of what a function returned."""
+    """A part of a message or of a function's result."""
 
     type: str
     text: str | None = None
@@ -50,12 +50,12 @@ def to_chat(
     """The same conversation in the messages of a chat completion.
 
     Args:
-        instructions: what the model is to do.
-        earlier: the conversation that `items` go on from.
+        instructions: become the first system message.
+        earlier: the conversation that `items` continue.
         items: the input.
 
     Raises:
-        ApiError: 400 for an item that no chat completion can express.
+        ApiError: 400 for an item that chat completions cannot express.
     """
     chat: list[dict[str, Any]] = []
     if instructions:
@@ -71,11 +71,11 @@ def to_chat(
         elif item.type == "function_call_output":
             text, found = _returned(item, where)
             chat.append({"role": "tool", "tool_call_id": item.call_id, "content": text})
-            # A message with the role `tool` may hold text only: images follow in one of the user.
+            # A message with the role `tool` may hold text only: images go into a user message.
             images += found
         elif item.type == "message" or (item.type is None and item.role is not None):
             _add_message(item, chat, where)
-        elif item.type != "reasoning":  # earlier reasoning is left out by chat templates, too
+        elif item.type != "reasoning":  # earlier reasoning is left out, as in chat templates
             raise _no_such_item(item, where)
     if images:
         chat.append({"role": "user", "content": images})
@@ -83,7 +83,7 @@ def to_chat(
 
 
 def listed(given: str | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items of an input as they are listed later: each with a type and an id."""
+    """The items of an input in the format of `input_items`: each has a type and an id."""
     found = [{"role": "user", "content": given}] if isinstance(given, str) else given
     items: list[dict[str, Any]] = []
     for item in found:
@@ -113,7 +113,7 @@ def _add_message(item: Item, chat: list[dict[str, Any]], where: str) -> None:
     if item.role == "user":
         chat.append({"role": "user", "content": content})
         return
-    # Chat templates know no developer, and many take one system message only, the first.
+    # Chat templates have no developer role; many accept only a first system message.
     if not isinstance(content, str):
         content = "\n\n".join(part.get("text", "") for part in content)
     if len(chat) == 1 and chat[0]["role"] == "system":
@@ -136,7 +136,7 @@ def _add_call(item: Item, chat: list[dict[str, Any]], where: str) -> None:
 
 
 def _returned(item: Item, where: str) -> tuple[str, list[dict[str, Any]]]:
-    """The text that a function returned, and what else."""
+    """The text that a function returned, and its other parts."""
     if item.call_id is None or item.output is None:
         raise _missing(where, "a function_call_output needs call_id and output")
     if isinstance(item.output, str):
@@ -169,12 +169,12 @@ def _part(part: Part, where: str) -> dict[str, Any]:
         return {"type": "input_audio", "input_audio": part.input_audio}
     if part.file_id is not None or part.file_url is not None:
         raise unsupported(
-            f"{where}: Headway keeps and fetches no files; send the data itself, in image_url or "
+            f"{where}: Headway does not store or fetch files; send the data, in image_url or "
             "file_data.",
             where,
         )
     raise unsupported(
-        f"{where} has the type {part.type!r} or lacks its value; there are input_text, "
+        f"{where} has the type {part.type!r} or lacks its value; supported are input_text, "
         "input_image with image_url, input_file with file_data, and input_audio.",
         where,
     )
@@ -183,12 +183,12 @@ def _part(part: Part, where: str) -> dict[str, Any]:
 def _no_such_item(item: Item, where: str) -> ApiError:
     if item.type in (None, "item_reference"):
         return unsupported(
-            f"{where} refers to an item by its id; send the item itself, or go on from a whole "
-            "response by previous_response_id.",
+            f"{where} refers to an item by its id; send the item itself, or continue a whole "
+            "response with previous_response_id.",
             where,
         )
     return unsupported(
-        f"{where} has the type {item.type!r}; Headway knows message, function_call, "
+        f"{where} has the type {item.type!r}; supported are message, function_call, "
         "function_call_output and reasoning.",
         where,
     )

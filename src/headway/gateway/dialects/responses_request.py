@@ -1,4 +1,4 @@
-"""Requests of OpenAI's Responses API, as chat completions."""
+"""Translates requests of OpenAI's Responses API to chat completions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headway.gateway.http.body import parsed
 
 
 class FunctionTool(Struct):
-    """A function of the client's own. OpenAI's own tools have another `type`."""
+    """A function that the client defines. OpenAI's own tools have another `type`."""
 
     type: str
     name: str | None = None
@@ -25,7 +25,7 @@ class FunctionTool(Struct):
 
 
 class FunctionChoice(Struct):
-    """A function that must be called, or the tools of which some may be."""
+    """The function that must be called, or the tools that may be called."""
 
     type: str
     name: str | None = None
@@ -34,7 +34,7 @@ class FunctionChoice(Struct):
 
 
 class Format(Struct):
-    """How the answer's text is formed."""
+    """The format of the answer's text."""
 
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
@@ -44,7 +44,7 @@ class Format(Struct):
 
 
 class Text(Struct):
-    """What the answer's text is like."""
+    """Format and verbosity of the answer's text."""
 
     format: Format | None = None
     verbosity: str | None = None
@@ -63,9 +63,9 @@ class ResponsesRequest(Struct, kw_only=True):
     input: str | Annotated[list[Item], Meta(min_length=1)]
     instructions: str | None = None
     previous_response_id: str | None = None
-    """The response whose conversation goes on."""
+    """The response whose conversation is continued."""
     store: bool | None = None
-    """false: neither the request nor its answer is kept."""
+    """False: neither the request nor its answer is kept."""
     stream: bool | None = None
     background: bool | None = None
     max_output_tokens: OutputLimit | None = None
@@ -81,7 +81,7 @@ class ResponsesRequest(Struct, kw_only=True):
     truncation: Literal["auto", "disabled"] | None = None
     """Nothing is truncated: a conversation that is too long is an error."""
     metadata: dict[str, Any] | None = None
-    """`headway_tier` and the other `headway_` entries do what the headers do."""
+    """`headway_tier` and the other `headway_` entries have the same effect as the headers."""
     service_tier: str | None = None
     user: str | None = None
     safety_identifier: str | None = None
@@ -95,7 +95,7 @@ class ResponsesRequest(Struct, kw_only=True):
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether the answer has the tokens' log probabilities."""
+        """Whether the answer contains the tokens' log probabilities."""
         return "message.output_text.logprobs" in (self.include or ()) or bool(self.top_logprobs)
 
 
@@ -109,17 +109,17 @@ _IGNORED = frozenset(
         "stream_options",
     )
 )
-"""What means nothing to an engine of one's own."""
+"""Fields without meaning for a local engine."""
 
 _REFUSED = {
-    "context_management": "nothing shortens a conversation here; send a shorter one",
-    "conversation": "there are no conversations here; go on by previous_response_id",
-    "moderation": "there is no moderation here",
-    "prompt": "no prompts are kept here; send instructions and input",
+    "context_management": "Headway does not shorten conversations; send a shorter one",
+    "conversation": "Headway has no conversation objects; use previous_response_id",
+    "moderation": "Headway does not moderate",
+    "prompt": "Headway stores no prompts; send instructions and input",
 }
 
 _KNOWN = frozenset(ResponsesRequest.__struct_fields__) | _IGNORED | _REFUSED.keys()
-_AS_IT_IS = ("temperature", "top_p", "service_tier", "user")
+_UNCHANGED = ("temperature", "top_p", "service_tier", "user")
 
 _decoder = msgspec.json.Decoder(ResponsesRequest)
 _FIELDS = msgspec.json.Decoder(dict[str, Any])
@@ -138,19 +138,18 @@ def read(body: bytes) -> tuple[ResponsesRequest, dict[str, Any]]:
             raise unsupported(f"{name} is not supported: {why}.", name)
     if request.background:
         raise unsupported(
-            "background responses come with Headway's durable queue, which is not there yet; "
-            "leave background out.",
+            "background responses are not supported yet; leave background out.",
             "background",
         )
     return request, fields
 
 
 def prompt_of(request: ResponsesRequest, earlier: Sequence[Item]) -> dict[str, Any]:
-    """The fields of a chat completion that the engine makes its prompt of.
+    """The fields of the equivalent chat completion from which the engine builds its prompt.
 
     Args:
-        request: as `read` returns it.
-        earlier: the conversation that `previous_response_id` names.
+        request: from `read`.
+        earlier: the conversation that `previous_response_id` refers to.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
@@ -173,12 +172,12 @@ def prompt_of(request: ResponsesRequest, earlier: Sequence[Item]) -> dict[str, A
 def chat_of(
     request: ResponsesRequest, fields: dict[str, Any], earlier: Sequence[Item]
 ) -> dict[str, Any]:
-    """The fields of the same chat completion.
+    """The fields of the equivalent chat completion.
 
     Args:
-        request: as `read` returns it.
-        fields: likewise.
-        earlier: the conversation that `previous_response_id` names.
+        request: from `read`.
+        fields: from `read`.
+        earlier: the conversation that `previous_response_id` refers to.
 
     Raises:
         ApiError: 400, naming the field that is wrong or not supported.
@@ -187,7 +186,7 @@ def chat_of(
         **extras(fields, _KNOWN, "/v1/responses"),
         **prompt_of(request, earlier),
     }
-    for name in _AS_IT_IS:
+    for name in _UNCHANGED:
         value = getattr(request, name)
         if value is not None:
             chat[name] = value
@@ -240,7 +239,7 @@ def _offer(
     if isinstance(choice, FunctionChoice):
         if choice.type != "function" or choice.name is None:
             raise unsupported(
-                f"tool_choice has the type {choice.type!r}; Headway knows none, auto, required, "
+                f"tool_choice has the type {choice.type!r}; supported are none, auto, required, "
                 "allowed_tools, and function with a name.",
                 "tool_choice",
             )
@@ -253,8 +252,8 @@ def _offer(
 def _function(tool: FunctionTool, where: str) -> dict[str, Any]:
     if tool.type != "function" or tool.name is None:
         raise unsupported(
-            f"{where}: Headway runs no tools, so it cannot offer {tool.type!r}; give functions of "
-            "your own with name, description and parameters.",
+            f"{where}: Headway runs no tools, so it cannot offer {tool.type!r}; define your "
+            "own functions with name, description and parameters.",
             where,
         )
     function: dict[str, Any] = {"name": tool.name}

@@ -25,37 +25,37 @@ _encode = msgspec.json.encode
 
 
 class ResponseEvents:
-    """The events of one response: items one after the other, each from `added` to `done`.
+    """The events of one response: its items one after another, each from `added` to `done`.
 
     Args:
-        response: what is streamed.
-        ended: called with the response as it is at its end.
+        response: the streamed response.
+        ended: called with the response at its end.
     """
 
     def __init__(self, response: ResponseObject, ended: Callable[[dict[str, Any]], object]) -> None:
         self._response = response
         self._ended = ended
         self._number = 0
-        """Of the next event."""
+        """The sequence number of the next event."""
         self._kind: str | None = None
-        """The type of the item that is open."""
+        """The type of the open item."""
         self._id = ""
-        """Its id."""
+        """The id of the open item."""
         self._parts: list[dict[str, Any]] = []
-        """Its parts that are done."""
+        """The complete parts of the open item."""
         self._part: str | None = None
-        """The type of the part that is open."""
+        """The type of the open part."""
         self._called: dict[str, Any] = {}
-        """The item, if it is a function call."""
+        """The open item, if it is a function call."""
         self._texts: list[str] = []
-        """The text so far of the open part, or the arguments of the open function call."""
+        """The text so far of the open part, or of the arguments of the open function call."""
         self._logprobs: list[Raw] = []
         self._calls = ToolCalls()
         self._deltas = 0
-        """With output: about one token each, for backends that send no usage."""
+        """Number of deltas with output, about one token each: for backends that send no usage."""
 
     def feed(self, events: bytes) -> bytes:
-        """The events for these chunks. Raises ApiError 502 for what is no chunk."""
+        """Translate these chunks. Raises ApiError 502 if one is not a chunk."""
         return translated(events, self._take)
 
     def end(self) -> bytes:
@@ -71,7 +71,7 @@ class ResponseEvents:
         return b"".join(out)
 
     def failure(self, error: ApiError) -> bytes:
-        """The events that end a broken stream: `error`, and the response as failed."""
+        """The events that end a failed stream: `error`, and the failed response."""
         out: list[bytes] = []
         self._begin(out)
         self._say("error", out, code=error.code, message=error.message, param=error.param)
@@ -91,7 +91,7 @@ class ResponseEvents:
             return
         choice = chunk.choices[0]
         delta = choice.delta
-        self._deltas += delta.says_something
+        self._deltas += delta.has_output
         if delta.thought:
             self._write("reasoning", "reasoning_text", delta.thought, [], out)
         if delta.content:
@@ -112,7 +112,7 @@ class ResponseEvents:
     def _write(
         self, kind: str, part: str, text: str, logprobs: list[Raw], out: list[bytes]
     ) -> None:
-        """Go on with text in a part of type `part` of an item of type `kind`."""
+        """Append text to a part of type `part` of an item of type `kind`; open both if needed."""
         if self._kind != kind:
             self._close_item("completed", out)
             self._kind, self._id = kind, item_id(_ITEM_PREFIX[kind])

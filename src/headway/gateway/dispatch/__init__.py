@@ -1,1 +1,1 @@
-"""The driver of the scheduler, and the slot that a request holds."""
+"""The driver of the scheduler, and the slots that requests hold."""

@@ -1,7 +1,7 @@
-"""The driver of the scheduler: carries out its decisions, and reports what happened to it.
+"""Drives the scheduler: reports events to it, and carries out its decisions.
 
 Each request runs in the task that serves its client, which holds a Slot. The scheduler is stepped
-wherever something changed, and by a timer while something waits.
+after every change, and by a timer while requests wait.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 
 TICK_S = 0.05
-"""How often preemption is reconsidered while something waits and something runs."""
+"""Interval at which preemption is reconsidered while requests wait and run."""
 
 
 class Dispatcher:
-    """Who runs where, now. One per process; everything happens in its event loop.
+    """Drives the scheduler on the event loop. There is one per process.
 
     Args:
-        scheduler: decides.
+        scheduler: decides which requests run where.
         pool: the backends, which report their changes to `backend_changed`.
         works: every live request by id; only the dispatcher changes it.
-        foresight: predicts the requests that must wait, or must wait again.
-        settings: of the gateway.
-        clock: seconds; never goes backwards.
+        foresight: predicts requests that begin to wait.
+        settings: the settings of the gateway.
+        clock: returns seconds; never goes backwards.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Dispatcher:
 
     @property
     def draining(self) -> bool:
-        """Whether nothing new is taken."""
+        """Whether new requests are refused."""
         return self._draining
 
     def running_on(self, name: str) -> int:
@@ -77,7 +77,7 @@ class Dispatcher:
         return 0 if backend is None else len(backend.running)
 
     def backend_changed(self, status: BackendStatus) -> None:
-        """A backend came, went, or can take more or less than before."""
+        """The status of a backend changed: its health, slots, models or cost."""
         now_s = self.clock()
         self.statuses[status.name] = status
         self._rotation.changed(status, now_s)
@@ -100,7 +100,7 @@ class Dispatcher:
         )
         moved: list[Work] = []
         if not status.healthy:
-            # What can be continued exactly moves at once; the rest may still be answered.
+            # Requests that can be continued exactly move at once; others may still be answered.
             for work in list(self.works.values()):
                 if work.request.backend == status.name and work.generation is not None:
                     self._lose(work, now_s)
@@ -109,10 +109,11 @@ class Dispatcher:
         self._step(now_s, moved)
 
     def submit(self, work: Work) -> None:
-        """Hand in `work`; afterwards it waits or runs, and `release` must follow.
+        """Submit `work`, which then waits or runs; `release` must follow.
 
         Raises:
-            ApiError: when it is turned away: full queue, hopeless deadline, shutdown.
+            ApiError: it is rejected: the queue is full, its deadline cannot be met, it is too
+                large, or the gateway is shutting down.
         """
         if self._draining:
             raise shutting_down()
@@ -128,20 +129,20 @@ class Dispatcher:
             raise
 
     def pin(self, work: Work, now_s: float) -> None:
-        """Its first token came: from here on only engines with the same vocabulary can go on."""
+        """The first token arrived: only engines with the same vocabulary can continue `work`."""
         description = self.statuses[work.served.backend].description
         if description is not None:
             lane = f"{work.origin.model}#{description.vocabulary}"
             self.scheduler.pin(work.request.id, lane, now_s)
 
     def progressed(self, work: Work, output_tokens: int, now_s: float) -> None:
-        """`work` has produced `output_tokens` in all."""
+        """`work` has produced `output_tokens` in total."""
         self.scheduler.progress(work.request.id, output_tokens, now_s)
         if output_tokens >= work.predicted.look_at:
             self._foresight.progressed(work)
 
     def able(self, request: Request, *, even_busy: bool) -> list[str]:
-        """Backends that serve `request` and have slots; `even_busy`: or are at least healthy."""
+        """Backends that serve `request` and have slots, or if `even_busy` are healthy."""
         return [
             backend.name
             for backend in self.scheduler.backends.values()
@@ -150,18 +151,18 @@ class Dispatcher:
         ]
 
     def requeue(self, work: Work) -> None:
-        """Its run failed: it waits in its old place, for a backend that has not failed yet."""
+        """A run of `work` failed: it waits in its old place, if possible for another backend."""
         now_s = self.clock()
         self._lose(work, now_s, work.turn.retries.avoid)
         self._step(now_s, [work])
 
     async def pause(self, work: Work, pause_s: float) -> None:
-        """Its run failed: it leaves the queue, and comes back after `pause_s`.
+        """A run of `work` failed: it leaves the queue, and returns after `pause_s`.
 
-        It comes back at once when its backend comes up again.
+        It returns earlier if its backend comes up again.
 
         Raises:
-            ApiError: the queue has no room for it any more, or the gateway is stopping.
+            ApiError: it is rejected on its return, or the gateway is stopping.
         """
         now_s = self.clock()
         turn = work.turn
@@ -180,7 +181,7 @@ class Dispatcher:
         self._step(now_s, [work])
 
     def release(self, work: Work, *, finished: bool) -> None:
-        """Give back the slot or the place in the queue; the second call does nothing."""
+        """Give back the slot or the place in the queue. A second call has no effect."""
         if self.works.pop(work.request.id, None) is None:
             return
         now_s = work.served.ended_s = self.clock()
@@ -206,7 +207,7 @@ class Dispatcher:
             self._drained.set_result(None)
 
     async def drain(self, limit_s: float) -> bool:
-        """Take nothing new and wait for what is here; False if `limit_s` was not enough."""
+        """Refuse new requests and wait for the others; False if `limit_s` was too short."""
         self._draining = True
         if not self.works:
             return True
@@ -218,7 +219,7 @@ class Dispatcher:
         return True
 
     def close(self) -> None:
-        """End what waits and what runs; its client gets the reason."""
+        """End all waiting and running requests; their clients get an error."""
         self._draining = True
         if self._timer is not None:
             self._timer.cancel()
@@ -228,7 +229,7 @@ class Dispatcher:
             work.turn.stop(shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
-        """Carry out what is decided now; `arrived` are those that have just begun to wait."""
+        """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""
         began = list(arrived)
         for decision in self.scheduler.step(now_s):
             work = self.works[decision.request.id]
@@ -248,7 +249,7 @@ class Dispatcher:
             self._arm(now_s)
 
     def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
-        """`work` lost its backend, and waits in its old place."""
+        """`work` lost its backend and waits in its old place."""
         work.turn.end(now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)

@@ -1,4 +1,4 @@
-"""Asks the model that will answer how long its answer will be, with a request of its own."""
+"""Asks a model, in a separate request, how long its answer to a request will be."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ _reply = msgspec.json.Decoder(_Reply)
 
 
 class Perception:
-    """Questions, which wait for a slot under the same policy as what they are about.
+    """Asks questions, which wait for a slot under the same policy as other requests.
 
-    A question is a few tokens long, so policies by lengths let it go first. Whatever goes wrong
-    with it costs the guess and nothing else.
+    The answer to a question has only a few tokens, so policies that order by length run it first.
+    A question that fails costs only the guess.
 
     Args:
-        dispatcher: runs them.
+        dispatcher: runs the questions.
     """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.answered = 0
-        """Questions that a number came of."""
+        """Number of questions that were answered with a number."""
         self.unanswered = 0
-        """Those that none came of."""
+        """Number of questions that were not."""
         self._dispatcher = dispatcher
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, work: Work, on_guess: OnReading) -> None:
         """Ask about `work`, whose prompt was read; `on_guess` gets the guess, if there is one.
 
-        A prompt without text is not asked about.
+        Skips prompts without text.
         """
         if work.predicted.prompt is None or not work.predicted.prompt.text:
             return
@@ -77,7 +77,7 @@ class Perception:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Give up all questions."""
+        """Cancel all questions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -87,7 +87,7 @@ class Perception:
         try:
             async with Slot(self._dispatcher, _about(work, text)) as slot:
                 words = words_guessed(await self._reply(slot, text))
-                # Before its slot is free: who is next may be another now.
+                # Before the slot is freed, as the guess may change which request is next.
                 if words is not None:
                     if work.served.ended_s < 0.0:
                         on_guess(work, Reading(score_of(words), calibration_of_guesses()))
@@ -126,7 +126,7 @@ def _body(model: str, text: str) -> bytes:
 
 
 def _about(work: Work, text: str) -> Work:
-    """The question about `work`, whose prompt is `text`: a request like any other."""
+    """The question about `work`, whose prompt is `text`, as a request of its own."""
     about = work.request
     body = _body(work.origin.model, text)
     request = Request(

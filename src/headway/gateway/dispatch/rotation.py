@@ -1,4 +1,4 @@
-"""Which backends take requests now, and since when the others do not."""
+"""Tracks which backends take no requests, and since when."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from headway.engines.backend_status import BackendStatus
 
 
 class Rotation:
-    """Backends that are down, paused, or left alone because they fail, and since when.
+    """Backends that take no requests because they are down, paused or failing, and since when.
 
-    All times are seconds on the dispatcher's clock.
+    Times are seconds on the dispatcher's clock.
     """
 
     def __init__(self) -> None:
@@ -21,15 +21,15 @@ class Rotation:
         self._models: dict[str, tuple[str, ...]] = {}
         self._down: set[str] = set()
         self._came_up: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        """What those that pause wait for; a new one for each time that a backend comes up."""
+        """Per backend, set when it next comes up; paused requests wait for it."""
 
     @property
     def incomplete(self) -> bool:
-        """Whether some backend takes nothing now."""
+        """Whether some backend takes no requests now."""
         return bool(self._out_since)
 
     def changed(self, status: BackendStatus, now_s: float) -> None:
-        """This is the status of a backend from now on."""
+        """Record the new status of a backend."""
         self._models[status.name] = status.models
         if not status.healthy:
             self._down.add(status.name)
@@ -42,14 +42,14 @@ class Rotation:
             self._out_since.setdefault(status.name, now_s)
 
     async def pause(self, backend: str, pause_s: float) -> None:
-        """Wait `pause_s`, or until `backend` comes up again: whatever failed before is over."""
+        """Wait for `pause_s`, or until `backend` comes up again after a failure."""
         came_up = self._came_up[backend]
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await came_up.wait()
 
     def unserved_since_s(self, model: str) -> float | None:
-        """Since when no backend that has `model` takes anything; None: one does.
+        """Since when no backend with `model` takes requests; None: one does; -inf: none has it.
 
         A backend that has never answered may have any model.
         """

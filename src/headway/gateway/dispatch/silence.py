@@ -16,14 +16,14 @@ LIKELY = 0.95
 
 
 class Silence:
-    """Looks at every running request now and then: reading a part of an answer costs no timer."""
+    """Checks all running requests periodically, so that reads need no timers."""
 
     def __init__(self, pool: BackendPool) -> None:
         self._pool = pool
         self._looked_s = float("-inf")
 
     def look(self, works: Iterable[Work], backends: Mapping[str, Backend], now_s: float) -> None:
-        """Stop reading where nothing came for too long: its reader gets BackendSilent."""
+        """Stop reads from backends that are silent for too long: they raise BackendSilent."""
         if now_s - self._looked_s < LOOK_EVERY_S:
             return
         self._looked_s = now_s
@@ -32,22 +32,22 @@ class Silence:
             if turn.activity is None:
                 continue
             if not turn.reading:
-                turn.heard_s = now_s  # its client is slow to read: the backend is not to blame
+                turn.heard_s = now_s  # it waits for its client, not for the backend
                 continue
             patience = self._pool.patience(backend)
             if turn.answering:
                 limit_s = patience.idle_s()
             else:
-                like = self._like(work, backends)
+                others = self._alternatives(work, backends)
                 limit_s = patience.first_byte_s(
-                    _service_s(work, backends[backend], moves=bool(like)), like
+                    _service_s(work, backends[backend], moves=bool(others)), others
                 )
             silent_s = now_s - turn.heard_s
             if silent_s > limit_s:
-                turn.stop(BackendSilent(f"nothing came from it for {silent_s:.0f} s"))
+                turn.stop(BackendSilent(f"it sent nothing for {silent_s:.0f} s"))
 
-    def _like(self, work: Work, backends: Mapping[str, Backend]) -> list[Patience]:
-        """Of the other backends that could answer `work` now, and have not failed on it."""
+    def _alternatives(self, work: Work, backends: Mapping[str, Backend]) -> list[Patience]:
+        """The patience of other backends that could answer `work` now and have not failed on it."""
         return [
             self._pool.patience(name)
             for name, backend in backends.items()
@@ -59,10 +59,10 @@ class Silence:
 
 
 def _service_s(work: Work, backend: Backend, *, moves: bool) -> float:
-    """Predicted time at the backend before the first byte of the answer.
+    """Predicted time at the backend until the first byte of the answer.
 
-    A whole answer takes as long as its tokens: the most that it may have where the request would
-    fail, the most that is likely where it `moves` to another backend.
+    If the answer is not streamed, that includes all its tokens: the most that are likely if the
+    request `moves` to another backend at the limit, the most that are possible if it fails then.
     """
     request, cost = work.request, backend.cost
     seconds = cost.prefill_s(request)

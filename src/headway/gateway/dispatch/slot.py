@@ -1,4 +1,4 @@
-"""The lifetime of one request in the dispatcher, as the task that serves its client sees it."""
+"""The lifetime of one request in the dispatcher, for the task that serves its client."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class Slot:
-    """A place in the queue, then a slot of a backend, perhaps several times, until it is left.
+    """A place in the queue, then a slot of a backend; again after each preemption or failure.
 
         async with Slot(dispatcher, work) as slot:   # waits; raises ApiError if it never runs
             engine = await slot.engine()
-            ...                                      # read from it, by `slot.read`
+            ...                                      # read from it with `slot.read`
             slot.finish()                            # the answer is complete: others may run
 
-    Leaving the block gives the slot back in any case.
+    Leaving the block always gives the slot back.
     """
 
     __slots__ = ("_backend", "_dispatcher", "work")
@@ -57,7 +57,7 @@ class Slot:
         self.leave()
 
     def finish(self) -> None:
-        """The answer is complete: give the slot back now. The second call does nothing."""
+        """The answer is complete: gives the slot back now. A second call has no effect."""
         self._dispatcher.release(self.work, finished=True)
 
     def leave(self) -> None:
@@ -65,11 +65,11 @@ class Slot:
         self._dispatcher.release(self.work, finished=False)
 
     async def engine(self) -> Engine:
-        """Wait until the request may run; returns the client of the backend it runs on.
+        """Wait until the request may run; returns the client of its backend.
 
         Raises:
             ApiError: it will never run: deadline missed, no backend, shutdown.
-            BackendGone: the backend it was given went away at this moment.
+            BackendGone: its backend went down at this moment.
         """
         await self._start()
         turn, pool, backend = self.work.turn, self._dispatcher.pool, self.work.request.backend
@@ -80,21 +80,21 @@ class Slot:
         return engine
 
     async def read(self, coming: Awaitable[T]) -> T:
-        """What comes from the engine.
+        """Await `coming`, which reads from the engine.
 
         Raises:
-            Interrupted: the request lost its slot; it may ask for an `engine` again.
+            Interrupted: the request lost its slot; it may call `engine` again.
             ApiError: the gateway is stopping.
-            BackendSilent: nothing came for longer than the backend's limit.
+            BackendSilent: the backend was silent for longer than its limit.
             BackendGone, EngineError: from the engine.
         """
         return await self.work.turn.read(coming)
 
     async def generate(self) -> AsyncGenerator[Delta, None]:
-        """The whole output of the request's generation, over preemptions and failing backends.
+        """Yield the whole output, across preemptions and failing backends.
 
         Raises:
-            ApiError: the engine refuses it, it will not get another turn, or it failed too often.
+            ApiError: the engine refuses the request, it will not run again, or it failed too often.
         """
         work = self.work
         generation = work.generation
@@ -118,7 +118,7 @@ class Slot:
                 await self.failed(error)
 
     def progress(self, tokens: int) -> None:
-        """The engine delivered a part of the answer, with `tokens` more."""
+        """The engine delivered a part of the answer with `tokens` new tokens."""
         work, now_s = self.work, self._dispatcher.clock()
         request, turn, served = work.request, work.turn, work.served
         turn.heard(now_s)
@@ -134,13 +134,13 @@ class Slot:
         self._dispatcher.progressed(work, request.output_tokens + tokens, now_s)
 
     async def failed(self, error: BackendGone | EngineError) -> None:
-        """A run failed before anything of it that cannot be continued reached the client.
+        """A run failed, and the client has received nothing that cannot be continued.
 
         Returns once the request waits for another run.
 
         Raises:
-            ApiError: no other run will help: the error is the request's fault, there is nobody
-                else to ask, or it failed too often.
+            ApiError: another run would not help: the request is at fault, no backend can run it,
+                or it failed too often.
         """
         work, dispatcher = self.work, self._dispatcher
         turn, request, backend = work.turn, work.request, self._backend
@@ -150,33 +150,33 @@ class Slot:
                 dispatcher.pool.failed(backend, request.id, error)
             return
         answer = error if isinstance(error, EngineError) else None
-        if answer is not None and not (answer.passing or answer.of_this_backend):
+        if answer is not None and not (answer.transient or answer.backend_specific):
             raise from_engine(answer.status, answer.body, answer.headers) from None
         dispatcher.pool.failed(backend, request.id, error)
         pause_s = turn.retries.failed(
             backend,
             dispatcher.able(request, even_busy=silent),
             most_runs=dispatcher.settings.attempts,
-            here_again=not silent and (answer is None or not answer.of_this_backend),
+            here_again=not silent and (answer is None or not answer.backend_specific),
             retry_after_s=answer.retry_after_s if answer is not None else None,
             jitter=random.random(),
         )
         if pause_s is None:
-            _log_failure(work, error, "it is given up")
+            _log_failure(work, error, "giving up")
             if len(turn.retries.failed_on) > 1:
                 dispatcher.pool.forgive(request.id)
             raise gave_up(turn.retries.runs, error)
         if turn.interrupted:
-            return  # the pool found the backend down, and it waits for another already
+            return  # the pool found the backend down: it already waits for another
         if not pause_s:
-            _log_failure(work, error, "it is tried elsewhere")
+            _log_failure(work, error, "trying another backend")
             dispatcher.requeue(work)
         else:
-            _log_failure(work, error, f"it is tried again in {pause_s:.1f} s")
+            _log_failure(work, error, f"trying again in {pause_s:.1f} s")
             await dispatcher.pause(work, pause_s)
 
     def lost(self, error: BackendGone | EngineError) -> None:
-        """The backend broke in the middle of an answer that cannot be continued."""
+        """The backend failed in the middle of an answer that cannot be continued."""
         _log_failure(self.work, error, "its answer ends here")
         self._dispatcher.pool.failed(self._backend, self.work.request.id, error)
 

@@ -1,4 +1,4 @@
-"""Answer lengths that clients claim, and what follows where one proves wrong."""
+"""Output lengths that clients claim, and what happens when a claim proves wrong."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from headway.prediction.live.history import LengthHistory, Origin
 
 
 class ClaimedLengths:
-    """Takes claims as they are from tenants whose claims come true.
+    """Believes the claims of a tenant until one of its answers is longer than claimed.
 
-    One answer that is longer than claimed is enough: it and all live requests of its tenant are
-    ranked anew at once, as if they had claimed nothing, unless the claim is the larger estimate.
+    Then all live requests of the tenant are ranked again at once, by the larger of their claim and
+    the estimate from history. Enough true claims in a row restore the trust (`Claims`).
 
     Args:
         scheduler: ranks requests.
         works: every live request by id.
-        clock: the scheduler's.
-        history: what is expected of requests that claim nothing.
+        clock: the scheduler's clock.
+        history: estimates requests without a claim.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class ClaimedLengths:
     def estimate(
         self, origin: Origin, claimed_tokens: int, limit: int | None
     ) -> tuple[SizeEstimate, bool]:
-        """What to expect of a request with that claim, and whether that is the claim."""
+        """The estimate of a request with this claim, and whether the claim is believed."""
         if self._claims.believes(origin.tenant):
             return SizeEstimate.exactly(claimed_tokens), True
         predicted = self._history.estimate(origin, limit)
         return larger(predicted, claimed_tokens), False
 
-    def outlived(self, work: Work) -> list[Work]:
-        """`work` runs on though its answer is longer than claimed. Whose claims no longer count."""
+    def exceeded(self, work: Work) -> list[Work]:
+        """`work` still runs but is longer than claimed. Returns those whose claims lose effect."""
         self._claims.refuted(work.origin.tenant)
         return self._disbelieve(work.origin.tenant)
 
     def ended(self, work: Work, finished: bool) -> list[Work]:
-        """`work`, which had a claim, is over. Whose claims no longer count."""
+        """`work`, which had a claim, has ended. Returns those whose claims lose effect."""
         assert work.claimed_tokens is not None
         tenant = work.origin.tenant
         believed = self._claims.believes(tenant)
@@ -78,12 +78,12 @@ class ClaimedLengths:
 
 
 def larger(predicted: SizeEstimate, claimed_tokens: int | None) -> SizeEstimate:
-    """What to expect of a request whose claim is not believed; None: it has none."""
+    """The estimate of a request whose claim is not believed: the larger one; None: no claim."""
     if claimed_tokens is None or predicted.mean >= claimed_tokens:
         return predicted
     return SizeEstimate.exactly(claimed_tokens)
 
 
 def look_at(claimed_tokens: int) -> int:
-    """The output tokens that prove a claim wrong."""
+    """The number of output tokens that proves a claim wrong."""
     return most_tokens(claimed_tokens) + 1

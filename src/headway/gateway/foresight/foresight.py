@@ -1,4 +1,4 @@
-"""Predicts how long requests will run, beside the event loop, and watches what that is worth."""
+"""Predicts output lengths in a thread, and watches how good the predictions are."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ logger = logging.getLogger(__name__)
 Input = TypeVar("Input")
 Output = TypeVar("Output")
 OnReading = Callable[[Work, Reading], None]
-"""Called with what was read of a request's prompt."""
+"""Called with a request and what was predicted from its prompt."""
 
 MOST_AT_ONCE = 64
-"""Prompts and unfinished answers that are read together."""
+"""Maximum number of prompts and unfinished answers in one batch."""
 GATHER_S = 0.02
-"""How long they are gathered, unless there are that many. A batch costs little more than one
-prompt, and requests that finish meanwhile need no prediction."""
+"""How long a batch that is not full is gathered. A batch costs little more than one prompt, and
+requests that finish meanwhile need no prediction."""
 MOST_WAITING = 4096
-"""Requests that may wait for the predictor; any more keep the estimate that they have."""
+"""Maximum number of requests that wait for the predictor; others keep their estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class _Part:
     pieces: Sequence[Piece]
     output_tokens: int
     predicted: SizeEstimate
-    """Output tokens of the whole answer, predicted from the prompt alone."""
+    """Output tokens of the whole answer, predicted from the prompt only."""
 
 
 class Foresight:
-    """Predicts output lengths beside the event loop and revises the scheduler's estimates.
+    """Predicts output lengths in a separate thread, and revises the scheduler's estimates.
 
     A request starts with an estimate from the history of similar requests, and runs at once if it
     can. While any request waits, all waiting and running requests are predicted from their
@@ -70,14 +70,14 @@ class Foresight:
     Args:
         scheduler: gets every prediction.
         works: every live request by id.
-        clock: the scheduler's.
-        live: reads prompts; None: there is no predictor, only history.
+        clock: the scheduler's clock.
+        live: predicts from prompts; None: there is only history.
         watch: compares every prediction with its outcome. While it does not trust the predicted
             order, the scheduler gets estimates from history, and a policy that orders by length
             is replaced by `fallback`.
         fallback: name of a policy that needs no predictor.
-        refits: trains predictors again; None: they stay as they are.
-        claimed: lengths that clients claim; None: no client claims any.
+        refits: retrains predictors; None: they do not change.
+        claimed: handles lengths that clients claim; None: claims are ignored here.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Foresight:
         self.watch = watch
         self.live = live
         self.predicted = 0
-        """Prompts predicted so far."""
+        """Number of predictions from prompts."""
         self.refined = 0
-        """Times that an unfinished answer was predicted anew."""
+        """Number of predictions from unfinished answers."""
         self.failed = 0
-        """Prompts and answers that could not be read."""
+        """Number of prompts and answers that the predictor failed on."""
         self.spent_s = 0.0
-        """Time the predictor took for them."""
+        """Total time of the predictor."""
         self.refits = refits
         self._scheduler = scheduler
         self._works = works
@@ -115,11 +115,11 @@ class Foresight:
         self._thread: threading.Thread | None = None
 
     def start(self, ask: Callable[[Work, OnReading], None] | None = None) -> None:
-        """Begin to predict; called in the event loop.
+        """Start to predict; called in the event loop.
 
         Args:
-            ask: asks the model itself about a waiting request, where the policy orders by length,
-                and calls back with its reply, which replaces the prediction; None: it is not asked.
+            ask: asks the model itself about a waiting request, if the policy orders by length, and
+                calls back with the reply, which replaces the prediction; None: it is not asked.
         """
         if self.live is None:
             return
@@ -132,7 +132,7 @@ class Foresight:
         self._thread.start()
 
     async def close(self) -> None:
-        """End the thread; predictions that are under way are dropped."""
+        """End the thread; predictions in progress are dropped."""
         if self.refits is not None:
             await self.refits.close()
         if self._thread is not None:
@@ -141,7 +141,7 @@ class Foresight:
             self._thread.join(timeout=1.0)
 
     def contended(self, waiting: Iterable[Work]) -> None:
-        """These must wait: predict them, and everybody who runs and was not predicted yet."""
+        """Predict `waiting` and all running requests, except those already predicted."""
         if self._thread is None:
             return
         for work in waiting:
@@ -153,32 +153,32 @@ class Foresight:
                     self._ask(running)
 
     def progressed(self, work: Work) -> None:
-        """`work` reached its `look_at`: predict what is left of it, if any request waits."""
+        """`work` reached its `look_at`: predicts its length again, if any request waits."""
         predicted = work.predicted
         predicted.look_at = next_cut(work.output_tokens)
         claims = work.claimed_tokens is not None and predicted.claim_counts
         if claims and self._claimed is not None:
-            self._disbelieved(self._claimed.outlived(work))
+            self._disbelieved(self._claimed.exceeded(work))
         forecast, generation = predicted.forecast, work.generation
         if forecast is None or generation is None or not self._scheduler.waiting():
             return
         if self._asked.qsize() < MOST_WAITING:
-            # A failing engine takes pieces back, so the thread gets its own list of them.
+            # `Generation.rewind` removes pieces, so the thread gets its own list of them.
             part = _Part(list(generation.pieces), work.output_tokens, forecast.estimate)
             self._asked.put((work, part))
 
     def claim_ended(self, work: Work, finished: bool) -> None:
-        """`work`, which had a claim, is over; `finished`: with the whole answer."""
+        """`work`, which had a claim, has ended; `finished`: with its whole answer."""
         if self._claimed is not None:
             self._disbelieved(self._claimed.ended(work, finished))
 
     def _disbelieved(self, works: Sequence[Work]) -> None:
-        """Their claims do not count any more: predict them like other requests."""
+        """Predict `works` like other requests, as their claims no longer count."""
         if works and self._scheduler.waiting():
             self.contended(works)
 
     def ended(self, work: Work) -> None:
-        """`work` has its answer: learn from it, and see whether the order is still trusted."""
+        """`work` has its answer: learns from it, and checks whether to trust predictions."""
         if self.refits is not None:
             self.refits.answered(work.origin.model)
         tokens = work.output_tokens
@@ -215,8 +215,9 @@ class Foresight:
             quality.tau_of_all,
             f"; policy {before} -> {policy}" if policy != before else "",
         )
-        # Otherwise the old predictions would order a burst to its end. Under `fcfs` each request
-        # keeps its place while it is revised; under `hrrn` 10,000 of them would take ten seconds.
+        # Revises live requests, too: otherwise the old predictions would order a burst to its end.
+        # Under `fcfs`, as revisions do not move requests there; under `hrrn`, 10,000 of them would
+        # take ten seconds.
         self._scheduler.use_policy("fcfs", self._clock())
         for work in self._works.values():
             if work.predicted.forecast is not None:
@@ -268,9 +269,9 @@ class Foresight:
         try:
             return list(zip(inputs, predict(inputs), strict=True))
         except Exception as error:
-            # Whatever is wrong with the predictor, requests go on without it.
+            # Requests go on without a broken predictor.
             if len(inputs) == 1:
-                # A broken predictor fails on every request: its traceback is logged once.
+                # It may fail on every request: the traceback is logged only once.
                 first = error if not self.failed else None
                 logger.error("the predictor failed on a request: %r", error, exc_info=first)
                 self.failed += 1
@@ -320,7 +321,7 @@ class Foresight:
                 self._revise(work, work.predicted.forecast)
 
     def _revise(self, work: Work, forecast: Forecast) -> None:
-        """Give the scheduler the best estimate of `work` that there is now."""
+        """Pass the best current estimate of `work` to the scheduler."""
         assert self.live is not None
         limit = work.request.max_tokens
         estimate, score = forecast.of_history, None

@@ -1,4 +1,4 @@
-"""Trains predictors anew beside the gateway, and uses those that turn out better."""
+"""Retrains predictors in the background, and uses those that prove better."""
 
 from __future__ import annotations
 
@@ -23,23 +23,21 @@ from headway.store.request_log import answers_of
 logger = logging.getLogger(__name__)
 
 LEAST_ANSWERS = 250
-"""Of a model, until its predictor is trained anew."""
+"""Minimum number of new answers of a model before its predictor is retrained."""
 GROWTH = 0.25
-"""By which part its known answers must have grown until the next time."""
+"""Share by which its known answers must also have grown before the next retraining."""
 LIMIT_S = 6 * 3600.0
-"""A refit that takes longer is given up, or those of all other models would wait for it for ever.
-It takes minutes on a free core, but it gets no more of one than others leave it: so this is
-generous, and meant for one that hangs."""
+"""Time limit of a refit, as the refits of other models wait for it. A refit takes minutes on a free
+core but has the lowest priority, so the limit is generous: it is for a refit that hangs."""
 NEEDED = ("lightgbm", "scipy", "sklearn")
-"""Modules without which nothing new can be learned; what was learned is used without them."""
+"""Modules that training needs; trained predictors are used without them."""
 
 
 class Refits:
-    """One predictor for each model, from the answers in the request log.
+    """Retrains the predictor of each model from the answers in the request log.
 
-    `headway predictor refit` does the work, in a process that gives way to everything else; what
-    it finds is loaded in a thread and swapped in between two predictions. Whatever goes wrong
-    costs a line in the log.
+    `headway predictor refit` does the work, in a process of the lowest priority. A better
+    predictor is loaded in a thread and swapped in between two predictions. Failures are logged.
 
     Args:
         live: uses the predictors.
@@ -49,9 +47,9 @@ class Refits:
 
     def __init__(self, live: LivePredictor, request_log: Path, folder: Path) -> None:
         self.replaced = 0
-        """Predictors that were better than the one before."""
+        """Number of retrained predictors that replaced the current one."""
         self.kept = 0
-        """Times when the one before was not worse."""
+        """Number of retrained predictors that were not better."""
         self._live = live
         self._request_log = request_log
         self._folder = folder
@@ -59,20 +57,22 @@ class Refits:
         self._answers: Counter[str] = Counter()
         self._due_at: dict[str, float] = {}
         self._learned_from: dict[str, float] = {}
-        """Answers that were known when what was found at the start was trained."""
+        """Of predictors loaded at the start: the number of answers known at their training."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Use what was learned before this start."""
+        """Load the predictors that were trained before this start."""
         if not self._learns:
-            logger.info("predictors do not learn from the traffic: pip install 'headway[predict]'")
+            logger.info(
+                "predictors do not learn from the traffic: run pip install 'headway[predict]'"
+            )
         for path in sorted(self._folder.glob("*.npz")):
             card = self._use(path)
             if card is not None:
                 self._learned_from[card.target] = card.examples / (1.0 - NEWEST)
 
     def answered(self, model: str) -> None:
-        """A request to `model` finished, and its row is about to be in the log."""
+        """A request to `model` finished; its row in the log follows."""
         if not self._learns:
             return
         self._answers[model] += 1
@@ -80,7 +80,7 @@ class Refits:
             self._task = asyncio.create_task(self._refit(model))
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel a refit in progress."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -95,7 +95,7 @@ class Refits:
         try:
             learned_from = self._learned_from.pop(model, None)
             if learned_from is not None:
-                # The log knows of answers before this start; fewer, if somebody trimmed it.
+                # The log also has answers from before this start, or fewer if it was trimmed.
                 known = await asyncio.to_thread(answers_of, self._request_log, model)
                 self._answers[model] = max(self._answers[model], known)
                 self._due_at[model] = _grown(min(learned_from, known))
@@ -112,8 +112,8 @@ class Refits:
             else:
                 self.kept += 1
             logger.info(
-                "the predictor of %s %s: Kendall's tau on its newest %d requests is %.3f, that of "
-                "one trained on the %d before them %.3f",
+                "the predictor of %s %s: its Kendall's tau on the newest %d requests is %.3f; "
+                "a predictor trained on the %d before them has %.3f",
                 model,
                 "was replaced" if verdict.better else "stays",
                 verdict.newest,
@@ -135,12 +135,12 @@ class Refits:
 
 
 def _grown(answers: float) -> float:
-    """How many answers there must be for a training after one that knew so many."""
+    """The number of answers at which to retrain after a training with `answers`."""
     return answers * (1.0 + GROWTH) + LEAST_ANSWERS
 
 
 async def _run(request_log: Path, model: str, path: Path) -> Verdict | None:
-    """Its verdict; None if it failed, which is then in the log."""
+    """Run a refit of `model`. Returns its verdict; None if it failed, which is logged."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",

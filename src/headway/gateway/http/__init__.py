@@ -1,1 +1,1 @@
-"""HTTP itself: the server, bodies, browsers, headers."""
+"""HTTP: the server, request bodies, rules for browsers, tracing headers."""

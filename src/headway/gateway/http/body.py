@@ -1,4 +1,4 @@
-"""Bodies of requests: read within limits, unpacked, and decoded as JSON of a known type."""
+"""Request bodies: read within limits, decompressed, and decoded as JSON of a known type."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from headway.gateway.http.server import TAIL_BYTES
 T = TypeVar("T")
 
 LARGE_BYTES = 1024 * 1024
-"""Larger bodies are decoded in a thread, and only if they do not hold too much."""
+"""Larger bodies are decoded in a thread, and only if they do not hold too many values."""
 MOST_CONTAINERS = 100_000
 MOST_VALUES = 1_000_000
-"""Objects and arrays, and commas, in a large body. Each becomes a Python object."""
+"""Maximum numbers of objects and arrays, and of commas, in a large body. Each becomes a Python
+object."""
 CODINGS = ("gzip", "deflate")
 
 _HELD_BYTES = web.RequestKey("held_bytes", int)
@@ -30,11 +31,11 @@ _QUOTE, _BRACE, _BRACKET, _COMMA = b'"{[,'
 
 
 class Bodies:
-    """Reads bodies, and keeps count of the memory that all of them take.
+    """Reads bodies, and limits the memory that all of them take.
 
     Args:
-        most_bytes: largest body, packed or not.
-        most_bytes_in_all: of all requests under way.
+        most_bytes: maximum size of a body, compressed or not.
+        most_bytes_in_all: maximum size of the bodies of all requests in progress.
         timeout_s: how long a client may take to send its body.
     """
 
@@ -43,22 +44,22 @@ class Bodies:
         self._most_bytes_in_all = most_bytes_in_all
         self._timeout_s = timeout_s
         self.held_bytes = 0
-        """Of the requests under way."""
+        """Size of the bodies of all requests in progress."""
 
     def refuse_too_large(self, request: web.Request) -> None:
-        """Nothing, if the body may be read. Raises ApiError: 413 by its `Content-Length`."""
+        """Raise ApiError 413 if `Content-Length` exceeds the limit."""
         if (request.content_length or 0) > self._most_bytes:
             raise self._too_large()
 
     async def read(self, request: web.Request) -> bytes:
-        """The body without its content encoding; held until `release`.
+        """Return the decompressed body, whose size counts until `release`.
 
         Raises:
-            ApiError: 400, 408, 413, 415, or 503 where all bodies together take too much memory.
+            ApiError: 400, 408, 413, 415, or 503 if all bodies together take too much memory.
         """
         self.refuse_too_large(request)
         content = request.content
-        if content.is_eof():  # it came with its head, as most do
+        if content.is_eof():  # it arrived with its header, as most do
             body = content.read_nowait()
             self._hold(request, len(body))
         else:
@@ -70,7 +71,7 @@ class Bodies:
         if coding not in CODINGS:
             raise ApiError(
                 415,
-                f"The content encoding {coding[:40]!r} is not known here; send it plain or gzip.",
+                f"The content encoding {coding[:40]!r} is not supported; send plain or gzip.",
                 code="unknown_encoding",
             )
         unpacked = await asyncio.to_thread(self._unpacked, body, coding)
@@ -78,7 +79,7 @@ class Bodies:
         return unpacked
 
     def release(self, request: web.Request) -> bytes:
-        """The request is over. Returns the last bytes of its body as it came."""
+        """The request has ended. Returns the last bytes of its body as received."""
         self.held_bytes -= request.get(_HELD_BYTES, 0)
         end: bytes = request.get(_END, b"")
         return end
@@ -87,7 +88,7 @@ class Bodies:
         if self.held_bytes + size > self._most_bytes_in_all:
             raise ApiError(
                 503,
-                "The bodies of the requests under way take all the memory that they may; "
+                "The bodies of the requests in progress take all the memory allowed for them; "
                 "try again in a moment.",
                 type="server_error",
                 code="bodies_too_large",
@@ -109,7 +110,7 @@ class Bodies:
                     parts.append(part)
         except TimeoutError:
             raise ApiError(
-                408, "The request did not come in time.", code="request_timeout"
+                408, "The request did not arrive in time.", code="request_timeout"
             ) from None
         except web.RequestPayloadError as error:
             raise ApiError(
@@ -123,7 +124,7 @@ class Bodies:
             unpacked = inflate.decompress(body, self._most_bytes + 1)
         except zlib.error as error:
             raise ApiError(
-                400, f"The request body is no {coding}: {error}.", code="invalid_body"
+                400, f"The request body is not valid {coding}: {error}.", code="invalid_body"
             ) from None
         if len(unpacked) > self._most_bytes:
             raise self._too_large()
@@ -138,10 +139,10 @@ class Bodies:
 
 
 async def off_loop(decode: Callable[[bytes], T], body: bytes) -> T:
-    """`decode(body)`, in a thread where the body is large.
+    """Return `decode(body)`; run it in a thread if the body is large.
 
     Raises:
-        ApiError: 400 for a large body that holds too many values, and what `decode` raises.
+        ApiError: 400 if a large body holds too many values; also what `decode` raises.
     """
     if len(body) <= LARGE_BYTES:
         return decode(body)
@@ -154,10 +155,10 @@ async def off_loop(decode: Callable[[bytes], T], body: bytes) -> T:
 
 
 def parsed(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-    """The body's known fields, checked.
+    """The known fields of the body, validated.
 
     Raises:
-        ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
+        ApiError: 400; it says where the JSON is malformed, or which field is wrong and how.
     """
     try:
         return decoder.decode(body)
@@ -182,8 +183,8 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
 
 
 def _refuse_too_many_values(body: bytes) -> None:
-    """Nothing, if the JSON has few enough values to be decoded. Raises ApiError 400."""
-    # Braces and commas inside strings do not count. What is escaped inside them is no quote.
+    """Raise ApiError 400 if the JSON has too many values to be decoded."""
+    # Braces and commas inside strings do not count, and escaped quotes do not end strings.
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _STRUCTURE)
     marks = np.frombuffer(bare, np.uint8)
     outside = marks[~np.logical_xor.accumulate(marks == _QUOTE)]

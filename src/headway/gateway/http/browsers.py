@@ -1,7 +1,7 @@
-"""What web pages may do: whatever a browser sends, a page somewhere may have caused.
+"""What web pages may do: any page may make its browser send requests here.
 
-A page cannot lie about `Host` (the name it was reached by), `Origin` (the page's own) and
-`Sec-Fetch-Site`, so these decide. Clients that are no browsers send no `Origin` and pass.
+A page cannot forge `Host` (the name used to reach the gateway), `Origin` (the page's own) or
+`Sec-Fetch-Site`, so these decide. Clients other than browsers send no `Origin` and pass.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from headway.loopback import is_loopback
 
 METHODS = "GET, HEAD, POST, OPTIONS"
 REQUEST_HEADERS = "authorization, content-type, x-api-key"
-"""Allowed where a preflight does not say which it wants."""
+"""Allowed if a preflight does not say which headers it wants."""
 MAX_AGE_S = 7200
-"""How long browsers may keep the answer to a preflight; Chrome keeps none for longer."""
+"""How long browsers may cache the answer to a preflight; this is Chrome's maximum."""
 ANY = "*"
 
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
@@ -28,15 +28,14 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 
 class Browsers:
-    """The rules of one gateway for the pages of browsers.
+    """The rules of one gateway for web pages.
 
     Args:
-        bound_to: host that the gateway listens on. On loopback only this machine's own names are
-            answered, so that no page can reach it by a name of its own that it points here (DNS
-            rebinding).
-        hosts: further names that the gateway is reached by. Beyond loopback: the only ones, beside
-            plain addresses, if there are any.
-        allow_origins: origins, as `https://app.example`, whose pages may use it; `*`: all.
+        bound_to: host that the gateway listens on. On loopback, only this machine's own names are
+            accepted, against DNS rebinding: a page could point a name of its own here.
+        hosts: further names of the gateway. If it does not listen on loopback and there are any,
+            only these, loopback names and IP addresses are accepted.
+        allow_origins: origins, such as `https://app.example`, whose pages may use it; `*`: all.
     """
 
     def __init__(
@@ -47,20 +46,20 @@ class Browsers:
         self._origins = frozenset(origin.lower() for origin in allow_origins)
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Refuse what no page may send. Called before anything else is done with a request.
+        """Refuse requests that a page may not send. Called before a request is processed.
 
         Args:
-            headers: looked up by names in lower case, here and below.
+            headers: looked up by lower-case names, here and below.
 
         Raises:
-            ApiError: 400: the name it was reached by is none. 403: that name is not its own, or
-                a page of another origin sent this.
+            ApiError: 400 if `Host` is malformed; 403 if it is not a name of this gateway, or if a
+                page of another origin sent the request.
         """
         host = headers.get("host")
         if host and not _is_host(host):
             raise ApiError(
                 400,
-                f"This is not valid HTTP: the Host {host[:100]!r} is no HOST[:PORT].",
+                f"This is not valid HTTP: the Host {host[:100]!r} is not HOST[:PORT].",
                 code="invalid_http",
             )
         if host is not None and not self._is_ours(host):
@@ -74,8 +73,8 @@ class Browsers:
         origin = headers.get("origin")
         if origin is None:
             foreign = headers.get("sec-fetch-site", "").lower() == "cross-site"
-            # A link that was followed: the page it is on sees nothing of the answer, and forms
-            # that are sent carry an Origin.
+            # A followed link is harmless: its page cannot see the answer. Submitted forms carry an
+            # Origin.
             followed = headers.get("sec-fetch-mode", "").lower() == "navigate"
             if not foreign or followed or ANY in self._origins:
                 return
@@ -91,16 +90,16 @@ class Browsers:
         )
 
     def preflight(self, method: str, headers: Mapping[str, str]) -> dict[str, str] | None:
-        """The headers of the answer, 204 without a body, to a preflight; None if it is none.
+        """The headers of the answer to a preflight; None if the request is not one.
 
-        Called after `check` and before authentication: browsers send no key with it.
+        Called after `check` and before authentication, as a preflight carries no key.
         """
         origin = headers.get("origin")
         wanted = headers.get("access-control-request-method")
         if method != "OPTIONS" or origin is None or wanted is None:
             return None
         if not self._allows(origin):
-            return {}  # its own origin needs no leave
+            return {}  # its own origin needs no permission
         names = headers.get("access-control-request-headers", "")
         answer = {
             **self.headers(headers),
@@ -116,14 +115,14 @@ class Browsers:
         return answer
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """What every answer to a request with `headers` carries, errors and streams as well."""
+        """The headers of every answer to a request with `headers`, including errors and streams."""
         if not self._origins:
             return {}
         answer = {"Vary": "Origin"}
         origin = headers.get("origin")
         if origin is not None and self._allows(origin):
-            # Never with credentials: keys are sent by the page itself, and `*` exposes all headers
-            # only so.
+            # Without credentials: the page sends its key itself, and with them `*` would not expose
+            # all headers.
             answer["Access-Control-Allow-Origin"] = ANY if ANY in self._origins else origin
             answer["Access-Control-Expose-Headers"] = ANY
         return answer
@@ -137,12 +136,12 @@ class Browsers:
             return True
         if self._local:
             return is_loopback(name)
-        # A page cannot make a plain address its own, and health checks use one.
+        # A page cannot take over an IP address, and health checks use one.
         return not self._hosts or is_loopback(name) or _is_address(name)
 
 
 def _is_own(origin: str, host: str | None) -> bool:
-    """Whether a page of `origin` came from here. TLS may end before us: the scheme is not ours."""
+    """Whether `origin` is this gateway. Ignores the scheme: a proxy may terminate TLS."""
     scheme, separator, place = origin.lower().partition("://")
     port = _DEFAULT_PORTS.get(scheme)
     if not separator or port is None or host is None:
@@ -152,7 +151,7 @@ def _is_own(origin: str, host: str | None) -> bool:
 
 @lru_cache(maxsize=32)
 def _split(place: str, default_port: int) -> tuple[str, int]:
-    """Name and port of `HOST[:PORT]`; an empty name if it is none."""
+    """Name and port of `HOST[:PORT]`; the name is empty if it is malformed."""
     try:
         parts = urlsplit(f"//{place}")
         port = parts.port

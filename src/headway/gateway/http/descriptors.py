@@ -1,15 +1,15 @@
-"""Open files: as many as the system allows, and some of them kept for what is not a client."""
+"""The limit of open files: raised to its maximum, and shared between clients and the rest."""
 
 from __future__ import annotations
 
 import sys
 
 RESERVE = 1024
-"""Kept for backends, models and logs; a quarter of a small limit."""
+"""Files reserved for backends, models and logs; at most a quarter of the limit."""
 
 
 def raise_limit() -> None:
-    """Let this process open as many files as it may without privileges."""
+    """Raise the limit of open files to the maximum that needs no privileges."""
     if sys.platform != "win32":
         import resource
 
@@ -18,7 +18,7 @@ def raise_limit() -> None:
 
 
 def most_clients() -> int:
-    """How many clients may be connected at once under the limit that holds."""
+    """Maximum number of connected clients under the current limit of open files."""
     if sys.platform == "win32":
         return sys.maxsize
     import resource

@@ -1,4 +1,4 @@
-"""The HTTP server: aiohttp's, with the time limits that it lacks."""
+"""The HTTP server: aiohttp's, with the time limits for slow clients that it lacks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from headway.gateway.settings import GatewaySettings
 logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
-"""Connections that the kernel holds for us while we are busy."""
+"""Connections that the kernel queues while the event loop is busy."""
 KEEP_ALIVE_S = 75.0
-"""How long a connection without a request stays open."""
+"""How long an idle connection stays open."""
 LINGER_S = 2.0
-"""How long the rest of a refused body is read, so that its sender sees the answer."""
+"""How long the rest of a refused request is read, so that its client sees the answer."""
 BLIND_S = 1.0
-"""How long a request is served whose client sent more behind it than we take in: until that is
-read, nobody sees whether the client is still there."""
+"""How long a request is served while reading from its client is paused. (The client sent more data
+than aiohttp buffers.) Until reading resumes, a disconnect goes unnoticed."""
 TAIL_BYTES = 32
-"""Of what came last: enough to see whether it was the end of a request."""
+"""How many of the last bytes are kept: enough to see whether a request ended there."""
 
 
 class CertificateError(Exception):
@@ -37,7 +37,7 @@ class CertificateError(Exception):
 
 
 class Places:
-    """How many clients are connected, and how many may be."""
+    """The number of connected clients, and its maximum."""
 
     __slots__ = ("most", "taken")
 
@@ -47,7 +47,7 @@ class Places:
 
 
 class Connection(web.RequestHandler):
-    """One client's connection, which remembers since when it waits for its client."""
+    """One client's connection; it knows since when it has been waiting for the client."""
 
     __slots__ = (
         "_blind_since_s",
@@ -64,35 +64,35 @@ class Connection(web.RequestHandler):
         super().__init__(manager, **options)
         self._places = places
         self._refused_s: float | None = None
-        """When it was refused; what still comes is not looked at."""
+        """When it was refused; later data is ignored."""
         self._serving = False
         self._body: StreamReader | None = None
-        """Of the last request that was served."""
+        """The body of the latest request."""
         self._tail = b""
-        """The last bytes that came."""
+        """The last bytes received."""
         self._head_since_s: float | None = None
-        """Since when the head of a request is due."""
+        """Since when the connection has been waiting for the header of a request."""
         self._blind_since_s: float | None = None
-        """Since when nothing is read from the client of a request that came whole."""
+        """Since when reading has been paused although the request is complete."""
         self._unread_since_s: float | None = None
-        """When its client stopped reading what we send."""
+        """Since when the client has not been reading the answer."""
 
     def begin(self, request: web.BaseRequest) -> None:
-        """A request came, and is being answered from now on."""
+        """A request arrived, and is now being answered."""
         self._serving, self._body = True, request.content
         self._head_since_s = None
-        self.keep_alive(True)  # ends the timer that aiohttp sets for every idle connection
+        self.keep_alive(True)  # stops the timer that aiohttp sets for every idle connection
 
     def end(self, body_end: bytes) -> None:
-        """The answer is complete, or will be in a moment.
+        """The answer is complete, or about to be.
 
         Args:
             body_end: the last bytes of the request's body; empty if it had none or was not read.
         """
         self._serving, self._blind_since_s = False, None
         assert self._body is not None
-        # Heads and chunked bodies end with an empty line. After anything else that is not the end
-        # of the body, the next head has begun.
+        # Headers and chunked bodies end with an empty line. If the last bytes are neither that nor
+        # the end of the body, the next header has begun.
         tail, body_end = self._tail, body_end[-TAIL_BYTES:]
         whole = tail.endswith(b"\r\n\r\n") or (body_end != b"" and tail.endswith(body_end))
         if self._body.is_eof() and not whole:
@@ -135,12 +135,12 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is not valid HTTP, in OpenAI's shape; it ends the connection."""
+        """The answer to invalid HTTP, in OpenAI's format; it ends the connection."""
         if status >= 500:
             logger.error("cannot serve a request", exc_info=exc)
             error = internal()
         elif isinstance(exc, LineTooLong):
-            message = "A line of the request's head is too long; shorten it."
+            message = "A line of the request's header is too long; shorten it."
             error = ApiError(431, message, code="invalid_http")
         else:
             reason = (message or "").strip().partition("\n")[0].rstrip(":. ")[:200]
@@ -151,7 +151,7 @@ class Connection(web.RequestHandler):
         return response
 
     def give_up(self, now_s: float, read_timeout_s: float, send_timeout_s: float) -> None:
-        """End a connection whose client has kept it waiting for too long."""
+        """End the connection if its client has kept it waiting for too long."""
         if self.transport is None:
             return
         if self._refused_s is not None:
@@ -177,10 +177,10 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
     def refuse(self, error: ApiError) -> None:
-        """Answer without a request, and read on for a moment.
+        """Answer without waiting for a request, and keep the connection open for `LINGER_S`.
 
-        Closed at once, the connection would be reset by what the client still sends, and the
-        client would never see the answer.
+        If it were closed at once, data that the client still sends would reset it, and the client
+        would not see the answer.
         """
         if self.transport is not None:
             self._refused_s = self._loop.time()
@@ -189,7 +189,7 @@ class Connection(web.RequestHandler):
                 self.transport.write_eof()
 
 
-_TOO_SLOW = ApiError(408, "The request did not come in time.", code="request_timeout")
+_TOO_SLOW = ApiError(408, "The request did not arrive in time.", code="request_timeout")
 _FULL = ApiError(
     503,
     "Too many clients are connected; try again in a moment.",
@@ -199,7 +199,7 @@ _FULL = ApiError(
 
 
 def _whole(error: ApiError) -> bytes:
-    """An answer to a client whose request was never read, which ends the connection."""
+    """The bytes of an answer that ends the connection."""
     body = error.body()
     return (
         b"HTTP/1.1 %d %b\r\nServer: %b\r\nConnection: close\r\nRetry-After: 1\r\n"
@@ -211,7 +211,7 @@ class HttpServer:
     """Serves `application` on one address.
 
     Args:
-        application: its middleware calls `Connection.begin` and `end`, see `routes.py`.
+        application: its middleware calls `Connection.begin` and `end` (`routes/application.py`).
         settings: address, TLS and time limits.
     """
 
@@ -227,8 +227,8 @@ class HttpServer:
         """Listen; returns the address, such as `http://127.0.0.1:8080`.
 
         Raises:
-            OSError: the port is taken, or the host is none of this machine.
-            CertificateError: there is no TLS with these files.
+            OSError: the port is in use, or the host is not an address of this machine.
+            CertificateError: the certificate or its key cannot be used.
         """
         settings = self._settings
         tls = self._tls()
@@ -242,7 +242,7 @@ class HttpServer:
                 self._places,
                 loop=loop,
                 keepalive_timeout=KEEP_ALIVE_S,
-                tcp_keepalive=False,  # as they inherit it
+                tcp_keepalive=False,  # inherited from the listener
                 lingering_time=LINGER_S,
                 access_log=None,
                 auto_decompress=False,
@@ -260,7 +260,7 @@ class HttpServer:
         return f"{scheme}://{f'[{address}]' if ':' in address else address}:{number}"
 
     async def stop(self, limit_s: float) -> None:
-        """Close everything; what is being served has `limit_s` to end by itself."""
+        """Stop listening and close all connections; running requests have `limit_s` to end."""
         if self._listener is not None:
             self._listener.close()
         if self._sweeper is not None:
@@ -287,7 +287,7 @@ class HttpServer:
         return context
 
     def _sweep(self) -> None:
-        """End connections that wait for their clients: one timer for all of them."""
+        """End connections that have waited too long: one timer checks all of them."""
         loop = asyncio.get_running_loop()
         read_s, send_s = self._settings.read_timeout_s, self._settings.send_timeout_s
         server = self._runner.server
@@ -296,8 +296,8 @@ class HttpServer:
         full = self._places.taken >= self._places.most
         if full and not self._full:
             logger.warning(
-                "%d clients are connected, as many as the limit of open files allows: more are "
-                "refused; raise it (ulimit -n)",
+                "%d clients are connected, the maximum under the limit of open files: more are "
+                "refused; raise the limit (ulimit -n)",
                 self._places.most,
             )
         self._full = full

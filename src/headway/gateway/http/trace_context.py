@@ -1,4 +1,4 @@
-"""Headers by which a request is followed through many systems: passed on, and returned."""
+"""Tracing headers: passed to the backend, and returned to the client."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 
 from headway.gateway.api.names import checked_name
 
-# W3C Trace Context. What is malformed is left out: the next system would begin a trace anew.
+# W3C Trace Context. Malformed headers are dropped: the next system would start a new trace.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]+")
 
 
 def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """`traceparent`, `tracestate` and `x-request-id` of a request, as far as they are valid.
+    """`traceparent`, `tracestate` and `x-request-id` of a request; invalid ones are dropped.
 
     Args:
-        headers: looked up by names in lower case.
+        headers: looked up by lower-case names.
 
     Raises:
         ApiError: 400: the request id is longer than 256 bytes.

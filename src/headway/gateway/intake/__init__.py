@@ -1,1 +1,1 @@
-"""From an HTTP request to a Work: what is asked, by whom, how urgent, how large."""
+"""Turns HTTP requests into works: who asks, for what, how urgent and how large it is."""

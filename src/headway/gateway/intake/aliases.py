@@ -1,4 +1,4 @@
-"""Which model is meant by the name that a client asks for."""
+"""Resolves the model names that clients use."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import lru_cache
 
 
 class Aliases:
-    """Names that the operator gave to models; `*` in one stands for any text.
+    """The operator's names of models; `*` matches any text.
 
-    The keys of a backend's `models` may have wildcards, too. They come in as known names.
+    The keys of a backend's `models` may have wildcards, too. They are passed as known names.
     """
 
     def __init__(self, aliases: Mapping[str, str]) -> None:
@@ -18,10 +18,10 @@ class Aliases:
         self._patterns = {alias: model for alias, model in aliases.items() if "*" in alias}
 
     def model(self, asked: str, known: Collection[str]) -> str:
-        """The known name that `asked` means; where none fits, the one it stands for.
+        """The known name for `asked`; if there is none, what its alias stands for, or `asked`.
 
-        An alias without a wildcard goes before a known name, and that before a wildcard. Of
-        wildcards that match, the longest counts.
+        An alias without a wildcard comes before a known name, and that before wildcards. Of
+        matching wildcards, the longest wins.
         """
         name = self._exact.get(asked, asked)
         if name in known:
@@ -36,7 +36,7 @@ class Aliases:
         return _longest(name, known) or name
 
     def listed(self, known: Collection[str]) -> list[str]:
-        """What clients may ask for, without wildcards, which cannot be listed."""
+        """The names that clients may use, except wildcards, which cannot be listed."""
         names = [name for name in known if "*" not in name]
         names += [alias for alias in self._exact if self.model(alias, known) in known]
         return list(dict.fromkeys(names))

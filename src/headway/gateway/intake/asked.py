@@ -1,4 +1,4 @@
-"""What a client asks of the scheduler: how urgent, by when, on whose account."""
+"""The scheduling fields of a request: tier, tenant, program, deadline, expected length."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METADATA = {name: f"headway_{name.replace('-', '_')}" for name in _NAMES}
 
 
 class Asked:
-    """Scheduling input by header, or by metadata for clients that cannot set headers."""
+    """Scheduling fields from headers, or from `metadata` for clients that cannot set headers."""
 
     __slots__ = ("_headers", "_metadata")
 
@@ -38,7 +38,7 @@ class Asked:
         """The value of `x-headway-<name>`, or None.
 
         Raises:
-            ApiError: 400, it is too long, or the entry in `metadata` is no text or number.
+            ApiError: 400 if it is too long, or its entry in `metadata` is another type.
         """
         value = self._headers.get(_HEADERS[name])
         if value is not None:
@@ -48,11 +48,13 @@ class Asked:
             return None
         param = f"metadata.{_METADATA[name]}"
         if not isinstance(value, str | int | float):
-            raise ApiError(400, f"{param} must be a text.", code="invalid_value", param=param)
+            raise ApiError(
+                400, f"{param} must be a string or a number.", code="invalid_value", param=param
+            )
         return checked_name(str(value), param) or None
 
     def number(self, name: str) -> int | None:
-        """The same as a positive integer. Raises ApiError 400 for anything else."""
+        """As `text`, but a positive integer. Raises ApiError 400 for anything else."""
         text = self.text(name)
         if text is None:
             return None
@@ -67,12 +69,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Urgency:
-    """What the scheduler goes by, apart from sizes."""
+    """The tier, tenant and deadline of a request, and its key."""
 
     tier: Tier
     tenant: str
     deadline_s: float | None
-    """From now."""
+    """Seconds from now; None: no deadline."""
     caller: Caller | None
 
     @classmethod
@@ -84,7 +86,7 @@ class Urgency:
         service_tier: str | None = None,
         user: str | None = None,
     ) -> Urgency:
-        """What was asked, within what the caller may ask.
+        """The urgency that the client asks for, within the limits of its key.
 
         Raises:
             ApiError: 400, naming the header that is wrong; 403 for another key's tenant.
@@ -100,9 +102,9 @@ class Urgency:
 
 
 def _tenant(named: str | None, user: str | None, caller: Caller | None) -> str:
-    """The tenant to account to: a key's own, unless it may name others.
+    """The tenant of a request: its key's own, unless the key may name tenants.
 
-    `user` is often set without thinking of tenants, so where it may not name one it is left alone.
+    Clients often set `user` for other purposes, so it is ignored if the key may not name tenants.
     """
     if user is not None:
         user = checked_name(user, "user")

@@ -1,4 +1,4 @@
-"""The way in: who asks, by the headers alone, and only then what they send."""
+"""Authenticates a request by its headers, and only then reads its body."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from headway.gateway.keys.keys import Caller, KeyRing
 
 
 class Admitted(NamedTuple):
-    """A request that was let in."""
+    """An authenticated request."""
 
     caller: Caller | None
-    """None where the gateway is open to everybody."""
+    """None: the gateway is open to everybody."""
     body: bytes
-    """Without its content encoding."""
+    """The decompressed body."""
 
 
 class Entrance:
     """Authenticates requests before it reads their bodies.
 
     Args:
-        keys: who may ask.
-        bodies: reads what they send.
+        keys: the known API keys.
+        bodies: reads the bodies.
     """
 
     def __init__(self, keys: KeyRing, bodies: Bodies) -> None:
@@ -33,21 +33,21 @@ class Entrance:
         self._bodies = bodies
 
     def caller(self, request: web.Request) -> Caller | None:
-        """Who asks. Raises ApiError 401."""
+        """The key of the request. Raises ApiError 401."""
         return self._keys.caller(request.headers)
 
     async def admit(self, request: web.Request) -> Admitted:
-        """Who asks, and what they send. Raises ApiError."""
+        """Authenticate the request and read its body. Raises ApiError."""
         return Admitted(self.caller(request), await self._bodies.read(request))
 
     async def expected(self, request: web.Request) -> web.StreamResponse | None:
-        """Answer `Expect: 100-continue`: the body is asked for only where it may be read."""
+        """Answer `Expect: 100-continue`: asks for the body only if it may be read."""
         try:
             self.caller(request)
             self._bodies.refuse_too_large(request)
             if request.headers["Expect"].lower() != "100-continue":
                 raise ApiError(
-                    417, "Only 'Expect: 100-continue' is understood.", code="expectation_failed"
+                    417, "Only 'Expect: 100-continue' is supported.", code="expectation_failed"
                 )
         except ApiError as error:
             response = error.response()
@@ -58,6 +58,6 @@ class Entrance:
             request.writer.output_size = 0  # the answer has not begun
         return None
 
-    def left(self, request: web.Request) -> bytes:
-        """The request is over: what it sent is held no more. Returns the last bytes of its body."""
+    def release(self, request: web.Request) -> bytes:
+        """The request has ended: its body no longer counts. Returns the last bytes of it."""
         return self._bodies.release(request)

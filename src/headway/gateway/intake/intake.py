@@ -1,4 +1,4 @@
-"""From an HTTP request to a `Work`: what is asked, by whom, how urgent, how large."""
+"""Turns an HTTP request into a `Work`: who asks, for what, how urgent and how large it is."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from headway.prediction.live.history import LengthHistory, Origin, template_hash
 from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 
 MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
-"""Parts of a message that are no text, as a rule large and in base64."""
+"""Parts of a message that are not text; usually large and in base64."""
 MEDIA_TOKENS = 1000
-"""Of each of them, about: an image comes to a few hundred or some thousand, whatever its bytes."""
+"""Approximate tokens of each such part: images have some hundreds or thousands, of any size."""
 PREFIX_BYTES = 512
-"""How much of the prompt decides where its prefix is likely to be cached."""
+"""Number of first bytes of the prompt that decide where its prefix is probably cached."""
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
@@ -57,21 +57,21 @@ class Given(NamedTuple):
     """The body of a request, decoded."""
 
     call: Any
-    """What Headway knows of it, by the path's type."""
+    """The fields that Headway knows, in the type of the path."""
     fields: dict[str, msgspec.Raw]
-    """All fields, values untouched."""
+    """All fields, with their values unchanged."""
 
 
 class Intake:
-    """Reads what clients send. Everything that is wrong with it is reported here.
+    """Makes works of requests, and reports all errors in them.
 
     Args:
-        settings: of the gateway.
-        dispatcher: knows the time, and what backends can do.
-        history: how long answers were.
-        claimed: how long clients say that answers will be.
+        settings: the settings of the gateway.
+        dispatcher: has the clock, and the descriptions of backends.
+        history: lengths of earlier answers.
+        claimed: handles lengths that clients claim.
         pool: the backends.
-        batched: names of the models that no backend has and that generate nothing.
+        batched: names of the models that answer whole batches.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Intake:
         self._numbers = count(1)
 
     def work(self, path: str, headers: Mapping[str, str], admitted: Admitted, given: Given) -> Work:
-        """The work that a POST to `path` asks for.
+        """Make the work of a POST to `path`.
 
         Raises:
             ApiError: 400, 403, 404, 429 or 503, naming what is wrong.
@@ -168,7 +168,7 @@ class Intake:
         if kind is not None and obstacle is None:
             work.generation = Generation(kind=kind, body=fields, model=model, headers=work.trace)
         if caller is not None:
-            # By what is known of its like, too: a claim of few tokens must not make room for many.
+            # Also by the history of similar requests: a low claim must not admit a long answer.
             usual = estimate if expected is None else self._history.estimate(origin, limit)
             answers = call.n or 1 if isinstance(call, Sampling) else 1
             output_tokens = answers * max(estimate.mean, usual.mean)
@@ -176,13 +176,14 @@ class Intake:
         return work
 
     def model(self, name: str) -> str:
-        """The name under which backends serve what the client calls `name`.
+        """The backends' name of the model that the client calls `name`.
 
-        `default` is the first one, unless it is an alias.
+        `default` is the first model, unless it is an alias. A backend that has not answered yet may
+        have any model: then `name` is accepted, and the request waits for that backend.
 
         Raises:
-            ApiError: 404 if no backend has it, 503 as long as no backend ever answered. A
-                backend that has not answered yet may have it: then the request waits for that.
+            ApiError: 400 if the model answers whole batches, 404 if no backend has it, 503 if no
+                backend has ever answered.
         """
         models = self._pool.models()
         asked, name = name, self._aliases.model(name, [*models, *self._batched])
@@ -212,7 +213,7 @@ class Intake:
         )
 
     def names(self) -> list[str]:
-        """What clients may ask for, apart from `default`."""
+        """The model names that clients may use, except `default`."""
         return self._aliases.listed([*self._pool.models(), *self._batched])
 
     def _obstacle(
@@ -220,11 +221,11 @@ class Intake:
     ) -> str | None:
         if kind is None:
             return "generates nothing"
-        reason: str | None = "runs on no backend that answered yet"
+        reason: str | None = "is served by no backend that has answered yet"
         for status in self._dispatcher.statuses.values():
             description = status.description
             if description is not None and model in description.models:
-                # Wherever it will run it must be continuable, so all of them are asked.
+                # It may run on any of them, so it must be continuable on all.
                 reason = continuable(kind, fields, description)
                 if reason is not None:
                     return reason
@@ -232,9 +233,9 @@ class Intake:
 
 
 def opening(call: ChatRequest | CompletionRequest) -> str:
-    """The text of the first system message, or else of the first message, or of the prompt.
+    """The text of the first system message, else of the first message; or of the prompt.
 
-    A prompt without text has an empty one.
+    Empty if that has no text.
     """
     if isinstance(call, CompletionRequest):
         return text_of(call.prompt)
@@ -247,7 +248,7 @@ def opening(call: ChatRequest | CompletionRequest) -> str:
 
 
 def estimated_prompt_tokens(call: Call, body: bytes) -> int:
-    """Tokens of the prompt in `body`, about: an engine counts them later."""
+    """Approximate number of prompt tokens in `body`; an engine counts them later."""
     messages = call.messages if isinstance(call, ChatRequest) else ()
     parts = [part for one in messages if isinstance(one.content, list) for part in one.content]
     media = [memoryview(part[name]).nbytes for part in parts for name in MEDIA if name in part]
@@ -255,10 +256,10 @@ def estimated_prompt_tokens(call: Call, body: bytes) -> int:
 
 
 def read(path: str, body: bytes) -> Given:
-    """What a POST to `path` says: its known fields, checked, and all of them, untouched.
+    """Decode the body of a POST to `path`.
 
     Raises:
-        ApiError: 400, saying where the JSON breaks, or which field is wrong and how.
+        ApiError: 400; it says where the JSON is malformed, or which field is wrong and how.
     """
     call = parsed(body, type_of_path[path][1])
     fields = parsed(body, _FIELDS)

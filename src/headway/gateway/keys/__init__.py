@@ -1,1 +1,1 @@
-"""Keys of clients, and their limits."""
+"""API keys and their rate limits."""

@@ -1,4 +1,4 @@
-"""Who may ask, how much and how urgently."""
+"""API keys: whose they are, what they may do, and how much."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from headway.gateway.settings import ApiKey
 
 
 def hash_key(key: str) -> str:
-    """What the configuration keeps of an API key."""
+    """The hash of an API key, as in the configuration."""
     return sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Admission:
-    """What one admitted request holds of its key's rates until it ends."""
+    """The share of its key's rates that one request has reserved until it ends."""
 
     __slots__ = ("_requests", "_tokens")
 
@@ -27,11 +27,11 @@ class Admission:
         self._tokens = tokens
 
     def settle(self, tokens: float, now_s: float) -> None:
-        """The request used `tokens`, prompt and output together; a second call does nothing."""
+        """The request used `tokens` (prompt and output). A second call has no effect."""
         self._end(1.0, tokens, now_s)
 
     def withdraw(self, now_s: float) -> None:
-        """The request was turned away: it does not count at all."""
+        """The request was rejected: it does not count."""
         self._end(0.0, 0.0, now_s)
 
     def _end(self, requests: float, tokens: float, now_s: float) -> None:
@@ -43,7 +43,7 @@ class Admission:
 
 
 class Caller:
-    """A known API key and what it has used."""
+    """A known API key and its use."""
 
     def __init__(self, key: ApiKey, now_s: float) -> None:
         self.name = key.name
@@ -55,12 +55,12 @@ class Caller:
         self._tokens = _bucket(key.tokens_per_minute, now_s)
 
     def admit(self, tokens: float, now_s: float) -> Admission:
-        """Let one request in that is predicted to use `tokens`, which are reserved for it.
+        """Admit one request and reserve its predicted `tokens`.
 
-        The caller of this must `settle` or `withdraw` what it returns.
+        The result must be settled or withdrawn.
 
         Raises:
-            ApiError: 429 when it is over its rate; Retry-After says when there is room.
+            ApiError: 429 if the key is over its rate; Retry-After says when to retry.
         """
         waits = [
             (bucket.wait_s(amount, now_s), unit)
@@ -86,31 +86,31 @@ class Caller:
         )
 
     def ceiling(self, tier: Tier) -> Tier:
-        """`tier`, or the best one this key may use."""
+        """`tier`, or the best tier that this key may use if `tier` is better."""
         return tier if self.max_tier is None else max(tier, self.max_tier)
 
     def sees(self, tenant: str) -> bool:
-        """Whether it may look at the requests of `tenant`."""
+        """Whether this key may see the requests of `tenant`."""
         return self.admin or tenant == self.tenant
 
 
 class KeyRing:
-    """All keys by their hash. Without any, the gateway is open."""
+    """All keys. Without any, the gateway is open to everybody."""
 
     def __init__(self, keys: Iterable[ApiKey], now_s: float) -> None:
         self._callers = {key.sha256.lower(): Caller(key, now_s) for key in keys}
 
     def caller(self, headers: Mapping[str, str]) -> Caller | None:
-        """Who sends these headers; None where the gateway is open.
+        """The key that is in these headers; None if the gateway is open.
 
-        The key is in `Authorization: Bearer KEY` or in `x-api-key: KEY`, as clients of Anthropic's
-        API send it. Nothing but the headers is looked at, so that a stranger's body is never read.
+        The key is in `Authorization: Bearer KEY`, or in `x-api-key: KEY` as clients of Anthropic's
+        API send it. Only headers are needed, so the body of an unknown client is never read.
 
         Args:
-            headers: looked up by names in lower case.
+            headers: looked up by lower-case names.
 
         Raises:
-            ApiError: 401 when there are keys and this is none of them, or two different ones.
+            ApiError: 401 if the key is missing or unknown, or there are two different ones.
         """
         if not self._callers:
             return None
@@ -122,18 +122,18 @@ class KeyRing:
         key = bearer or other
         if not key:
             raise _unauthorized("No API key: send it as 'Authorization: Bearer KEY'.")
-        # Looked up by its hash, so the time this takes says nothing about the keys themselves.
+        # Looked up by its hash, so that the time this takes reveals nothing about the keys.
         caller = self._callers.get(hash_key(key))
         if caller is None:
-            raise _unauthorized("This API key is not known here; check it with the operator.")
+            raise _unauthorized("This API key is unknown; check it with the operator.")
         return caller
 
 
 def must_be_admin(caller: Caller | None) -> None:
-    """For what only operators may do. An open gateway does not know who they are: all may.
+    """Check that the caller is an operator. In an open gateway everybody is.
 
     Raises:
-        ApiError: 403 when the key is no admin's.
+        ApiError: 403 if the key is not an admin's.
     """
     if caller is not None and not caller.admin:
         raise ApiError(

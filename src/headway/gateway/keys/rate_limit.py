@@ -1,4 +1,4 @@
-"""A token bucket: so much a minute, saved up to one minute's worth."""
+"""A token bucket with a rate per minute; it holds at most one minute's worth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 
 class Reservation:
-    """What one request took from a bucket before anybody knew what it would use."""
+    """The predicted use of one request, taken from a bucket."""
 
     __slots__ = ("_bucket", "amount")
 
@@ -15,21 +15,21 @@ class Reservation:
         self.amount = amount
 
     def settle(self, used: float, now_s: float) -> None:
-        """Pay for what was used: the rest goes back, the excess is taken. Call it once."""
+        """Return what was not used to the bucket, or take the excess. Call it once."""
         self._bucket.settle(self, used, now_s)
 
 
 class TokenBucket:
-    """Takes its time from the caller, so that it can be tested and replayed.
+    """A token bucket. The caller passes the time, so that it can be tested and replayed.
 
-    A reservation leaves the bucket at once, so that a burst cannot pass on one and the same
-    level. What it did not use goes back at the end, except what the refill has replaced since:
-    the level and all that may still go back never exceed one minute's worth. So in any minute no
-    more than two minutes' worth is used, and a reservation that nobody settles is forgotten.
+    A reservation is taken at once, so that requests of a burst cannot all see the same level. What
+    was not used is returned at the end, except what the refill has replaced since: the level and
+    all that may still be returned never exceed one minute's worth. So no more than two minutes'
+    worth is used in any minute, and a reservation that is never settled has no lasting effect.
 
     Args:
-        per_minute: refill rate, and the most that can be saved up.
-        now_s: the time at which the bucket is full.
+        per_minute: refill rate, and capacity.
+        now_s: the current time; the bucket starts full.
     """
 
     __slots__ = ("_at_s", "_level", "_most", "_open", "_per_s", "_refundable")
@@ -40,21 +40,21 @@ class TokenBucket:
         self._level = per_minute
         self._at_s = now_s
         self._open: OrderedDict[Reservation, float] = OrderedDict()
-        """What each may still give back, the oldest first."""
+        """The amount that each may still return, oldest first."""
         self._refundable = 0.0
         """Their sum."""
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` is there; 0 means now. Takes nothing.
+        """Seconds until `amount` is available; 0 means now. Takes nothing.
 
-        More than a minute's worth is let through once the bucket is full: it could never be.
+        An amount above the capacity passes once the bucket is full.
         """
         self._refill(now_s)
         missing = min(amount, self._most) - self._level
         return max(0.0, missing / self._per_s)
 
     def reserve(self, amount: float, now_s: float) -> Reservation:
-        """Take `amount`, into debt if it is more than there is, until it is settled."""
+        """Take `amount` until it is settled; the level may become negative."""
         self._refill(now_s)
         self._level -= amount
         reservation = Reservation(self, amount)
@@ -69,12 +69,12 @@ class TokenBucket:
         self._refundable -= refundable
         self._level += min(reservation.amount - used, refundable)
         if not self._open:
-            self._refundable = 0.0  # rounding adds up
+            self._refundable = 0.0  # rounding errors add up
 
     def _refill(self, now_s: float) -> None:
         self._level = min(self._most, self._level + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
-        # Had the oldest reservations been smaller, the bucket would have been full by now.
+        # The refill has replaced this much of the oldest reservations: it is not returned.
         excess = self._level + self._refundable - self._most
         while excess > 0.0 and self._open:
             oldest, refundable = next(iter(self._open.items()))

@@ -1,1 +1,1 @@
-"""The table of routes, its handlers and its document."""
+"""The table of routes, their handlers, and the OpenAPI document."""

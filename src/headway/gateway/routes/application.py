@@ -1,4 +1,4 @@
-"""The HTTP interface: the handlers of the table, and what surrounds every one of them."""
+"""The HTTP interface: the handlers of all routes, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
-    asks_in_anthropic_s_words,
+    is_anthropic_client,
     model_info,
     model_list,
 )
@@ -57,16 +57,16 @@ from headway.store.request_log import Outcome
 from headway.store.responses import ResponseStore
 
 Translate = Callable[[Admitted], Awaitable[Dialect]]
-"""Reads a request in another API's words."""
+"""Reads a request to another API."""
 
 logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
-"""What the log says where the client did not wait for a status."""
+"""Status in the log for a client that left before its answer was complete."""
 
 
 class Routes:
-    """Serves every request that is well-formed HTTP."""
+    """Serves all valid HTTP requests."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Routes:
         self._document = msgspec.json.encode(document())
 
     def application(self) -> web.Application:
-        """Every route of the table."""
+        """The aiohttp application with all routes of the table."""
         handlers: dict[str, Handler] = {
             "generate": self._generate,
             "embed": self._embed,
@@ -145,11 +145,11 @@ class Routes:
 
     @web.middleware
     async def _surround(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Errors become answers in the shape of the API that was asked."""
+        """Apply the rules for browsers; turn errors into answers in the format of the API."""
         connection = cast(Connection, request.protocol)
         if request.version < HttpVersion10:
-            connection.refuse(_NO_VERSION)  # an answer of aiohttp's would be HTTP/0.9 as well
-            raise ConnectionAbortedError("the client asks in another version of HTTP")
+            connection.refuse(_NO_VERSION)  # aiohttp itself would answer in HTTP/0.9
+            raise ConnectionAbortedError("the client uses another version of HTTP")
         connection.begin(request)
         response: web.StreamResponse
         try:
@@ -166,26 +166,26 @@ class Routes:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            # Handlers raise ApiError for everything that they know; this is a fault of our own.
+            # Handlers raise ApiError for all expected errors: this is a bug.
             logger.exception("cannot serve %s %s", request.method, request.path)
             if request.writer.output_size:
                 raise ConnectionAbortedError("the answer cannot be completed") from None
             response = _refused(request, internal())
         finally:
-            connection.end(self._entrance.left(request))
+            connection.end(self._entrance.release(request))
         if self._dispatcher.draining:
             response.force_close()
         return response
 
     async def _expose(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Say which pages may read an answer, before any of it is sent."""
+        """Add the CORS headers before any of the answer is sent."""
         for name, value in self._browsers.headers(request.headers).items():
             response.headers.setdefault(name, value)
 
     # ---- work -------------------------------------------------------------------------------
 
     async def _embed(self, request: web.Request) -> web.StreamResponse:
-        """On a model of our own, if it has that name, else on a backend."""
+        """Run on a model of the catalog if there is one of that name, else on a backend."""
         admitted = await self._entrance.admit(request)
         response = await self._texts.embeddings(request, admitted)
         if response is not None:
@@ -195,7 +195,7 @@ class Routes:
     async def _read(
         self, request: web.Request, translate: Translate | None, admitted: Admitted | None
     ) -> tuple[Work, Dialect | None]:
-        """What is asked for. Of the body only that is kept: a request may wait for long."""
+        """Read the request. Nothing else of its body is kept, as a request may wait for long."""
         admitted = admitted or await self._entrance.admit(request)
         if translate is None:
             return await self._work(request, request.path, admitted), None
@@ -209,7 +209,7 @@ class Routes:
         return work, dialect
 
     async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
-        await self._pool.introduced(self._settings.unavailable_wait_s)
+        await self._pool.wait_for_models(self._settings.unavailable_wait_s)
         try:
             given = await off_loop(partial(read, path), admitted.body)
             return self._intake.work(path, request.headers, admitted, given)
@@ -223,7 +223,7 @@ class Routes:
         translate: Translate | None = None,
         admitted: Admitted | None = None,
     ) -> web.StreamResponse:
-        """What a backend generates; `translate`: it is asked for in another API's words."""
+        """Answer with what a backend generates; `translate` reads a request to another API."""
         work, dialect = await self._read(request, translate, admitted)
         reply = Reply(request, dialect)
         if work.stream:
@@ -261,7 +261,7 @@ class Routes:
         self._entrance.caller(request)
         names = self._intake.names()
         names = ["default", *names] if names else names
-        if asks_in_anthropic_s_words(request):
+        if is_anthropic_client(request):
             return json_answer(model_list(names, self._since))
         return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
 
@@ -271,7 +271,7 @@ class Routes:
         if name == "default" or not self._inference.serves(name):
             model = self._intake.model(name)
             name = model if name == "default" else name
-        if asks_in_anthropic_s_words(request):
+        if is_anthropic_client(request):
             return json_answer(model_info(name, self._since))
         return json_answer(Model(id=name, created=self._since))
 
@@ -326,19 +326,21 @@ class Routes:
 def _refused(request: web.Request, error: ApiError) -> web.Response:
     if request.path.startswith(PREFIX):
         response = refusal(error)
-    elif asks_in_anthropic_s_words(request):
+    elif is_anthropic_client(request):
         response = refusal_of_messages(error)
     else:
         response = error.response()
     if error.status in (408, 413):
-        response.force_close()  # the rest of the body is not wanted
+        response.force_close()  # the rest of the body is not read
     return response
 
 
 def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
-    """What aiohttp's router refuses, in our words."""
+    """The error for a request that aiohttp's router refuses."""
     if request.method == "CONNECT":
-        return ApiError(400, "Headway is no proxy and takes no CONNECT.", code="invalid_http")
+        return ApiError(
+            400, "Headway is not a proxy and does not support CONNECT.", code="invalid_http"
+        )
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ApiError(
@@ -349,11 +351,13 @@ def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
         )
     if error.status == HTTPStatus.NOT_FOUND:
         return ApiError(
-            404, f"There is no {request.path}; see /docs for what there is.", code="not_found"
+            404,
+            f"There is no {request.path}; see /docs for the paths that exist.",
+            code="not_found",
         )
     return ApiError(error.status, f"{error.reason}.", code="invalid_http")
 
 
 _NO_VERSION = ApiError(
-    505, "This version of HTTP is not spoken here; use HTTP/1.1.", code="invalid_http"
+    505, "This version of HTTP is not supported; use HTTP/1.1.", code="invalid_http"
 )

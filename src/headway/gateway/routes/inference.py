@@ -1,4 +1,4 @@
-"""Models that answer whole batches, as the HTTP interface sees them."""
+"""Runs models that answer whole batches, for the HTTP interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from headway.models.signature import BadItem, ModelFailure, Signature, Task
 
 
 class Inference:
-    """Finds models, runs items on them, and turns what goes wrong into answers."""
+    """Finds models, runs items on them, and turns failures into API errors."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Inference:
         self._drained: asyncio.Event | None = None
 
     def serves(self, name: str) -> bool:
-        """Whether `name` is a model of ours."""
+        """Whether `name` is a model of the catalog."""
         return self._named(name) in self.catalog or (name == "default" and self.serves_any)
 
     def _named(self, name: str) -> str:
@@ -46,12 +46,12 @@ class Inference:
 
     @property
     def serves_any(self) -> bool:
-        """Whether there are models."""
+        """Whether the catalog has models."""
         return self.catalog.first() is not None
 
     @property
     def draining(self) -> bool:
-        """Whether nothing more is taken."""
+        """Whether new requests are refused."""
         return self._drained is not None
 
     def urgency(
@@ -62,7 +62,7 @@ class Inference:
         service_tier: str | None = None,
         user: str | None = None,
     ) -> Urgency:
-        """What the client asks of the scheduler.
+        """The urgency that the client asks for.
 
         Raises:
             ApiError: 400 or 403.
@@ -74,7 +74,7 @@ class Inference:
         """The model of that name.
 
         Raises:
-            ApiError: 400 for a name that is too long, 404.
+            ApiError: 400 if the name is too long, 404 if there is no such model.
         """
         known = self._named(checked_name(name, "model"))
         model = self.catalog.first() if known == "default" else self.catalog.get(known)
@@ -92,7 +92,7 @@ class Inference:
         """The model of that name; `default` is the first that does one of `tasks`.
 
         Raises:
-            ApiError: 404 if there is none of that name, 400 if it does something else, 503 if it
+            ApiError: 404 if there is no such model, 400 if it does something else, 503 if it
                 cannot be loaded.
         """
         if name == "default":
@@ -111,10 +111,10 @@ class Inference:
         return model
 
     async def described(self, model: ServedModel) -> Signature:
-        """What `model` takes; it is loaded if it never was.
+        """The signature of `model`, which is loaded if it never was.
 
         Raises:
-            ApiError: 503, it cannot be loaded.
+            ApiError: 503 if it cannot be loaded.
         """
         try:
             return await model.described()
@@ -124,10 +124,10 @@ class Inference:
     async def run(
         self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
     ) -> list[Any]:
-        """The results of `items`.
+        """Run `items`; returns their results.
 
         Raises:
-            ApiError: one of them could not be run, or failed; it is named.
+            ApiError: one of them could not be run, or failed; the message names it.
         """
         if self.draining:
             raise shutting_down()
@@ -135,7 +135,7 @@ class Inference:
         began_s = loop.time()
         tokens = sum(lengths)
         admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
-        used = tokens  # by a client that leaves, too: its items may have been in a batch
+        used = tokens  # also if the client leaves: its items may have run
         self._under_way += 1
         try:
             results = await model.run(
@@ -166,7 +166,7 @@ class Inference:
         return results
 
     async def drain(self, limit_s: float) -> bool:
-        """Take nothing more, and wait until everything is answered; False if that took longer."""
+        """Refuse new requests and wait for the others; False if `limit_s` was too short."""
         self._drained = asyncio.Event()
         if not self._under_way:
             return True
@@ -187,7 +187,7 @@ _MADE_TO: Mapping[Task, str] = {
 
 
 def unavailable(error: ModelFailure) -> ApiError:
-    """The model cannot be loaded."""
+    """The error for a model that cannot be loaded."""
     return ApiError(
         503,
         f"{_sentence(error)}.",
@@ -198,7 +198,7 @@ def unavailable(error: ModelFailure) -> ApiError:
 
 
 def wrong(error: BadItem, param: str | None = None) -> ApiError:
-    """The client has to change what it sends."""
+    """The error for input that the client must correct."""
     return ApiError(400, f"{_sentence(error)}.", code="invalid_value", param=param)
 
 
@@ -207,7 +207,7 @@ def _refused(refused: Refused) -> ApiError:
         return from_reject(refused.rejection)
     return ApiError(
         400,
-        "The input is longer than any that the model takes in a batch; shorten it.",
+        "The input is longer than the model's batches allow; shorten it.",
         code="context_length_exceeded",
     )
 

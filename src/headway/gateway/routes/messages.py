@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: its endpoints."""
+"""The endpoints of Anthropic's Messages API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODELS = "/v1/models"
 
 
 class MessagesRoutes:
-    """Handlers of `/v1/messages` and what is below it."""
+    """Handlers of `/v1/messages` and the paths below it."""
 
     def __init__(self, entrance: Entrance, counter: TokenCounter) -> None:
         self._entrance = entrance
@@ -33,7 +33,7 @@ class MessagesRoutes:
         return await off_loop(Messages, admitted.body)
 
     async def count_tokens(self, request: web.Request) -> web.Response:
-        """The tokens of a prompt. Raises ApiError."""
+        """Count the tokens of a prompt. Raises ApiError."""
         admitted = await self._entrance.admit(request)
         counted = await self._counter.count(await off_loop(read_counting, admitted.body))
         return json_answer(
@@ -41,8 +41,8 @@ class MessagesRoutes:
         )
 
 
-def asks_in_anthropic_s_words(request: web.Request) -> bool:
-    """Whether a client of Anthropic's API sent this."""
+def is_anthropic_client(request: web.Request) -> bool:
+    """Whether a client of Anthropic's API sent this request."""
     path = request.path
     return path.startswith(PREFIX) or (
         path.startswith(MODELS) and "anthropic-version" in request.headers
@@ -50,13 +50,13 @@ def asks_in_anthropic_s_words(request: web.Request) -> bool:
 
 
 def refusal(error: ApiError) -> web.Response:
-    """`error` as an answer in Anthropic's shape."""
+    """`error` as an answer in Anthropic's format."""
     body = msgspec.json.encode(error_body(error))
     return answer(body, status=status_of(error), headers=error.headers)
 
 
 def model_info(name: str, since: int) -> dict[str, object]:
-    """A model in Anthropic's shape."""
+    """A model in Anthropic's format."""
     return {
         "type": "model",
         "id": name,
@@ -67,7 +67,7 @@ def model_info(name: str, since: int) -> dict[str, object]:
 
 
 def model_list(names: list[str], since: int) -> dict[str, object]:
-    """All models in Anthropic's shape, on one page."""
+    """All models in Anthropic's format, on one page."""
     return {
         "data": [model_info(name, since) for name in names],
         "has_more": False,

@@ -28,27 +28,27 @@ from headway.models.signature import BadItem, ModelFailure, Signature, TensorSpe
 
 PREFIX = "/v2"
 VERSION = "1"
-"""Of every model: there is one."""
+"""The only version of every model."""
 EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def refusal(error: ApiError) -> web.Response:
-    """An error in the shape of this protocol."""
+    """`error` in the format of this protocol."""
     body = msgspec.json.encode({"error": error.message})
     return answer(body, status=error.status, headers=error.headers)
 
 
 class OpenInferenceRoutes:
-    """Everything below `/v2`."""
+    """Handlers of `/v2` and the paths below it."""
 
     def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
         self._entrance = entrance
 
     def handlers(self) -> dict[str, Handler]:
-        """By the names that the table of routes has for them."""
+        """The handlers by their names in the table of routes."""
         return {
             "v2_server": self._server,
             "v2_live": self._live,
@@ -135,7 +135,7 @@ class OpenInferenceRoutes:
         return answer(encoded, headers=headers, content_type="application/octet-stream")
 
     def _model(self, request: web.Request) -> ServedModel:
-        """The model that the path names. Raises ApiError 404."""
+        """The model in the path. Raises ApiError 404."""
         model = self._inference.model(request.match_info["model"])
         version = request.match_info.get("version", VERSION)
         if version != VERSION:
@@ -146,7 +146,7 @@ class OpenInferenceRoutes:
 
 
 def _json_bytes(headers: Mapping[str, str]) -> int | None:
-    """How much of the body is JSON. Raises BadItem."""
+    """Number of bytes of JSON in the body; None: all of it. Raises BadItem."""
     given = headers.get(BINARY_LENGTH)
     if given is None:
         return None
@@ -158,14 +158,14 @@ def _json_bytes(headers: Mapping[str, str]) -> int | None:
 async def _items(
     model: ServedModel, signature: Signature, asked: InferRequest
 ) -> tuple[list[Any], list[int], tuple[int, ...]]:
-    """The items of a request, their lengths, and the shape that they were sent in."""
+    """The items of a request, their lengths, and the shape of the batch."""
     checked(signature, asked.inputs)
     if model.tokens is not None:
         texts = asked.inputs["text"]
         shape = texts.shape
         decoded = [value.decode("utf-8", "replace") for value in texts.ravel().tolist()]
         if not decoded or not all(decoded):
-            raise BadItem("the tensor 'text' holds an empty text, or none")
+            raise BadItem("the tensor 'text' is empty or holds an empty text")
         ids = await model.tokens.of_texts(decoded, None)
         return list(ids), [len(one) for one in ids], shape
     if not signature.batched:
@@ -185,10 +185,10 @@ async def _items(
 
 
 def checked(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
-    """Nothing, if `inputs` are what the model takes.
+    """Check that `inputs` match the model's signature.
 
     Raises:
-        BadItem: one is missing, is not known, or has another type or shape.
+        BadItem: one is missing or unknown, or has another type or shape.
     """
     specs = {spec.name: spec for spec in signature.inputs}
     if not specs:
@@ -220,7 +220,7 @@ def _fits(array: np.ndarray, spec: TensorSpec) -> bool:
 def _outputs(
     model: ServedModel, signature: Signature, results: list[Any], shape: tuple[int, ...]
 ) -> dict[str, np.ndarray]:
-    """The results as tensors, the axis of the batch first. Raises ApiError 500."""
+    """The results as tensors, with the batch axis first. Raises ApiError 500."""
     try:
         if signature.takes_text:
             name = signature.outputs[0].name
@@ -279,5 +279,5 @@ def _entry(model: ServedModel) -> dict[str, str]:
     state = "READY" if model.loaded else "UNAVAILABLE"
     reason = str(model.error) if model.error is not None else ""
     if not model.loaded and not reason:
-        reason = "unloaded; it is loaded when it is asked for"
+        reason = "unloaded; it is loaded when it is first requested"
     return {"name": model.name, "version": VERSION, "state": state, "reason": reason}

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of the table of routes and its types, and a page that shows it."""
+"""The OpenAPI document, generated from the table of routes, and a page that shows it."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from headway.gateway.api import wire
 from headway.gateway.routes.table import TABLE, Route
 
 HEADERS = {
-    "x-headway-tier": ({"enum": ["interactive", "standard", "batch"]}, "Who goes first."),
-    "x-headway-tenant": ({"type": "string"}, "Whose share it is; else `user`, else the key."),
+    "x-headway-tier": (
+        {"enum": ["interactive", "standard", "batch"]},
+        "How urgent the request is.",
+    ),
+    "x-headway-tenant": ({"type": "string"}, "The tenant; default: `user`, then the key's tenant."),
     "x-headway-program": ({"type": "string"}, "The workflow run or agent session it is part of."),
     "x-headway-deadline-ms": (
         {"type": "integer", "minimum": 1, "maximum": 999_999_999_999},
-        "It is refused at once (504, `deadline_exceeded`) when it cannot be done in this time.",
+        "A request that cannot finish in this time is rejected (504, `deadline_exceeded`).",
     ),
     "x-headway-expected-tokens": (
         {"type": "integer", "minimum": 1, "maximum": 999_999_999_999},
-        "Output tokens, for a caller who knows.",
+        "The expected output tokens, if the client knows them.",
     ),
 }
 ERRORS = {
-    "400": "Malformed or wrong; `param` names the field.",
+    "400": "Malformed or invalid; `param` names the field.",
     "401": "No key, or an unknown one.",
     "404": "No such model, or no such path.",
     "408": "The client took too long to send its request.",
     "413": "The body is too large.",
     "415": "The content encoding is neither gzip nor deflate.",
-    "417": "An expectation other than 100-continue.",
+    "417": "`Expect` is not 100-continue.",
     "429": "The queue is full or the key over its rate; see `Retry-After`.",
     "500": "The model failed; the message says how.",
-    "502": "The backend broke and the request could not be continued.",
+    "502": "The backend failed and the request could not be continued.",
     "503": "No backend can be reached, or Headway is shutting down.",
     "504": "The deadline cannot be met.",
 }
@@ -65,8 +68,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Headway",
             "version": __version__,
-            "description": "An OpenAI-compatible gateway that decides who runs and who waits. "
-            "Fields that are not listed are passed to the engine untouched.",
+            "description": "An OpenAI-compatible gateway that decides which requests run or wait. "
+            "Fields that are not listed are passed to the engine unchanged.",
         },
         "paths": paths,
         "components": {
@@ -81,7 +84,7 @@ _PARAMETER = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 
 
 def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
-    """What is done at one row of the table."""
+    """The OpenAPI operation of one route."""
     parameters: list[dict[str, Any]] = []
     for name, pattern in _PARAMETER.findall(route.path):
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
@@ -130,7 +133,7 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
 
 
 def _answer(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
-    """The schema of an answer."""
+    """The schema of a route's answer."""
     if route.answer is not None:
         return by_type[route.answer]
     if route.content_type != "application/json":

@@ -1,4 +1,4 @@
-"""`/v1/models/NAME:predict`: JSON in, JSON out, as TensorFlow Serving and KServe take it."""
+"""`/v1/models/NAME:predict`: JSON in, JSON out, as in TensorFlow Serving and KServe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _decoder = msgspec.json.Decoder(PredictRequest)
 
 
 class PredictRoute:
-    """Instances in, predictions out; a Python function gets them as they are."""
+    """Instances in, predictions out; a Python function gets the instances unchanged."""
 
     def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
         self._entrance = entrance
 
     async def predict(self, request: web.Request) -> web.Response:
-        """Raises ApiError."""
+        """Answer with the predictions. Raises ApiError."""
         caller, body = await self._entrance.admit(request)
         call = await off_loop(lambda body: parsed(body, _decoder), body)
         urgency = self._inference.urgency(request.headers, caller)
@@ -45,7 +45,7 @@ class PredictRoute:
         except (TypeError, ValueError) as error:
             raise ApiError(
                 500,
-                f"The model {model.name!r} returned what JSON cannot say: {error}.",
+                f"The model {model.name!r} returned a value that JSON cannot represent: {error}.",
                 type="server_error",
                 code="model_failed",
             ) from None
@@ -53,7 +53,7 @@ class PredictRoute:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays and numbers of numpy as JSON knows them."""
+    """Arrays and numbers of numpy as plain Python values."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__}")

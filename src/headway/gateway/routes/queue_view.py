@@ -1,4 +1,4 @@
-"""The queue as people see it: who runs, who waits, and why."""
+"""The queue view: which requests run, which wait, and why."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from headway.gateway.work.work import Work
 from headway.redaction import masked
 
 MOST_EXPLAINED = 1000
-"""Requests listed unless fewer are asked for; an explanation costs a look into the queue."""
+"""Number of listed requests by default: each needs an explanation, which costs time."""
 
 
 def queue_view(
     dispatcher: Dispatcher, viewer: Caller | None, limit: int = MOST_EXPLAINED
 ) -> QueueView:
-    """What is live, the running ones first.
+    """All live requests, the running ones first.
 
     Args:
-        dispatcher: has it.
-        viewer: the key that asks. It sees its own requests and those of its tenant, an admin's
-            key sees all; of others it gets numbers. None, without any keys: everything is seen.
-        limit: requests that are listed at most.
+        dispatcher: has the requests.
+        viewer: the key that asks. It sees its own requests and those of its tenant; an admin's key
+            sees all. It gets only the number of other requests. None: without keys, it sees all.
+        limit: maximum number of listed requests.
     """
     scheduler = dispatcher.scheduler
     now_s = dispatcher.clock()
@@ -58,10 +58,10 @@ def _sees(viewer: Caller | None, work: Work) -> bool:
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
-    rests = request.state is State.NEW  # between two runs it is nowhere in the scheduler
+    pauses = request.state is State.NEW  # between two runs it is not in the scheduler
     return QueuedRequest(
         id=request.id,
-        state=State.WAITING.value if rests else request.state.value,
+        state=State.WAITING.value if pauses else request.state.value,
         model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
@@ -73,8 +73,8 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
         why=(
-            "waits to be tried again: it failed on its backend"
-            if rests
+            "waits to be retried: it failed on its backend"
+            if pauses
             else dispatcher.scheduler.outlook.explain(request, now_s)
         ),
     )

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: its endpoints, and what is kept for them."""
+"""The endpoints of OpenAI's Responses API, with its stored responses."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _outputs = msgspec.json.Decoder(_Output)
 
 
 class ResponsesRoutes:
-    """Handlers of `/v1/responses` and what is below it.
+    """Handlers of `/v1/responses` and the paths below it.
 
     Args:
-        entrance: lets requests in.
-        counter: counts prompts.
+        entrance: authenticates requests and reads their bodies.
+        counter: counts the tokens of prompts.
         store: keeps responses; None: none are kept.
-        most_bytes: of an earlier conversation that a request goes on from.
+        most_bytes: maximum size of an earlier conversation that a request continues.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ResponsesRoutes:
         )
 
     async def count_tokens(self, request: web.Request) -> web.Response:
-        """The tokens of a prompt. Raises ApiError."""
+        """Count the tokens of a prompt. Raises ApiError."""
         admitted = await self._entrance.admit(request)
         asked, _ = await off_loop(read, admitted.body)
         earlier = await self._earlier(asked, _owner(admitted.caller))
@@ -94,7 +94,7 @@ class ResponsesRoutes:
         return answer((await self._kept(request)).response)
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Forget a kept response. Raises ApiError 404."""
+        """Delete a kept response. Raises ApiError 404."""
         id = request.match_info["response_id"]
         owner = _owner(self._entrance.caller(request))
         if self._store is None or not await self._store.forget(id, owner):
@@ -130,7 +130,7 @@ class ResponsesRoutes:
         )
 
     async def _earlier(self, request: ResponsesRequest, owner: str) -> list[Item]:
-        """The conversation that `request` goes on from, oldest item first."""
+        """The earlier conversation that `request` continues, oldest item first."""
         id = request.previous_response_id
         if id is None:
             return []
@@ -145,7 +145,7 @@ class ResponsesRoutes:
         except ConversationTooLarge:
             raise ApiError(
                 413,
-                f"The conversation before has more than {self._most_bytes} bytes; begin a new one.",
+                f"The earlier conversation exceeds {self._most_bytes} bytes; begin a new one.",
                 code="body_too_large",
                 param="previous_response_id",
             ) from None
@@ -173,7 +173,7 @@ class ResponsesRoutes:
 
 
 def _owner(caller: Caller | None) -> str:
-    """Whose responses a caller sees: those of its tenant, or all where the gateway is open."""
+    """The owner of a caller's responses: its tenant; empty if the gateway is open."""
     return "" if caller is None else caller.tenant
 
 

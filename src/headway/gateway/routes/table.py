@@ -1,6 +1,6 @@
-"""The table of routes: every path, what it takes and gives, and who handles it.
+"""The table of routes: every path with its types and its handler.
 
-Routing, `405` with `Allow`, and the OpenAPI document follow from it.
+Routing, `405` with `Allow`, and the OpenAPI document are derived from it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from headway.gateway.dialects.responses_request import ResponsesRequest
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row."""
+    """One row of the table."""
 
     method: Literal["GET", "POST", "DELETE"]
-    """GET answers HEAD, too."""
+    """GET also answers HEAD."""
     path: str
-    """With parameters as `{name}`, or `{name:.+}` where they may hold slashes."""
+    """Parameters are `{name}`, or `{name:.+}` if they may contain slashes."""
     handler: str
-    """Name of the handler; `Routes` has it."""
+    """Name of the handler in `Routes`."""
     summary: str
     body: type[msgspec.Struct] | None = None
-    """What a POST takes; None: nothing, or what has no type of its own."""
+    """Type of the request body; None: no body, or one without a type."""
     answer: type[msgspec.Struct] | None = None
-    """What is answered; None: an object that `summary` describes."""
+    """Type of the answer; None: an object that `summary` describes."""
     scheduled: bool = False
-    """Whether headers may say how urgent the request is."""
+    """Whether headers may set the urgency of a request."""
     streams: bool = False
     """Whether the answer may be server-sent events."""
     content_type: str = "application/json"
-    """Of the answer."""
+    """Content type of the answer."""
     query: Mapping[str, Mapping[str, Any]] | None = None
-    """Parameters behind the path: name -> JSON Schema."""
+    """JSON Schemas of the query parameters, by name."""
 
 
 RESPONSE = "/v1/responses/{response_id}"
@@ -82,17 +82,17 @@ TABLE: tuple[Route, ...] = (
         "POST",
         "/v1/responses/input_tokens",
         "responses_tokens",
-        "How many tokens the prompt of a response has",
+        "Number of tokens of a response's prompt",
         ResponsesRequest,
         wire.TokensView,
     ),
-    Route("GET", RESPONSE, "response", "A response that was kept", None, wire.ResponseView),
-    Route("DELETE", RESPONSE, "delete_response", "Forget a response", None, wire.DeletedView),
+    Route("GET", RESPONSE, "response", "A kept response", None, wire.ResponseView),
+    Route("DELETE", RESPONSE, "delete_response", "Delete a kept response", None, wire.DeletedView),
     Route(
         "GET",
         f"{RESPONSE}/input_items",
         "response_input",
-        "The input of a response that was kept",
+        "The input of a kept response",
         None,
         wire.ItemsView,
         query=PAGES,
@@ -111,7 +111,7 @@ TABLE: tuple[Route, ...] = (
         "POST",
         "/v1/messages/count_tokens",
         "messages_tokens",
-        "How many tokens the prompt of a message has",
+        "Number of tokens of a message's prompt",
         CountTokensRequest,
         wire.TokensView,
     ),
@@ -120,7 +120,7 @@ TABLE: tuple[Route, ...] = (
         "POST",
         "/v1/rerank",
         "rerank",
-        "Documents by how well they fit a query",
+        "Documents ranked by relevance to a query",
         wire.RerankRequest,
         scheduled=True,
     ),
@@ -136,17 +136,17 @@ TABLE: tuple[Route, ...] = (
         "POST",
         "/v1/models/{model:.+}:predict",
         "predict",
-        "Whatever a model makes of JSON",
+        "Predictions of a model for JSON instances",
         wire.PredictRequest,
         scheduled=True,
     ),
-    Route("GET", "/v1/models", "models", "The models that can be asked for", None, wire.ModelList),
+    Route("GET", "/v1/models", "models", "All available models", None, wire.ModelList),
     Route("GET", "/v1/models/{model:.+}", "model", "One model", None, wire.Model),
     Route(
         "GET",
         "/v1/headway/queue",
         "queue",
-        "Who runs, who waits, and why",
+        "Which requests run, which wait, and why",
         None,
         wire.QueueView,
         query=LIMIT,
@@ -166,13 +166,15 @@ TABLE: tuple[Route, ...] = (
         "Prometheus metrics",
         content_type="text/plain",
     ),
-    Route("GET", "/healthz", "healthz", "Whether the process lives", None, wire.Health),
+    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, wire.Health),
     Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
     Route("GET", "/openapi.json", "openapi", "This document"),
-    Route("GET", "/docs", "docs", "A page that shows it", content_type="text/html"),
+    Route(
+        "GET", "/docs", "docs", "A page that shows the OpenAPI document", content_type="text/html"
+    ),
     # ---- the Open Inference Protocol -----------------------------------------------------------
     Route("GET", "/v2", "v2_server", "Name, version and extensions of the server"),
-    Route("GET", "/v2/health/live", "v2_live", "Whether the process lives"),
+    Route("GET", "/v2/health/live", "v2_live", "Whether the process is alive"),
     Route("GET", "/v2/health/ready", "v2_ready", "Whether models are served"),
     Route("POST", "/v2/repository/index", "v2_index", "All models and their state"),
     Route(
@@ -181,21 +183,26 @@ TABLE: tuple[Route, ...] = (
         "v2_load",
         "Load or unload a model",
     ),
-    Route("GET", "/v2/models/{model}", "v2_model", "What a model takes and gives"),
-    Route("GET", "/v2/models/{model}/versions/{version}", "v2_model", "The same, of a version"),
+    Route("GET", "/v2/models/{model}", "v2_model", "Inputs and outputs of a model"),
+    Route(
+        "GET",
+        "/v2/models/{model}/versions/{version}",
+        "v2_model",
+        "Inputs and outputs of a version",
+    ),
     Route("GET", "/v2/models/{model}/ready", "v2_model_ready", "Whether a model can run"),
     Route(
         "GET",
         "/v2/models/{model}/versions/{version}/ready",
         "v2_model_ready",
-        "The same, of a version",
+        "Whether a version can run",
     ),
     Route("GET", "/v2/models/{model}/config", "v2_config", "A model's configuration"),
     Route(
         "GET",
         "/v2/models/{model}/versions/{version}/config",
         "v2_config",
-        "The same, of a version",
+        "A version's configuration",
     ),
     Route(
         "POST", "/v2/models/{model}/infer", "v2_infer", "Tensors in, tensors out", scheduled=True
@@ -204,7 +211,7 @@ TABLE: tuple[Route, ...] = (
         "POST",
         "/v2/models/{model}/versions/{version}/infer",
         "v2_infer",
-        "The same, of a version",
+        "Tensors in, tensors out, of a version",
         scheduled=True,
     ),
 )

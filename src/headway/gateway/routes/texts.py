@@ -25,13 +25,13 @@ from headway.models.served import ServedModel
 from headway.models.signature import BadItem, Task
 
 MOST_INPUTS = 2048
-"""In one request, as at OpenAI."""
+"""Maximum number of inputs in one request, as in OpenAI's API."""
 EMBED: tuple[Task, ...] = ("embed", "python")
 CLASSIFY: tuple[Task, ...] = ("classify", "python")
 RERANK: tuple[Task, ...] = ("rerank", "embed", "python")
-"""What a model must be made to do."""
+"""The tasks of models that can serve each endpoint."""
 DIGITS = 8
-"""Of a vector's numbers in JSON: more than single precision has."""
+"""Decimals of vectors in JSON: more than single precision has."""
 
 _embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
 _rerank_decoder = msgspec.json.Decoder(RerankRequest)
@@ -39,7 +39,7 @@ _classify_decoder = msgspec.json.Decoder(ClassifyRequest)
 
 
 class TextRoutes:
-    """`/v1/embeddings`, `/v1/rerank` and `/v1/classify` on models of our own."""
+    """`/v1/embeddings`, `/v1/rerank` and `/v1/classify`, on models of the catalog."""
 
     def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
@@ -48,7 +48,7 @@ class TextRoutes:
         self._numbers = itertools.count(1)
 
     async def embeddings(self, request: web.Request, admitted: Admitted) -> web.Response | None:
-        """OpenAI's embeddings; None for a model that is none of ours. Raises ApiError."""
+        """OpenAI's embeddings; None if the catalog does not have the model. Raises ApiError."""
         if not self._inference.serves_any:
             return None
         call = await _read(admitted.body, _embedding_decoder)
@@ -83,7 +83,7 @@ class TextRoutes:
         )
 
     async def rerank(self, request: web.Request) -> web.Response:
-        """Documents by how well they fit a query, as at Cohere and Jina. Raises ApiError."""
+        """Documents ranked by relevance, as in the APIs of Cohere and Jina. Raises ApiError."""
         admitted = await self._entrance.admit(request)
         call = await _read(admitted.body, _rerank_decoder)
         urgency = self._urgency(request, admitted, call)
@@ -108,7 +108,7 @@ class TextRoutes:
         )
 
     async def classify(self, request: web.Request) -> web.Response:
-        """The class of each text, as vLLM answers. Raises ApiError."""
+        """The class of each text, as in vLLM. Raises ApiError."""
         admitted = await self._entrance.admit(request)
         call = await _read(admitted.body, _classify_decoder)
         urgency = self._urgency(request, admitted, call)
@@ -141,8 +141,10 @@ class TextRoutes:
         urgency: Urgency,
         call: TextCall,
     ) -> tuple[list[float], int]:
-        """How well each document fits, and the tokens of all: a model of pairs says so itself,
-        and vectors of query and documents by their cosine."""
+        """The relevance of each document, and the number of tokens of all.
+
+        Scored by a model of pairs, or by the cosine of the vectors of query and document.
+        """
         signature = await self._inference.described(model)
         if signature.task == "embed":
             results, tokens = await self._run(model, [query, *documents], urgency, call)
@@ -167,7 +169,7 @@ class TextRoutes:
     async def _run(
         self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
     ) -> tuple[list[Any], int]:
-        """A result for each text, and the tokens of all (0 where the model counts none)."""
+        """A result for each text, and the number of tokens; 0 if the model has no tokenizer."""
         if model.tokens is None:
             lengths = [model.length_of(text) for text in texts]
             return await self._inference.run(model, texts, lengths, urgency), 0
@@ -196,7 +198,7 @@ async def _read(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
 
 
 def _inputs(given: Any) -> list[Any]:
-    """Texts, or token ids of texts. Raises ApiError 400 for nothing, and for a mixture."""
+    """Texts, or lists of token ids. Raises ApiError 400 for no input, or a mixture."""
     if isinstance(given, str):
         given = [given]
     if not given:
@@ -210,7 +212,7 @@ def _inputs(given: Any) -> list[Any]:
         if not one:
             raise _bad_input(f"entry {place} of input is empty")
         if isinstance(one, list) and not all(isinstance(token, int) for token in one):
-            raise _bad_input(f"entry {place} of input holds something else than token ids")
+            raise _bad_input(f"entry {place} of input must hold only token ids")
     texts: list[Any] = given
     return texts
 
@@ -220,7 +222,7 @@ def _bad_input(message: str) -> ApiError:
 
 
 def _most(call: TextCall, most: int | None) -> int | None:
-    """Tokens that texts are cut to; None: longer ones are an error. Raises ApiError 400."""
+    """Tokens that texts are truncated to; None: longer ones are an error. Raises ApiError 400."""
     asked = call.truncate_prompt_tokens
     if asked is None:
         return None
@@ -284,7 +286,7 @@ def _nonsense(model: ServedModel, expected: str) -> ApiError:
 
 
 def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
-    """The first numbers of each vector, at unit length again. Raises ApiError 400."""
+    """The vectors cut to `dimensions` and scaled to unit length. Raises ApiError 400."""
     if dimensions > len(vectors[0]):
         raise ApiError(
             400,

@@ -1,4 +1,4 @@
-"""How many tokens a prompt has, without running it."""
+"""Counts the tokens of a prompt without running it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ CHAT = "/v1/chat/completions"
 
 
 class TokenCount(NamedTuple):
-    """Tokens of a prompt."""
+    """The number of tokens of a prompt."""
 
     tokens: int
     estimated: bool
-    """Whether no backend could count them, so that they are what Headway makes of its length."""
+    """Whether no backend could count them: estimated from the prompt's length."""
 
 
 class TokenCounter:
-    """Has prompts counted by backends that have the model's tokenizer.
+    """Counts prompts on backends that have the model's tokenizer.
 
     Args:
-        intake: knows the models.
+        intake: resolves model names.
         pool: the backends.
     """
 
@@ -35,7 +35,7 @@ class TokenCounter:
         self._pool = pool
 
     async def count(self, chat: dict[str, Any]) -> TokenCount:
-        """The tokens of the prompt of a chat completion with these fields.
+        """The number of prompt tokens of a chat completion with these fields.
 
         Raises:
             ApiError: 400, 404 or 503, or the backend's own error.

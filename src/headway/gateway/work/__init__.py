@@ -1,1 +1,1 @@
-"""A request on its way, and the parts of it that different owners write."""
+"""A request in progress, in parts that each have one writer."""

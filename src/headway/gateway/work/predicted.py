@@ -1,4 +1,4 @@
-"""What is predicted of one request's answer."""
+"""The predictions of one request's output length."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from headway.prediction.texts.prompt import Prompt
 
 @dataclass(slots=True)
 class Predicted:
-    """The predictions for one request, from the first to the last."""
+    """All predictions of one request's output length."""
 
     claim_counts: bool = False
-    """The client's claim is believed, and nothing else is predicted."""
+    """Whether the client's claim is believed; nothing is predicted then."""
     asked: bool = False
-    """The predictor was asked for a forecast."""
+    """Whether the predictor has been asked."""
     prompt: Prompt | None = None
-    """The part of its prompt that every later look needs, once the prompt was read: short, however
-    long the prompt is."""
+    """The part of the prompt that refinements need, short even if the prompt is long; None: the
+    prompt was not read yet."""
     forecast: Forecast | None = None
-    """From its prompt, before its first token."""
+    """The prediction from the prompt."""
     looks: list[Look] = field(default_factory=list)
-    """What its unfinished answer showed about the rest."""
+    """The refinements from the unfinished answer, oldest first."""
     look_at: int = CUTS[0]
-    """Output tokens at which the rest is predicted again."""
+    """Number of output tokens at which the length is predicted again."""

@@ -1,4 +1,4 @@
-"""What failed so far of one request, and when and where it may be tried again."""
+"""The failed runs of one request, and when and where it may be retried."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 FIRST_PAUSE_S = 0.25
 MOST_PAUSE_S = 8.0
 MOST_RETRY_AFTER_S = 5.0
-"""A client waits longer than this by itself: it gets the backend's answer and its Retry-After."""
+"""If a backend asks for a longer wait, its answer and Retry-After go to the client."""
 
 
 @dataclass(slots=True)
 class Retries:
-    """The runs of a request that failed since its last token."""
+    """The failed runs of a request since its last token."""
 
     runs: int = 0
     failed_on: frozenset[str] = frozenset()
     avoid: frozenset[str] = frozenset()
-    """Backends that failed in this round: the next run goes elsewhere, if it can."""
+    """Backends that failed in this round: the next run avoids them if it can."""
     _pause_s: float = FIRST_PAUSE_S
 
     def failed(
@@ -31,18 +31,18 @@ class Retries:
         retry_after_s: float | None,
         jitter: float,
     ) -> float | None:
-        """A run on `backend` failed: seconds to wait before the next run; None: give up.
+        """A run on `backend` failed. Returns seconds until the next run; None: give up.
 
-        Another backend is tried at once. Once all have failed, a new round begins after a pause
+        Another backend is tried at once. When all have failed, a new round begins after a pause
         that doubles with every round.
 
         Args:
-            backend: where it failed.
-            others: all backends that could take it now.
-            most_runs: runs that may fail.
-            here_again: whether `backend` itself may answer later.
-            retry_after_s: when `backend` said to come back, in seconds from now.
-            jitter: 0 to 1: so that requests that failed together do not come back together.
+            backend: the backend that failed.
+            others: all backends that could run the request now.
+            most_runs: maximum number of failed runs.
+            here_again: whether `backend` itself may succeed later.
+            retry_after_s: Retry-After of `backend`, in seconds from now.
+            jitter: 0 to 1, so that requests that failed together are not retried together.
         """
         self.runs += 1
         self.failed_on |= {backend}
@@ -59,5 +59,5 @@ class Retries:
         return max(pause_s, retry_after_s or 0.0)
 
     def progressed(self) -> None:
-        """The request produced something: what failed before does not count any more."""
+        """The request produced a token: earlier failures no longer count."""
         self.__init__()  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What a request got so far."""
+"""What a request has received so far."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Served:
-    """Where, when and how much. Times are seconds on the dispatcher's clock; -1: not yet."""
+    """Backend, times and tokens. Times are seconds on the dispatcher's clock; -1: not yet."""
 
     backend: str = ""
-    """The last one it ran on."""
+    """The last backend that it ran on."""
     first_token_s: float = -1.0
     last_token_s: float = -1.0
     ended_s: float = -1.0
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     billed_tokens: int | None = None
-    """Output tokens by the backend's usage, or counted in its whole answer; None before."""
+    """Output tokens reported by the backend, or estimated from its whole answer; None: not yet."""
     failovers: int = 0
-    """Runs that it lost with their backend."""
+    """Number of runs that ended because the backend failed."""

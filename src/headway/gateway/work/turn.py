@@ -1,4 +1,4 @@
-"""A request's turns at the backends: it waits, reads from an engine, is stopped, waits again."""
+"""The runs of one request: it waits, reads from an engine, is interrupted, waits again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """The request lost its slot, and waits for another turn."""
+    """The request lost its slot and waits for another one."""
 
 
 class Turn:
-    """The run of one request at present, or its wait for the next one.
+    """The current run of one request, or its wait for the next run.
 
-    The request's own task waits and reads; others wake and stop it. Times are seconds on the
+    The request's own task waits and reads; other tasks wake and stop it. Times are seconds on the
     dispatcher's clock.
     """
 
@@ -41,30 +41,30 @@ class Turn:
 
     def __init__(self) -> None:
         self.failure: ApiError | None = None
-        """Why there is no further turn, or why its answer ended early."""
+        """Why it will not run again, or why its answer ended early; None: it may run."""
         self.retries = Retries()
         self.activity: Activity | None = None
-        """The traffic of the backend it runs on; None while it asks none."""
+        """The traffic of the backend that it runs on; None while it does not run."""
         self.stopped: Exception | None = None
-        """Why it must stop reading from the engine: Interrupted, or what is wrong."""
+        """Why it must stop reading from the engine: Interrupted, or an error; None: it need not."""
         self.interrupted = False
         """It lost its slot, and must stop reading from the engine."""
         self.answering = False
-        """Whether something of the answer has come in this run."""
+        """Whether part of the answer has arrived in this run."""
         self.heard_s = -1.0
-        """When this run began, or something last came from the backend."""
+        """When data last arrived in this run, or when it began."""
         self.first_byte_s = 0.0
-        """Time from the beginning of this run to the first part of the answer."""
+        """Time from the start of this run to the first part of the answer."""
         self.longest_gap_s = 0.0
         """Longest time between two parts of the answer in this run."""
         self._wakeup: asyncio.Future[None] | None = None
         self._reader: asyncio.Task[object] | None = None
         self._cancelled = False
-        """The reader was cancelled by `stop`, and has not seen it yet."""
+        """Whether `stop` cancelled the reader, which has not noticed yet."""
 
     @property
     def reading(self) -> bool:
-        """Whether its task does nothing but wait in `read`, so that it may be stopped."""
+        """Whether its task is waiting in `read`, so that it can be stopped."""
         return self._reader is not None
 
     async def change(self) -> None:
@@ -76,17 +76,17 @@ class Turn:
             self._wakeup = None
 
     def wake(self) -> None:
-        """Let its task see that something changed."""
+        """Wake its task, because something changed."""
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
 
     def fail(self, error: ApiError) -> None:
-        """There is no further turn."""
+        """End the wait with `error`: the request will not run again."""
         self.failure = error
         self.wake()
 
     def begin(self, activity: Activity, now_s: float) -> None:
-        """A run begins: the engine is asked."""
+        """A run begins; a request to the engine follows."""
         self.activity = activity
         activity.began(now_s)
         self.heard_s = now_s
@@ -94,7 +94,7 @@ class Turn:
         self.longest_gap_s = 0.0
 
     def heard(self, now_s: float) -> None:
-        """A part of the answer came."""
+        """A part of the answer arrived."""
         if self.activity is not None:
             self.activity.heard(now_s)
         gap_s = now_s - self.heard_s
@@ -106,16 +106,16 @@ class Turn:
         self.heard_s = now_s
 
     def end(self, now_s: float) -> None:
-        """The run is over."""
+        """The run has ended."""
         if self.activity is not None:
             self.activity.ended(now_s)
             self.activity = None
 
     async def read(self, coming: Awaitable[T]) -> T:
-        """What comes from the engine.
+        """Await `coming`, which reads from the engine.
 
         Raises:
-            Exception: what `stop` was given.
+            Exception: the one that was passed to `stop`.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -127,7 +127,7 @@ class Turn:
         try:
             return await coming
         except asyncio.CancelledError:
-            # Cancelled by us, to stop reading; by others as well if its client is gone.
+            # `stop` cancelled it; if its client is gone, it was cancelled for that, too.
             if not self._cancelled or task.uncancel() > 0 or self.stopped is None:
                 raise
             self._cancelled = False
@@ -136,7 +136,7 @@ class Turn:
             self._reader = None
 
     def stop(self, why: Exception) -> None:
-        """Make its task stop reading from the engine at once: `read` raises `why`."""
+        """Stop its task from reading from the engine at once: `read` raises `why`."""
         if self.stopped is None:
             self.stopped = why
             if self._reader is not None:
@@ -144,6 +144,6 @@ class Turn:
                 self._reader.cancel()
 
     def interrupt(self) -> None:
-        """It lost its slot: its task stops reading from the engine, and waits for another."""
+        """It lost its slot: its task stops reading from the engine and waits for another slot."""
         self.interrupted = True
         self.stop(Interrupted())

@@ -1,4 +1,4 @@
-"""One request on its way through the gateway."""
+"""One request in progress in the gateway."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
 
 BYTES_PER_TOKEN = 4
-"""Of JSON, about: good enough to schedule by, before an engine has counted."""
+"""Approximate bytes of JSON per token, for scheduling until an engine has counted."""
 
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What a client asked for, and how far it has come.
+    """A client's request and its progress.
 
-    Intake writes what was asked. The Scheduler writes `request`, the engine's client `generation`.
-    `turn` and `served` are written by the Dispatcher and the Slot, and by those that write the
-    answer: its tokens and its failure. `predicted` is written by what predicts.
+    Intake writes what the client asked for. The Scheduler writes `request`, the engine client
+    `generation`. The Dispatcher, the Slot and the writer of the answer write `turn` and `served`;
+    Foresight and ClaimedLengths write `predicted`.
     """
 
     request: Request
-    """As the Scheduler sees it; replaced if it is tried again after a pause."""
+    """The request as the Scheduler sees it; replaced when it is retried after a pause."""
     kind: Kind | None
-    """None for embeddings, which generate nothing."""
+    """None: embeddings, which generate no text."""
     path: str
-    """Of the endpoint at the backend's API, such as `chat/completions`."""
+    """Path in the backend's API, such as `chat/completions`."""
     origin: Origin
     body: bytes
-    """As the client sent it."""
+    """The body as the client sent it."""
     fields: dict[str, msgspec.Raw]
-    """The same by field, values untouched."""
+    """The fields of the body, with their values unchanged."""
     trace: Mapping[str, str] = field(default_factory=dict)
-    """Headers for tracing: sent to the backend, and back to the client."""
+    """Tracing headers: sent to the backend, and returned to the client."""
     renamed: bool = False
-    """`fields` name another model than `body`: the client asked for `default` or an alias."""
+    """Whether `fields` names another model than `body`: the client used `default` or an alias."""
     asked_model: str = ""
-    """What its answer calls the model."""
+    """The model's name in the answer."""
     stream: bool = False
     include_usage: bool = False
-    """The client wants usage at the end of its stream."""
+    """Whether the client wants usage at the end of its stream."""
     claimed_tokens: int | None = None
-    """The length that the client claims for the answer, at most its limit; None: no claim."""
+    """The output length that the client claims, at most its limit; None: no claim."""
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None
     admission: Admission | None = None
-    """What it holds of its key's rates; None: nobody counts."""
+    """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None
-    """Where it stands, if it runs in a way that can be continued."""
+    """Its text generation, if it can be continued exactly; None: it is forwarded."""
 
     turn: Turn = field(default_factory=Turn)
     served: Served = field(default_factory=Served)
@@ -65,13 +65,13 @@ class Work:
 
     @property
     def output_tokens(self) -> int:
-        """Output tokens: by the backend's own count where it has sent one, else as they came."""
+        """Number of output tokens: the backend's count if it has sent one, else ours so far."""
         billed = self.served.billed_tokens
         return self.request.output_tokens if billed is None else billed
 
     @property
     def tpot_s(self) -> float | None:
-        """Time per output token, of a request that ran in one go and has ended."""
+        """Time per output token of an ended request; None: interrupted, or too few tokens."""
         tokens, served = self.output_tokens, self.served
         if tokens <= 0 or self.request.preemptions or served.failovers:
             return None
@@ -83,5 +83,5 @@ class Work:
 
     @property
     def cut_off(self) -> bool:
-        """Whether its own limit ended its answer: it might have become longer."""
+        """Whether its own limit ended its answer, which might have become longer."""
         return cut_off(self.output_tokens, self.request.max_tokens)
