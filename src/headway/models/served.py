@@ -204,7 +204,7 @@ class ServedModel:
 
     async def _tokens(self, signature: Signature) -> Tokens:
         try:
-            return Tokens(signature.tokenizer, signature.max_tokens)
+            return Tokens(signature)
         except Exception as error:  # the library has no exception class of its own
             await self.backing.unload()
             raise ModelFailure(f"its tokenizer is damaged ({error})") from None

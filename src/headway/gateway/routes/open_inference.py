@@ -167,7 +167,7 @@ async def _items(
         if not decoded or not all(decoded):
             raise BadItem("the tensor 'text' holds an empty text, or none")
         ids = await model.tokens.of_texts(decoded, None)
-        return list(ids), [len(one) for one in ids], shape
+        return list(ids), [one.shape[-1] for one in ids], shape
     if not signature.batched:
         return [asked.inputs], [model.length_of(asked.inputs)], ()
     rows = {len(array) for array in asked.inputs.values()}
