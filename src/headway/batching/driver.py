@@ -71,6 +71,10 @@ class Driver(Generic[Item, Result]):
     ) -> None:
         self.batcher = batcher
         self.loop = loop
+        self.waited_s = 0.0
+        """Total time that items waited before their batches ran."""
+        self.computed_s = 0.0
+        """Total time that items spent in batches that succeeded."""
         self._call = call
         self._calls: dict[str, tuple[Item, asyncio.Future[Result | Exception]]] = {}
         self._ids = count()
@@ -179,6 +183,7 @@ class Driver(Generic[Item, Result]):
             self._step()
             return
         start_s = self.loop.time()
+        self.waited_s += sum(start_s - request.arrival_s for request in requests)
         try:
             results = checked(await self._call(items), len(items), "what runs the batch")
         except WorkerLost as error:
@@ -194,6 +199,7 @@ class Driver(Generic[Item, Result]):
             self._fail(batch, ended_by(error))
         else:
             end_s = self.loop.time()
+            self.computed_s += (end_s - start_s) * len(requests)
             self.batcher.finished(batch, end_s, max(end_s - start_s, 1e-9))
             # Launch the next batch first: its worker must not wait for these answers.
             self._step()

@@ -101,7 +101,7 @@ class Signature:
     similarity: Similarity = "cosine"
     """How its vectors are compared."""
     rows: bool = True
-    """Whether its outputs have a row for each item of a batch."""
+    """Whether its outputs may have a row for each item of a batch; shapes of -1 do not say it."""
 
     @property
     def takes_text(self) -> bool:
@@ -110,8 +110,9 @@ class Signature:
 
     @property
     def batched(self) -> bool:
-        """Whether the first axis of its tensors is a batch of any size.
+        """Whether the first axis of its tensors, outputs included, is a batch of any size.
 
         If not, the tensors of a request are one item, which runs alone.
         """
-        return self.rows and all(spec.shape[:1] == (-1,) for spec in self.inputs)
+        specs = (*self.inputs, *self.outputs)
+        return self.rows and all(spec.shape[:1] == (-1,) for spec in specs)

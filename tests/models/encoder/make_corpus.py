@@ -15,12 +15,12 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.models.encoder.networks import LONGEST, network, tokenizer
 
 PLACE = Path(__file__).with_name("corpus.tar.xz")
 TEXTS = (
@@ -31,11 +31,6 @@ TEXTS = (
     "the dog sat on the mat and the cat sat on the dog and so on and so on and so on " * 3,
 )
 """The last is longer than any of these models takes."""
-LONGEST = 24
-WORDS = (
-    "a", "an", "the", "cat", "dog", "is", "are", "animal", "and", "so", "you", "sat", "on", "mat",
-    "no", "word", "of", "this", "known",
-)  # fmt: skip
 PROMPTS = {"query": "the word: ", "document": "a mat: ", "classification": ""}
 
 
@@ -100,7 +95,6 @@ FOLDERS = (
     Folder("modernbert-fp16", "modernbert", "mean", numbers="fp16"),
     Folder("qwen3-last", "qwen3", "lasttoken", prompts=PROMPTS, default_prompt="query"),
     Folder("qwen3-fp16", "qwen3", "lasttoken", numbers="fp16"),
-    Folder("t5", "t5", dense="Identity"),
 )  # fmt: skip
 
 
@@ -244,64 +238,7 @@ def spell_as_before(place: Path, one: Folder) -> None:
     )
 
 
-# ---- networks and their graphs -------------------------------------------------------------------
-
-
-def network(kind: str) -> Any:
-    """A tiny network with random weights."""
-    import transformers
-    from torch import nn
-
-    size = len(tokenizer(kind))
-    common = {"vocab_size": size, "hidden_size": 16, "num_hidden_layers": 2}
-    attention = {"num_attention_heads": 2, "intermediate_size": 24}
-    positions = {"max_position_embeddings": LONGEST}
-    behind = {"max_position_embeddings": LONGEST + 2, "pad_token_id": 1}  # as in fairseq
-    made: dict[str, Callable[[], Any]] = {
-        "bert": lambda: transformers.BertConfig(**common, **attention, **positions),
-        "electra": lambda: transformers.ElectraConfig(
-            **common, **attention, **positions, embedding_size=8
-        ),
-        "albert": lambda: transformers.AlbertConfig(
-            **common, **attention, **positions, embedding_size=8
-        ),
-        "distilbert": lambda: transformers.DistilBertConfig(
-            vocab_size=size, dim=16, n_layers=2, n_heads=2, hidden_dim=24, **positions
-        ),
-        "roberta": lambda: transformers.RobertaConfig(
-            **common, **attention, **behind, type_vocab_size=1
-        ),
-        "xlm-roberta": lambda: transformers.XLMRobertaConfig(
-            **common, **attention, **behind, type_vocab_size=1
-        ),
-        "camembert": lambda: transformers.CamembertConfig(
-            **common, **attention, **behind, type_vocab_size=1
-        ),
-        "mpnet": lambda: transformers.MPNetConfig(**common, **attention, **behind),
-        "deberta-v2": lambda: transformers.DebertaV2Config(
-            **common, **attention, **positions, relative_attention=True, position_buckets=8,
-            pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0,
-        ),
-        "modernbert": lambda: transformers.ModernBertConfig(
-            **common, **attention, **positions, local_attention=8, pad_token_id=0,
-            cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3,
-        ),
-        "qwen3": lambda: transformers.Qwen3Config(
-            **common, **attention, **positions, num_key_value_heads=1, head_dim=8,
-            pad_token_id=0, eos_token_id=0, bos_token_id=0, use_cache=False,
-        ),
-        "t5": lambda: transformers.T5Config(
-            vocab_size=size, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2,
-            pad_token_id=0, eos_token_id=3, decoder_start_token_id=0,
-        ),
-    }  # fmt: skip
-    config = made[kind]()
-    config._attn_implementation = "eager"
-    of = transformers.T5EncoderModel if kind == "t5" else transformers.AutoModel.from_config
-    model = of(config)
-    for weights in model.parameters():
-        nn.init.normal_(weights, std=0.4)
-    return model.eval()
+# ---- graphs -------------------------------------------------------------------------------------
 
 
 def write_graph(one: Folder, model: Any, place: Path) -> None:
@@ -361,109 +298,6 @@ def write_graph(one: Folder, model: Any, place: Path) -> None:
         quantize_dynamic(place, place, weight_type=QuantType.QInt8)
     if one.numbers == "fp16":
         transformer.float()
-
-
-# ---- tokenizers ----------------------------------------------------------------------------------
-
-
-def tokenizer(kind: str) -> Any:
-    """A tokenizer of a few words, as that type of model has it."""
-    import transformers
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-    if kind in ("bert", "electra", "distilbert", "albert", "modernbert"):
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        return _wrapped(_word_pieces(special, "[UNK]"), special, max_length=None)
-    if kind == "mpnet":
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        made = _word_pieces(special, "<unk>", ("<s>", "</s>", "</s></s>"))
-        return _wrapped(made, ["<pad>", "<unk>", "<s>", "</s>", "<mask>"], max_length=512)
-    if kind in ("roberta", "qwen3"):
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        if kind == "qwen3":
-            special = ["<|endoftext|>"]
-        vocabulary = {word: n for n, word in enumerate(special)}
-        for letter in pre_tokenizers.ByteLevel.alphabet():
-            vocabulary[letter] = len(vocabulary)
-        made = Tokenizer(models.BPE(vocabulary, []))
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        made.decoder = decoders.ByteLevel()
-        if kind == "roberta":
-            made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-            return _wrapped(made, ["<pad>", "<unk>", "<s>", "</s>", "<mask>"], max_length=512)
-        made.post_processor = processors.Sequence([
-            processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing(
-                single="$A <|endoftext|>", pair="$A $B <|endoftext|>",
-                special_tokens=[("<|endoftext|>", 0)],
-            ),
-        ])  # fmt: skip
-        return transformers.PreTrainedTokenizerFast(
-            tokenizer_object=made,
-            eos_token="<|endoftext|>",
-            pad_token="<|endoftext|>",
-            padding_side="left",
-            model_max_length=131072,
-        )
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    if kind in ("deberta-v2", "t5"):
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    scores = [(word, 0.0) for word in special]
-    scores += [(f"▁{word}", -2.0) for word in WORDS] + [("▁", -3.0)]
-    scores += [(letter, -5.0) for letter in "abcdefghijklmnopqrstuvwxyzTÄ0123456789,.:"]
-    unknown = "<unk>" if "<unk>" in special else "[UNK]"
-    made = Tokenizer(models.Unigram(scores, special.index(unknown)))
-    made.normalizer = normalizers.Sequence([normalizers.NFKC()])
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
-    made.decoder = decoders.Metaspace()
-    if kind == "t5":
-        made.post_processor = processors.TemplateProcessing(
-            single="$A [SEP]", pair="$A [SEP] $B [SEP]", special_tokens=[("[SEP]", 3)]
-        )
-        return _wrapped(made, special, max_length=LONGEST)
-    if kind == "deberta-v2":
-        _template(made, "[CLS]", "[SEP]", "[SEP]")
-        return _wrapped(made, special, max_length=None)
-    _template(made, "<s>", "</s>", "</s></s>")
-    return _wrapped(made, ["<pad>", "<unk>", "<s>", "</s>", "<mask>"], max_length=512)
-
-
-def _word_pieces(
-    special: list[str], unknown: str, around: tuple[str, str, str] = ("[CLS]", "[SEP]", "[SEP]")
-) -> Any:
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    words = [*special, *WORDS, *",.:", *(letter for letter in letters if letter not in WORDS)]
-    words += [f"##{letter}" for letter in letters]
-    made = Tokenizer(models.WordPiece({w: n for n, w in enumerate(words)}, unk_token=unknown))
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    _template(made, *around)
-    return made
-
-
-def _template(made: Any, first: str, last: str, between: str) -> None:
-    from tokenizers import processors
-
-    middle = " ".join([last] * (len(between) // len(last)))
-    second = "" if len(between) > len(last) else ":1"
-    made.post_processor = processors.TemplateProcessing(
-        single=f"{first} $A {last}",
-        pair=f"{first} $A {middle} $B{second} {last}{second}",
-        special_tokens=[(token, made.token_to_id(token)) for token in (first, last)],
-    )
-
-
-def _wrapped(made: Any, special: list[str], max_length: int | None) -> Any:
-    import transformers
-
-    padding, unknown, first, last, mask = special
-    options = {} if max_length is None else {"model_max_length": max_length}
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token=padding, unk_token=unknown, cls_token=first,
-        sep_token=last, bos_token=first, eos_token=last, mask_token=mask, **options,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ class PythonObject:
 
     A class is instantiated once, without arguments, and its instance is called: its constructor
     can load a model. What is awaited runs on one event loop for the worker's life, so that a client
-    or a lock that the object keeps goes on working. A ValueError means that an item is wrong, any other exception that the model
-    failed.
+    or a lock that the object keeps goes on working. A ValueError means that an item is wrong, any
+    other exception that the model failed.
 
     Raises:
         ModelFailure: there is no such object, or it cannot be called.
