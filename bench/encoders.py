@@ -291,7 +291,7 @@ def _told(part: str, name: str, one: Measured) -> None:
 async def measure(options: argparse.Namespace) -> int:
     folder = fetched()
     reference = TextModel(str(folder), options.threads)
-    tokens = Tokens(reference.signature.tokenizer, reference.signature.max_tokens)
+    tokens = Tokens(reference.signature)
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(reference.signature.tokenizer)
@@ -300,7 +300,7 @@ async def measure(options: argparse.Namespace) -> int:
     lengths = np.array([len(one) for one in ids])
     expected = np.concatenate([reference.run([one]) for one in ids[:CHECKED_TEXTS]])
     del reference
-    model = Model("encoder", folder, graph_of(folder, "mean"), options.threads)
+    model = Model("encoder", folder, graph_of(folder), options.threads)
     bench = Bench(options, model, texts, expected)
     percentiles = (0, 25, 50, 75, 100)
     bench.details["settings"] = {name: str(value) for name, value in vars(options).items()}

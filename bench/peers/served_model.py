@@ -66,7 +66,9 @@ class Encoder:
             "attention_mask": np.array([one.attention_mask for one in encoded], np.int64),
             "token_type_ids": np.array([one.type_ids for one in encoded], np.int64),
         }
-        (found,) = self._session.run(["sentence_embedding"], feed)
+        (tokens,) = self._session.run(["last_hidden_state"], feed)
+        weights = feed["attention_mask"].astype(np.float32)
+        found = (weights[:, None] @ tokens)[:, 0] / weights.sum(axis=1, keepdims=True)
         found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
         return [b64encode(row.tobytes()).decode() for row in found]
 

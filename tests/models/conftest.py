@@ -26,9 +26,10 @@ async def served() -> AsyncIterator[Served]:
             instances: int = 1,
             unload_after_s: float | None = None,
             source: ModelSource | None = None,
+            threads: int = 1,
             **batching: object,
         ) -> ServedModel:
-            backing = Instances(source or function(name), instances, threads=1)
+            backing = Instances(source or function(name), instances, threads)
             settings = BatchingSettings(**batching)
             model = ServedModel(name, backing, settings, unload_after_s)
             stack.push_async_callback(model.close)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 
 def upper(items):
@@ -116,3 +119,44 @@ def tensors(items):
 
 
 number = 3
+
+
+class Kept:
+    """Keeps a lock and a task of its event loop from batch to batch."""
+
+    def __init__(self):
+        self.loop = asyncio.get_event_loop_policy().get_event_loop()
+        self.lock = asyncio.Lock()
+        self.task = None
+
+    async def __call__(self, items):
+        assert asyncio.get_running_loop() is self.loop
+        if self.task is None:
+            self.task = asyncio.ensure_future(asyncio.sleep(0, "kept"))
+        async with self.lock:
+            waiter = asyncio.ensure_future(self.lock.acquire())
+            await asyncio.sleep(0)  # now the lock belongs to this loop
+        await waiter
+        self.lock.release()
+        return [await asyncio.shield(self.task)] * len(items)
+
+
+def threads(items):
+    """What libraries read for their number of threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+    return [[os.environ.get(name) for name in names]] * len(items)
+
+
+def exits(items):
+    if "out" in items:
+        sys.exit("no more")
+    return items
+
+
+def a_set(items):
+    return set(items)
+
+
+def series(items):
+    """Rows of an array."""
+    return np.array([[len(item), 1.0] for item in items])

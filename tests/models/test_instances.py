@@ -32,6 +32,30 @@ async def test_async_functions_and_classes_are_called_as_well(served: Served) ->
     ]
 
 
+async def test_an_async_function_has_one_event_loop_for_the_workers_life(served: Served) -> None:
+    model = served("Kept")
+    for _ in range(3):
+        assert await answers(model, ["x", "y"]) == ["kept", "kept"]
+
+
+async def test_arrays_are_answered_row_by_row(served: Served) -> None:
+    found = await answers(served("series"), ["a", "bcd"])
+    assert [row.tolist() for row in found] == [[1.0, 1.0], [3.0, 1.0]]
+
+
+async def test_threads_are_those_of_the_libraries(served: Served) -> None:
+    model = served("threads", threads=3)
+    assert await answers(model, ["x"]) == [["3"] * 4]
+
+
+async def test_a_function_that_exits_fails_its_item_and_no_worker(served: Served) -> None:
+    model = served("exits")
+    found = await answers(model, ["a", "out", "b"])
+    assert [found[0], found[2]] == ["a", "b"]
+    assert isinstance(found[1], ModelFailure) and "SystemExit: no more" in str(found[1])
+    assert model.backing.restarts == 0
+
+
 async def test_instances_are_processes_of_their_own(served: Served, tmp_path: Path) -> None:
     model = served("process", instances=2)
     await model.load()
@@ -97,6 +121,7 @@ async def test_an_item_that_kills_workers_fails_alone(served: Served) -> None:
     [
         ("few", "returned 0 results for 1 items"),
         ("one_text", "must return a list with a result for each item, not str"),
+        ("a_set", "must return a list with a result for each item, not set"),
         ("nowhere", "pickle"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from array import array
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -43,6 +44,10 @@ _REFUSALS = {
 }
 
 
+class BatchEnded(RuntimeError):
+    """What ran a batch ended in another way than by results or an exception; the cause says how."""
+
+
 class WorkerLost(RuntimeError):
     """The worker of a batch died before it answered; another worker may run the batch."""
 
@@ -54,7 +59,7 @@ class Driver(Generic[Item, Result]):
         batcher: decides; nothing else may send it events.
         call: runs a batch and returns a result for each item, in order. A result that is an
             exception fails only its item. If `call` raises WorkerLost, the batch runs again; any
-            other exception has it bisected.
+            other exception has it bisected, and so has whatever else ends it.
         loop: the event loop on which everything happens.
     """
 
@@ -66,6 +71,10 @@ class Driver(Generic[Item, Result]):
     ) -> None:
         self.batcher = batcher
         self.loop = loop
+        self.waited_s = 0.0
+        """Total time that items waited before their batches ran."""
+        self.computed_s = 0.0
+        """Total time that items spent in batches that succeeded."""
         self._call = call
         self._calls: dict[str, tuple[Item, asyncio.Future[Result | Exception]]] = {}
         self._ids = count()
@@ -174,16 +183,23 @@ class Driver(Generic[Item, Result]):
             self._step()
             return
         start_s = self.loop.time()
+        self.waited_s += sum(start_s - request.arrival_s for request in requests)
         try:
-            results = await self._call(items)
+            results = checked(await self._call(items), len(items), "what runs the batch")
         except WorkerLost as error:
             for request in self.batcher.lost(batch, self.loop.time()):
                 self._answer(request, error)
         except Exception as error:
-            for request in self.batcher.failed(batch, self.loop.time()):
-                self._answer(request, error)
+            self._fail(batch, error)
+        except BaseException as error:
+            # Every way out of a batch answers its items: they would wait for ever.
+            if _is_ours(error):
+                self._end(batch, ended_by(error))
+                raise
+            self._fail(batch, ended_by(error))
         else:
             end_s = self.loop.time()
+            self.computed_s += (end_s - start_s) * len(requests)
             self.batcher.finished(batch, end_s, max(end_s - start_s, 1e-9))
             # Launch the next batch first: its worker must not wait for these answers.
             self._step()
@@ -191,6 +207,17 @@ class Driver(Generic[Item, Result]):
                 self._answer(request, result)
             return
         self._step()
+
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        for request in self.batcher.failed(batch, self.loop.time()):
+            self._answer(request, error)
+
+    def _end(self, batch: Batch, error: Exception) -> None:
+        """End all items of `batch`, without trying its halves."""
+        self._fail(batch, error)
+        for request in batch.requests:
+            self.batcher.cancel(request.id, self.loop.time())
+            self._answer(request, error)
 
     async def _solve(self, tier: Tier, problem: Problem) -> None:
         began_s = self.loop.time()
@@ -209,22 +236,50 @@ class Driver(Generic[Item, Result]):
             answer.set_result(result)
 
 
+def ended_by(error: BaseException) -> BatchEnded:
+    """What the items of a batch get where `error` is nothing that a caller may get."""
+    ended = BatchEnded(f"what ran the batch ended by {type(error).__name__}: {error}")
+    ended.__cause__ = error
+    return ended
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether `error` ends this task or the program, and not only what ran the batch."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, (KeyboardInterrupt, SystemExit))
+
+
 def checked(results: Any, count: int, what: str) -> Sequence[Any]:
-    """Return `results` if there is one for each of `count` items.
+    """Return `results`, row by row, if there is one for each of `count` items.
+
+    Lists, tuples, arrays and series are in order; a set is not, and the rows of a table or of a
+    mapping are not what iterating over it gives.
 
     Raises:
-        TypeError: `results` is not a list.
+        TypeError: `results` is something else.
         ValueError: it has the wrong length.
     """
-    try:
-        answered = len(results)
-        if isinstance(results, (str, bytes, Mapping)):
-            raise TypeError
-    except TypeError:
+    rows = _rows(results)
+    if rows is None:
         raise TypeError(
             f"{what} must return a list with a result for each item, not {type(results).__name__}"
-        ) from None
-    if answered != count:
-        raise ValueError(f"{what} returned {answered} results for {count} items")
-    of_all: Sequence[Any] = results
-    return of_all
+        )
+    if len(rows) != count:
+        raise ValueError(f"{what} returned {len(rows)} results for {count} items")
+    return rows
+
+
+def _rows(results: Any) -> Sequence[Any] | None:
+    """The rows of a list, tuple, array or series; None for anything else."""
+    if isinstance(results, (list, array)) or type(results) is tuple:  # others have named fields
+        return results
+    # Arrays of numpy, torch and jax, series of pandas and polars: not their tables.
+    shape = getattr(results, "shape", None)
+    if not isinstance(shape, tuple) or not shape or hasattr(results, "columns"):
+        return None
+    if type(results).__module__ == "numpy":
+        rows: Sequence[Any] = results
+        return rows
+    return list(results)

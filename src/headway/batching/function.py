@@ -10,10 +10,12 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, overload
+from weakref import ReferenceType, ref
 
-from headway.batching.driver import Driver, Item, Result, checked
+from headway.batching.driver import Driver, Item, Result, checked, ended_by
 from headway.core.batching import Batcher, BatchingSettings, Limits, TierBatching
 from headway.core.batching.settings import FREQUENT, RARE
 from headway.core.request import Tier
@@ -64,7 +66,7 @@ def batched(
 class BatchedFunction(Generic[Item, Result]):
     """Called with one item, it returns the result of that item.
 
-    Every event loop that calls it has its own queue.
+    Every event loop that calls it has its own queue, and as a method every instance.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class BatchedFunction(Generic[Item, Result]):
         self._settings = settings
         self._length = length
         self._workers = workers
+        self._bound: dict[int, tuple[ReferenceType[object], BatchedFunction[Item, Result]]] = {}
+        """Of each instance, if it is a method, by its id."""
         self._driver: Driver[Item, Result] | None = None
         self._threads: ThreadPoolExecutor | None = None
         if not _is_async(function):
@@ -117,13 +121,85 @@ class BatchedFunction(Generic[Item, Result]):
             raise outcome
         return outcome
 
+    @overload
+    def __get__(
+        self, instance: None, owner: type | None = None
+    ) -> BatchedFunction[Item, Result]: ...
+
+    @overload
+    def __get__(
+        self, instance: object, owner: type | None = None
+    ) -> BatchedMethod[Item, Result]: ...
+
+    def __get__(
+        self, instance: object | None, owner: type | None = None
+    ) -> BatchedFunction[Item, Result] | BatchedMethod[Item, Result]:
+        """A method has a queue for each instance. Raises TypeError if it cannot know its end."""
+        if instance is None:
+            return self
+        _, bound = self._bound.get(id(instance), (None, None))
+        if bound is None:
+            bound = self._bind(instance)
+        return BatchedMethod(instance, bound)
+
+    def _bind(self, instance: object) -> BatchedFunction[Item, Result]:
+        key = id(instance)
+        try:
+            weak = ref(instance, lambda _: self._bound.pop(key, None))
+        except TypeError:
+            raise TypeError(
+                f"a batched method needs to know when its instance is gone; add '__weakref__' to "
+                f"the __slots__ of {type(instance).__name__}"
+            ) from None
+        function: Any = self.function
+
+        async def later(items: list[Item]) -> Any:
+            return await function(weak(), items)
+
+        def at_once(items: list[Item]) -> Any:
+            return function(weak(), items)
+
+        bound = BatchedFunction[Item, Result](
+            later if _is_async(function) else at_once, self._settings, self._length, self._workers
+        )
+        self._bound[key] = weak, bound
+        return bound
+
     async def _called(self, items: list[Item]) -> Sequence[Result | Exception]:
-        if self._threads is not None:
-            loop = asyncio.get_running_loop()
-            results: Any = await loop.run_in_executor(self._threads, self.function, items)
+        if self._threads is None:
+            results: Any = await self.function(items)  # type: ignore[misc]
         else:
-            results = await self.function(items)  # type: ignore[misc]
+            loop = asyncio.get_running_loop()
+            results, error = await loop.run_in_executor(self._threads, self._in_thread, items)
+            if error is not None:
+                raise error
+            if inspect.isawaitable(results):
+                results = await results
         return checked(results, len(items), "the batched function")
+
+    def _in_thread(self, items: list[Item]) -> tuple[Any, Exception | None]:
+        """The results, or an exception that a future can hold and that ends nothing else."""
+        try:
+            return self.function(items), None
+        except StopIteration as error:
+            return None, ended_by(error)
+        except Exception as error:
+            return None, error
+        except BaseException as error:
+            return None, ended_by(error)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchedMethod(Generic[Item, Result]):
+    """A batched method of one instance, called as a BatchedFunction is."""
+
+    instance: object
+    """Lives while it is called."""
+    function: BatchedFunction[Item, Result]
+
+    async def __call__(self, item: Item, **asked: Any) -> Result:
+        """The result of `item`; the arguments are those of BatchedFunction."""
+        return await self.function(item, **asked)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -202,7 +202,7 @@ async def _measured(
     backing = backing_of(config)
     try:
         signature = await backing.load()
-        tokens = Tokens(signature.tokenizer, signature.max_tokens) if signature.takes_text else None
+        tokens = Tokens(signature) if signature.takes_text else None
         work: Work
         if given is not None:
             items = await items_of(given, signature, tokens)

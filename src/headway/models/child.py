@@ -96,7 +96,7 @@ def main() -> None:
         return
     try:
         runner = load(request)
-    except Exception as error:
+    except BaseException as error:
         _write(out, Answer(error=_message(error)))
         return
     _write(out, Answer(runner.signature))
@@ -106,7 +106,7 @@ def main() -> None:
             _write(out, Answer(results))
         except BadItem as error:
             _write(out, Answer(error=str(error), bad_item=True))
-        except Exception as error:
+        except BaseException as error:  # such as sys.exit() in an operator's function
             _write(out, Answer(error=_message(error)))
 
 
@@ -125,7 +125,7 @@ def _write(out: BinaryIO, answer: Answer) -> None:
     out.flush()
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     text = str(error) or "no message"
     return f"{type(error).__name__}: {text}"[:2000]
 

@@ -15,8 +15,8 @@ def length_of(item: Any, signature: Signature | None, unit: int) -> int:
     """The length of `item` in units, rounded up, at least 1.
 
     A text counts its characters, a list its entries, a tuple the sum of its parts, an object its
-    longest value. A tensor counts the product of its variable axes; without a signature, of all
-    axes.
+    longest value. The item of a model that reads texts counts its tokens. A tensor counts the
+    product of its variable axes; without a signature, of all axes.
 
     Args:
         item: one item, without the batch axis.
@@ -24,6 +24,8 @@ def length_of(item: Any, signature: Signature | None, unit: int) -> int:
         unit: number of characters, entries or values that count as 1, such as 160 samples for
             10 ms.
     """
+    if signature is not None and signature.takes_text:
+        return int(item.shape[-1])
     specs = {spec.name: spec for spec in signature.inputs} if signature is not None else {}
     return max(1, -(-_natural(item, specs) // unit))
 

@@ -8,6 +8,7 @@ Source: the V2 REST protocol of KServe, and Triton's binary tensor data extensio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from headway.models.signature import BadItem
 BINARY_LENGTH = "inference-header-content-length"
 """Header with the length of the JSON part of a body; binary tensors follow it."""
 
-DTYPES: Mapping[str, np.dtype[Any]] = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
     "UINT8": np.dtype(np.uint8),
     "UINT16": np.dtype(np.uint16),
@@ -34,7 +35,12 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(object),
 }
-"""By datatype of the protocol. BYTES are objects: bytes of any length."""
+"""By datatype of the protocol. BYTES are objects: bytes of any length. BF16 is there where
+`ml_dtypes` is, which `headway[models]` installs."""
+with suppress(ImportError):
+    import ml_dtypes
+
+    DTYPES["BF16"] = np.dtype(ml_dtypes.bfloat16)
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -78,8 +84,10 @@ class InferRequest:
     """By name; the first axis is the batch."""
     outputs: dict[str, bool] = field(default_factory=dict)
     """Requested outputs, and whether in binary; empty: all."""
+    classes: dict[str, int] = field(default_factory=dict)
+    """Outputs that are requested as their largest values, and how many of them."""
     all_binary: bool = False
-    """Whether outputs that are not in `outputs` are requested in binary."""
+    """Whether outputs are requested in binary for which nothing else is said."""
     id: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
@@ -105,13 +113,63 @@ def decode_request(body: bytes, json_bytes: int | None) -> InferRequest:
         raise BadItem(f"the request is no inference request: {error}") from None
     if not request.inputs:
         raise BadItem("the request has no inputs")
+    for parameters in (request.parameters, *(o.parameters for o in request.outputs)):
+        _must_be_supported(parameters)
+    binary = bool(request.parameters.get("binary_data_output"))
     return InferRequest(
         _tensors(request.inputs, tail),
-        {o.name: bool(o.parameters.get("binary_data")) for o in request.outputs},
-        bool(request.parameters.get("binary_data_output")),
+        {o.name: bool(o.parameters.get("binary_data", binary)) for o in request.outputs},
+        {o.name: _classes(o) for o in request.outputs if o.parameters.get("classification")},
+        binary,
         request.id,
         request.parameters,
     )
+
+
+def _must_be_supported(parameters: Mapping[str, Any]) -> None:
+    """Nothing, if `parameters` ask for nothing that would change the answer. Raises BadItem."""
+    for name in _UNSUPPORTED:
+        if parameters.get(name):
+            raise BadItem(f"the parameter {name} is not supported; send the tensors themselves")
+
+
+_UNSUPPORTED = ("sequence_id", "sequence_start", "sequence_end", "shared_memory_region")
+"""Of Triton: state between requests, and tensors in memory that both can reach."""
+
+
+def _classes(output: _Output) -> int:
+    count = output.parameters["classification"]
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise BadItem(f"classification of {output.name!r} is {count!r}; it is a number of classes")
+    return count
+
+
+def classified(array: np.ndarray, count: int, axes: int, labels: Sequence[str]) -> np.ndarray:
+    """The largest values of each row, as `value:index`, or `value:index:label` where it has one.
+
+    Args:
+        array: an output.
+        count: how many, or as many as there are.
+        axes: of the batch, 0 or more; the others are one row.
+        labels: of the values of a row; empty: none.
+
+    Raises:
+        BadItem: it holds no numbers.
+
+    Source: Triton's classification extension.
+    """
+    if array.dtype.kind not in "iuf":
+        raise BadItem(f"an output of {datatype_of(array)} cannot be classified")
+    rows = array.reshape(*array.shape[:axes], -1)
+    best = np.argsort(-rows.astype(np.float64), axis=-1, kind="stable")[..., :count]
+    found = np.empty(best.shape, object)
+    for at in np.ndindex(*best.shape):
+        index = int(best[at])
+        value = rows[at[:-1]][index]
+        text = f"{float(value):f}" if array.dtype.kind == "f" else str(int(value))
+        label = f":{labels[index]}" if index < len(labels) else ""
+        found[at] = f"{text}:{index}{label}".encode()
+    return found
 
 
 def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
@@ -185,9 +243,12 @@ def typed(data: Any, datatype: str) -> np.ndarray:
     if datatype == "BYTES":
         return np.asarray(data, dtype)
     found = np.asarray(data)
-    fits = not found.size or found.dtype.kind in _KINDS[dtype.kind]
+    kinds = _KINDS["f" if datatype == "BF16" else dtype.kind]
+    fits = not found.size or found.dtype.kind in kinds
     if not fits and not (dtype.kind in "iu" and _all_integers(data)):
         raise TypeError(f"there are values of another type ({found.dtype})")
+    if datatype == "BF16":  # numpy does not know that null is no number here
+        return np.asarray(data, np.float32).astype(dtype)
     return np.asarray(data, dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from headway.models.open_inference import BINARY_LENGTH, decode_response, encode_request
 from headway.models.remote import Post
 from headway.models.signature import BadItem, Signature, TensorSpec
-from headway.models.stacked import Tensors, stacks
+from headway.models.stacked import Tensors, rows_of, stacks
 
 
 class OpenInferenceServer:
@@ -36,9 +36,9 @@ class OpenInferenceServer:
             return [await self._batch(post, item) for item in items]
         found: list[Tensors] = [{}] * len(items)
         for places, batch in stacks(items):
-            outputs = await self._batch(post, batch)
-            for row, place in enumerate(places):
-                found[place] = {name: output[row] for name, output in outputs.items()}
+            rows = rows_of(await self._batch(post, batch), len(places))
+            for place, row in zip(places, rows, strict=True):
+                found[place] = row
         return found
 
     async def _batch(self, post: Post, batch: Tensors) -> Tensors:

@@ -12,6 +12,7 @@ from headway.core.batching import Batcher, BatchingSettings
 from headway.core.request import Tier
 from headway.models.length import length_of
 from headway.models.signature import ModelFailure, Signature
+from headway.models.statistics import Statistics
 from headway.models.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class ServedModel:
         """Why the last attempt to load it failed."""
         self.batches = 0
         self.items = 0
+        self.statistics = Statistics()
         self.cold_starts = 0
         self.cold_start_s = 0.0
         """Total time of all cold starts."""
@@ -75,6 +77,16 @@ class ServedModel:
     def waiting(self) -> int:
         """Number of items that wait for a batch."""
         return 0 if self._driver is None else self._driver.batcher.waiting()
+
+    @property
+    def waited_s(self) -> float:
+        """Total time that items waited before their batches ran."""
+        return 0.0 if self._driver is None else self._driver.waited_s
+
+    @property
+    def computed_s(self) -> float:
+        """Total time that items spent in batches that succeeded."""
+        return 0.0 if self._driver is None else self._driver.computed_s
 
     def length_of(self, item: Any) -> int:
         """The length of an item that is not token ids, in this model's unit."""
@@ -119,9 +131,14 @@ class ServedModel:
         if not self.loaded:
             self._begin_loading()
         self._under_way += 1
+        loop = asyncio.get_running_loop()
+        began_s, well = loop.time(), False
         try:
-            return await self._get_driver().run(items, lengths, tier, tenant, deadline_s)
+            results = await self._get_driver().run(items, lengths, tier, tenant, deadline_s)
+            well = not any(isinstance(result, Exception) for result in results)
+            return results
         finally:
+            self.statistics.answered(loop.time() - began_s, well)
             self._under_way -= 1
             if not self._under_way:
                 self._start_idling()
@@ -204,7 +221,7 @@ class ServedModel:
 
     async def _tokens(self, signature: Signature) -> Tokens:
         try:
-            return Tokens(signature.tokenizer, signature.max_tokens)
+            return Tokens(signature)
         except Exception as error:  # the library has no exception class of its own
             await self.backing.unload()
             raise ModelFailure(f"its tokenizer is damaged ({error})") from None

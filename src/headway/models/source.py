@@ -49,8 +49,8 @@ def source_of(path: str) -> ModelSource:
         return _folder(place)
     if place.suffix == ".onnx":
         _must_exist(place)
-        beside = (place.parent / TOKENIZER).exists()
-        return ModelSource("text" if beside else "onnx", str(place))
+        texts = (folder_of(place) / TOKENIZER).exists()
+        return ModelSource("text" if texts else "onnx", str(place))
     if place.suffix in TORCH:
         _must_exist(place)
         return ModelSource("torch", str(place))
@@ -72,6 +72,14 @@ def source_of(path: str) -> ModelSource:
 def graph_in(folder: Path) -> Path | None:
     """The ONNX graph in a folder in the layout of Hugging Face's exporters, or None."""
     return next((folder / name for name in GRAPHS if (folder / name).is_file()), None)
+
+
+def folder_of(graph: Path) -> Path:
+    """The folder of the model that `graph` belongs to: exporters put variants into `onnx/`."""
+    beside = graph.parent
+    if beside.name == "onnx" and not (beside / TOKENIZER).exists():
+        return beside.parent
+    return beside
 
 
 def _folder(folder: Path) -> ModelSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,17 @@ from headway.models.child import HEADER, Answer, LoadRequest
 from headway.models.signature import BadItem, ModelFailure, Signature
 from headway.models.source import ModelSource
 
+THREADS_OF = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+"""Variables that libraries read for their number of threads, torch among them."""
 LOAD_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 3.0
 STDERR_TIMEOUT_S = 1.0
@@ -58,6 +70,7 @@ class Worker:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 limit=BUFFER_BYTES,
+                env={**os.environ, **dict.fromkeys(THREADS_OF, str(self._load_request.threads))},
             )
         except OSError as error:
             raise ModelFailure(

@@ -66,6 +66,90 @@ def test_tensors_are_answered_in_json_or_binary(client: Any, binary: bool) -> No
     np.testing.assert_array_equal(client.infer("doubled", given).as_numpy("y"), Y)
 
 
+def test_what_the_request_says_of_binary_holds_for_named_outputs(models: str) -> None:
+    body = {
+        "inputs": [
+            {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]},
+            {"name": "z", "shape": [1], "datatype": "INT64", "data": [0]},
+        ],
+        "parameters": {"binary_data_output": True},
+        "outputs": [{"name": "y"}],
+    }
+    url = models + "/v2/models/doubled/infer"
+    answer = requests.post(url, json=body)
+    length = int(answer.headers["inference-header-content-length"])
+    assert np.frombuffer(answer.content[length:], np.float32).tolist() == [2, 4]
+    body["outputs"][0]["parameters"] = {"binary_data": False}  # type: ignore[index]
+    assert requests.post(url, json=body).json()["outputs"][0]["data"] == [2, 4]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_the_largest_values_are_answered_as_classes(client: Any, binary: bool) -> None:
+    given = [tensor("x", X), tensor("z", Z)]
+
+    def classes(model: str, count: int) -> list[Any]:
+        wanted = [triton.InferRequestedOutput("y", binary_data=binary, class_count=count)]
+        return client.infer(model, given, outputs=wanted).as_numpy("y").astype("U").tolist()
+
+    assert classes("doubled", 1) == [["5.000000:1"], ["8.000000:1"], ["11.000000:1"]]
+    assert classes("doubled", 9)[0] == ["5.000000:1", "3.000000:0"]
+    assert classes("three", 9)[:2] == ["11.000000:5", "9.000000:4"]
+
+
+def test_statistics_count_requests_and_items(client: Any, models: str) -> None:
+    def counted() -> dict[str, Any]:
+        (stats,) = client.get_inference_statistics("doubled")["model_stats"]
+        return stats
+
+    given = [tensor("x", X), tensor("z", Z)]
+    client.infer("doubled", given)
+    before = counted()
+    client.infer("doubled", given)
+    after = counted()
+    assert (after["name"], after["version"]) == ("doubled", "1")
+    assert after["inference_count"] == before["inference_count"] + 3
+    assert after["execution_count"] > before["execution_count"]
+    assert after["last_inference"] >= before["last_inference"] > 1.7e12
+    was, now = before["inference_stats"], after["inference_stats"]
+    assert now["success"]["count"] == was["success"]["count"] + 1
+    assert now["success"]["ns"] > was["success"]["ns"]
+    assert now["compute_infer"]["ns"] > was["compute_infer"]["ns"] > 0
+    of_all = requests.get(models + "/v2/models/stats").json()["model_stats"]
+    assert {one["name"] for one in of_all} > {"doubled", "text"}
+    assert client.get_inference_statistics("doubled", "1")["model_stats"][0]["version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "of_output"),
+    [
+        ({"sequence_id": 7, "sequence_start": True}, {}),
+        ({}, {"shared_memory_region": "mine", "shared_memory_byte_size": 24}),
+        ({}, {"classification": -1}),
+        ({}, {"classification": "two"}),
+    ],
+)
+def test_what_is_not_supported_is_refused(
+    models: str, parameters: dict[str, Any], of_output: dict[str, Any]
+) -> None:
+    body = {
+        "inputs": [
+            {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]},
+            {"name": "z", "shape": [1], "datatype": "INT64", "data": [0]},
+        ],
+        "parameters": parameters,
+        "outputs": [{"name": "y", "parameters": of_output}],
+    }
+    answer = requests.post(models + "/v2/models/doubled/infer", json=body)
+    assert answer.status_code == 400
+    assert next(iter(of_output or parameters)).split("_")[0] in answer.json()["error"].lower()
+
+
+def test_a_text_that_is_too_long_gets_advice_that_this_protocol_knows(client: Any) -> None:
+    with pytest.raises(triton.InferenceServerException, match="shorten it") as refused:
+        client.infer("text", [tensor("text", np.array([b"cat " * 50], object))])
+    assert "truncate_prompt_tokens" not in str(refused.value)
+
+
 def test_packed_bodies_are_taken(client: Any) -> None:
     given = [tensor("x", X), tensor("z", Z)]
     for coding in ("gzip", "deflate"):

@@ -50,7 +50,7 @@ def test_functions_score_pairs(models: str) -> None:
         ({"documents": []}, "documents"),
         ({"documents": [3]}, "documents[0]"),
         ({"documents": "a cat"}, "documents"),
-        ({"documents": ["cat " * 100]}, "input"),
+        ({"documents": ["cat " * 100]}, "documents"),
         ({"top_n": 0}, "top_n"),
         ({"model": "doubled"}, "model"),
     ],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from tests.models.graphs import doubled, echoed
 
 from headway.models.runners.onnx_graph import OnnxGraph
 from headway.models.signature import BadItem, ModelFailure, TensorSpec
+from headway.models.stacked import Tensors
 
 
 def item(x: list[float], z: int) -> dict[str, np.ndarray]:
@@ -66,3 +70,70 @@ def test_files_that_are_no_graph_are_named(tmp_path: Path) -> None:
             OnnxGraph(str(tmp_path / "bad.onnx"), threads=1)
     with pytest.raises(ModelFailure, match="is no ONNX model"):
         OnnxGraph(str(tmp_path / "missing.onnx"), threads=1)
+
+
+# ---- graphs without a batch axis, and half precision --------------------------------------------
+
+
+def graph(
+    place: Path,
+    node: str,
+    into: list[str | int | None],
+    out: list[str | int | None],
+    kinds: tuple[int, int] = (TensorProto.FLOAT, TensorProto.FLOAT),
+    **attributes: object,
+) -> OnnxGraph:
+    """y = node(x)."""
+    inputs = [helper.make_tensor_value_info("x", kinds[0], into)] if into else []
+    outputs = [helper.make_tensor_value_info("y", kinds[1], out)]
+    nodes = [helper.make_node(node, ["x"] if into else [], ["y"], **attributes)]
+    made = helper.make_model(
+        helper.make_graph(nodes, "graph", inputs, outputs),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    onnx.save(made, place)
+    return OnnxGraph(str(place), threads=1)
+
+
+@pytest.mark.parametrize(
+    ("node", "into", "out", "attributes"),
+    [
+        ("Transpose", ["rows", 3], [3, "rows"], {}),
+        ("Transpose", ["rows", "tokens"], ["tokens", "rows"], {}),
+        ("ReduceSum", ["rows", 3], [], {"keepdims": 0}),
+        ("ReduceSum", ["rows", 3], [1, 1], {}),
+        ("Identity", [3, 3], [3, 3], {}),
+    ],
+)
+def test_a_graph_whose_shapes_have_no_batch_runs_one_request_at_a_time(
+    tmp_path: Path, node: str, into: list, out: list, attributes: dict
+) -> None:
+    made = graph(tmp_path / "m.onnx", node, into, out, **attributes)
+    assert not made.signature.batched
+    wholes: list[Tensors] = [{"x": np.eye(3, dtype=np.float32) * n} for n in range(2)]
+    expected = {"Transpose": lambda x: x.T, "Identity": lambda x: x, "ReduceSum": np.sum}[node]
+    for whole, found in zip(wholes, made.run(wholes), strict=True):
+        np.testing.assert_allclose(found["y"].squeeze(), expected(whole["x"]))
+
+
+def test_a_transposed_output_whose_axes_have_no_names_is_refused(tmp_path: Path) -> None:
+    made = graph(tmp_path / "m.onnx", "Transpose", [None, None], [None, None])
+    items: list[Tensors] = [{"x": np.arange(2, dtype=np.float32)}] * 2
+    with pytest.raises(ModelFailure, match="is no row for each; export it with a batch axis"):
+        made.run(items)
+
+
+def test_bfloat16_is_read_and_written(tmp_path: Path) -> None:
+    kinds = (TensorProto.BFLOAT16, TensorProto.FLOAT)
+    rows: list[str | int | None] = ["rows", 2]
+    read = graph(tmp_path / "a.onnx", "Cast", rows, rows, kinds, to=TensorProto.FLOAT)
+    assert read.signature.inputs == (TensorSpec("x", "BF16", (-1, 2)),)
+    halves = np.array([[1.5, -2], [0.25, 3e38]], ml_dtypes.bfloat16)
+    found = read.run([{"x": row} for row in halves])
+    assert np.array_equal([one["y"] for one in found], halves.astype(np.float32))
+    written = graph(tmp_path / "b.onnx", "Cast", rows, rows, kinds[::-1], to=TensorProto.BFLOAT16)
+    assert written.signature.outputs == (TensorSpec("y", "BF16", (-1, 2)),)
+    found = written.run([{"x": row.astype(np.float32)} for row in halves])
+    assert np.array_equal([one["y"] for one in found], halves)
+    assert found[0]["y"].dtype == halves.dtype

@@ -51,3 +51,35 @@ def test_files_that_only_pickle_reads_are_not_loaded(tmp_path: Path, ending: str
     torch.save({"weights": torch.zeros(1)}, path)
     with pytest.raises(ModelFailure, match=r"neither TorchScript nor a torch\.export program"):
         TorchModule(str(path), threads=1)
+
+
+def traced(path: Path, function: Any, *example: Any) -> TorchModule:
+    class Module(torch.nn.Module):  # type: ignore[name-defined]
+        def forward(self, x: Any) -> Any:
+            return function(x)
+
+    torch.jit.trace(Module().eval(), example, strict=False).save(str(path))
+    return TorchModule(str(path), threads=1)
+
+
+def test_bfloat16_is_read_and_written(tmp_path: Path) -> None:
+    import ml_dtypes
+
+    served = traced(tmp_path / "m.pt", lambda x: x * 2, torch.zeros(2, 2, dtype=torch.bfloat16))
+    halves = np.array([[1.5, -2], [0.25, 3]], ml_dtypes.bfloat16)
+    found = [one["OUTPUT__0"] for one in served.run([{"x": row} for row in halves])]
+    assert found[0].dtype == halves.dtype
+    assert np.array_equal(np.stack(found).astype(np.float32), 2 * halves.astype(np.float32))
+
+
+def test_outputs_of_a_mapping_keep_their_names(tmp_path: Path) -> None:
+    served = traced(tmp_path / "m.pt", lambda x: {"twice": x * 2}, torch.zeros(2, 2))
+    (found,) = served.run([{"x": np.ones(2, np.float32)}])
+    assert found["twice"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("function", [lambda x: x.T, lambda x: x - x.mean(0), lambda x: x.sum()])
+def test_a_module_without_a_row_for_each_item_is_refused(tmp_path: Path, function: Any) -> None:
+    served = traced(tmp_path / "m.pt", function, torch.zeros(2, 2))
+    with pytest.raises(ModelFailure, match="batch axis"):
+        served.run([{"x": np.array([n, n + 1], np.float32)} for n in range(2)])

@@ -98,6 +98,8 @@ class EmbeddingRequest(TextCall, kw_only=True):
     input: Prompt
     dimensions: Annotated[int, Meta(ge=1)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
+    prompt_name: str | None = None
+    """Which of the model's prompts is written before each text; null: its default one."""
 
     @property
     def limit(self) -> int | None:

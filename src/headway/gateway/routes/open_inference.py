@@ -19,6 +19,7 @@ from headway.gateway.routes.inference import Inference, wrong
 from headway.models.open_inference import (
     BINARY_LENGTH,
     InferRequest,
+    classified,
     datatype_of,
     decode_request,
     encode_response,
@@ -29,7 +30,13 @@ from headway.models.signature import BadItem, ModelFailure, Signature, TensorSpe
 PREFIX = "/v2"
 VERSION = "1"
 """The only version of every model."""
-EXTENSIONS = ("binary_tensor_data", "model_repository", "model_configuration")
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "statistics",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,6 +66,7 @@ class OpenInferenceRoutes:
             "v2_model_ready": self._model_ready,
             "v2_config": self._config,
             "v2_infer": self._infer,
+            "v2_stats": self._stats,
         }
 
     async def _server(self, request: web.Request) -> web.Response:
@@ -105,6 +113,12 @@ class OpenInferenceRoutes:
         model = self._model(request)
         return json_answer(_config(model, await self._inference.described(model)))
 
+    async def _stats(self, request: web.Request) -> web.Response:
+        self._entrance.caller(request)
+        named = "model" in request.match_info
+        models = [self._model(request)] if named else list(self._inference.catalog)
+        return json_answer({"model_stats": [_statistics(model) for model in models]})
+
     async def _infer(self, request: web.Request) -> web.Response:
         caller, body = await self._entrance.admit(request)
         urgency = self._inference.urgency(request.headers, caller)
@@ -125,6 +139,11 @@ class OpenInferenceRoutes:
             )
         if asked.outputs:
             outputs = {name: outputs[name] for name in asked.outputs}
+        try:
+            for name, count in asked.classes.items():
+                outputs[name] = classified(outputs[name], count, len(shape), signature.labels)
+        except BadItem as error:
+            raise wrong(error) from None
         try:
             encoded, of_json = encode_response(model.name, VERSION, asked, outputs)
         except TypeError as error:
@@ -167,7 +186,7 @@ async def _items(
         if not decoded or not all(decoded):
             raise BadItem("the tensor 'text' is empty or holds an empty text")
         ids = await model.tokens.of_texts(decoded, None)
-        return list(ids), [len(one) for one in ids], shape
+        return list(ids), [one.shape[-1] for one in ids], shape
     if not signature.batched:
         return [asked.inputs], [model.length_of(asked.inputs)], ()
     rows = {len(array) for array in asked.inputs.values()}
@@ -273,6 +292,33 @@ def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
 
 def _in_metadata(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _statistics(model: ServedModel) -> dict[str, Any]:
+    """As Triton has them; waiting and computing are counted by item."""
+    of, none = model.statistics, {"count": 0, "ns": 0}
+
+    def counted(count: int, total_s: float) -> dict[str, int]:
+        return {"count": count, "ns": round(total_s * 1e9)}
+
+    return {
+        "name": model.name,
+        "version": VERSION,
+        "last_inference": of.last_ms,
+        "inference_count": model.items,
+        "execution_count": model.batches,
+        "inference_stats": {
+            "success": counted(of.succeeded, of.succeeded_s),
+            "fail": counted(of.failed, of.failed_s),
+            "queue": counted(model.items, model.waited_s),
+            "compute_input": none,
+            "compute_infer": counted(model.items, model.computed_s),
+            "compute_output": none,
+            "cache_hit": none,
+            "cache_miss": none,
+        },
+        "batch_stats": [],
+    }
 
 
 def _entry(model: ServedModel) -> dict[str, str]:

@@ -183,6 +183,7 @@ TABLE: tuple[Route, ...] = (
         "v2_load",
         "Load or unload a model",
     ),
+    Route("GET", "/v2/models/stats", "v2_stats", "Statistics of all models"),
     Route("GET", "/v2/models/{model}", "v2_model", "Inputs and outputs of a model"),
     Route(
         "GET",
@@ -196,6 +197,13 @@ TABLE: tuple[Route, ...] = (
         "/v2/models/{model}/versions/{version}/ready",
         "v2_model_ready",
         "Whether a version can run",
+    ),
+    Route("GET", "/v2/models/{model}/stats", "v2_stats", "Statistics of a model"),
+    Route(
+        "GET",
+        "/v2/models/{model}/versions/{version}/stats",
+        "v2_stats",
+        "Statistics of a version",
     ),
     Route("GET", "/v2/models/{model}/config", "v2_config", "A model's configuration"),
     Route(

@@ -22,14 +22,16 @@ from headway.gateway.intake.asked import Urgency
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.routes.inference import Inference, wrong
 from headway.models.served import ServedModel
-from headway.models.signature import BadItem, Task
+from headway.models.signature import Activation, BadItem, Signature, Similarity, Task
 
 MOST_INPUTS = 2048
 """Maximum number of inputs in one request, as in OpenAI's API."""
 EMBED: tuple[Task, ...] = ("embed", "python")
-CLASSIFY: tuple[Task, ...] = ("classify", "python")
+CLASSIFY: tuple[Task, ...] = ("classify", "rerank", "python")
 RERANK: tuple[Task, ...] = ("rerank", "embed", "python")
 """The tasks of models that can serve each endpoint."""
+UNIT_TOLERANCE = 1e-3
+"""A vector whose length is within this of 1 counts as one of unit length."""
 DIGITS = 8
 """Decimals of vectors in JSON: more than single precision has."""
 
@@ -64,7 +66,9 @@ class TextRoutes:
                 code="invalid_value",
                 param="input",
             )
-        results, tokens = await self._run(model, texts, urgency, call)
+        signature = await self._inference.described(model)
+        prompt = _prompt(signature, call.prompt_name, texts)
+        results, tokens = await self._run(model, texts, urgency, call, prompt)
         vectors = [_vector(model, result) for result in results]
         if call.dimensions is not None:
             vectors = _cut(vectors, call.dimensions)
@@ -117,7 +121,7 @@ class TextRoutes:
         signature = await self._inference.described(model)
         results, tokens = await self._run(model, texts, urgency, call)
         data = [
-            {"index": place, **_class_of(model, result, signature.labels)}
+            {"index": place, **_class_of(model, result, signature)}
             for place, result in enumerate(results)
         ]
         return json_answer(
@@ -143,13 +147,18 @@ class TextRoutes:
     ) -> tuple[list[float], int]:
         """The relevance of each document, and the number of tokens of all.
 
-        Scored by a model of pairs, or by the cosine of the vectors of query and document.
+        Scored by a model of pairs, or by the similarity of the vectors of query and document.
         """
         signature = await self._inference.described(model)
         if signature.task == "embed":
-            results, tokens = await self._run(model, [query, *documents], urgency, call)
-            vectors = [_vector(model, result) for result in results]
-            return [float(vector @ vectors[0]) for vector in vectors[1:]], tokens
+            prompts = signature.prompts
+            ids = await self._ids(model, [query], call, "query", prompts.of_queries)
+            ids += await self._ids(model, documents, call, "documents", prompts.of_documents)
+            lengths = [one.shape[-1] for one in ids]
+            results = await self._inference.run(model, ids, lengths, urgency)
+            sought, *found = (_vector(model, result) for result in results)
+            scores = [_alike(sought, vector, signature.similarity) for vector in found]
+            return scores, sum(lengths)
         if signature.task == "python":
             pairs = [(query, document) for document in documents]
             lengths = [model.length_of(pair) for pair in pairs]
@@ -160,29 +169,45 @@ class TextRoutes:
         try:
             encoded = await model.tokens.of_pairs(query, documents, most)
         except BadItem as error:
-            raise wrong(error, "documents") from None
+            raise _not_read(error, call, "documents") from None
         lengths = [pair.shape[1] for pair in encoded]
         results = await self._inference.run(model, encoded, lengths, urgency)
-        logits = [_number(model, result[0]) for result in results]
-        return [float(np.exp(-np.logaddexp(0.0, -logit))) for logit in logits], sum(lengths)
+        scored = [_scored(_vector(model, result), signature.activation) for result in results]
+        return [float(one[0]) for one in scored], sum(lengths)
 
     async def _run(
-        self, model: ServedModel, texts: Sequence[Any], urgency: Urgency, call: TextCall
+        self,
+        model: ServedModel,
+        texts: Sequence[Any],
+        urgency: Urgency,
+        call: TextCall,
+        prompt: str | None = None,
     ) -> tuple[list[Any], int]:
         """A result for each text, and the number of tokens; 0 if the model has no tokenizer."""
         if model.tokens is None:
             lengths = [model.length_of(text) for text in texts]
             return await self._inference.run(model, texts, lengths, urgency), 0
-        most = _most(call, model.signature.max_tokens if model.signature else None)
+        encoded = await self._ids(model, texts, call, "input", prompt)
+        lengths = [ids.shape[-1] for ids in encoded]
+        return await self._inference.run(model, encoded, lengths, urgency), sum(lengths)
+
+    async def _ids(
+        self,
+        model: ServedModel,
+        texts: Sequence[Any],
+        call: TextCall,
+        param: str,
+        prompt: str | None,
+    ) -> list[np.ndarray]:
+        """Token ids of each text behind `prompt`. Raises ApiError 400."""
+        assert model.tokens is not None and model.signature is not None
+        most = _most(call, model.signature.max_tokens)
         try:
             if isinstance(texts[0], str):
-                encoded = await model.tokens.of_texts(texts, most)
-            else:
-                encoded = model.tokens.of_ids(texts, most)
+                return await model.tokens.of_texts(texts, most, prompt)
+            return model.tokens.of_ids(texts, most)
         except BadItem as error:
-            raise wrong(error, "input") from None
-        lengths = [len(ids) for ids in encoded]
-        return await self._inference.run(model, encoded, lengths, urgency), sum(lengths)
+            raise _not_read(error, call, param) from None
 
     def _urgency(self, request: web.Request, admitted: Admitted, call: TextCall) -> Urgency:
         return self._inference.urgency(
@@ -215,6 +240,15 @@ def _inputs(given: Any) -> list[Any]:
             raise _bad_input(f"entry {place} of input must hold only token ids")
     texts: list[Any] = given
     return texts
+
+
+def _not_read(error: BadItem, call: TextCall, param: str) -> ApiError:
+    """A text is too long, or no text."""
+    advice = "" if call.truncate_prompt_tokens is not None else _ADVICE
+    return wrong(BadItem(f"{error}{advice}"), param)
+
+
+_ADVICE = ", or send truncate_prompt_tokens: -1 to have it cut"
 
 
 def _bad_input(message: str) -> ApiError:
@@ -258,13 +292,46 @@ def _number(model: ServedModel, result: Any) -> float:
     return number
 
 
-def _class_of(model: ServedModel, result: Any, labels: Sequence[str]) -> dict[str, Any]:
-    """Label and probabilities of one text."""
+def _prompt(signature: Signature, name: str | None, texts: Sequence[Any]) -> str | None:
+    """The prompt of that name. Raises ApiError 400 if there is none, or no text to write it to."""
+    if name is None:
+        return None
+    try:
+        if not isinstance(texts[0], str):
+            raise BadItem("prompt_name is for texts, and token ids were sent")
+        return signature.prompts.named(name)
+    except BadItem as error:
+        raise wrong(error, "prompt_name") from None
+
+
+def _alike(one: np.ndarray, other: np.ndarray, similarity: Similarity) -> float:
+    """How alike two vectors are; the more, the larger."""
+    if similarity == "cosine":
+        lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
+        return float(one @ other) / max(lengths, 1e-12)
+    if similarity == "dot":
+        return float(one @ other)
+    return -float(np.linalg.norm(one - other, 1 if similarity == "manhattan" else 2))
+
+
+def _scored(logits: np.ndarray, activation: Activation) -> np.ndarray:
+    """Scores from logits, in double precision."""
+    exact = logits.astype(np.float64)
+    if activation == "none":
+        return exact
+    if activation == "sigmoid":
+        return np.asarray(np.exp(-np.logaddexp(0.0, -exact)))
+    weights = np.exp(exact - exact.max())
+    return np.asarray(weights / weights.sum())
+
+
+def _class_of(model: ServedModel, result: Any, signature: Signature) -> dict[str, Any]:
+    """Label and scores of one text."""
     if isinstance(result, np.ndarray):
-        logits = _vector(model, result)
-        weights = np.exp(logits - logits.max())
-        chances = [float(chance) for chance in weights / weights.sum()]
-        names = labels if len(labels) == len(chances) else [str(n) for n in range(len(chances))]
+        names: Sequence[str] = signature.labels
+        chances = _scored(_vector(model, result), signature.activation).tolist()
+        if len(names) != len(chances):
+            names = [str(n) for n in range(len(chances))]
     elif isinstance(result, dict) and result:
         names, chances = (
             list(map(str, result)),
@@ -286,7 +353,11 @@ def _nonsense(model: ServedModel, expected: str) -> ApiError:
 
 
 def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
-    """The vectors cut to `dimensions` and scaled to unit length. Raises ApiError 400."""
+    """The vectors cut to `dimensions`, scaled to unit length if they had it.
+
+    Raises:
+        ApiError: 400, they have fewer dimensions.
+    """
     if dimensions > len(vectors[0]):
         raise ApiError(
             400,
@@ -294,8 +365,12 @@ def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
             code="invalid_value",
             param="dimensions",
         )
-    shorter = [vector[:dimensions] for vector in vectors]
-    return [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in shorter]
+    return [
+        vector[:dimensions] / max(float(np.linalg.norm(vector[:dimensions])), 1e-12)
+        if abs(float(np.linalg.norm(vector)) - 1.0) < UNIT_TOLERANCE
+        else vector[:dimensions]
+        for vector in vectors
+    ]
 
 
 def _floats(vector: np.ndarray) -> list[float]:

@@ -37,8 +37,8 @@ class MadeTexts:
     @classmethod
     async def of(cls, signature: Signature, tokens: Tokens) -> MadeTexts:
         """For the model of that signature."""
-        (ids,) = await tokens.of_texts([WORDS], None)
-        return cls(signature, ids)
+        (made,) = await tokens.of_texts([WORDS], None)
+        return cls(signature, made if made.ndim == 1 else made[0])
 
     def batch(self, size: int, length: int) -> list[Any]:
         inner = np.resize(self._ids[1:-1], max(0, length - 2))

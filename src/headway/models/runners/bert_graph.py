@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,22 +23,22 @@ from headway.cache import cache_folder
 from headway.models.signature import ModelFailure
 from headway.models.source import WEIGHTS
 
-VERSION = 1
+VERSION = 2
 """Version of this writer: graphs that another version wrote are written again."""
 
-Pooling = Literal["mean", "cls"]
-
-_KNOWN = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+_KNOWN = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """The settings of a BERT that this writer supports."""
 
 
-def graph_of(folder: Path, pooling: Pooling) -> Path:
+def graph_of(folder: Path) -> Path:
     """The graph of the model in `folder`, from the cache if it was written before.
 
     Args:
         folder: has `config.json` and `model.safetensors` of a BertModel or a
             BertForSequenceClassification.
-        pooling: how the vectors of tokens become the vector of the text.
+
+    Returns:
+        A graph from tokens to `logits`, or to the vectors of tokens, `last_hidden_state`.
 
     Raises:
         ModelFailure: it is another kind of model, or the libraries that write graphs are missing.
@@ -59,10 +59,10 @@ def graph_of(folder: Path, pooling: Pooling) -> Path:
                 f"{folder} has {name} {config[name]!r}, and graphs are written for {known!r} only; "
                 "export one with `optimum-cli export onnx --model ID FOLDER`"
             )
-    key = f"{VERSION} {pooling} {folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    key = f"{VERSION} {folder.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     place = cache_folder() / "graphs" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.onnx"
     if not place.is_file():
-        _write(_graph(folder, config, pooling), place)
+        _write(_graph(folder, config), place)
     return place
 
 
@@ -77,7 +77,7 @@ def _write(graph: bytes, place: Path) -> None:
         raise ModelFailure(f"the graph cannot be written to {place} ({error})") from None
 
 
-def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
+def _graph(folder: Path, config: dict[str, Any]) -> bytes:
     try:
         import onnx
         from safetensors.numpy import load_file
@@ -90,13 +90,14 @@ def _graph(folder: Path, config: dict[str, Any], pooling: Pooling) -> bytes:
     try:
         writer = _Writer(onnx, {n.removeprefix(prefix): w for n, w in weights.items()}, config)
         hidden = writer.encoder()
+        shape: list[int | str] = ["tokens", int(config["hidden_size"])]
+        name = "last_hidden_state"
         if "classifier.weight" in weights:
-            output, width = writer.classified(hidden), weights["classifier.weight"].shape[0]
-        else:
-            output, width = writer.pooled(hidden, pooling), int(config["hidden_size"])
+            hidden, name = writer.classified(hidden), "logits"
+            shape = [len(weights["classifier.weight"])]
     except KeyError as error:
         raise ModelFailure(f"{folder} lacks {error}, which a BERT model has") from None
-    model: bytes = writer.model(output, width).SerializeToString()
+    model: bytes = writer.model(hidden, name, shape).SerializeToString()
     return model
 
 
@@ -135,34 +136,21 @@ class _Writer:
             hidden = self._layer(f"encoder.layer.{layer}", hidden)
         return hidden
 
-    def pooled(self, hidden: str, pooling: Pooling) -> str:
-        """Add the pooling; returns the vectors of texts, (texts, hidden)."""
-        if pooling == "cls":
-            return self._first(hidden)
-        onnx = self._onnx
-        mask = self._node("Cast", [self._mask], to=onnx.TensorProto.FLOAT)
-        weights = self._node("Unsqueeze", [mask, self._constant("axis2", np.array([2]))])
-        axis = self._constant("axis1", np.array([1]))
-        total = self._node("ReduceSum", [self._node("Mul", [hidden, weights]), axis], keepdims=0)
-        count = self._node("ReduceSum", [mask, axis], keepdims=1)
-        return self._node("Div", [total, count])
-
     def classified(self, hidden: str) -> str:
         """Add the classifier; returns logits, (texts, classes)."""
         first = self._dense("pooler.dense", self._first(hidden))
         return self._dense("classifier", self._node("Tanh", [first]))
 
-    def model(self, output: str, width: int) -> Any:
-        """The finished model; `output` has `width` columns."""
+    def model(self, output: str, name: str, shape: list[int | str]) -> Any:
+        """The finished model, whose `output` is called `name`; each text's has this shape."""
         onnx = self._onnx
         helper, types = onnx.helper, onnx.TensorProto
-        name = "logits" if "classifier.weight" in self._constants else "sentence_embedding"
         self._nodes.append(helper.make_node("Identity", [output], [name]))
         inputs = [
             helper.make_tensor_value_info(of, types.INT64, ["texts", "tokens"])
             for of in ("input_ids", "attention_mask", "token_type_ids")
         ]
-        outputs = [helper.make_tensor_value_info(name, types.FLOAT, ["texts", width])]
+        outputs = [helper.make_tensor_value_info(name, types.FLOAT, ["texts", *shape])]
         graph = helper.make_graph(
             self._nodes, "bert", inputs, outputs, list(self._constants.values())
         )
@@ -219,7 +207,9 @@ class _Writer:
 
     def _constant(self, name: str, array: np.ndarray) -> str:
         if name not in self._constants:
-            plain = np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else np.int64)
+            # numpy does not know that bfloat16 is a float.
+            whole = array.dtype.kind in "iub"
+            plain = np.ascontiguousarray(array.astype(np.int64 if whole else np.float32))
             plain = plain.reshape(array.shape)
             self._constants[name] = self._onnx.numpy_helper.from_array(plain, name)
         return name

@@ -18,14 +18,17 @@ class PythonObject:
     """Calls the object at `location`: `FILE.py:NAME` or `MODULE:NAME`.
 
     A class is instantiated once, without arguments, and its instance is called: its constructor
-    can load a model. A ValueError means that an item is wrong, any other exception that the model
-    failed.
+    can load a model. What is awaited runs on one event loop for the worker's life, so that a client
+    or a lock that the object keeps goes on working. A ValueError means that an item is wrong, any
+    other exception that the model failed.
 
     Raises:
         ModelFailure: there is no such object, or it cannot be called.
     """
 
     def __init__(self, location: str) -> None:
+        self._loop = asyncio.Runner()
+        self._loop.get_loop()  # it is the current one from here on
         file, _, name = location.rpartition(":")
         module = _module(file)
         try:
@@ -43,7 +46,7 @@ class PythonObject:
         """Call the object. Raises BadItem for a ValueError; other exceptions pass through."""
         try:
             found = self._call(items)
-            return asyncio.run(_awaited(found)) if inspect.isawaitable(found) else found
+            return self._loop.run(_awaited(found)) if inspect.isawaitable(found) else found
         except ValueError as error:
             raise BadItem(str(error)) from error
 

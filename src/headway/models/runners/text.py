@@ -2,144 +2,160 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headway.models.runners.onnx_session import session
+from headway.models.encoder.classes import activation_of, labels_of
+from headway.models.encoder.feeds import Batch, Feeds
+from headway.models.encoder.folder import EncoderFolder, read_folder
+from headway.models.encoder.limits import longest_text, position_offset
+from headway.models.encoder.pooling import pooling_of
+from headway.models.encoder.prompts import prompts_of, similarity_of
+from headway.models.encoder.special import check_special_tokens
+from headway.models.encoder.stages import Stage, normalize, stages_of
+from headway.models.runners.onnx_session import run, session
 from headway.models.signature import ModelFailure, Signature, Task, TensorSpec
-from headway.models.source import TOKENIZER, graph_in
+from headway.models.source import folder_of, graph_in
 
 POOLED = ("sentence_embedding", "embedding", "embeddings", "text_embeds")
 """Names of outputs that are vectors of whole texts."""
+TOKENS = ("token_embeddings", "last_hidden_state")
+"""Names of outputs that are vectors of tokens."""
+LOGITS = "logits"
 
 
 class TextModel:
     """Runs the ONNX graph in a folder in the layout of Hugging Face's exporters.
 
-    `config.json` says whether it is a classifier, `1_Pooling/config.json` how the vectors of
-    tokens become the vector of the text, `sentence_bert_config.json` how long a text may be.
-    Vectors have unit length, like OpenAI's. `location` is the folder, or a graph in it.
+    The files beside it say how vectors of tokens become vectors of texts, how long a text may be
+    and what a classifier's logits mean (`headway.models.encoder`). Vectors are what
+    sentence-transformers answers; of a folder without `modules.json` they have unit length, like
+    OpenAI's. `location` is the folder, or a graph in it.
 
     Raises:
-        ModelFailure: a file is missing or damaged.
+        ModelFailure: a file is missing or damaged, or asks for what Headway does not know.
     """
 
     def __init__(self, location: str, threads: int) -> None:
         place = Path(location)
-        folder = place if place.is_dir() else place.parent
-        self._pooling = _pooling(folder)
-        graph = graph_in(folder) if place.is_dir() else place
+        files = read_folder(place if place.is_dir() else folder_of(place))
+        tokenizer = files.tokenizer()
+        check_special_tokens(files, tokenizer)
+        self._pooling = pooling_of(files)
+        graph = graph_in(files.path) if place.is_dir() else place
         if graph is None:
-            graph = _written(folder, self._pooling)
+            from headway.models.runners.bert_graph import graph_of
+
+            graph = graph_of(files.path)
         self._session: Any = session(graph, threads)
-        self._inputs = {of.name: of.type for of in self._session.get_inputs()}
-        if "input_ids" not in self._inputs:
-            raise ModelFailure(
-                f"{graph} takes {', '.join(self._inputs)}, not input_ids; take the tokenizer out "
-                "of its folder to serve it as a model of tensors"
-            )
-        config = _read(folder / "config.json")
-        limits = _read(folder / "sentence_bert_config.json")
-        self._pad = int(config.get("pad_token_id") or 0)
-        self._output, self._width = self._chosen_output()
-        task = _task(config, self._output)
-        labels = config.get("id2label") or {}
-        most = limits.get("max_seq_length") or config.get("max_position_embeddings")
+        padding = files.config.get("pad_token_id")
+        self._feeds = Feeds(
+            self._session.get_inputs(),
+            graph,
+            padding if isinstance(padding, int) and padding > 0 else 0,
+            position_offset(files),
+        )
+        self._output = _chosen(self._session.get_outputs(), graph)
+        self._stages: tuple[Stage, ...] = ()
+        batch, found = self._tried(graph)
+        task = _task(self._output, found.ndim, files, graph)
+        if found.ndim == 3:
+            self._stages = stages_of(files, self._pooling, found.shape[2])
+        elif task == "embed" and files.modules is None:
+            self._stages = (normalize,)
+        width = self._vectors(found, batch).shape[1]
+        if task == "classify" and width == 1:
+            task = "rerank"
+        labels = labels_of(files, width) if task != "embed" else ()
+        limits = (longest_text(files, tokenizer), self._feeds.tokens)
         named = {"embed": "embedding", "rerank": "score"}.get(task, "scores")
         self.signature = Signature(
             task=task,
             platform="onnxruntime_onnx",
             inputs=(TensorSpec("text", "BYTES", (-1,)),),
-            outputs=(TensorSpec(named, "FP32", (-1, self._width)),),
-            tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8"),
-            max_tokens=int(most) if most else None,
-            labels=tuple(str(labels[key]) for key in sorted(labels, key=int)),
+            outputs=(TensorSpec(named, "FP32", (-1, width)),),
+            tokenizer=tokenizer,
+            max_tokens=min((limit for limit in limits if limit is not None), default=None),
+            cut_at_start=files.tokenizer_config.get("truncation_side") == "left",
+            labels=labels,
+            activation=activation_of(files, width) if labels else "softmax",
+            prompts=prompts_of(files, self._pooling),
+            similarity=similarity_of(files),
         )
 
     def run(self, items: list[np.ndarray]) -> np.ndarray:
-        """Return a row for each item: its vector, or its scores.
+        """Return a row for each item: its vector, or its logits.
 
         Args:
-            items: token ids (tokens,), or token ids and token types (2, tokens).
+            items: token ids (tokens,), or rows of them, as `Feeds.batch` takes them.
+
+        Raises:
+            BadItem: nothing of a text is left behind its prompt.
         """
-        longest = max(item.shape[-1] for item in items)
-        ids = np.full((len(items), longest), self._pad, np.int64)
-        mask = np.zeros((len(items), longest), np.int64)
-        types = np.zeros((len(items), longest), np.int64)
-        for row, item in enumerate(items):
-            tokens = item.shape[-1]
-            ids[row, :tokens] = item if item.ndim == 1 else item[0]
-            mask[row, :tokens] = 1
-            if item.ndim == 2:
-                types[row, :tokens] = item[1]
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        feed = {name: given[name] for name in self._inputs if name in given}
-        (found,) = self._session.run([self._output], feed)
+        if self._feeds.alone:
+            return np.concatenate([self._run([item]) for item in items])
+        return self._run(items)
+
+    def _run(self, items: list[np.ndarray]) -> np.ndarray:
+        batch = self._feeds.batch(items)
+        (found,) = run(self._session, [self._output], self._feeds.of(batch))
+        return np.ascontiguousarray(self._vectors(found, batch), np.float32)
+
+    def _vectors(self, found: np.ndarray, batch: Batch) -> np.ndarray:
+        found = found.astype(np.float32, copy=False)  # half precision overflows in a sum
         if found.ndim == 3:
-            found = self._pooled(found, mask)
-        if self.signature.task == "embed":
-            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        return np.ascontiguousarray(found, np.float32)
+            found = self._pooling(found, batch.mask, batch.counted)
+        for stage in self._stages:
+            found = stage(found)
+        return found
 
-    def _pooled(self, tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        if self._pooling == "cls":
-            first: np.ndarray = tokens[:, 0]
-            return first
-        if self._pooling == "lasttoken":
-            last: np.ndarray = tokens[np.arange(len(tokens)), mask.sum(axis=1) - 1]
-            return last
-        weights = mask[:, :, None].astype(tokens.dtype)
-        if self._pooling == "max":
-            largest: np.ndarray = np.where(weights > 0, tokens, -np.inf).max(axis=1)
-            return largest
-        mean: np.ndarray = (tokens * weights).sum(axis=1) / weights.sum(axis=1)
-        return mean
+    def _tried(self, graph: Path) -> tuple[Batch, np.ndarray]:
+        """Two texts of three tokens, and what the graph returns for them.
 
-    def _chosen_output(self) -> tuple[str, int]:
-        outputs = {of.name: of.shape for of in self._session.get_outputs()}
-        name = next((name for name in POOLED if name in outputs), next(iter(outputs)))
-        width = outputs[name][-1] if outputs[name] else -1
-        return name, width if isinstance(width, int) else -1
+        Raises:
+            ModelFailure: it fails on them, or does not return something for each text.
+        """
+        batch = self._feeds.batch([np.zeros(3, np.int32)] * (1 if self._feeds.alone else 2))
+        try:
+            (found,) = run(self._session, [self._output], self._feeds.of(batch))
+        except Exception as error:  # its errors have no common base class
+            raise ModelFailure(f"{graph} fails on texts ({error})") from None
+        if found.shape[:-1] not in (batch.ids.shape, batch.ids.shape[:1]):
+            raise ModelFailure(
+                f"{graph} returns {self._output} of shape {list(found.shape)} for {len(batch.ids)} "
+                f"texts of {batch.ids.shape[1]} tokens; export it with the texts on the first axis"
+            )
+        return batch, found
 
 
-def _task(config: dict[str, Any], output: str) -> Task:
-    classifier = any("SequenceClassification" in a for a in config.get("architectures") or ())
-    if not classifier and output != "logits":
+def _chosen(outputs: list[Any], graph: Path) -> str:
+    """The name of the output that is read. Raises ModelFailure if none is known."""
+    types = {of.name: of.type for of in outputs}
+    pooled = next((name for name in POOLED if name in types), None)
+    tokens = next((name for name in TOKENS if name in types), None)
+    if tokens is not None and pooled is not None and types[pooled] != "tensor(float)":
+        return tokens  # what is pooled in half precision overflows
+    found = pooled or tokens or (LOGITS if LOGITS in types else None)
+    if found is None and len(types) > 1:
+        raise ModelFailure(
+            f"{graph} returns {', '.join(types)}; Headway reads "
+            f"{', '.join((*POOLED, *TOKENS, LOGITS))}"
+        )
+    return found or next(iter(types))
+
+
+def _task(output: str, axes: int, files: EncoderFolder, graph: Path) -> Task:
+    """What the graph's `output` is. Raises ModelFailure for logits of tokens."""
+    classifier = any(
+        "SequenceClassification" in name for name in files.config.get("architectures") or ()
+    )
+    if output in (*POOLED, *TOKENS) or (output != LOGITS and not (classifier and axes == 2)):
         return "embed"
-    return "rerank" if len(config.get("id2label") or {}) == 1 else "classify"
-
-
-def _written(folder: Path, pooling: str) -> Path:
-    """The graph for a folder that has only weights."""
-    from headway.models.runners.bert_graph import graph_of
-
-    if pooling not in ("mean", "cls"):
-        raise ModelFailure(f"{folder} pools by {pooling}; export its graph to ONNX to serve it")
-    return graph_of(folder, "cls" if pooling == "cls" else "mean")
-
-
-def _pooling(folder: Path) -> str:
-    config = _read(folder / "1_Pooling" / "config.json")
-    chosen = [mode for mode in ("cls", "lasttoken", "max") if config.get(_KEYS[mode])]
-    return chosen[0] if chosen else "mean"
-
-
-_KEYS = {
-    "cls": "pooling_mode_cls_token",
-    "lasttoken": "pooling_mode_lasttoken",
-    "max": "pooling_mode_max_tokens",
-}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty if there is no file. Raises ModelFailure if it is damaged."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelFailure(f"{path} is damaged ({error})") from None
-    return found if isinstance(found, dict) else {}
+    if axes != 2:
+        raise ModelFailure(
+            f"{graph} returns {output} of each token; export it for feature-extraction or "
+            "text-classification"
+        )
+    return "classify"
