@@ -22,8 +22,10 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["trace.csv", "trace.csv.gz"])
+@pytest.mark.parametrize("name", ["trace.csv", "trace.csv.gz", "trace.CSV.GZ", "trace.csv.zst"])
 def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
+    if name.endswith(".zst"):
+        pytest.importorskip("pyarrow", reason="headway[parquet] is not installed")
     whole = replace(
         trace([0.0, 1.5, 2.0], [5, 6, 7], prompt_tokens=600),
         ids=["a", "b", "c"],
@@ -75,6 +77,8 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
         ),
         (HEADER + "0,1,1000000000000\n", "row 1: output_tokens 1e+12 are more than any model has"),
         (HEADER + "0,1,many\n", "row 1: output_tokens 'many' is not a whole number; corr"),
+        (HEADER + "0,1,1.5\n", "row 1: output_tokens '1.5' is not a whole number; correct it"),
+        (HEADER + "0,inf,1\n", "row 1: prompt_tokens 'inf' is not a whole number; correct it"),
         (HEADER + "nan,1,1\n", "row 1: arrival_s nan"),
         (HEADER + "0,1,1,9\n", "row 1: 4 values for 3 columns; leave cells empty"),
         (HEADER + "\n0,1,1\n1,1\n", "row 2: 2 values for 3 columns; leave cells empty"),
@@ -122,6 +126,18 @@ def test_an_empty_id_is_none(tmp_path: Path, mend: bool) -> None:
 def test_blank_lines_are_no_rows(tmp_path: Path, rows: str) -> None:
     found = read_trace(written(tmp_path, HEADER + rows))
     assert found.output_tokens.tolist() == [1, 2]
+
+
+def test_whole_numbers_may_be_written_as_others(tmp_path: Path) -> None:
+    found = read_trace(written(tmp_path, "max_tokens," + HEADER + "1e2,1e-1,100.0, 7 \n ,1,2,3\n"))
+    assert found.arrival_s.tolist() == [0.1, 1.0]
+    assert found.prompt_tokens.tolist() == [100, 2]
+    assert found.output_tokens.tolist() == [7, 3]
+    assert found.max_tokens.tolist() == [100, 0]
+
+
+def test_rows_of_empty_cells_are_none(tmp_path: Path) -> None:
+    assert len(read_trace(written(tmp_path, HEADER + "0,1,1\n,,\n,,,\n"))) == 1
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ from headway.lab.simulation.errors import SimulationError
 SUFFIX = ".parquet"
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether its name says so."""
+    return path.suffix.lower() == SUFFIX
+
+
 def read_columns(path: Path) -> dict[str, list[str]]:
     """All columns, their cells as CSV would have them: empty where there is no value.
 

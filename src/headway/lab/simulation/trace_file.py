@@ -1,9 +1,8 @@
-"""Traces as files: CSV, plain or .gz, or Parquet, one row a request."""
+"""Traces as files: CSV, plain, .gz or .zst, or Parquet, one row a request."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,9 @@ import numpy as np
 from headway.core.request import Tier
 from headway.lab.simulation import parquet
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.numbers import whole
 from headway.lab.simulation.trace import Trace
+from headway.text_files import TextFileError, reading, writing
 
 REQUIRED = ("arrival_s", "prompt_tokens", "output_tokens")
 NUMBERS: dict[str, tuple[type[float] | type[int], float]] = {
@@ -47,7 +48,7 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
     Raises:
         SimulationError: it cannot be read, or a row makes no sense.
     """
-    if path.suffix == parquet.SUFFIX:
+    if parquet.is_parquet(path):
         found = parquet.read_columns(path)
         _check_header(path, list(found))
         return _trace(path, {name: found[name] for name in COLUMNS if name in found}, mend)
@@ -62,9 +63,9 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
         taken = [(columns[name].append, place) for name, place in places.items()]
         count = 0
         for row in lines:
+            if not "".join(row).strip():
+                continue  # a blank line, or empty cells, as editors leave at the end
             if len(row) != len(header):
-                if not "".join(row).strip():
-                    continue  # a blank line, as editors leave at the end
                 raise SimulationError(
                     f"{path}, row {count + 1}: {len(row)} values for {len(header)} columns; leave "
                     f"cells empty where there is no value, and put quotes around commas in text"
@@ -79,7 +80,7 @@ def write_trace(trace: Trace, path: Path) -> None:
     """Write `trace` as `read_trace` reads it, columns that are empty left out.
 
     Raises:
-        SimulationError: it is to be Parquet, and pyarrow is not there.
+        SimulationError: it is to be Parquet or .zst, and pyarrow is not there.
     """
     columns: dict[str, Iterator[object]] = {
         name: _cells(getattr(trace, name)) for name in NUMBERS if len(getattr(trace, name))
@@ -93,14 +94,16 @@ def write_trace(trace: Trace, path: Path) -> None:
         names = trace.ids or [str(number) for number in range(1, len(trace) + 1)]
         columns.setdefault("id", iter(names))
         columns["after"] = (names[n] if n >= 0 else "" for n in trace.after.tolist())
-    if path.suffix == parquet.SUFFIX:
+    if parquet.is_parquet(path):
         parquet.write_columns(columns, path)
         return
-    opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(columns)
-        rows.writerows(zip(*columns.values(), strict=True))
+    try:
+        with writing(path) as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(columns)
+            rows.writerows(zip(*columns.values(), strict=True))
+    except TextFileError as error:
+        raise SimulationError(str(error)) from None
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
@@ -172,13 +175,13 @@ def _order(
 
 def _numbers(path: Path, name: str, cells: list[str]) -> np.ndarray:
     kind, empty = NUMBERS[name]
+    read: Callable[[str], float] = float if kind is float else whole
     try:
-        return np.array([kind(cell) if cell else empty for cell in cells], dtype=kind)
+        return np.array([read(cell) if cell.strip() else empty for cell in cells], dtype=kind)
     except (ValueError, OverflowError):
         for row, cell in enumerate(cells, start=1):
             try:
-                kind(cell or empty)
-                np.array([kind(cell or empty)], dtype=kind)
+                np.array([read(cell) if cell.strip() else empty], dtype=kind)
             except (ValueError, OverflowError):
                 noun = "a number" if kind is float else "a whole number"
                 raise SimulationError(
@@ -206,7 +209,7 @@ def _after(path: Path, cells: list[str], names: list[str], chosen: list[int]) ->
 
 def _hashes(path: Path, row: int, cell: str) -> tuple[int, ...]:
     try:
-        return tuple(map(int, cell.split()))
+        return tuple(map(whole, cell.split()))
     except ValueError:
         raise SimulationError(
             f"{path}, row {row + 1}: prefix_hashes must be whole numbers with spaces between"
@@ -222,17 +225,13 @@ def _tier(path: Path, row: int, cell: str) -> Tier:
 
 @contextmanager
 def opened(path: Path) -> Iterator[TextIO]:
-    """The text of a file, .gz or not.
+    """The text of a file, compressed or not.
 
     Raises:
         SimulationError: it is not there, or not readable.
     """
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
-                yield file
-        else:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                yield file
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise SimulationError(f"{path} cannot be read: {error}") from None
+        with reading(path) as file:
+            yield file
+    except TextFileError as error:
+        raise SimulationError(str(error)) from None
