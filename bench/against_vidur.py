@@ -27,7 +27,7 @@ import numpy as np
 from claims import Claim, publish
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.comparison import Contender, Scenario, compare
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo, measures_of
 from headway.lab.simulation.predictions import FromHistory

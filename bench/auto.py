@@ -25,7 +25,7 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.choice import CANDIDATES, Choice, choose
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.importers.request_log import recent_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.logged_profile import logged_sites

@@ -26,7 +26,7 @@ from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
 from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import capacity_rps
 from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.profiles import load_profile

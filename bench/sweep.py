@@ -16,7 +16,7 @@ from claims import publish
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.report import report_html

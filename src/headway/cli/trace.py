@@ -13,7 +13,7 @@ from headway.cli.exit import fail
 from headway.lab.report.figures import figures
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import ARRIVALS, LENGTHS, Recipe
-from headway.lab.simulation.importers import FORMATS, load_trace
+from headway.lab.simulation.importers.loading import FORMATS, TIME_UNITS_S, load_trace
 from headway.lab.simulation.public_traces import PUBLIC_TRACES
 from headway.lab.simulation.trace import Trace
 from headway.lab.simulation.trace_file import COLUMNS, TEXTS, write_trace
@@ -22,16 +22,23 @@ from headway.store.event_log import replay as replayed
 
 Found = TypeVar("Found")
 TraceFile = Annotated[Path, typer.Argument(help="A trace, in any known format.")]
-Out = Annotated[Path, typer.Option(help="File to write: .csv, .csv.gz or .parquet.")]
+Out = Annotated[Path, typer.Option(help="File to write: .csv, .csv.gz, .csv.zst or .parquet.")]
 Kind = Annotated[
     str,
     typer.Option("--from", help=f"Format of the file; default: detected: {', '.join(FORMATS)}."),
 ]
+TimeUnit = Annotated[
+    str,
+    typer.Option(
+        help=f"Unit of times that are bare numbers: {', '.join(TIME_UNITS_S)}; default: as "
+        "published in that format."
+    ),
+]
 
 
-def info(trace: TraceFile, kind: Kind = "") -> None:
+def info(trace: TraceFile, kind: Kind = "", time_unit: TimeUnit = "") -> None:
     """Show what a trace holds."""
-    found = _guarded(lambda: load_trace(trace, kind=kind))
+    found = _guarded(lambda: load_trace(trace, kind=kind, time_unit=time_unit))
     for name, text in facts_of(found).items():
         print(f"{name:<20}{text}")
 
@@ -40,6 +47,7 @@ def convert(
     trace: TraceFile,
     out: Out,
     kind: Kind = "",
+    time_unit: TimeUnit = "",
     mend: Annotated[
         bool,
         typer.Option("--mend", help="Sort rows; drop duplicates and rows without output."),
@@ -56,7 +64,7 @@ def convert(
     """
 
     def run() -> Trace:
-        found = load_trace(trace, kind=kind, mend=mend, seed=seed)
+        found = load_trace(trace, kind=kind, time_unit=time_unit, mend=mend, seed=seed)
         if most_tokens:
             fits = found.prompt_tokens + found.output_tokens <= most_tokens
             found = found.rows(np.flatnonzero(fits))
@@ -102,7 +110,7 @@ def sample(
     """
 
     def run() -> Trace:
-        found = load_trace(trace, seed=seed or 0)
+        found = load_trace(trace, seed=seed or 0, most=requests if seed is None else 0)
         if seed is None or requests >= len(found):
             return found.first(requests)
         chosen = _drawn(found, requests, np.random.default_rng(seed))

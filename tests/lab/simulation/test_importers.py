@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers import load_trace, load_traces
+from headway.lab.simulation.importers.loading import load_trace, load_traces
 from headway.store.request_log import RequestLog, RequestRecord
 
 
@@ -56,6 +56,11 @@ def test_mooncake_as_published_and_as_csv(tmp_path: Path) -> None:
         trace = load_trace(path)
         assert trace.arrival_s.tolist() == [0.0, 3.0]
         assert trace.prefix_hashes == [(0, 1), (0, 2)]
+
+
+def test_a_short_trace_may_be_a_burst(tmp_path: Path) -> None:
+    row = '{"timestamp": 0, "input_length": 1, "output_length": 1, "hash_ids": [1]}\n'
+    assert load_trace(written(tmp_path, "m.jsonl", 100 * row)).span_s == 0.0
 
 
 def test_a_header_in_quotes_looks_as_one_without(tmp_path: Path) -> None:
@@ -156,7 +161,7 @@ async def test_headways_own_log(tmp_path: Path) -> None:
             "ContextTokens,GeneratedTokens,TIMESTAMP\n1,1,2023-11-16\n1,1\n",
             "row 2: there is no TIMESTAMP, as it has fewer values than there are columns; add",
         ),
-        ("m.jsonl", '{"timestamp": 0, "input_length": 1}\n', "row 1"),
+        ("m.jsonl", '{"timestamp": 0, "input_length": 1, "hash_ids": []}\n', "row 1"),
         ("s.jsonl", '{"session": "a", "steps": [{}]}\n', "row 1"),
         ("x.jsonl", "{broken\n", "row 1"),
         ("log.db", "no database", "request log"),
@@ -178,12 +183,56 @@ def test_a_column_that_is_missing_is_named_with_those_there_should_be(tmp_path: 
 
 
 def test_blank_lines_between_json_lines_are_left_alone(tmp_path: Path) -> None:
-    line = '{"timestamp": 0, "input_length": 1, "output_length": 1}\n'
+    line = '{"timestamp": 0, "input_length": 1, "output_length": 1, "hash_ids": [1]}\n'
     assert len(load_trace(written(tmp_path, "m.jsonl", line + "\n" + line + "\n"))) == 2
+
+
+def test_a_trace_begins_at_0(tmp_path: Path) -> None:
+    header = "arrival_s,prompt_tokens,output_tokens\n"
+    path = written(tmp_path, "t.csv", header + "1767225600.5,1,1\n1767225602.5,1,1\n")
+    assert load_trace(path).arrival_s.tolist() == [0.0, 2.0]
+    mended = load_trace(written(tmp_path, "u.csv", header + "9,1,1\n5,1,2\n"), mend=True)
+    assert mended.arrival_s.tolist() == [0.0, 4.0]
+
+
+def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    header = "request_id,arrival_timestamp,prompt_size,token_size\n"
+    path = written(tmp_path, "s.csv", header + "0,0,1,1\n1,1,1,1\n0,2,1,1\n")
+    with pytest.raises(SimulationError, match="row 3: id '0' is that of row 1, too; were two fil"):
+        load_trace(path)
+    line = json.dumps({"session": "a", "steps": []})
+    with pytest.raises(SimulationError, match="row 2: id 'a' is that of row 1, too"):
+        load_trace(written(tmp_path, "s.jsonl", f"{line}\n{line}\n"))
+
+
+def test_numbers_in_quotes_and_with_a_point_are_read(tmp_path: Path) -> None:
+    row = '{"timestamp": "5.0", "input_length": 1e2, "output_length": "7.0", "hash_ids": ["1"]}'
+    trace = load_trace(written(tmp_path, "m.jsonl", row))
+    assert (trace.prompt_tokens.tolist(), trace.output_tokens.tolist()) == ([100], [7])
+    table = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16,1e2,7.0\n,,\n"
+    assert load_trace(written(tmp_path, "a.csv", table)).prompt_tokens.tolist() == [100]
+
+
+def test_json_may_be_one_list_or_on_several_lines(tmp_path: Path) -> None:
+    rows = [
+        {"timestamp": n, "input_length": 1, "output_length": 1, "hash_ids": [1]} for n in (0, 9)
+    ]
+    for text in (json.dumps(rows), json.dumps(rows, indent=2), "\ufeff" + json.dumps(rows)):
+        assert len(load_trace(written(tmp_path, "m.json", text))) == 2
+
+
+def test_of_a_large_pool_the_first_requests_are_drawn(tmp_path: Path) -> None:
+    rates = "".join(f"{600 * n},2000,1,Gamma,1,0.0005\n" for n in range(10))
+    written(tmp_path, "chunk-0-trace.csv", rates)
+    lengths = {"0": {"input_tokens": "{5: 1.0}", "output_tokens": "{7: 1.0}"}}
+    written(tmp_path, "chunk-0-dataset.json", json.dumps(lengths))
+    with pytest.raises(SimulationError, match="describes about 12,000,000 requests, more than fit"):
+        load_trace(tmp_path)
+    assert 50_000 <= len(load_trace(tmp_path, most=50_000)) < 1_500_000
 
 
 def test_no_such_file_or_format(tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match="there is no trace"):
         load_trace(tmp_path / "none.csv")
-    with pytest.raises(SimulationError, match="no format 'vax'; there are azure"):
+    with pytest.raises(SimulationError, match="no format 'vax'; there are headway, log, azure"):
         load_trace(tmp_path, kind="vax")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 
 ROW = "arrival_s,prompt_tokens,output_tokens\n0,1,"
 

@@ -12,7 +12,7 @@ from tests.lab.simulation.conftest import trace
 
 from headway.core.request import Tier
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.trace_file import read_trace, write_trace
 
 

@@ -12,7 +12,7 @@ from tests.lab.simulation.conftest import trace
 from tests.prediction.conftest import examples, write_log
 
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.predictions import Predictions, predictions_of
 from headway.prediction.learning.evaluation import kendall_tau
 from headway.prediction.learning.training import train

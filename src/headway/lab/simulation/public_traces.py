@@ -29,6 +29,12 @@ PUBLIC_TRACES = (
         "Apache-2.0",
     ),
     PublicTrace(
+        "Qwen-Bailian",
+        "two hours of chats and API calls of a Qwen model, with hashes of prompt blocks",
+        "https://github.com/alibaba-edu/qwen-bailian-usagetraces-anon",
+        "Apache-2.0",
+    ),
+    PublicTrace(
         "BurstGPT",
         "months of ChatGPT and GPT-4 use on a campus: arrivals and lengths",
         "https://github.com/HPMLL/BurstGPT",

@@ -152,6 +152,10 @@ class Trace:
                 began[number] = began[before]  # a row above: known already
         return np.array(began)
 
+    def from_zero(self) -> Trace:
+        """The same requests, the first of which arrives at 0."""
+        return replace(self, arrival_s=self.arrival_s - self.arrival_s[0])
+
     def faster(self, times: float) -> Trace:
         """The same requests, arriving so many `times` faster; gaps within sessions stay.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headway.lab.simulation.generated import Recipe, is_recipe
-from headway.lab.simulation.importers import load_traces
+from headway.lab.simulation.importers.loading import load_traces
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -44,7 +44,7 @@ def traces_of(
         recipe = Recipe(trace, prompt, output, requests or MADE)
         traces = [recipe.make(seed) for seed in range(seeds)]
     else:
-        found = load_traces(Path(trace), seeds)
+        found = load_traces(Path(trace), seeds, requests)
         traces = [one.first(requests) for one in found] if requests else found
     if load:
         traces = [at_load(one, capacity_rps(one, sites), load) for one in traces]

@@ -1,47 +1,107 @@
-"""Mooncake's traces: JSON lines with `hash_ids`, or the same as CSV."""
+"""Mooncake's traces: JSON lines with `hash_ids`, and AIPerf's further fields.
+
+AIPerf adds sessions (`session_id`), whose later turns come a `delay` after the answer before them,
+and texts (`text_input`, `messages`) in the place of `input_length`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from headway.lab.simulation.importers.rows import columns_of, in_order, json_lines
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.recorded import recorded
+from headway.lab.simulation.importers.rows import json_lines
+from headway.lab.simulation.importers.text_tokens import tokens_of
 from headway.lab.simulation.trace import Trace
+
+KEYS = {"timestamp", "hash_ids"}
 
 
 class _Line(msgspec.Struct):
-    timestamp: float
-    """Milliseconds."""
-    input_length: int
     output_length: int
+    timestamp: float | None = None
+    input_length: int | None = None
     hash_ids: tuple[int, ...] = ()
+    session_id: str | int | None = None
+    delay: float = 0.0
+    text_input: str = ""
+    messages: list[Any] = []
 
 
-def load(path: Path) -> Trace:
+@dataclass(slots=True)
+class _Columns:
+    at_s: list[float] = field(default_factory=list)
+    prompts: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    hashes: list[tuple[int, ...]] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list)
+    after: list[int] = field(default_factory=list)
+    gaps_s: list[float] = field(default_factory=list)
+    shared: list[int] = field(default_factory=list)
+
+
+def load(path: Path, unit_s: float) -> Trace:
     """Requests without output are left out. Raises SimulationError."""
-    lines = _csv(path) if ".csv" in path.suffixes else list(json_lines(path, _Line))
-    lines = [line for line in lines if line.output_length >= 1]
-    lines = [lines[number] for number in in_order([line.timestamp for line in lines])]
-    times = np.array([line.timestamp for line in lines]) / 1000.0
-    return Trace(
+    found = _Columns()
+    latest: dict[str, int] = {}
+    """Place of the latest turn of each session."""
+    for row, line in enumerate(json_lines(path, _Line), start=1):
+        if line.output_length < 1:
+            continue
+        session = "" if line.session_id is None else str(line.session_id)
+        before = latest.get(session, -1) if session else -1
+        if line.timestamp is None and before < 0:
+            raise SimulationError(
+                f"{path}, row {row}: there is no timestamp; add it, or leave the row out"
+            )
+        follows = line.timestamp is None
+        context = 0
+        if before >= 0 and not line.messages:  # messages hold the whole conversation
+            context = found.prompts[before] + found.outputs[before]
+        found.at_s.append(
+            found.at_s[before] + line.delay * unit_s
+            if line.timestamp is None
+            else line.timestamp * unit_s
+        )
+        found.prompts.append(context + _prompt_tokens(path, row, line))
+        found.outputs.append(line.output_length)
+        found.hashes.append(line.hash_ids)
+        found.programs.append(session)
+        found.after.append(before if follows else -1)
+        found.gaps_s.append(line.delay * unit_s if follows else 0.0)
+        found.shared.append(context if follows else 0)
+        if session:
+            latest[session] = len(found.prompts) - 1
+    sessions = any(number >= 0 for number in found.after)
+    return recorded(
         path.name,
-        times - times[0] if len(times) else times,
-        np.array([max(1, line.input_length) for line in lines], int),
-        np.array([line.output_length for line in lines], int),
-        prefix_hashes=[line.hash_ids for line in lines],
+        found.at_s,
+        found.prompts,
+        found.outputs,
+        prefix_hashes=found.hashes if any(found.hashes) else (),
+        programs=found.programs if any(found.programs) else (),
+        after=found.after if sessions else (),
+        gap_s=found.gaps_s if sessions else (),
+        shared_tokens=found.shared if sessions else (),
     )
 
 
-def _csv(path: Path) -> list[_Line]:
-    readers: dict[str, Callable[[str], Any]] = {
-        "arrival_s": lambda cell: float(cell) * 1000.0,
-        "prompt_tokens": int,
-        "output_tokens": int,
-        "hash_ids": lambda cell: tuple(map(int, cell.split())),
-    }
-    found = columns_of(path, readers)
-    return [_Line(*cells) for cells in zip(*found.values(), strict=True)]
+def _prompt_tokens(path: Path, row: int, line: _Line) -> int:
+    if line.input_length is not None:
+        return line.input_length
+    texts = [line.text_input, *(_content(message) for message in line.messages)]
+    if not any(texts):
+        raise SimulationError(
+            f"{path}, row {row}: there is no input_length, text_input or messages; add one, or "
+            f"leave the row out"
+        )
+    return sum(map(tokens_of, texts))
+
+
+def _content(message: object) -> str:
+    content = message.get("content") if isinstance(message, dict) else message
+    return content if isinstance(content, str) else msgspec.json.encode(content).decode()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from headway.lab.simulation.importers.recorded import refuse_repeated
 from headway.lab.simulation.importers.rows import json_lines
 from headway.lab.simulation.trace import Trace
 
@@ -14,7 +16,12 @@ TYPICAL_TPOT_S = 0.02
 """Where a session does not say when its answers ended: what a token of them took."""
 
 
-class _Step(msgspec.Struct):
+KEYS = {"steps"}
+
+
+class Step(msgspec.Struct):
+    """One call of a model."""
+
     prompt_tokens: int
     output_tokens: int
     t_s: float | None = None
@@ -25,30 +32,41 @@ class _Step(msgspec.Struct):
 
     @property
     def began_s(self) -> float:
+        """When it was sent."""
         return self.t_request_s if self.t_request_s is not None else self.t_s or 0.0
 
     @property
     def ended_s(self) -> float:
+        """When its answer ended, or about so."""
         if self.t_response_s is not None:
             return self.t_response_s
         return self.began_s + TYPICAL_TPOT_S * self.output_tokens
 
 
-class _Session(msgspec.Struct):
+class Session(msgspec.Struct):
+    """An agent's calls, one after the other."""
+
     session: str
-    steps: list[_Step]
+    steps: list[Step]
     start_unix: float = 0.0
     workflow: str = ""
 
 
 def load(path: Path) -> Trace:
+    """The sessions of a file. Raises SimulationError."""
+    return trace_of(list(json_lines(path, Session)), path.name)
+
+
+def trace_of(sessions: Sequence[Session], name: str) -> Trace:
     """A step is sent when the one before has ended, plus what came between: a tool, a person.
 
     Steps without output are left out. The context that a step shares with the one before is what
     the session says, or else what was cached then. Raises SimulationError.
     """
+    refuse_repeated(name, [session.session for session in sessions])
+    for session in sessions:
+        session.steps = [step for step in session.steps if step.output_tokens >= 1]
     rows: list[tuple[float, int, int]] = []
-    sessions = _sessions(path)
     first_s = min((session.start_unix for session in sessions), default=0.0)
     for number, one in enumerate(sessions):
         latest_s = 0.0
@@ -65,7 +83,7 @@ def load(path: Path) -> Trace:
             before = sessions[of_session].steps[place - 1]
             gap_s[number] = max(0.0, steps[number].began_s - before.ended_s)
     return Trace(
-        path.name,
+        name,
         np.array([at_s for at_s, _, _ in rows]),
         np.array([max(1, step.prompt_tokens) for step in steps], int),
         np.array([step.output_tokens for step in steps], int),
@@ -81,10 +99,3 @@ def load(path: Path) -> Trace:
             int,
         ),
     )
-
-
-def _sessions(path: Path) -> list[_Session]:
-    sessions = list(json_lines(path, _Session))
-    for session in sessions:
-        session.steps = [step for step in session.steps if step.output_tokens >= 1]
-    return sessions

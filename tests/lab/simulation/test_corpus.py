@@ -1,0 +1,166 @@
+"""Files in the layouts that others publish, written for these tests: read right, or refused by
+what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.detection import format_of
+from headway.lab.simulation.importers.loading import FORMATS, load_trace
+
+CORPUS = Path(__file__).parent / "traces"
+
+READ: dict[str, tuple[str, list[float], list[int], list[int]]] = {
+    "agentcgroup": ("agentcgroup", [0.0, 7.5], [13217, 14118], [170, 181]),
+    "aiperf_profile_export.jsonl": ("aiperf", [0.0, 0.5, 2.0], [550, 77, 600], [9, 5, 11]),
+    "aiperf_sessions.jsonl": ("mooncake", [0.0, 0.5, 1.5, 2.0], [300, 3, 4, 390], [40, 10, 7, 30]),
+    "azure_2023.csv": ("azure", [0.0, 0.052, 3.0], [374, 396, 879], [44, 109, 55]),
+    "azure_2024_offsets.csv": (
+        "azure",
+        [0.0, 0.5, 2.0, 3.0],
+        [200, 100, 300, 400],
+        [20, 10, 30, 40],
+    ),
+    "bailian.jsonl": ("bailian", [0.0, 0.886, 12.0], [521, 20, 700], [100, 5, 12]),
+    "burstgpt.csv": ("burstgpt", [0.0, 40.0, 113.0], [472, 1087, 417], [18, 230, 276]),
+    "claude_code.jsonl": ("agentcgroup", [0.0, 2.0, 5.0], [13003, 500, 13005], [100, 30, 44]),
+    "guidellm_benchmarks.json": ("guidellm", [0.0, 1.5, 61.0], [128, 130, 127], [64, 60, 62]),
+    "guidellm_older.json": ("guidellm", [0.0, 0.5], [10, 30], [20, 40]),
+    "headway_excel.csv": ("headway", [0.0, 2.0], [100, 1000], [100, 7]),
+    "llmservingsim.jsonl": ("llmservingsim", [0.0, 0.5, 1.0], [25, 19, 91], [619, 119, 125]),
+    "lmcache": ("lmcache", [0.0, 1.0, 4.0], [100, 15, 130], [10, 3, 5]),
+    "mooncake.jsonl": ("mooncake", [0.0, 3.053], [1100, 600], [52, 26]),
+    "sessions.jsonl": ("sessions", [0.0, 5.0], [304, 500], [100, 20]),
+    "splitwise.csv": ("splitwise", [0.0, 2.5, 3.0], [4096, 2048, 2048], [32, 8, 16]),
+    "vidur.csv": ("vidur", [0.0, 0.125, 2.0], [591, 547, 12], [140, 248, 4]),
+    "vllm_bench.json": ("vllm-bench", [0.0, 1.5], [1024, 700], [128, 64]),
+    "vllm_requests.jsonl": ("llmservingsim", [0.0, 0.25], [2358, 1034], [531, 769]),
+}
+"""Format, arrivals, prompt tokens and output tokens."""
+
+REFUSED = {
+    "aiperf_multi_turn.jsonl": "is AIPerf's multi-turn prompts: it does not say when requests came",
+    "aiperf_totals.json": "is the totals of AIPerf; take its profile_export.jsonl",
+    "guidellm_replay.jsonl": "`headway trace convert --time-unit s` or `--time-unit ms`",
+    "mooncake_seconds.jsonl": "would be 1,091 requests per second if its times are in ms",
+    "openai_batch.jsonl": "is a file for OpenAI's Batch API: it does not say when requests came",
+    "prompts.jsonl": "is prompts: it does not say when requests came; send it through a gateway",
+    "servegen_offline.jsonl": "is ServeGen's offline tasks: it does not say when requests came",
+    "sglang_bench.jsonl": "holds lengths without start_times",
+    "sharegpt.json": "is ShareGPT's conversations: it does not say when requests came",
+    "unknown.jsonl": "is in no known format: its first row has size, when; see",
+    "vidur_lengths.csv": "is Vidur's lengths without arrived_at",
+    "vllm_bench_totals.json": "is the totals of a benchmark; run `vllm bench serve` with",
+}
+"""Why."""
+
+DRAWN = ("servegen", "servegen_multimodal")
+
+
+def test_every_file_is_tried() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == {*READ, *REFUSED, *DRAWN}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_published_is_read_as_it_is(name: str) -> None:
+    kind, arrivals_s, prompts, outputs = READ[name]
+    assert format_of(CORPUS / name) == kind
+    trace = load_trace(CORPUS / name)
+    assert trace.arrival_s.tolist() == pytest.approx(arrivals_s, abs=2e-6)
+    assert trace.prompt_tokens.tolist() == prompts
+    assert trace.output_tokens.tolist() == outputs
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_holds_no_traffic_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(SimulationError) as caught:
+        load_trace(CORPUS / name)
+    assert REFUSED[name] in str(caught.value)
+    assert str(CORPUS / name) in str(caught.value)
+
+
+def test_servegens_pools_are_drawn_as_published() -> None:
+    trace = load_trace(CORPUS / "servegen")
+    assert format_of(CORPUS / "servegen") == "servegen"
+    assert len(trace) == pytest.approx(300 + 150 + 60, rel=0.2)
+    assert set(trace.tenants) == {"client 0", "client 10"}
+    sizes = zip(trace.tenants, trace.prompt_tokens.tolist(), strict=True)
+    assert set(sizes) == {("client 0", 100), ("client 0", 200), ("client 10", 7)}
+    quiet = (trace.arrival_s > 620.0) & (trace.arrival_s < 1180.0)
+    assert not quiet.any()
+
+
+def test_images_in_prompts_are_counted_one_by_one() -> None:
+    trace = load_trace(CORPUS / "servegen_multimodal")
+    assert set(trace.prompt_tokens.tolist()) == {10 + 2 * 500}
+
+
+def test_a_folder_of_pools_asks_for_one_of_them() -> None:
+    with pytest.raises(SimulationError, match=r"holds 2 pools of ServeGen; name one of them, as"):
+        load_trace(CORPUS)
+
+
+def test_a_chat_goes_on_when_its_turn_has_ended() -> None:
+    trace = load_trace(CORPUS / "bailian.jsonl")
+    assert trace.after.tolist() == [-1, -1, 0]
+    assert trace.gap_s.tolist() == pytest.approx([0.0, 0.0, 10.0])
+    assert trace.shared_tokens.tolist() == [0, 0, 33 * 16]
+    first, _, second = trace.prefix_hashes
+    assert first[0] == second[0]
+    assert (len(first), len(second)) == (2, 2)
+
+
+def test_turns_of_aiperf_come_a_delay_after_the_answer_before() -> None:
+    trace = load_trace(CORPUS / "aiperf_sessions.jsonl")
+    assert trace.after.tolist() == [-1, -1, -1, 0]
+    assert trace.gap_s.tolist() == [0.0, 0.0, 0.0, 2.0]
+    assert trace.shared_tokens.tolist() == [0, 0, 0, 340]
+    assert trace.programs == ["s1", "s2", "s3", "s1"]
+
+
+def test_sessions_of_aiperf_are_those_with_several_turns() -> None:
+    trace = load_trace(CORPUS / "aiperf_profile_export.jsonl")
+    assert trace.programs == ["c1", "", "c1"]
+    assert trace.ids == ["q1", "q3", "q2"]
+
+
+def test_a_transcript_has_a_session_for_each_agent() -> None:
+    trace = load_trace(CORPUS / "claude_code.jsonl")
+    assert trace.programs == ["61c602e1", "61c602e1 a7", "61c602e1"]
+    assert trace.after.tolist() == [-1, -1, 0]
+    assert trace.gap_s.tolist() == pytest.approx([0.0, 0.0, 3.0])
+    assert trace.shared_tokens.tolist() == [12000, 0, 13000]
+
+
+def test_agents_of_lmcache_share_what_their_texts_share() -> None:
+    trace = load_trace(CORPUS / "lmcache")
+    assert trace.tenants == ["miniswe", "taubench", "miniswe"]
+    assert trace.shared_tokens.tolist() == [0, 0, 100]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_stated_unit_is_taken(unit: str) -> None:
+    trace = load_trace(CORPUS / "guidellm_replay.jsonl", time_unit=unit)
+    size_s = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[unit]
+    assert trace.arrival_s.tolist() == pytest.approx([0.0, 0.7 * size_s, 2.1 * size_s])
+    assert load_trace(CORPUS / "mooncake_seconds.jsonl", time_unit="s").span_s == 11.0
+
+
+def test_a_stated_format_states_its_unit() -> None:
+    trace = load_trace(CORPUS / "guidellm_replay.jsonl", kind="mooncake")
+    assert trace.span_s == pytest.approx(0.0021)
+
+
+def test_a_unit_is_for_bare_numbers_only() -> None:
+    with pytest.raises(SimulationError, match="times of the format azure have their units; leave"):
+        load_trace(CORPUS / "azure_2023.csv", time_unit="ms")
+    with pytest.raises(SimulationError, match="no unit of time 'h'; there are s, ms, us, ns"):
+        load_trace(CORPUS / "vidur.csv", time_unit="h")
+
+
+def test_no_format_is_without_a_file() -> None:
+    of_files = {kind for kind, *_ in READ.values()} | {"servegen"}
+    assert set(FORMATS) - of_files == {"log", "mooncake-csv"}  # in test_importers.py
