@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from headway.cli import application
+from headway.cli.tune import items_in
 from headway.config.settings import Settings
 
 FUNCTION = """
@@ -64,6 +66,13 @@ def test_it_measures_a_function_and_recommends_settings_that_serve_takes(
     }
     page = files[1].read_text()
     assert page.count("<svg") == 4 and "Pareto front" in page and "<script" not in page
+
+
+def test_items_may_be_compressed_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    text = '\ufeff"a"\r\n"one\u2028line"\n\n'
+    for name, content in {"i.jsonl": text.encode(), "i.GZ": gzip.compress(text.encode())}.items():
+        (tmp_path / name).write_bytes(content)
+        assert items_in(tmp_path / name) == ["a", "one\u2028line"]
 
 
 def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(

@@ -24,6 +24,7 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import LENGTHS
 from headway.lab.simulation.site_list import names_in
 from headway.lab.simulation.slo import seconds
+from headway.lab.simulation.trace_file import opened
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import recommended, targets_of, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
@@ -129,7 +130,7 @@ def tune(
         names = _policies(policies)
         asked_sizes = _sizes(sizes)
         asked_delays = _delays_s(delays)
-        given = _instances(items) if items is not None else None
+        given = items_in(items) if items is not None else None
         if given is not None and lengths != LENGTHS_OF_TEXTS:
             raise SimulationError("--items have lengths of their own; leave --lengths out")
         traffic = Traffic.made(arrivals, lengths, requests, seed)
@@ -234,18 +235,19 @@ async def _measured(
     return durations, traffic
 
 
-def _instances(file: Path) -> list[Any]:
-    """The JSON values in a file. Raises SimulationError, or OSError."""
+def items_in(file: Path) -> list[Any]:
+    """The JSON values in a file, compressed or not. Raises SimulationError."""
     if not file.is_file():
         raise SimulationError(f"there is no file {file}; write a JSON value a line into it")
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line))
-        except ValueError as error:
-            raise SimulationError(f"{file}, line {number}, is no JSON ({error})") from None
+    with opened(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:
+                raise SimulationError(f"{file}, line {number}, is no JSON ({error})") from None
     if not found:
         raise SimulationError(f"{file} has no items; write a JSON value a line")
     return found

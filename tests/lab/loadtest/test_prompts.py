@@ -33,6 +33,13 @@ def test_a_set_is_found_by_name_in_the_data_folder(tmp_path: Path) -> None:
         load_prompts("answers", tmp_path)
 
 
+def test_a_line_ends_at_its_end_only(tmp_path: Path) -> None:
+    path = tmp_path / "p.JSONL.GZ"
+    text = '\ufeff{"prompt": "one\u2028and the same"}\r\n{"prompt": "two"}\n'
+    path.write_bytes(gzip.compress(text.encode()))
+    assert [prompt.text for prompt in load_prompts(str(path))] == ["one\u2028and the same", "two"]
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PromptsError, match=r"no prompts file 'nowhere.jsonl'"):
         load_prompts("nowhere.jsonl")

@@ -53,6 +53,25 @@ def test_it_ranks_prompts_that_it_has_not_seen(model: Path, prompts: Path) -> No
     assert estimate.quantile(0.1) < 2**score < estimate.quantile(0.9)
 
 
+def test_a_prompt_is_there_once_and_may_be_messages(
+    model: Path, prompts: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) for line in prompts.read_text().splitlines()]
+    chats = [
+        {"id": one["id"], "messages": [{"role": "user", "content": one["prompt"]}]} for one in lines
+    ]
+    as_chats = tmp_path / "chats.JSONL"
+    as_chats.write_text("\ufeff" + "\n".join(map(json.dumps, chats)) + "\n\n", encoding="utf-8")
+    of_texts, of_chats = (
+        predictions_of(f"predictor:{model}@{path}", TRACE) for path in (prompts, as_chats)
+    )
+    assert of_texts.predict(3)[1] == of_chats.predict(3)[1]
+    joined = tmp_path / "joined.jsonl"
+    joined.write_text("\n".join(map(json.dumps, [*lines, lines[0]])))
+    with pytest.raises(SimulationError, match=r"joined\.jsonl, row 61: id 'p0' is that of row 1"):
+        predictions_of(f"predictor:{model}@{joined}", TRACE)
+
+
 def test_a_request_log_needs_no_texts(model: Path, tmp_path: Path) -> None:
     log = tmp_path / "requests.db"
     write_log(log, LATER, "m")

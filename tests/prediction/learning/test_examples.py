@@ -1,6 +1,7 @@
 """Folders of prompts and lengths."""
 
 import gzip
+import json
 from contextlib import suppress
 
 import numpy as np
@@ -35,6 +36,31 @@ def test_a_set_without_the_target_has_only_others(tmp_path) -> None:
     assert len(joined([read, load_folder(tmp_path / "chats", "large")])) == 1
 
 
+def test_no_answer_is_not_a_short_one(tmp_path) -> None:
+    lengths = "id,a,b\n1,-1,0\nb,0.0,3\n"
+    read = load_folder(folder(tmp_path / "chats", lengths=lengths), "a")
+    assert not read.has_target
+    assert np.array_equal(read.others, [[np.nan], [3.0]], equal_nan=True)
+
+
+def test_what_editors_and_spreadsheets_leave_is_no_data(tmp_path) -> None:
+    path = folder(tmp_path / "chats", prompts="\ufeff" + PROMPTS + "\n \n")
+    (path / "lengths.csv").write_bytes(b"\xef\xbb\xbfid,a\r\n1,5\r\nb,1e2\r\n\r\n,\r\n")
+    assert load_folder(path, "a").lengths.tolist() == [5.0, 100.0]
+
+
+def test_messages_stand_for_a_prompt_without_the_answer_at_their_end(tmp_path) -> None:
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    later = [*asked, {"role": "assistant", "content": "So."}, {"role": "user", "content": "How?"}]
+    answered = [*asked, {"role": "assistant", "content": "A secret that is the answer."}]
+    lines = [{"id": n, "messages": one} for n, one in enumerate((asked, later, answered))]
+    path = folder(tmp_path / "chats", "\n".join(map(json.dumps, lines)), "id,a\n0,5\n1,6\n2,7\n")
+    first, second, third = load_folder(path, "a").prompts
+    assert (first.text, first.system, first.turns) == ("Why?", "Be brief.", 1)
+    assert (second.text, second.turns, second.previous_chars) == ("How?", 2, 3)
+    assert third == first
+
+
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
@@ -44,6 +70,13 @@ def test_a_set_without_the_target_has_only_others(tmp_path) -> None:
         ({"lengths": ""}, "its first line must be id"),
         ({"lengths": "name,a\n1,2\n"}, "its first line must be id"),
         ({"lengths": "id,a\n1\n"}, "lengths.csv, line 2: 1 values for 2 columns"),
+        ({"lengths": "id,a\n1,7\nb,8\n1,900\n"}, "lengths.csv, line 4: the id '1' is there twice"),
+        (
+            {"prompts": PROMPTS + '{"id": "1", "prompt": "Bye"}'},
+            "line 3: the id '1' is there twice",
+        ),
+        ({"prompts": '{"id": 1, "messages": []}\n'}, "line 1: a line needs `prompt` or `messages`"),
+        ({"lengths": "id,a,a\n1,2,3\n"}, "lengths.csv has several columns a; leave all but one"),
         ({"lengths": "id,a\n1,many\n"}, "lengths.csv, line 2: .*'many'"),
     ],
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from headway.text_files import TextFileError, reading
 
 SHIPPED = Path(__file__).with_name("prompts.jsonl")
 """A small set written for Headway, from one-word questions to essays."""
@@ -35,8 +36,8 @@ def load_prompts(source: str | None = None, data: Path | None = None) -> list[Pr
     """All prompts of `source`, in the file's order.
 
     Args:
-        source: a JSONL file (plain or .gz; `prompt` on each line, `system` where wanted), or the
-            name of a set in `data`; None: the set that ships.
+        source: a JSONL file, compressed or not (`prompt` on each line, `system` where wanted), or
+            the name of a set in `data`; None: the set that ships.
         data: a folder that holds `NAME/prompts.jsonl.gz`, itself or in its folder `text`.
 
     Raises:
@@ -44,10 +45,10 @@ def load_prompts(source: str | None = None, data: Path | None = None) -> list[Pr
     """
     path = SHIPPED if source is None else _find(source, data)
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        lines = raw.decode("utf-8").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise PromptsError(f"{path}: cannot be read: {error}") from None
+        with reading(path) as file:
+            lines = list(file)
+    except TextFileError as error:
+        raise PromptsError(str(error)) from None
     prompts = [_parse(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
     if not prompts:
         raise PromptsError(f"{path}: holds no prompts; write one JSON object with `prompt` a line")

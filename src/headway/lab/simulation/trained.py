@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import msgspec
-
 from headway.core.estimate import SizeEstimate
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.recorded import refuse_repeated
 from headway.lab.simulation.importers.rows import json_lines
 from headway.lab.simulation.trace import Trace
 from headway.prediction.learning.logged import features_of
+from headway.prediction.learning.prompt_lines import PromptLine
 from headway.prediction.models.artefact import ArtefactError, load
 from headway.prediction.models.predictor import Predictor
-from headway.prediction.texts.prompt import Prompt
 from headway.store.request_log import RequestLogError, read
 
 AT_ONCE = 256
@@ -28,7 +27,7 @@ class Trained:
     Args:
         trace: whose `prompt_ids` say which prompt each request is.
         model: of `headway predictor train`.
-        prompts: the texts, as lines of JSON (id, prompt, perhaps system), or a request log, whose
+        prompts: the texts, as lines of JSON (`PromptLine`), or a request log, whose
             features do as well.
 
     Raises:
@@ -57,18 +56,12 @@ class Trained:
         """Nothing new."""
 
 
-class _Line(msgspec.Struct):
-    id: int | str
-    prompt: str
-    system: str = ""
-
-
 @lru_cache(maxsize=1)
 def _scores(model: Path, prompts: Path) -> tuple[Predictor, dict[str, float]]:
     """The predictor, and its score of every prompt by id. Kept: every policy asks for the same."""
     try:
         predictor = load(model)
-        text = any(suffix in (".jsonl", ".json") for suffix in prompts.suffixes)
+        text = any(suffix.lower() in (".jsonl", ".json") for suffix in prompts.suffixes)
         found = _of_texts(predictor, prompts) if text else _of_log(predictor, prompts)
         return predictor, dict(found)
     except (ArtefactError, RequestLogError) as error:
@@ -76,10 +69,11 @@ def _scores(model: Path, prompts: Path) -> tuple[Predictor, dict[str, float]]:
 
 
 def _of_texts(predictor: Predictor, prompts: Path) -> Iterator[tuple[str, float]]:
-    lines = list(json_lines(prompts, _Line))
+    lines = list(json_lines(prompts, PromptLine))
+    refuse_repeated(prompts.name, [str(line.id) for line in lines])
     for first in range(0, len(lines), AT_ONCE):
         some = lines[first : first + AT_ONCE]
-        scores = predictor.scores([Prompt(line.prompt, line.system) for line in some])
+        scores = predictor.scores([line.read() for line in some])
         yield from zip((str(line.id) for line in some), scores, strict=True)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from typing import TextIO, TypeVar
 import msgspec
 import numpy as np
 
+from headway.prediction.learning.prompt_lines import PromptLine
 from headway.prediction.texts.prompt import Prompt
+from headway.text_files import TextFileError, reading
 
 Line = TypeVar("Line")
 
@@ -62,12 +63,6 @@ def joined(sources: Sequence[Examples]) -> Examples:
     return Examples(name, prompts, lengths, np.empty((len(prompts), 0)))
 
 
-class _Line(msgspec.Struct):
-    id: int | str
-    prompt: str
-    system: str = ""
-
-
 class _Answer(msgspec.Struct):
     id: int | str
     model: str
@@ -75,12 +70,13 @@ class _Answer(msgspec.Struct):
 
 
 def load_folder(folder: Path, target: str) -> Examples:
-    """Read `prompts.jsonl` (id, prompt) and `lengths.csv` (id, a column per model), or `.gz`.
+    """Read `prompts.jsonl` (id, and prompt or messages) and `lengths.csv` (id, a column per model).
 
-    `lengths` is the column `target` if it exists; `others` are all other columns.
+    Either may be `.gz` or `.zst`. `lengths` is the column `target` if it exists; `others` are all
+    other columns. Cells that are empty or below 1 stand for no answer.
 
     Raises:
-        ExamplesError: a file is missing or has an invalid line.
+        ExamplesError: a file is missing or has an invalid line, or an id occurs twice.
     """
     if not folder.is_dir():
         raise ExamplesError(f"there is no folder {folder}")
@@ -88,10 +84,10 @@ def load_folder(folder: Path, target: str) -> Examples:
     column = models.index(target) if target in models else None
     prompts: list[Prompt] = []
     lengths: list[np.ndarray] = []
-    for line in _lines(folder, "prompts.jsonl", _Line):
+    for line in _prompts(folder):
         of_prompt = rows.get(str(line.id))
         if of_prompt is not None:
-            prompts.append(Prompt(line.prompt, line.system))
+            prompts.append(line.read())
             lengths.append(of_prompt)
     if not prompts:
         raise ExamplesError(f"{folder}: no prompt has a length; do the ids of both files agree?")
@@ -107,15 +103,16 @@ def load_answers(folder: Path, model: str) -> list[str | None]:
     From `responses_sample.jsonl` (id, model, response), or `.gz`.
 
     Raises:
-        ExamplesError: a file is missing or has an invalid line.
+        ExamplesError: a file is missing or has an invalid line, or a model answers a prompt twice.
     """
     known, _ = _lengths(folder)
-    answers = {
-        str(line.id): line.response
-        for line in _lines(folder, "responses_sample.jsonl", _Answer)
-        if line.model == model
-    }
-    ids = [str(line.id) for line in _lines(folder, "prompts.jsonl", _Line)]
+    answers: dict[str, str] = {}
+    for number, line in enumerate(_lines(folder, "responses_sample.jsonl", _Answer), start=1):
+        if line.model == model:
+            if str(line.id) in answers:
+                raise _twice(folder / "responses_sample.jsonl", number, str(line.id))
+            answers[str(line.id)] = line.response
+    ids = [str(line.id) for line in _prompts(folder)]
     return [answers.get(prompt_id) for prompt_id in ids if prompt_id in known]
 
 
@@ -125,6 +122,9 @@ def models_of(folder: Path) -> list[str]:
         header = next(csv.reader(file), None)
         if not header or header[0] != "id" or len(header) < 2:
             raise ExamplesError(f"{path}: its first line must be id and the names of models")
+        twice = [name for name, times in Counter(header).items() if times > 1]
+        if twice:
+            raise ExamplesError(f"{path} has several columns {twice[0]}; leave all but one out")
         return header[1:]
 
 
@@ -135,6 +135,8 @@ def _lengths(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         lines = csv.reader(file)
         next(lines)
         for row in lines:
+            if not "".join(row).strip():
+                continue  # a blank line, as editors leave at the end
             if len(row) != len(models) + 1:
                 found = f"{len(row)} values for {len(models) + 1} columns"
                 raise ExamplesError(f"{path}, line {lines.line_num}: {found}")
@@ -142,15 +144,35 @@ def _lengths(folder: Path) -> tuple[dict[str, np.ndarray], list[str]]:
                 values = np.array([float(value) if value else np.nan for value in row[1:]])
             except ValueError as error:
                 raise ExamplesError(f"{path}, line {lines.line_num}: {error}") from None
-            # No answer is shorter than one token, and infinity is not a length.
-            values[~np.isfinite(values)] = np.nan
-            rows[row[0]] = np.maximum(values, 1.0)
+            # No answer is shorter than one token: 0 and -1 say that there was none.
+            values[~np.isfinite(values) | (values < 1.0)] = np.nan
+            if row[0] in rows:
+                raise _twice(path, lines.line_num, row[0])
+            rows[row[0]] = values
     return rows, models
+
+
+def _prompts(folder: Path) -> Iterator[PromptLine]:
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(folder, "prompts.jsonl", PromptLine), start=1):
+        if str(line.id) in seen:
+            raise _twice(folder / "prompts.jsonl", number, str(line.id))
+        seen.add(str(line.id))
+        yield line
+
+
+def _twice(path: Path, number: int, name: str) -> ExamplesError:
+    return ExamplesError(
+        f"{path}, line {number}: the id {name!r} is there twice, so lengths would be learned for "
+        f"the wrong prompts; if two runs were joined, give their prompts different ids"
+    )
 
 
 def _lines(folder: Path, name: str, kind: type[Line]) -> Iterator[Line]:
     with _opened(folder, name) as (file, path):
         for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
             try:
                 yield msgspec.json.decode(line, type=kind)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -159,17 +181,13 @@ def _lines(folder: Path, name: str, kind: type[Line]) -> Iterator[Line]:
 
 @contextmanager
 def _opened(folder: Path, name: str) -> Iterator[tuple[TextIO, Path]]:
-    for path in (folder / f"{name}.gz", folder / name):
+    for path in (folder / f"{name}.gz", folder / f"{name}.zst", folder / name):
         if path.exists():
             break
     else:
         raise ExamplesError(f"{folder} has neither {name} nor {name}.gz")
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                yield file, path
-        else:
-            with path.open(encoding="utf-8") as file:
-                yield file, path
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
-        raise ExamplesError(f"{path} cannot be read: {error}") from None
+        with reading(path) as file:
+            yield file, path
+    except TextFileError as error:
+        raise ExamplesError(str(error)) from None
