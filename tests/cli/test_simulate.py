@@ -38,7 +38,7 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
     assert set(found) == {"fcfs", "srpt", "srpt+oracle"}
     assert set(written["loads"]) == {"0.5", "0.9"}
     assert set(written["loads"]["0.9"]["srpt"]) == set(found["srpt"])
-    assert set(found["srpt"]["latency_s"]) == {"mean", "p50", "p90", "p99", "max"}
+    assert set(found["srpt"]["latency_s"]) == {"mean", "p50", "p90", "p95", "p99", "max"}
     assert set(found["srpt"]) >= {"ttft_s", "slowdown", "oracle_gain_captured", "goodput"}
     rows = list(csv.DictReader(files[1].open()))
     assert len(rows) == 6
@@ -185,6 +185,30 @@ def test_a_plan_says_how_many(tmp_path: Path) -> None:
     code, _, err = run("plan", "poisson:10", *profile, "--slo", "ttft_p99=1ms")
     assert code == 1
     assert "cannot be met: alone on an idle" in " ".join(err.split())
+
+
+def test_the_same_slo_is_asked_of_every_command(tmp_path: Path) -> None:
+    asked = ["--slo", "latency=30s,goodput=90%,ttft_p95=20s"]
+    file = tmp_path / "out.json"
+    code, out, err = run(
+        "simulate", "poisson:4", *SMALL, "--policies", "fcfs", *asked, "--json", file
+    )
+    assert code == 0, err
+    assert "SLO" in out and "yes" in out
+    assert json.loads(file.read_text())["policies"]["fcfs"]["slo_met"] is True
+    code, out, err = run("advise", "poisson:4", *SMALL, "--policies", "fcfs,sjf", *asked)
+    assert code == 0, err
+    assert "goodput=90%" in "".join(out.split()) and "No policy meets" not in out
+    code, out, err = run("plan", "poisson:4", *SMALL, *asked)
+    assert code == 0, err
+    assert "Take 1 of" in out
+    hopeless = ["--slo", "latency=1ms,goodput=90%"]
+    code, out, err = run("advise", "poisson:4", *SMALL, "--policies", "fcfs", *hopeless)
+    assert code == 0, err
+    assert "No policy meets goodput=90%: the best reaches 0%." in out
+    code, _, err = run("plan", "burst", "--requests", "9", *SMALL[2:], *hopeless)
+    assert code == 1
+    assert "do not meet latency=0.001s, goodput=90% either" in " ".join(err.split())
 
 
 def test_a_plan_chooses_among_machines_with_the_same_model(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -14,9 +13,9 @@ from headway.cli.simulation_options import (
     Engines,
     Faster,
     Load,
-    Objective,
     Prediction,
     Requests,
+    SloText,
     Slots,
     TraceText,
 )
@@ -26,7 +25,7 @@ from headway.lab.simulation.advice import Candidate, advice, candidates
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site_list import names_in, sites_of
-from headway.lab.simulation.slo import Target, parse_targets
+from headway.lab.simulation.slo import Objective, parse_objective
 from headway.lab.simulation.table import with_rejected
 from headway.lab.simulation.traffic import traces_of
 
@@ -35,7 +34,7 @@ SHOWN = 8
 
 def advise(
     trace: TraceText = "",
-    slo: Objective = "",
+    slo: SloText = "",
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
     policies: Annotated[
@@ -63,28 +62,32 @@ def advise(
             "name a trace and the targets: headway advise TRACE --slo ttft_p99=1s", BAD_CONFIG
         )
     try:
-        targets = parse_targets(slo)
+        objective = parse_objective(slo)
         sites = sites_of(profile, slots)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster, load=load)
         names = names_in(policies)
         with console.status("simulating"):
-            tried = candidates(found, sites, names, predict, served_settings(), targets)
+            tried = candidates(found, sites, names, predict, served_settings(), objective)
     except (SimulationError, OSError) as error:
         fail("advise", error)
-    headings = ["settings", *map(str, targets), "mean s", "p99 s", "worst wait s"]
-    rows = [_candidate_cells(one, targets) for one in tried[:SHOWN]]
+    headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
+    rows = [_candidate_cells(one, objective) for one in tried[:SHOWN]]
     headings, rows = with_rejected(headings, rows, [one.run for one in tried[:SHOWN]])
     show(console, results_table(headings, rows))
-    for line in advice(tried, targets, slots):
+    for line in advice(tried, objective, slots):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _candidate_cells(one: Candidate, targets: Sequence[Target]) -> list[str]:
+def _candidate_cells(one: Candidate, objective: Objective) -> list[str]:
     measures = one.run.measures
     options = one.tuning.options
     others = [f"{name.rpartition('.')[2]} {options[name]}" for name in options if name != "policy"]
     if one.tuning.slots is not None:
         others.append(f"slots {one.tuning.slots}")
     settings = ", ".join([options["policy"], *dict.fromkeys(others)])
-    values = (*(target.value_s(measures) for target in targets), measures.latency_s.mean)
-    return [settings, *map(figures, (*values, measures.latency_s.p99, measures.wait_s.max))]
+    latency_s = measures.latency_s
+    return [
+        settings,
+        *(target.reached(measures) for target in objective.targets),
+        *map(figures, (latency_s.mean, latency_s.p99, measures.wait_s.max)),
+    ]

@@ -196,12 +196,12 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
 def _auto(settings: Settings) -> AutoSettings:
     """How the policy is chosen. Raises Failure: its SLO is none."""
     from headway.lab.simulation.errors import SimulationError
-    from headway.lab.simulation.slo import parse_targets
+    from headway.lab.simulation.slo import parse_objective
 
     auto = settings.auto
     try:
         if auto.slo:
-            parse_targets(auto.slo)
+            parse_objective(auto.slo)
     except SimulationError as error:
         raise Failure(f"auto.slo: {error}", BAD_CONFIG) from None
     if settings.log.requests_db is None:

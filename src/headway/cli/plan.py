@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -15,10 +14,10 @@ from headway.cli.simulation_options import (
     ColdStart,
     Faster,
     Idle,
-    Objective,
     Prediction,
     Price,
     Requests,
+    SloText,
     Slots,
     TraceText,
 )
@@ -31,14 +30,14 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import MOST_REPLICAS, Plan, plans, plans_of_each
 from headway.lab.simulation.settings import settings_of
 from headway.lab.simulation.site_list import choices_of
-from headway.lab.simulation.slo import Target, parse_targets
+from headway.lab.simulation.slo import Objective, parse_objective
 from headway.lab.simulation.table import with_rejected
 from headway.lab.simulation.traffic import traces_of
 
 
 def plan(
     trace: TraceText,
-    slo: Objective,
+    slo: SloText,
     profile: Annotated[
         str, typer.Option(help="Profiles to choose from, separated by commas.")
     ] = DEFAULT_PROFILE,
@@ -65,7 +64,7 @@ def plan(
     """Find how many engines of which profile meet an SLO, and what more or fewer achieve."""
     console = table_console()
     try:
-        targets = parse_targets(slo)
+        objective = parse_objective(slo)
         sites = choices_of(profile, slots, price)
         scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
         scaling = parse_scaling(scale, cold_start, idle, backlog)
@@ -75,7 +74,7 @@ def plan(
             found,
             policy=policy,
             prediction=predict,
-            targets=targets,
+            objective=objective,
             settings=settings_of(),
             routing=routing,
             scaling=scaling,
@@ -91,12 +90,12 @@ def plan(
     prices = {site.name: site.profile.price_per_hour for site in sites}
     priced = any(prices.values())
     rows = [
-        _plan_cells(name, one, targets, scaling is not None, priced)
+        _plan_cells(name, one, objective, scaling is not None, priced)
         for name, of_profile in tried.items()
         for one in of_profile
     ]
     scaled = ["mean on", "cold wait"] if scaling is not None else []
-    headings = ["profile", "engines", *scaled, *map(str, targets)]
+    headings = ["profile", "engines", *scaled, *map(str, objective.targets)]
     headings += ["mean s", "util.", *(["cost /h"] if priced else []), "met"]
     runs = [one.run for of_profile in tried.values() for one in of_profile]
     headings, rows = with_rejected(headings, rows, runs)
@@ -116,7 +115,7 @@ def plan(
 
 
 def _plan_cells(
-    name: str, one: Plan, targets: Sequence[Target], scaled: bool, priced: bool
+    name: str, one: Plan, objective: Objective, scaled: bool, priced: bool
 ) -> list[str]:
     measures = one.run.measures
     hours = measures.duration_s / 3600.0
@@ -125,7 +124,7 @@ def _plan_cells(
         name,
         str(one.replicas),
         *(on if scaled else []),
-        *(figures(target.value_s(measures)) for target in targets),
+        *(target.reached(measures) for target in objective.targets),
         figures(measures.latency_s.mean),
         share(measures.utilisation),
         *([figures(measures.cost / hours) if hours else "-"] if priced else []),

@@ -14,7 +14,7 @@ from headway.lab.simulation.choice import choose
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.request_log import answered, recent_trace
 from headway.lab.simulation.logged_profile import logged_sites
-from headway.lab.simulation.slo import parse_targets
+from headway.lab.simulation.slo import NOTHING, parse_objective
 from headway.store.event_log import settings_from_values
 from headway.store.request_log import RequestRecord, newest
 
@@ -32,7 +32,7 @@ def replay() -> None:
             settings_from_values(question.settings),
             question.current,
             question.tail,
-            parse_targets(question.slo) if question.slo else (),
+            parse_objective(question.slo) if question.slo else NOTHING,
         )
     except (SimulationError, OSError) as error:
         fail("replay", error)

@@ -24,6 +24,7 @@ from headway.cli.simulation_options import (
     Prediction,
     Price,
     Requests,
+    SloText,
     Slots,
     TraceText,
 )
@@ -74,9 +75,7 @@ def simulate(
         int,
         typer.Option(min=1, help="Runs with different random seeds; adds confidence intervals."),
     ] = 1,
-    slo: Annotated[
-        str, typer.Option(help="SLO of a request for goodput: ttft=1s,tpot=50ms,latency=30s.")
-    ] = "",
+    slo: SloText = "",
     max_wait: Annotated[
         float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
     ] = 0.0,
@@ -137,7 +136,8 @@ def simulate(
             seeds=seeds,
         )
         contenders = _contenders(names_in(policies), names_in(routing), predict, oracle)
-        scenario = Scenario(traces, sites, settings, parse_slo(slo), cluster)
+        objective = parse_slo(slo)
+        scenario = Scenario(traces, sites, settings, objective.request, cluster)
         asked = {
             "trace": trace,
             "requests": len(traces[0]),
@@ -168,12 +168,12 @@ def simulate(
                     progress=lambda ended: bar.update(task, completed=ended),
                 )
 
-            result = SimulationResult(compared(scenario, "requests"), asked)
+            result = SimulationResult(compared(scenario, "requests"), asked, objective)
             capacities = [capacity_rps(one, sites) for one in traces] if shares else []
             for share in shares:
                 paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
                 runs = compared(replace(scenario, traces=paced), f"at a load of {share:g}")
-                by_load[share] = SimulationResult(runs, asked | {"load": share})
+                by_load[share] = SimulationResult(runs, asked | {"load": share}, objective)
         if report is not None:
             report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
         if csv_file is not None:

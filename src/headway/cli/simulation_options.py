@@ -41,4 +41,10 @@ BacklogTarget = Annotated[
 Requests = Annotated[
     int, typer.Option(min=0, help="Number of requests; 0: all, or 1,000 of generated traffic.")
 ]
-Objective = Annotated[str, typer.Option(help="Targets, such as ttft_p99=1s,latency_mean=10s.")]
+SloText = Annotated[
+    str,
+    typer.Option(
+        help="SLO: statistics such as ttft_p95=1s,latency_mean=10s; or limits of each request and "
+        "the share within them, ttft=1s,tpot=50ms,goodput=95%."
+    ),
+]

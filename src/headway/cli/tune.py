@@ -23,10 +23,10 @@ from headway.lab.report.terminal import show
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import LENGTHS
 from headway.lab.simulation.site_list import names_in
-from headway.lab.simulation.slo import seconds
+from headway.lab.simulation.slo import NOTHING, seconds
 from headway.lab.simulation.trace_file import opened
 from headway.lab.tuning.durations import MeasuredDurations
-from headway.lab.tuning.front import recommended, targets_of, unmet
+from headway.lab.tuning.front import objective_of, recommended, tightest_s, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
 from headway.lab.tuning.report import report_html
 from headway.lab.tuning.result import advice, fit_line, to_json
@@ -59,7 +59,11 @@ def tune(
         ),
     ],
     slo: Annotated[
-        str, typer.Option(help="Latency targets of the recommendation, such as p99=50ms,mean=20ms.")
+        str,
+        typer.Option(
+            help="SLO of the recommendation: p99=50ms,mean=20ms; or a limit of each item and the "
+            "share within it, latency=50ms,goodput=95%."
+        ),
     ] = "",
     items: Annotated[
         Path | None,
@@ -120,7 +124,7 @@ def tune(
     )
     try:
         check_writable({"--report": report, "--json": json_file})
-        targets = targets_of(slo) if slo else []
+        objective = objective_of(slo) if slo else NOTHING
         asked_loads = _numbers(loads, "loads", "0.5,0.9")
         if asked_loads[-1] >= 1.0 and not rate:  # report a mistake before minutes of work
             raise SimulationError(
@@ -144,18 +148,18 @@ def tune(
                 asked_sizes,
                 asked_delays or [_round(alone_s * times) for times in DELAYS],
                 varied=traffic.varied,
-                slo_s=min((target.limit_s for target in targets), default=None),
+                slo_s=tightest_s(objective),
             )
             task = bar.add_task("trying settings", total=None)
             swept = sweep(
-                Conditions(durations, traffic, instances, seed),
+                Conditions(durations, traffic, instances, seed, objective.request.latency_s),
                 settings,
                 asked_loads,
                 rate or None,
                 processes=processes or usable_cores(),
                 progress=lambda done, of: bar.update(task, completed=done, total=of),
             )
-        best = recommended(swept.points, targets) if targets else None
+        best = recommended(swept.points, objective) if objective.targets else None
         lines = _configuration(config, best) if best is not None else []
         asked = {
             "model": path,
@@ -164,7 +168,7 @@ def tune(
             "arrivals": arrivals,
             "capacity": f"{figures(swept.capacity_per_s)} items/s",
             "items that came": f"{requests} for each point",
-            "SLO": ", ".join(map(str, targets)) or "none",
+            "SLO": str(objective) or "none",
             "seed": str(seed),
         }
         if report is not None:
@@ -174,12 +178,12 @@ def tune(
         show(console, durations_table(durations))
         console.print(fit_line(durations, swept), markup=False, highlight=False, soft_wrap=True)
         show(console, points_table(swept.points, best))
-        if targets and best is None:
-            raise SimulationError(unmet(swept.points, targets))
+        if objective.targets and best is None:
+            raise SimulationError(unmet(swept.points, objective))
     except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
     if best is not None:
-        console.print(advice(best, targets), markup=False, highlight=False, soft_wrap=True)
+        console.print(advice(best, objective), markup=False, highlight=False, soft_wrap=True)
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

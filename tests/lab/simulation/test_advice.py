@@ -16,7 +16,7 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.measures import Distribution
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import parse_targets
+from headway.lab.simulation.slo import parse_objective
 
 LENGTHS = np.random.default_rng(0).lognormal(3.5, 1.2, 80).astype(int) + 1
 TRACE = trace(np.linspace(0.0, 5.0, len(LENGTHS)), LENGTHS)
@@ -25,7 +25,7 @@ SITES = [Site("small", SMALL)]
 
 def tried(of=TRACE, policies=("fcfs", "trail", "mlfq"), slo="wait_p99=1s"):
     return candidates(
-        of, SITES, policies, "oracle", SchedulerSettings(), parse_targets(slo), processes=1
+        of, SITES, policies, "oracle", SchedulerSettings(), parse_objective(slo), processes=1
     )
 
 
@@ -40,7 +40,7 @@ def test_the_best_is_tried_with_other_bounds_and_slots_and_all_that_helped_at_on
     found = tried()
     assert {one.tuning.slots for one in found} == {None, 1, 2, 3}
     assert len({one.tuning.max_wait_s for one in found}) == 4
-    worth = [one.worth(parse_targets("wait_p99=1s")) for one in found]
+    worth = [one.worth(parse_objective("wait_p99=1s")) for one in found]
     assert worth == sorted(worth)
 
 
@@ -53,7 +53,7 @@ def test_tiers_get_weights_only_where_there_are_several() -> None:
 def test_where_nobody_waits_for_one_slot_there_is_nothing_to_turn() -> None:
     alone = trace([0.0], [5])
     one_slot = [Site("small", SMALL, slots=1)]
-    targets = parse_targets("wait_p99=1s")
+    targets = parse_objective("wait_p99=1s")
     found = candidates(alone, one_slot, ["fcfs"], "oracle", SchedulerSettings(), targets)
     assert [one.tuning for one in found] == [Tuning("fcfs")]
 
@@ -114,7 +114,7 @@ def test_who_rejects_fewer_is_better_however_soon_the_rest_is_answered() -> None
 
 
 def test_advice_says_how_many_are_rejected_and_calls_no_target_met_for_it() -> None:
-    targets = parse_targets("latency_p99=1000s")
+    targets = parse_objective("latency_p99=1000s")
     deadlines = np.where(np.arange(len(TRACE)) % 2, 0.6, np.nan)
     found = candidates(
         replace(TRACE, deadline_s=deadlines), SITES, ["fcfs", "sjf"], "oracle",
@@ -131,13 +131,13 @@ def test_advice_compares_nothing_with_a_policy_that_answers_nobody() -> None:
     best = replace(some, tuning=Tuning("sjf"))
     nobody = replace(some.run.measures, rejected=80, latency_s=Distribution())
     fcfs = replace(some, tuning=Tuning("fcfs"), run=replace(some.run, measures=nobody))
-    said = advice([best, fcfs], parse_targets("wait_p99=1000s"))
+    said = advice([best, fcfs], parse_objective("wait_p99=1000s"))
     assert "It rejects 0 of 80 requests, fcfs 80." in said
     assert not any("times the mean" in line for line in said)
 
 
 def test_advice_names_the_options_that_limit_concurrency() -> None:
-    targets = parse_targets("wait_p99=1000s")
+    targets = parse_objective("wait_p99=1000s")
     best = replace(tried()[0], tuning=Tuning("trail", slots=3))
     asked_for = replace(best, tuning=Tuning("trail"))
     says = "with 3 requests at once on each engine: --max-concurrency 3 after --backend"

@@ -13,7 +13,7 @@ from headway.lab.simulation.importers.request_log import trace_of
 from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import parse_targets
+from headway.lab.simulation.slo import NOTHING, parse_objective
 from headway.lab.simulation.trace import Trace
 
 SITES = [Site("small", SMALL)]
@@ -30,7 +30,7 @@ def logged(requests: int = 400, gap_s: float = 0.12, spread: float = 1.3) -> Tra
 
 
 def chosen(given: Trace, current: str = "fcfs", tail: float = 3.0, slo: str = "") -> Choice:
-    return choose(given, SITES, FCFS, current, tail, parse_targets(slo) if slo else ())
+    return choose(given, SITES, FCFS, current, tail, parse_objective(slo) if slo else NOTHING)
 
 
 def test_it_is_the_one_with_the_least_mean_within_the_promise() -> None:

@@ -15,7 +15,7 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import Plan, plans, plans_of_each
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import parse_targets
+from headway.lab.simulation.slo import parse_objective
 from headway.lab.simulation.trace import Trace
 
 FOUR_AT_ONCE = trace([0.0, 0.0, 0.0, 0.0, 30.0], [100] * 5)
@@ -29,7 +29,7 @@ def planned(
     routing: str = "shared",
     scaling: Scaling | None = None,
 ) -> list[Plan]:
-    targets, settings = parse_targets(slo), SchedulerSettings()
+    targets, settings = parse_objective(slo), SchedulerSettings()
     return plans(FOUR_AT_ONCE, engine, "fcfs", "oracle", targets, settings, routing, scaling)
 
 
@@ -77,7 +77,9 @@ def test_a_plan_uses_the_given_routing() -> None:
 def test_a_plan_that_rejects_says_how_many_and_not_by_how_much_it_missed() -> None:
     hurried = replace(FOUR_AT_ONCE, deadline_s=np.full(5, 0.5))
     with pytest.raises(SimulationError, match="do not meet wait_max=9s either: 5 of 5 requests we"):
-        plans(hurried, ENGINE, "fcfs", "oracle", parse_targets("wait_max=9s"), SchedulerSettings())
+        plans(
+            hurried, ENGINE, "fcfs", "oracle", parse_objective("wait_max=9s"), SchedulerSettings()
+        )
 
 
 BEGIN_ALIKE = replace(
@@ -89,7 +91,7 @@ BEGIN_ALIKE = replace(
 
 def planned_for(of: Trace, slo: str, profile: Profile = SMALL) -> list[Plan]:
     site = Site("small", profile)
-    return plans(of, site, "fcfs", "oracle", parse_targets(slo), SchedulerSettings())
+    return plans(of, site, "fcfs", "oracle", parse_objective(slo), SchedulerSettings())
 
 
 def test_a_target_that_only_a_prefix_cache_meets_is_not_hopeless() -> None:
@@ -122,7 +124,7 @@ def test_a_profile_without_hope_leaves_the_others_their_plans(processes: int) ->
         FOUR_AT_ONCE,
         policy="fcfs",
         prediction="oracle",
-        targets=parse_targets("wait_max=1.5s,ttft_p50=1s"),
+        objective=parse_objective("wait_max=1.5s,ttft_p50=1s"),
         settings=SchedulerSettings(),
     )
     found = plans_of_each([slow, ENGINE], plan, processes)

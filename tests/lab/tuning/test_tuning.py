@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,15 @@ from headway.core.batching import Curve
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.measures import Distribution
 from headway.lab.tuning.durations import MeasuredDurations
-from headway.lab.tuning.front import achieved_s, front, meets, recommended, targets_of, unmet
+from headway.lab.tuning.front import (
+    achieved,
+    front,
+    meets,
+    objective_of,
+    recommended,
+    tightest_s,
+    unmet,
+)
 from headway.lab.tuning.measuring import lengths_to_measure, sizes_to_measure
 from headway.lab.tuning.sweep import Conditions, Point, Setting, grid, sweep
 from headway.lab.tuning.traffic import Traffic
@@ -40,7 +50,7 @@ def points() -> list[Point]:
 
 
 def point(rate_per_s: float, mean_s: float, p99_s: float, setting: Setting) -> Point:
-    latency_s = Distribution(mean_s, mean_s, p99_s, p99_s, p99_s)
+    latency_s = Distribution(mean_s, mean_s, p99_s, p99_s, p99_s, p99_s)
     return Point(setting, rate_per_s / 1e3, rate_per_s, rate_per_s, 0.5, 4.0, latency_s)
 
 
@@ -166,7 +176,7 @@ def test_no_point_of_the_front_is_beaten_and_all_others_are(some: list[Point], s
 def test_the_recommended_point_meets_the_slo_and_none_with_more_traffic_does(
     some: list[Point], limit_s: float
 ) -> None:
-    targets = targets_of(f"p99={limit_s}s")
+    targets = objective_of(f"p99={limit_s}s")
     best = recommended(some, targets)
     if best is None:
         assert not any(meets(one, targets) for one in some)
@@ -181,21 +191,44 @@ def test_of_settings_that_differ_by_chance_only_one_that_follows_traffic_is_reco
     constant = point(100.0, 0.0100, 0.2, Setting("constant", 8, 0.005))
     adaptive = point(100.0, 0.0102, 0.2, Setting("adaptive", 8))
     slower = point(100.0, 0.0120, 0.2, Setting("adaptive", 32))
-    assert recommended([constant, adaptive, slower], targets_of("p99=1s")) is adaptive
-    assert recommended([constant, slower], targets_of("p99=1s")) is constant
+    assert recommended([constant, adaptive, slower], objective_of("p99=1s")) is adaptive
+    assert recommended([constant, slower], objective_of("p99=1s")) is constant
 
 
 def test_an_slo_is_of_one_or_several_statistics_of_latency() -> None:
     one = point(100.0, 0.010, 0.2, Setting("adaptive", 8))
-    p99, mean = targets_of("p99=300ms, latency_mean=5ms")
-    assert achieved_s(one, p99) == 0.2
-    assert meets(one, [p99]) and not meets(one, [p99, mean])
-    with pytest.raises(SimulationError, match="not of latency"):
-        targets_of("ttft_p99=1s")
+    assert meets(one, objective_of("p99=300ms"))
+    both = objective_of("p95=300ms, latency_mean=5ms")
+    assert not meets(one, both)
+    assert achieved(one, both) == "p95 200 ms, mean 10.0 ms"
+    assert tightest_s(both) == 0.005
+    for text in ("ttft_p99=1s", "ttft=1s,goodput=90%"):
+        with pytest.raises(SimulationError, match="not of latency"):
+            objective_of(text)
+
+
+def test_an_slo_may_be_of_the_items_within_a_limit() -> None:
+    asked = objective_of("latency=50ms,goodput=95%")
+    fast, slow = (
+        replace(point(rate, 0.010, 0.2, Setting("adaptive", 8)), goodput=goodput)
+        for rate, goodput in ((100.0, 0.97), (200.0, 0.80))
+    )
+    assert recommended([fast, slow], asked) is fast
+    assert tightest_s(asked) == 0.05
+    assert "no setting meets goodput=95%: the nearest has goodput 80%" in unmet([slow], asked)
+
+
+def test_a_sweep_counts_the_items_within_the_limit() -> None:
+    setting = Setting("constant", 8, 0.004)
+    (whole,) = sweep(bench(), [setting], [0.7]).points
+    limit_s = whole.latency_s.p90
+    (point,) = sweep(replace(bench(), limit_s=limit_s), [setting], [0.7]).points
+    assert whole.goodput == 1.0
+    assert point.goodput == pytest.approx(0.9, abs=0.01)
 
 
 def test_a_swept_front_meets_what_it_says(points: list[Point]) -> None:
     for one in front(points, "p99"):
-        targets = targets_of(f"p99={one.latency_s.p99}s")
+        targets = objective_of(f"p99={one.latency_s.p99}s")
         best = recommended(points, targets)
         assert best is not None and best.rate_per_s == one.rate_per_s

@@ -12,9 +12,8 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import Target, are_met, shortfall
+from headway.lab.simulation.slo import Objective
 from headway.lab.simulation.trace import Trace
 
 BOUNDS = (0.1, 0.3, 0.6)
@@ -82,11 +81,10 @@ class Candidate:
     tuning: Tuning
     run: Run
 
-    def worth(self, targets: Sequence[Target]) -> tuple[int, float, float]:
+    def worth(self, objective: Objective) -> tuple[int, float, float]:
         """A rank, smallest first: rejected requests, the miss of the worst target, mean latency."""
         measures = self.run.measures
-        missed = max((target.missed(measures) for target in targets), default=0.0)
-        return measures.rejected, missed, measures.latency_s.mean
+        return measures.rejected, objective.missed(measures), measures.latency_s.mean
 
 
 def candidates(
@@ -95,7 +93,7 @@ def candidates(
     policies: Sequence[str],
     prediction: str,
     settings: SchedulerSettings,
-    targets: Sequence[Target],
+    objective: Objective,
     processes: int = 0,
 ) -> list[Candidate]:
     """Tunings, the best first: by how well they meet the targets, then by mean latency.
@@ -110,12 +108,12 @@ def candidates(
 
     def run(tunings: Sequence[Tuning]) -> list[Candidate]:
         contenders = {str(n): one.contender(prediction, settings) for n, one in enumerate(tunings)}
-        scenario = Scenario([trace], sites, settings, Slo())
+        scenario = Scenario([trace], sites, settings, objective.request)
         done = compare(scenario, contenders, processes=processes)
         return [Candidate(one, done[str(n)][0]) for n, one in enumerate(tunings)]
 
     def worth(one: Candidate) -> tuple[int, float, float]:
-        return one.worth(targets)
+        return one.worth(objective)
 
     plain = [Tuning(policy) for policy in policies]
     tried = run(plain + _with_own_parameters(policies, trace, sites))
@@ -168,12 +166,12 @@ def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[
     return found + [{"slots": fewer} for fewer in parts]
 
 
-def advice(tried: Sequence[Candidate], targets: Sequence[Target], slots: int = 0) -> list[str]:
+def advice(tried: Sequence[Candidate], objective: Objective, slots: int = 0) -> list[str]:
     """The recommendation in words.
 
     Args:
         tried: candidates, the best first.
-        targets: that they should meet.
+        objective: that they should meet.
         slots: of each engine, if given; 0: those of its profile.
     """
     best = tried[0]
@@ -199,15 +197,16 @@ def advice(tried: Sequence[Candidate], targets: Sequence[Target], slots: int = 0
             f"{figures(would.latency_s.p99)} s, not {figures(was.latency_s.p99)} s; worst wait "
             f"{figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
         )
-    if would.rejected:
-        asked = ", ".join(map(str, targets))
+    if objective.met(would):
+        return lines
+    if objective.statistics and would.rejected:
         lines.append(
-            f"No policy meets {asked} for all: {shortfall(targets, would)} with the best. "
+            f"No policy meets {objective} for all: {objective.shortfall(would)} with the best. "
             f"`headway plan` says how many engines would."
         )
-    elif not are_met(targets, would):
-        missed = [target for target in targets if target.missed(would)]
-        reached = ", ".join(f"{figures(target.value_s(would))} s" for target in missed)
+    else:
+        missed = [target for target in objective.targets if not target.met(would)]
+        reached = ", ".join(target.reached(would) for target in missed)
         lines.append(
             f"No policy meets {', '.join(map(str, missed))}: the best reaches {reached}. "
             f"`headway plan` says how many engines would."

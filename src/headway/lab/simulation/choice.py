@@ -9,9 +9,8 @@ import msgspec
 
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
-from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import Target
+from headway.lab.simulation.slo import NOTHING, Objective
 from headway.lab.simulation.trace import Trace
 
 REFERENCE = "fcfs"
@@ -49,14 +48,14 @@ def choose(
     settings: SchedulerSettings,
     current: str,
     tail: float,
-    targets: Sequence[Target] = (),
+    objective: Objective = NOTHING,
     candidates: Sequence[str] = CANDIDATES,
     prediction: str = "logged",
 ) -> Choice:
     """Replay `trace` under each candidate, and choose.
 
     The best is the one with the least mean latency whose p99 latency is at most `tail` times that
-    of fcfs; with `targets`, the one that misses them least. It replaces the current policy only if
+    of fcfs; with targets, the one that misses them least. It replaces the current policy only if
     it is better by LEAST_GAIN, or if the current one breaks the promise.
 
     Args:
@@ -65,7 +64,7 @@ def choose(
         settings: of the scheduler, without its policy.
         current: the policy in use.
         tail: the promise, 1 or more.
-        targets: of an SLO.
+        objective: of an SLO, or none.
         candidates: policies to try; fcfs and the current one are always tried.
         prediction: what the policies know of lengths.
 
@@ -76,18 +75,18 @@ def choose(
         reason = f"{len(trace)} requests say too little; {LEAST_REQUESTS} are needed"
         return Choice(current, f"stays: {reason}", len(trace), [])
     names = list(dict.fromkeys((REFERENCE, *candidates, current)))
-    scenario = Scenario([trace], sites, settings, Slo())
+    scenario = Scenario([trace], sites, settings, objective.request)
     contenders = {
         name: Contender(name, prediction, settings=replace(settings, policy=name)) for name in names
     }
     runs = compare(scenario, contenders, processes=1)
     first = runs[REFERENCE][0]
-    replayed = {name: _replayed(name, runs[name][0], first, tail, targets) for name in names}
+    replayed = {name: _replayed(name, runs[name][0], first, tail, objective) for name in names}
     best = min(replayed.values(), key=_worth)
     now = replayed[current]
     if best.policy == current:
         reason = f"stays: nothing tried is better on the last {len(trace)} requests"
-    elif now.keeps_tail and _gain(now, best, bool(targets)) < LEAST_GAIN:
+    elif now.keeps_tail and _gain(now, best, bool(objective.targets)) < LEAST_GAIN:
         return Choice(
             current,
             f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}",
@@ -99,16 +98,14 @@ def choose(
     return Choice(best.policy, reason, len(trace), list(replayed.values()))
 
 
-def _replayed(
-    policy: str, run: Run, reference: Run, tail: float, targets: Sequence[Target]
-) -> Replayed:
+def _replayed(policy: str, run: Run, reference: Run, tail: float, objective: Objective) -> Replayed:
     measures, first = run.measures, reference.measures
     latency_s = measures.latency_s
     return Replayed(
         policy=policy,
         mean_s=latency_s.mean,
         p99_s=latency_s.p99,
-        missed=max((target.missed(measures) for target in targets), default=0.0),
+        missed=objective.missed(measures),
         keeps_tail=policy == REFERENCE
         or (
             latency_s.p99 <= tail * first.latency_s.p99

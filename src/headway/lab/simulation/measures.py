@@ -20,6 +20,7 @@ class Distribution:
     mean: float = 0.0
     p50: float = 0.0
     p90: float = 0.0
+    p95: float = 0.0
     p99: float = 0.0
     max: float = 0.0
 
@@ -29,8 +30,8 @@ class Distribution:
         values = values[np.isfinite(values)]
         if not len(values):
             return cls()
-        p50, p90, p99 = np.quantile(values, (0.5, 0.9, 0.99)).tolist()
-        return cls(float(values.mean()), p50, p90, p99, float(values.max()))
+        p50, p90, p95, p99 = np.quantile(values, (0.5, 0.9, 0.95, 0.99)).tolist()
+        return cls(float(values.mean()), p50, p90, p95, p99, float(values.max()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.processes import over_processes
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import Target, are_met, shortfall
+from headway.lab.simulation.slo import Objective
 from headway.lab.simulation.trace import BLOCK_TOKENS, Trace
 
 MOST_REPLICAS = 1024
@@ -38,7 +37,7 @@ def plans(
     site: Site,
     policy: str,
     prediction: str,
-    targets: Sequence[Target],
+    objective: Objective,
     settings: SchedulerSettings,
     routing: str = SHARED,
     scaling: Scaling | None = None,
@@ -58,27 +57,27 @@ def plans(
         if replicas not in tried:
             sites = [replace(site, name=f"{site.name}-{n + 1}") for n in range(replicas)]
             cluster = Cluster(scaling=_up_to(replicas, scaling))
-            scenario = Scenario([trace], sites, settings, Slo(), cluster)
+            scenario = Scenario([trace], sites, settings, objective.request, cluster)
             contender = {policy: Contender.parse(policy, prediction, routing)}
             (run,) = compare(scenario, contender, processes=1)[policy]
-            tried[replicas] = Plan(replicas, run, are_met(targets, run.measures))
+            tried[replicas] = Plan(replicas, run, objective.met(run.measures))
         return tried[replicas].met
 
-    _refuse_hopeless(trace, site, targets)
-    asked = ", ".join(map(str, targets))
+    _refuse_hopeless(trace, site, objective)
     high = least = max(1, scaling.least) if scaling is not None else 1
     while not met(high):
         run = tried[high].run
         if len({replica for replica, _, _ in run.outcome.on_spans}) < high:
             raise SimulationError(
-                f"engines of {site.name} that scale do not meet {asked}: "
-                f"{shortfall(targets, run.measures)} with {high}, of which some are never started; "
-                f"keep more on with --least, or start them sooner with --backlog or --cold-start"
+                f"engines of {site.name} that scale do not meet {objective}: "
+                f"{objective.shortfall(run.measures)} with {high}, of which some are never "
+                f"started; keep more on with --least, or start them sooner with --backlog or "
+                f"--cold-start"
             )
         if high >= min(MOST_REPLICAS, 2 * len(trace)):
             raise SimulationError(
-                f"{high} engines of {site.name} do not meet {asked} either: "
-                f"{shortfall(targets, run.measures)}; ask for less, or take a faster profile"
+                f"{high} engines of {site.name} do not meet {objective} either: "
+                f"{objective.shortfall(run.measures)}; ask for less, or take a faster profile"
             )
         high *= 2
     low = max(high // 2, least - 1)
@@ -127,15 +126,15 @@ def _planned(
         return site.name, error
 
 
-def _refuse_hopeless(trace: Trace, site: Site, targets: Sequence[Target]) -> None:
-    """Refuse targets that even a request alone on an idle engine misses, with as much of its
+def _refuse_hopeless(trace: Trace, site: Site, objective: Objective) -> None:
+    """Refuse statistics that even a request alone on an idle engine misses, with as much of its
     prompt cached as possible."""
     profile = site.profile
     cached = _cached_at_best(trace) if profile.prefix_cache else [0] * len(trace)
     sizes = set(zip(trace.prompt_tokens.tolist(), cached, strict=True))
     first_s = min(profile.prefill_s(prompt, min(found, prompt - 1)) for prompt, found in sizes)
     least_s = {"ttft_s": first_s, "latency_s": first_s, "tpot_s": profile.dense(1)}
-    for target in targets:
+    for target in objective.statistics:
         alone_s = least_s.get(target.quantity, 0.0)
         if alone_s > target.limit_s:
             raise SimulationError(

@@ -13,6 +13,7 @@ import headway
 from headway.lab.report.gain import gain_captured
 from headway.lab.simulation.comparison import ORACLE, Run, label_of, parts_of
 from headway.lab.simulation.measures import Measures
+from headway.lab.simulation.slo import NOTHING, Objective
 
 T_95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
@@ -37,6 +38,12 @@ class SimulationResult:
     """By label (`comparison.label_of`); one run a seed."""
     settings: Mapping[str, object]
     """The options, by name."""
+    objective: Objective = NOTHING
+    """What was asked of a run."""
+
+    def met(self, label: str) -> bool:
+        """Whether the runs of a row achieve what was asked for, with every seed."""
+        return all(self.objective.met(run.measures) for run in self.runs[label])
 
     def mean(self, label: str, *path: str) -> float:
         """The mean over seeds of one number of Measures, as `mean("fcfs", "latency_s", "p99")`."""
@@ -68,8 +75,8 @@ class SimulationResult:
 
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings` and `policies`: by label the numbers of Measures (means over seeds), its
-        `oracle_gain_captured`, and INTERVALS, which are null of one seed; and `loads`, the
-        policies of `by_load`."""
+        `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS, which are null
+        of one seed; and `loads`, the policies of `by_load`."""
         found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),
@@ -89,6 +96,7 @@ class SimulationResult:
                 "seed": run.seed,
                 **_flat(asdict(run.measures)),
                 "oracle_gain_captured": self.gain(label, run.seed),
+                **({"slo_met": self.objective.met(run.measures)} if self.objective.targets else {}),
                 **self._intervals(label),
             }
             for label, runs in self.runs.items()
@@ -104,6 +112,7 @@ class SimulationResult:
             label: {
                 **_mean_of([asdict(run.measures) for run in runs]),
                 "oracle_gain_captured": self.gain(label),
+                **({"slo_met": self.met(label)} if self.objective.targets else {}),
                 **self._intervals(label),
             }
             for label, runs in self.runs.items()

@@ -54,14 +54,21 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
     ]
     gains = {label: result.gain(label) for label in result.runs}
     with_gain = any(gain is not None for gain in gains.values())
+    targets = result.objective.statistics
+    asked = bool(result.objective.targets)
     headings = ["policy", *(heading for heading, _, _ in columns), *["oracle gain"] * with_gain]
+    headings += [*map(str, targets), *["SLO met"] * asked]
     rows = []
     for label, gain in gains.items():
         cells = [label, *(text(result.mean(label, *path)) for _, path, text in columns)]
         interval = result.interval(label, *COLUMNS[0][1])
         if interval is not None:
             cells[1] += f" ± {figures(interval)}"
-        rows.append(cells + [share(gain)] * with_gain)
+        cells += [share(gain)] * with_gain
+        cells += [
+            figures(result.mean(label, target.quantity, target.statistic)) for target in targets
+        ]
+        rows.append(cells + ["yes" if result.met(label) else "no"] * asked)
     return headings, rows
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from headway.lab.report.figures import figures
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.slo import Target, parse_targets
+from headway.lab.simulation.slo import Objective, Target, parse_objective
 from headway.lab.tuning.sweep import Point
 
 ALIKE = 1.03
@@ -16,29 +17,35 @@ FOLLOWS = ("adaptive", "optimal", "constant")
 """Policies in order of preference: first those that need no tuning when traffic changes."""
 
 
-def targets_of(text: str) -> list[Target]:
-    """Limits of latency, from `p99=50ms,mean=20ms`; `latency_p99=50ms` says the same.
+def objective_of(text: str) -> Objective:
+    """What is asked of latency: `p99=50ms,mean=20ms`, or `latency=50ms,goodput=95%`.
 
     Raises:
         SimulationError: it cannot be read, or is of another quantity.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    named = [part if "_" in part.partition("=")[0] else f"latency_{part}" for part in parts]
-    targets = parse_targets(",".join(named))
-    for target in targets:
-        if target.quantity != "latency_s":
-            raise SimulationError(f"{target} is not of latency; write --slo p99=50ms")
-    return targets
+    objective = parse_objective(text)
+    others = [str(target) for target in objective.statistics if target.quantity != "latency_s"]
+    if objective.request.ttft_s is not None or objective.request.tpot_s is not None:
+        others.append(str(objective))
+    if others:
+        raise SimulationError(
+            f"{others[0]} is not of latency, which is all that items have; write --slo p99=50ms or "
+            f"--slo latency=50ms,goodput=95%"
+        )
+    return objective
 
 
-def achieved_s(point: Point, target: Target) -> float:
-    """The value that `target` limits."""
-    return float(getattr(point.latency_s, target.statistic))
+def tightest_s(objective: Objective) -> float | None:
+    """The least latency that is asked for; None: none is."""
+    limits_s = [target.limit_s for target in objective.statistics]
+    if objective.request.latency_s is not None:
+        limits_s.append(objective.request.latency_s)
+    return min(limits_s, default=None)
 
 
-def meets(point: Point, targets: Sequence[Target]) -> bool:
-    """Whether `point` is within all of them."""
-    return all(achieved_s(point, target) <= target.limit_s for target in targets)
+def meets(point: Point, objective: Objective) -> bool:
+    """Whether `point` achieves all of it."""
+    return all(target.met(point) for target in objective.targets)
 
 
 def front(points: Sequence[Point], statistic: str) -> list[Point]:
@@ -62,14 +69,14 @@ def front(points: Sequence[Point], statistic: str) -> list[Point]:
     return found[::-1]
 
 
-def recommended(points: Sequence[Point], targets: Sequence[Target]) -> Point | None:
-    """The most traffic that is within `targets`, and the setting for it; None if none is.
+def recommended(points: Sequence[Point], objective: Objective) -> Point | None:
+    """The most traffic that meets `objective`, and the setting for it; None if none is.
 
-    Where several settings carry as much, it is one of those that are within them at the most
+    Where several settings carry as much, it is one of those that meet it at the most
     loads, with the lowest mean latency. What is no better by more than chance does not beat a
     setting that follows the traffic by itself.
     """
-    good = [point for point in points if meets(point, targets)]
+    good = [point for point in points if meets(point, objective)]
     if not good:
         return None
     most = max(point.rate_per_s for point in good)
@@ -84,15 +91,25 @@ def recommended(points: Sequence[Point], targets: Sequence[Target]) -> Point | N
     )
 
 
-def unmet(points: Sequence[Point], targets: Sequence[Target]) -> str:
-    """How near the best of `points` comes to `targets` that none meets, in words."""
-    nearest = min(points, key=lambda one: max(achieved_s(one, of) / of.limit_s for of in targets))
-    reached = " and ".join(
-        f"{of.statistic} {1e3 * achieved_s(nearest, of):.3g} ms" for of in targets
+def unmet(points: Sequence[Point], objective: Objective) -> str:
+    """How near the best of `points` comes to what none achieves, in words."""
+    nearest = min(points, key=lambda one: max(of.missed(one) for of in objective.targets))
+    asked = " and ".join(
+        f"{of.statistic} {1e3 * of.limit_s:.3g} ms" if isinstance(of, Target) else str(of)
+        for of in objective.targets
     )
-    asked = " and ".join(f"{of.statistic} {1e3 * of.limit_s:.3g} ms" for of in targets)
     return (
-        f"no setting meets {asked}: the nearest has {reached}, {nearest.setting} at "
-        f"{nearest.load:.0%} of the capacity; allow more time, send fewer or shorter items, or "
-        "take a faster machine"
+        f"no setting meets {asked}: the nearest has {achieved(nearest, objective, ' and ')}, "
+        f"{nearest.setting} at {nearest.load:.0%} of the capacity; allow more time, send fewer or "
+        "shorter items, or take a faster machine"
+    )
+
+
+def achieved(point: Point, objective: Objective, between: str = ", ") -> str:
+    """What `point` has of what was asked for, in words."""
+    return between.join(
+        f"{of.statistic} {figures(1e3 * of.value_s(point))} ms"
+        if isinstance(of, Target)
+        else f"goodput {of.reached(point)}"
+        for of in objective.targets
     )

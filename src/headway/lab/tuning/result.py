@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from headway.lab.report.figures import figures, share
-from headway.lab.simulation.slo import Target
+from headway.lab.simulation.slo import Objective
 from headway.lab.tuning.durations import MeasuredDurations
-from headway.lab.tuning.front import achieved_s, front
+from headway.lab.tuning.front import achieved, front
 from headway.lab.tuning.sweep import Point, Swept
 
 
-def advice(best: Point, targets: Sequence[Target]) -> str:
+def advice(best: Point, objective: Objective) -> str:
     """What the recommended setting achieves."""
-    reached = ", ".join(
-        f"{target.statistic} {figures(1e3 * achieved_s(best, target))} ms" for target in targets
-    )
     return (
         f"Up to {figures(best.rate_per_s)} items a second, {share(best.load)} of the capacity, "
-        f"{best.setting} meets {', '.join(map(str, targets))}: {reached}. In headway.yaml:"
+        f"{best.setting} meets {objective}: {achieved(best, objective)}. In headway.yaml:"
     )
 
 

@@ -94,6 +94,8 @@ class Point:
     batch_size: float
     """The mean."""
     latency_s: Distribution
+    goodput: float = 1.0
+    """Share of the items within the latency limit, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Conditions:
     traffic: Traffic
     workers: int = 1
     seed: int = 0
+    limit_s: float | None = None
+    """Of each item's latency, for goodput."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,7 @@ def run(conditions: Conditions, task: Task) -> Point:
         outcome.busy_s / conditions.workers / lasted_s,
         len(requests) / outcome.batches,
         Distribution.of(latencies_s),
+        1.0 if conditions.limit_s is None else float((latencies_s <= conditions.limit_s).mean()),
     )
 
 
