@@ -15,6 +15,8 @@ GZIP, ZSTD = ".gz", ".zst"
 """Suffixes, in small letters; a file's own may be in capitals."""
 BEGINS = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
 """The first bytes of compressed files, whatever their names."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of what Windows' shells write."""
 REFUSED = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet",
     b"\xfd7zXZ\x00": "compressed with xz",
@@ -78,7 +80,8 @@ def _uncompressed(path: Path, file: BinaryIO, first: bytes) -> TextIO:
         plain = gzip.open(file, "rb")  # noqa: SIM115  (closed with the text around it)
     elif kind == ZSTD:
         plain = _pyarrow(path).input_stream(file, compression="zstd")
-    return io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
+    encoding = "utf-16" if first.startswith(UTF_16) else "utf-8-sig"
+    return io.TextIOWrapper(plain, encoding=encoding, newline="")
 
 
 def _pyarrow(path: Path) -> Any:

@@ -165,6 +165,8 @@ async def test_headways_own_log(tmp_path: Path) -> None:
         ("s.jsonl", '{"session": "a", "steps": [{}]}\n', "row 1"),
         ("x.jsonl", "{broken\n", "row 1"),
         ("log.db", "no database", "request log"),
+        ("e.csv", "arrival_s;prompt_tokens;output_tokens\n0;1;1\n", "has semicolons between its"),
+        ("t.tsv", "arrival_s\tprompt_tokens\toutput_tokens\n0\t1\t1\n", "has tabs between its val"),
     ],
 )
 def test_errors_name_the_row(tmp_path: Path, name: str, text: str, says: str) -> None:

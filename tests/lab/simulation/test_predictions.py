@@ -53,6 +53,20 @@ def test_recorded_errors_are_those_of_the_record(tmp_path: Path) -> None:
     assert 0.4 < kendall_tau(predicted, LENGTHS) < 0.9
 
 
+def test_a_record_without_an_answer_is_not_one_of_a_short_one(tmp_path: Path) -> None:
+    answers = "output_tokens,pred_multi_class\n50,0\n400,1\n"
+    for name, rows in {"whole.csv": "", "failed.csv": "-1,0\n0,1\nnan,0\n"}.items():
+        (tmp_path / name).write_text(answers + rows)
+    whole, failed = (
+        means(predictions_of(f"recorded:{tmp_path / name}", TRACE))
+        for name in ("whole.csv", "failed.csv")
+    )
+    assert np.array_equal(whole, failed)
+    (tmp_path / "none.csv").write_text("output_tokens,pred_multi_class\n-1,0\n")
+    with pytest.raises(SimulationError, match=r"none\.csv holds no length of 1 token or more"):
+        predictions_of(f"recorded:{tmp_path}/none.csv", TRACE)
+
+
 @pytest.mark.parametrize("kind", ["", "noise", "noise:-1", "oracle:1", "recorded:"])
 def test_others_are_refused(kind: str) -> None:
     with pytest.raises(SimulationError, match="there are oracle, history"):

@@ -172,7 +172,11 @@ def predictions_of(kind: str, trace: Trace, seed: int = 0) -> Predictions:
             return Noisy(trace, octaves, seed)
     if name == "recorded" and argument:
         found = columns_of(Path(argument), {REAL: float, PREDICTED: float})
-        return Recorded(trace, np.array(found[REAL]), np.array(found[PREDICTED]), seed)
+        lengths, classes = np.array(found[REAL]), np.array(found[PREDICTED])
+        answered = np.isfinite(lengths) & (lengths >= 1.0)  # 0 and -1 say that there was no answer
+        if not answered.any():
+            raise SimulationError(f"{argument} holds no length of 1 token or more")
+        return Recorded(trace, lengths[answered], classes[answered], seed)
     model, _, prompts = argument.partition("@")
     if name == "predictor" and model and prompts:
         return Trained(trace, Path(model), Path(prompts))

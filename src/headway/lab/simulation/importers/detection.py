@@ -31,6 +31,7 @@ from headway.lab.simulation.trace_file import COLUMNS, REQUIRED, opened
 OWN, LOG, SERVEGEN = "headway", "log", "servegen"
 MOONCAKE, MOONCAKE_CSV = "mooncake", "mooncake-csv"
 """Formats that are known by more than the names of columns or keys."""
+OTHER_COMMAS = {";": "semicolons", "\t": "tabs"}
 BY_HEADER = {
     "azure": azure.HEADER,
     "burstgpt": burstgpt.HEADER,
@@ -73,6 +74,7 @@ def format_of(path: Path, unit_stated: bool = False) -> str:
         first = file.readline().strip()
     if first.startswith(("{", "[")):
         return _of_json(path, unit_stated)
+    _refuse_other_commas(path, first)
     header = set(next(csv.reader([first]), []))
     for name, columns in BY_HEADER.items():
         if header >= columns:
@@ -81,6 +83,12 @@ def format_of(path: Path, unit_stated: bool = False) -> str:
         return MOONCAKE_CSV
     refuse_known(path, header, HEADERS)
     return OWN
+
+
+def _refuse_other_commas(path: Path, first: str) -> None:
+    for mark, name in OTHER_COMMAS.items():
+        if mark in first and "," not in first:
+            raise SimulationError(f"{path} has {name} between its values; write commas")
 
 
 def _of_folder(path: Path) -> str:

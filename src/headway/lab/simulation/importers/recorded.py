@@ -45,7 +45,7 @@ def recorded(
         raise SimulationError(f"{name} holds no request that was answered")
     times_s = np.array([at_s[number] for number in order], float)
     place = {number: row for row, number in enumerate(order)}
-    columns |= {"ids": ids}
+    columns |= {"ids": ids if any(ids) else ()}
     others: dict[str, Any] = {
         column: [values[number] for number in order] for column, values in columns.items() if values
     }
