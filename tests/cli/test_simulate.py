@@ -187,6 +187,21 @@ def test_a_plan_says_how_many(tmp_path: Path) -> None:
     assert "cannot be met: alone on an idle" in " ".join(err.split())
 
 
+def test_an_outage_of_a_trace_with_absolute_times_has_an_effect(tmp_path: Path) -> None:
+    path, file = tmp_path / "t.csv", tmp_path / "out.json"
+    rows = [f"{1767225600 + number / 10},500,300" for number in range(60)]
+    path.write_text("\n".join(["arrival_s,prompt_tokens,output_tokens", *rows]) + "\n")
+    for options in (["--fail", "llama-3.1-8b-rtx4090-1@1+2"], ["--mtbf", "3", "--repair", "1"]):
+        code, _, err = run(
+            "simulate", path, "--profile", "llama-3.1-8b-rtx4090", "--policies", "fcfs",
+            "--no-oracle", *options, "--json", file,
+        )  # fmt: skip
+        assert code == 0, err
+        found = json.loads(file.read_text())["policies"]["fcfs"]
+        assert found["failovers"] > 0
+        assert found["duration_s"] < 1000.0
+
+
 def test_the_same_slo_is_asked_of_every_command(tmp_path: Path) -> None:
     asked = ["--slo", "latency=30s,goodput=90%,ttft_p95=20s"]
     file = tmp_path / "out.json"

@@ -3,13 +3,20 @@ what they are."""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.detection import format_of
 from headway.lab.simulation.importers.loading import FORMATS, load_trace
+from headway.lab.simulation.trace_file import read_trace, write_trace
 
 CORPUS = Path(__file__).parent / "traces"
 
@@ -159,6 +166,52 @@ def test_a_unit_is_for_bare_numbers_only() -> None:
         load_trace(CORPUS / "azure_2023.csv", time_unit="ms")
     with pytest.raises(SimulationError, match="no unit of time 'h'; there are s, ms, us, ns"):
         load_trace(CORPUS / "vidur.csv", time_unit="h")
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_was_read_is_a_trace_like_any_other(name: str, tmp_path: Path) -> None:
+    trace = load_trace(CORPUS / name)
+    write_trace(trace, tmp_path / name)
+    again = read_trace(tmp_path / name)
+    for column, values in vars(trace).items():
+        if column == "ids" and not trace.ids:
+            continue  # `after` names rows, so they have ids in a file
+        assert list(map(str, getattr(again, column))) == list(map(str, values)), column
+
+
+FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file() and "chunk" not in path.name)
+PIECES = re.compile(rb'-?\d+(\.\d+)?|"[^"]{0,40}"|null')
+OTHERS = (b"null", b'"x"', b"-1", b"[]", b"{}", b"1e400", b"9" * 20, b"NaN", b'""', b"0", b"1.5")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(FILES), st.integers(0, 10**6), st.sampled_from(OTHERS), st.booleans())
+def test_a_damaged_file_is_read_or_refused(
+    file: Path, place: int, other: bytes, is_cut: bool
+) -> None:
+    raw = file.read_bytes()
+    pieces = [piece.span() for piece in PIECES.finditer(raw)]
+    begin, end = pieces[place % len(pieces)]
+    with TemporaryDirectory() as folder:
+        damaged = Path(folder, file.name)
+        damaged.write_bytes(raw[:begin] + (b"" if is_cut else other + raw[end:]))
+        with suppress(SimulationError):
+            assert load_trace(damaged).arrival_s[0] == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(DRAWN), st.integers(0, 10**6), st.sampled_from(OTHERS))
+def test_damaged_statistics_are_drawn_from_or_refused(name: str, place: int, other: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        copied = Path(copytree(CORPUS / name, Path(folder, name)))
+        files = sorted(copied.iterdir())
+        damaged = files[place % len(files)]
+        raw = damaged.read_bytes()
+        pieces = [piece.span() for piece in PIECES.finditer(raw)]
+        begin, end = pieces[place % len(pieces)]
+        damaged.write_bytes(raw[:begin] + other + raw[end:])
+        with suppress(SimulationError):
+            assert load_trace(copied).arrival_s[0] == 0.0
 
 
 def test_no_format_is_without_a_file() -> None:

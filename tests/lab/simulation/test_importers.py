@@ -107,7 +107,8 @@ def test_servegen_is_drawn_at_its_rates(tmp_path: Path) -> None:
         "1,0,2.0,1.0,Gamma,1.0,0.5\n1,600,0,,,,\n2,0,1.0,2.0,Weibull,0.6,0.66\n",
     )
     pdf = {"window_start_s": 0, "input_tokens": [[10, 0.5], [20, 0.5]], "output_tokens": [[7, 1]]}
-    lines = [json.dumps({"client": client, **pdf}) for client in (1, 2)]
+    empty = {"window_start_s": 900, "input_tokens": [], "output_tokens": []}
+    lines = [json.dumps({"client": client, **of}) for client in (1, 2) for of in (pdf, empty)]
     written(tmp_path, "token_pdfs.jsonl", "\n".join(lines))
     trace = load_trace(tmp_path)
     assert len(trace) == pytest.approx(1800, rel=0.15)
@@ -165,6 +166,16 @@ async def test_headways_own_log(tmp_path: Path) -> None:
         ("s.jsonl", '{"session": "a", "steps": [{}]}\n', "row 1"),
         ("x.jsonl", "{broken\n", "row 1"),
         ("log.db", "no database", "request log"),
+        (
+            "v.csv",
+            "arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,99999999999999999999\n",
+            "has a request of 99,999,999,999,999,999,999 tokens, more than any model has",
+        ),
+        (
+            "v.csv",
+            "arrived_at,num_prefill_tokens,num_decode_tokens\n0,1,1\ninf,1,1\n",
+            "row 2: inf is no time; correct it",
+        ),
         ("e.csv", "arrival_s;prompt_tokens;output_tokens\n0;1;1\n", "has semicolons between its"),
         ("t.tsv", "arrival_s\tprompt_tokens\toutput_tokens\n0\t1\t1\n", "has tabs between its val"),
     ],

@@ -28,7 +28,7 @@ class _Metadata(msgspec.Struct):
 
 
 class _Count(msgspec.Struct):
-    value: float
+    value: int
 
 
 class _Metrics(msgspec.Struct):
@@ -76,4 +76,4 @@ def _sizes(path: Path, number: int, record: _Record) -> tuple[int, int]:
             f"{path}, answered request {number}: there is no input_sequence_length or no "
             f"output_sequence_length; leave it out"
         )
-    return int(prompt.value), int(output.value)
+    return prompt.value, output.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,11 @@ def recorded(
         SimulationError: an id occurs twice, or nothing was answered.
     """
     refuse_repeated(name, ids)
+    for row, one_s in enumerate(at_s, start=1):
+        if not isfinite(one_s):
+            raise SimulationError(
+                f"{name}, row {row}: {one_s} is no time; correct it, or leave the row out"
+            )
     order = [
         number
         for number in sorted(range(len(at_s)), key=at_s.__getitem__)
@@ -49,18 +55,29 @@ def recorded(
     others: dict[str, Any] = {
         column: [values[number] for number in order] for column, values in columns.items() if values
     }
-    for column in ("gap_s", "shared_tokens"):
-        if column in others:
-            others[column] = np.array(others[column])
+    if "gap_s" in others:
+        others["gap_s"] = np.array(others["gap_s"], float)
+    if "shared_tokens" in others:
+        others["shared_tokens"] = tokens_column(name, others["shared_tokens"])
     if after:
         others["after"] = np.array([place.get(after[number], -1) for number in order])
     return Trace(
         name,
         times_s - times_s[0],
-        np.array([max(1, prompt_tokens[number]) for number in order], int),
-        np.array([output_tokens[number] for number in order], int),
+        tokens_column(name, [max(1, prompt_tokens[number]) for number in order]),
+        tokens_column(name, [output_tokens[number] for number in order]),
         **others,
     )
+
+
+def tokens_column(name: str, values: Sequence[int]) -> np.ndarray:
+    """Numbers of tokens as a column. Raises SimulationError where one is beyond all reason."""
+    try:
+        return np.array(values, np.int64)
+    except OverflowError:
+        raise SimulationError(
+            f"{name} has a request of {max(values):,} tokens, more than any model has; correct it"
+        ) from None
 
 
 def refuse_repeated(name: str, ids: Sequence[str]) -> None:

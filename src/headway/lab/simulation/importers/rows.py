@@ -16,6 +16,8 @@ from headway.lab.simulation.trace_file import opened
 
 Value = TypeVar("Value")
 Read = TypeVar("Read")
+MOST_SHOWN = 80
+"""Characters of a cell in an error."""
 
 
 def columns_of(path: Path, columns: dict[str, Callable[[str], Value]]) -> dict[str, list[Value]]:
@@ -63,8 +65,8 @@ def read_cell(
         return read(cell)
     except ValueError:
         raise SimulationError(
-            f"{path}, row {number}: {name} {cell!r} cannot be read; correct it, or leave the row "
-            f"out"
+            f"{path}, row {number}: {name} {str(cell)[:MOST_SHOWN]!r} cannot be read; correct it, "
+            f"or leave the row out"
         ) from None
 
 

@@ -48,7 +48,7 @@ def load(path: Path, seed: int = 0, most: int = 0) -> Trace:
     """
     statistics = servegen_chunks.read(path) if servegen_chunks.are_in(path) else None
     statistics = statistics or servegen_tables.read(path)
-    expected = sum(max(0.0, rate.per_s) for rate in statistics.rates) * WINDOW_S
+    expected = sum(rate.per_s for rate in statistics.rates) * WINDOW_S
     if expected > MOST:
         statistics = _first(statistics, most, expected, path)
     drawn = _draw(statistics, np.random.default_rng(seed))
@@ -78,7 +78,12 @@ def _first(statistics: Statistics, most: int, expected: float, path: Path) -> St
         if wanted < 0.0 and rate.start_s > rates[-1].start_s:
             break  # windows are whole: all clients of the last one are in it
         rates.append(rate)
-        wanted -= max(0.0, rate.per_s) * WINDOW_S
+        wanted -= rate.per_s * WINDOW_S
+    if sum(rate.per_s for rate in rates) * WINDOW_S > MARGIN * most + MOST:
+        raise SimulationError(
+            f"{path} describes more requests in its first window than fit in memory; take a pool "
+            f"of fewer clients"
+        )
     return Statistics(rates, statistics.lengths)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from headway.lab.simulation.importers.servegen_statistics import (
     Statistics,
     Window,
 )
+from headway.lab.simulation.numbers import finite
 from headway.lab.simulation.trace_file import opened
 
 RATES = "chunk-*-trace.csv*"
@@ -85,12 +87,13 @@ def _rates(file: Path, client: int) -> list[Rate]:
                 raise SimulationError(
                     f"{file}, row {number}: {len(row)} values instead of {COLUMNS}; leave it out"
                 )
-            start, per_s, shape, scale = (
-                read_cell(file, number, name, row[place], float)
-                for name, place in (("start", 0), ("rate", 1), ("shape", 4), ("scale", 5))
-            )
-            rates.append(Rate(client, start, per_s, row[3], shape, scale))
+            rates.append(read_cell(file, number, "rate", row, partial(_rate, client)))
     return rates
+
+
+def _rate(client: int, row: list[str]) -> Rate:
+    start_s, per_s, _, gaps, shape, scale = row
+    return Rate(client, float(start_s), float(per_s), gaps, float(shape), float(scale))
 
 
 def _windows(file: Path) -> list[Window]:
@@ -101,33 +104,29 @@ def _windows(file: Path) -> list[Window]:
             if NOTHING in (text, one.output_tokens):
                 continue  # no request came then
             media = [
-                Media(
-                    _lengths(file, row, f"{kind}_count", getattr(one, f"{kind}_count")),
-                    _lengths(file, row, f"{kind}_tokens", getattr(one, f"{kind}_tokens")),
-                )
+                read_cell(file, row, kind, kind, partial(_media, one))
                 for kind in KINDS
                 if getattr(one, f"{kind}_count")
             ]
             windows.append(
                 Window(
-                    read_cell(file, row, "window", start, float),
-                    _lengths(file, row, "input_tokens", text),
-                    _lengths(file, row, "output_tokens", one.output_tokens),
+                    read_cell(file, row, "window", start, finite),
+                    read_cell(file, row, "input_tokens", text, _lengths),
+                    read_cell(file, row, "output_tokens", one.output_tokens, _lengths),
                     media,
                 )
             )
     return windows
 
 
-def _lengths(file: Path, row: int, name: str, text: str) -> Lengths:
-    return read_cell(file, row, name, text, _parsed)
+def _media(window: _Window, kind: str) -> Media:
+    return Media(
+        _lengths(getattr(window, f"{kind}_count")), _lengths(getattr(window, f"{kind}_tokens"))
+    )
 
 
-def _parsed(text: str) -> Lengths:
+def _lengths(text: str) -> Lengths:
     """From `{39: 0.0004, 40: 0.0002}`."""
     inside = text.strip().removeprefix("{").removesuffix("}")
     pairs = [pair.partition(":") for pair in inside.split(",")]
-    lengths = Lengths.of([(float(tokens), float(weight)) for tokens, _, weight in pairs])
-    if not lengths.weights.sum() > 0.0:
-        raise ValueError(text)
-    return lengths
+    return Lengths.of([(float(tokens), float(weight)) for tokens, _, weight in pairs])

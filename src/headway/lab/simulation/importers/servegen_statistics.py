@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from headway.lab.simulation.trace import MOST_TOKENS
+
+MOST_IN_A_PROMPT = 10_000
+"""Images, say, in one prompt; more are a mistake."""
 WINDOW_S = 600.0
 """For which a rate holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Arrivals of one client in one window."""
+    """Arrivals of one client in one window.
+
+    Raises:
+        ValueError: a number makes no sense.
+    """
 
     client: int
     start_s: float
@@ -22,6 +30,12 @@ class Rate:
     """Gamma or Weibull; others are exponential."""
     shape: float
     scale: float
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.start_s < np.inf and 0.0 <= self.per_s < np.inf):
+            raise ValueError("a rate and its window begin at 0")
+        if self.shape > 0.0 and not (self.shape < np.inf and 0.0 < self.scale < np.inf):
+            raise ValueError("shape and scale are above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,14 @@ class Lengths:
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[float, float]]) -> Lengths:
-        """From numbers with weights of any sum above 0."""
+        """From numbers with weights of any sum above 0. Raises ValueError: they are none."""
+        if not pairs:
+            raise ValueError("there are no numbers")
         tokens, weights = np.array(pairs, float).T
+        if not ((tokens >= 0.0) & (tokens <= MOST_TOKENS) & (weights >= 0.0)).all():
+            raise ValueError("numbers and weights are not below 0")
+        if not 0.0 < weights.sum() < np.inf:
+            raise ValueError("weights have a sum above 0")
         return cls(tokens, weights / weights.sum())
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -45,10 +65,18 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """How many images, say, are in a prompt, and the tokens of each."""
+    """How many images, say, are in a prompt, and the tokens of each.
+
+    Raises:
+        ValueError: they are more than any prompt has.
+    """
 
     count: Lengths
     tokens: Lengths
+
+    def __post_init__(self) -> None:
+        if self.count.tokens.max() > MOST_IN_A_PROMPT:
+            raise ValueError(f"a prompt has at most {MOST_IN_A_PROMPT:,} of a kind")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers.rows import columns_of, json_lines
+from headway.lab.simulation.importers.rows import columns_of, json_lines, read_cell
 from headway.lab.simulation.importers.servegen_statistics import Lengths, Rate, Statistics, Window
 from headway.lab.simulation.numbers import whole
 
@@ -32,13 +32,25 @@ def read(folder: Path) -> Statistics:
         "scale": lambda cell: float(cell or "nan"),
     }
     lengths: dict[int, list[Window]] = {}
-    for one in json_lines(_either(folder, "token_pdfs.jsonl"), _Lengths):
+    pdfs = _either(folder, "token_pdfs.jsonl")
+    for number, one in enumerate(json_lines(pdfs, _Lengths), start=1):
+        if not (one.input_tokens and one.output_tokens):
+            continue  # no request came then
         window = Window(
-            one.window_start_s, Lengths.of(one.input_tokens), Lengths.of(one.output_tokens)
+            one.window_start_s,
+            read_cell(pdfs, number, "input_tokens", one.input_tokens, Lengths.of),
+            read_cell(pdfs, number, "output_tokens", one.output_tokens, Lengths.of),
         )
         lengths.setdefault(one.client, []).append(window)
-    found = columns_of(_either(folder, "rates.csv"), readers)
-    return Statistics([Rate(*row) for row in zip(*found.values(), strict=True)], lengths)
+    rates = _either(folder, "rates.csv")
+    rows = zip(*columns_of(rates, readers).values(), strict=True)
+    return Statistics(
+        [
+            read_cell(rates, number, "rate", row, lambda row: Rate(*row))
+            for number, row in enumerate(rows, start=1)
+        ],
+        lengths,
+    )
 
 
 def _either(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from headway.lab.simulation.importers.recorded import refuse_repeated
+from headway.lab.simulation.importers.recorded import refuse_repeated, tokens_column
 from headway.lab.simulation.importers.rows import json_lines
 from headway.lab.simulation.trace import Trace
 
@@ -85,17 +85,17 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
     return Trace(
         name,
         np.array([at_s for at_s, _, _ in rows]),
-        np.array([max(1, step.prompt_tokens) for step in steps], int),
-        np.array([step.output_tokens for step in steps], int),
+        tokens_column(name, [max(1, step.prompt_tokens) for step in steps]),
+        tokens_column(name, [step.output_tokens for step in steps]),
         tenants=[sessions[session].workflow for _, session, _ in rows],
         programs=[sessions[session].session for _, session, _ in rows],
         after=after,
         gap_s=gap_s,
-        shared_tokens=np.array(
+        shared_tokens=tokens_column(
+            name,
             [
                 min(step.prompt_tokens, step.shared_prefix_tokens or step.cached_tokens)
                 for step in steps
             ],
-            int,
         ),
     )
