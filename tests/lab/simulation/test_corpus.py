@@ -49,18 +49,19 @@ READ: dict[str, tuple[str, list[float], list[int], list[int]]] = {
 """Format, arrivals, prompt tokens and output tokens."""
 
 REFUSED = {
-    "aiperf_multi_turn.jsonl": "is AIPerf's multi-turn prompts: it does not say when requests came",
-    "aiperf_totals.json": "is the totals of AIPerf; take its profile_export.jsonl",
+    "aiperf_inputs.json": "holds inputs, as AIPerf's; take its profile_export.jsonl",
+    "aiperf_multi_turn.jsonl": "holds AIPerf's multi-turn prompts: it does not say when",
+    "aiperf_totals.json": "holds the totals of AIPerf; take its profile_export.jsonl",
     "guidellm_replay.jsonl": "`headway trace convert --time-unit s` or `--time-unit ms`",
     "mooncake_seconds.jsonl": "would be 1,091 requests per second if its times are in ms",
-    "openai_batch.jsonl": "is a file for OpenAI's Batch API: it does not say when requests came",
-    "prompts.jsonl": "is prompts: it does not say when requests came; send it through a gateway",
-    "servegen_offline.jsonl": "is ServeGen's offline tasks: it does not say when requests came",
+    "openai_batch.jsonl": "holds requests for OpenAI's Batch API: it does not say when",
+    "prompts.jsonl": "holds prompts: it does not say when requests came; send it through a gateway",
+    "servegen_offline.jsonl": "holds ServeGen's offline tasks: it does not say when requests came",
     "sglang_bench.jsonl": "holds lengths without start_times",
-    "sharegpt.json": "is ShareGPT's conversations: it does not say when requests came",
+    "sharegpt.json": "holds ShareGPT's conversations: it does not say when requests came",
     "unknown.jsonl": "is in no known format: its first row has size, when; see",
-    "vidur_lengths.csv": "is Vidur's lengths without arrived_at",
-    "vllm_bench_totals.json": "is the totals of a benchmark; run `vllm bench serve` with",
+    "vidur_lengths.csv": "holds Vidur's lengths without arrived_at",
+    "vllm_bench_totals.json": "holds the totals of a benchmark; run `vllm bench serve` with",
 }
 """Why."""
 

@@ -10,12 +10,17 @@ NO_TIMES = "it does not say when requests came"
 REPLAY = "send it through a gateway, and take the gateway's request log"
 JSON_KEYS: tuple[tuple[set[str], str], ...] = (
     ({"conversations"}, f"ShareGPT's conversations: {NO_TIMES}; {REPLAY}"),
-    ({"custom_id", "body"}, f"a file for OpenAI's Batch API: {NO_TIMES}; {REPLAY}"),
+    ({"custom_id", "body"}, f"requests for OpenAI's Batch API: {NO_TIMES}; {REPLAY}"),
     ({"session_id", "turns"}, f"AIPerf's multi-turn prompts: {NO_TIMES}; {REPLAY}"),
-    ({"data", "infos"}, "inputs of AIPerf; take its profile_export.jsonl"),
+    ({"data"}, "inputs, as AIPerf's; take its profile_export.jsonl"),
     ({"resourceSpans"}, "OpenTelemetry's traces; take the gateway's request log"),
     ({"aiperf_version"}, "the totals of AIPerf; take its profile_export.jsonl"),
     ({"input_config", "request_count"}, "the totals of AIPerf; take its profile_export.jsonl"),
+    ({"metadata", "responses"}, "AIPerf's raw records; take its profile_export.jsonl"),
+    (
+        {"requests_per_second"},
+        "the totals of a benchmark; run `vllm bench serve` with --save-result --save-detailed",
+    ),
     (
         {"request_throughput"},
         "the totals of a benchmark; run `vllm bench serve` with --save-result --save-detailed",
@@ -29,8 +34,7 @@ JSON_KEYS: tuple[tuple[set[str], str], ...] = (
 HEADERS: tuple[tuple[set[str], str], ...] = (
     (
         {"num_prefill_tokens", "num_decode_tokens"},
-        f"Vidur's lengths without arrived_at: {NO_TIMES}; add the column, or take the lengths for "
-        f"generated arrivals (`headway trace scale --arrivals`)",
+        f"Vidur's lengths without arrived_at: {NO_TIMES}; add the column",
     ),
     ({"Metric", "avg"}, "the totals of AIPerf; take its profile_export.jsonl"),
     ({"prompt", "response"}, f"prompts: {NO_TIMES}; {REPLAY}"),
@@ -44,4 +48,4 @@ def refuse_known(
     """Raises SimulationError if `names` are those of one of `formats`."""
     for named, what in formats:
         if named <= set(names):
-            raise SimulationError(f"{path} is {what}")
+            raise SimulationError(f"{path} holds {what}")
