@@ -7,14 +7,17 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.gateway.conftest import until
 from tests.models.conftest import Served, answers
+from tests.models.encoder.folders import TABLE, folder
 from tests.models.functions_source import function
 
 from headway.batching.driver import WorkerLost
 from headway.models.instances import Instances
 from headway.models.signature import BadItem, ModelFailure
+from headway.models.source import source_of
 
 
 async def test_every_item_gets_its_own_result(served: Served) -> None:
@@ -188,3 +191,36 @@ async def test_a_client_that_leaves_in_mid_batch_takes_nothing_from_the_others(
     assert await staying == [gate]
     assert model.items == 2
     assert model.backing.restarts == 0  # the batch ran on
+
+
+async def test_a_worker_whose_files_have_changed_does_not_join_the_others(
+    served: Served, tmp_path: Path
+) -> None:
+    place = folder(tmp_path / "m")
+    model = served("text", source=source_of(str(place)), unload_after_s=None)
+    await model.load()
+    folder(place, table=TABLE[:, :3])
+    (pid,) = model.backing.pids()
+    os.kill(pid, signal.SIGKILL)
+    (found,) = await answers(model, [np.array([2, 4, 3], np.int32)])
+    assert isinstance(found, ModelFailure) and "its files have changed" in str(found)
+    await model.unload()
+    assert (await model.load()).outputs[0].shape == (-1, 3)
+    (found,) = await answers(model, [np.array([2, 4, 3], np.int32)])
+    assert found.shape == (3,)
+
+
+async def test_a_model_that_is_loaded_again_has_the_tokenizer_of_its_files(
+    served: Served, tmp_path: Path
+) -> None:
+    place = folder(tmp_path / "m")
+    model = served("text", source=source_of(str(place)))
+    await model.load()
+    before = model.tokens
+    await model.unload()
+    await model.load()
+    assert model.tokens is before
+    await model.unload()
+    folder(place, {"sentence_bert_config.json": {"max_seq_length": 5}})
+    assert (await model.load()).max_tokens == 5
+    assert model.tokens is not before

@@ -35,6 +35,7 @@ class Instances:
         self.restarts = 0
         self._source = source
         self._threads = threads
+        self._signature: Signature | None = None
         self._alive: set[Worker] = set()
         self._free: deque[Worker] = deque()
         self._restarting: set[asyncio.Task[None]] = set()
@@ -55,6 +56,7 @@ class Instances:
             await asyncio.gather(*starts, return_exceptions=True)
             await asyncio.gather(*(worker.stop() for worker in workers))
             raise
+        self._signature = signatures[0]
         for worker in workers:
             self._use(worker)
         return signatures[0]
@@ -117,7 +119,9 @@ class Instances:
             self.restarts += 1
             worker = Worker(self._source, self._threads)
             try:
-                await worker.start()
+                if await worker.start() != self._signature:
+                    await worker.stop()
+                    raise ModelFailure("its files have changed; unload the model and load it again")
             except ModelFailure as error:
                 logger.warning("cannot start another worker for %s: %s", self._source, error)
                 if not self._alive:

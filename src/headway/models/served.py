@@ -203,7 +203,7 @@ class ServedModel:
             if self._unloading is not None:
                 await asyncio.shield(self._unloading)
             signature = await self.backing.load()
-            if signature.takes_text and self.tokens is None:
+            if signature.takes_text and signature != self.signature:
                 self.tokens = await self._tokens(signature)
         except Exception as error:
             self.error = ModelFailure(f"the model {self.name!r} cannot be loaded: {error}")

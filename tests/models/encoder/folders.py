@@ -14,6 +14,8 @@ from safetensors.numpy import save_file
 from tests.models.graphs import WORDS, tokenizer
 from tokenizers import Tokenizer
 
+from headway.models.runners.text import TextModel
+
 WIDTH = 4
 TABLE = np.random.default_rng(3).normal(size=(len(WORDS), WIDTH)).astype(np.float32)
 KINDS = {np.float16: TensorProto.FLOAT16, np.float32: TensorProto.FLOAT}
@@ -83,6 +85,11 @@ def folder(
         else:
             (place / name).write_text(json.dumps(content))
     return place
+
+
+def loaded(place: Path, files: Mapping[str, Any] | None = None, **graph: Any) -> TextModel:
+    """The model in a folder that is written there."""
+    return TextModel(str(folder(place, files, **graph)), threads=1)
 
 
 def modules(*kinds: str) -> list[dict[str, Any]]:

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.models.encoder.folders import TABLE, WIDTH, folder, modules
+from tests.models.encoder.folders import TABLE, WIDTH, loaded, modules
 from tests.models.graphs import tokenizer
 
-from headway.models.runners.text import TextModel
 from headway.models.signature import BadItem, ModelFailure, Prompts
-from headway.models.source import source_of
 from headway.models.tokens import Tokens
 
 IDS = [np.array(ids, np.int32) for ids in ([2, 4, 5, 3], [2, 6, 3], [2, 4, 5, 6, 7, 8, 3])]
@@ -22,10 +20,6 @@ WEIGHTS = {
     "linear.weight": np.arange(8, dtype=np.float32).reshape(2, 4) / 8,
     "linear.bias": np.array([0.5, -1], np.float32),
 }
-
-
-def loaded(place: Path, files: dict[str, Any] | None = None, **graph: Any) -> TextModel:
-    return TextModel(str(folder(place, files, **graph)), threads=1)
 
 
 def means() -> np.ndarray:
@@ -220,82 +214,6 @@ def test_a_text_may_be_as_long_as_all_files_together_let_it(
     assert loaded(tmp_path / "m", files, made=made).signature.max_tokens == most
 
 
-# ---- graphs --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("config", "first"),
-    [({}, 0), ({"model_type": "roberta", "pad_token_id": 1}, 2), ({"model_type": "mpnet"}, 2)],
-)
-def test_positions_are_fed_where_a_graph_takes_them(
-    tmp_path: Path, config: dict[str, Any], first: int
-) -> None:
-    model = loaded(
-        tmp_path / "m",
-        {"config.json": config, "modules.json": modules("Pooling"), "1_Pooling/config.json": MEAN},
-        inputs=("input_ids", "attention_mask", "token_type_ids", "position_ids"),
-        added="position_ids",
-    )
-    at = [np.arange(len(ids))[:, None] + first for ids in IDS]
-    expected = [(TABLE[ids] + place).mean(0) for ids, place in zip(IDS, at, strict=True)]
-    np.testing.assert_allclose(model.run(IDS), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("graph", "message"),
-    [
-        ({"inputs": ("input_ids", "past_key_values.0.key")}, "takes past_key_values.0.key as well"),
-        ({"inputs": ("input_ids", "task_id")}, "takes task_id as well"),
-        ({"inputs": ("input_ids", "decoder_input_ids")}, "takes decoder_input_ids as well"),
-        ({"shape": (4, "tokens")}, "takes exactly 4 texts at a time"),
-        ({"transposed": (1, 0, 2)}, r"of shape \[3, 2, 4\] for 2 texts of 3 tokens"),
-        ({"transposed": (0, 2, 1)}, r"of shape \[2, 4, 3\] for 2 texts of 3 tokens"),
-        ({"output": "logits"}, "returns logits of each token"),
-        ({"summed": True, "transposed": (1, 0)}, r"of shape \[4, 2\] for 2 texts"),
-    ],
-)
-def test_graphs_that_cannot_answer_texts_are_refused_when_they_are_loaded(
-    tmp_path: Path, graph: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ModelFailure, match=message):
-        loaded(tmp_path / "m", **graph)
-
-
-def test_a_graph_of_one_text_at_a_time_gets_them_one_by_one(tmp_path: Path) -> None:
-    found = loaded(tmp_path / "m", shape=(1, "tokens")).run(IDS)
-    np.testing.assert_allclose(found, loaded(tmp_path / "any").run(IDS), atol=1e-6)
-
-
-def test_a_graph_of_a_fixed_length_is_padded_to_it_and_takes_no_more(tmp_path: Path) -> None:
-    model = loaded(tmp_path / "m", shape=("texts", 9))
-    assert model.signature.max_tokens == 9
-    np.testing.assert_allclose(model.run(IDS), loaded(tmp_path / "any").run(IDS), atol=1e-6)
-
-
-def test_a_graph_in_the_folder_onnx_belongs_to_the_files_above_it(tmp_path: Path) -> None:
-    place = folder(tmp_path / "m", {"1_Pooling/config.json": {"pooling_mode": "cls"}})
-    (place / "onnx").mkdir()
-    (place / "model.onnx").rename(place / "onnx" / "model_quantized.onnx")
-    source = source_of(str(place / "onnx" / "model_quantized.onnx"))
-    assert source.kind == "text"
-    first = TABLE[2] / np.linalg.norm(TABLE[2])
-    np.testing.assert_allclose(TextModel(source.location, 1).run(IDS[:1]), [first], atol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [3e4, 1e-5])
-@pytest.mark.parametrize("mode", ["mean", "mean_sqrt_len_tokens", "weightedmean", "max", "cls"])
-def test_half_precision_is_pooled_in_single_precision(
-    tmp_path: Path, mode: str, scale: float
-) -> None:
-    files = {"1_Pooling/config.json": {"pooling_mode": mode}}
-    table = (np.abs(TABLE) * scale / np.abs(TABLE).max()).astype(np.float16)
-    found = loaded(tmp_path / "half", files, table=table).run(IDS)
-    whole = loaded(tmp_path / "single", files, table=table.astype(np.float32)).run(IDS)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found, whole, atol=2e-3)
-
-
 # ---- classifiers ---------------------------------------------------------------------------------
 
 
@@ -341,6 +259,13 @@ def test_one_label_is_a_score(tmp_path: Path, config: dict[str, Any], activation
     files = {"config.json": {"id2label": {"0": "LABEL_0"}, **config}}
     model = loaded(tmp_path / "m", files, output="logits", summed=True, table=TABLE[:, :1])
     assert (model.signature.task, model.signature.activation) == ("rerank", activation)
+
+
+def test_pairs_with_a_default_prompt_are_refused(tmp_path: Path) -> None:
+    prompts = {"prompts": {"query": "a "}, "default_prompt_name": "query"}
+    files = {"config_sentence_transformers.json": prompts}
+    with pytest.raises(ModelFailure, match="default prompt, which pairs of texts do not get"):
+        loaded(tmp_path / "m", files, output="logits", summed=True, table=TABLE[:, :1])
 
 
 def test_labels_follow_from_label2id_or_have_numbers(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -198,6 +199,9 @@ def test_a_written_cross_encoder_equals_bert_on_pairs(tmp_path: Path) -> None:
         ({"model_type": "gpt2"}, "holds a gpt2 model"),
         ({"hidden_act": "relu"}, "has hidden_act 'relu'"),
         ({"position_embedding_type": "relative_key"}, "has position_embedding_type"),
+        ({"is_decoder": True}, "has is_decoder True"),
+        ({"pruned_heads": {"0": [1]}}, "has pruned_heads"),
+        ({"auto_map": {"AutoModel": "my_bert.MyBert"}}, "has auto_map"),
     ],
 )
 def test_other_architectures_are_refused(
@@ -212,6 +216,22 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     del of["encoder.layer.1.output.dense.bias"]
     with pytest.raises(ModelFailure, match=r"lacks 'encoder\.layer\.1\.output\.dense\.bias'"):
         graph_of(folder(tmp_path / "m", of))
+
+
+def test_weights_that_are_too_many_are_named(tmp_path: Path) -> None:
+    of = weights() | {"encoder.layer.0.gate.weight": np.ones(3, np.float32)}
+    with pytest.raises(ModelFailure, match=r"has encoder\.layer\.0\.gate\.weight, which a BERT"):
+        graph_of(folder(tmp_path / "m", of))
+
+
+@pytest.mark.parametrize("half", [np.float16, ml_dtypes.bfloat16])
+def test_weights_of_half_precision_are_read(tmp_path: Path, half: Any) -> None:
+    rounded = {name: array.astype(half) for name, array in weights().items()}
+    model = TextModel(str(folder(tmp_path / "m", rounded)), threads=1)
+    single = {name: array.astype(np.float32) for name, array in rounded.items()}
+    pooled = np.stack([forward(single, ids, np.zeros_like(ids)).mean(0) for ids in IDS])
+    expected = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.run(IDS), expected, atol=1e-4)
 
 
 def test_a_graph_is_written_once_and_anew_when_the_weights_change(tmp_path: Path) -> None:

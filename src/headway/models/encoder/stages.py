@@ -109,6 +109,31 @@ def stages_of(folder: EncoderFolder, pooling: Pooling, width: int) -> tuple[Stag
     return tuple(stages)
 
 
+def stages_after_graph(folder: EncoderFolder, width: int) -> tuple[Stage, ...]:
+    """What is left to do with the vectors of texts that a graph itself returns.
+
+    Its modules are in it. Unit length does no harm to what has it.
+
+    Args:
+        folder: the files.
+        width: of the vectors.
+
+    Raises:
+        ModelFailure: the modules give vectors of another width, so they are not in the graph.
+    """
+    if folder.modules is None:
+        return (normalize,)
+    dense = [module for module in folder.modules if module.kind == "Dense"]
+    made = dense[-1].config.get("out_features", width) if dense else width
+    if made != width:
+        raise ModelFailure(
+            f"{dense[-1].place} makes vectors of {made} numbers, and the graph returns {width}; "
+            "export the model with its modules, or without a pooling"
+        )
+    kinds = [module.kind for module in folder.modules if module.kind != "Dropout"]
+    return (normalize,) if kinds[-1:] == ["Normalize"] else ()
+
+
 def _stage(module: Module) -> Stage:
     config, place = module.config, module.place / "config.json"
     for key in ("module_input_name", "module_output_name"):

@@ -26,8 +26,17 @@ from headway.models.source import WEIGHTS
 VERSION = 2
 """Version of this writer: graphs that another version wrote are written again."""
 
-_KNOWN = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
-"""The settings of a BERT that this writer supports."""
+_KNOWN: dict[str, Any] = {
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "pruned_heads": {},
+    "quantization_config": None,
+    "auto_map": None,
+}
+"""The settings of a BERT that this writer supports; `auto_map` names code of the model's own."""
+_UNUSED = ("pooler.", "cls.", "embeddings.position_ids", "embeddings.token_type_ids")
+"""Weights that vectors of tokens do not need."""
 
 
 def graph_of(folder: Path) -> Path:
@@ -95,6 +104,12 @@ def _graph(folder: Path, config: dict[str, Any]) -> bytes:
         if "classifier.weight" in weights:
             hidden, name = writer.classified(hidden), "logits"
             shape = [len(weights["classifier.weight"])]
+        unknown = writer.unused()
+        if unknown:
+            raise ModelFailure(
+                f"{folder} has {unknown[0]}, which a BERT model has not; export its graph with "
+                "`optimum-cli export onnx --model ID FOLDER`"
+            )
     except KeyError as error:
         raise ModelFailure(f"{folder} lacks {error}, which a BERT model has") from None
     model: bytes = writer.model(hidden, name, shape).SerializeToString()
@@ -107,6 +122,7 @@ class _Writer:
     def __init__(self, onnx: Any, weights: dict[str, np.ndarray], config: dict[str, Any]) -> None:
         self._onnx = onnx
         self._weights = weights
+        self._read: set[str] = set()
         self._config = config
         self._epsilon = float(config.get("layer_norm_eps", 1e-12))
         self._nodes: list[Any] = []
@@ -157,11 +173,20 @@ class _Writer:
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
+    def unused(self) -> list[str]:
+        """Names of the weights that are not in the graph and should be."""
+        left = self._weights.keys() - self._read
+        return sorted(name for name in left if not name.startswith(_UNUSED))
+
+    def _of(self, name: str) -> np.ndarray:
+        self._read.add(name)
+        return self._weights[name]
+
     def _layer(self, name: str, hidden: str) -> str:
         own = f"{name}.attention.self"
         parts = [f"{own}.{part}" for part in ("query", "key", "value")]
-        weight = np.concatenate([self._weights[f"{part}.weight"].T for part in parts], axis=1)
-        bias = np.concatenate([self._weights[f"{part}.bias"] for part in parts])
+        weight = np.concatenate([self._of(f"{part}.weight").T for part in parts], axis=1)
+        bias = np.concatenate([self._of(f"{part}.bias") for part in parts])
         attended = self._node(
             "Attention",
             [
@@ -200,10 +225,10 @@ class _Writer:
         return [self._weight(f"{name}.weight"), self._weight(f"{name}.bias")]
 
     def _weight(self, name: str) -> str:
-        return self._constant(name, self._weights[name])
+        return self._constant(name, self._of(name))
 
     def _transposed(self, name: str) -> str:
-        return self._constant(f"{name}.weight", self._weights[f"{name}.weight"].T)
+        return self._constant(f"{name}.weight", self._of(f"{name}.weight").T)
 
     def _constant(self, name: str, array: np.ndarray) -> str:
         if name not in self._constants:

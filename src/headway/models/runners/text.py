@@ -14,7 +14,7 @@ from headway.models.encoder.limits import longest_text, position_offset
 from headway.models.encoder.pooling import pooling_of
 from headway.models.encoder.prompts import prompts_of, similarity_of
 from headway.models.encoder.special import check_special_tokens
-from headway.models.encoder.stages import Stage, normalize, stages_of
+from headway.models.encoder.stages import Stage, stages_after_graph, stages_of
 from headway.models.runners.onnx_session import run, session
 from headway.models.signature import ModelFailure, Signature, Task, TensorSpec
 from headway.models.source import folder_of, graph_in
@@ -57,17 +57,23 @@ class TextModel:
             padding if isinstance(padding, int) and padding > 0 else 0,
             position_offset(files),
         )
-        self._output = _chosen(self._session.get_outputs(), graph)
+        prompts = prompts_of(files, self._pooling)
+        uncounted = any(prompts.texts.values()) and not prompts.counted
+        self._output = _chosen(self._session.get_outputs(), graph, uncounted)
         self._stages: tuple[Stage, ...] = ()
         batch, found = self._tried(graph)
         task = _task(self._output, found.ndim, files, graph)
         if found.ndim == 3:
             self._stages = stages_of(files, self._pooling, found.shape[2])
-        elif task == "embed" and files.modules is None:
-            self._stages = (normalize,)
+        elif task == "embed":
+            self._stages = stages_after_graph(files, found.shape[1])
         width = self._vectors(found, batch).shape[1]
         if task == "classify" and width == 1:
             task = "rerank"
+        if task == "rerank" and prompts.named(None):
+            raise ModelFailure(
+                f"{files.path} has a default prompt, which pairs of texts do not get"
+            )
         labels = labels_of(files, width) if task != "embed" else ()
         limits = (longest_text(files, tokenizer), self._feeds.tokens)
         named = {"embed": "embedding", "rerank": "score"}.get(task, "scores")
@@ -81,7 +87,7 @@ class TextModel:
             cut_at_start=files.tokenizer_config.get("truncation_side") == "left",
             labels=labels,
             activation=activation_of(files, width) if labels else "softmax",
-            prompts=prompts_of(files, self._pooling),
+            prompts=prompts,
             similarity=similarity_of(files),
         )
 
@@ -101,6 +107,8 @@ class TextModel:
     def _run(self, items: list[np.ndarray]) -> np.ndarray:
         batch = self._feeds.batch(items)
         (found,) = run(self._session, [self._output], self._feeds.of(batch))
+        if found.ndim == 2 and found.dtype.itemsize < np.dtype(np.float32).itemsize:
+            _must_have_fitted(found.astype(np.float32))
         return np.ascontiguousarray(self._vectors(found, batch), np.float32)
 
     def _vectors(self, found: np.ndarray, batch: Batch) -> np.ndarray:
@@ -112,12 +120,12 @@ class TextModel:
         return found
 
     def _tried(self, graph: Path) -> tuple[Batch, np.ndarray]:
-        """Two texts of three tokens, and what the graph returns for them.
+        """A few texts, and what the graph returns for them.
 
         Raises:
             ModelFailure: it fails on them, or does not return something for each text.
         """
-        batch = self._feeds.batch([np.zeros(3, np.int32)] * (1 if self._feeds.alone else 2))
+        batch = self._feeds.probe()
         try:
             (found,) = run(self._session, [self._output], self._feeds.of(batch))
         except Exception as error:  # its errors have no common base class
@@ -130,13 +138,40 @@ class TextModel:
         return batch, found
 
 
-def _chosen(outputs: list[Any], graph: Path) -> str:
-    """The name of the output that is read. Raises ModelFailure if none is known."""
+def _must_have_fitted(rows: np.ndarray) -> None:
+    """Nothing, if what a graph made in half precision did not overflow. Raises ModelFailure.
+
+    A norm that overflows leaves nothing but zeros.
+    """
+    if not np.isfinite(rows).all() or not rows.any(axis=1).all():
+        raise ModelFailure(
+            "the graph's half precision is too narrow for this text; export it with its pooling in "
+            "single precision, or without a pooling"
+        )
+
+
+def _chosen(outputs: list[Any], graph: Path, uncounted: bool) -> str:
+    """The name of the output that is read.
+
+    Args:
+        outputs: of the session.
+        graph: its file.
+        uncounted: whether there are prompts that do not count for a vector.
+
+    Raises:
+        ModelFailure: none is known.
+    """
     types = {of.name: of.type for of in outputs}
     pooled = next((name for name in POOLED if name in types), None)
     tokens = next((name for name in TOKENS if name in types), None)
-    if tokens is not None and pooled is not None and types[pooled] != "tensor(float)":
-        return tokens  # what is pooled in half precision overflows
+    if pooled is not None and (uncounted or types[pooled] != "tensor(float)"):
+        if tokens is not None:
+            return tokens  # what is pooled in half precision overflows
+        if uncounted:
+            raise ModelFailure(
+                f"{graph} counts the tokens of prompts, which the model does not; export it "
+                "without its pooling"
+            )
     found = pooled or tokens or (LOGITS if LOGITS in types else None)
     if found is None and len(types) > 1:
         raise ModelFailure(
