@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from math import exp, log
 from operator import lt, mul
 
 
@@ -25,6 +26,7 @@ class SizeEstimate:
     __slots__ = (
         "_capped",
         "_envelopes",
+        "_exponential",
         "_gittins",
         "_means",
         "_tails",
@@ -59,6 +61,8 @@ class SizeEstimate:
         self._tails: tuple[list[float], list[float]] | None = None
         self._means: list[float] | None = None
         self._capped: SizeEstimate | None = None
+        self._exponential = (0.0, self.mean)
+        """The last rate that `exponential_mean` was called with, and the result."""
 
     @classmethod
     def exactly(cls, tokens: int) -> SizeEstimate:
@@ -133,6 +137,23 @@ class SizeEstimate:
         means = self._means or self._sum_means()
         mean = means[bisect_right(self.tokens, produced)]
         return mean - produced if mean else float(produced)
+
+    def exponential_mean(self, rate: float) -> float:
+        """ln E[e^(rate X)] / rate, in tokens, for a `rate` >= 0 per token.
+
+        The mean at a rate of 0, the longest length with any mass for large ones.
+        """
+        known, mean = self._exponential
+        if rate != known:
+            mean = self.mean
+            if rate * self.tokens[-1] > 1e-6:  # else it is the mean, but for rounding
+                pairs = [pair for pair in zip(self.tokens, self.weights, strict=True) if pair[1]]
+                # From the longest, so that no power overflows and their sum is not 0.
+                longest = pairs[-1][0]
+                total = sum([weight * exp(rate * (point - longest)) for point, weight in pairs])
+                mean = longest + log(total) / rate
+            self._exponential = rate, mean
+        return mean
 
     def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
         """The Gittins rank, in tokens (smaller runs first).

@@ -86,6 +86,7 @@ class Scheduler:
         Requests that run on it continue, even if they exceed the new number of slots.
         """
         self._backends.set(backend)
+        self._policy.use_slots(self._backends.slots)
 
     def remove_backend(self, name: str, now_s: float) -> list[Request]:
         """Remove a backend. Returns the requests that ran there: they wait in their old places.
@@ -100,6 +101,7 @@ class Scheduler:
         for request in orphans:
             self._send_back(request)
         self._backends.remove(name)
+        self._policy.use_slots(self._backends.slots)
         return orphans
 
     def calibrate(self, cost: CostModel, now_s: float) -> None:
@@ -121,6 +123,7 @@ class Scheduler:
         """
         policy = make_policy(replace(self.settings, policy=name, cost=self._promises.cost))
         waiting = self._pull_all()
+        policy.use_slots(self._backends.slots)
         self._policy = self._preemption.policy = policy
         self._lanes.use(policy)
         for request in waiting:

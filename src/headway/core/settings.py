@@ -45,6 +45,16 @@ class PreemptionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BoostSettings:
+    """What the policy `boost` promises."""
+
+    tail: float = 1.15
+    """p99 latency stays below this multiple of what `fcfs` would give to the same traffic."""
+    scale_s: float | None = None
+    """A fixed scale of the head starts, which promises nothing. None: `tail` decides."""
+
+
+@dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """Settings of one Scheduler."""
 
@@ -58,6 +68,7 @@ class SchedulerSettings:
     max_queue: int | None = None
     on_missed_deadline: Literal["reject", "downgrade"] = "reject"
     preemption: PreemptionSettings = field(default_factory=PreemptionSettings)
+    boost: BoostSettings = field(default_factory=BoostSettings)
     cost: CostModel = field(default_factory=CostModel)
     """Reference cost model, until `Scheduler.calibrate` gives a measured one: ranks and predicted
     service times are in its seconds."""

@@ -1,5 +1,6 @@
 """The policies by name. A new one is one file and one line here."""
 
+from headway.core.policies.boost import Boost
 from headway.core.policies.edf import Edf
 from headway.core.policies.fcfs import Fcfs
 from headway.core.policies.gittins import Gittins
@@ -17,6 +18,7 @@ from headway.core.settings import SchedulerSettings
 POLICIES: dict[str, type[Policy]] = {
     "fcfs": Fcfs,
     "sjf": Sjf,
+    "boost": Boost,
     "srpt": Srpt,
     "ltr": Ltr,
     "trail": Trail,

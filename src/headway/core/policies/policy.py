@@ -35,6 +35,9 @@ class Policy(ABC):
         self.name = settings.policy
         self.cost = settings.cost
 
+    def use_slots(self, slots: int) -> None:  # noqa: B027 - most orders do not depend on it
+        """The backends have so many slots in all from now on."""
+
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The present rank of `request`."""
