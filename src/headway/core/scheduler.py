@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
+from operator import attrgetter
 from types import MappingProxyType
 
 from headway.core.admission import Admission
@@ -22,10 +23,12 @@ from headway.core.lanes import Lanes
 from headway.core.outlook import Outlook
 from headway.core.placement import placements
 from headway.core.policies import make_policy
+from headway.core.policies.boost import Boost
 from headway.core.preemption import PreemptionRule
 from headway.core.promises import Promises
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
+from headway.core.tail_keeper import TailKeeper
 from headway.core.takeover import Takeovers
 from headway.core.tiers import tier_order
 
@@ -76,6 +79,9 @@ class Scheduler:
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
+        self.tail: TailKeeper | None = None
+        """Keeps the promise of `boost`; None: the policy never was `boost`, or has a fixed scale."""
+        self._steer_boost()
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 
     # ---- events -----------------------------------------------------------------------------
@@ -111,9 +117,13 @@ class Scheduler:
         """
         waiting = self._pull_all()
         self._promises.cost = self._policy.cost = cost
+        if self.tail is not None:
+            self.tail.recalibrated(cost)
         for request in waiting:
             self._promises.make(request)
             self._lanes.push(request)
+            if self.tail is not None:
+                self.tail.revised(request)
 
     def use_policy(self, name: str, now_s: float) -> None:
         """Order by another policy from now on; all waiting requests are ranked anew.
@@ -126,6 +136,7 @@ class Scheduler:
         policy.use_slots(self._backends.slots)
         self._policy = self._preemption.policy = policy
         self._lanes.use(policy)
+        self._steer_boost()
         for request in waiting:
             self._lanes.push(request)
 
@@ -156,6 +167,8 @@ class Scheduler:
         if waits:
             self._lanes.pull(request)
         self._promises.revise(request, estimate, score, from_start)
+        if self.tail is not None:
+            self.tail.revised(request)
         if waits:
             self._lanes.push(request)
         else:
@@ -186,6 +199,8 @@ class Scheduler:
         request.state = State.WAITING
         self._requests[request.id] = request
         self._lanes.enqueue(request)
+        if self.tail is not None:
+            self.tail.arrived(request)
         return None
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
@@ -207,6 +222,8 @@ class Scheduler:
         """A running request is done."""
         request = self._one_that_runs(request_id)
         self._backends.release(request)
+        if self.tail is not None:
+            self.tail.finished(request, now_s)
         self._retire(request, State.FINISHED)
 
     def cancel(self, request_id: str, now_s: float) -> None:
@@ -218,6 +235,8 @@ class Scheduler:
             self._backends.release(request)
         else:
             self._lanes.dequeue(request)
+        if self.tail is not None:
+            self.tail.left(request, now_s)
         self._retire(request, State.CANCELLED)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
@@ -307,6 +326,8 @@ class Scheduler:
                 self._promises.downgrade(request)
                 self._lanes.enqueue(request)
             else:
+                if self.tail is not None:
+                    self.tail.left(request, now_s)
                 self._retire(request, State.REJECTED)
                 backlog_s = self.outlook.backlog_s()
                 decisions.append(Reject(request, RejectReason.DEADLINE, backlog_s))
@@ -331,6 +352,8 @@ class Scheduler:
             self._tier_order.served(request.tier, request.service_s)
         request.state = State.RUNNING
         self._backends.take(request, backend, now_s)
+        if self.tail is not None:
+            self.tail.started(request, now_s)
         decisions.append(Start(request, backend.name))
 
     def _send_back(self, request: Request) -> None:
@@ -347,6 +370,18 @@ class Scheduler:
             tenant = request.tenant
             if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
                 self._ledger.departed(tenant)
+
+    def _steer_boost(self) -> None:
+        """Let the promise set the scale of `boost`, if that is the policy now."""
+        policy = self._policy
+        if not isinstance(policy, Boost) or self.settings.boost.scale_s is not None:
+            return
+        if self.tail is None:
+            self.tail = TailKeeper(self.settings.boost.tail, policy.cost)
+            for request in sorted(self._requests.values(), key=attrgetter("sequence")):
+                if request.started_s < 0.0:
+                    self.tail.arrived(request)
+        self.tail.steers(policy)
 
     def _pull_all(self) -> list[Request]:
         """Take all waiting requests out of their places, because their ranks will change."""

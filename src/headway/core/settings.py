@@ -53,6 +53,15 @@ class BoostSettings:
     scale_s: float | None = None
     """A fixed scale of the head starts, which promises nothing. None: `tail` decides."""
 
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.tail < INFINITE:
+            raise ValueError(
+                f"a tail of {self.tail:g} cannot be promised: it is p99 latency over that of fcfs, "
+                f"so choose at least 1, such as 1.15"
+            )
+        if self.scale_s is not None and not 0.0 < self.scale_s < INFINITE:
+            raise ValueError(f"a scale of {self.scale_s:g} s is not a time; choose one above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:

@@ -25,7 +25,7 @@ class Boost(Policy):
     t + b(shortest) - b(s) < t + T ln(1 + s / shortest), whatever their sizes, if T stays; the
     shortest size is a microsecond of a slot.
 
-    Source: γ-Boost, Yu and Scully, SIGMETRICS 2024 (arXiv:2404.08826), T = 1/γ.
+    Source: gamma-Boost of Yu and Scully, SIGMETRICS 2024 (arXiv:2404.08826); T = 1 / gamma.
     """
 
     by_length = True
