@@ -23,7 +23,7 @@ def queue_of(policy: str) -> TierQueue:
     return POLICIES[policy](SchedulerSettings(policy=policy, cost=COST)).queue_by_tenant()
 
 
-@given(st.sampled_from(["srpt", "fcfs", "hrrn"]), steps, st.sets(st.sampled_from(TENANTS)))
+@given(st.sampled_from(["srpt", "fcfs", "hrrn", "boost"]), steps, st.sets(st.sampled_from(TENANTS)))
 def test_the_next_request_is_that_of_a_queue_without_tenants_at_their_cap(
     policy, sequence, capped
 ) -> None:

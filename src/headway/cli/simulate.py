@@ -39,7 +39,7 @@ from headway.lab.simulation.generated import LENGTHS, Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
-from headway.lab.simulation.settings import settings_of
+from headway.lab.simulation.settings import BOOST, settings_of
 from headway.lab.simulation.site_list import names_in, sites_of
 from headway.lab.simulation.slo import parse_slo
 from headway.lab.simulation.table import table_of
@@ -79,6 +79,9 @@ def simulate(
     max_wait: Annotated[
         float, typer.Option(min=0, help="Starvation bound in seconds; 0: none.")
     ] = 0.0,
+    tail: Annotated[
+        float, typer.Option(help="What boost promises: p99 latency over that of fcfs.")
+    ] = BOOST.tail,
     fairness: Annotated[str, typer.Option(help="Fairness among tenants: off, vtc or drr.")] = "off",
     routing: Annotated[str, typer.Option(help=f"Routings to compare: {KINDS}.")] = SHARED,
     failing: Annotated[
@@ -124,7 +127,7 @@ def simulate(
             failures=parse_failures(failing or (), mtbf, repair),
         )
         sites = sites_of(profile, slots, price, cluster.scaling)
-        settings = settings_of(max_wait, fairness)
+        settings = settings_of(max_wait, fairness, tail)
         traces = traces_of(
             trace,
             sites,
@@ -148,6 +151,7 @@ def simulate(
             "faster": faster,
             "prediction": predict,
             "starvation bound": f"{max_wait:g} s" if max_wait else "none",
+            "tail of boost": tail,
             "fairness": fairness,
             "routing": routing,
             "failures": ", ".join(failing or ()) or (f"every {mtbf:g} s" if mtbf else "none"),

@@ -37,8 +37,10 @@ from headway.config.section import (
     policy_name,
 )
 from headway.core.request import Tier
-from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.core.settings import BoostSettings, PreemptionSettings, SchedulerSettings
 from headway.loopback import is_loopback
+
+BOOST = BoostSettings()
 
 
 class Settings(BaseSettings):
@@ -82,6 +84,8 @@ class Settings(BaseSettings):
     policy: str = "srpt"
     """One of the policies, or `auto`: replays of recent traffic choose."""
     auto: AutoConfig = AutoConfig()
+    tail: float = BOOST.tail
+    """What `boost` promises: p99 latency at most this multiple of what `fcfs` would give."""
     tier_mode: Literal["strict", "weighted"] = "strict"
     tiers: TiersConfig = TiersConfig()
     fairness: Literal["off", "vtc", "drr"] = "off"
@@ -116,6 +120,11 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
         return policy if policy == AUTO else policy_name(policy)
+
+    @field_validator("tail")
+    @classmethod
+    def _can_be_promised(cls, tail: float) -> float:
+        return BoostSettings(tail).tail
 
     @field_validator("aliases")
     @classmethod
@@ -183,6 +192,7 @@ class Settings(BaseSettings):
             tenant_max_running=self.tenant_max_running,
             max_queue=self.max_queue,
             on_missed_deadline=self.on_missed_deadline,
+            boost=BoostSettings(self.tail),
             preemption=PreemptionSettings(
                 enabled=self.preemption.enabled,
                 gain_factor=self.preemption.gain_factor,

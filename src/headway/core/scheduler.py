@@ -80,7 +80,7 @@ class Scheduler:
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
         self.tail: TailKeeper | None = None
-        """Keeps the promise of `boost`; None: the policy never was `boost`, or has a fixed scale."""
+        """Keeps the promise of `boost`; None: the policy never was that, or has a fixed scale."""
         self._steer_boost()
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 

@@ -56,8 +56,8 @@ class BoostSettings:
     def __post_init__(self) -> None:
         if not 1.0 <= self.tail < INFINITE:
             raise ValueError(
-                f"a tail of {self.tail:g} cannot be promised: it is p99 latency over that of fcfs, "
-                f"so choose at least 1, such as 1.15"
+                f"a tail of {self.tail:g} cannot be promised; choose at least 1: it is p99 latency "
+                f"over that of fcfs, such as 1.15"
             )
         if self.scale_s is not None and not 0.0 < self.scale_s < INFINITE:
             raise ValueError(f"a scale of {self.scale_s:g} s is not a time; choose one above 0")

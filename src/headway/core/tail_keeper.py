@@ -55,6 +55,11 @@ class TailKeeper:
         known = [one.stretch for one in self._shadows.values()]
         return max((one for one in known if one is not None), default=None)
 
+    @property
+    def live(self) -> int:
+        """Requests that wait or run, of those that it knows."""
+        return len(self._of)
+
     def steers(self, policy: Boost) -> None:
         """Set the scale of `policy` from now on."""
         self._policy = policy

@@ -21,9 +21,9 @@ class Boost(Policy):
     possible one for small T, with b = -T ln(1 - e^(-s/T)). Sizes within a quarter of an octave
     have one head start, so that arrival orders them at any T, and T may change at no cost.
 
-    Nobody starves: a request of size s that arrives at t starts before all that arrive after
-    t + b(shortest) - b(s) < t + T ln(1 + s / shortest), whatever their sizes, if T stays; the
-    shortest size is a microsecond of a slot.
+    Nobody starves: a request of size s starts before all that arrive T (1 + ln(s / SHORTEST_S))
+    after it or later, whatever their sizes, since b(SHORTEST_S) - b(s) is less than that. If T
+    changes, this holds of the largest T meanwhile (`tail_keeper.py` bounds it).
 
     Source: gamma-Boost of Yu and Scully, SIGMETRICS 2024 (arXiv:2404.08826); T = 1 / gamma.
     """

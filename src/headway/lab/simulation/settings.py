@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from headway.core.request import Tier
-from headway.core.settings import SchedulerSettings, TierSettings
+from headway.core.settings import BoostSettings, SchedulerSettings, TierSettings
 from headway.lab.simulation.errors import SimulationError
 
+BOOST = BoostSettings()
 
-def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSettings:
+
+def settings_of(
+    max_wait_s: float = 0.0, fairness: str = "off", tail: float = BOOST.tail
+) -> SchedulerSettings:
     """The scheduler's settings but for its policy. A `max_wait_s` of 0 is none.
 
     Raises:
-        SimulationError: there is no such fairness.
+        SimulationError: there is no such fairness, or `tail` cannot be promised.
     """
+    try:
+        boost = BoostSettings(tail)
+    except ValueError as error:
+        raise SimulationError(str(error)) from None
     if fairness not in ("off", "vtc", "drr"):
         raise SimulationError(f"no fairness {fairness!r}; there are off, vtc, drr")
     bound = TierSettings(max_wait_s=max_wait_s) if max_wait_s else TierSettings()
@@ -20,6 +28,7 @@ def settings_of(max_wait_s: float = 0.0, fairness: str = "off") -> SchedulerSett
         policy="fcfs",
         tiers=dict.fromkeys(Tier, bound),
         fairness=fairness,  # type: ignore[arg-type]
+        boost=boost,
     )
 
 
