@@ -6,12 +6,14 @@ from collections import deque
 
 from headway.core.drain_rate import DrainRate
 from headway.core.latency_window import Entry, LatencyWindow
+from headway.core.learned_ratio import LearnedRatio
 
 TAIL = 0.99
 GOLDEN = 0.6180339887498949
 """Its multiples, without their whole parts, fill the unit interval evenly."""
-HALVED_AFTER = 1000
-"""Requests after which half of what is known about wrong predictions is forgotten."""
+LEARNED_FROM = 1000
+LEARNED_FROM_LATE = 200
+"""Requests that predictions are corrected by, of all and of the overtaken ones."""
 
 
 class Visit:
@@ -23,6 +25,7 @@ class Visit:
         "fcfs",
         "fcfs_wait_s",
         "gone",
+        "late",
         "latency_s",
         "predicted_s",
         "run_s",
@@ -38,6 +41,8 @@ class Visit:
         """Its latency under first come, first served, in the window of those."""
         self.began = False
         self.gone = False
+        self.late = False
+        """Whether it was overtaken."""
         self.fcfs_wait_s: float | None = None
         self.run_s: float | None = None
         self.latency_s = 0.0
@@ -70,9 +75,7 @@ class FcfsShadow:
         self._fcfs = LatencyWindow()
         self._real = LatencyWindow()
         self._fcfs_of_real = LatencyWindow()
-        self._predicted_s = self._worked_s = self._ran_s = 0.0
-        """Sums over requests that ended: work as predicted and as it was, and time."""
-        self._ended = 0
+        self._forget_ratios()
         self._golden = 0.0
 
     # ---- events -----------------------------------------------------------------------------
@@ -82,7 +85,7 @@ class FcfsShadow:
         self._golden = (self._golden + GOLDEN) % 1.0
         wait_s = self._rate.time_s(max(0.0, self._backlog_s))
         fcfs = self._fcfs.add(wait_s + self._runs.quantile_s(self._golden))
-        work_s = predicted_s * self._off_by
+        work_s = predicted_s * self._off_by.value(1.0)
         visit = self._visits[name] = Visit(arrival_s, predicted_s, work_s, fcfs)
         self._queue.append(visit)
         self._backlog_s += work_s
@@ -92,7 +95,7 @@ class FcfsShadow:
         visit = self._visits.get(name)
         if visit is not None:
             visit.predicted_s = predicted_s
-            self._correct(visit, predicted_s * self._off_by)
+            self._correct(visit, predicted_s * self._off_by.value(1.0))
 
     def started(self, name: str, now_s: float) -> None:
         """A request starts to run, perhaps not for the first time."""
@@ -110,11 +113,14 @@ class FcfsShadow:
         visit = self._visits.pop(name, None)
         if visit is None:
             return
-        self._correct(visit, work_s)
         visit.run_s = run_s = max(0.0, now_s - started_s)
+        self._off_by.add(work_s, visit.predicted_s)
+        self._run_per_work.add(run_s, work_s)
+        if visit.late:
+            self._run_per_work_of_late.add(run_s, visit.work_s)
+        self._correct(visit, work_s)
         visit.latency_s = max(0.0, now_s - visit.arrival_s)
         self._runs.add(run_s)
-        self._learn(visit.predicted_s, work_s, run_s)
         if visit.fcfs_wait_s is not None:
             self._compare(visit, visit.fcfs_wait_s + run_s)
         self._advance(now_s)
@@ -141,7 +147,7 @@ class FcfsShadow:
     def recalibrated(self) -> None:
         """Work is in other seconds from now on; `revised` says how much of it waits."""
         self._rate = DrainRate()
-        self._predicted_s = self._worked_s = self._ran_s = 0.0
+        self._forget_ratios()
 
     # ---- questions --------------------------------------------------------------------------
 
@@ -180,7 +186,7 @@ class FcfsShadow:
         """
         work_s, found = 0.0, []
         longest_s = self._runs.quantile_s(TAIL)
-        per_work = self._ran_s / self._worked_s if self._worked_s > 0.0 else 0.0
+        per_work = self._run_per_work_of_late.value(self._run_per_work.value(1.0))
         time_s = self._rate.time_s
         for visit in self._next_in_shadow():
             run_s = min(longest_s, per_work * visit.work_s)
@@ -198,10 +204,13 @@ class FcfsShadow:
         head = self._queue[0] if self._queue else None
         return [*self._overtaken, *([head] if head is not None and not head.began else [])]
 
-    @property
-    def _off_by(self) -> float:
-        """Real over predicted work, in the mean."""
-        return self._worked_s / self._predicted_s if self._predicted_s > 0.0 else 1.0
+    def _forget_ratios(self) -> None:
+        self._off_by = LearnedRatio(LEARNED_FROM)
+        """Real over predicted work."""
+        self._run_per_work = LearnedRatio(LEARNED_FROM)
+        self._run_per_work_of_late = LearnedRatio(LEARNED_FROM_LATE)
+        """Time over work as it was predicted, of those that were overtaken: they are the ones that
+        seemed long, and many of them only seemed so."""
 
     def _advance(self, now_s: float) -> None:
         """Begin in the shadow what would have begun by now."""
@@ -217,6 +226,7 @@ class FcfsShadow:
                 self._compare(visit, visit.fcfs_wait_s + visit.run_s)
             elif not visit.began:
                 self._overtaken[visit] = None
+                visit.late = True
         if not queue:
             self._backlog_s = 0.0  # no drift from rounding
 
@@ -230,17 +240,6 @@ class FcfsShadow:
             self._ahead_s -= more_s
         else:
             self._backlog_s += more_s
-
-    def _learn(self, predicted_s: float, work_s: float, run_s: float) -> None:
-        self._predicted_s += predicted_s
-        self._worked_s += work_s
-        self._ran_s += run_s
-        self._ended += 1
-        if self._ended >= HALVED_AFTER:
-            self._ended //= 2
-            self._predicted_s /= 2.0
-            self._worked_s /= 2.0
-            self._ran_s /= 2.0
 
     def _compare(self, visit: Visit, fcfs_s: float) -> None:
         """Both latencies of a request are known."""

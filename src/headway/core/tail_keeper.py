@@ -12,7 +12,7 @@ LEAST_SCALE_S = 1e-3
 SCALE_OF_ROOM = 3.0
 """The scale, in multiples of the time that is left until the promise would be broken. Head starts
 are larger than that for short requests, but each one takes little of the time."""
-AIM = 0.85
+AIM = 0.9
 """Share of the promised room that is used; predictions and rates are not exact."""
 LEAST_CHANGE = 0.05
 """Smaller changes of the scale are not worth computing all head starts anew."""
