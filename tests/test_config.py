@@ -335,7 +335,8 @@ def test_backends_replace_the_embedded_engine_unless_a_model_is_named() -> None:
 
 def test_the_scheduler_gets_what_was_set() -> None:
     file(
-        "policy: gittins\ntier_mode: weighted\nfairness: vtc\ntenant_weights: {acme: 2}\n"
+        "tail: 1.3\npolicy: gittins\ntier_mode: weighted\nfairness: vtc\n"
+        "tenant_weights: {acme: 2}\n"
         "tenant_max_running: 3\nmax_queue: 50\non_missed_deadline: downgrade\n"
         "preemption: {enabled: false, trail_c: 0.8, quantum_s: 2}\n"
         "tiers: {interactive: {max_wait_s: null, max_slowdown: 5, max_running: 1}}\n"
@@ -347,11 +348,18 @@ def test_the_scheduler_gets_what_was_set() -> None:
     assert scheduling.on_missed_deadline == "downgrade"
     assert (scheduling.preemption.enabled, scheduling.preemption.trail_c) == (False, 0.8)
     assert scheduling.preemption.quantum_s == 2.0
+    assert scheduling.boost.tail == 1.3
     interactive = scheduling.tier(Tier.INTERACTIVE)
     assert (interactive.max_wait_s, interactive.max_slowdown) == (INFINITE, 5.0)
     assert interactive.max_running == 1
     assert scheduling.tier(Tier.BATCH).max_wait_s == 3600.0
     assert Scheduler(scheduling).policy_name == "gittins"
+
+
+def test_a_tail_below_that_of_fcfs_is_refused() -> None:
+    file("policy: boost\ntail: 0.9\n")
+    with pytest.raises(ConfigError, match=r"a tail of 0\.9 cannot be promised; choose at least 1"):
+        load()
 
 
 def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:

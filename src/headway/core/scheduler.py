@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import inf
-from operator import attrgetter
 from types import MappingProxyType
 
 from headway.core.admission import Admission
@@ -79,8 +78,8 @@ class Scheduler:
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
-        self.tail: TailKeeper | None = None
-        """Keeps the promise of `boost`; None: the policy never was that, or has a fixed scale."""
+        self._tail: TailKeeper | None = None
+        """None: the policy never was `boost`, or has a fixed scale."""
         self._steer_boost()
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 
@@ -117,13 +116,11 @@ class Scheduler:
         """
         waiting = self._pull_all()
         self._promises.cost = self._policy.cost = cost
-        if self.tail is not None:
-            self.tail.recalibrated(cost)
         for request in waiting:
             self._promises.make(request)
             self._lanes.push(request)
-            if self.tail is not None:
-                self.tail.revised(request)
+        if self._tail is not None:
+            self._tail.recalibrated(cost, waiting)
 
     def use_policy(self, name: str, now_s: float) -> None:
         """Order by another policy from now on; all waiting requests are ranked anew.
@@ -167,8 +164,8 @@ class Scheduler:
         if waits:
             self._lanes.pull(request)
         self._promises.revise(request, estimate, score, from_start)
-        if self.tail is not None:
-            self.tail.revised(request)
+        if self._tail is not None:
+            self._tail.revised(request)
         if waits:
             self._lanes.push(request)
         else:
@@ -199,8 +196,8 @@ class Scheduler:
         request.state = State.WAITING
         self._requests[request.id] = request
         self._lanes.enqueue(request)
-        if self.tail is not None:
-            self.tail.arrived(request)
+        if self._tail is not None:
+            self._tail.arrived(request)
         return None
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
@@ -222,9 +219,9 @@ class Scheduler:
         """A running request is done."""
         request = self._one_that_runs(request_id)
         self._backends.release(request)
-        if self.tail is not None:
-            self.tail.finished(request, now_s)
-        self._retire(request, State.FINISHED)
+        if self._tail is not None:
+            self._tail.finished(request, now_s)
+        self._retire(request, State.FINISHED, now_s)
 
     def cancel(self, request_id: str, now_s: float) -> None:
         """A request is no longer wanted. Ignores an unknown request."""
@@ -235,9 +232,7 @@ class Scheduler:
             self._backends.release(request)
         else:
             self._lanes.dequeue(request)
-        if self.tail is not None:
-            self.tail.left(request, now_s)
-        self._retire(request, State.CANCELLED)
+        self._retire(request, State.CANCELLED, now_s)
 
     def hand_over(self, request_id: str, now_s: float) -> Request:
         """Cancel a request here. Returns a new one with its tokens, for any scheduler to `add`.
@@ -308,6 +303,11 @@ class Scheduler:
         """The policy that orders requests now."""
         return self._policy.name
 
+    @property
+    def tail(self) -> TailKeeper | None:
+        """What keeps the promise of `boost`, if that is the policy now and steered."""
+        return self._tail if isinstance(self._policy, Boost) else None
+
     def waiting(self, tier: Tier | None = None) -> int:
         """Number of waiting requests, in `tier` or in all."""
         return self._backlog.requests if tier is None else self._backlog.in_tier(tier)
@@ -326,9 +326,7 @@ class Scheduler:
                 self._promises.downgrade(request)
                 self._lanes.enqueue(request)
             else:
-                if self.tail is not None:
-                    self.tail.left(request, now_s)
-                self._retire(request, State.REJECTED)
+                self._retire(request, State.REJECTED, now_s)
                 backlog_s = self.outlook.backlog_s()
                 decisions.append(Reject(request, RejectReason.DEADLINE, backlog_s))
 
@@ -352,8 +350,8 @@ class Scheduler:
             self._tier_order.served(request.tier, request.service_s)
         request.state = State.RUNNING
         self._backends.take(request, backend, now_s)
-        if self.tail is not None:
-            self.tail.started(request, now_s)
+        if self._tail is not None:
+            self._tail.started(request, now_s)
         decisions.append(Start(request, backend.name))
 
     def _send_back(self, request: Request) -> None:
@@ -362,10 +360,12 @@ class Scheduler:
         request.state = State.PREEMPTED
         self._lanes.enqueue(request)
 
-    def _retire(self, request: Request, state: State) -> None:
+    def _retire(self, request: Request, state: State, now_s: float) -> None:
         """Forget `request`, which neither waits nor runs any more; `state` is its last."""
         request.state = state
         del self._requests[request.id]
+        if self._tail is not None:  # it knows no longer of a finished one
+            self._tail.left(request, now_s)
         if self._ledger is not None:
             tenant = request.tenant
             if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
@@ -376,12 +376,12 @@ class Scheduler:
         policy = self._policy
         if not isinstance(policy, Boost) or self.settings.boost.scale_s is not None:
             return
-        if self.tail is None:
-            self.tail = TailKeeper(self.settings.boost.tail, policy.cost)
-            for request in sorted(self._requests.values(), key=attrgetter("sequence")):
+        if self._tail is None:
+            self._tail = TailKeeper(self.settings.boost.tail, policy.cost)
+            for request in sorted(self._requests.values(), key=lambda one: one.sequence):
                 if request.started_s < 0.0:
-                    self.tail.arrived(request)
-        self.tail.steers(policy)
+                    self._tail.arrived(request)
+        self._tail.steers(policy)
 
     def _pull_all(self) -> list[Request]:
         """Take all waiting requests out of their places, because their ranks will change."""

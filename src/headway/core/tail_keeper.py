@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from headway.core.cost import CostModel
 from headway.core.fcfs_shadow import FcfsShadow
 from headway.core.policies.boost import Boost
@@ -94,8 +96,10 @@ class TailKeeper:
         """`request` is done."""
         shadow = self._of.pop(request.id, None)
         if shadow is not None:
-            decode_s = self._cost.decode_s_per_token * request.output_tokens
-            work_s = self._cost.prefill_work_s(request) + decode_s
+            work_s = request.service_s
+            if request.output_tokens:  # else its backend did not report them
+                decode_s = self._cost.decode_s_per_token * request.output_tokens
+                work_s = self._cost.prefill_work_s(request) + decode_s
             shadow.finished(request.id, work_s, request.started_s, now_s)
 
     def left(self, request: Request, now_s: float) -> None:
@@ -104,11 +108,13 @@ class TailKeeper:
         if shadow is not None:
             shadow.left(request.id, now_s)
 
-    def recalibrated(self, cost: CostModel) -> None:
-        """Work is computed by `cost` from now on; `revised` is called for all that wait."""
+    def recalibrated(self, cost: CostModel, waiting: Iterable[Request]) -> None:
+        """Work is computed by `cost` from now on, and was for those `waiting`."""
         self._cost = cost
         for shadow in self._shadows.values():
             shadow.recalibrated()
+        for request in waiting:
+            self.revised(request)
 
     def _steer(self, now_s: float) -> None:
         overtaken = sum(shadow.overtaken for shadow in self._shadows.values())

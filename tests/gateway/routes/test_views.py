@@ -144,6 +144,7 @@ async def test_the_queue_view_says_who_runs_who_waits_and_why(
         async with http.get(gateway.address + "/v1/headway/queue") as answer:
             view = await answer.json()
         assert view["waiting"] == 2 and view["backlog_s"] > 0 and view["policy"] == "srpt"
+        assert view["tail"] is None
         assert view["backends"][0]["name"] == "exact" and view["backends"][0]["running"] == 1
         running, *waiting = view["requests"]
         assert running["state"] == "running" and running["backend"] == "exact"
@@ -154,6 +155,18 @@ async def test_the_queue_view_says_who_runs_who_waits_and_why(
             assert len((await answer.json())["requests"]) == 1
         engine.allow()
         await asyncio.gather(*asked)
+
+
+async def test_under_boost_view_and_metrics_show_the_promise(
+    serve: Serve, http: aiohttp.ClientSession
+) -> None:
+    gateway = await serve(ExactEngine(), scheduler=SchedulerSettings(policy="boost"))
+    async with http.get(gateway.address + "/v1/headway/queue") as answer:
+        tail = (await answer.json())["tail"]
+    assert tail["promised"] == 1.15 and tail["measured"] is None and tail["scale_s"] > 0
+    seen = await metrics(gateway, http)
+    assert seen[("headway_tail_promised",)] == 1.15
+    assert ("headway_tail_stretch",) not in seen
 
 
 async def test_every_request_is_one_log_line_and_one_row(

@@ -182,10 +182,11 @@ class _Policy(Collector):
     def collect(self) -> Iterable[Metric]:
         policy = GaugeMetricFamily("headway_policy", "1 for the policy in use", labels=["policy"])
         policy.add_metric([self._scheduler.policy_name], 1.0)
+        metrics: list[Metric] = [policy, *self._promise()]
         if self._advisor is None:
-            return [policy]
+            return metrics
         return [
-            policy,
+            *metrics,
             CounterMetricFamily(
                 "headway_policy_replays", "Replays of recent traffic", self._advisor.replays
             ),
@@ -193,6 +194,24 @@ class _Policy(Collector):
                 "headway_policy_switches", "Changes of the policy", self._advisor.switches
             ),
         ]
+
+    def _promise(self) -> Iterable[Metric]:
+        """What `boost` promises, and what came of it."""
+        tail = self._scheduler.tail
+        if tail is None:
+            return
+        yield GaugeMetricFamily(
+            "headway_tail_promised", "Promised p99 latency over that of fcfs", tail.tail
+        )
+        yield GaugeMetricFamily(
+            "headway_boost_scale_seconds", "Scale of the head starts of boost", tail.scale_s
+        )
+        if tail.stretch is not None:
+            yield GaugeMetricFamily(
+                "headway_tail_stretch",
+                "p99 latency over that of fcfs, of the last finished requests",
+                tail.stretch,
+            )
 
 
 class _Queue(Collector):

@@ -309,10 +309,22 @@ class OtherRequests(Struct, kw_only=True):
     waiting: int
 
 
+class TailView(Struct, kw_only=True):
+    """The promise of `boost` about p99 latency, in multiples of that of `fcfs`."""
+
+    promised: float
+    measured: float | None
+    """Of the last finished requests; null before any has finished."""
+    scale_s: float
+    """Scale of the head starts."""
+
+
 class QueueView(Struct, kw_only=True):
     """GET /v1/headway/queue."""
 
     policy: str
+    tail: TailView | None
+    """Null under other policies than `boost`."""
     waiting: int
     backlog_s: float
     """Predicted seconds until all requests that wait now are done."""

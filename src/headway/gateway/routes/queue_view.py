@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headway.core.request import State
-from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView
+from headway.core.tail_keeper import TailKeeper
+from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
@@ -34,6 +35,7 @@ def queue_view(
     others_running = sum(work.request.state is State.RUNNING for work in others)
     return QueueView(
         policy=scheduler.policy_name,
+        tail=_tail(scheduler.tail),
         waiting=scheduler.waiting(),
         backlog_s=round(scheduler.outlook.backlog_s(), 3),
         backends=[
@@ -49,6 +51,17 @@ def queue_view(
         ],
         requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
         others=OtherRequests(running=others_running, waiting=len(others) - others_running),
+    )
+
+
+def _tail(keeper: TailKeeper | None) -> TailView | None:
+    if keeper is None:
+        return None
+    stretch = keeper.stretch
+    return TailView(
+        promised=keeper.tail,
+        measured=None if stretch is None else round(stretch, 3),
+        scale_s=round(keeper.scale_s, 3),
     )
 
 
