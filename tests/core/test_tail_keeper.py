@@ -15,7 +15,7 @@ from headway.core.policies.boost import Boost
 from headway.core.request import State, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import BoostSettings, SchedulerSettings
-from headway.core.tail_keeper import AIM, LEAST_SCALE_S, SCALE_OF_ROOM, TailKeeper
+from headway.core.tail_keeper import AIM, LEAST_EVERY, LEAST_SCALE_S, SCALE_OF_ROOM, TailKeeper
 
 SLOTS = 8
 
@@ -168,7 +168,7 @@ def test_an_idle_tier_does_not_hold_back_the_others() -> None:
     waiting = request("waits", 1000, 400.0)
     waiting.service_s = COST.service_s(waiting)
     keeper.arrived(waiting)
-    for number in range(4):
+    for number in range(LEAST_EVERY):
         one = request(f"s{number}", 1000, 400.0)
         one.service_s = COST.service_s(one)
         keeper.arrived(one)

@@ -33,11 +33,14 @@ class LatencyWindow:
 
     def add(self, value_s: float) -> Entry:
         """Remember `value_s`; forgets the oldest where there are too many."""
-        entry = Entry(value_s)
-        self._entries.append(entry)
-        insort(self._sorted, value_s)
-        if len(self._entries) > REMEMBERED:
-            self._remove(self._entries.popleft())
+        # Without calls: every request adds several.
+        entry, entries, values = Entry(value_s), self._entries, self._sorted
+        entries.append(entry)
+        insort(values, value_s)
+        if len(entries) > REMEMBERED:
+            oldest = entries.popleft()
+            oldest.remembered = False
+            del values[bisect_left(values, oldest.value_s)]
         return entry
 
     def revise(self, entry: Entry, value_s: float) -> None:
@@ -51,7 +54,8 @@ class LatencyWindow:
         """Forget one duration."""
         if entry.remembered:
             self._entries.remove(entry)
-            self._remove(entry)
+            entry.remembered = False
+            del self._sorted[bisect_left(self._sorted, entry.value_s)]
 
     def quantile_s(self, q: float) -> float:
         """The duration that a share `q` of them is below; 0 where there is none."""
@@ -61,7 +65,3 @@ class LatencyWindow:
     def above(self, value_s: float) -> int:
         """How many are longer than `value_s`."""
         return len(self._sorted) - bisect_right(self._sorted, value_s)
-
-    def _remove(self, entry: Entry) -> None:
-        entry.remembered = False
-        del self._sorted[bisect_left(self._sorted, entry.value_s)]

@@ -18,7 +18,7 @@ AIM = 0.9
 """Share of the promised room that is used; predictions and rates are not exact."""
 LEAST_CHANGE = 0.05
 """Smaller changes of the scale are not worth computing all head starts anew."""
-LEAST_EVERY = 4
+LEAST_EVERY = 8
 """Starts from one look at the shadow to the next, or an eighth of those that were overtaken: then
 a look costs no more than the starts."""
 
