@@ -19,8 +19,8 @@ from headway.lab.simulation.trace import Trace
 
 TOKEN_S = CLOCK.dense(1)
 SITE = Site("one", CLOCK)
-FREE = PreemptionSettings(gain_factor=0.0, min_run_s=0.0, max_preemptions=10**9)
-"""Preemption as theory has it: it costs nothing, and nobody is protected."""
+FREE = PreemptionSettings(min_run_s=0.0, max_preemptions=10**9)
+"""Preemption as theory has it: nobody is protected."""
 REQUESTS = 8_000
 
 
