@@ -58,6 +58,7 @@ class Exchange:
     def pays(self, running: Request, waiting: Request, backend: Backend) -> bool:
         """Whether it pays to stop `running`, which runs on `backend`, for `waiting` and those
         behind it."""
+        cost, token_s = backend.cost, backend.cost.decode_s_per_token
         ranks, sums_s = self._line(running.tier)
         count = max(1, self._queue.in_tier(running.tier))
         place = bisect_left(ranks, self._policy.rank(running))
@@ -65,13 +66,14 @@ class Exchange:
             ahead, size_s = place * count / len(ranks), sums_s[place] / place
         else:  # the sample left out those that go first
             ahead, size_s = 1.0, self._policy.size_s(waiting)
-        cost = backend.cost
         wait_s = self._next_slot_s + ahead * size_s / (2.0 * self._slots)
-        within_tokens = (wait_s + size_s) / cost.decode_s_per_token
+        lost_s = count * (DELAYED * cost.preempt_s + cost.recompute_s(running))
+        if ahead * wait_s <= lost_s:
+            return False  # however long it would run on
+        within_tokens = (wait_s + size_s) / token_s
         left_tokens = running.estimate.remaining_within(running.output_tokens, within_tokens)
-        left_s = min(self._policy.size_s(running), cost.decode_s_per_token * left_tokens)
-        lost_s = DELAYED * cost.preempt_s + cost.recompute_s(running)
-        return ahead * (left_s - size_s) > count * lost_s
+        left_s = min(self._policy.size_s(running), token_s * left_tokens)
+        return ahead * (left_s - size_s) > lost_s
 
     def _line(self, tier: Tier) -> tuple[list[float], list[float]]:
         """Ranks of the sampled requests of `tier` in order, and the sums of their sizes."""
