@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil, log
+from math import ceil, inf, log
 from typing import ClassVar
 
 import numpy as np
 
+from headway.core.backend import Backend
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
+from headway.core.policies.ltr import Ltr
 from headway.core.policies.mlfq import Mlfq
+from headway.core.policies.policy import Policy
 from headway.core.request import Request
 from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.lab.simulation.importers.rows import columns_of
@@ -34,10 +37,30 @@ from real_sizes import Sizes, data, drawn, sizes_of
 
 TITLE = "vllm-ltr, s/token"
 REQUESTS = 2000
-EVERY_ITERATION = PreemptionSettings(gain_factor=0.0, min_run_s=0.02, max_preemptions=1_000_000)
-"""The first in rank runs, whatever it costs; ranks are compared about once per iteration."""
+EVERY_ITERATION = PreemptionSettings(min_run_s=0.02, max_preemptions=1_000_000)
+"""Ranks are compared about once per iteration."""
 CLASS_TOKENS = 820
 """Of their classifier: ten classes up to 8,192 tokens."""
+
+
+class FirstRuns(Policy):
+    """The first in rank runs, whatever that costs."""
+
+    def gain_s(self, waiting: Request, running: Request) -> float:
+        return inf if self.rank(waiting) < self.rank(running) else 0.0
+
+
+class FreeStops(Site):
+    """An engine whose scheduler takes a stop to cost nothing."""
+
+    @property
+    def backend(self) -> Backend:
+        found = super().backend
+        return replace(found, cost=replace(found.cost, preempt_s=0.0, recompute_share=0.0))
+
+
+class LtrOfThePaper(FirstRuns, Ltr):
+    """Their LTR."""
 
 
 class LtrMlfq(Mlfq):
@@ -58,7 +81,8 @@ class LtrMlfqOfTwo(LtrMlfq):
     times = 2.0
 
 
-POLICIES.update({"mlfq x10": LtrMlfq, "mlfq x2": LtrMlfqOfTwo})
+THEIR_LTR = "ltr of the paper"
+POLICIES.update({"mlfq x10": LtrMlfq, "mlfq x2": LtrMlfqOfTwo, THEIR_LTR: LtrOfThePaper})
 
 
 class Scores:
@@ -211,14 +235,14 @@ def run(task: Task) -> float:
     chosen = drawn(np.flatnonzero(fits), REQUESTS, rng)
     sizes = sizes.rows(chosen)
     trace = Trace(name, np.zeros(REQUESTS), sizes.prompts, sizes.outputs)
-    policy, preemption = "fcfs", EVERY_ITERATION
+    policy, preemption, engine_of = "fcfs", EVERY_ITERATION, FreeStops
     scores = np.log2(sizes.outputs)
     if label == "MLFQ":
         policy = setting.mlfq
     elif label == HEADWAYS:
-        policy, preemption = "mlfq", PreemptionSettings()
+        policy, preemption, engine_of = "mlfq", PreemptionSettings(), Site
     elif label != "FCFS":
-        policy = "ltr"
+        policy = THEIR_LTR
         if label == "classes":
             scores = np.floor(sizes.outputs / CLASS_TOKENS)
         elif label == "LTR":
@@ -227,7 +251,7 @@ def run(task: Task) -> float:
             scores = ssjf("pred_multi_class")[chosen].astype(float)
     memory = setting.gpu_kv_bytes + GIB * SWAP_GIB.get(label, 0)
     engine = replace(setting.engine, kv_tokens=int(memory / setting.token_bytes))
-    site = Site(name, engine)
+    site = engine_of(name, engine)
     settings = SchedulerSettings(policy=policy, preemption=preemption)
     outcome = simulate(trace, [site], settings, Scores(scores))
     return measures_of(trace, outcome, [site]).s_per_token.mean

@@ -19,22 +19,23 @@ from functools import cache
 import numpy as np
 
 from headway.core.estimate import SizeEstimate
+from headway.core.policies import POLICIES
+from headway.core.policies.trail import Trail
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle, Predictions
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.simulator import simulate
-from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
-from papers_burst import EVERY_ITERATION
+from papers_burst import EVERY_ITERATION, FirstRuns, FreeStops
 from published import Figure
 from real_sizes import drawn, sizes_of
 
 TITLE = "TRAIL, FCFS over it"
 REQUESTS = 10_000
 LONGEST = 512
-ENGINE = Site("a100", replace(load_profile("llama-3.1-8b-a100"), batch_tokens=512, slots=256))
+ENGINE = FreeStops("a100", replace(load_profile("llama-3.1-8b-a100"), batch_tokens=512, slots=256))
 LOADS = (0.9, 1.0, 1.05, 1.1, 1.2, 1.3)
 """Of what the engine can do; their rates are stated, what their engine could do is not."""
 GAINS: dict[str, tuple[float, ...]] = {
@@ -43,6 +44,14 @@ GAINS: dict[str, tuple[float, ...]] = {
     "median TTFT": (),
 }
 """FCFS over TRAIL, least and most over their rates."""
+
+
+class TrailOfThePaper(FirstRuns, Trail):
+    """Their TRAIL."""
+
+
+THEIR_TRAIL = "trail of the paper"
+POLICIES[THEIR_TRAIL] = TrailOfThePaper
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,10 @@ class Contender:
 
 CONTENDERS = {
     "FCFS": Contender("fcfs"),
-    "TRAIL": Contender("trail", 46.1),
-    "c = 1": Contender("trail", 46.1, 1.0),
-    "probe from the start": Contender("trail", 33.9),
-    "error of 90 tokens": Contender("trail", 90.2),
+    "TRAIL": Contender(THEIR_TRAIL, 46.1),
+    "c = 1": Contender(THEIR_TRAIL, 46.1, 1.0),
+    "probe from the start": Contender(THEIR_TRAIL, 33.9),
+    "error of 90 tokens": Contender(THEIR_TRAIL, 90.2),
     "oracle": Contender("srpt"),
 }
 """46.1 is the error of their first estimate and 33.9 that of the refined one; 90.2 is 2.66 times

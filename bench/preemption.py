@@ -31,7 +31,7 @@ from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
 
-EAGER = {"enabled": True, "min_run_s": 0.0, "gain_factor": 1.0, "max_preemptions": 1_000_000}
+EAGER = {"enabled": True, "min_run_s": 0.0, "max_preemptions": 1_000_000}
 """Preemption as often as somebody of a higher tier comes."""
 
 INTRUDERS = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 from tests.core.event_driver import EventDriver
@@ -17,6 +17,8 @@ from headway.core.scheduler import TRANSITIONS, Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
 
 COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.02, preempt_s=0.05)
+FREE = replace(COST, preempt_s=0.0)
+"""With this a preemption costs nothing."""
 INF = float("inf")
 
 tier_settings = st.builds(
@@ -41,12 +43,11 @@ settings_of_every_kind = st.builds(
     preemption=st.builds(
         PreemptionSettings,
         enabled=st.booleans(),
-        gain_factor=st.sampled_from([0.0, 2.0]),
         min_run_s=st.sampled_from([0.0, 0.25]),
         max_preemptions=st.sampled_from([1, 16]),
         trail_c=st.sampled_from([None, 0.8]),
     ),
-    cost=st.just(COST),
+    cost=st.sampled_from([COST, FREE]),
 )
 
 new_requests = st.fixed_dictionaries(
@@ -95,10 +96,8 @@ tight_settings = st.builds(
     fairness=st.sampled_from(["off", "off", "vtc", "drr"]),
     tenant_max_running=st.sampled_from([1, 1, 1, None]),
     on_missed_deadline=st.sampled_from(["reject", "downgrade"]),
-    preemption=st.builds(
-        PreemptionSettings, gain_factor=st.just(0.0), min_run_s=st.sampled_from([0.0, 0.25])
-    ),
-    cost=st.just(COST),
+    preemption=st.builds(PreemptionSettings, min_run_s=st.sampled_from([0.0, 0.25])),
+    cost=st.just(FREE),
 )
 
 tight_requests = st.fixed_dictionaries(
@@ -130,10 +129,10 @@ tight_events = st.lists(
 tight_slots = st.sampled_from([{"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 2, "y": 0}])
 
 
-def backend(name: str, slots: int) -> Backend:
+def backend(name: str, slots: int, cost: CostModel) -> Backend:
     """Backend x serves both models, y only one, with little KV cache."""
     lanes = frozenset({"m", "n"}) if name == "x" else frozenset({"m"})
-    return Backend(name, slots, lanes, None if name == "x" else 2000, COST)
+    return Backend(name, slots, lanes, None if name == "x" else 2000, cost)
 
 
 @dataclass
@@ -148,7 +147,7 @@ class Driver(EventDriver):
         self.scheduler = Scheduler(self.settings)
         self.slots = dict(self.slots)
         for name, slots in self.slots.items():
-            self.scheduler.set_backend(backend(name, slots), 0.0)
+            self.scheduler.set_backend(backend(name, slots, self.settings.cost), 0.0)
 
     @property
     def machine(self) -> Scheduler:
@@ -203,7 +202,7 @@ class Driver(EventDriver):
     def set_slots(self, of: tuple[str, int]) -> None:
         name, slots = of
         self.slots[name] = slots
-        self.scheduler.set_backend(backend(name, slots), self.now_s)
+        self.scheduler.set_backend(backend(name, slots, self.settings.cost), self.now_s)
 
     def remove(self, name: str) -> None:
         if name in self.scheduler.backends:

@@ -94,3 +94,21 @@ def test_the_lower_envelope_is_the_least_of_its_lines(lines, x) -> None:
 def test_a_broken_distribution_is_refused(tokens, weights, complaint) -> None:
     with pytest.raises(ValueError, match=complaint):
         SizeEstimate(tokens, weights)
+
+
+@given(
+    st.dictionaries(st.integers(1, 60), st.floats(0.1, 5.0), min_size=1, max_size=8),
+    st.integers(0, 70),
+    st.floats(0.0, 80.0),
+)
+def test_remaining_within_is_the_mean_of_what_comes_before_the_limit(weights, produced, limit):
+    points = sorted(weights)
+    estimate = SizeEstimate(points, [weights[point] for point in points])
+    longer = [point for point in points if point > produced]
+    found = estimate.remaining_within(produced, limit)
+    if longer:
+        mass = sum(weights[point] for point in longer)
+        by_hand = sum(weights[p] * min(p - produced, limit) for p in longer) / mass
+        assert found == pytest.approx(by_hand, abs=1e-9)
+    assert found <= limit + 1e-9
+    assert found <= estimate.remaining_mean(produced) + 1e-9

@@ -71,7 +71,7 @@ def test_ltr_orders_by_the_score_alone() -> None:
 def test_trail_does_not_stop_a_request_beyond_four_fifths_of_its_prediction() -> None:
     for tokens, expected in ((1000, 2), (60, 0)):
         long, short = request("long", tokens), request("short", 1, 1.0)
-        assert len(running_then_arrives("trail", long, short, gain_factor=0.0)) == expected
+        assert len(running_then_arrives("trail", long, short)) == expected
 
 
 def test_edf_is_by_deadline_and_no_deadline_comes_last() -> None:

@@ -8,11 +8,14 @@ from tests.core.test_policies import COST, request, scheduler
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Preempt
+from headway.core.exchange import Exchange
 from headway.core.policies import POLICIES
 from headway.core.preemption import PreemptionRule
 from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import INFINITE, PreemptionSettings, SchedulerSettings, TierSettings
+from headway.core.tiers import tier_order
+from headway.core.waiting import Waiting
 
 
 def one_slot(policy: str = "srpt", cost: CostModel = COST, **settings) -> Scheduler:
@@ -44,7 +47,7 @@ def test_recomputing_the_context_counts_as_cost() -> None:
         cost = CostModel(0.001, 0.01, 0.05, recompute_share=share)
         schedule = one_slot(cost=cost)
         long = request("long", 900)
-        long.prompt_tokens = 5000
+        long.prompt_tokens = 9000
         run(schedule, long)
         assert stopped(schedule, request("short", 5, 1.0)) == expected
 
@@ -54,7 +57,7 @@ def test_two_requests_that_arrive_together_both_take_a_slot_at_once() -> None:
     schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
     for name in ("one", "two"):
         run(schedule, request(name, 900))
-    for name, tokens in (("short", 5), ("less short", 9)):
+    for name, tokens in (("short", 100), ("less short", 120)):
         schedule.add(request(name, tokens, 1.0), 1.0)
     assert sum(isinstance(d, Preempt) for d in schedule.step(1.0)) == 2
 
@@ -178,6 +181,7 @@ def test_requests_left_out_for_one_yield_to_no_less_urgent_one(
 ) -> None:
     settings = SchedulerSettings(policy=policy, cost=COST)
     order = POLICIES[policy](settings)
+    queue = Waiting(order, tier_order(settings), None, by_tenant=False)
     rule = PreemptionRule(settings.preemption, order, tiers_preempt)
     backend = Backend("x", len(running), cost=COST)
     for number, (tokens, produced, tier, deadline_s, priority) in enumerate(running):
@@ -197,7 +201,12 @@ def test_requests_left_out_for_one_yield_to_no_less_urgent_one(
     most_urgent = request("due")
     most_urgent.due_s = 1.0
     arrived.sort(key=urgency)
+    for sequence, one in enumerate(arrived):
+        one.sequence = sequence
+        queue.push(one)
+    exchange = Exchange(order, queue, [backend])
     candidates = rule.candidates([backend], arrived[0], 1.0)
     all_of_them = rule.candidates([backend], most_urgent, 1.0)
     for one in arrived:
-        assert rule.victim(one, candidates, 1.0) is rule.victim(one, all_of_them, 1.0)
+        found = rule.victim(one, candidates, exchange, 1.0)
+        assert found is rule.victim(one, all_of_them, exchange, 1.0)

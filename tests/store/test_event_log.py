@@ -18,7 +18,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
 from headway.store.event_log import EVENTS, EventLogError, LoggedScheduler, read_events, replay
 
-EAGER = PreemptionSettings(min_run_s=0.0, gain_factor=0.1)
+EAGER = PreemptionSettings(min_run_s=0.0)
 
 
 def drive(scheduler: Scheduler, moves: list[tuple[int, int, Tier, float]]) -> None:

@@ -74,8 +74,6 @@ class PreemptionConfig(Section):
     """When a running request is stopped for another; see docs/preemption.md."""
 
     enabled: bool = True
-    gain_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = PREEMPTION.gain_factor
-    """The expected gain must exceed this many times the cost that the backend states."""
     min_run_s: Seconds = PREEMPTION.min_run_s
     """A request that began to run is left alone for so long."""
     max_preemptions: Annotated[int, Field(ge=0)] = PREEMPTION.max_preemptions

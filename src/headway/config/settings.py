@@ -195,7 +195,6 @@ class Settings(BaseSettings):
             boost=BoostSettings(self.tail),
             preemption=PreemptionSettings(
                 enabled=self.preemption.enabled,
-                gain_factor=self.preemption.gain_factor,
                 min_run_s=self.preemption.min_run_s,
                 max_preemptions=self.preemption.max_preemptions,
                 trail_c=self.preemption.trail_c,

@@ -57,10 +57,14 @@ class CostModel:
             return self.service_s(request)
         return self.decode_s_per_token * request.estimate.remaining_mean(produced)
 
+    def recompute_s(self, request: Request) -> float:
+        """Work of computing the context of `request` again after a stop."""
+        context_s = self.prefill_s_per_token * (request.prompt_tokens + request.output_tokens)
+        return self.recompute_share * self.held_slots * context_s
+
     def stop_s(self, request: Request) -> float:
         """Work of stopping `request` and resuming it later."""
-        context_s = self.prefill_s_per_token * (request.prompt_tokens + request.output_tokens)
-        return self.preempt_s + self.recompute_share * self.held_slots * context_s
+        return self.preempt_s + self.recompute_s(request)
 
     def attained_s(self, request: Request) -> float:
         """Work done so far. Includes the whole prefill, even before it is done."""

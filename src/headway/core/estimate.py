@@ -155,6 +155,21 @@ class SizeEstimate:
             self._exponential = rate, mean
         return mean
 
+    def remaining_within(self, produced: int, limit: float) -> float:
+        """Expected number of its remaining output tokens that are among the next `limit`.
+
+        E[min(X - t, limit)] given X > t, with t = `produced`. A request that outlived its whole
+        distribution has the tail of `remaining_mean`.
+        """
+        start = bisect_right(self.tokens, produced)
+        masses, works = self._tails or self._sum_tails()
+        mass = masses[start]
+        if mass <= 0.0:
+            return produced * limit / (produced + limit)
+        end = bisect_right(self.tokens, produced + limit)
+        shorter = works[start] - works[end] - produced * (mass - masses[end])
+        return (shorter + limit * masses[end]) / mass
+
     def gittins_tokens(self, produced: int, setup_tokens: float = 0.0) -> float:
         """The Gittins rank, in tokens (smaller runs first).
 

@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
 from headway.core.backend import Backend
+from headway.core.exchange import Exchange
 from headway.core.policies.policy import Policy
 from headway.core.request import Request
 from headway.core.settings import INFINITE, PreemptionSettings
+
+LEAST_GAIN = 2.0
+"""Where the order alone decides, a preemption must gain this many times what it costs."""
 
 Candidate = tuple[int, float, int, Request, Backend]
 """Tier, rank and sequence number of a running request, all negated; the request; its backend."""
@@ -16,6 +20,9 @@ Candidate = tuple[int, float, int, Request, Backend]
 
 class PreemptionRule:
     """Finds the request to stop, if the gain is worth the cost.
+
+    A policy by length preempts to save time, so within a tier it is the `Exchange` that says
+    whether a preemption does. Higher tiers, due requests and other policies go by their order.
 
     Args:
         settings: the operator's limits.
@@ -73,8 +80,13 @@ class PreemptionRule:
         heapify(found)  # no two have one sequence number
         return found
 
-    def victim(self, waiting: Request, candidates: list[Candidate], now_s: float) -> Request | None:
-        """Take the request to stop for `waiting` out of `candidates`; None: no request yields."""
+    def victim(
+        self, waiting: Request, candidates: list[Candidate], exchange: Exchange, now_s: float
+    ) -> Request | None:
+        """Take the request to stop for `waiting` out of `candidates`; None: no request yields.
+
+        `exchange` is that of the lane of `waiting`.
+        """
         due = waiting.due_s <= now_s
         chosen: Request | None = None
         passed_over: list[Candidate] = []
@@ -85,7 +97,7 @@ class PreemptionRule:
             if gain_s <= 0.0:
                 break  # requests ranked before it hardly ever yield either (see `ltr`)
             candidate = heappop(candidates)
-            if may and self._pays(gain_s, waiting, running, backend):
+            if may and self._pays(gain_s, waiting, running, backend, exchange):
                 chosen = running
             else:
                 passed_over.append(candidate)
@@ -93,14 +105,23 @@ class PreemptionRule:
             heappush(candidates, candidate)
         return chosen
 
-    def _pays(self, gain_s: float, waiting: Request, running: Request, backend: Backend) -> bool:
+    def _pays(
+        self,
+        gain_s: float,
+        waiting: Request,
+        running: Request,
+        backend: Backend,
+        exchange: Exchange,
+    ) -> bool:
         """Whether the gain exceeds the cost of stopping `running`."""
-        threshold_s = self.settings.gain_factor * backend.cost.stop_s(running)
-        if not gain_s > threshold_s:  # or is not a number, as between infinite ranks
+        if not backend.has_room_without(running, waiting):
             return False
-        if backend.cost.remaining_s(running) <= threshold_s:
-            return False  # its slot is free soon anyway
-        return backend.has_room_without(running, waiting)
+        if self.policy.by_length and gain_s < INFINITE:
+            return exchange.pays(running, waiting, backend)
+        least_s = LEAST_GAIN * backend.cost.stop_s(running)
+        if not gain_s > least_s:  # or is not a number, as between infinite ranks
+            return False
+        return backend.cost.remaining_s(running) > least_s  # else its slot is free soon anyway
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
         """Whether requests of `waiting`'s tier may ever take the slot of `running`."""

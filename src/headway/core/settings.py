@@ -32,8 +32,6 @@ class PreemptionSettings:
     """When to stop a running request."""
 
     enabled: bool = True
-    gain_factor: float = 2.0
-    """The expected gain must exceed this multiple of the backend's cost of a preemption."""
     min_run_s: float = 0.25
     """A request is not stopped for this long after it starts (hysteresis)."""
     max_preemptions: int = 16

@@ -9,6 +9,7 @@ from math import inf
 
 from headway.core.backend import Backend
 from headway.core.backends import Backends
+from headway.core.exchange import Exchange
 from headway.core.fairness import Fairness
 from headway.core.lanes import Lanes
 from headway.core.placement import permitted
@@ -104,7 +105,8 @@ class Takeovers:
             if candidates is None or urgency < sought or request.avoid:
                 candidates = rule.candidates(permitted(request, serving), request, now_s)
                 sought = urgency
-            victim = rule.victim(request, candidates, now_s)
+            exchange = Exchange(rule.policy, queue, serving)
+            victim = rule.victim(request, candidates, exchange, now_s)
             if victim is None:
                 self._looked[name] = (now_s, urgency)
                 return
@@ -136,6 +138,7 @@ class Takeovers:
         for _, name, urgency, waiting, heirs in sorted(found, key=lambda one: one[0]):
             serving = self._backends.of_lane(name)
             self._backends.catch_up(serving, now_s)
+            exchange = Exchange(rule.policy, self._lanes.queues[name], serving)
             by_heir: dict[Request, list[Candidate]] = {}
             for candidate in rule.candidates(serving, waiting[0], now_s):
                 heir = heirs.get(self._running.freed_by(candidate[3]))
@@ -147,7 +150,7 @@ class Takeovers:
                 candidates = by_heir.get(request)
                 if candidates is not None:
                     heapify(candidates)
-                    victim = rule.victim(request, candidates, now_s)
+                    victim = rule.victim(request, candidates, exchange, now_s)
                     if victim is not None:
                         return request, victim
             self._looked[name] = (now_s, urgency)

@@ -21,7 +21,7 @@ from headway.store.event_log import LoggedScheduler, read_events, replay
 async def test_an_event_log_of_a_gateway_is_decided_alike(tmp_path: Path, policy: str) -> None:
     """Real requests over HTTP, short ones that overtake and preempt long ones among them."""
     log = io.BytesIO()
-    eager = PreemptionSettings(min_run_s=0.0, gain_factor=0.1)
+    eager = PreemptionSettings(min_run_s=0.0)
     settings = GatewaySettings(port=0, scheduler=SchedulerSettings(policy=policy, preemption=eager))
     engine = ExactEngine()
     gateway = Gateway(

@@ -10,17 +10,18 @@ from tests.lab.simulation.conftest import CLOCK, trace
 
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.outcome import Outcome
-from headway.lab.simulation.predictions import FromHistory, Oracle
+from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
 
 TOKEN_S = CLOCK.dense(1)
 SITE = Site("one", CLOCK)
-FREE = PreemptionSettings(gain_factor=0.0, min_run_s=0.0, max_preemptions=10**9)
-"""Preemption as theory has it: it costs nothing, and nobody is protected."""
+FREE = PreemptionSettings(min_run_s=0.0, max_preemptions=10**9)
+"""Preemption as theory has it: nobody is protected."""
 REQUESTS = 8_000
 
 
@@ -137,3 +138,22 @@ def test_utilisation_is_the_load() -> None:
     of = traffic(0.5, FIXED[:3000], seed=8)
     outcome = run(of, "fcfs")
     assert measures_of(of, outcome, [SITE]).utilisation == pytest.approx(0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("policy", ["srpt", "gittins"])
+@pytest.mark.parametrize("load", [0.95, 1.1])
+def test_a_policy_that_preempts_loses_nothing_to_one_that_does_not(policy, load) -> None:
+    """On 64 slots one frees soon by itself, and predictions are wrong by a factor of two."""
+    site = Site("many", replace(CLOCK, slots=64))
+    rng = np.random.default_rng(9)
+    tokens = np.maximum(1, rng.exponential(100, 3000)).astype(int)
+    of = at_load(
+        trace(np.cumsum(rng.exponential(1.0, len(tokens))), tokens),
+        capacity_rps(trace(np.zeros(len(tokens)), tokens), [site]),
+        load,
+    )
+    means = [
+        simulate(of, [site], SchedulerSettings(policy=name), Noisy(of, 1.0)).latency_s.mean()
+        for name in (policy, "sjf")
+    ]
+    assert means[0] < 1.01 * means[1]

@@ -21,10 +21,13 @@ class Ltr(Policy):
     def rank(self, request: Request) -> float:
         return request.score if request.score is not None else log2(request.estimate.mean)
 
+    def size_s(self, request: Request) -> float:
+        return self.cost.remaining_s(request)
+
     def gain_s(self, waiting: Request, running: Request) -> float:
         # The order ignores prompts and tokens already produced; the gain must not. By the order
         # alone, a request about to end would be stopped for a long prompt, and below saturation
         # requests would wait longer than under `fcfs`.
         if self.rank(running) <= self.rank(waiting):
             return 0.0
-        return self.cost.remaining_s(running) - self.cost.remaining_s(waiting)
+        return self.size_s(running) - self.size_s(waiting)

@@ -50,10 +50,14 @@ class Policy(ABC):
         """The same if tenants have caps: it skips tenants at theirs."""
         return TenantHeap(self.rank)
 
+    def size_s(self, request: Request) -> float:
+        """How long `request` takes a slot, in seconds. The default suits ranks in seconds."""
+        return self.rank(request)
+
     def gain_s(self, waiting: Request, running: Request) -> float:
         """Time saved by giving the slot of `running` to `waiting`, in seconds.
 
-        At most 0 if `running` is not ranked behind `waiting`. The default suits ranks in seconds;
-        a policy with other ranks overrides it.
+        At most 0 if `running` is not ranked behind `waiting`. Infinite if `waiting` goes first
+        whatever a preemption costs. The default suits ranks in seconds.
         """
         return self.rank(running) - self.rank(waiting)

@@ -35,10 +35,13 @@ def cost_of(profile: Profile, slots: int = 0) -> CostModel:
     chunk = max(2, min(512, profile.batch_tokens - slots))
     iteration_s = profile.dense(slots) + profile.sequence_s * slots
     longer_s = profile.dense(slots + chunk) - profile.dense(slots)
+    beside_s = profile.mixed_s(1, slots - 1) - profile.dense(slots)
     return CostModel(
         prefill_s_per_token=longer_s / chunk,
         decode_s_per_token=iteration_s,
-        preempt_s=2.0 * iteration_s,
+        # The iteration in which nobody has the slot, what every request costs outside of the loop,
+        # and for all slots the computing of one token of a prompt as it resumes.
+        preempt_s=iteration_s + profile.request_s + slots * max(0.0, beside_s),
         recompute_share=1.0 if profile.kv_tokens else 0.0,
         held_slots=slots,
     )
