@@ -21,7 +21,7 @@ import numpy as np
 from tests.lab.simulation.served_log import records_of
 
 from claims import Claim, publish
-from headway.core.settings import SchedulerSettings
+from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.choice import CANDIDATES, Choice, choose
 from headway.lab.simulation.errors import SimulationError
@@ -59,7 +59,6 @@ class Auto:
     every_s: float
     window_s: float
     most_requests: int
-    tail: float
     current: str = "sjf"
     next_s: float = 0.0
     choices: list[tuple[float, str, str, str]] = field(default_factory=list)
@@ -93,7 +92,6 @@ class Auto:
                 logged_sites(answered, {}),
                 self.settings,
                 self.current,
-                self.tail,
             )
         except SimulationError:
             return None
@@ -134,8 +132,8 @@ def main() -> int:
     options = parser.parse_args()
     sites = sites_of(options.profile, options.slots)
     day, phase_of = the_day(sites, options.requests)
-    settings = served_settings()
-    auto = Auto(day, settings, options.every, options.window, 4000, options.tail)
+    settings = replace(served_settings(), boost=BoostSettings(options.tail))
+    auto = Auto(day, settings, options.every, options.window, 4000)
     latency_s = {
         name: simulate(day, sites, replace(settings, policy=name), Noisy(day, OCTAVES)).latency_s
         for name in CANDIDATES

@@ -32,7 +32,7 @@ def test_without_a_trace_it_says_what_it_needs() -> None:
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("auto.tail=0.9", "auto.tail"),
+        ("tail=0.9", "a tail of 0.9 cannot be promised"),
         ("auto.slo=fast", "auto.slo"),
         ("auto.every_s=0", "auto.every"),
     ],

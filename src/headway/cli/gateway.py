@@ -209,7 +209,7 @@ def _auto(settings: Settings) -> AutoSettings:
             "policy auto has no traffic to replay without log.requests_db: %s stays",
             AUTO_BEGINS_WITH,
         )
-    return AutoSettings(every_s=auto.every_s, window_s=auto.window_s, tail=auto.tail, slo=auto.slo)
+    return AutoSettings(every_s=auto.every_s, window_s=auto.window_s, slo=auto.slo)
 
 
 def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:

@@ -31,7 +31,6 @@ def replay() -> None:
             logged_sites(records, question.slots),
             settings_from_values(question.settings),
             question.current,
-            question.tail,
             parse_objective(question.slo) if question.slo else NOTHING,
         )
     except (SimulationError, OSError) as error:

@@ -96,8 +96,6 @@ class AutoConfig(Section):
     """Time between two replays."""
     window_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1800.0
     """Traffic to replay: the newest of so many seconds."""
-    tail: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.15
-    """The p99 latency may be at most so many times that of fcfs."""
     slo: str = ""
     """Targets such as ttft_p99=1s, which come before mean latency; empty: none."""
 

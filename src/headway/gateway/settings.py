@@ -39,8 +39,6 @@ class AutoSettings:
     window_s: float = 1800.0
     """Traffic to replay: the newest of so many seconds."""
     most_requests: int = 4000
-    tail: float = 1.15
-    """The p99 latency may be at most so many times that of fcfs."""
     slo: str = ""
     """Targets such as `ttft_p99=1s`: they come before mean latency; empty: none."""
 

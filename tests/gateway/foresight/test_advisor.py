@@ -14,7 +14,7 @@ from tests.gateway.doubles import EnginePool, ExactEngine
 from tests.lab.simulation.conftest import SMALL, trace
 from tests.lab.simulation.served_log import records_of
 
-from headway.core.settings import SchedulerSettings
+from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.lab.simulation.predictions import Oracle
@@ -22,7 +22,7 @@ from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.store.request_log import RequestLog
 
-FCFS = SchedulerSettings(policy="fcfs")
+FCFS = SchedulerSettings(policy="fcfs", boost=BoostSettings(tail=3.0))
 
 
 def busy(requests: int) -> list:
@@ -44,7 +44,7 @@ async def log(tmp_path: Path) -> AsyncIterator[RequestLog]:
 @pytest.fixture
 async def gateway(log: RequestLog) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
-        settings = GatewaySettings(scheduler=FCFS, auto=AutoSettings(tail=3.0), port=0)
+        settings = GatewaySettings(scheduler=FCFS, auto=AutoSettings(), port=0)
         pool = EnginePool(ExactEngine(slots=4))
         gateway = Gateway(settings, pool=pool, request_log=log)  # type: ignore[arg-type]
         await gateway.start()
@@ -75,7 +75,13 @@ async def test_it_takes_the_policy_that_its_own_traffic_would_want(
     async with http.get(gateway.address + "/v1/headway/policy") as answer:
         view = await answer.json()
     assert (view["policy"], view["automatic"], view["switches"]) == (chosen, True, 1)
-    assert {one["policy"] for one in view["advice"]["replayed"]} >= {"fcfs", "sjf", "srpt", "hrrn"}
+    assert {one["policy"] for one in view["advice"]["replayed"]} >= {
+        "fcfs",
+        "sjf",
+        "srpt",
+        "hrrn",
+        "boost",
+    }
     async with http.get(gateway.address + "/metrics") as answer:
         text = await answer.text()
     assert f'headway_policy{{policy="{chosen}"}} 1.0' in text

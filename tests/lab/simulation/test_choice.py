@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.lab.simulation.conftest import SMALL, trace
 from tests.lab.simulation.served_log import records_of
 
-from headway.core.settings import SchedulerSettings
+from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.lab.simulation.choice import LEAST_REQUESTS, Choice, choose
 from headway.lab.simulation.importers.request_log import trace_of
 from headway.lab.simulation.predictions import Oracle
@@ -30,7 +32,8 @@ def logged(requests: int = 400, gap_s: float = 0.12, spread: float = 1.3) -> Tra
 
 
 def chosen(given: Trace, current: str = "fcfs", tail: float = 3.0, slo: str = "") -> Choice:
-    return choose(given, SITES, FCFS, current, tail, parse_objective(slo) if slo else NOTHING)
+    settings = replace(FCFS, boost=BoostSettings(tail))
+    return choose(given, SITES, settings, current, parse_objective(slo) if slo else NOTHING)
 
 
 def test_it_is_the_one_with_the_least_mean_within_the_promise() -> None:

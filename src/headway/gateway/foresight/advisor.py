@@ -57,7 +57,6 @@ class Question(msgspec.Struct, kw_only=True):
     slots: dict[str, int]
     """Of each backend that may take requests now."""
     current: str
-    tail: float
     slo: str
     settings: dict[str, Any]
     """Of the scheduler, as plain values."""
@@ -132,7 +131,6 @@ class Advisor:
             most_requests=settings.most_requests,
             slots=slots,
             current=current,
-            tail=settings.tail,
             slo=settings.slo,
             settings=settings_as_values(self._scheduler.settings),
         )

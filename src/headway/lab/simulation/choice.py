@@ -14,7 +14,7 @@ from headway.lab.simulation.slo import NOTHING, Objective
 from headway.lab.simulation.trace import Trace
 
 REFERENCE = "fcfs"
-CANDIDATES = (REFERENCE, "sjf", "srpt", "hrrn")
+CANDIDATES = (REFERENCE, "sjf", "srpt", "hrrn", "boost")
 LEAST_REQUESTS = 200
 """Fewer say too little about a tail."""
 LEAST_GAIN = 0.03
@@ -47,23 +47,22 @@ def choose(
     sites: Sequence[Site],
     settings: SchedulerSettings,
     current: str,
-    tail: float,
     objective: Objective = NOTHING,
     candidates: Sequence[str] = CANDIDATES,
     prediction: str = "logged",
 ) -> Choice:
     """Replay `trace` under each candidate, and choose.
 
-    The best is the one with the least mean latency whose p99 latency is at most `tail` times that
-    of fcfs; with targets, the one that misses them least. It replaces the current policy only if
-    it is better by LEAST_GAIN, or if the current one breaks the promise.
+    The best is the one with the least mean latency whose p99 latency is at most
+    `settings.boost.tail` times that of fcfs; with targets, the one that misses them least. It
+    replaces the current policy only if it is better by LEAST_GAIN, or if the current one breaks
+    the promise.
 
     Args:
         trace: recent traffic.
         sites: what it runs on.
         settings: of the scheduler, without its policy.
         current: the policy in use.
-        tail: the promise, 1 or more.
         objective: of an SLO, or none.
         candidates: policies to try; fcfs and the current one are always tried.
         prediction: what the policies know of lengths.
@@ -74,6 +73,7 @@ def choose(
     if len(trace) < LEAST_REQUESTS:
         reason = f"{len(trace)} requests say too little; {LEAST_REQUESTS} are needed"
         return Choice(current, f"stays: {reason}", len(trace), [])
+    tail = settings.boost.tail
     names = list(dict.fromkeys((REFERENCE, *candidates, current)))
     scenario = Scenario([trace], sites, settings, objective.request)
     contenders = {
