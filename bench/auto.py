@@ -59,7 +59,7 @@ class Auto:
     every_s: float
     window_s: float
     most_requests: int
-    current: str = "sjf"
+    current: str = "boost"
     next_s: float = 0.0
     choices: list[tuple[float, str, str, str]] = field(default_factory=list)
     """When it switched, from what, to what, and why."""

@@ -16,7 +16,7 @@ async def test_it_says_why_a_gateway_serves_with_its_policy(tmp_path: Path) -> N
     async with HeadwayServer({"slots": 1, "policy": "auto", "log": log}) as server:
         done = headway("advise", "--live", server.url)
         assert done.returncode == 0, done.stderr
-        assert "Policy sjf, chosen by the gateway" in done.stdout
+        assert "Policy boost, chosen by the gateway" in done.stdout
         assert "It has replayed no traffic yet." in done.stdout
 
 

@@ -85,8 +85,8 @@ class PreemptionConfig(Section):
 
 
 AUTO = "auto"
-AUTO_BEGINS_WITH = "sjf"
-"""Until there is traffic to replay: it wins on most traces of docs/sweep.md, without preempting."""
+AUTO_BEGINS_WITH = "boost"
+"""Until there is traffic to replay: it keeps the promise on any traffic."""
 
 
 class AutoConfig(Section):
