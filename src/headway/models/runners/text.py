@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headway.models.encoder.classes import activation_of, labels_of
-from headway.models.encoder.feeds import Batch, Feeds
+from headway.models.encoder.feeds import Batch, Feeds, is_typed
 from headway.models.encoder.folder import EncoderFolder, read_folder
 from headway.models.encoder.limits import longest_text, position_offset
 from headway.models.encoder.pooling import pooling_of
@@ -56,6 +56,7 @@ class TextModel:
             graph,
             padding if isinstance(padding, int) and padding > 0 else 0,
             position_offset(files),
+            is_typed(files),
         )
         prompts = prompts_of(files, self._pooling)
         uncounted = any(prompts.texts.values()) and not prompts.counted
