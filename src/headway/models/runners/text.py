@@ -113,7 +113,7 @@ class TextModel:
         return np.ascontiguousarray(self._vectors(found, batch), np.float32)
 
     def _vectors(self, found: np.ndarray, batch: Batch) -> np.ndarray:
-        found = found.astype(np.float32, copy=False)  # half precision overflows in a sum
+        found = found.astype(np.float32, copy=False)
         if found.ndim == 3:
             found = self._pooling(found, batch.mask, batch.counted)
         for stage in self._stages:
