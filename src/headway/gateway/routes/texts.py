@@ -172,8 +172,8 @@ class TextRoutes:
             raise _not_read(error, call, "documents") from None
         lengths = [pair.shape[1] for pair in encoded]
         results = await self._inference.run(model, encoded, lengths, urgency)
-        scored = [scored(_vector(model, result), signature.activation) for result in results]
-        return [float(one[0]) for one in scored], sum(lengths)
+        rows = [scored(_vector(model, result), signature.activation) for result in results]
+        return [float(one[0]) for one in rows], sum(lengths)
 
     async def _run(
         self,
