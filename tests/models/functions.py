@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 
 def upper(items):
@@ -145,6 +146,13 @@ def threads(items):
     """What libraries read for their number of threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
     return [[os.environ.get(name) for name in names]] * len(items)
+
+
+def blas(items):
+    """Threads of the linear algebra below numpy."""
+    np.ones((64, 64)) @ np.ones((64, 64))
+    found = threadpoolctl.threadpool_info()
+    return [[one["num_threads"] for one in found]] * len(items)
 
 
 def exits(items):

@@ -49,6 +49,8 @@ async def test_arrays_are_answered_row_by_row(served: Served) -> None:
 async def test_threads_are_those_of_the_libraries(served: Served) -> None:
     model = served("threads", threads=3)
     assert await answers(model, ["x"]) == [["3"] * 4]
+    (found,) = await answers(served("blas", threads=1), ["x"])
+    assert found and set(found) == {1}
 
 
 async def test_a_function_that_exits_fails_its_item_and_no_worker(served: Served) -> None:

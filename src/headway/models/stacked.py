@@ -67,9 +67,11 @@ def rows_of(outputs: Tensors, count: int) -> list[Tensors]:
         ModelFailure: an output has no row for each.
     """
     for name, output in outputs.items():
-        if output.shape[:1] != (count,):
+        # A graph may return a list, such as a mapping of labels for each item.
+        shape = (len(output),) if isinstance(output, list) else output.shape
+        if shape[:1] != (count,):
             raise ModelFailure(
-                f"its output {name!r} has the shape {list(output.shape)} for {count} items, which "
+                f"its output {name!r} has the shape {list(shape)} for {count} items, which "
                 "is no row for each; export it with a batch axis that comes first"
             )
     return [{name: output[row] for name, output in outputs.items()} for row in range(count)]

@@ -243,7 +243,6 @@ def spell_as_before(place: Path, one: Folder) -> None:
 
 def write_graph(one: Folder, model: Any, place: Path) -> None:
     """The ONNX graph of the transformer, or with `pooled_graph` of all modules."""
-    import onnx
     import torch
     from torch import nn
 
@@ -272,12 +271,26 @@ def write_graph(one: Folder, model: Any, place: Path) -> None:
     given["attention_mask"][1, 5:] = 0
     if one.model in ("bert", "electra", "albert"):
         given["token_type_ids"] = torch.zeros_like(ids)
-    batch, tokens = torch.export.Dim("batch_size"), torch.export.Dim("sequence_length", max=24)
     outputs = (
         ["token_embeddings", "sentence_embedding"] if one.pooled_graph else ["last_hidden_state"]
     )
+    export(Tokens(), given, outputs, place)
+    if one.numbers == "int8":
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(place, place, weight_type=QuantType.QInt8)
+    if one.numbers == "fp16":
+        transformer.float()
+
+
+def export(module: Any, given: dict[str, Any], outputs: list[str], place: Path) -> None:
+    """Write the graph of `module`, of any number of texts and tokens."""
+    import onnx
+    import torch
+
+    batch, tokens = torch.export.Dim("batch_size"), torch.export.Dim("sequence_length", max=24)
     program = torch.onnx.export(
-        Tokens().eval(),
+        module.eval(),
         (),
         kwargs=given,
         input_names=list(given),
@@ -292,12 +305,6 @@ def write_graph(one: Folder, model: Any, place: Path) -> None:
         node.ClearField("metadata_props")
     graph.graph.ClearField("value_info")
     onnx.save(graph, place)
-    if one.numbers == "int8":
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        quantize_dynamic(place, place, weight_type=QuantType.QInt8)
-    if one.numbers == "fp16":
-        transformer.float()
 
 
 if __name__ == "__main__":

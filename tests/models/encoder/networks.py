@@ -16,8 +16,8 @@ WORDS = (
 )  # fmt: skip
 
 
-def network(kind: str) -> Any:
-    """A tiny network with random weights."""
+def network(kind: str, classes: int = 0) -> Any:
+    """A tiny network with random weights; with `classes`, a classifier."""
     import transformers
     from torch import nn
 
@@ -62,7 +62,10 @@ def network(kind: str) -> Any:
     }  # fmt: skip
     config = made[kind]()
     config._attn_implementation = "eager"
-    model = transformers.AutoModel.from_config(config)
+    of = transformers.AutoModel
+    if classes:
+        of, config.num_labels = transformers.AutoModelForSequenceClassification, classes
+    model = of.from_config(config)
     for weights in model.parameters():
         nn.init.normal_(weights, std=0.4)
     return model.eval()

@@ -137,3 +137,29 @@ def test_bfloat16_is_read_and_written(tmp_path: Path) -> None:
     found = written.run([{"x": row.astype(np.float32)} for row in halves])
     assert np.array_equal([one["y"] for one in found], halves)
     assert found[0]["y"].dtype == halves.dtype
+
+
+def test_a_list_with_a_mapping_for_each_item_is_answered_row_by_row(tmp_path: Path) -> None:
+    zipped = helper.make_node(
+        "ZipMap", ["x"], ["z"], domain="ai.onnx.ml", classlabels_strings=["no", "yes"]
+    )
+    kind = helper.make_sequence_type_proto(
+        helper.make_map_type_proto(
+            TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+        )
+    )
+    made = helper.make_model(
+        helper.make_graph(
+            [zipped],
+            "graph",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 2])],
+            [helper.make_value_info("z", kind)],
+        ),
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)],
+        ir_version=9,
+    )
+    onnx.save(made, tmp_path / "m.onnx")
+    served = OnnxGraph(str(tmp_path / "m.onnx"), threads=1)
+    assert served.signature.batched
+    found = served.run([{"x": np.array([n, 1 - n], np.float32)} for n in (0, 1)])
+    assert [one["z"] for one in found] == [{"no": 0, "yes": 1}, {"no": 1, "yes": 0}]

@@ -172,8 +172,8 @@ class TextRoutes:
             raise _not_read(error, call, "documents") from None
         lengths = [pair.shape[1] for pair in encoded]
         results = await self._inference.run(model, encoded, lengths, urgency)
-        scored = [_scored(_vector(model, result), signature.activation) for result in results]
-        return [float(one[0]) for one in scored], sum(lengths)
+        rows = [scored(_vector(model, result), signature.activation) for result in results]
+        return [float(one[0]) for one in rows], sum(lengths)
 
     async def _run(
         self,
@@ -314,7 +314,7 @@ def _alike(one: np.ndarray, other: np.ndarray, similarity: Similarity) -> float:
     return -float(np.linalg.norm(one - other, 1 if similarity == "manhattan" else 2))
 
 
-def _scored(logits: np.ndarray, activation: Activation) -> np.ndarray:
+def scored(logits: np.ndarray, activation: Activation) -> np.ndarray:
     """Scores from logits, in double precision."""
     exact = logits.astype(np.float64)
     if activation == "none":
@@ -329,7 +329,7 @@ def _class_of(model: ServedModel, result: Any, signature: Signature) -> dict[str
     """Label and scores of one text."""
     if isinstance(result, np.ndarray):
         names: Sequence[str] = signature.labels
-        chances = _scored(_vector(model, result), signature.activation).tolist()
+        chances = scored(_vector(model, result), signature.activation).tolist()
         if len(names) != len(chances):
             names = [str(n) for n in range(len(chances))]
     elif isinstance(result, dict) and result:

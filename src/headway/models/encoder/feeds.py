@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.models.encoder.folder import EncoderFolder
 from headway.models.runners.onnx_session import NUMPY_TYPES
 from headway.models.signature import ModelFailure
 
@@ -30,6 +31,19 @@ class Batch:
     """The same, and 0 for the tokens of a prompt where those do not count."""
 
 
+def is_typed(folder: EncoderFolder) -> bool:
+    """Whether the tokenizer in `folder` says which text of a pair a token is of.
+
+    `tokenizer.json` always does; transformers passes it on only where the tokenizer's class or
+    `model_input_names` has it.
+    """
+    names = folder.tokenizer_config.get("model_input_names")
+    if isinstance(names, list):
+        return "token_type_ids" in names
+    # The class that transformers 5 writes where it knows no other.
+    return folder.tokenizer_config.get("tokenizer_class") != "TokenizersBackend"
+
+
 class Feeds:
     """Makes the inputs of a graph.
 
@@ -38,12 +52,15 @@ class Feeds:
         graph: its file.
         padding: id of the padding token.
         offset: position of the first token.
+        typed: whether the model's tokenizer says which text of a pair a token is of.
 
     Raises:
         ModelFailure: the graph takes something else than what follows from token ids.
     """
 
-    def __init__(self, inputs: list[Any], graph: Path, padding: int, offset: int) -> None:
+    def __init__(
+        self, inputs: list[Any], graph: Path, padding: int, offset: int, typed: bool = True
+    ) -> None:
         shapes = {of.name: list(of.shape) for of in inputs}
         if "input_ids" not in shapes:
             raise ModelFailure(
@@ -73,6 +90,7 @@ class Feeds:
             raise ModelFailure(f"{graph} takes {', '.join(of.type for of in inputs)}")
         self._padding = padding
         self._offset = offset
+        self._typed = typed
 
     def probe(self) -> Batch:
         """Two texts of three tokens, or as near to it as the graph takes."""
@@ -95,7 +113,7 @@ class Feeds:
             tokens = rows.shape[1]
             ids[row, :tokens] = rows[0]
             mask[row, :tokens] = 1
-            types[row, :tokens] = rows[1] if len(rows) > 1 else 0
+            types[row, :tokens] = rows[1] if len(rows) > 1 and self._typed else 0
             counted[row, :tokens] = rows[2] if len(rows) > 2 else 1
         return Batch(ids, types, mask, counted)
 

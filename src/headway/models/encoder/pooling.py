@@ -40,17 +40,16 @@ class Pooling:
     """Width of a token's vector, as the configuration has it."""
 
     def __call__(self, tokens: np.ndarray, mask: np.ndarray, counted: np.ndarray) -> np.ndarray:
-        """The vectors of texts, (texts, modes x width), computed in single precision.
+        """The vectors of texts, (texts, modes x width).
 
         Args:
-            tokens: (texts, tokens, width), of any float type.
+            tokens: (texts, tokens, width), in single precision: half of it overflows in a sum.
             mask: (texts, tokens), 1 for a text's own tokens, which come first, and 0 for padding.
             counted: the same, and 0 for the tokens of a prompt if those do not count.
 
         Raises:
             BadItem: a text has nothing that counts.
         """
-        tokens = tokens.astype(np.float32, copy=False)
         if not counted.any(axis=1).all():
             raise BadItem("nothing is left of the text behind its prompt; cut it less")
         return np.concatenate([self._of(mode, tokens, mask, counted) for mode in self.modes], 1)

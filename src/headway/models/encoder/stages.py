@@ -69,8 +69,11 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
     """Each vector at unit length, computed in single precision."""
     plain = vectors.astype(np.float32, copy=False)
     largest = np.abs(plain).max(axis=1, keepdims=True)
-    scaled = plain / np.maximum(largest, np.float32(1e-12))  # its squares do not overflow
-    found: np.ndarray = scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12)
+    with np.errstate(invalid="ignore"):  # infinities give no number, and are refused later
+        scaled = plain / np.maximum(largest, np.float32(1e-12))  # its squares do not overflow
+        found: np.ndarray = scaled / np.maximum(
+            np.linalg.norm(scaled, axis=1, keepdims=True), 1e-12
+        )
     return found.astype(np.float32, copy=False)
 
 

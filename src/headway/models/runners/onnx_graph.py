@@ -68,5 +68,7 @@ def _text(array: np.ndarray) -> np.ndarray:
 
 
 def _spec(of: Any) -> TensorSpec:
+    if of.type.startswith("seq("):
+        return TensorSpec(of.name, of.type, (-1,))  # a list with an entry for each row
     shape = tuple(size if isinstance(size, int) and size > 0 else -1 for size in of.shape)
     return TensorSpec(of.name, DATATYPES.get(of.type, of.type), shape)

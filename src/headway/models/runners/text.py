@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headway.models.encoder.classes import activation_of, labels_of
-from headway.models.encoder.feeds import Batch, Feeds
+from headway.models.encoder.feeds import Batch, Feeds, is_typed
 from headway.models.encoder.folder import EncoderFolder, read_folder
 from headway.models.encoder.limits import longest_text, position_offset
 from headway.models.encoder.pooling import pooling_of
@@ -56,6 +56,7 @@ class TextModel:
             graph,
             padding if isinstance(padding, int) and padding > 0 else 0,
             position_offset(files),
+            is_typed(files),
         )
         prompts = prompts_of(files, self._pooling)
         uncounted = any(prompts.texts.values()) and not prompts.counted
@@ -112,7 +113,7 @@ class TextModel:
         return np.ascontiguousarray(self._vectors(found, batch), np.float32)
 
     def _vectors(self, found: np.ndarray, batch: Batch) -> np.ndarray:
-        found = found.astype(np.float32, copy=False)  # half precision overflows in a sum
+        found = found.astype(np.float32, copy=False)
         if found.ndim == 3:
             found = self._pooling(found, batch.mask, batch.counted)
         for stage in self._stages:
