@@ -64,6 +64,8 @@ class Auto:
     choices: list[tuple[float, str, str, str]] = field(default_factory=list)
     """When it switched, from what, to what, and why."""
     replays: int = 0
+    advised: str = ""
+    """By the last replay: without urgency, two in a row must agree."""
     spent_s: float = 0.0
 
     def policy(self, now_s: float, so_far: Outcome) -> str:
@@ -72,7 +74,10 @@ class Auto:
         began_s = time.process_time()
         choice = self._advice(now_s, so_far)
         self.spent_s += time.process_time() - began_s
-        if choice is not None and choice.policy != self.current:
+        before, self.advised = self.advised, choice.policy if choice is not None else ""
+        if choice is None or choice.policy == self.current:
+            return self.current
+        if choice.urgent or before == choice.policy:
             self.choices.append((now_s, self.current, choice.policy, choice.reason))
             self.current = choice.policy
         return self.current

@@ -53,7 +53,7 @@ def test_none_is_chosen_that_breaks_the_promise_or_is_worse_than_fcfs() -> None:
 def test_one_in_use_that_breaks_the_promise_is_replaced() -> None:
     strict = chosen(logged(gap_s=0.2, spread=0.9), current="sjf", tail=1.0)
     (sjf,) = [one for one in strict.replayed if one.policy == "sjf"]
-    assert not sjf.keeps_tail and strict.policy != "sjf"
+    assert not sjf.keeps_tail and strict.policy != "sjf" and strict.urgent
 
 
 def test_a_gain_that_is_noise_changes_nothing() -> None:

@@ -353,6 +353,8 @@ class PolicyAdvice(Struct, kw_only=True):
 
     policy: str
     reason: str
+    urgent: bool
+    """Whether the policy in use breaks the promise; else two replays in a row must agree."""
     requests: int
     """That were replayed."""
     replayed: list[ReplayedPolicy]

@@ -143,8 +143,9 @@ class Advisor:
             return
         self._complaint = ""
         self.replays += 1
-        self.advice = advice
-        if advice.policy != current:
+        before, self.advice = self.advice, advice
+        agreed = advice.urgent or (before is not None and before.policy == advice.policy)
+        if advice.policy != current and agreed:
             self.switches += 1
             logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
             self._foresight.choose_policy(advice.policy)

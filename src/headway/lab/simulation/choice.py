@@ -41,6 +41,8 @@ class Choice(msgspec.Struct, frozen=True):
 
     policy: str
     reason: str
+    urgent: bool
+    """The current policy breaks the promise: another replay need not agree."""
     requests: int
     replayed: list[Replayed]
 
@@ -75,7 +77,7 @@ def choose(
     """
     if len(trace) < LEAST_REQUESTS:
         reason = f"{len(trace)} requests say too little; {LEAST_REQUESTS} are needed"
-        return Choice(current, f"stays: {reason}", len(trace), [])
+        return Choice(current, f"stays: {reason}", False, len(trace), [])
     tail = settings.boost.tail
     names = list(dict.fromkeys((REFERENCE, *candidates, current)))
     scenario = Scenario([trace], sites, settings, objective.request)
@@ -87,18 +89,14 @@ def choose(
     replayed = {name: _replayed(name, runs[name][0], first, tail, objective) for name in names}
     best = min(replayed.values(), key=_worth)
     now = replayed[current]
-    if best.policy == current:
+    chosen = best.policy
+    if chosen == current:
         reason = f"stays: nothing tried is better on the last {len(trace)} requests"
     elif now.keeps_tail and _gain(now, best, bool(objective.targets)) < LEAST_GAIN:
-        return Choice(
-            current,
-            f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}",
-            len(trace),
-            list(replayed.values()),
-        )
+        chosen, reason = current, f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}"
     else:
         reason = _reason(now, best, replayed[REFERENCE], len(trace))
-    return Choice(best.policy, reason, len(trace), list(replayed.values()))
+    return Choice(chosen, reason, not now.keeps_tail, len(trace), list(replayed.values()))
 
 
 def _replayed(policy: str, run: Run, reference: Run, tail: float, objective: Objective) -> Replayed:
