@@ -172,6 +172,9 @@ async def fuzz(options: argparse.Namespace, folder: Path) -> tuple[Findings, dic
     server_settings = {
         "backends": [{"url": backend.url, "name": backend.model} for backend in backends],
         "models": [{"name": name, "path": path, "threads": 1} for name, path in paths.items()],
+        # Each fake model would have a learned predictor of some megabytes once it has answered
+        # often enough: that is memory well spent, and no leak.
+        "prediction": {"learn": False},
         "limits": {"unavailable_wait_s": 0.05, "read_timeout_s": 5},
         "log": {"level": "error", "requests_db": str(folder / "requests.db")},
     }
