@@ -59,11 +59,13 @@ async def test_nothing_is_said_that_is_not_known(fake_server) -> None:
         ("complain", "in the stream: engine on fire"),
         ("cut", "connection failed"),
         ("mumble", "not an OpenAI stream"),
-        ("hang", r"no complete answer within 0.3 s"),
+        ("hang", "no complete answer within 0.3 s"),
     ],
 )
 async def test_a_failure_is_recorded_and_never_hangs(fake_server, trouble: str, error: str) -> None:
-    async with LoadClient(fake_server.url, "fake", timeout_s=0.3) as client:
+    # A shared machine may be slow: only what hangs has a limit that matters.
+    timeout_s = 0.3 if trouble == "hang" else 10.0
+    async with LoadClient(fake_server.url, "fake", timeout_s=timeout_s) as client:
         outcome = await client.send(asking(f"Please {trouble}"))
     assert not outcome.ok
     assert error in outcome.error
