@@ -131,4 +131,4 @@ def test_mistakes_are_one_sentence(model: str, tmp_path: Path, options: str, mes
 def test_a_missing_model_is_one_sentence() -> None:
     code, _, err = run("nothing.onnx")
     assert code == 1
-    assert err == "headway tune: there is no nothing.onnx"
+    assert err == "headway tune: there is no file nothing.onnx; check the path"
