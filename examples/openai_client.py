@@ -1,9 +1,13 @@
 """The official OpenAI client, unchanged, on Headway.
 
+It needs OpenAI's package: pip install openai
 Start `headway serve` (or `make serve`), then: python examples/openai_client.py
 """
 
-from openai import OpenAI
+try:
+    from openai import OpenAI
+except ModuleNotFoundError:
+    raise SystemExit("this example needs OpenAI's package: pip install openai") from None
 
 client = OpenAI(base_url="http://127.0.0.1:8080/v1", api_key="not needed on loopback")
 

@@ -1,12 +1,16 @@
 """Urgent work overtakes lazy work: a batch fills every slot, then a chat message comes in.
 
+It needs OpenAI's package: pip install openai
 Start `headway serve` (or `make serve`), then: python examples/tiers_and_deadlines.py
 """
 
 import asyncio
 import time
 
-from openai import APIStatusError, AsyncOpenAI
+try:
+    from openai import APIStatusError, AsyncOpenAI
+except ModuleNotFoundError:
+    raise SystemExit("this example needs OpenAI's package: pip install openai") from None
 
 client = AsyncOpenAI(base_url="http://127.0.0.1:8080/v1", api_key="none", max_retries=0)
 

@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "loopback": set(),
     "redaction": set(),
     "text_files": set(),
-    "engines": {"core", "cache", "wheel", "child_process", "engines"},
+    "unreachable": set(),
+    "engines": {"core", "cache", "wheel", "child_process", "unreachable", "engines"},
     "store": {"core", "store"},
     "batching": {"core", "batching"},
     "models": {"core", "cache", "wheel", "child_process", "redaction", "batching", "models"},
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     },
     "lab": set(),
     "lab.report": {"lab.report"},
-    "lab.loadtest": {"core", "text_files", "lab.loadtest", "lab.report"},
+    "lab.loadtest": {"core", "text_files", "unreachable", "lab.loadtest", "lab.report"},
     "lab.simulation": {
         "core",
         "text_files",
@@ -69,6 +70,7 @@ MAY_IMPORT = {
         "config",
         "redaction",
         "text_files",
+        "unreachable",
         "cli",
     },
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +32,22 @@ async def test_calls_at_once_share_batches_and_get_their_own_results() -> None:
     assert found == [number * number for number in range(50)]
     assert max(sizes) == 8
     assert sum(sizes) == 50
+
+
+async def test_it_decorates_without_arguments_too() -> None:
+    @headway.batched
+    def shouted(items: list[str]) -> list[str]:
+        """In capitals."""
+        return [item.upper() for item in items]
+
+    assert await asyncio.gather(shouted("a"), shouted("b")) == ["A", "B"]
+    assert shouted.__doc__ == "In capitals."
+
+
+def test_an_argument_without_its_name_is_refused() -> None:
+    decorate: Any = headway.batched
+    with pytest.raises(TypeError, match=r"decorates a function, not 64; .*max_batch_size=64"):
+        decorate(64)
 
 
 async def test_a_plain_function_leaves_the_event_loop_alone() -> None:

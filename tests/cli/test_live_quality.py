@@ -25,4 +25,4 @@ def test_where_nobody_answers_info_says_what_to_pass() -> None:
     done = headway("predictor", "info", "--url", "http://127.0.0.1:1")
     line = one_line_failure(done, 1)
     assert "no metrics at http://127.0.0.1:1/metrics" in line
-    assert "pass a gateway's address" in line
+    assert "pass the address of a gateway" in line

@@ -26,7 +26,7 @@ def refused(tmp_path: Path, *models: str, code: int = 1) -> str:
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    assert "there is no nowhere.onnx" in refused(tmp_path, "m=nowhere.onnx")
+    assert "there is no file nowhere.onnx" in refused(tmp_path, "m=nowhere.onnx")
 
 
 def test_a_file_that_is_no_model_is_an_error(tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_settings_of_a_model_reach_its_batches(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_nothing_is_an_error() -> None:
-    with pytest.raises(ModelFailure, match="there is no nowhere"):
+    with pytest.raises(ModelFailure, match=r"nowhere.* is not there: name all-MiniLM"):
         catalog_of(Settings(models=(ModelConfig(name="m", path="nowhere"),)))

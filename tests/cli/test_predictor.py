@@ -119,7 +119,7 @@ def test_where_there_is_no_way_to_give_way_a_refit_goes_on(monkeypatch) -> None:
 def test_eval_names_the_target_that_it_was_given(model: Path, tmp_path: Path) -> None:
     data = write_folder(tmp_path / "later", 100, seed=2)
     done = headway("predictor", "eval", "--model", model, "--data", data, "--target", "big")
-    assert "later has 0 lengths of 'big'" in one_line_failure(done, 1)
+    assert "no lengths.csv has a column 'big'; name one of small-model" in one_line_failure(done, 1)
 
 
 def test_it_learns_from_a_gateways_log_that_holds_no_prompts(tmp_path: Path) -> None:
@@ -158,4 +158,4 @@ def test_what_cannot_be_is_one_line(arguments, code, complaint) -> None:
 def test_a_target_that_is_no_column_is_named(tmp_path: Path) -> None:
     data = write_folder(tmp_path / "chats", 120)
     done = headway("predictor", "train", "--data", data, "--target", "big", "--out", "o.npz")
-    assert "0 examples of 'big' are too few" in one_line_failure(done, 1)
+    assert "no lengths.csv has a column 'big'; name one of" in one_line_failure(done, 1)

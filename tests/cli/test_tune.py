@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,16 @@ def test_an_slo_that_cannot_be_met_is_an_error_that_says_what_can(
     assert "batch ms" in out
 
 
+def test_without_an_slo_it_says_which_one_to_ask_for(model: str, tmp_path: Path) -> None:
+    asked = model, "--items", tmp_path / "items.jsonl", *QUICK.split(), "--policies", "adaptive"
+    code, out, _ = run(*asked)
+    assert code == 0
+    assert "No SLO, no recommendation" in out
+    (slo,) = re.findall(r"--slo (p99=[\d.]+ms), which the best setting at a load of 70%", out)
+    found = re.search(r"70% adaptive 4 +[\d.]+ +[\d.]+ +([\d.]+)", out)
+    assert found and float(found[1]) <= 1.01 * float(slo.removeprefix("p99=").removesuffix("ms"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -120,4 +131,4 @@ def test_mistakes_are_one_sentence(model: str, tmp_path: Path, options: str, mes
 def test_a_missing_model_is_one_sentence() -> None:
     code, _, err = run("nothing.onnx")
     assert code == 1
-    assert err == "headway tune: there is no nothing.onnx"
+    assert err == "headway tune: there is no file nothing.onnx; check the path"

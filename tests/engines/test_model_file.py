@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import zipfile
@@ -66,6 +67,7 @@ def test_a_repository_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(hub, "list_repo_files", unreachable)
     with pytest.raises(GgufError, match=r"could not be fetched .*no route"):
         find_model("org/name")
+    assert not logging.getLogger("huggingface_hub").isEnabledFor(logging.WARNING)
     monkeypatch.setattr(hub, "list_repo_files", lambda _: ["README.md"])
     with pytest.raises(GgufError, match="no GGUF file"):
         find_model("org/name")

@@ -39,6 +39,15 @@ def doubled(path: Path, rows: int | str = "rows") -> Path:
     return _save(helper.make_graph(nodes, "doubled", inputs, outputs, [one]), path)
 
 
+def summed(path: Path) -> Path:
+    """sum = the sum of each row of x, of FP32 and any size."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", "numbers"])
+    total = helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["rows"])
+    last = numpy_helper.from_array(np.array([1]), "last")
+    nodes = [helper.make_node("ReduceSum", ["x", "last"], ["sum"], keepdims=0)]
+    return _save(helper.make_graph(nodes, "summed", [x], [total], [last]), path)
+
+
 def echoed(path: Path) -> Path:
     """Texts as they came."""
     inputs = [helper.make_tensor_value_info("text", TensorProto.STRING, ["rows"])]

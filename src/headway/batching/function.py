@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any, Generic, Literal, overload
+from typing import Any, Generic, Literal, Protocol, overload
 from weakref import ReferenceType, ref
 
 from headway.batching.driver import Driver, Item, Result, checked, ended_by
@@ -23,6 +23,17 @@ from headway.core.request import Tier
 Function = Callable[[list[Item]], Sequence[Result] | Awaitable[Sequence[Result]]]
 
 
+class Decorator(Protocol):
+    """Batches the calls of the function that it decorates."""
+
+    def __call__(self, function: Function[Item, Result], /) -> BatchedFunction[Item, Result]: ...
+
+
+@overload
+def batched(function: Function[Item, Result], /) -> BatchedFunction[Item, Result]: ...
+
+
+@overload
 def batched(
     *,
     max_batch_size: int = 32,
@@ -31,10 +42,24 @@ def batched(
     slo_s: float | None = None,
     length: Callable[[Any], int] | None = None,
     workers: int = 1,
-) -> Callable[[Function[Item, Result]], BatchedFunction[Item, Result]]:
-    """Batch the calls of a function from list to list.
+) -> Decorator: ...
+
+
+def batched(
+    function: Function[Item, Result] | None = None,
+    /,
+    *,
+    max_batch_size: int = 32,
+    policy: Literal["constant", "adaptive", "optimal"] = "adaptive",
+    max_delay_s: float = FREQUENT.max_delay_s,
+    slo_s: float | None = None,
+    length: Callable[[Any], int] | None = None,
+    workers: int = 1,
+) -> BatchedFunction[Item, Result] | Decorator:
+    """Batch the calls of a function from list to list: `@batched`, or `@batched(…)` with arguments.
 
     Args:
+        function: the decorated one, where there are no arguments.
         max_batch_size: most items in a call of the function.
         policy: when to launch: after a delay, when waiting no longer pays, or by a solved table.
         max_delay_s: longest wait for further items, under `constant`.
@@ -44,8 +69,14 @@ def batched(
         workers: number of batches that run at a time.
 
     Raises:
+        TypeError: `function` is none.
         ValueError: a limit is below 1, or there is no such policy.
     """
+    if function is not None and not callable(function):
+        raise TypeError(
+            f"@batched decorates a function, not {function!r}; name the arguments, as "
+            "@batched(max_batch_size=64)"
+        )
     if policy not in ("constant", "adaptive", "optimal"):
         raise ValueError(f"no policy {policy!r}; there are constant, adaptive, optimal")
     if workers < 1:
@@ -57,10 +88,10 @@ def batched(
         length_aware=length is not None,
     )
 
-    def decorate(function: Function[Item, Result]) -> BatchedFunction[Item, Result]:
+    def decorate(function: Function[Any, Any], /) -> BatchedFunction[Any, Any]:
         return BatchedFunction(function, settings, length, workers)
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
 class BatchedFunction(Generic[Item, Result]):

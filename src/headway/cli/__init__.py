@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
 
@@ -33,6 +34,8 @@ LATER = {
 """Commands whose module is slow to import: the module, and the help text."""
 HIDDEN = {"replay": "headway.cli.replay"}
 """Commands for programs: not in the help text."""
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
 TRACE = "Inspect, convert and generate traces."
 
 
@@ -91,10 +94,32 @@ def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
     return group
 
 
+def _refuse(error: Any) -> NoReturn:
+    """End with one line about a command line that cannot be read, or with help if it is empty."""
+    context = error.ctx
+    message = error.format_message()
+    if context is None or message.startswith("Usage:"):
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    path = context.command_path
+    listed = getattr(context.command, "list_commands", None)
+    if message.startswith("No such command") and listed is not None:
+        message = f"{message.rstrip('.')}; there are {', '.join(listed(context))}"
+    else:
+        message = f"{message.rstrip('.')}; `{path} --help` lists what there is"
+    print(f"{path}: {masked(message[:1].lower() + message[1:])}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None
+
+
 def main() -> None:
     """Run the command line: one line on stderr and an exit code for every expected error."""
     try:
-        application(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="headway")
+        run = application(sys.argv[1] if len(sys.argv) > 1 else None)
+        raise SystemExit(run(prog_name="headway", standalone_mode=False) or 0)
+    except USAGE_ERROR as error:
+        _refuse(error)
+    except typer.Abort:
+        raise SystemExit(1) from None
     except Failure as failure:
         print(f"headway: {masked(str(failure))}", file=sys.stderr)
         raise SystemExit(failure.code) from None

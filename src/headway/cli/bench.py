@@ -21,6 +21,7 @@ from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.loadtest.table import errors_of, table_of
 from headway.lab.loadtest.workload import Workload
+from headway.lab.report.terminal import show
 
 ORACLE = "srpt+oracle"
 
@@ -133,9 +134,9 @@ def bench(
             report.write_text(report_html(result), encoding="utf-8")
     except (ArrivalsError, ContenderError, MixError, PromptsError, ServerError, OSError) as error:
         fail("bench", error)
-    console.print(table_of(result))
+    show(console, table_of(result))
     for line in errors_of(result):
-        console.print(line, style="red", markup=False)
+        console.print(line, style="red", markup=False, soft_wrap=True)
 
 
 def _contenders(policies: str, oracle: bool) -> list[Contender]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from headway.cli.exit import fail
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, table_console
+from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.calibrate import Probes, drift, fit, probe, residuals
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
@@ -52,14 +52,15 @@ def calibrate(
     except (SimulationError, ServerError, OSError) as error:
         fail("calibrate", error)
     rows = residuals(profile, probes)
-    console.print(
+    show(
+        console,
         results_table(
             ["probe", "measured ms", "profile ms", "off by"],
             [
                 [name, figures(1e3 * real), figures(1e3 * fitted), f"{fitted / real - 1:+.0%}"]
                 for name, real, fitted in rows
             ],
-        )
+        ),
     )
     off = fmean(abs(fitted / real - 1.0) for _, real, fitted in rows)
     print(f"{out}: off by {off:.1%} on average; simulate with --profile {out}")

@@ -9,9 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.markup import escape
-
+from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
@@ -28,14 +26,12 @@ from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, AutoSettings, GatewaySettings
-from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import LengthHistory, Origin
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
-from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
@@ -119,7 +115,7 @@ def serve(settings: Settings) -> None:
             )
 
         try:
-            finished = run(gateway, lambda address: _banner(settings, catalog, address))
+            finished = run(gateway, lambda address: print_banner(settings, catalog, address))
         except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -272,27 +268,3 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
     if error.errno == errno.ENOSPC:
         return Failure(f"the disk is full ({error.filename or 'no space left'}): free some space")
     return Failure(error)
-
-
-def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
-    """The address, and a command to try it."""
-    served = [*(["the embedded engine"] if settings.embedded else [])]
-    served += [masked(backend.url) for backend in settings.backends]
-    batched = ", ".join(model.name for model in catalog)
-    key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
-    path = "/v1/chat/completions"
-    body = '{"model": "default", "messages": [{"role": "user", "content": "Hello!"}]}'
-    if not served:
-        path, body = "/v1/embeddings", '{"model": "default", "input": "Hello!"}'
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
-    if served:
-        console.print(
-            f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}"
-        )
-    if batched:
-        console.print(f"  batched {escape(batched)}")
-    console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
-    console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
-    console.print(f"\n[dim]Try:[/dim] curl {address}{path}{key} \\")
-    console.print(f"  -H 'Content-Type: application/json' -d '{escape(body)}'\n")

@@ -12,6 +12,7 @@ from headway.cli.exit import Failure
 from headway.gateway.api.wire import PolicyView
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import results_table, show
+from headway.unreachable import why_unreachable
 
 TIMEOUT_S = 10.0
 
@@ -24,10 +25,13 @@ def print_live_advice(url: str, api_key: str, console: Console) -> None:
     """
     view = _view(url, api_key)
     if not view.automatic:
-        console.print(f"Policy {view.policy}, as set; with `policy: auto` the gateway chooses it.")
+        console.print(
+            f"Policy {view.policy}, as set; with `policy: auto` the gateway chooses it.",
+            soft_wrap=True,
+        )
         return
     changed = f"changed {view.switches} times" if view.switches != 1 else "changed once"
-    console.print(f"Policy {view.policy}, chosen by the gateway ({changed}).")
+    console.print(f"Policy {view.policy}, chosen by the gateway ({changed}).", soft_wrap=True)
     if view.advice is None:
         console.print("It has replayed no traffic yet.")
         return
@@ -61,6 +65,6 @@ def _view(url: str, api_key: str) -> PolicyView:
             return msgspec.json.decode(answer.read(), type=PolicyView)
     except (HTTPError, URLError, OSError, ValueError, msgspec.DecodeError) as error:
         raise Failure(
-            f"no policy at {address} ({error}); pass a gateway's address, as "
-            f"--live http://127.0.0.1:8080"
+            f"no policy at {address}: {why_unreachable(error)}; pass the address of a gateway "
+            "with --live"
         ) from None

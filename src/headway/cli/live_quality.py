@@ -8,6 +8,7 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from headway.cli.exit import Failure
+from headway.unreachable import why_unreachable
 
 PREFIX = "headway_prediction_"
 SHOWN = {
@@ -34,8 +35,8 @@ def live_quality(url: str) -> dict[str, float]:
         families = list(text_string_to_metric_families(text))
     except (URLError, OSError, ValueError) as error:
         raise Failure(
-            f"no metrics at {address} ({error}); pass a gateway's address, as "
-            f"--url http://127.0.0.1:8080"
+            f"no metrics at {address}: {why_unreachable(error)}; pass the address of a gateway "
+            "with --url"
         ) from None
     return {
         sample.name.removeprefix(PREFIX): sample.value

@@ -66,7 +66,7 @@ def train(
     Folders without the target column teach what prompts ask for in general.
     """
     from headway.cli.logged_examples import logged_examples, only_model
-    from headway.prediction.learning.examples import ExamplesError, load_folder
+    from headway.prediction.learning.examples import ExamplesError, check_target, load_folder
     from headway.prediction.learning.training import train as train_on
     from headway.prediction.learning.training import train_on_log
     from headway.prediction.models.artefact import ArtefactError, save, shipped_stack
@@ -91,6 +91,7 @@ def train(
         else:
             assert target is not None
             sources = [load_folder(folder, target) for folder in data or ()]
+            check_target(target, data or ())
             predictor = train_on(target, sources, encoder=encoder)
         save(predictor, out)
     except (ExamplesError, ArtefactError) as error:
@@ -167,7 +168,12 @@ def evaluate(
     import msgspec
 
     from headway.prediction.learning.evaluation import evaluate as evaluate_on
-    from headway.prediction.learning.examples import ExamplesError, joined, load_folder
+    from headway.prediction.learning.examples import (
+        ExamplesError,
+        check_target,
+        joined,
+        load_folder,
+    )
 
     if not data:
         raise Failure("pass what to compare with: --data DIR", BAD_CONFIG)
@@ -175,6 +181,7 @@ def evaluate(
     target = target or predictor.card.target
     try:
         sources = [load_folder(folder, target) for folder in data]
+        check_target(target, data)
         found = msgspec.structs.asdict(evaluate_on(predictor, joined(sources), target))
     except ExamplesError as error:
         raise Failure(error) from None

@@ -29,7 +29,7 @@ from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.front import objective_of, recommended, tightest_s, unmet
 from headway.lab.tuning.measuring import lengths_to_measure, measured, sizes_to_measure
 from headway.lab.tuning.report import report_html
-from headway.lab.tuning.result import advice, fit_line, to_json
+from headway.lab.tuning.result import advice, fit_line, to_json, unasked
 from headway.lab.tuning.sweep import BatchingName, Conditions, Point, grid, sweep
 from headway.lab.tuning.table import durations_table, points_table
 from headway.lab.tuning.traffic import ARRIVALS, Traffic
@@ -182,9 +182,8 @@ def tune(
             raise SimulationError(unmet(swept.points, objective))
     except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
-    if best is not None:
-        console.print(advice(best, objective), markup=False, highlight=False, soft_wrap=True)
-        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    said = [unasked(swept.points)] if best is None else [advice(best, objective), *lines]
+    console.print("\n".join(said), markup=False, highlight=False, soft_wrap=True)
 
 
 async def _measured(

@@ -229,12 +229,12 @@ def _explain(error: ErrorDetails, sources: Sequence[Source]) -> str:
         return f"{holder}: {dotted(path[:-1])} needs {str(path[-1])!r}"
     value = error["input"]
     if isinstance(cause, UnknownName):
-        return f"{place}: {dotted(path)}: {cause}{did_you_mean(cause.value, cause.known)}"
+        return f"{place}: {dotted(path)}: {cause}{_nearest(cause.value, cause.known)}"
     if error["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         return (
             f"{place}: {dotted(path)}: {value!r} is not one of {', '.join(choices)}"
-            f"{did_you_mean(str(value), choices)}"
+            f"{_nearest(str(value), choices)}"
         )
     if cause is not None:
         return f"{place}: {dotted(path)}: {cause}"
@@ -272,12 +272,16 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean …?` with the nearest right name, or nothing where none is near."""
+    """`; did you mean …?` with the nearest right name; where none is near, all of them."""
     names = list(known)
+    all_of_them = f"; known here: {', '.join(names)}" if names else ""
+    return _nearest(word, names, prefix) or all_of_them
+
+
+def _nearest(word: str, names: Sequence[str], prefix: str = "") -> str:
+    """`; did you mean …?` with the nearest right name; nothing where none is near."""
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.5)
-    if not near:
-        return f"; known here: {', '.join(names)}" if names else ""
-    return f"; did you mean {prefix}{near[0].upper() if prefix else near[0]}?"
+    return f"; did you mean {prefix}{near[0].upper() if prefix else near[0]}?" if near else ""
 
 
 def dotted(path: KeyPath) -> str:

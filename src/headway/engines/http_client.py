@@ -16,6 +16,7 @@ from aiohttp.connector import AddrInfoType
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone
 from headway.engines.event_stream import EventStreamParser
+from headway.unreachable import why_unreachable
 
 T = TypeVar("T")
 
@@ -221,7 +222,7 @@ def _reason(error: BaseException | str) -> str:
     if isinstance(error, str):
         return error
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or error.os_error}"
+        return f"cannot connect: {why_unreachable(error)}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import re
 import shutil
 import tempfile
@@ -144,10 +145,14 @@ def _from_hugging_face(model: str) -> Path:
             "run pip install headway[hf]"
         ) from None
     repository, _, file = model.partition(":")
+    list_files, download = huggingface_hub.list_repo_files, huggingface_hub.hf_hub_download
+    # It would print a line for every attempt; the last one's error is reported here. Its modules
+    # set the level when they are first used, so this comes after that.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         if not file:
-            file = _choose(repository, huggingface_hub.list_repo_files(repository))
-        path = Path(huggingface_hub.hf_hub_download(repository, file))
+            file = _choose(repository, list_files(repository))
+        path = Path(download(repository, file))
     except GgufError:
         raise
     except OSError as error:
@@ -162,7 +167,10 @@ def _from_hugging_face(model: str) -> Path:
 
 def _not_fetched(model: str, error: Exception) -> str:
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return f"{model} could not be fetched ({first_line}); check its name and the network"
+    return (
+        f"{model} could not be fetched ({first_line}); check its name and the network, or give a "
+        "GGUF file with --model PATH"
+    )
 
 
 def _choose(repository: str, files: list[str]) -> str:

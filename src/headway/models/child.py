@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from headway.batching.driver import checked
-from headway.models.signature import BadItem, Signature
+from headway.models.signature import BadItem, ModelFailure, Signature
 from headway.models.source import ModelSource
 
 HEADER = struct.Struct("<Q")
@@ -127,7 +127,8 @@ def _write(out: BinaryIO, answer: Answer) -> None:
 
 def _message(error: BaseException) -> str:
     text = str(error) or "no message"
-    return f"{type(error).__name__}: {text}"[:2000]
+    ours = isinstance(error, ModelFailure)  # a sentence already
+    return (text if ours else f"{type(error).__name__}: {text}")[:2000]
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ def source_of(path: str) -> ModelSource:
             _must_exist(Path(module).expanduser())
             return ModelSource("python", f"{Path(module).expanduser().resolve()}:{named['name']}")
         return ModelSource("python", path)
-    _must_exist(place)
+    what = "is no model that can be served" if place.exists() else "is not there"
     raise ModelFailure(
-        f"{path} is no model that can be served: name an .onnx file, a folder with model.onnx, "
+        f"{path} {what}: name {BUILT_IN}, an .onnx file, a folder with model.onnx, "
         f"a TorchScript or torch.export file ({', '.join(TORCH)}), FILE.py:FUNCTION, "
         "MODULE:FUNCTION or a URL"
     )
@@ -99,4 +99,4 @@ def _folder(folder: Path) -> ModelSource:
 
 def _must_exist(path: Path) -> None:
     if not path.exists():
-        raise ModelFailure(f"there is no {path}")
+        raise ModelFailure(f"there is no file {path}; check the path")

@@ -169,7 +169,10 @@ def read_events(path: Path) -> Iterator[LoggedEvent]:
                 except (msgspec.DecodeError, KeyError, TypeError) as error:
                     raise EventLogError(f"{path}, line {number}: {error}") from None
     except OSError as error:
-        raise EventLogError(f"{path} cannot be read: {error}") from None
+        raise EventLogError(
+            f"{path} cannot be read: {error.strerror}; name a file that `headway serve --set "
+            "log.events=FILE` wrote"
+        ) from None
 
 
 def _events(line: dict[str, Any]) -> Iterator[LoggedEvent]:
@@ -214,7 +217,11 @@ def replay(events: Sequence[LoggedEvent]) -> Iterator[tuple[LoggedEvent, list[st
         EventLogError: the log does not begin with its settings, or begins twice.
     """
     if not events or events[0].kind != OPENED:
-        raise EventLogError("an event log begins with the settings of its scheduler")
+        what = "it does not begin with the settings of its scheduler" if events else "it is empty"
+        raise EventLogError(
+            f"this is no event log, as {what}; record one with `headway serve --set "
+            "log.events=FILE`"
+        )
     scheduler = Scheduler(**events[0].arguments)
     for event in events[1:]:
         if event.kind == OPENED:

@@ -11,6 +11,7 @@ from headway.engines.engine import BackendGone, EngineError, ForwardedResponse
 from headway.engines.reported import reported_count
 from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.answers.answer_tokens import answer_tokens
+from headway.gateway.answers.refusals import refused
 from headway.gateway.answers.reply import Reply
 from headway.gateway.answers.sse import EventRelay
 from headway.gateway.api.errors import ApiError, backend_lost, from_engine
@@ -83,12 +84,8 @@ class Forwarder:
                 logger.info("backend %s refuses stream_options; leaving it out", backend)
                 self._refuse_usage.add(backend)
                 continue
-            if upstream.status == 500 and b"input is not supported" in detail:
-                # llama.cpp answers images and audio so, with a status that clients would retry.
-                raise EngineError.invalid(
-                    f"The model {work.asked_model!r} cannot read images or audio; send text only.",
-                    param="messages",
-                )
+            if (refusal := refused(upstream.status, detail, work.asked_model)) is not None:
+                raise refusal
             status = upstream.status if upstream.status >= 400 else 502
             message = detail[:200].decode(errors="replace") or f"it answered {upstream.status}"
             raise EngineError(status, detail, message, upstream.headers)

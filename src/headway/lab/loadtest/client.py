@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from headway.lab.loadtest.workload import LoadRequest, Workload
+from headway.unreachable import why_unreachable
 
 DATA = b"data:"
 DONE = b"[DONE]"
@@ -102,8 +103,10 @@ class LoadClient:
         except msgspec.DecodeError:
             raise ServerError(f"{url} is not an OpenAI API; does the URL end in /v1?") from None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            reason = str(error) or "no answer within 10 s"
-            raise ServerError(f"no server at {self._url}: {reason}") from None
+            raise ServerError(
+                f"no server at {self._url}: {why_unreachable(error)}; start it, or pass another "
+                "address"
+            ) from None
 
     async def run(
         self, workload: Workload, on_done: Callable[[RequestResult], None] | None = None

@@ -27,6 +27,7 @@ class ProgressBar(Progress):
             TextColumn("{task.fields[failed]}", style="red"),
             console=console,
             refresh_per_second=2,
+            disable=not console.is_terminal,  # elsewhere all that it leaves is a blank line
         )
         self._run: TaskID | None = None
         self._failed = 0

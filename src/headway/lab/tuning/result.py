@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import ceil, floor, log10
 
 from headway.lab.report.figures import figures, share
 from headway.lab.simulation.slo import Objective
@@ -17,6 +18,18 @@ def advice(best: Point, objective: Objective) -> str:
     return (
         f"Up to {figures(best.rate_per_s)} items a second, {share(best.load)} of the capacity, "
         f"{best.setting} meets {objective}: {achieved(best, objective)}. In headway.yaml:"
+    )
+
+
+def unasked(points: Sequence[Point]) -> str:
+    """What to ask for to get a recommendation: a p99 that some setting has at the highest load."""
+    highest = max(point.load for point in points)
+    least_s = min(point.latency_s.p99 for point in points if point.load == highest)
+    step_s = 10.0 ** floor(log10(least_s))
+    within_ms = 1e3 * step_s * ceil(least_s / step_s)
+    return (
+        "No SLO, no recommendation: say what latency items may have, as --slo "
+        f"p99={within_ms:g}ms, which the best setting at a load of {share(highest)} meets."
     )
 
 

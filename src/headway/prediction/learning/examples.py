@@ -79,7 +79,9 @@ def load_folder(folder: Path, target: str) -> Examples:
         ExamplesError: a file is missing or has an invalid line, or an id occurs twice.
     """
     if not folder.is_dir():
-        raise ExamplesError(f"there is no folder {folder}")
+        raise ExamplesError(
+            f"there is no folder {folder}; name one with prompts.jsonl and lengths.csv"
+        )
     rows, models = _lengths(folder)
     column = models.index(target) if target in models else None
     prompts: list[Prompt] = []
@@ -95,6 +97,15 @@ def load_folder(folder: Path, target: str) -> Examples:
     own = table[:, column] if column is not None else np.full(len(prompts), np.nan)
     others = np.delete(table, column, axis=1) if column is not None else table
     return Examples(folder.name, prompts, own, others)
+
+
+def check_target(target: str, folders: Sequence[Path]) -> None:
+    """Raise ExamplesError if no folder's lengths.csv has a column of that name."""
+    names = list(dict.fromkeys(name for folder in folders for name in models_of(folder)))
+    if target not in names:
+        raise ExamplesError(
+            f"no lengths.csv has a column {target!r}; name one of {', '.join(names)} with --target"
+        )
 
 
 def load_answers(folder: Path, model: str) -> list[str | None]:

@@ -158,7 +158,12 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
                 name.removesuffix(".npy"): _array(whole.read(name)) for name in whole.namelist()
             }
     except FileNotFoundError:
-        raise ArtefactError(f"there is no predictor file {path}") from None
+        raise ArtefactError(
+            f"there is no predictor file {path}; check the path, or train one with "
+            "`headway predictor train`"
+        ) from None
+    except IsADirectoryError:
+        raise ArtefactError(f"{path} is a folder; name the predictor's file in it") from None
     except Exception as error:  # zip, its compressions and numpy raise many types
         raise ArtefactError(
             f"{path} is not a Headway predictor, or it is damaged ({error!r}); train it anew"
