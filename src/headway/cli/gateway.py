@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.markup import escape
 
+from headway.cli.backend_lines import backend_lines
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
@@ -35,7 +36,6 @@ from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import LengthHistory, Origin
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
-from headway.redaction import masked
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
@@ -119,7 +119,7 @@ def serve(settings: Settings) -> None:
             )
 
         try:
-            finished = run(gateway, lambda address: _banner(settings, catalog, address))
+            finished = run(gateway, lambda started: _banner(settings, catalog, started))
         except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -274,10 +274,10 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
     return Failure(error)
 
 
-def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
+def _banner(settings: Settings, catalog: Catalog, started: Gateway) -> None:
     """The address, and a command to try it."""
-    served = [*(["the embedded engine"] if settings.embedded else [])]
-    served += [masked(backend.url) for backend in settings.backends]
+    address = started.address
+    served = backend_lines(started.pool.statuses.values(), EMBEDDED)
     batched = ", ".join(model.name for model in catalog)
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
     path = "/v1/chat/completions"
@@ -286,10 +286,8 @@ def _banner(settings: Settings, catalog: Catalog, address: str) -> None:
         path, body = "/v1/embeddings", '{"model": "default", "input": "Hello!"}'
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
-    if served:
-        console.print(
-            f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}"
-        )
+    for line in served:
+        console.print(escape(line))
     if batched:
         console.print(f"  batched {escape(batched)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")

@@ -180,12 +180,12 @@ class Gateway:
         await asyncio.gather(self.pool.close(), self.catalog.close())
 
 
-async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> bool:
+async def serve(gateway: Gateway, on_ready: Callable[[Gateway], None] | None = None) -> bool:
     """Serve until SIGTERM or SIGINT, then drains; a second signal stops it at once.
 
     Args:
         gateway: not started yet.
-        on_ready: called with the address once the gateway takes requests.
+        on_ready: called once the gateway takes requests.
 
     Returns:
         Whether all requests could be finished.
@@ -209,7 +209,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
             return True
         starting.result()
         if on_ready is not None:
-            on_ready(gateway.address)
+            on_ready(gateway)
         await interrupted
         logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
         draining = asyncio.ensure_future(gateway.drain())
@@ -223,12 +223,12 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
     return drained
 
 
-def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None = None) -> bool:
+def run(gateway: Callable[[], Gateway], on_ready: Callable[[Gateway], None] | None = None) -> bool:
     """Run `serve` in a new event loop, on uvloop where it exists.
 
     Args:
         gateway: creates the gateway, inside the loop.
-        on_ready: called with the address once the gateway takes requests.
+        on_ready: called once the gateway takes requests.
     """
 
     raise_limit()
@@ -236,7 +236,7 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
     async def main() -> bool:
         return await serve(gateway(), ready)
 
-    def ready(address: str) -> None:
+    def ready(started: Gateway) -> None:
         # Objects that exist now live on: scanning them all in a collection costs more than
         # collecting what a thousand requests leave behind.
         gc.collect()
@@ -245,7 +245,7 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
         # Threads that write logs must not delay the event loop for long.
         sys.setswitchinterval(SWITCH_S)
         if on_ready is not None:
-            on_ready(address)
+            on_ready(started)
 
     if sys.platform == "win32":
         return asyncio.run(main())
