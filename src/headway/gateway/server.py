@@ -171,7 +171,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
-        self._accounts.flush()
+        self._accounts.close()
         if self.perception is not None:
             await self.perception.close()
         if self._advisor is not None:
