@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -42,6 +43,7 @@ def application(command: str | None) -> typer.Typer:
     Modules of some commands are slow to import: other commands are listed by name only.
     """
     app = _typer("A scheduler for LLM work.")
+    app.callback()(_options)
     app.command()(serve)
     for name, (module, text) in LATER.items():
         if name == command:
@@ -73,10 +75,28 @@ def version() -> None:
     print(f"headway {__version__}")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """A scheduler for LLM work."""
+
+
 def _typer(text: str) -> typer.Typer:
     return typer.Typer(
         help=text,
         no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
