@@ -68,7 +68,13 @@ def serve(settings: Settings) -> None:
             database = settings.log.requests_db
             log = None
             if database is not None:
-                log = RequestLog(database.expanduser(), settings.log.prompts, logged_features)
+                days = settings.log.keep_days
+                log = RequestLog(
+                    database.expanduser(),
+                    settings.log.prompts,
+                    logged_features,
+                    keep_s=None if days is None else days * DAY_S,
+                )
             responses = responses_of(settings)
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
