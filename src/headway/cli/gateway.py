@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,10 +17,12 @@ from headway.cli.backend_lines import backend_lines
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
+from headway.cli.reload import Reload
 from headway.config.backends import BackendConfig
 from headway.config.clients import KeyConfig
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
+from headway.config.sources import Configuration
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
@@ -48,12 +51,17 @@ EMBEDDED = "embedded"
 """Name of the embedded engine among the backends."""
 
 
-def serve(settings: Settings) -> None:
+def serve(configuration: Configuration, read_again: Callable[[], Configuration]) -> None:
     """Serve until a signal ends it.
+
+    Args:
+        configuration: the settings and their sources.
+        read_again: reads the sources again. Raises Failure.
 
     Raises:
         Failure: it cannot start, or was stopped before everything was finished.
     """
+    settings = configuration.settings
     if settings.exposed:
         raise Failure(
             f"host {settings.host} is open to other machines and there are no API keys: "
@@ -61,6 +69,8 @@ def serve(settings: Settings) -> None:
             BAD_CONFIG,
         )
     endpoints = endpoints_of(settings.backends)
+    reload = Reload(settings, lambda: read_again().settings, api_keys, configuration.file)
+    reload.hear_hangups()
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
@@ -125,7 +135,7 @@ def serve(settings: Settings) -> None:
             )
 
         try:
-            finished = run(gateway, lambda started: _banner(settings, catalog, started))
+            finished = run(gateway, lambda started: _banner(settings, catalog, started), reload.run)
         except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -178,7 +188,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     return GatewaySettings(
         scheduler=settings.scheduler(),
         auto=_auto(settings) if settings.policy == AUTO else None,
-        keys=tuple(_api_key(key) for key in settings.keys),
+        keys=api_keys(settings),
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
@@ -242,6 +252,11 @@ def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
             )
         )
     return endpoints
+
+
+def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """The keys that may use the gateway."""
+    return tuple(_api_key(key) for key in settings.keys)
 
 
 def _api_key(key: KeyConfig) -> ApiKey:

@@ -22,7 +22,7 @@ def new(
     key = f"hw-{secrets.token_urlsafe(32)}"
     entry = {"keys": [{"name": name, "sha256": hash_key(key)}]}
     print(f"Key for {name}, shown only now: {key}\n")
-    print("Add it to headway.yaml and start headway again:\n")
+    print("Add it to headway.yaml; a gateway that runs with keys takes it within seconds:\n")
     print(yaml.safe_dump(entry, sort_keys=False, allow_unicode=True), end="")
 
 
