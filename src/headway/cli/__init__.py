@@ -12,7 +12,7 @@ import typer
 from headway import __version__
 from headway.cli.config import show
 from headway.cli.exit import Failure
-from headway.cli.key import hash_, new
+from headway.cli.key import hash_, list_, new, revoke
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
 from headway.redaction import masked
@@ -60,7 +60,8 @@ def application(command: str | None) -> typer.Typer:
     else:
         app.command("trace", help=TRACE)(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    keys = _group("Make API keys.", new)
+    keys = _group("Make, list and revoke API keys.", new, revoke)
+    keys.command("list")(list_)
     keys.command("hash")(hash_)
     app.add_typer(keys, name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
