@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from headway import __version__
+from headway.cli.check import check
 from headway.cli.config import show
 from headway.cli.exit import Failure
 from headway.cli.key import hash_, list_, new, revoke
@@ -45,6 +46,7 @@ def application(command: str | None) -> typer.Typer:
     app = _typer("A scheduler for LLM work.")
     app.callback()(_options)
     app.command()(serve)
+    app.command()(check)
     for name, (module, text) in LATER.items():
         if name == command:
             app.command()(getattr(import_module(module), name))

@@ -63,11 +63,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
     """
     settings = configuration.settings
     if settings.exposed:
-        raise Failure(
-            f"host {settings.host} is open to other machines and there are no API keys: "
-            "make one with `headway key new NAME`, or pass --allow-open",
-            BAD_CONFIG,
-        )
+        raise Failure(open_without_keys(settings.host), BAD_CONFIG)
     endpoints = endpoints_of(settings.backends)
     reload = Reload(settings, lambda: read_again().settings, api_keys, configuration.file)
     reload.hear_hangups()
@@ -147,6 +143,14 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 responses.close()
     if not finished:
         raise Failure("stopped before everything that was under way was finished")
+
+
+def open_without_keys(host: str) -> str:
+    """What is wrong with a gateway that other machines could use without a key."""
+    return (
+        f"host {host} is open to other machines and there are no API keys: "
+        "make one with `headway key new NAME`, or pass --allow-open"
+    )
 
 
 def responses_of(settings: Settings) -> ResponseStore | None:
