@@ -316,6 +316,6 @@ def _banner(settings: Settings, catalog: Catalog, started: Gateway) -> None:
     if batched:
         console.print(f"  batched {escape(batched)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
-    console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
+    console.print(f"  watch   {address}/   {address}/metrics   {address}/docs")
     console.print(f"\n[dim]Try:[/dim] curl {address}{path}{key} \\")
     console.print(f"  -H 'Content-Type: application/json' -d '{escape(body)}'\n")

@@ -34,6 +34,7 @@ from headway.gateway.http.server import Connection
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.keys.keys import must_be_admin
+from headway.gateway.routes import status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -128,6 +129,7 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])
@@ -333,6 +335,9 @@ class Routes:
 
     async def _openapi(self, request: web.Request) -> web.Response:
         return answer(self._document)
+
+    async def _status_page(self, request: web.Request) -> web.Response:
+        return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
 
     async def _docs(self, request: web.Request) -> web.Response:
         return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
