@@ -25,7 +25,7 @@ async def tried(model: ModelConfig, capsys: pytest.CaptureFixture[str]) -> tuple
     catalog = catalog_of(settings)
     await catalog.start()
     try:
-        print_banner(settings, catalog, "http://127.0.0.1:8080")
+        print_banner(settings, catalog, "http://127.0.0.1:8080", [])
     finally:
         await catalog.close()
     _, _, command = capsys.readouterr().out.partition("Try")
@@ -36,7 +36,8 @@ async def tried(model: ModelConfig, capsys: pytest.CaptureFixture[str]) -> tuple
 
 def chat(capsys: pytest.CaptureFixture[str]) -> str:
     settings = Settings()
-    print_banner(settings, catalog_of(settings), "http://127.0.0.1:8080")
+    backends = ["  model   default on the embedded engine"]
+    print_banner(settings, catalog_of(settings), "http://127.0.0.1:8080", backends)
     return capsys.readouterr().out
 
 

@@ -42,12 +42,15 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_version() -> None:
     assert headway("version").stdout == f"headway {__version__}\n"
+    assert headway("--version").stdout == f"headway {__version__}\n"
 
 
 def test_help_lists_every_command() -> None:
     out = headway("--help").stdout
     assert all(name in out for name in ("serve", "bench", "config", "key", "version"))
-    assert "--policies" in headway("bench", "--help").stdout
+    assert headway("-h").stdout == out
+    assert "--policies" in headway("bench", "-h").stdout
+    assert "Make an API key" in headway("key", "new", "-h").stdout
     assert "--backend" in headway("serve", "--help").stdout
 
 

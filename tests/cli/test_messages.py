@@ -39,9 +39,9 @@ def mistake(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("nosuch", "no such command 'nosuch'; there are serve, bench, simulate, advise"),
+        ("nosuch", "no such command 'nosuch'; there are serve, check, bench, simulate"),
         ("trace nosuch", "there are info, convert, scale, sample, generate, replay, fetch"),
-        ("key nosuch", "there are new, hash"),
+        ("key nosuch", "there are new, revoke, list, hash"),
         ("serve --policy nosuch", "not one of fcfs, sjf, srpt"),
         ("simulate burst --policies nosuch", "there are fcfs, sjf, srpt"),
         ("simulate burst --profile nosuch", "or one of llama-3.1-8b-a100"),

@@ -24,6 +24,10 @@ def test_the_gateway_says_what_to_install() -> None:
     )
 
 
+def test_a_check_says_what_to_install() -> None:
+    assert "pip install 'headway[serve]'" in without("prometheus_client", "check").stderr
+
+
 @pytest.mark.parametrize("module", ["prometheus_client", "uvloop", "xllamacpp"])
 @pytest.mark.parametrize("command", ["simulate", "calibrate", "bench"])
 def test_simulator_and_clients_need_no_extra(module: str, command: str) -> None:

@@ -109,11 +109,13 @@ async def test_it_knows_every_model_once(one: Backend, two: Backend, reported: R
 
 
 async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
-    one: Backend, reported: Reported
+    one: Backend, reported: Reported, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "headway")
     await one.down()
     pool = BackendPool([Endpoint("one", one.url)])
     await pool.start(reported)
+    assert f"backend one at {one.url} is down: cannot connect" in caplog.text
     status = pool.statuses["one"]
     assert not status.healthy and status.slots == 0 and status.description is None
     assert status.error is not None and "cannot connect" in status.error
@@ -123,6 +125,8 @@ async def test_who_cannot_be_reached_is_down_and_comes_back_by_himself(
     await eventually(lambda: pool.statuses["one"].healthy)
     assert pool.models() == ["a", "b"]
     await pool.close()
+    down, up = (line.getMessage() for line in caplog.records)
+    assert "is down" in down and f"backend one is up at {one.url} after" in up
 
 
 async def test_a_failure_has_its_health_checked_at_once(one: Backend, reported: Reported) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from headway import __version__
+from headway.cli.check import check
 from headway.cli.config import show
 from headway.cli.exit import Failure
-from headway.cli.key import hash_, new
+from headway.cli.key import hash_, list_, new, revoke
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
 from headway.redaction import masked
@@ -45,7 +46,9 @@ def application(command: str | None) -> typer.Typer:
     Modules of some commands are slow to import: other commands are listed by name only.
     """
     app = _typer("A scheduler for LLM work.")
+    app.callback()(_options)
     app.command()(serve)
+    app.command()(check)
     for name, (module, text) in LATER.items():
         if name == command:
             app.command()(getattr(import_module(module), name))
@@ -61,7 +64,8 @@ def application(command: str | None) -> typer.Typer:
     else:
         app.command("trace", help=TRACE)(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    keys = _group("Make API keys.", new)
+    keys = _group("Make, list and revoke API keys.", new, revoke)
+    keys.command("list")(list_)
     keys.command("hash")(hash_)
     app.add_typer(keys, name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
@@ -76,10 +80,28 @@ def version() -> None:
     print(f"headway {__version__}")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """A scheduler for LLM work."""
+
+
 def _typer(text: str) -> typer.Typer:
     return typer.Typer(
         help=text,
         no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from math import prod
 
 from rich.console import Console
@@ -13,29 +14,33 @@ from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import Signature
 from headway.models.source import BUILT_IN
-from headway.redaction import masked
 
 TENSOR_VALUES = 16
 """Most values of a tensor in a command that somebody is to read."""
 
 
-def print_banner(settings: Settings, catalog: Catalog, address: str) -> None:
-    """Print it on standard output."""
-    served = [*(["the embedded engine"] if settings.embedded else [])]
-    served += [masked(backend.url) for backend in settings.backends]
+def print_banner(
+    settings: Settings, catalog: Catalog, address: str, backends: Sequence[str]
+) -> None:
+    """Print it on standard output.
+
+    Args:
+        settings: of the gateway.
+        catalog: models that answer batches.
+        address: of the gateway.
+        backends: a line for each backend.
+    """
     batched = ", ".join(model.name for model in catalog)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Headway[/bold] serves [bold]{address}/v1[/bold]")
-    if served:
-        console.print(
-            f"  model   {escape(settings.model or 'default')} on {escape(', '.join(served))}"
-        )
+    for line in backends:
+        console.print(escape(line))
     if batched:
         console.print(f"  batched {escape(batched)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
-    console.print(f"  watch   {address}/v1/headway/queue   {address}/metrics   {address}/docs")
+    console.print(f"  watch   {address}/   {address}/metrics   {address}/docs")
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
-    model = catalog.first() if not served else None
+    model = catalog.first() if not backends else None
     path, body = _trial(model)
     command = f"curl {address}{path}{key}"
     if body is not None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
+from headway.cli.reload import Reload
 from headway.config.backends import BackendConfig
 from headway.config.clients import KeyConfig
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
+from headway.config.sources import Configuration
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
@@ -26,6 +30,7 @@ from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import ApiKey, AutoSettings, GatewaySettings
+from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
 from headway.prediction.live.censored import cut_off
@@ -44,19 +49,22 @@ EMBEDDED = "embedded"
 """Name of the embedded engine among the backends."""
 
 
-def serve(settings: Settings) -> None:
+def serve(configuration: Configuration, read_again: Callable[[], Configuration]) -> None:
     """Serve until a signal ends it.
+
+    Args:
+        configuration: the settings and their sources.
+        read_again: reads the sources again. Raises Failure.
 
     Raises:
         Failure: it cannot start, or was stopped before everything was finished.
     """
+    settings = configuration.settings
     if settings.exposed:
-        raise Failure(
-            f"host {settings.host} is open to other machines and there are no API keys: "
-            "make one with `headway key new NAME`, or pass --allow-open",
-            BAD_CONFIG,
-        )
+        raise Failure(open_without_keys(settings.host), BAD_CONFIG)
     endpoints = endpoints_of(settings.backends)
+    reload = Reload(settings, lambda: read_again().settings, api_keys, configuration.file)
+    reload.hear_hangups()
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
@@ -64,7 +72,13 @@ def serve(settings: Settings) -> None:
             database = settings.log.requests_db
             log = None
             if database is not None:
-                log = RequestLog(database.expanduser(), settings.log.prompts, logged_features)
+                days = settings.log.keep_days
+                log = RequestLog(
+                    database.expanduser(),
+                    settings.log.prompts,
+                    logged_features,
+                    keep_s=None if days is None else days * DAY_S,
+                )
             responses = responses_of(settings)
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
@@ -115,7 +129,7 @@ def serve(settings: Settings) -> None:
             )
 
         try:
-            finished = run(gateway, lambda address: print_banner(settings, catalog, address))
+            finished = run(gateway, lambda started: _ready(settings, catalog, started), reload.run)
         except (CertificateError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -127,6 +141,14 @@ def serve(settings: Settings) -> None:
                 responses.close()
     if not finished:
         raise Failure("stopped before everything that was under way was finished")
+
+
+def open_without_keys(host: str) -> str:
+    """What is wrong with a gateway that other machines could use without a key."""
+    return (
+        f"host {host} is open to other machines and there are no API keys: "
+        "make one with `headway key new NAME`, or pass --allow-open"
+    )
 
 
 def responses_of(settings: Settings) -> ResponseStore | None:
@@ -168,7 +190,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     return GatewaySettings(
         scheduler=settings.scheduler(),
         auto=_auto(settings) if settings.policy == AUTO else None,
-        keys=tuple(_api_key(key) for key in settings.keys),
+        keys=api_keys(settings),
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
@@ -234,6 +256,11 @@ def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
     return endpoints
 
 
+def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """The keys that may use the gateway."""
+    return tuple(_api_key(key) for key in settings.keys)
+
+
 def _api_key(key: KeyConfig) -> ApiKey:
     return ApiKey(
         name=key.name,
@@ -268,3 +295,9 @@ def _os_failure(error: OSError, settings: Settings) -> Failure:
     if error.errno == errno.ENOSPC:
         return Failure(f"the disk is full ({error.filename or 'no space left'}): free some space")
     return Failure(error)
+
+
+def _ready(settings: Settings, catalog: Catalog, started: Gateway) -> None:
+    """Say that requests are taken, and by what."""
+    lines = backend_lines(started.pool.statuses.values(), EMBEDDED)
+    print_banner(settings, catalog, started.address, lines)

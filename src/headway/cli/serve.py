@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -96,7 +97,8 @@ def serve(
         "--tls-key": ("tls_key", tls_key),
         "--log-level": ("log.level", log_level),
     }
-    settings = read_configuration(flags, assignments, config).settings
+    read = partial(read_configuration, flags, assignments, config)
+    configuration = read()
 
     # Predictions are small sums: threads for them would only take the cores from the engine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -106,4 +108,4 @@ def serve(
         raise Failure(
             f"the gateway needs {error.name}: pip install 'headway[serve]'", BAD_CONFIG
         ) from None
-    gateway.serve(settings)
+    gateway.serve(configuration, read)

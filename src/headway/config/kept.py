@@ -25,6 +25,8 @@ class LogConfig(Section):
     """SQLite file that gets one row for every request; null: none."""
     prompts: bool = False
     """Whether that row holds the prompt's text."""
+    keep_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Older rows are deleted; null: none are."""
     events: Path | None = None
     """File that gets every event and decision of the scheduler, for `headway trace replay`; null:
     none. It is begun anew at every start."""

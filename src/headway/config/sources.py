@@ -78,6 +78,11 @@ class Configuration:
     sources: Sequence[Source]
     """Strongest first."""
 
+    @property
+    def file(self) -> Path:
+        """The settings file; it need not exist."""
+        return Path(self.sources[-1].default_place)
+
     def place(self, path: KeyPath) -> str:
         """Which file and line, variable or flag gave `path`; "default" if none did."""
         return place_of(self.sources, path)

@@ -29,3 +29,9 @@ class BackendStatus:
     def models(self) -> tuple[str, ...]:
         """The models that it serves, as far as known."""
         return self.named_models if self.description is None else self.description.models
+
+    @property
+    def why_down(self) -> str:
+        """Why it is not healthy, for a line that names the backend and its address already."""
+        known = f"{self.name} ({self.url}): "
+        return (self.error or "it has not answered yet").removeprefix(known).rstrip(".")

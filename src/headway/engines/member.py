@@ -11,6 +11,7 @@ from dataclasses import replace
 from headway.engines.activity import Activity
 from headway.engines.backend_status import BackendStatus
 from headway.engines.breaker import CircuitBreaker
+from headway.engines.changes import Changes
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import (
@@ -62,6 +63,7 @@ class Member:
             given.first_byte_timeout_s if given is not None else None,
             given.idle_timeout_s if given is not None else None,
         )
+        self._changes = Changes(source.name)
         self._breaker = CircuitBreaker()
         self._overload = Overload()
         self._limit = ConcurrencyLimit()
@@ -327,18 +329,11 @@ class Member:
 
     def _refresh(self) -> None:
         status = self._current()
+        now_s = time.monotonic()
+        self._changes.look(status, *self._pause(now_s), now_s)
         if status == self.status:
             return
-        before, self.status = self.status, status
-        if status.healthy != before.healthy:
-            if status.healthy:
-                logger.info("backend %s is up at %s", self.name, status.url)
-            else:
-                logger.warning("backend %s is down: %s", self.name, status.error)
-        elif status.healthy and not status.slots:
-            logger.warning("backend %s gets no requests: %s", self.name, self._pause())
-        elif status.healthy and not before.slots:
-            logger.info("backend %s gets requests again", self.name)
+        self.status = status
         self._on_change(status)
 
     def _current(self) -> BackendStatus:
@@ -354,13 +349,14 @@ class Member:
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
         )
 
-    def _pause(self) -> str:
-        """Why it gets no requests although it is up."""
+    def _pause(self, now_s: float) -> tuple[str, float]:
+        """Why it gets no new requests although it is up, empty if it does; and for how long."""
         if self._breaker.is_silent:
-            return "it sends nothing; a trial follows soon"
+            return "it sends nothing; a trial follows soon", 0.0
         if self._breaker.is_open:
-            return "too many requests failed; a trial follows soon"
-        return f"it is overloaded, and paused for {self._overload.until_s - time.monotonic():.1f} s"
+            return "too many requests failed; a trial follows soon", 0.0
+        pause_s = self._overload.until_s - now_s
+        return ("it is overloaded, and paused", pause_s) if pause_s > 0.0 else ("", 0.0)
 
     @property
     def _slots(self) -> int:

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 
 from headway.core.scheduler import Scheduler
@@ -34,7 +34,7 @@ from headway.gateway.intake.intake import Intake
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.inference import Inference
-from headway.gateway.settings import GatewaySettings
+from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
@@ -102,7 +102,7 @@ class Gateway:
         self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
-        keys = KeyRing(settings.keys, self.dispatcher.clock())
+        self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
             self.dispatcher.scheduler, metrics, history, foresight, request_log
@@ -119,7 +119,7 @@ class Gateway:
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(settings, self.catalog, of_models)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
-        entrance = Entrance(keys, bodies)
+        entrance = Entrance(self._keys, bodies)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         routes = Routes(
             settings,
@@ -159,6 +159,10 @@ class Gateway:
             await self.stop()
             raise
 
+    def use_keys(self, keys: Iterable[ApiKey]) -> None:
+        """Let in these API keys from now on; what is under way goes on."""
+        self._keys.replace(keys, self.dispatcher.clock())
+
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
         limit_s = self.settings.drain_s
@@ -171,7 +175,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
-        self._accounts.flush()
+        self._accounts.close()
         if self.perception is not None:
             await self.perception.close()
         if self._advisor is not None:
@@ -180,12 +184,21 @@ class Gateway:
         await asyncio.gather(self.pool.close(), self.catalog.close())
 
 
-async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None) -> bool:
+Beside = Callable[[Gateway], Coroutine[object, object, None]]
+"""Runs beside a gateway from when it takes requests until it stops."""
+
+
+async def serve(
+    gateway: Gateway,
+    on_ready: Callable[[Gateway], None] | None = None,
+    beside: Beside | None = None,
+) -> bool:
     """Serve until SIGTERM or SIGINT, then drains; a second signal stops it at once.
 
     Args:
         gateway: not started yet.
-        on_ready: called with the address once the gateway takes requests.
+        on_ready: called once the gateway takes requests.
+        beside: runs from then on, and is cancelled at the end.
 
     Returns:
         Whether all requests could be finished.
@@ -201,6 +214,7 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
     interrupted = asyncio.ensure_future(signals.get())
     starting = asyncio.ensure_future(gateway.start())
     drained = True
+    watching: asyncio.Future[None] | None = None
     try:
         await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -209,7 +223,9 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
             return True
         starting.result()
         if on_ready is not None:
-            on_ready(gateway.address)
+            on_ready(gateway)
+        if beside is not None:
+            watching = asyncio.ensure_future(beside(gateway))
         await interrupted
         logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
         draining = asyncio.ensure_future(gateway.drain())
@@ -219,24 +235,31 @@ async def serve(gateway: Gateway, on_ready: Callable[[str], None] | None = None)
         draining.cancel()
     finally:
         interrupted.cancel()
+        if watching is not None:
+            watching.cancel()
         await gateway.stop()
     return drained
 
 
-def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None = None) -> bool:
+def run(
+    gateway: Callable[[], Gateway],
+    on_ready: Callable[[Gateway], None] | None = None,
+    beside: Beside | None = None,
+) -> bool:
     """Run `serve` in a new event loop, on uvloop where it exists.
 
     Args:
         gateway: creates the gateway, inside the loop.
-        on_ready: called with the address once the gateway takes requests.
+        on_ready: called once the gateway takes requests.
+        beside: see `serve`.
     """
 
     raise_limit()
 
     async def main() -> bool:
-        return await serve(gateway(), ready)
+        return await serve(gateway(), ready, beside)
 
-    def ready(address: str) -> None:
+    def ready(started: Gateway) -> None:
         # Objects that exist now live on: scanning them all in a collection costs more than
         # collecting what a thousand requests leave behind.
         gc.collect()
@@ -245,7 +268,7 @@ def run(gateway: Callable[[], Gateway], on_ready: Callable[[str], None] | None =
         # Threads that write logs must not delay the event loop for long.
         sys.setswitchinterval(SWITCH_S)
         if on_ready is not None:
-            on_ready(address)
+            on_ready(started)
 
     if sys.platform == "win32":
         return asyncio.run(main())

@@ -11,6 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -102,6 +103,14 @@ SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORD
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
+TOO_OLD = """
+DELETE FROM requests WHERE number IN (
+    SELECT number FROM requests WHERE arrival_unix_s < ? ORDER BY arrival_unix_s LIMIT ?
+) AND number < (SELECT max(number) FROM requests)
+"""
+"""The newest row stays: SQLite would give its number again, and readers go by numbers."""
+DELETED_AT_ONCE = 5000
+TRIM_EVERY_S = 600.0
 FEATURES, PROMPT = FIELDS.index("features"), FIELDS.index("prompt")
 DESCRIBED_AT_ONCE = 64
 """Prompts that may wait for their features; further records get none. At such a rate serving
@@ -123,6 +132,7 @@ class RequestLog:
         keep_prompts: whether to store the prompt's text.
         make_features: makes the features of the prompts that `write` gets, in the log's own
             thread; None: no features.
+        keep_s: older rows are deleted; None: none are.
         batch_s: how long to collect records for one commit; a crash loses at most these.
         max_waiting: records that may wait for the disk; further ones are dropped and counted.
 
@@ -139,10 +149,14 @@ class RequestLog:
         keep_prompts: bool = False,
         make_features: MakeFeatures | None = None,
         *,
+        keep_s: float | None = None,
         batch_s: float = 0.25,
         max_waiting: int = 10_000,
     ) -> None:
         self.path = path
+        self._keep_s = keep_s
+        self._trim_at_s = 0.0
+        """When old rows are next deleted, on the clock of `time.monotonic`."""
         self.keep_prompts = keep_prompts
         self.written = 0
         """Records on disk."""
@@ -181,7 +195,14 @@ class RequestLog:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
+        while True:
+            self._trim()
+            try:
+                first = self._waiting.get(timeout=None if self._keep_s is None else TRIM_EVERY_S)
+            except queue.Empty:
+                continue
+            if first is None:
+                break
             self._closing.wait(self._batch_s)
             batch = [first]
             for _ in range(self._waiting.qsize()):
@@ -236,6 +257,22 @@ class RequestLog:
             if self._warned:
                 logger.warning("request log %s is written again", self.path)
             self._warned = False
+
+    def _trim(self) -> None:
+        """Delete some of the rows that are too old, if it is time."""
+        now_s = time.monotonic()
+        if self._keep_s is None or now_s < self._trim_at_s:
+            return
+        self._trim_at_s = now_s + TRIM_EVERY_S
+        try:
+            with self._database:
+                too_old = (time.time() - self._keep_s, DELETED_AT_ONCE)
+                deleted = self._database.execute(TOO_OLD, too_old).rowcount
+        except sqlite3.Error as error:
+            logger.warning("old rows of request log %s cannot be deleted: %s", self.path, error)
+            return
+        if deleted == DELETED_AT_ONCE:
+            self._trim_at_s = now_s  # the rest follows between the next rows
 
     def _insert(self, batch: Sequence[RequestRecord]) -> int:
         """Commit the batch; returns the number of rows."""

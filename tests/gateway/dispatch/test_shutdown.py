@@ -20,7 +20,7 @@ from headway.gateway.settings import GatewaySettings
 
 async def started(gateway: Gateway) -> asyncio.Task[bool]:
     ready = asyncio.Event()
-    task = asyncio.ensure_future(serve(gateway, lambda address: ready.set()))
+    task = asyncio.ensure_future(serve(gateway, lambda _: ready.set()))
     await asyncio.wait_for(ready.wait(), 5)
     return task
 

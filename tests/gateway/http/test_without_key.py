@@ -14,7 +14,7 @@ from headway.gateway.routes.openapi import document
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 
-OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"} | {
+OPEN = {"/", "/healthz", "/readyz", "/openapi.json", "/docs"} | {
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",

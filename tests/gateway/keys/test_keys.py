@@ -67,6 +67,22 @@ def test_a_known_key_names_its_tenant() -> None:
     assert caller(tenant="sales").tenant == "sales"
 
 
+def test_keys_that_are_replaced_keep_what_they_have_used_unless_they_changed() -> None:
+    one = ApiKey("team", hash_key("secret"), requests_per_minute=1)
+    keys = KeyRing([one], 0.0)
+    first = keys.caller(BEARER)
+    assert first is not None
+    first.admit(1, 0.0)
+    keys.replace([one, ApiKey("other", hash_key("another"))], 0.0)
+    assert keys.caller(BEARER) is first
+    keys.replace([ApiKey("team", hash_key("secret"), requests_per_minute=2)], 0.0)
+    changed = keys.caller(BEARER)
+    assert changed is not None and changed is not first
+    changed.admit(1, 0.0)
+    with pytest.raises(ApiError):
+        keys.caller({"authorization": "Bearer another"})
+
+
 def test_what_only_operators_may_do_needs_an_admins_key() -> None:
     with pytest.raises(ApiError) as raised:
         must_be_admin(caller())

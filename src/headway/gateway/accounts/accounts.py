@@ -11,6 +11,7 @@ from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import request_lines
 from headway.gateway.accounts.metrics import Metrics
+from headway.gateway.accounts.refusals import Refusals
 from headway.gateway.api.wire import HeadwayUsage
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
@@ -42,6 +43,8 @@ class Accounts:
         self._history = history
         self._foresight = foresight
         self._request_log = request_log
+        self.refusals = Refusals(metrics, request_log)
+        """Writes down what was refused."""
         self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
         """Work, outcome, HTTP status, reason, and the Unix time of the clock's zero."""
         self._timer: asyncio.TimerHandle | None = None
@@ -112,6 +115,11 @@ class Accounts:
         while self._ended:
             self._write_batch()
 
+    def close(self) -> None:
+        """Record what has ended, and log what was folded."""
+        self.flush()
+        self.refusals.close()
+
     def _write_some(self) -> None:
         self._write_batch()
         self._timer = None
@@ -129,7 +137,8 @@ class Accounts:
                 if written:
                     record = self._record(work, outcome, status, reason, zero_unix_s)
                     self._keep(record, work)
-                    records.append(record)
+                    if outcome != "rejected" or self.refusals.has_line(record):
+                        records.append(record)
             except Exception:  # the others must still be recorded
                 logger.exception("request %s cannot be recorded", work.request.id)
         if logged:

@@ -49,7 +49,9 @@ class Metrics:
             for tier in Tier:
                 self._tokens.add(0, tier.label, kind)
         for tier in Tier:
-            self._requests.add(0, tier.label, "finished")
+            for outcome in ("finished", "rejected", "failed"):
+                self._requests.add(0, tier.label, outcome)
+        self._requests.add(0, "", "rejected")
 
     def _by_tier(self, name: str, text: str, bounds: Sequence[float]) -> dict[Tier, Distribution]:
         histogram = Histogram(f"headway_{name}", text, ["tier"], self.registry, bounds)
@@ -98,6 +100,17 @@ class Metrics:
             reason: the error's code.
         """
         self._rejects.add(1, reason)
+
+    def refused(self, outcome: Outcome, reason: str) -> None:
+        """Count a request that ended before its tier was known: its tier is empty.
+
+        Args:
+            outcome: `rejected`, or `failed`.
+            reason: the error's code.
+        """
+        self._requests.add(1, "", outcome)
+        if outcome == "rejected":
+            self.rejected(reason)
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -44,6 +44,8 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.headers = headers or {}
+        self.settled = False
+        """Whether `Accounts` has recorded the request that it ends."""
 
     def body(self) -> bytes:
         """The body, as in OpenAI's API."""

@@ -36,27 +36,33 @@ class Entrance:
         """The key of the request. Raises ApiError 401."""
         return self._keys.caller(request.headers)
 
+    def tenant(self, request: web.Request) -> str | None:
+        """The tenant of the request's key; empty if there are no keys, None without a valid one."""
+        try:
+            caller = self.caller(request)
+        except ApiError:
+            return None
+        return "" if caller is None else caller.tenant
+
     async def admit(self, request: web.Request) -> Admitted:
         """Authenticate the request and read its body. Raises ApiError."""
         return Admitted(self.caller(request), await self._bodies.read(request))
 
-    async def expected(self, request: web.Request) -> web.StreamResponse | None:
-        """Answer `Expect: 100-continue`: asks for the body only if it may be read."""
-        try:
-            self.caller(request)
-            self._bodies.refuse_too_large(request)
-            if request.headers["Expect"].lower() != "100-continue":
-                raise ApiError(
-                    417, "Only 'Expect: 100-continue' is supported.", code="expectation_failed"
-                )
-        except ApiError as error:
-            response = error.response()
-            response.force_close()
-            return response
+    async def expected(self, request: web.Request) -> None:
+        """Ask for the body of a request with `Expect: 100-continue`, if it may be read.
+
+        Raises:
+            ApiError: 401, 413, or 417 for another expectation.
+        """
+        self.caller(request)
+        self._bodies.refuse_too_large(request)
+        if request.headers["Expect"].lower() != "100-continue":
+            raise ApiError(
+                417, "Only 'Expect: 100-continue' is supported.", code="expectation_failed"
+            )
         if request.version >= HttpVersion11:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the answer has not begun
-        return None
 
     def release(self, request: web.Request) -> bytes:
         """The request has ended: its body no longer counts. Returns the last bytes of it."""

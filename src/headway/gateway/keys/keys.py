@@ -46,6 +46,7 @@ class Caller:
     """A known API key and its use."""
 
     def __init__(self, key: ApiKey, now_s: float) -> None:
+        self.key = key
         self.name = key.name
         self.tenant = key.tenant or key.name
         self.may_name_tenants = key.may_name_tenants
@@ -98,7 +99,18 @@ class KeyRing:
     """All keys. Without any, the gateway is open to everybody."""
 
     def __init__(self, keys: Iterable[ApiKey], now_s: float) -> None:
-        self._callers = {key.sha256.lower(): Caller(key, now_s) for key in keys}
+        self._callers: dict[str, Caller] = {}
+        self.replace(keys, now_s)
+
+    def replace(self, keys: Iterable[ApiKey], now_s: float) -> None:
+        """Know these keys from now on; one that did not change keeps what it has used."""
+        known = self._callers
+        self._callers = {}
+        for key in keys:
+            caller = known.get(key.sha256.lower())
+            if caller is None or caller.key != key:
+                caller = Caller(key, now_s)
+            self._callers[key.sha256.lower()] = caller
 
     def caller(self, headers: Mapping[str, str]) -> Caller | None:
         """The key that is in these headers; None if the gateway is open.

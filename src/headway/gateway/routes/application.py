@@ -34,6 +34,7 @@ from headway.gateway.http.server import Connection
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.keys.keys import must_be_admin
+from headway.gateway.routes import status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -41,11 +42,11 @@ from headway.gateway.routes.messages import (
     model_info,
     model_list,
 )
-from headway.gateway.routes.messages import refusal as refusal_of_messages
-from headway.gateway.routes.open_inference import PREFIX, OpenInferenceRoutes, refusal
+from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import PAGE, document
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
+from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
 from headway.gateway.routes.table import TABLE
 from headway.gateway.routes.texts import TextRoutes
@@ -99,6 +100,8 @@ class Routes:
         self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
+        self._work_resources: set[web.AbstractResource | None] = set()
+        """Those to which requests for work go."""
         self._since = int(time.time())
         self._document = msgspec.json.encode(document())
 
@@ -126,6 +129,7 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])
@@ -135,10 +139,12 @@ class Routes:
             handler = handlers[route.handler]
             if route.method == "GET":
                 application.router.add_get(route.path, handler)
-            else:
-                application.router.add_route(
-                    route.method, route.path, handler, expect_handler=self._entrance.expected
-                )
+                continue
+            added = application.router.add_route(
+                route.method, route.path, handler, expect_handler=self._expected
+            )
+            if route.scheduled:
+                self._work_resources.add(added.resource)
         return application
 
     # ---- around every handler ---------------------------------------------------------------
@@ -148,7 +154,7 @@ class Routes:
         """Apply the rules for browsers; turn errors into answers in the format of the API."""
         connection = cast(Connection, request.protocol)
         if request.version < HttpVersion10:
-            connection.refuse(_NO_VERSION)  # aiohttp itself would answer in HTTP/0.9
+            connection.refuse(NO_VERSION)  # aiohttp itself would answer in HTTP/0.9
             raise ConnectionAbortedError("the client uses another version of HTTP")
         connection.begin(request)
         response: web.StreamResponse
@@ -160,9 +166,9 @@ class Routes:
             else:
                 response = await handler(request)
         except ApiError as error:
-            response = _refused(request, error)
+            response = self._refused(request, error)
         except web.HTTPException as error:
-            response = _refused(request, _from_router(request, error))
+            response = self._refused(request, from_router(request, error))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
@@ -170,12 +176,30 @@ class Routes:
             logger.exception("cannot serve %s %s", request.method, request.path)
             if request.writer.output_size:
                 raise ConnectionAbortedError("the answer cannot be completed") from None
-            response = _refused(request, internal())
+            response = answer_of(request, internal())
         finally:
             connection.end(self._entrance.release(request))
         if self._dispatcher.draining:
             response.force_close()
         return response
+
+    def _refused(self, request: web.Request, error: ApiError) -> web.Response:
+        """Answer with `error`, and write it down unless the request was settled."""
+        if not error.settled:
+            work = request.match_info.route.resource in self._work_resources
+            tenant = self._entrance.tenant(request)
+            self._accounts.refusals.note(refusal_of(request, error, tenant, work))
+        return answer_of(request, error)
+
+    async def _expected(self, request: web.Request) -> web.StreamResponse | None:
+        """Answer `Expect: 100-continue`; a refusal ends the connection."""
+        try:
+            await self._entrance.expected(request)
+        except ApiError as error:
+            response = self._refused(request, error)
+            response.force_close()
+            return response
+        return None
 
     async def _expose(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the CORS headers before any of the answer is sent."""
@@ -199,23 +223,15 @@ class Routes:
         admitted = admitted or await self._entrance.admit(request)
         if translate is None:
             return await self._work(request, request.path, admitted), None
-        try:
-            dialect = await translate(admitted)
-        except ApiError as error:
-            self._metrics.rejected(error.code or "invalid")
-            raise
+        dialect = await translate(admitted)
         work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
         work.include_usage = True
         return work, dialect
 
     async def _work(self, request: web.Request, path: str, admitted: Admitted) -> Work:
         await self._pool.wait_for_models(self._settings.unavailable_wait_s)
-        try:
-            given = await off_loop(partial(read, path), admitted.body)
-            return self._intake.work(path, request.headers, admitted, given)
-        except ApiError as error:
-            self._metrics.rejected(error.code or "invalid")
-            raise
+        given = await off_loop(partial(read, path), admitted.body)
+        return self._intake.work(path, request.headers, admitted, given)
 
     async def _generate(
         self,
@@ -244,6 +260,7 @@ class Routes:
             if work.request.started_s < 0.0:
                 outcome = "rejected"
             status, reason = error.status, error.code or error.message
+            error.settled = True
             if reply.stream is None:
                 raise
             self._keep_alive.forget(work)
@@ -319,45 +336,8 @@ class Routes:
     async def _openapi(self, request: web.Request) -> web.Response:
         return answer(self._document)
 
+    async def _status_page(self, request: web.Request) -> web.Response:
+        return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
+
     async def _docs(self, request: web.Request) -> web.Response:
         return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
-
-
-def _refused(request: web.Request, error: ApiError) -> web.Response:
-    if request.path.startswith(PREFIX):
-        response = refusal(error)
-    elif is_anthropic_client(request):
-        response = refusal_of_messages(error)
-    else:
-        response = error.response()
-    if error.status in (408, 413):
-        response.force_close()  # the rest of the body is not read
-    return response
-
-
-def _from_router(request: web.Request, error: web.HTTPException) -> ApiError:
-    """The error for a request that aiohttp's router refuses."""
-    if request.method == "CONNECT":
-        return ApiError(
-            400, "Headway is not a proxy and does not support CONNECT.", code="invalid_http"
-        )
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return ApiError(
-            405,
-            f"{request.path} takes {allowed}, not {request.method}.",
-            code="method_not_allowed",
-            headers={"Allow": allowed},
-        )
-    if error.status == HTTPStatus.NOT_FOUND:
-        return ApiError(
-            404,
-            f"There is no {request.path}; see /docs for the paths that exist.",
-            code="not_found",
-        )
-    return ApiError(error.status, f"{error.reason}.", code="invalid_http")
-
-
-_NO_VERSION = ApiError(
-    505, "This version of HTTP is not supported; use HTTP/1.1.", code="invalid_http"
-)

@@ -166,6 +166,9 @@ TABLE: tuple[Route, ...] = (
         "Prometheus metrics",
         content_type="text/plain",
     ),
+    Route(
+        "GET", "/", "status_page", "A page that shows backends and queue", content_type="text/html"
+    ),
     Route("GET", "/healthz", "healthz", "Whether the process is alive", None, wire.Health),
     Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
     Route("GET", "/openapi.json", "openapi", "This document"),

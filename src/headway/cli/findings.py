@@ -1,0 +1,123 @@
+"""What `headway check` finds out: whether all that the settings name is there and works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from headway.cli.gateway import EMBEDDED, endpoints_of
+from headway.cli.models import catalog_of
+from headway.config.settings import Settings
+from headway.config.sources import Configuration
+from headway.engines.changes import named
+from headway.engines.endpoint import Endpoint
+from headway.engines.engine import BackendGone, Description, EngineError
+from headway.engines.probe import connect
+from headway.models.signature import ModelFailure
+
+ANSWER_S = 10.0
+"""How long a backend may take to say what it can do."""
+
+
+class Finding(NamedTuple):
+    """One line of the result."""
+
+    about: str
+    text: str
+    works: bool = True
+
+
+def findings_of(configuration: Configuration) -> list[Finding]:
+    """What there is to say of the settings, and of all that they name; takes up to 10 s."""
+    settings, file = configuration.settings, configuration.file
+    return [
+        Finding("settings", f"{file}" if file.exists() else f"the defaults: there is no {file}"),
+        _keys(settings),
+        *_models(settings),
+        *_files(settings),
+        *asyncio.run(_backends(endpoints_of(settings.backends))),
+    ]
+
+
+def _keys(settings: Settings) -> Finding:
+    if settings.keys:
+        admins = sum(key.admin for key in settings.keys)
+        return Finding("keys", f"{len(settings.keys)}, {admins} of them of an admin")
+    return Finding("keys", f"none: everybody who can connect to {settings.host} may do everything")
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """The embedded engine, and the models that answer whole batches."""
+    if settings.embedded:
+        model = settings.model or "the built-in model"
+        path = Path(model).expanduser()
+        lost = model.endswith(".gguf") and ":" not in model and not path.is_file()
+        text = f"there is no file {model}" if lost else model
+        yield Finding(EMBEDDED, text, works=not lost)
+    try:
+        catalog = catalog_of(settings)
+    except ModelFailure as failure:
+        yield Finding("models", str(failure), works=False)
+        return
+    names = ", ".join(model.name for model in catalog)
+    if names:
+        yield Finding("models", names)
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """What is read or written at the start."""
+    for path in (settings.tls_cert, settings.tls_key):
+        if path is not None and not os.access(path.expanduser(), os.R_OK):
+            yield Finding("tls", f"{path} cannot be read", works=False)
+    database = settings.log.requests_db
+    if database is None:
+        yield Finding("log", "no request log: log.requests_db is null")
+        return
+    folder = database.expanduser()
+    while not folder.exists():
+        folder = folder.parent
+    if os.access(folder, os.W_OK):
+        yield Finding("log", str(database))
+    else:
+        yield Finding("log", f"{database}: {folder} cannot be written by this user", works=False)
+
+
+async def _backends(endpoints: list[Endpoint]) -> list[Finding]:
+    return await asyncio.gather(*map(_backend, endpoints))
+
+
+async def _backend(endpoint: Endpoint) -> Finding:
+    """What one backend says of itself."""
+    place = endpoint.url if endpoint.name in endpoint.url else f"{endpoint.name} at {endpoint.url}"
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            engine = await connect(endpoint)
+            try:
+                description = await engine.describe()
+            finally:
+                await engine.close()
+    except TimeoutError:
+        return Finding("backend", f"{place} did not answer within {ANSWER_S:.0f} s", works=False)
+    except (BackendGone, EngineError) as error:
+        why = str(error).removeprefix(f"{endpoint.name} ({endpoint.url}): ")
+        return Finding("backend", f"{place}: {why}", works=False)
+    return Finding("backend", f"{place}: {can_do(description)}")
+
+
+def can_do(description: Description) -> str:
+    """What a backend can do, in a sentence."""
+    slots, context = description.slots, description.context_tokens
+    parts = [
+        description.engine if description.engine != "openai" else "an OpenAI-compatible server",
+        f"serves {named(description.models)}",
+        f"{slots} requests at once" if slots else "does not say how many requests at once",
+        f"a context of {context} tokens" if context else "",
+        "embeddings" if description.embeddings else "",
+        "is preempted without losing a token"
+        if description.exact_resume
+        else "is not preempted: it takes no token ids",
+    ]
+    return "; ".join(filter(None, parts))
