@@ -171,8 +171,10 @@ def test_advice_names_a_policy_and_what_it_buys() -> None:
         "fcfs,sjf", "--predict", "oracle",
     )  # fmt: skip
     assert code == 0, err
-    assert "Use: headway serve --set policy=" in out
-    assert "No policy meets latency_mean=0.001s, ttft_p99=0.001s: the best reaches" in out
+    assert "Use: headway serve --backend URL --set policy=" in out
+    first, _, _ = out.partition("settings")
+    assert "No setting of these engines meets latency_mean=0.001s, ttft_p99=0.001s: the n" in first
+    assert "prediction oracle (as asked for)" in first
 
 
 def test_a_plan_says_how_many(tmp_path: Path) -> None:
@@ -213,14 +215,14 @@ def test_the_same_slo_is_asked_of_every_command(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["policies"]["fcfs"]["slo_met"] is True
     code, out, err = run("advise", "poisson:4", *SMALL, "--policies", "fcfs,sjf", *asked)
     assert code == 0, err
-    assert "goodput=90%" in "".join(out.split()) and "No policy meets" not in out
+    assert "goodput=90%" in "".join(out.split()) and "No setting" not in out
     code, out, err = run("plan", "poisson:4", *SMALL, *asked)
     assert code == 0, err
     assert "Take 1 of" in out
     hopeless = ["--slo", "latency=1ms,goodput=90%"]
     code, out, err = run("advise", "poisson:4", *SMALL, "--policies", "fcfs", *hopeless)
     assert code == 0, err
-    assert "No policy meets goodput=90%: the best reaches 0%." in out
+    assert "meets latency=0.001s, goodput=90%: the nearest reaches 0%." in out
     code, _, err = run("plan", "burst", "--requests", "9", *SMALL[2:], *hopeless)
     assert code == 1
     assert "do not meet latency=0.001s, goodput=90% either" in " ".join(err.split())

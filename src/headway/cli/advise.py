@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,8 +22,12 @@ from headway.cli.simulation_options import (
 )
 from headway.lab.report.figures import figures
 from headway.lab.report.terminal import results_table, show, table_console
-from headway.lab.simulation.advice import Candidate, advice, candidates
+from headway.lab.simulation.advice import Candidate, Tuning, candidates
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.fair_prediction import assumed_prediction
+from headway.lab.simulation.plans import Plan, plans
+from headway.lab.simulation.recommendation import Recommendation
+from headway.lab.simulation.remarks import assumptions, remarks
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site_list import names_in, sites_of
 from headway.lab.simulation.slo import Objective, parse_objective
@@ -40,7 +45,7 @@ def advise(
     policies: Annotated[
         str, typer.Option(help="Policies to choose from.")
     ] = "fcfs,sjf,srpt,trail,gittins,hrrn,mlfq",
-    predict: Prediction = "history",
+    predict: Prediction = "",
     load: Load = 0.0,
     faster: Faster = 1.0,
     requests: Requests = 0,
@@ -66,15 +71,30 @@ def advise(
         sites = sites_of(profile, slots)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster, load=load)
         names = names_in(policies)
+        assumed, settings = assumed_prediction(predict, found), served_settings()
+
+        def more_engines(tuning: Tuning) -> list[Plan]:
+            if len({site.profile for site in sites}) > 1:
+                raise SimulationError("`headway plan` compares engines of several kinds")
+            engine = replace(sites[0], slots=tuning.slots or sites[0].slots)
+            served = tuning.contender(assumed.kind, settings).settings or settings
+            return plans(found, engine, tuning.policy, assumed.kind, objective, served)
+
         with console.status("simulating"):
-            tried = candidates(found, sites, names, predict, served_settings(), objective)
+            tried = candidates(found, sites, names, assumed.kind, settings, objective)
+            engine_slots = sites[0].backend.slots
+            best = Recommendation.of(tried, objective, engine_slots, more_engines)
+            said = remarks(found, sites, [one.run.measures for one in tried])
     except (SimulationError, OSError) as error:
         fail("advise", error)
     headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
-    rows = [_candidate_cells(one, objective) for one in tried[:SHOWN]]
-    headings, rows = with_rejected(headings, rows, [one.run for one in tried[:SHOWN]])
+    kept = [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
+    rows = [_candidate_cells(one, objective) for one in [*tried[:SHOWN], *kept]]
+    headings, rows = with_rejected(headings, rows, [one.run for one in [*tried[:SHOWN], *kept]])
+    for line in [assumptions(sites, assumed, settings), *said, *best.first()]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     show(console, results_table(headings, rows))
-    for line in advice(tried, objective, slots):
+    for line in best.last(embedded=profile == DEFAULT_PROFILE, slots=slots):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

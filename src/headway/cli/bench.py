@@ -14,6 +14,7 @@ from headway.core.request import Tier
 from headway.lab.loadtest.arrivals import ArrivalsError
 from headway.lab.loadtest.client import ServerError
 from headway.lab.loadtest.compare import Contender, ContenderError, compare, measure_url
+from headway.lab.loadtest.evenness import unevenness
 from headway.lab.loadtest.mix import Mix, MixError
 from headway.lab.loadtest.progress import ProgressBar
 from headway.lab.loadtest.prompts import PromptsError, load_prompts
@@ -134,6 +135,8 @@ def bench(
             report.write_text(report_html(result), encoding="utf-8")
     except (ArrivalsError, ContenderError, MixError, PromptsError, ServerError, OSError) as error:
         fail("bench", error)
+    if said := unevenness(result):
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
     show(console, table_of(result))
     for line in errors_of(result):
         console.print(line, style="red", markup=False, soft_wrap=True)

@@ -27,7 +27,9 @@ from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.cluster import parse_scaling
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.plans import MOST_REPLICAS, Plan, plans, plans_of_each
+from headway.lab.simulation.remarks import assumptions
 from headway.lab.simulation.settings import settings_of
 from headway.lab.simulation.site_list import choices_of
 from headway.lab.simulation.slo import Objective, parse_objective
@@ -57,7 +59,7 @@ def plan(
     cold_start: ColdStart = Scaling.cold_start_s,
     idle: Idle = Scaling.idle_s,
     backlog: BacklogTarget = Scaling.backlog_s,
-    predict: Prediction = "history",
+    predict: Prediction = "",
     faster: Faster = 1.0,
     requests: Requests = 0,
 ) -> None:
@@ -69,13 +71,14 @@ def plan(
         scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
         scaling = parse_scaling(scale, cold_start, idle, backlog)
         (found,) = traces_of(trace, sites, requests=requests, faster=faster)
+        assumed, settings = assumed_prediction(predict, found), settings_of()
         plan_of = partial(
             plans,
             found,
             policy=policy,
-            prediction=predict,
+            prediction=assumed.kind,
             objective=objective,
-            settings=settings_of(),
+            settings=settings,
             routing=routing,
             scaling=scaling,
         )
@@ -99,6 +102,8 @@ def plan(
     headings += ["mean s", "util.", *(["cost /h"] if priced else []), "met"]
     runs = [one.run for of_profile in tried.values() for one in of_profile]
     headings, rows = with_rejected(headings, rows, runs)
+    said = assumptions(sites, assumed, settings)
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
     show(console, results_table(headings, rows))
     enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
     on = {name: one.run.measures.replicas for name, one in enough.items()}

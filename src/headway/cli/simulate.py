@@ -35,8 +35,10 @@ from headway.lab.simulation.cluster import Cluster, parse_scaling
 from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare, label_of
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import parse_failures
+from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.generated import LENGTHS, Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
+from headway.lab.simulation.remarks import assumptions, remarks
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.settings import BOOST, settings_of
@@ -56,7 +58,7 @@ def simulate(
             help="Policies to compare; NAME+PREDICTION overrides --predict for that policy."
         ),
     ] = "fcfs,sjf,srpt,gittins",
-    predict: Prediction = "history",
+    predict: Prediction = "",
     oracle: Annotated[bool, typer.Option(help=f"Also {ORACLE}: what can be gained.")] = True,
     profile: Engines = DEFAULT_PROFILE,
     slots: Slots = 0,
@@ -138,7 +140,8 @@ def simulate(
             output=output,
             seeds=seeds,
         )
-        contenders = _contenders(names_in(policies), names_in(routing), predict, oracle)
+        assumed = assumed_prediction(predict, traces[0])
+        contenders = _contenders(names_in(policies), names_in(routing), assumed.kind, oracle)
         objective = parse_slo(slo)
         scenario = Scenario(traces, sites, settings, objective.request, cluster)
         asked = {
@@ -149,7 +152,7 @@ def simulate(
             "slots": ", ".join(str(site.backend.slots) for site in sites),
             "load": load or "as recorded",
             "faster": faster,
-            "prediction": predict,
+            "prediction": str(assumed),
             "starvation bound": f"{max_wait:g} s" if max_wait else "none",
             "tail of boost": tail,
             "fairness": fairness,
@@ -178,6 +181,8 @@ def simulate(
                 paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]
                 runs = compared(replace(scenario, traces=paced), f"at a load of {share:g}")
                 by_load[share] = SimulationResult(runs, asked | {"load": share}, objective)
+        measures = [runs[0].measures for runs in result.runs.values()]
+        said = [assumptions(sites, assumed, settings), *remarks(traces[0], sites, measures)]
         if report is not None:
             report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
         if csv_file is not None:
@@ -186,6 +191,8 @@ def simulate(
             write_json(result.to_json(by_load), json_file)
     except (SimulationError, OSError) as error:
         fail("simulate", error)
+    for line in said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     show(console, table_of(result))
 
 

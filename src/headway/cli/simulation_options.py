@@ -14,7 +14,13 @@ DEFAULT_PROFILE = "smollm2-135m-2-cores"
 TraceText = Annotated[
     str, typer.Argument(help=f"A trace file, folder or request log; or generated: {ARRIVALS}.")
 ]
-Prediction = Annotated[str, typer.Option(help=f"How lengths are predicted: {KINDS}.")]
+Prediction = Annotated[
+    str,
+    typer.Option(
+        help=f"How lengths are predicted: {KINDS}. Default: logged, history or noise:1, by what "
+        "the trace can tell."
+    ),
+]
 Engines = Annotated[
     str, typer.Option(help="Engines: shipped profiles or files; a*2,b is two of a and one of b.")
 ]

@@ -9,7 +9,6 @@ from typing import Any
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
-from headway.lab.report.figures import figures
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.site import Site
@@ -25,6 +24,8 @@ WEIGHTS = ((4.0, 2.0, 1.0), (16.0, 4.0, 1.0))
 """Of the tiers, interactive first."""
 SLOTS = (0.25, 0.5, 0.75)
 """Numbers of slots to try, as shares of the engines' own."""
+MORE_SLOTS = (2, 4)
+"""Times as many as the engines have, where no setting meets the targets with those."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ def candidates(
 ) -> list[Candidate]:
     """Tunings, the best first: by how well they meet the targets, then by mean latency.
 
-    Tries every policy with default and with other parameters; then the best of these with other
-    starvation bounds, tier weights and slots; last, everything that helped together.
+    Tries fcfs, for comparison, and every policy with default and with other parameters; then the
+    best of these with other starvation bounds, tier weights and slots; everything that helped
+    together; last, if nothing meets the targets, the best with more slots than the engines have.
 
     Raises:
         SimulationError: there is no such policy or prediction, or no policy at all.
@@ -115,7 +117,7 @@ def candidates(
     def worth(one: Candidate) -> tuple[int, float, float]:
         return one.worth(objective)
 
-    plain = [Tuning(policy) for policy in policies]
+    plain = [Tuning(policy) for policy in dict.fromkeys(["fcfs", *policies])]
     tried = run(plain + _with_own_parameters(policies, trace, sites))
     best = min(tried, key=worth)
     changes = _changes(best, trace, sites)
@@ -127,6 +129,9 @@ def candidates(
     tried += around
     if len(helped) > 1:
         tried += run([replace(best.tuning, **helped)])
+    if not any(objective.met(one.run.measures) for one in tried):
+        slots = sites[0].backend.slots
+        tried += run([replace(best.tuning, slots=times * slots) for times in MORE_SLOTS])
     return sorted(tried, key=worth)
 
 
@@ -161,54 +166,6 @@ def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[
         found += [{"max_wait_s": float(f"{part * longest_s:.2g}")} for part in BOUNDS]
     if len(set(trace.tiers)) > 1:
         found += [{"tier_weights": weights} for weights in WEIGHTS]
-    slots = sites[0].slots or sites[0].profile.slots
+    slots = sites[0].backend.slots
     parts = sorted({max(1, round(slots * part)) for part in SLOTS} - {slots})
     return found + [{"slots": fewer} for fewer in parts]
-
-
-def advice(tried: Sequence[Candidate], objective: Objective, slots: int = 0) -> list[str]:
-    """The recommendation in words.
-
-    Args:
-        tried: candidates, the best first.
-        objective: that they should meet.
-        slots: of each engine, if given; 0: those of its profile.
-    """
-    best = tried[0]
-    would = best.run.measures
-    settings = " ".join(f"--set {name}={value}" for name, value in best.tuning.options.items())
-    lines = [f"Use: headway serve {settings}"]
-    at_once = best.tuning.slots or slots
-    if at_once:
-        lines.append(
-            f"with {at_once} requests at once on each engine: --max-concurrency {at_once} after "
-            f"--backend, or for the embedded engine --slots {at_once}."
-        )
-    first = next((one for one in tried if one.tuning == Tuning("fcfs")), None)
-    was = first.run.measures if first is not None and first is not best else None
-    if was is not None and (was.rejected or would.rejected):
-        lines.append(
-            f"It rejects {would.rejected} of {would.requests} requests, fcfs {was.rejected}."
-        )
-    if was is not None and max(was.rejected, would.rejected) < would.requests:
-        lines.append(
-            f"It has {would.latency_s.mean / was.latency_s.mean:.2f} times the mean latency of "
-            f"fcfs ({figures(would.latency_s.mean)} s, not {figures(was.latency_s.mean)} s), p99 "
-            f"{figures(would.latency_s.p99)} s, not {figures(was.latency_s.p99)} s; worst wait "
-            f"{figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
-        )
-    if objective.met(would):
-        return lines
-    if objective.statistics and would.rejected:
-        lines.append(
-            f"No policy meets {objective} for all: {objective.shortfall(would)} with the best. "
-            f"`headway plan` says how many engines would."
-        )
-    else:
-        missed = [target for target in objective.targets if not target.met(would)]
-        reached = ", ".join(target.reached(would) for target in missed)
-        lines.append(
-            f"No policy meets {', '.join(map(str, missed))}: the best reaches {reached}. "
-            f"`headway plan` says how many engines would."
-        )
-    return lines

@@ -1,0 +1,137 @@
+"""What to serve with, of all that was tried: never what is worse than what runs now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from headway.lab.report.figures import figures
+from headway.lab.simulation.advice import Candidate, Tuning
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.plans import Plan
+from headway.lab.simulation.slo import Objective
+
+NOW = Tuning("fcfs")
+"""What an engine does without us, with which the others are compared."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A candidate, and what it takes to meet the SLO if no setting does."""
+
+    candidate: Candidate
+    now: Candidate
+    objective: Objective
+    nearest: Candidate
+    """Of those with the slots that the engines have, the one that comes nearest to the SLO."""
+    wider: bool = False
+    """Whether it meets the SLO only since it runs more requests at once than was asked."""
+    plan: Plan | None = None
+    """The least number of engines that meets it, where no setting does."""
+    why_no_plan: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        tried: Sequence[Candidate],
+        objective: Objective,
+        slots: int,
+        plans: Callable[[Tuning], list[Plan]],
+    ) -> Recommendation:
+        """The best of `tried`; where none meets the SLO, also the engines that would.
+
+        Args:
+            tried: candidates, the best first, with NOW among them.
+            objective: the SLO.
+            slots: of an engine as it is.
+            plans: finds the number of engines that meet the SLO with a tuning.
+        """
+        (now,) = [one for one in tried if one.tuning == NOW]
+        as_it_is = [one for one in tried if (one.tuning.slots or slots) <= slots]
+        nearest = as_it_is[0]
+        for found in (as_it_is, tried):
+            met = [one for one in found if objective.met(one.run.measures)]
+            if met:
+                return cls(met[0], now, objective, nearest, wider=found is tried)
+        best = next(one for one in as_it_is if no_worse(one, now, objective))
+        try:
+            plan = next(one for one in plans(best.tuning) if one.met)
+        except SimulationError as error:
+            return cls(best, now, objective, nearest, why_no_plan=str(error))
+        return cls(best, now, objective, nearest, plan=plan)
+
+    @property
+    def met(self) -> bool:
+        """Whether the recommended settings meet the SLO."""
+        return self.objective.met(self.candidate.run.measures)
+
+    def first(self) -> list[str]:
+        """What is said before the table: that the SLO is not met, and the cheapest way to it."""
+        if self.met and not self.wider:
+            return []
+        measures = self.nearest.run.measures
+        missed = [of for of in self.objective.targets if not of.met(measures)]
+        if self.objective.statistics and measures.rejected:
+            why = f"{self.objective.shortfall(measures)} with the best"
+        else:
+            why = f"the nearest reaches {', '.join(of.reached(measures) for of in missed)}"
+        lines = [f"No setting of these engines meets {self.objective}: {why}."]
+        if self.wider:
+            slots = self.candidate.tuning.slots
+            lines.append(
+                f"It takes {slots} requests at once on each engine, if its memory holds them."
+            )
+        elif self.plan is not None:
+            lines.append(
+                f"It takes {self.plan.replicas} engines like this one, with "
+                f"{self.candidate.tuning.policy}; `headway plan` compares engines. Until then this "
+                "is the best:"
+            )
+        else:
+            lines.append(f"And {self.why_no_plan}. Until then this is the best:")
+        return lines
+
+    def last(self, *, embedded: bool, slots: int = 0) -> list[str]:
+        """The command to copy, and what it gains over what runs now.
+
+        Args:
+            embedded: whether the engine is Headway's own.
+            slots: that were asked for; 0: the engine's.
+        """
+        lines = [f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}"]
+        if self.candidate is self.now:
+            return [*lines, "Nothing that was tried is better than fcfs here."]
+        would, was = self.candidate.run.measures, self.now.run.measures
+        if was.rejected or would.rejected:
+            lines.append(
+                f"It rejects {would.rejected} of {would.requests} requests, fcfs {was.rejected}."
+            )
+        if max(was.rejected, would.rejected) < would.requests:
+            lines.append(
+                f"It has {would.latency_s.mean / was.latency_s.mean:.2f} times the mean latency of "
+                f"fcfs ({figures(would.latency_s.mean)} s, not {figures(was.latency_s.mean)} s), "
+                f"p99 {figures(would.latency_s.p99)} s, not {figures(was.latency_s.p99)} s; worst "
+                f"wait {figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
+            )
+        return lines
+
+
+def no_worse(one: Candidate, now: Candidate, objective: Objective) -> bool:
+    """Whether `one` is no worse than what runs now in any way that ranks candidates."""
+    pairs = zip(one.worth(objective), now.worth(objective), strict=True)
+    return all(mine <= others for mine, others in pairs)
+
+
+def command(tuning: Tuning, *, embedded: bool, slots: int = 0) -> str:
+    """The command that serves with all settings of a row.
+
+    Args:
+        tuning: the settings.
+        embedded: whether the engine is Headway's own; else there is a server, at URL.
+        slots: of each engine, unless the tuning sets them; 0: its own.
+    """
+    at_once = tuning.slots or slots
+    words = ["headway serve", *([] if embedded else ["--backend URL"])]
+    if at_once:
+        words.append(f"--slots {at_once}" if embedded else f"--max-concurrency {at_once}")
+    return " ".join([*words, *(f"--set {name}={of}" for name, of in tuning.options.items())])

@@ -1,0 +1,70 @@
+"""What is said before a table that would mislead without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from tests.lab.simulation.conftest import SMALL, trace
+
+from headway.lab.simulation.comparison import Contender, Scenario, compare
+from headway.lab.simulation.fair_prediction import Assumption
+from headway.lab.simulation.measures import Measures, Slo
+from headway.lab.simulation.remarks import assumptions, offered_load, remarks
+from headway.lab.simulation.settings import served_settings, settings_of
+from headway.lab.simulation.site import Site
+from headway.lab.simulation.trace import Trace
+
+LENGTHS = np.random.default_rng(0).lognormal(3.5, 1.2, 80).astype(int) + 1
+SITES = [Site("small-1", SMALL)]
+
+
+def came_every(gap_s: float, lengths: np.ndarray = LENGTHS) -> Trace:
+    return trace(gap_s * np.arange(len(lengths)), lengths)
+
+
+def measured(of: Trace) -> list[Measures]:
+    contenders = {name: Contender(name, "oracle") for name in ("fcfs", "srpt")}
+    runs = compare(Scenario([of], SITES, settings_of(), Slo()), contenders, processes=1)
+    return [one.measures for (one,) in runs.values()]
+
+
+def said(of: Trace) -> str:
+    return " ".join(remarks(of, SITES, measured(of)))
+
+
+def test_a_load_far_above_capacity_is_named() -> None:
+    assert "times the traffic that these engines can take" in said(came_every(0.001))
+
+
+def test_where_nobody_waited_the_policies_had_no_choice() -> None:
+    assert said(came_every(60.0)).startswith("Nobody waited, so there was no choice")
+
+
+def test_rows_that_are_equal_although_requests_waited_are_named() -> None:
+    assert "All rows are equal" in said(came_every(0.02, np.full(80, 50)))
+
+
+def test_an_ordinary_comparison_needs_no_remark() -> None:
+    load = offered_load(came_every(1.0), SITES)
+    assert load is not None
+    assert said(came_every(load / 0.9)) == ""
+
+
+def test_what_comes_at_once_or_after_another_has_no_load() -> None:
+    assert offered_load(trace([0.0] * 4, [9] * 4), SITES) is None
+    session = replace(
+        came_every(0.001, np.full(3, 9)),
+        after=np.array([-1, 0, 1]), gap_s=np.zeros(3), shared_tokens=np.zeros(3, int),
+    )  # fmt: skip
+    assert offered_load(session, SITES) is None
+
+
+def test_engine_prediction_and_bound_are_named() -> None:
+    assumed = Assumption("noise:1", "why")
+    unbounded = assumptions([*SITES, Site("small-2", SMALL)], assumed, settings_of())
+    assert unbounded.startswith("Assumed: 2 of small with 4 slots; prediction noise:1 (why);")
+    assert unbounded.endswith("bound: none (`headway serve` has one: see --max-wait).")
+    assert assumptions(SITES, assumed, settings_of(30.0)).endswith("bound: 30 s.")
+    served = assumptions(SITES, assumed, served_settings())
+    assert "bound: interactive 120 s, standard 600 s, batch 3600 s." in served
