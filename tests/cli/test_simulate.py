@@ -175,6 +175,28 @@ def test_advice_names_a_policy_and_what_it_buys() -> None:
     first, _, _ = out.partition("settings")
     assert "No setting of these engines meets latency_mean=0.001s, ttft_p99=0.001s: the n" in first
     assert "prediction oracle (as asked for)" in first
+    assert out.count("recommended") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulate", "poisson:10", "--policies", "fcfs,srpt"],
+        ["plan", "poisson:10", "--slo", "ttft_p99=2s"],
+        ["advise", "poisson:10", "--slo", "ttft_p99=2s", "--policies", "fcfs,sjf"],
+    ],
+)
+def test_what_was_assumed_stands_above_the_table(words: list[str]) -> None:
+    code, out, err = run(*words, *SMALL)
+    assert code == 0, err
+    assert out.startswith("Assumed: 1 of llama-3.1-8b-rtx4090 with 256 slots; prediction noise:1 (")
+    assert "starvation bound: " in out.partition("mean")[0]
+
+
+def test_rows_that_say_little_are_explained_above_the_table() -> None:
+    code, out, _ = run("simulate", "poisson:1", *SMALL, "--policies", "fcfs,srpt")
+    assert code == 0
+    assert "Nobody waited" in out.partition("policy")[0]
 
 
 def test_a_plan_says_how_many(tmp_path: Path) -> None:

@@ -89,7 +89,12 @@ def advise(
         fail("advise", error)
     headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
     kept = [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
-    rows = [_candidate_cells(one, objective) for one in [*tried[:SHOWN], *kept]]
+    marks = {id(best.now): "now", id(best.candidate): "recommended"}
+    headings.append("")
+    rows = [
+        [*_candidate_cells(one, objective), marks.get(id(one), "")]
+        for one in [*tried[:SHOWN], *kept]
+    ]
     headings, rows = with_rejected(headings, rows, [one.run for one in [*tried[:SHOWN], *kept]])
     for line in [assumptions(sites, assumed, settings), *said, *best.first()]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
