@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from headway.cli.exit import BAD_CONFIG
 from headway.config.backends import BackendConfig
 from headway.config.clients import KeyConfig
 from headway.config.models import ModelConfig
@@ -116,6 +121,23 @@ def test_the_example_configuration_is_valid(monkeypatch: pytest.MonkeyPatch) -> 
     found = load(path=ROOT / "examples/headway.yaml").settings
     assert not found.exposed
     assert found.tiers.batch.max_running == 48
+
+
+def test_the_unit_for_systemd_is_complete(tmp_path: Path) -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    (unit,) = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+    found = ConfigParser(strict=False, interpolation=None)
+    found.optionxform = str  # type: ignore[assignment,method-assign]
+    found.read_string(unit)
+    assert found["Unit"]["Wants"] == found["Unit"]["After"] == "network-online.target"
+    assert found["Service"].getint("RestartPreventExitStatus") == BAD_CONFIG
+    assert found["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert found["Service"].getfloat("TimeoutStopSec") > Settings().limits.drain_s
+    if (verify := shutil.which("systemd-analyze")) is not None:
+        file = tmp_path / "headway.service"
+        file.write_text(unit.replace("/opt/headway/bin/headway", sys.executable))
+        done = subprocess.run([verify, "verify", file], capture_output=True, text=True)
+        assert "headway.service" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(

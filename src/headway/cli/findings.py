@@ -12,7 +12,7 @@ from headway.cli.gateway import EMBEDDED, endpoints_of
 from headway.cli.models import catalog_of
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
-from headway.engines.changes import named
+from headway.engines.changes import named, requests
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, Description, EngineError
 from headway.engines.probe import connect
@@ -113,7 +113,7 @@ def can_do(description: Description) -> str:
     parts = [
         description.engine if description.engine != "openai" else "an OpenAI-compatible server",
         f"serves {named(description.models)}",
-        f"{slots} requests at once" if slots else "does not say how many requests at once",
+        f"{requests(slots)} at once" if slots else "does not say how many requests at once",
         f"a context of {context} tokens" if context else "",
         "embeddings" if description.embeddings else "",
         "is preempted without losing a token"

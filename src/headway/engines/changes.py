@@ -66,12 +66,12 @@ class Changes:
         if self._down_since_s is not None:
             after = f" after {now_s - self._down_since_s:.1f} s"
         logger.info(
-            "backend %s is up at %s%s: it serves %s, %d requests at once",
+            "backend %s is up at %s%s: it serves %s, %s at once",
             self._name,
             status.url,
             after,
             named(status.models),
-            status.slots,
+            requests(status.slots),
         )
         self._up, self._models = True, status.models
 
@@ -84,6 +84,11 @@ class Changes:
         else:
             logger.info("backend %s gets requests again", self._name)
         self._paused = paused
+
+
+def requests(count: int) -> str:
+    """So many requests, in a line of text."""
+    return "1 request" if count == 1 else f"{count} requests"
 
 
 def named(models: tuple[str, ...]) -> str:

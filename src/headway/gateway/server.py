@@ -117,7 +117,7 @@ class Gateway:
             )
         metrics.policy(core, self._advisor)
         of_models = ModelMetrics(self.catalog, metrics.registry)
-        self._inference = inference = Inference(settings, self.catalog, of_models)
+        self._inference = inference = Inference(settings, self.catalog, of_models, accounts)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)

@@ -165,6 +165,14 @@ async def test_without_a_key_nobody_fills_the_disk(logged: Logged, ask: Ask) -> 
     assert len(logged.rows) == 1
 
 
+async def test_nor_does_a_web_page(logged: Logged, ask: Ask) -> None:
+    for _ in range(5):
+        await ask(headers=KEY | {"Origin": "https://evil.example"}, json=BODY)
+    assert logged.metrics(reason="origin_not_allowed") == 5
+    await logged.stop()
+    assert len(logged.rows) == 1
+
+
 async def test_what_the_scheduler_refuses_is_recorded_once(logged: Logged, ask: Ask) -> None:
     logged.gateway.dispatcher._draining = True
     assert await ask(json=BODY) == 503

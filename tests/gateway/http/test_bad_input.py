@@ -129,7 +129,8 @@ async def test_wrong_headers_are_named(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/nope", 404),
+        ("POST", "/", 405),
         ("GET", "/v1/nope", 404),
         ("POST", "/v1/files", 404),
         ("GET", CHAT, 405),

@@ -21,6 +21,8 @@ from headway.store.request_log import Outcome, RequestLog, RequestRecord
 
 logger = logging.getLogger(__name__)
 
+CLIENT_GONE = 499
+"""Status in the log for a client that left before its answer was complete."""
 WRITE_AFTER_S = 0.05
 AT_ONCE = 32
 """Requests recorded in one go: few enough not to delay the event loop, and enough to profit from
@@ -47,6 +49,8 @@ class Accounts:
         """Writes down what was refused."""
         self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
         """Work, outcome, HTTP status, reason, and the Unix time of the clock's zero."""
+        self._inferred: deque[RequestRecord] = deque()
+        """Requests to models that answer whole batches."""
         self._timer: asyncio.TimerHandle | None = None
 
     def headers(self, work: Work) -> dict[str, str]:
@@ -107,12 +111,16 @@ class Accounts:
             else:
                 work.admission.settle(_used_tokens(work, outcome), now_s)
         self._ended.append((work, outcome, status, reason, time.time() - now_s))
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
+        self._write_soon()
+
+    def inferred(self, record: RequestRecord) -> None:
+        """Record a request to a model that answers whole batches; its metrics are its own."""
+        self._inferred.append(record)
+        self._write_soon()
 
     def flush(self) -> None:
         """Record all requests that have ended so far."""
-        while self._ended:
+        while self._ended or self._inferred:
             self._write_batch()
 
     def close(self) -> None:
@@ -120,10 +128,14 @@ class Accounts:
         self.flush()
         self.refusals.close()
 
+    def _write_soon(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER_S, self._write_some)
+
     def _write_some(self) -> None:
         self._write_batch()
         self._timer = None
-        if self._ended:
+        if self._ended or self._inferred:
             self._timer = asyncio.get_running_loop().call_later(0.0, self._write_some)
 
     def _write_batch(self) -> None:
@@ -141,6 +153,12 @@ class Accounts:
                         records.append(record)
             except Exception:  # the others must still be recorded
                 logger.exception("request %s cannot be recorded", work.request.id)
+        for _ in range(min(len(self._inferred), AT_ONCE)):
+            record = self._inferred.popleft()
+            if self._request_log is not None:
+                self._request_log.write(record)
+            if record.outcome != "rejected" or self.refusals.has_line(record):
+                records.append(record)
         if logged:
             request_lines.log_requests(records)
 

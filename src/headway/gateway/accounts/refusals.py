@@ -28,7 +28,7 @@ class Refusal:
     address: str
     """Of the client, or of the proxy in front of it."""
     tenant: str | None
-    """Of its key; empty: there are no keys; None: it has no valid one."""
+    """Of its key; empty: there are no keys; None: it has no valid one, or comes from a web page."""
     work: bool
     """Whether it asked for work; otherwise it wanted to look at something, and has no row."""
     status: int
@@ -47,7 +47,7 @@ class Refusals:
 
     Bursts are folded: of refusals that are alike (who, status, reason) the first has a line, the
     others of 10 s have one together. Every one is counted and has its row, but of clients without
-    a valid key only those with a line do: nobody fills the disk without a key.
+    a valid key, and of web pages, only those with a line do: nobody else fills the disk.
 
     Args:
         metrics: counts them.

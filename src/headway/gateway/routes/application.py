@@ -15,7 +15,7 @@ from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
 from headway.engines.pool import BackendPool
-from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
 from headway.gateway.accounts.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.answers.exact import ExactResponder
 from headway.gateway.answers.forwarded import Forwarder
@@ -61,9 +61,6 @@ Translate = Callable[[Admitted], Awaitable[Dialect]]
 """Reads a request to another API."""
 
 logger = logging.getLogger(__name__)
-
-CLIENT_GONE = 499
-"""Status in the log for a client that left before its answer was complete."""
 
 
 class Routes:

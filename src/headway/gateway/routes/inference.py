@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
+from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
 from headway.gateway.accounts.model_metrics import ModelMetrics
+from headway.gateway.accounts.refusals import FAILURES
 from headway.gateway.api.errors import ApiError, from_reject, shutting_down
 from headway.gateway.api.names import checked_name
 from headway.gateway.intake.aliases import Aliases
@@ -18,6 +23,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, Task
+from headway.store.request_log import Outcome, RequestRecord
 
 
 class Inference:
@@ -28,10 +34,14 @@ class Inference:
         settings: GatewaySettings,
         catalog: Catalog,
         metrics: ModelMetrics,
+        accounts: Accounts,
     ) -> None:
         self.catalog = catalog
         self._settings = settings
         self._metrics = metrics
+        self._accounts = accounts
+        self._prefix = os.urandom(4).hex()
+        self._numbers = count(1)
         self._aliases = Aliases(settings.aliases)
         self._names = [model.name for model in catalog]
         self._under_way = 0
@@ -124,17 +134,55 @@ class Inference:
     async def run(
         self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
     ) -> list[Any]:
-        """Run `items`; returns their results.
+        """Run `items`, and record how that ended; returns their results.
 
         Raises:
             ApiError: one of them could not be run, or failed; the message names it.
         """
+        began_s = time.monotonic()
+        outcome: Outcome = "failed"
+        status, reason = 500, "internal_error"
+        try:
+            results = await self._run(model, items, lengths, urgency)
+            outcome, status, reason = "finished", 200, ""
+            return results
+        except ApiError as error:
+            outcome = "failed" if error.status in FAILURES else "rejected"
+            status, reason = error.status, error.code or "invalid"
+            error.settled = True
+            raise
+        except asyncio.CancelledError:
+            outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"
+            raise
+        finally:
+            took_s = time.monotonic() - began_s
+            self._accounts.inferred(
+                RequestRecord(
+                    id=f"inf-{self._prefix}-{next(self._numbers)}",
+                    arrival_unix_s=time.time() - took_s,
+                    tier=urgency.tier.label,
+                    tenant=urgency.tenant,
+                    model=model.name,
+                    total_ms=round(took_s * 1000.0, 3),
+                    outcome=outcome,
+                    status=status,
+                    reason=reason,
+                )
+            )
+
+    async def _run(
+        self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
+    ) -> list[Any]:
         if self.draining:
             raise shutting_down()
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         tokens = sum(lengths)
-        admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+        try:
+            admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+        except ApiError as error:
+            self._metrics.ended(model.name, urgency.tier, error.code or "invalid", None)
+            raise
         used = tokens  # also if the client leaves: its items may have run
         self._under_way += 1
         try:

@@ -13,6 +13,9 @@ from headway.gateway.routes.messages import refusal as refusal_of_messages
 from headway.gateway.routes.open_inference import PREFIX
 from headway.gateway.routes.open_inference import refusal as refusal_of_tensors
 
+OF_PAGES = ("host_not_allowed", "origin_not_allowed")
+"""Refusals of web pages: any page that somebody reads can bring them about, without a key."""
+
 
 def answer_of(request: web.Request, error: ApiError) -> web.Response:
     """The answer to a request that ends with `error`."""
@@ -29,6 +32,8 @@ def answer_of(request: web.Request, error: ApiError) -> web.Response:
 
 def refusal_of(request: web.Request, error: ApiError, tenant: str | None, work: bool) -> Refusal:
     """What is written down of it; see `Refusal` for `tenant` and `work`."""
+    if error.code in OF_PAGES:
+        tenant = None
     return Refusal(
         request.method,
         request.path,

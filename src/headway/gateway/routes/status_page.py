@@ -54,7 +54,7 @@ function show(view) {
   const up = view.backends.filter(one => one.healthy).length
   const running = view.backends.reduce((sum, one) => sum + one.running, 0)
   $('#summary').textContent = `${up} of ${view.backends.length} backends are up. ` +
-    `${running} requests run, ${view.waiting} wait, predicted to take ${view.backlog_s} s. ` +
+    `Requests running: ${running}, waiting: ${view.waiting} (${view.backlog_s} s of work). ` +
     `Policy: ${view.policy}.`
   fill($('#backends'), ['backend', 'state', 'running', 'slots', 'models'],
     view.backends.map(one => [one.name, one.healthy ? 'up' : `down: ${one.error ?? ''}`,
@@ -65,7 +65,7 @@ function show(view) {
       one.age_s, one.output_tokens, one.predicted_tokens, one.why]))
   const { running: others, waiting } = view.others
   $('#others').textContent = others + waiting
-    ? `Of other tenants ${others} run and ${waiting} wait.` : ''
+    ? `Of other tenants: ${others} running, ${waiting} waiting.` : ''
 }
 
 async function look() {
