@@ -95,9 +95,7 @@ async def test_the_next_run_goes_elsewhere_even_where_that_means_to_wait(
         lambda: (
             other.running == 1
             and len(works) == 2
-            and all(
-                work.request.backend == "b1" or work.turn.retries.runs for work in works.values()
-            )
+            and all(work.request.backend == "b1" or work.turn.retries for work in works.values())
         )
     )
     other.open.set()

@@ -15,6 +15,7 @@ from headway.core.request import Request, State
 from headway.engines.engine import BackendSilent, Generation
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
+from headway.gateway.work import retries
 from headway.gateway.work.work import Work
 from headway.prediction.live.history import Origin
 
@@ -200,3 +201,27 @@ async def test_a_request_that_cannot_be_handed_in_leaves_nothing_behind(
     assert list(dispatcher.works) == ["first"] and dispatcher.scheduler.waiting() == 0
     engine.allow()
     assert await first == "0 1 2 3 4 "
+
+
+class Brittle(ExactEngine):
+    """Breaks after every token."""
+
+    @property
+    def dies_at(self) -> int:  # type: ignore[override]
+        return len(self.starts)
+
+    @dies_at.setter
+    def dies_at(self, number: int | None) -> None:
+        pass
+
+
+async def test_progress_forgets_what_failed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails more often than is allowed in a row, but never twice without a new token."""
+    monkeypatch.setattr(retries, "FIRST_PAUSE_S", 0.001)
+    pool = EnginePool(brittle := Brittle())
+    monkeypatch.setattr(pool, "failed", lambda name, _, error: pool.failures.append((name, error)))
+    dispatcher, _ = dispatcher_of(pool)
+    await pool.start(dispatcher.backend_changed)
+    brittle.allow()
+    assert await run(dispatcher, work("one", 8)) == "0 1 2 3 4 5 6 7 "
+    assert len(pool.failures) == 7 > dispatcher.settings.attempts

@@ -66,15 +66,6 @@ def test_what_will_fail_here_again_is_tried_elsewhere_only() -> None:
     assert failed(retries, "b", "a", "b", here_again=False) is None
 
 
-def test_progress_forgets_what_failed_before() -> None:
-    retries = Retries()
-    for _ in range(4):
-        failed(retries, "a", "a")
-    retries.progressed()
-    assert retries.runs == 0 and not retries.avoid
-    assert failed(retries, "a", "a") == FIRST_PAUSE_S
-
-
 @given(
     st.lists(
         st.tuples(

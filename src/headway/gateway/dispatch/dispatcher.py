@@ -150,13 +150,18 @@ class Dispatcher:
             and (backend.slots or (even_busy and self.statuses[backend.name].healthy))
         ]
 
-    def requeue(self, work: Work) -> None:
-        """A run of `work` failed: it waits in its old place, if possible for another backend."""
+    def requeue(self, work: Work, avoid: frozenset[str]) -> None:
+        """A run of `work` failed: it waits in its old place, if possible for another backend.
+
+        Args:
+            work: runs now.
+            avoid: backends that it failed on.
+        """
         now_s = self.clock()
-        self._lose(work, now_s, work.turn.retries.avoid)
+        self._lose(work, now_s, avoid)
         self._step(now_s, [work])
 
-    async def pause(self, work: Work, pause_s: float) -> None:
+    async def pause(self, work: Work, pause_s: float, avoid: frozenset[str]) -> None:
         """A run of `work` failed: it leaves the queue, and returns after `pause_s`.
 
         It returns earlier if its backend comes up again.
@@ -169,7 +174,7 @@ class Dispatcher:
         turn.end(now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
-        work.request.avoid = turn.retries.avoid
+        work.request.avoid = avoid
         self._step(now_s)
         if isinstance(turn.stopped, BackendGone):
             turn.stopped = None

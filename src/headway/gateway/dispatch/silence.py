@@ -48,11 +48,13 @@ class Silence:
 
     def _alternatives(self, work: Work, backends: Mapping[str, Backend]) -> list[Patience]:
         """The patience of other backends that could answer `work` now and have not failed on it."""
+        retries = work.turn.retries
+        avoid = retries.avoid if retries is not None else ()
         return [
             self._pool.patience(name)
             for name, backend in backends.items()
             if name != work.request.backend
-            and name not in work.turn.retries.avoid
+            and name not in avoid
             and backend.slots
             and work.request.lane in backend.lanes
         ]

@@ -12,6 +12,7 @@ from typing import Self, TypeVar, cast
 from headway.engines.engine import BackendGone, BackendSilent, Delta, Engine, EngineError
 from headway.gateway.api.errors import from_engine, gave_up
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.work.retries import Retries
 from headway.gateway.work.turn import Interrupted
 from headway.gateway.work.work import Work
 
@@ -127,8 +128,7 @@ class Slot:
             served.first_token_s = now_s
         if tokens <= 0 or not request.backend:
             return
-        if turn.retries.runs:
-            turn.retries.progressed()
+        turn.retries = None  # earlier failures no longer count
         if request.output_tokens == 0 and work.generation is not None:
             self._dispatcher.pin(work, now_s)
         self._dispatcher.progressed(work, request.output_tokens + tokens, now_s)
@@ -153,7 +153,8 @@ class Slot:
         if answer is not None and not (answer.transient or answer.backend_specific):
             raise from_engine(answer.status, answer.body, answer.headers) from None
         dispatcher.pool.failed(backend, request.id, error)
-        pause_s = turn.retries.failed(
+        retries = turn.retries = turn.retries or Retries()
+        pause_s = retries.failed(
             backend,
             dispatcher.able(request, even_busy=silent),
             most_runs=dispatcher.settings.attempts,
@@ -163,17 +164,17 @@ class Slot:
         )
         if pause_s is None:
             _log_failure(work, error, "giving up")
-            if len(turn.retries.failed_on) > 1:
+            if len(retries.failed_on) > 1:
                 dispatcher.pool.forgive(request.id)
-            raise gave_up(turn.retries.runs, error)
+            raise gave_up(retries.runs, error)
         if turn.interrupted:
             return  # the pool found the backend down: it already waits for another
         if not pause_s:
             _log_failure(work, error, "trying another backend")
-            dispatcher.requeue(work)
+            dispatcher.requeue(work, retries.avoid)
         else:
             _log_failure(work, error, f"trying again in {pause_s:.1f} s")
-            await dispatcher.pause(work, pause_s)
+            await dispatcher.pause(work, pause_s, retries.avoid)
 
     def lost(self, error: BackendGone | EngineError) -> None:
         """The backend failed in the middle of an answer that cannot be continued."""

@@ -316,7 +316,7 @@ class Foresight:
     def _looked(self, looked: Sequence[tuple[Work, Look]]) -> None:
         self.refined += len(looked)
         for work, look in looked:
-            work.predicted.looks.append(look)
+            work.predicted.looks += (look,)
             if self.watch.trusted and work.predicted.forecast is not None:
                 self._revise(work, work.predicted.forecast)
 

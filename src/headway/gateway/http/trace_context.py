@@ -10,10 +10,12 @@ from headway.gateway.api.names import checked_name
 # W3C Trace Context. Malformed headers are dropped: the next system would start a new trace.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+NOTHING: Mapping[str, str] = {}
+"""Shared by the requests without such headers; nobody changes it."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]+")
 
 
-def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def trace_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """`traceparent`, `tracestate` and `x-request-id` of a request; invalid ones are dropped.
 
     Args:
@@ -32,4 +34,4 @@ def trace_headers(headers: Mapping[str, str]) -> dict[str, str]:
     request_id = headers.get("x-request-id")
     if request_id is not None and _REQUEST_ID.fullmatch(checked_name(request_id, "x-request-id")):
         found["x-request-id"] = request_id
-    return found
+    return found or NOTHING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from headway.prediction.live.live_predictor import Forecast, Look
 from headway.prediction.models.refinement import CUTS
@@ -22,7 +22,7 @@ class Predicted:
     prompt was not read yet."""
     forecast: Forecast | None = None
     """The prediction from the prompt."""
-    looks: list[Look] = field(default_factory=list)
+    looks: tuple[Look, ...] = ()
     """The refinements from the unfinished answer, oldest first."""
     look_at: int = CUTS[0]
     """Number of output tokens at which the length is predicted again."""

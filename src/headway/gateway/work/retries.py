@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 FIRST_PAUSE_S = 0.25
 MOST_PAUSE_S = 8.0
@@ -19,7 +19,7 @@ class Retries:
     failed_on: frozenset[str] = frozenset()
     avoid: frozenset[str] = frozenset()
     """Backends that failed in this round: the next run avoids them if it can."""
-    _pause_s: float = FIRST_PAUSE_S
+    _pause_s: float = field(default_factory=lambda: FIRST_PAUSE_S)
 
     def failed(
         self,
@@ -57,7 +57,3 @@ class Retries:
         self._pause_s = min(2.0 * self._pause_s, MOST_PAUSE_S)
         self.avoid = frozenset((backend,))
         return max(pause_s, retry_after_s or 0.0)
-
-    def progressed(self) -> None:
-        """The request produced a token: earlier failures no longer count."""
-        self.__init__()  # type: ignore[misc]

@@ -42,7 +42,8 @@ class Turn:
     def __init__(self) -> None:
         self.failure: ApiError | None = None
         """Why it will not run again, or why its answer ended early; None: it may run."""
-        self.retries = Retries()
+        self.retries: Retries | None = None
+        """Its failed runs since its last token; None: no run failed."""
         self.activity: Activity | None = None
         """The traffic of the backend that it runs on; None while it does not run."""
         self.stopped: Exception | None = None
@@ -67,13 +68,10 @@ class Turn:
         """Whether its task is waiting in `read`, so that it can be stopped."""
         return self._reader is not None
 
-    async def change(self) -> None:
-        """Wait for the next `wake`."""
+    def change(self) -> asyncio.Future[None]:
+        """A future that the next `wake` completes; one coroutine less for each that waits."""
         self._wakeup = asyncio.get_running_loop().create_future()
-        try:
-            await self._wakeup
-        finally:
-            self._wakeup = None
+        return self._wakeup
 
     def wake(self) -> None:
         """Wake its task, because something changed."""
