@@ -9,6 +9,7 @@ from __future__ import annotations
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Headway</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% } div { overflow-x: auto }
