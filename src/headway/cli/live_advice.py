@@ -36,21 +36,26 @@ def print_live_advice(url: str, api_key: str, console: Console) -> None:
         console.print("It has replayed no traffic yet.")
         return
     if view.advice.replayed:
+        headings = ["policy", "mean s", "p99 s", "keeps the promise"]
         rows = [
             [
                 one.policy,
                 figures(one.mean_s),
                 figures(one.p99_s),
                 "yes" if one.keeps_tail else "no",
-                share(one.missed) if one.missed else "",
             ]
             for one in view.advice.replayed
         ]
-        headings = ["policy", "mean s", "p99 s", "keeps the promise", "misses its SLO by"]
+        if any(one.missed for one in view.advice.replayed):
+            headings.append("misses the SLO by")
+            for row, one in zip(rows, view.advice.replayed, strict=True):
+                row.append(share(one.missed))
         show(console, results_table(headings, rows))
+    reason = view.advice.reason
+    stays = reason.startswith("stays: ")
     console.print(
-        f"Last replay, of {view.advice.requests} requests: {view.advice.policy} "
-        f"{view.advice.reason.removeprefix('stays: ')}.",
+        f"Last replay, of {view.advice.requests} requests: {view.advice.policy}"
+        f"{' ' if stays else ': '}{reason}.",
         markup=False,
         highlight=False,
         soft_wrap=True,
