@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -17,6 +15,7 @@ import msgspec
 
 from headway.core.scheduler import Scheduler
 from headway.gateway.api.wire import PolicyAdvice
+from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.settings import AutoSettings
 from headway.store.event_log import settings_as_values
@@ -25,10 +24,6 @@ logger = logging.getLogger(__name__)
 
 LIMIT_S = 600.0
 """A replay that takes longer is given up: it gets only what others leave of the processor."""
-
-
-class ReplayFailed(Exception):
-    """There is no advice; the message says why."""
 
 
 class Unfinished(msgspec.Struct, kw_only=True):
@@ -135,11 +130,13 @@ class Advisor:
             settings=settings_as_values(self._scheduler.settings),
         )
         try:
-            advice = await _replay(question)
-        except ReplayFailed as failure:
-            if str(failure) != self._complaint:
-                self._complaint = str(failure)
-                logger.info("policy %s stays: %s", current, failure)
+            asked = msgspec.json.encode(question)
+            advice = await answer_of(["replay"], PolicyAdvice, LIMIT_S, asked)
+        except TimeoutError:
+            self._complain(current, f"the replay took more than {LIMIT_S:g} s")
+            return
+        except CommandFailed as failure:
+            self._complain(current, str(failure).removeprefix("headway replay: "))
             return
         self._complaint = ""
         self.replays += 1
@@ -149,6 +146,11 @@ class Advisor:
             self.switches += 1
             logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
             self._foresight.choose_policy(advice.policy)
+
+    def _complain(self, policy: str, why: str) -> None:
+        if why != self._complaint:
+            self._complaint = why
+            logger.info("policy %s stays: %s", policy, why)
 
     def _unfinished(self) -> list[Unfinished]:
         zero_unix_s = time.time() - self._clock()
@@ -161,39 +163,8 @@ class Advisor:
                 program=request.program,
                 prompt_tokens=request.prompt_tokens,
                 max_tokens=request.max_tokens,
-                predicted_tokens=request.predicted_tokens or request.estimate.mean,
+                predicted_tokens=request.predicted_tokens,
                 output_tokens=request.output_tokens,
             )
             for request in islice(self._scheduler.requests.values(), self._settings.most_requests)
         ]
-
-
-async def _replay(question: Question) -> PolicyAdvice:
-    """The advice. Raises ReplayFailed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-c", "from headway.cli import main; main()", "replay"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_one_thread(os.environ),
-    )
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            out, errors = await process.communicate(msgspec.json.encode(question))
-    except TimeoutError:
-        raise ReplayFailed(f"the replay took more than {LIMIT_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    try:
-        return msgspec.json.decode(out, type=PolicyAdvice)
-    except msgspec.DecodeError:
-        lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
-        raise ReplayFailed(lines[-1].removeprefix("headway replay: ")) from None
-
-
-def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:
-    return {**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 from collections import Counter
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
-
+from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.prediction.learning.refit import NEWEST, Verdict
 from headway.prediction.live.live_predictor import LivePredictor
 from headway.prediction.models.artefact import ArtefactError, load
@@ -141,31 +138,11 @@ def _grown(answers: float) -> float:
 
 async def _run(request_log: Path, model: str, path: Path) -> Verdict | None:
     """Run a refit of `model`. Returns its verdict; None if it failed, which is logged."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from headway.cli import main; main()",
-        *("predictor", "refit", "--log", str(request_log)),
-        *("--target", model, "--out", str(path)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
+    words = ["predictor", "refit", "--log", str(request_log), "--target", model, "--out", str(path)]
     try:
-        async with asyncio.timeout(LIMIT_S):
-            out, errors = await process.communicate()
+        return await answer_of(words, Verdict, LIMIT_S)
     except TimeoutError:
         logger.warning("no new predictor of %s: it took more than %g s", model, LIMIT_S)
-        return None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    try:
-        return msgspec.json.decode(out, type=Verdict)
-    except msgspec.DecodeError:
-        lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
-        logger.warning("no new predictor of %s: %s", model, lines[-1])
-        return None
+    except CommandFailed as failure:
+        logger.warning("no new predictor of %s: %s", model, failure)
+    return None
