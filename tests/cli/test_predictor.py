@@ -16,7 +16,7 @@ from tests.cli.test_command_line import empty_folder, headway, one_line_failure 
 from tests.prediction.conftest import examples, predictor, write_log  # noqa: F401
 from tests.prediction.models.test_encoder import mean_id_encoder
 
-from headway.cli.predictor import _stand_back
+from headway.cli.priority import give_way
 from headway.prediction.models.artefact import save
 from headway.prediction.models.encoded import EncodedStack
 from headway.prediction.models.predictor import Predictor
@@ -113,7 +113,7 @@ def test_a_refit_leaves_a_file_with_an_encoder_alone(predictor, tmp_path: Path) 
 def test_where_there_is_no_way_to_give_way_a_refit_goes_on(monkeypatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delattr(os, "nice")
-    _stand_back()
+    give_way()
 
 
 def test_eval_names_the_target_that_it_was_given(model: Path, tmp_path: Path) -> None:

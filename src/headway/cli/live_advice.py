@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
-
 import msgspec
 from rich.console import Console
 
-from headway.cli.exit import Failure
+from headway.cli.live_gateway import asked_of
 from headway.gateway.api.wire import PolicyView
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import results_table, show
-from headway.unreachable import why_unreachable
-
-TIMEOUT_S = 10.0
 
 
 def print_live_advice(url: str, api_key: str, console: Console) -> None:
@@ -63,13 +57,11 @@ def print_live_advice(url: str, api_key: str, console: Console) -> None:
 
 
 def _view(url: str, api_key: str) -> PolicyView:
-    address = f"{url.rstrip('/').removesuffix('/v1')}/v1/headway/policy"
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    try:
-        with urlopen(Request(address, headers=headers), timeout=TIMEOUT_S) as answer:
-            return msgspec.json.decode(answer.read(), type=PolicyView)
-    except (HTTPError, URLError, OSError, ValueError, msgspec.DecodeError) as error:
-        raise Failure(
-            f"no policy at {address}: {why_unreachable(error)}; pass the address of a gateway "
-            "with --live"
-        ) from None
+    return asked_of(
+        url,
+        "/v1/headway/policy",
+        msgspec.json.Decoder(PolicyView).decode,
+        what="policy",
+        option="--live",
+        api_key=api_key,
+    )

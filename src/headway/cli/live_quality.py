@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.error import URLError
-from urllib.request import urlopen
-
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from headway.cli.exit import Failure
-from headway.unreachable import why_unreachable
+from headway.cli.live_gateway import asked_of
 
 PREFIX = "headway_prediction_"
 SHOWN = {
@@ -19,7 +16,6 @@ SHOWN = {
     "bias_octaves": "bias, octaves",
 }
 """Readable names of gauges, which are over the newest answers."""
-TIMEOUT_S = 10.0
 
 
 def live_quality(url: str) -> dict[str, float]:
@@ -28,16 +24,7 @@ def live_quality(url: str) -> dict[str, float]:
     Raises:
         Failure: there is no answer, or it is no gateway.
     """
-    address = f"{url.rstrip('/').removesuffix('/v1')}/metrics"
-    try:
-        with urlopen(address, timeout=TIMEOUT_S) as answer:
-            text = answer.read().decode()
-        families = list(text_string_to_metric_families(text))
-    except (URLError, OSError, ValueError) as error:
-        raise Failure(
-            f"no metrics at {address}: {why_unreachable(error)}; pass the address of a gateway "
-            "with --url"
-        ) from None
+    families = asked_of(url, "/metrics", _families, what="metrics", option="--url")
     return {
         sample.name.removeprefix(PREFIX): sample.value
         for family in families
@@ -45,3 +32,7 @@ def live_quality(url: str) -> dict[str, float]:
         for sample in family.samples
         if sample.name.startswith(PREFIX)
     }
+
+
+def _families(text: bytes) -> list[Metric]:
+    return list(text_string_to_metric_families(text.decode()))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headway.cli.exit import BAD_CONFIG, Failure
+from headway.cli.priority import give_way
 
 if TYPE_CHECKING:
     from headway.prediction.models.predictor import Predictor
@@ -131,7 +129,7 @@ def refit(
     )
     from headway.prediction.models.encoded import EncodedStack
 
-    _stand_back()
+    give_way()
     try:
         current = load(out)
     except MissingExtra as error:
@@ -243,16 +241,6 @@ def explain(
     print(f"{found.mean_tokens:.0f} tokens; in 8 of 10 cases {low} to {high}")
     for word in found.words:
         print(f"  {word.text:20} x {word.factor:.2f}")
-
-
-def _stand_back() -> None:
-    """Lower the priority of this process, if the system can."""
-    if sys.platform == "win32":
-        return
-    with contextlib.suppress(OSError):
-        os.nice(19)
-        if sys.platform == "linux":
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _needs_extra(module: str | None) -> Failure:

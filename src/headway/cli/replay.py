@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import msgspec
 
 from headway.cli.exit import fail
+from headway.cli.priority import give_way
 from headway.gateway.foresight.advisor import Question
 from headway.lab.simulation.choice import choose
 from headway.lab.simulation.errors import SimulationError
@@ -21,7 +21,7 @@ from headway.store.request_log import RequestRecord, newest
 
 def replay() -> None:
     """Read a question from standard input, and print which policy to serve with."""
-    _give_way()
+    give_way()
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     log = Path(question.log)
     try:
@@ -56,10 +56,3 @@ def _unfinished(question: Question) -> list[RequestRecord]:
         )
         for one in question.unfinished
     ]
-
-
-def _give_way() -> None:
-    """Run only when nobody else wants the processor."""
-    os.nice(19)
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
