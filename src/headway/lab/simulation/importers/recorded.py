@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.rows import in_order
 from headway.lab.simulation.trace import Trace
 
 
@@ -42,11 +43,7 @@ def recorded(
             raise SimulationError(
                 f"{name}, row {row}: {one_s} is no time; correct it, or leave the row out"
             )
-    order = [
-        number
-        for number in sorted(range(len(at_s)), key=at_s.__getitem__)
-        if output_tokens[number] >= 1
-    ]
+    order = [number for number in in_order(at_s) if output_tokens[number] >= 1]
     if not order:
         raise SimulationError(f"{name} holds no request that was answered")
     times_s = np.array([at_s[number] for number in order], float)

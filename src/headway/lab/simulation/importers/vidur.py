@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from headway.lab.simulation.importers.recorded import recorded
-from headway.lab.simulation.importers.rows import columns_of
-from headway.lab.simulation.numbers import whole
+from headway.lab.simulation.importers.token_table import in_unit, token_table
 from headway.lab.simulation.trace import Trace
 
 HEADER = {"arrived_at", "num_prefill_tokens", "num_decode_tokens"}
@@ -16,9 +12,6 @@ HEADER = {"arrived_at", "num_prefill_tokens", "num_decode_tokens"}
 
 def load(path: Path, unit_s: float) -> Trace:
     """Requests without decode tokens are left out. Raises SimulationError."""
-    readers: dict[str, Callable[[str], Any]] = {
-        "arrived_at": lambda cell: float(cell) * unit_s,
-        "num_prefill_tokens": whole,
-        "num_decode_tokens": whole,
-    }
-    return recorded(path.name, *columns_of(path, readers).values())
+    return token_table(
+        path, "arrived_at", in_unit(unit_s), "num_prefill_tokens", "num_decode_tokens"
+    )
