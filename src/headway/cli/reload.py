@@ -88,17 +88,15 @@ class Reload:
                 "start it again if that is meant"
             )
             return
-        before, self._settings = (
-            self._settings,
-            settings.model_copy(
-                update={name: getattr(self._settings, name) for name in _other(settings)}
-            ),
-        )
+        before = self._settings
+        self._settings = before.model_copy(update={"keys": settings.keys})
         if settings.keys != before.keys:
             gateway.use_keys(self._keys_of(settings))
             logger.info("keys were read again: %s", _difference(before, settings))
         others = [
-            name for name in _other(settings) if getattr(settings, name) != getattr(before, name)
+            name
+            for name in type(settings).model_fields
+            if name != "keys" and getattr(settings, name) != getattr(before, name)
         ]
         if others:
             logger.warning("%s changed: start Headway again to use that", ", ".join(others))
@@ -109,11 +107,6 @@ class Reload:
 def _hangup_means_reload() -> bool:
     """Whether SIGHUP asks for that: a terminal that is closed sends it to end what runs there."""
     return hasattr(signal, "SIGHUP") and not (sys.stdin and sys.stdin.isatty())
-
-
-def _other(settings: Settings) -> list[str]:
-    """The settings that need another start."""
-    return [name for name in type(settings).model_fields if name != "keys"]
 
 
 def _difference(before: Settings, after: Settings) -> str:
