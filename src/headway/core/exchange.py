@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 
 from headway.core.backend import Backend
@@ -52,7 +53,6 @@ class Exchange:
         self._queue = queue
         self._serving = serving
         self._slots = sum(len(backend.running) for backend in serving)
-        self._next_slot_s = 0.0
         self._lines: dict[Tier, tuple[list[float], list[float]]] = {}
 
     def pays(self, running: Request, waiting: Request, backend: Backend) -> bool:
@@ -84,10 +84,10 @@ class Exchange:
             found = sorted((rank(one), size_s(one)) for one in sample)
             sums_s = [0.0, *accumulate(size for _, size in found)]
             line = self._lines[tier] = [place for place, _ in found], sums_s
-            self._next_slot_s = self._until_next_slot_s()
         return line
 
-    def _until_next_slot_s(self) -> float:
+    @cached_property
+    def _next_slot_s(self) -> float:
         """Predicted time until a slot frees: each frees once in the time of its request."""
         often = 0.0
         for backend in self._serving:
