@@ -1,10 +1,11 @@
 // The examples of the README of OpenAI's and Anthropic's Node clients that a text model can answer.
-// node examples.js ADDRESS MODEL: prints a line of JSON for each.
+// node examples.js ADDRESS MODEL SILENT: prints a line of JSON for each; SILENT is the address of a
+// gateway whose backend never answers.
 import assert from 'node:assert/strict'
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 
-const [address, model] = process.argv.slice(2)
+const [address, model, silent] = process.argv.slice(2)
 const baseURL = `${address}/v1`
 const client = new OpenAI({ apiKey: 'none', baseURL, maxRetries: 0 })
 const claude = new Anthropic({ apiKey: 'none', baseURL: address, maxRetries: 0 })
@@ -70,8 +71,9 @@ const examples = {
   },
 
   timeouts: async () => {
-    const error = await client.responses
-      .create({ model, input }, { timeout: 1 })
+    const error = await client
+      .withOptions({ baseURL: `${silent}/v1` })
+      .responses.create({ model, input }, { timeout: 100 })
       .catch((error) => error)
     assert(error instanceof OpenAI.APIConnectionTimeoutError)
     return ''
