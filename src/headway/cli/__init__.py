@@ -30,6 +30,7 @@ LATER = {
         "headway.cli.calibrate",
         "Measure a live server, and write its profile for the simulator.",
     ),
+    "run": ("headway.cli.run", "Run a workflow that survives crashes."),
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
@@ -38,6 +39,7 @@ HIDDEN = {"replay": "headway.cli.replay"}
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
 TRACE = "Inspect, convert and generate traces."
+RUNS = "Look at runs of workflows, and cancel, resume and retry them."
 
 
 def application(command: str | None) -> typer.Typer:
@@ -63,6 +65,17 @@ def application(command: str | None) -> typer.Typer:
         app.add_typer(traces, name="trace")
     else:
         app.command("trace", help=TRACE)(version)
+    if command in ("runs", "approve"):
+        from headway.cli import runs as of_runs
+
+        runs = _group(RUNS, of_runs.show, of_runs.logs, of_runs.cancel, of_runs.resume)
+        runs.command("list")(of_runs.list_)
+        runs.command()(of_runs.retry)
+        app.add_typer(runs, name="runs")
+        app.command()(of_runs.approve)
+    else:
+        app.command("runs", help=RUNS)(version)
+        app.command("approve", help="Answer what a run asks a person.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
     keys = _group("Make, list and revoke API keys.", new, revoke)
     keys.command("list")(list_)

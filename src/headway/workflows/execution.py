@@ -111,7 +111,8 @@ class Execution:
         if self._busy and grace_s > 0:
             self._idle.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), grace_s)
+                async with asyncio.timeout(grace_s):
+                    await self._idle.wait()
         self.interrupt("stopped")
 
     def interrupt(self, why: str) -> None:

@@ -87,7 +87,8 @@ class Worker:
                 await self._claim()
                 await self._notice()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._look.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):
+                        await self._look.wait()
         finally:
             await self._stop()
 
