@@ -31,6 +31,7 @@ LATER = {
         "Measure a live server, and write its profile for the simulator.",
     ),
     "run": ("headway.cli.run", "Run a workflow that survives crashes."),
+    "worker": ("headway.cli.worker", "Work on runs of workflows until it is stopped."),
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
