@@ -92,6 +92,10 @@ class Worker:
         finally:
             await self._stop()
 
+    def runs_in_memory(self) -> list[str]:
+        """The runs that it holds now."""
+        return list(self._running)
+
     async def ended(self, run: str) -> RunRow:
         """The run once it has ended in this worker; ask before it is claimed."""
         future: asyncio.Future[RunRow] = asyncio.get_running_loop().create_future()
