@@ -33,7 +33,7 @@ def answer(
     if step.state is StepState.FAILED or (step.due_at is not None and step.due_at <= now):
         raise TooLate(f"the time to answer {path} of run {row.id} is over")
     if row.state.ended:
-        raise TooLate(f"run {row.id} has {row.state}; its questions need no answer")
+        raise TooLate(f"run {row.id} is {row.state}: it needs no answer any more")
     check(step)
     answered = replace(
         step, state=StepState.FINISHED, output_json=answer_json, answered_by=by, ended_at=now
