@@ -107,8 +107,8 @@ class Worker:
         if room <= 0:
             return
         names = [workflow.name for workflow in self.catalog]
-        for row in await self._journal.claim(self._owner, names, room, LEASE_S):
-            await self._begin(row)
+        claimed = await self._journal.claim(self._owner, names, room, LEASE_S)
+        await asyncio.gather(*(self._begin(row) for row in claimed))
 
     async def _begin(self, row: RunRow) -> None:
         try:

@@ -70,7 +70,7 @@ class Journal:
 
     def note(self, step: StepRow, fence: int) -> Future[None]:
         """The same, for who does not wait for it."""
-        return self._transactions.submit(partial(progress.write, step, fence))
+        return self._transactions.submit(partial(progress.write, step, fence), hurry=False)
 
     async def wait(self, step: StepRow, fence: int) -> StepRow:
         """Begin to wait; return the step, which may have its answer by now. Raises LostRun."""

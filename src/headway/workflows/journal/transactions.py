@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 MOST_TOGETHER = 200
 """Functions in one transaction: the first of them waits for the last."""
 
+LAZY_S = 0.02
+"""How long something waits for a commit to share if nobody waits for it."""
+
 Result = TypeVar("Result")
 Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs one statement with its values (marked by `?`); returns the rows of its result."""
@@ -58,6 +61,7 @@ class Transactions:
         self._retry_s = retry_s
         self._waiting: deque[tuple[Callable[[Connection], Any], Future[Any]]] = deque()
         self._changed = threading.Condition()
+        self._hurry = False
         self._closed = False
         self._connection = connect()
         self._thread = threading.Thread(target=self._run, name="headway-journal", daemon=True)
@@ -73,13 +77,22 @@ class Transactions:
         """
         return await asyncio.wrap_future(self.submit(function))
 
-    def submit(self, function: Callable[[Connection], Result]) -> Future[Result]:
-        """As `run`, for threads."""
+    def submit(
+        self, function: Callable[[Connection], Result], *, hurry: bool = True
+    ) -> Future[Result]:
+        """As `run`, for threads.
+
+        Args:
+            function: what to run.
+            hurry: whether somebody waits for it. Otherwise it shares the commit of the next one,
+                or has its own after LAZY_S.
+        """
         future: Future[Result] = Future()
         with self._changed:
             if self._closed:
                 raise Closed("the journal is closed")
             self._waiting.append((function, future))
+            self._hurry = self._hurry or hurry
             self._changed.notify()
         return future
 
@@ -94,11 +107,13 @@ class Transactions:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._hurry or self._closed, timeout=LAZY_S)
                 if not self._waiting:
                     break
                 batch = [
                     self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))
                 ]
+                self._hurry = bool(self._waiting)  # the rest has waited
             batch = [one for one in batch if one[1].set_running_or_notify_cancel()]
             self._commit(batch)
         self._connection.close()
