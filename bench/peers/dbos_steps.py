@@ -103,7 +103,7 @@ async def killed(after_s: float | None) -> None:
 
 
 def main() -> None:
-    mode, path = (sys.argv[1:] + ["steps", ""])[:2]
+    mode, path = [*sys.argv[1:], "steps", ""][:2]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         prepare(path or f"{folder}/dbos.sqlite")
         if mode == "steps":
