@@ -101,7 +101,7 @@ def test_every_error_code_is_documented() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
     source = (ROOT / "src/headway/gateway/accounts/metrics.py").read_text(encoding="utf-8")
     gauges = set(re.findall(r'"(headway_\w+)"', source))
     others = {f"headway_{name}" for name in re.findall(r'_(?:by_tier|counter)\("(\w+)"', source)}
