@@ -53,6 +53,14 @@ def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
     assert settings == Settings()
 
 
+def test_off_is_a_word_and_yes_is_true() -> None:
+    file("fairness: off\nprediction: {predictor: off, learn: off}\nlog: {prompts: yes}\n")
+    settings = load().settings
+    assert settings.fairness == settings.prediction.predictor == "off"
+    assert not settings.prediction.learn
+    assert settings.log.prompts
+
+
 def test_flags_outrank_the_environment_and_that_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     file("policy: fcfs\nport: 1\nhost: 127.0.0.2\n")
     monkeypatch.setenv("HEADWAY_PORT", "2")

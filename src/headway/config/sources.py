@@ -21,6 +21,7 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from headway.config.section import UnknownName
 from headway.config.settings import Settings
+from headway.config.yaml_text import value_of
 from headway.redaction import HIDDEN, is_secret, masked
 
 KeyPath = tuple[str | int, ...]
@@ -181,7 +182,7 @@ def _from_file(path: Path | None) -> Source:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     try:
         root = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        values = value_of(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: is not YAML: {_without_values(error)}") from None
