@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -13,7 +13,7 @@ _BOOLEAN = "tag:yaml.org,2002:bool"
 class SettingsLoader(yaml.SafeLoader):
     """Reads `fairness: off` as a name. A setting that is true or false takes these words, too."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar = {
         first: [one for one in resolvers if one[0] != _BOOLEAN]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
