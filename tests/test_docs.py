@@ -141,7 +141,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_index_has_every_page() -> None:
     text = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = {path.name for path in PAGES} - {"README.md"}
-    assert {name for name in re.findall(r"\]\(([\w-]+\.md)[)#]", text)} == pages
+    assert set(re.findall(r"\]\(([\w-]+\.md)[)#]", text)) == pages
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
