@@ -262,7 +262,7 @@ def serves(text: str, reader: Reader) -> None:
 def installs_what_there_is(text: str) -> None:
     """Extras of Headway are in its pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for extras in re.findall(r"headway\[([\w,-]+)\]", text):
+    for extras in re.findall(r"(?:headway|\.)\[([\w,-]+)\]", text):
         assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
