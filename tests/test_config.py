@@ -275,6 +275,14 @@ def test_a_wrong_variable_names_itself(
     assert failure() == f"{variable}: {message}"
 
 
+@pytest.mark.parametrize("name", ["URL", "API_KEY", "JOURNAL", "DATA", "CACHE"])
+def test_variables_of_other_commands_are_not_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"HEADWAY_{name}", "http://127.0.0.1:8080")
+    assert load().settings == Settings()
+
+
 def test_variables_that_kubernetes_sets_for_a_service_are_not_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -36,6 +36,8 @@ DOCUMENTED = re.compile(r"127\.0\.0\.1:8080|gpu-[12]:8000")
 NOT_RUN = {
     "headway bench ": "minutes on a real engine",
     "headway calibrate ": "minutes of a server that has nothing else to do",
+    "headway approve RUN": "a run that waits for an answer",
+    "headway worker ": "PostgreSQL; it works until it is stopped",
     "headway predictor train --encoder ": "half an hour; OWN, OTHERS and MODEL are the reader's",
     "headway serve --config examples/transcribe.yaml": "pocketsphinx",
 }
@@ -88,6 +90,7 @@ class Reader:
             "HOME": str(self.folder),
             "HEADWAY_CACHE": str(cache_folder()),
             "HEADWAY_PORT": "0",
+            "HEADWAY_URL": f"http://{self.address}",
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
         }
@@ -129,6 +132,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     (home / "examples").symlink_to(ROOT / "examples")
     (moods,) = [block.text for block in PYTHON if "def moods(" in block.text]
     (home / "models.py").write_text(moods)
+    (report,) = [block.text for block in PYTHON if block.text.startswith("# report.py")]
+    (home / "report.py").write_text(report)
     summed(home / "sums.onnx")
     with as_file(files("headway.lab.simulation.profiles") / "llama-3.1-8b-h100.json") as profile:
         shutil.copy(profile, home / "mine.json")  # as `headway calibrate` writes one
@@ -157,7 +162,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 def test_every_block_that_is_to_be_run_says_what_it_is() -> None:
     starts = ("headway ", "pip ", "curl ", "make ", "python", "import ", "from ")
-    unnamed = [block for block in blocks() if not block.language and block.text.startswith(starts)]
+    unnamed = [
+        block
+        for block in blocks()
+        if block.language in ("", "bash", "shell", "console", "py")
+        and block.text.startswith(starts)
+    ]
     assert not list(map(str, unnamed))
 
 

@@ -28,7 +28,9 @@ KeyPath = tuple[str | int, ...]
 PREFIX = "HEADWAY_"
 DEFAULT_FILE = "headway.yaml"
 
-NOT_SETTINGS = frozenset({"HEADWAY_CONFIG", "HEADWAY_DATA", "HEADWAY_CACHE"})
+NOT_SETTINGS = frozenset(
+    f"HEADWAY_{name}" for name in ("API_KEY", "CACHE", "CONFIG", "DATA", "JOURNAL", "URL")
+)
 """Variables with the prefix that other parts of Headway read."""
 
 SERVICE_LINKS = re.compile(r"HEADWAY_(SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
