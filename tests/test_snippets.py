@@ -206,6 +206,8 @@ def test_a_command_does_what_the_document_says(command: Snippet, reader: Reader)
 def test_every_tune_of_the_documents_ends_with_a_recommendation(reader: Reader) -> None:
     tunes = [command.text for command in COMMANDS if command.text.startswith("headway tune ")]
     assert len(tunes) == 2
+    (items,) = [command.text for command in COMMANDS if "> items.jsonl" in command.text]
+    assert reader.runs("bash", "-c", text=items).returncode == 0
     for text in tunes:
         done = reader.runs("bash", "-c", text=f"{text.rstrip()} {why(text, FEWER)}")
         assert "(recommended)" in done.stdout or "\nmodels:\n" in done.stdout
