@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -13,12 +13,11 @@ _BOOLEAN = "tag:yaml.org,2002:bool"
 class SettingsLoader(yaml.SafeLoader):
     """Reads `fairness: off` as a name. A setting that is true or false takes these words, too."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [one for one in resolvers if one[0] != _BOOLEAN]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
-
+SettingsLoader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 SettingsLoader.add_implicit_resolver(
     _BOOLEAN, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
 )
