@@ -54,9 +54,12 @@ def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
 
 
 def test_off_is_a_word_and_yes_is_true() -> None:
-    file("fairness: off\nprediction: {predictor: off, learn: off}\nlog: {prompts: yes}\n")
+    file(
+        "fairness: off\nmodel: true-7b\nprediction: {predictor: off, learn: off}\nlog: {prompts: yes}\n"
+    )
     settings = load().settings
     assert settings.fairness == settings.prediction.predictor == "off"
+    assert settings.model == "true-7b"
     assert not settings.prediction.learn
     assert settings.log.prompts
 

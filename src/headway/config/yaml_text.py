@@ -19,7 +19,7 @@ SettingsLoader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 SettingsLoader.add_implicit_resolver(
-    _BOOLEAN, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
+    _BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
 )
 
 
