@@ -55,7 +55,8 @@ def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
 
 def test_off_is_a_word_and_yes_is_true() -> None:
     file(
-        "fairness: off\nmodel: true-7b\nprediction: {predictor: off, learn: off}\nlog: {prompts: yes}\n"
+        "fairness: off\nmodel: true-7b\nlog: {prompts: yes}\n"
+        "prediction: {predictor: off, learn: off}\n"
     )
     settings = load().settings
     assert settings.fairness == settings.prediction.predictor == "off"
