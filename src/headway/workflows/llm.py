@@ -102,7 +102,7 @@ class Gateway:
 
     async def chat(self, body: Mapping[str, Any], asker: Asker | None) -> Answer:
         """The answer to a chat completion. Raises Refused."""
-        answer = await self._post("/v1/chat/completions", {"model": "default", **body}, asker)
+        answer = await self._post("/v1/chat/completions", body, asker)
         try:
             choice = answer["choices"][0]
             message = choice["message"]

@@ -38,10 +38,14 @@ async def llm(
     body = {"model": model, "messages": messages, **settings}
     if body.get("stream"):
         raise WorkflowError("headway.llm returns whole answers; leave stream out")
+    return await _ask("llm", body)
+
+
+async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
     inside = scope.current()
     if inside is None:
         return await _gateway().chat(body, None)
-    path = inside.reserve("llm")
+    path = inside.reserve(name)
     answer: Answer = await steps.once(
         inside.run,
         path,
@@ -51,6 +55,34 @@ async def llm(
         Answer,
     )
     return answer
+
+
+async def prompt(
+    id: str,
+    variables: Mapping[str, Any] | None = None,
+    /,
+    *,
+    version: str | int | None = None,
+    model: str | None = None,
+    **settings: Any,
+) -> Answer:
+    """Ask with a prompt of the gateway's registry; as `llm` otherwise.
+
+    Args:
+        id: of the prompt.
+        variables: their values.
+        version: a number or an alias; by default `production`, else the newest.
+        model: instead of the prompt's own.
+        settings: fields that count before the prompt's own.
+
+    Raises:
+        Refused: there is no such prompt, a variable is missing, or as for `llm`.
+    """
+    used: dict[str, Any] = {"id": id, "variables": dict(variables or {})}
+    if version is not None:
+        used["version"] = str(version)
+    body = {"prompt": used, **({} if model is None else {"model": model}), **settings}
+    return await _ask("prompt", body)
 
 
 async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[float]]:
