@@ -34,6 +34,14 @@ def worker(
     port: Annotated[
         int | None, typer.Option(help="Serve webhooks, the API and the page of runs.")
     ] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+            metavar="URL",
+            help="A collector that gets the spans of runs that ended.",
+        ),
+    ] = None,
     most_runs: Annotated[int, typer.Option(help="Runs in memory at a time.", min=1)] = 200,
 ) -> None:
     """Work on runs of these workflows, and start those of their triggers.
@@ -47,6 +55,7 @@ def worker(
     from headway.workflows.errors import WorkflowError
     from headway.workflows.http.server import HttpServer, NotAllowed
     from headway.workflows.llm import Gateway
+    from headway.workflows.otlp import Exporter, NoExporter
     from headway.workflows.resources import Capacity
     from headway.workflows.triggers.runner import Triggers
     from headway.workflows.worker import Worker
@@ -56,10 +65,21 @@ def worker(
     except WorkflowError as error:
         raise Failure(error, BAD_CONFIG) from None
     capacity = Capacity(cpu, memory_mb, gpu, gpu_memory_mb)
+    try:
+        exporter = None if otlp is None else Exporter(otlp)
+    except NoExporter as error:
+        raise Failure(error) from None
 
     async def work(opened: Journal) -> None:
         gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
-        worker = Worker(opened, catalog, gateway, capacity=capacity, most_runs=most_runs)
+        worker = Worker(
+            opened,
+            catalog,
+            gateway,
+            capacity=capacity,
+            most_runs=most_runs,
+            exporter=exporter,
+        )
         triggers = Triggers(opened, catalog, gateway, worker.wake, time.time)
         server = HttpServer(
             opened, catalog, triggers, worker.wake, time.time, os.environ.get("HEADWAY_WORKER_KEY")
@@ -83,6 +103,8 @@ def worker(
         await asyncio.wait([watching])
         await server.close()
         await gateway.close()
+        if exporter is not None:
+            await asyncio.to_thread(exporter.close)
         if not working.cancelled():
             working.result()
 

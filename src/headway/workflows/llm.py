@@ -58,6 +58,8 @@ class Asker:
     step: str
     key: str
     """Names the call, so that an answer that was lost on the way is not paid twice."""
+    traceparent: str
+    """The span under which the gateway's own go."""
     tier: str | None = None
     deadline_s: float | None = None
     """Seconds from now."""
@@ -70,6 +72,7 @@ class Asker:
             "x-headway-program": self.program,
             "x-headway-step": self.step,
             "idempotency-key": self.key,
+            "traceparent": self.traceparent,
         }
         if self.tier is not None:
             headers["x-headway-tier"] = self.tier

@@ -13,6 +13,7 @@ from headway.workflows.costs import pattern
 from headway.workflows.errors import WorkflowError
 from headway.workflows.llm import Answer, Asker, Gateway
 from headway.workflows.scope import Scope
+from headway.workflows.spans import traceparent
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -53,6 +54,7 @@ async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
         values.fingerprint("llm", (), body),
         lambda: inside.run.services.gateway.chat(body, asker(inside, path)),
         Answer,
+        asked_json=values.to_json(body, "a call of a model"),
     )
     return answer
 
@@ -138,6 +140,7 @@ def asker(inside: Scope, path: str) -> Asker:
     tier = inside.tier if inside.tier is not None else run.workflow.tier
     return Asker(
         program=run.program,
+        traceparent=traceparent(run.row.id, path),
         step=f"{run.row.workflow}/{pattern(path)}",
         key=f"{run.row.id}/{path}",
         tier=run.row.tier if tier is None else tier.label,
