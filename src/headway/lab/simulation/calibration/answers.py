@@ -12,8 +12,11 @@ from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.workload import LoadRequest, Workload
 from headway.lab.simulation.errors import SimulationError
 
-WORDS = """time person year way day thing man world life hand part child eye woman place work week
-case point government company number group problem fact river stone cloud garden window winter""".split()
+_WORDS = (
+    "time person year way day thing man world life hand part child eye woman place work week "
+    "case point government company number group problem fact river stone cloud garden window"
+)
+WORDS = _WORDS.split()
 SHORTER = 0.5
 """Share of the tokens asked for that an answer must have."""
 NEAR = 0.2
