@@ -218,7 +218,7 @@ def test_damaged_statistics_are_drawn_from_or_refused(name: str, place: int, oth
 
 
 def test_no_format_is_without_a_file() -> None:
-    of_files = {kind for kind, *_ in READ.values()} | {"servegen"}
+    of_files = {kind for kind, *_ in READ.values()} | {"servegen", "sharegpt"}
     assert set(FORMATS) - of_files == {"log", "mooncake-csv"}  # in test_importers.py
 
 

@@ -53,11 +53,12 @@ class TextModel:
 
             graph = graph_of(files.path)
         self._session: Any = session(graph, threads)
-        padding = files.config.get("pad_token_id")
+        stated = files.config.get("pad_token_id")
+        padding = stated if isinstance(stated, int) and stated > 0 else 0
         self._feeds = Feeds(
             self._session.get_inputs(),
             graph,
-            padding if isinstance(padding, int) and padding > 0 else 0,
+            padding,
             position_offset(files),
             is_typed(files),
         )
@@ -72,7 +73,7 @@ class TextModel:
         elif task == "embed":
             self._stages = stages_after_graph(files, found.shape[1])
         width = self._vectors(found, batch).shape[1]
-        self._sees_padding = self._differs_beside_longer()
+        self._sees_padding = self._differs_beside_longer(padding)
         if task == "classify" and width == 1:
             task = "rerank"
         if task == "rerank" and prompts.named(None):
@@ -119,7 +120,7 @@ class TextModel:
         places = [place for of in alike.values() for place in of]
         return np.ascontiguousarray(rows[np.argsort(places)])
 
-    def _differs_beside_longer(self) -> bool:
+    def _differs_beside_longer(self, padding: int) -> bool:
         """Whether a text's answer depends on the padding that a longer text beside it causes.
 
         A graph that reads the last token by its place, as XLNet's classifiers and decoders do,
@@ -128,7 +129,9 @@ class TextModel:
         """
         if self._feeds.alone or self._feeds.tokens is not None:
             return False
-        short, other, long = (np.array(ids, np.int32) for ids in ([1, 2], [2, 1], [2, 1] * 3))
+        one, two = [token for token in (1, 2, 3) if token != padding][:2]
+        texts = ([one, two], [two, one], [two, one] * 3)
+        short, other, long = (np.array(ids, np.int32) for ids in texts)
         alone = self._first_of([short])
         rounding = np.abs(alone - self._first_of([short, other])).max()
         padding = np.abs(alone - self._first_of([short, long])).max()
@@ -137,7 +140,8 @@ class TextModel:
     def _first_of(self, items: list[np.ndarray]) -> np.ndarray:
         batch = self._feeds.batch(items)
         (found,) = run(self._session, [self._output], self._feeds.of(batch))
-        return self._vectors(found, batch)[0]
+        first: np.ndarray = self._vectors(found, batch)[0]
+        return first
 
     def _run(self, items: list[np.ndarray]) -> np.ndarray:
         batch = self._feeds.batch(items)

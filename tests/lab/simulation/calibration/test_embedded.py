@@ -6,13 +6,17 @@ import pytest
 
 from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.server import HeadwayServer
-from headway.lab.simulation.calibration import limits, measuring
+from headway.lab.simulation.calibration import checking, limits, measuring
 from headway.lab.simulation.calibration.fitting import fit
 
 
 @pytest.mark.timeout(300)
 async def test_the_embedded_engine_can_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (checking, limits, measuring):
+        monkeypatch.setattr(module, "DECODED", 24)
     monkeypatch.setattr(measuring, "ROUNDS", 1)
+    monkeypatch.setattr(measuring, "TRIAL_TOKENS", (8, 32))
+    monkeypatch.setattr(measuring, "TRIAL_WORDS", (16, 64))
     monkeypatch.setattr(limits, "PROMPTS", (16, 32, 64))
     monkeypatch.setattr(limits, "LONG_PROMPT", 96)
     monkeypatch.setattr(measuring, "KNOWN_PROMPT", 64)

@@ -26,7 +26,7 @@ LONG_PROMPT = 768
 """Words before which decoding is measured, too: what a long context costs."""
 MOST_SLOTS = 256
 """Requests at once up to which the server's slots are counted."""
-SEEN = 0.7
+SEEN = 0.6
 """Share of the time of an answer's tokens that has to be seen in the stream."""
 TOGETHER, MOST_TOGETHER = 1.2, 16.0
 """Tokens at a time that need a remark, and that are too many to measure anything."""
