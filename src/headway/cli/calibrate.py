@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -65,8 +65,8 @@ def calibrate(
         out.write_bytes(write_profile(profile))
     except (SimulationError, ServerError, OSError) as error:
         fail("calibrate", error)
-    off = fmean(abs(fitted / real - 1.0) for _, real, fitted in rows)
-    print(f"{out}: off by {off:.1%} on average; simulate with --profile {out}")
+    off = median(abs(fitted / real - 1.0) for _, real, fitted in rows)
+    print(f"{out}: half of the probes are within {off:.1%}; simulate with --profile {out}")
 
 
 def _cells(name: str, real_s: float, fitted_s: float) -> list[str]:
