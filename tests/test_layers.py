@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "unreachable": set(),
     "engines": {"core", "cache", "wheel", "child_process", "unreachable", "engines"},
     "store": {"core", "store"},
-    "prompts": {"prompts"},
+    "prompts": {"unreachable", "prompts"},
     "batching": {"core", "batching"},
     "models": {"core", "cache", "wheel", "child_process", "redaction", "batching", "models"},
     "gateway": {

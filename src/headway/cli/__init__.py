@@ -37,7 +37,11 @@ HIDDEN = {"replay": "headway.cli.replay"}
 """Commands for programs: not in the help text."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
-TRACE = "Inspect, convert and generate traces."
+GROUPS = {
+    "trace": ("headway.cli.trace", "Inspect, convert and generate traces."),
+    "prompts": ("headway.cli.prompts", "Look at registered prompts, test and publish them."),
+}
+"""The same for groups of commands."""
 
 
 def application(command: str | None) -> typer.Typer:
@@ -56,18 +60,13 @@ def application(command: str | None) -> typer.Typer:
             app.command(name, help=text)(version)
     if command in HIDDEN:
         app.command(hidden=True)(getattr(import_module(HIDDEN[command]), command))
-    if command == "trace":
-        from headway.cli import trace as of_trace
-
-        traces = _group(TRACE, *of_trace.COMMANDS)
-        app.add_typer(traces, name="trace")
-    else:
-        app.command("trace", help=TRACE)(version)
+    for name, (module, text) in GROUPS.items():
+        if name == command:
+            app.add_typer(_group(text, *import_module(module).COMMANDS), name=name)
+        else:
+            app.command(name, help=text)(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    keys = _group("Make, list and revoke API keys.", new, revoke)
-    keys.command("list")(list_)
-    keys.command("hash")(hash_)
-    app.add_typer(keys, name="key")
+    app.add_typer(_group("Make, list and revoke API keys.", new, revoke, list_, hash_), name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
     predictors.command("eval")(evaluate)
     app.add_typer(predictors, name="predictor")
@@ -111,7 +110,7 @@ def _typer(text: str) -> typer.Typer:
 def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
     group = _typer(text)
     for command in commands:
-        group.command()(command)
+        group.command(command.__name__.rstrip("_"))(command)
     group.callback()(lambda: None)  # keeps a group of one command a group
     return group
 

@@ -102,7 +102,7 @@ class Prompt:
                 {"role": part.role, "content": part.template.render(found)} for part in self.parts
             ]
         except PromptError as error:
-            raise WrongVariables(f"the prompt {self.id}: {error}") from None
+            raise WrongVariables(f"the prompt {self.id} {error}") from None
         return Rendered(self.id, messages, deepcopy(self.front.settings))
 
 

@@ -43,12 +43,13 @@ class Template:
         """The text with `values`, which are not read as templates.
 
         Raises:
-            PromptError: the template does with a value what cannot be done with it.
+            PromptError: the template does with a value what cannot be done with it. The message
+                goes on after the name of the prompt.
         """
         try:
             return self._template.render(values)
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise PromptError(f"the template cannot be filled: {error}") from None
+            raise PromptError(f"cannot be filled: {error}") from None
 
 
 class _Jinja(ImmutableSandboxedEnvironment):

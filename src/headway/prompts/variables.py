@@ -60,12 +60,13 @@ def values(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[s
             values of the declared types. A value of null counts as not given.
 
     Raises:
-        WrongVariables: some are missing, unknown or of the wrong type; all of them are named.
+        WrongVariables: some are missing, unknown or of the wrong type. The message goes on after
+            the name of the prompt.
     """
     unknown = [name for name in given if name not in declared]
     if unknown:
         there_are = ", ".join(declared) or "none"
-        raise WrongVariables(f"it has no {_named(unknown)}; its variables are: {there_are}")
+        raise WrongVariables(f"has no {_named(unknown)}; its variables are: {there_are}")
     found: dict[str, Any] = {}
     missing: list[str] = []
     for name, variable in declared.items():
@@ -79,7 +80,7 @@ def values(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[s
         else:
             found[name] = None
     if missing:
-        raise WrongVariables(f"it needs a value for the {_named(missing)}")
+        raise WrongVariables(f"needs a value for the {_named(missing)}")
     return found
 
 
@@ -91,8 +92,8 @@ def _value(name: str, variable: Variable, given: Any) -> Any:
             value = value["text"]
         elif isinstance(kind, str):
             raise WrongVariables(
-                f"its variable {name!r} takes a text, not {kind!r}: send images and files in a "
-                "message beside the prompt"
+                f"takes a text for its variable {name!r}, not {kind!r}: send images and files in "
+                "a message beside the prompt"
             )
     if isinstance(value, str) and variable.type != "string":
         # Typed clients of OpenAI's API can send texts only, and so can a command line.
@@ -102,8 +103,8 @@ def _value(name: str, variable: Variable, given: Any) -> Any:
             value = given
     if not _fits(value, variable.type):
         raise WrongVariables(
-            f"its variable {name!r} must be of the type {variable.type}, and the value is of the "
-            f"type {_type_of(given)}"
+            f"needs a value of the type {variable.type} for its variable {name!r}, not of the type "
+            f"{_type_of(given)}"
         )
     return value
 
