@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import Annotated, Any
 
@@ -57,6 +58,10 @@ def front_matter(values: Any) -> FrontMatter:
     Raises:
         PromptError: a key is unknown or its value is wrong; the message names it.
     """
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"the front matter holds a value that JSON has not: {error}") from None
     try:
         found = msgspec.convert({} if values is None else values, FrontMatter)
     except msgspec.ValidationError as error:

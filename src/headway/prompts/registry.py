@@ -159,16 +159,18 @@ def read_registry(folder: Path, before: Registry | None = None) -> Registry:
 def _read_entry(folder: Path, before: Entry) -> tuple[Entry, list[str]]:
     problems: list[str] = []
     try:
-        published = read_published(folder)
-    except PromptError as error:
-        published = before.published
-        problems.append(str(error))
-    entry = Entry(folder.name, published=published)
-    try:
         files = dict(_files(folder, problems))
     except OSError as error:
         problems.append(f"{folder}: cannot be read: {error.strerror}")
         return before, problems
+    try:
+        published = read_published(folder)
+    except PromptError as error:
+        problems.append(str(error))
+        if not before.versions:  # which version is meant, and whether it was changed, is not known
+            return Entry(folder.name, broken=dict.fromkeys(files, str(error))), problems
+        published = before.published
+    entry = Entry(folder.name, published=published)
     for number, path in sorted(files.items()):
         hashed = published.sha256.get(number)
         known = before.versions.get(number)

@@ -1,7 +1,8 @@
-"""YAML in prompts: no key twice, and errors that name the line."""
+"""YAML in prompts: no key twice, `no` and `off` are words, and errors that name the line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -30,15 +31,32 @@ def loaded(text: str, place: str, first_line: int = 1) -> Any:
         raise PromptError(f"{place}: is not YAML text") from None
 
 
+_BOOLEAN, _DATE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+
+
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML's own loader drops the first."""
+    """Reads `no` and `off` as words, as YAML 1.2 does, and a date as text, as JSON has none.
+
+    A key that stands twice is refused; YAML's own loader drops the first.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
+        seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is there twice", key.start_mark
                 )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] not in (_BOOLEAN, _DATE)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _BOOLEAN, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
+)
