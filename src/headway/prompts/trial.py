@@ -84,18 +84,19 @@ async def run(
 
     Args:
         trials: what to run.
-        url: base URL of the server, such as `http://127.0.0.1:8080/v1`.
+        url: base URL of the server, with or without `/v1`.
         model: to ask instead of the prompts' own.
         api_key: sent along; empty: none.
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    address = f"{url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
     limit = asyncio.Semaphore(AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
 
         async def one(trial: Trial) -> Result:
             async with limit:
-                return await _result(session, f"{url.rstrip('/')}/chat/completions", trial, model)
+                return await _result(session, address, trial, model)
 
         return await asyncio.gather(*map(one, trials))
 
