@@ -37,7 +37,8 @@ class Template:
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise PromptError(f"it uses {names}, which its front matter has no variable for")
-        self._template = _JINJA.from_string(text)
+        code = _JINJA.compile(parsed)
+        self._template = jinja2.Template.from_code(_JINJA, code, _JINJA.make_globals(None))
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text with `values`, which are not read as templates.

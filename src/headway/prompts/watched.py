@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from headway.prompts.errors import PromptError
@@ -75,9 +76,17 @@ def _stamps(folder: Path) -> Stamps:
     """Those of the files that `read_registry` reads; empty if the folder cannot be read."""
     stamps: Stamps = {}
     try:
-        for path in folder.glob("*/*"):
-            found = path.stat()
-            stamps[str(path)] = found.st_ino, found.st_size, found.st_mtime_ns
+        with os.scandir(folder) as prompts:
+            for prompt in prompts:
+                if prompt.is_dir():
+                    stamps |= _stamps_of(prompt.path)
     except OSError:  # it changes just now
         return {}
     return stamps
+
+
+def _stamps_of(folder: str) -> Stamps:
+    """Those of the files of one prompt. Raises OSError."""
+    with os.scandir(folder) as files:
+        found = {file.path: file.stat() for file in files}
+    return {path: (one.st_ino, one.st_size, one.st_mtime_ns) for path, one in found.items()}
