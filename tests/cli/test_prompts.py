@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from tests.cli.inside import Run
+from tests.cli.inside import run as run
 from tests.cli.test_without_extras import without
 from tests.gateway.fake_backend import FakeBackend
 from tests.prompts.files import GREET, write
-
-from headway import cli
 
 TESTS = """
 cases:
 - {name: first words, variables: {name: Ada}, expect: {contains: word1}}
 - {name: no words, variables: {name: Ada}, expect: {equals: nothing}}
 """
-
-
-class Done(NamedTuple):
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    error: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `headway …` in this process."""
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["headway", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, error = capsys.readouterr()
-        return Done(int(ended.value.code or 0), out, error)
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from headway.cli.serve import serve
 from headway.redaction import masked
 
 LATER = {
+    "logs": ("headway.cli.logged_requests", "Show the newest requests of the request log."),
     "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
         "headway.cli.simulate",
