@@ -270,6 +270,25 @@ async def test_what_is_wrong_is_said_in_openai_s_shape(
     assert ".md" not in error.message, "it names no file of the operator"
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("chat/completions", "messages", "Hello"),
+        ("chat/completions", "temperature", "hot"),
+        ("responses", "input", 7),
+        ("responses", "text", "short"),
+        ("responses", "tools", {}),
+    ],
+)
+async def test_fields_of_a_wrong_type_are_named(
+    gateway: Gateway, http: aiohttp.ClientSession, path: str, field: str, value: Any
+) -> None:
+    body = {"prompt": ADA, field: value}
+    async with http.post(f"{gateway.address}/v1/{path}", json=body) as answer:
+        error = (await answer.json())["error"]
+        assert answer.status == 400 and error["param"] == field
+
+
 async def test_a_gateway_without_prompts_says_so(serve: Serve, backend: FakeBackend) -> None:
     async with client_of(await serve(backend)) as client:
         for call in (client.responses.create(prompt=ADA), chat(client, ADA)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from headway.gateway.http.body import parsed
 from headway.prompts.prompt import Rendered
 
 _SYSTEM = ("system", "developer")
@@ -21,11 +21,9 @@ def response_with(given: dict[str, msgspec.Raw], rendered: Rendered) -> dict[str
     input: so the input is kept with the response, and instructions are not, as without a prompt.
 
     Args:
-        given: the request's own fields, which outrank the prompt's settings.
+        given: the request's own fields, which outrank the prompt's settings. Those of a wrong type
+            are left as they are, to be refused where the fields are checked.
         rendered: the prompt.
-
-    Raises:
-        ApiError: 400 if a field is of the wrong type.
     """
     fields = _settings(rendered.settings)
     messages = list(rendered.messages)
@@ -36,18 +34,17 @@ def response_with(given: dict[str, msgspec.Raw], rendered: Rendered) -> dict[str
         fields["instructions"] = "\n\n".join(instructions)
     if "tools" in given:
         fields.pop("tool_choice", None)  # it may name a tool that is not there now
-    sections: dict[str, Any] = {
-        name: fields[name] | parsed(given[name], _SECTION)
-        for name in ("text", "reasoning")
-        if name in fields and name in given
-    }
-    items: list[Any] = list(messages)
-    if "input" in given:
-        own = parsed(given["input"], _INPUT)
-        items += [{"role": "user", "content": own}] if isinstance(own, str) else own
-    if items:
-        fields["input"] = items
-    return {**fields, **{k: v for k, v in given.items() if k != "input"}, **sections}
+    merged: dict[str, Any] = fields | given
+    for name in ("text", "reasoning"):
+        if name in fields and name in given:
+            with suppress(msgspec.ValidationError):
+                merged[name] = fields[name] | _SECTION.decode(given[name])
+    with suppress(msgspec.ValidationError):
+        own = _INPUT.decode(given["input"]) if "input" in given else []
+        items = [*messages, *([{"role": "user", "content": own}] if isinstance(own, str) else own)]
+        if items:
+            merged["input"] = items
+    return merged
 
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:

@@ -150,9 +150,12 @@ def chat_with(given: Fields, rendered: Rendered) -> dict[str, Any]:
         settings.pop("max_tokens", None)
     if "tools" in own:
         settings.pop("tool_choice", None)  # it may name a tool that is not there now
-    messages: list[Any] = list(rendered.messages)
+    messages: Any = list(rendered.messages)
     if "messages" in given:
-        messages += parsed(given["messages"], _LIST)
+        try:
+            messages += _LIST.decode(given["messages"])
+        except msgspec.ValidationError:
+            messages = given["messages"]  # refused by its name where the fields are checked
     return {**settings, **own, "messages": messages}
 
 
