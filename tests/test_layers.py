@@ -16,7 +16,7 @@ import headway
 PACKAGE = Path(headway.__file__).parent
 
 MAY_IMPORT = {
-    "": {"batching"},
+    "": {"batching", "workflows"},
     "core": {"core"},
     "prediction": {"core", "text_files", "prediction"},
     "cache": set(),
@@ -56,6 +56,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
+    "workflows": {"core", "workflows"},
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",
@@ -70,6 +71,7 @@ MAY_IMPORT = {
         "lab.simulation",
         "lab.tuning",
         "lab.report",
+        "workflows",
         "config",
         "redaction",
         "text_files",

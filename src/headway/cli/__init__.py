@@ -31,6 +31,8 @@ LATER = {
         "headway.cli.calibrate",
         "Measure a live server, and write its profile for the simulator.",
     ),
+    "run": ("headway.cli.run", "Run a workflow that survives crashes."),
+    "worker": ("headway.cli.worker", "Work on runs of workflows until it is stopped."),
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
@@ -43,6 +45,7 @@ GROUPS = {
     "prompts": ("headway.cli.prompts", "Look at registered prompts, test and publish them."),
 }
 """The same for groups of commands."""
+RUNS = "Look at runs of workflows, and cancel, resume and retry them."
 
 
 def application(command: str | None) -> typer.Typer:
@@ -66,6 +69,16 @@ def application(command: str | None) -> typer.Typer:
             app.add_typer(_group(text, *import_module(module).COMMANDS), name=name)
         else:
             app.command(name, help=text)(version)
+    if command in ("runs", "approve"):
+        from headway.cli import runs as of_runs
+
+        runs = (of_runs.list_, of_runs.show, of_runs.logs)
+        changes = (of_runs.cancel, of_runs.resume, of_runs.retry)
+        app.add_typer(_group(RUNS, *runs, *changes), name="runs")
+        app.command()(of_runs.approve)
+    else:
+        app.command("runs", help=RUNS)(version)
+        app.command("approve", help="Answer what a run asks a person.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
     app.add_typer(_group("Make, list and revoke API keys.", new, revoke, list_, hash_), name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)

@@ -20,6 +20,7 @@ from headway.gateway.accounts.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.answers.exact import ExactResponder
 from headway.gateway.answers.forwarded import Forwarder
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.answers.repeats import HEADER, Repeats
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
@@ -102,6 +103,7 @@ class Routes:
         )
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
+        self._repeats = Repeats(dispatcher.clock)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
         self._since = int(time.time())
@@ -244,6 +246,23 @@ class Routes:
         admitted: Admitted | None = None,
     ) -> web.StreamResponse:
         """Answer with what a backend generates; `translate` reads a request to another API."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return await self._answer(request, translate, admitted)
+        admitted = admitted or await self._entrance.admit(request)
+        return await self._repeats.answer(
+            "" if admitted.caller is None else admitted.caller.name,
+            key,
+            request.path.encode() + b"\n" + admitted.body,
+            partial(self._answer, request, translate, admitted),
+        )
+
+    async def _answer(
+        self,
+        request: web.Request,
+        translate: Translate | None,
+        admitted: Admitted | None,
+    ) -> web.StreamResponse:
         work, dialect = await self._read(request, translate, admitted)
         reply = Reply(request, dialect)
         if work.stream:
