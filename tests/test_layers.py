@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "unreachable": set(),
     "engines": {"core", "cache", "wheel", "child_process", "unreachable", "engines"},
     "store": {"core", "store"},
+    "prompts": {"unreachable", "prompts"},
     "batching": {"core", "batching"},
     "models": {"core", "cache", "wheel", "child_process", "redaction", "batching", "models"},
     "gateway": {
@@ -39,6 +40,7 @@ MAY_IMPORT = {
         "prediction",
         "batching",
         "models",
+        "prompts",
         "gateway",
     },
     "lab": set(),
@@ -63,6 +65,7 @@ MAY_IMPORT = {
         "prediction",
         "batching",
         "models",
+        "prompts",
         "gateway",
         "lab.loadtest",
         "lab.simulation",
@@ -96,7 +99,17 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "foresight": {"api", "settings", "work", "foresight"},
         "dispatch": {"api", "settings", "work", "foresight", "dispatch"},
         "accounts": {"api", "work", "foresight", "dispatch", "accounts"},
-        "intake": {"api", "http", "keys", "settings", "work", "foresight", "dispatch", "intake"},
+        "intake": {
+            "api",
+            "http",
+            "keys",
+            "settings",
+            "dialects",
+            "work",
+            "foresight",
+            "dispatch",
+            "intake",
+        },
         "answers": {"api", "http", "dialects", "work", "dispatch", "accounts", "answers"},
         "routes": {
             "api",
@@ -131,7 +144,18 @@ WITHIN: dict[str, dict[str, set[str]]] = {
 PURE = {"time", "datetime", "asyncio", "threading", "random", "secrets", "socket", "os", "io"}
 """What the core must not even import: clocks, threads, chance, I/O."""
 
-HEAVY = {"aiohttp", "msgspec", "numpy", "pydantic", "rich", "sqlite3", "typer", "xllamacpp", "yaml"}
+HEAVY = {
+    "aiohttp",
+    "jinja2",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "typer",
+    "xllamacpp",
+    "yaml",
+}
 
 
 def modules() -> list[Path]:

@@ -113,6 +113,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     )
     program.chmod(0o755)
     (home / "examples").symlink_to(ROOT / "examples")
+    shutil.copytree(ROOT / "examples/prompts", home / "prompts")
     (moods,) = [block.text for block in PYTHON if "def moods(" in block.text]
     (home / "models.py").write_text(moods)
     summed(home / "sums.onnx")
@@ -125,7 +126,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         {"name": "rare", "path": "models/classifier", "preload": False},
     ]
     chat = {"model": str(find_model(None)), "slots": 1, "context_tokens": 256}
-    (home / "all.yaml").write_text(yaml.safe_dump(chat | {"models": models}))
+    settings = chat | {"models": models, "prompts": "prompts"}
+    (home / "all.yaml").write_text(yaml.safe_dump(settings))
     somebody = Reader(home, "")
     process = subprocess.Popen(
         [str(program), "serve", "--config", "all.yaml", "--log-level", "error"],

@@ -19,6 +19,7 @@ from headway.cli.serve import serve
 from headway.redaction import masked
 
 LATER = {
+    "logs": ("headway.cli.logged_requests", "Show the newest requests of the request log."),
     "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
         "headway.cli.simulate",
@@ -39,7 +40,11 @@ HIDDEN = {"replay": "headway.cli.replay"}
 """Commands for programs: not in the help text."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
-TRACE = "Inspect, convert and generate traces."
+GROUPS = {
+    "trace": ("headway.cli.trace", "Inspect, convert and generate traces."),
+    "prompts": ("headway.cli.prompts", "Look at registered prompts, test and publish them."),
+}
+"""The same for groups of commands."""
 RUNS = "Look at runs of workflows, and cancel, resume and retry them."
 
 
@@ -59,29 +64,23 @@ def application(command: str | None) -> typer.Typer:
             app.command(name, help=text)(version)
     if command in HIDDEN:
         app.command(hidden=True)(getattr(import_module(HIDDEN[command]), command))
-    if command == "trace":
-        from headway.cli import trace as of_trace
-
-        traces = _group(TRACE, *of_trace.COMMANDS)
-        app.add_typer(traces, name="trace")
-    else:
-        app.command("trace", help=TRACE)(version)
+    for name, (module, text) in GROUPS.items():
+        if name == command:
+            app.add_typer(_group(text, *import_module(module).COMMANDS), name=name)
+        else:
+            app.command(name, help=text)(version)
     if command in ("runs", "approve"):
         from headway.cli import runs as of_runs
 
-        runs = _group(RUNS, of_runs.show, of_runs.logs, of_runs.cancel, of_runs.resume)
-        runs.command("list")(of_runs.list_)
-        runs.command()(of_runs.retry)
-        app.add_typer(runs, name="runs")
+        runs = (of_runs.list_, of_runs.show, of_runs.logs)
+        changes = (of_runs.cancel, of_runs.resume, of_runs.retry)
+        app.add_typer(_group(RUNS, *runs, *changes), name="runs")
         app.command()(of_runs.approve)
     else:
         app.command("runs", help=RUNS)(version)
         app.command("approve", help="Answer what a run asks a person.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    keys = _group("Make, list and revoke API keys.", new, revoke)
-    keys.command("list")(list_)
-    keys.command("hash")(hash_)
-    app.add_typer(keys, name="key")
+    app.add_typer(_group("Make, list and revoke API keys.", new, revoke, list_, hash_), name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
     predictors.command("eval")(evaluate)
     app.add_typer(predictors, name="predictor")
@@ -125,7 +124,7 @@ def _typer(text: str) -> typer.Typer:
 def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
     group = _typer(text)
     for command in commands:
-        group.command()(command)
+        group.command(command.__name__.rstrip("_"))(command)
     group.callback()(lambda: None)  # keeps a group of one command a group
     return group
 

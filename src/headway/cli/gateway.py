@@ -37,6 +37,8 @@ from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import LengthHistory, Origin
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
+from headway.prompts.errors import PromptError
+from headway.prompts.watched import WatchedRegistry
 from headway.store.event_log import LoggedScheduler
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
@@ -83,12 +85,14 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             history = lengths_in(database.expanduser()) if database else LengthHistory()
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
+            prompts = prompts_of(settings)
         except (
             GgufError,
             ModelFailure,
             RequestLogError,
             ResponsesError,
             ArtefactError,
+            PromptError,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -125,6 +129,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 responses=responses,
                 learned=learned,
                 catalog=catalog,
+                prompts=prompts,
                 scheduler=scheduler,
             )
 
@@ -158,6 +163,12 @@ def responses_of(settings: Settings) -> ResponseStore | None:
         return None
     path = database.expanduser().with_name("responses.db")
     return ResponseStore(path, limits.max_age_days * DAY_S, limits.max_mb * 1024 * 1024)
+
+
+def prompts_of(settings: Settings) -> WatchedRegistry | None:
+    """The registered prompts; None: there are none. Raises PromptError."""
+    folder = settings.prompts
+    return None if folder is None else WatchedRegistry(folder.expanduser())
 
 
 def lengths_in(database: Path) -> LengthHistory:

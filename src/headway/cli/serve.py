@@ -60,6 +60,9 @@ def serve(
         str | None,
         typer.Option(metavar="FILE", help="Its key (PEM), where the certificate's file has none."),
     ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Registered prompts, a folder for each.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -95,6 +98,7 @@ def serve(
         "--allow-open": ("allow_open", allow_open or None),
         "--tls-cert": ("tls_cert", tls_cert),
         "--tls-key": ("tls_key", tls_key),
+        "--prompts": ("prompts", prompts),
         "--log-level": ("log.level", log_level),
     }
     read = partial(read_configuration, flags, assignments, config)

@@ -31,6 +31,7 @@ from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.inference import Inference
@@ -42,6 +43,7 @@ from headway.prediction.live.live_predictor import LivePredictor
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
+from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 
@@ -67,6 +69,7 @@ class Gateway:
         responses: keeps responses of `/v1/responses`; None: none are kept.
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
+        prompts: the registered prompts; None: there are none.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -83,6 +86,7 @@ class Gateway:
         responses: ResponseStore | None = None,
         learned: Path | None = None,
         catalog: Catalog | None = None,
+        prompts: WatchedRegistry | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -120,6 +124,7 @@ class Gateway:
         self._inference = inference = Inference(settings, self.catalog, of_models, accounts)
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
+        self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         routes = Routes(
             settings,
@@ -129,6 +134,7 @@ class Gateway:
             accounts,
             metrics,
             entrance,
+            self._prompts,
             inference,
             self._keep_alive,
             responses,
@@ -149,6 +155,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._keep_alive.start()
+        self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
         try:
@@ -175,6 +182,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:
             await self.perception.close()

@@ -34,6 +34,7 @@ from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes import status_page
 from headway.gateway.routes.inference import Inference
@@ -76,6 +77,7 @@ class Routes:
         accounts: Accounts,
         metrics: Metrics,
         entrance: Entrance,
+        prompts: Prompts,
         inference: Inference,
         keep_alive: KeepAlive,
         responses: ResponseStore | None,
@@ -89,13 +91,16 @@ class Routes:
         self._accounts = accounts
         self._metrics = metrics
         self._entrance = entrance
+        self._prompts = prompts
         self._inference = inference
         self._keep_alive = keep_alive
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = TextRoutes(inference, entrance)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
-        self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
+        self._responses = ResponsesRoutes(
+            entrance, prompts, counter, responses, settings.max_body_bytes
+        )
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
         self._repeats = Repeats(dispatcher.clock)
@@ -220,10 +225,12 @@ class Routes:
     ) -> tuple[Work, Dialect | None]:
         """Read the request. Nothing else of its body is kept, as a request may wait for long."""
         admitted = admitted or await self._entrance.admit(request)
+        admitted = await self._prompts.filled(request.path, admitted)
         if translate is None:
             return await self._work(request, request.path, admitted), None
         dialect = await translate(admitted)
-        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        chat = admitted._replace(body=dialect.chat)
+        work = await self._work(request, CHAT, chat)
         work.include_usage = True
         return work, dialect
 

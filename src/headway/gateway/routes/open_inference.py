@@ -120,7 +120,7 @@ class OpenInferenceRoutes:
         return json_answer({"model_stats": [_statistics(model) for model in models]})
 
     async def _infer(self, request: web.Request) -> web.Response:
-        caller, body = await self._entrance.admit(request)
+        caller, body, _ = await self._entrance.admit(request)
         urgency = self._inference.urgency(request.headers, caller)
         model = self._model(request)
         signature = await self._inference.described(model)
