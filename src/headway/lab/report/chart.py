@@ -145,7 +145,8 @@ def plot(lines: Sequence[Series], dots: Sequence[Series], x: Axis, y: Axis) -> s
             group = next((labels for labels in groups if one.label in labels), [one.label])
             path = " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
             dashed = _dasharray(one.look.dashes)
-            if len(group) > 1:
+            if len(group) > 1:  # faint as a whole, where the lines part
+                frame.draw(f'<polyline class="line faint {one.look.css}" points="{path}"/>')
                 dashed = _dasharray(f"{STRETCH} {STRETCH * (len(group) - 1)}")
                 dashed += f' stroke-dashoffset="{-STRETCH * group.index(one.label)}"'
             frame.draw(

@@ -29,8 +29,8 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis) -> str:
         legend((one.label, one.look) for one in series)
         + chart.lines(series, x, y)
         + "".join(
-            f'<p class="note">Almost the same here: {escape(listed(labels))}; their line shows their '
-            "colours in turn.</p>"
+            f'<p class="note">Almost the same here: {escape(listed(labels))}; their line shows '
+            "their colours in turn.</p>"
             for labels in chart.same_lines(series, x, y)
         )
     )

@@ -59,7 +59,7 @@ figure{margin:0 0 10px}figcaption{font-weight:600}
 svg{display:block;width:100%;height:auto;font:inherit}.slim{display:none}
 .grid{stroke:var(--line)}.axis{stroke:var(--soft)}
 .tick,.name{font-size:11.5px;fill:var(--soft)}.group{font-size:12.5px;fill:var(--ink)}
-.line{fill:none;stroke:var(--c);stroke-width:2.2;stroke-linejoin:round}
+.line{fill:none;stroke:var(--c);stroke-width:2.2;stroke-linejoin:round}.faint{stroke-opacity:.35}
 .dot{fill:var(--c);fill-opacity:.6}.dot:hover{fill-opacity:1}
 .ring{fill:none;stroke:var(--c);stroke-width:1.8}
 .range path{stroke:var(--c);stroke-width:1.8;fill:none}.range circle{fill:var(--c)}

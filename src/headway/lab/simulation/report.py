@@ -13,7 +13,7 @@ from headway.lab.report.axis import Axis
 from headway.lab.report.chart import Series, Span
 from headway.lab.report.colours import Look, looks
 from headway.lab.report.figures import figures
-from headway.lab.report.page import facts, figure, legend, page, section, swatch, table
+from headway.lab.report.page import facts, figure, folded, legend, page, section, swatch, table
 from headway.lab.report.sections import latency_section, line_chart, said
 from headway.lab.simulation.comparison import Run, Scenario
 from headway.lab.simulation.measures import alone_s
@@ -26,6 +26,8 @@ POINTS = 300
 MOST_SLOTS = 64
 """Rows of a Gantt chart."""
 GANTT_SPANS = 250
+MOST_GANTTS = 5
+"""More of them are folded."""
 
 
 def report_html(
@@ -123,13 +125,14 @@ def _gantts(result: SimulationResult, scenario: Scenario, look: Mapping[str, Loo
     rows = 1 + max((span.row for spans in placed for span in spans), default=0)
     limit = f" Of more than {MOST_SLOTS} slots, the first." if rows == MOST_SLOTS else ""
     shown = [[span for span in spans if span.begin < x.top] for spans in placed]
+    charts = "".join(
+        figure(run.label, look[run.label], chart.gantt(spans, rows, x, look[run.label]))
+        for run, spans in zip(runs, shown, strict=True)
+    )
     return (
         f"<p>Which request ran when{until}: each bar is a stretch of time in which a request held "
         f"a slot, without a stop. Point at it to see its request.{limit}</p>"
-        + "".join(
-            figure(run.label, look[run.label], chart.gantt(spans, rows, x, look[run.label]))
-            for run, spans in zip(runs, shown, strict=True)
-        )
+        + (charts if len(runs) <= MOST_GANTTS else folded(f"All {len(runs)} rows", charts))
     )
 
 
