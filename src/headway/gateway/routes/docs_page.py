@@ -29,6 +29,7 @@ PAGE = """<!doctype html>
 body { margin: 0 }
 .swagger-ui .info { margin: 24px 0 }
 .swagger-ui .wrapper { padding: 0 12px }
+.swagger-ui .response-col_links { display: none }
 .swagger-ui .opblock .opblock-summary-path { max-width: none }
 @media (max-width: 640px) {
   .swagger-ui .opblock .opblock-summary { flex-wrap: wrap }
