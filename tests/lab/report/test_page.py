@@ -36,5 +36,9 @@ def test_a_wide_table_says_that_it_goes_on() -> None:
     assert "goes on to the right" in wide and "goes on" not in table(["a", "b"], [["1", "2"]], {})
 
 
+def test_a_table_that_fits_no_window_says_so_in_every_window() -> None:
+    assert 'class="cue always"' in table([str(n) for n in range(17)], [["a"] * 17], {})
+
+
 def test_what_is_folded_is_closed() -> None:
     assert folded("All 99", "<p>1</p>") == "<details><summary>All 99</summary><p>1</p></details>"

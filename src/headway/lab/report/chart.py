@@ -141,12 +141,17 @@ def plot(lines: Sequence[Series], dots: Sequence[Series], x: Axis, y: Axis) -> s
     def draw(width: int) -> str:
         frame = Frame(x, y, width, 320 if width == WIDE else 250)
         frame.draw_x_ticks()
-        for one in lines:
-            group = next((labels for labels in groups if one.label in labels), [one.label])
-            path = " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
-            dashed = _dasharray(one.look.dashes)
-            if len(group) > 1:  # faint as a whole, where the lines part
+        paths = [
+            " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
+            for one in lines
+        ]
+        shared = {label: group for group in groups for label in group}
+        for one, path in zip(lines, paths, strict=True):
+            if one.label in shared:  # faint as a whole, for where such lines part
                 frame.draw(f'<polyline class="line faint {one.look.css}" points="{path}"/>')
+        for one, path in zip(lines, paths, strict=True):
+            dashed, group = _dasharray(one.look.dashes), shared.get(one.label, [one.label])
+            if len(group) > 1:
                 dashed = _dasharray(f"{STRETCH} {STRETCH * (len(group) - 1)}")
                 dashed += f' stroke-dashoffset="{-STRETCH * group.index(one.label)}"'
             frame.draw(

@@ -11,7 +11,9 @@ from headway.lab.report.colours import Look
 from headway.lab.report.style import STYLE
 
 MANY_COLUMNS = 4
-"""Of a table that does not fit the window of a phone."""
+"""More of them do not fit the window of a phone."""
+VERY_MANY_COLUMNS = 14
+"""More of them do not fit any window."""
 
 
 def page(title: str, created: datetime, sections: Sequence[str]) -> str:
@@ -99,7 +101,8 @@ def table(
         + "</tr>"
         for number, row in enumerate(rows)
     )
-    cue = '<p class="cue">The table goes on to the right: scroll it sideways.</p>'
+    always = " always" if len(headings) > VERY_MANY_COLUMNS else ""
+    cue = f'<p class="cue{always}">The table goes on to the right: scroll it sideways.</p>'
     return (
         (cue if len(headings) > MANY_COLUMNS else "")
         + f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>'

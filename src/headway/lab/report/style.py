@@ -16,7 +16,7 @@ STYLE = (
     + """
 @media(prefers-color-scheme:dark){
 :root{--bg:#12161d;--card:#1a2029;--ink:#e7ebf1;--soft:#98a3b3;--line:#2c3542;--best:#1b2f28;
---error:#f0788f;--shade:rgba(0,0,0,.75)}
+--error:#f0788f;--shade:rgba(190,205,230,.4)}
 """
     + "".join(f".c-{name}{{--c:{dark}}}" for name, (_, dark) in COLOURS.items())
     + """}
@@ -43,7 +43,7 @@ linear-gradient(to right,var(--shade),transparent) 0/16px 100% no-repeat scroll,
 linear-gradient(to left,var(--shade),transparent) 100%/16px 100% no-repeat scroll}
 .wide thead th{white-space:normal;vertical-align:bottom}
 .wide th:first-child{position:sticky;left:0;background:var(--card)}
-.cue{display:none;font-size:13px;margin:0 0 4px}
+.cue.always{display:block!important}.cue{display:none;font-size:13px;margin:0 0 4px}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums;
 white-space:nowrap}
 th,td{padding:7px 6px;text-align:right;border-bottom:1px solid var(--line)}
