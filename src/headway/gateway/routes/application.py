@@ -36,7 +36,7 @@ from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
-from headway.gateway.routes import status_page
+from headway.gateway.routes import docs_page, status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -45,7 +45,7 @@ from headway.gateway.routes.messages import (
     model_list,
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
-from headway.gateway.routes.openapi import PAGE, document
+from headway.gateway.routes.openapi import document
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -133,6 +133,8 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
+            "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
@@ -363,4 +365,9 @@ class Routes:
         return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
 
     async def _docs(self, request: web.Request) -> web.Response:
-        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+        return answer(docs_page.PAGE.encode(), content_type="text/html; charset=utf-8")
+
+    async def _docs_asset(self, name: str, kind: str, request: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=3600"}
+        content_type = f"{kind}; charset=utf-8"
+        return answer(docs_page.asset(name), headers=headers, content_type=content_type)

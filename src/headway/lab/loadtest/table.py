@@ -26,6 +26,23 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
 """Heading and text of each number; mean, p50 and p99 are of end-to-end latency."""
 
 
+OF_LATENCY = "end-to-end latency, from the planned arrival to the last token"
+MEANINGS = {
+    **dict.fromkeys(("mean s", "p50 s", "p99 s"), OF_LATENCY),
+    "worst wait s": "the longest wait for a slot, as the server reports it; else TTFT beyond that "
+    "of an idle server",
+    "slow- down": "latency over the time of the same request alone on the idle server, mean",
+    "s per token": "latency over output tokens, mean",
+    "TTFT s": "time to first token, mean",
+    "TPOT ms": "time per output token after the first, pauses included, mean",
+    "tokens /s": "output tokens a second, from the first request to the last answer",
+    "pre- empted": "how often a running request was stopped for another",
+    "oracle gain": "share of what knowing every length would gain over fcfs in mean latency",
+    "errors": "requests that failed",
+}
+"""What headings say, for those who see the table alone."""
+
+
 def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
     """Headings and rows, one for each policy or server."""
     gains = [result.oracle_gain_captured(row) for row in result.rows]

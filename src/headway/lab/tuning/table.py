@@ -15,6 +15,22 @@ from headway.lab.tuning.sweep import Point
 HEADINGS = ["load setting", "mean ms", "p50 ms", "p99 ms", "items /s", "util.", "batch size", ""]
 
 
+MEANINGS = {
+    "load setting": "arriving items as a share of what the model answers at most, and the batching "
+    "policy with its largest batch and its delay",
+    **dict.fromkeys(("mean ms", "p50 ms", "p99 ms"), "an item's latency, arrival to result"),
+    "items /s": "answered items a second",
+    "util.": "utilisation: share of the time in which workers ran batches",
+    "batch size": "items in a batch, mean",
+}
+"""What headings say, for those who see the table alone."""
+
+DURATION_MEANINGS = {
+    "batch ms": "milliseconds that a batch of so many items takes, in the median, by the items' "
+    "length; one length if it does not vary"
+}
+
+
 def duration_cells(durations: MeasuredDurations) -> tuple[list[str], list[list[str]]]:
     """Milliseconds of a batch: a row for each size, a column for each length."""
     headings = ["batch ms", *(f"length {length}" for length in durations.lengths)]
