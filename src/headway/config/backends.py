@@ -19,6 +19,9 @@ from headway.config.section import (
     Section,
 )
 
+EMBEDDED = "embedded"
+"""Name of the embedded engine among the backends."""
+
 
 class BackendConfig(Section):
     """One OpenAI-compatible server behind Headway."""
@@ -51,6 +54,13 @@ class BackendConfig(Section):
             shown = "it" if "@" in url else repr(url)  # there may be a password in it
             raise ValueError(f"{shown} is not an http:// or https:// URL")
         return url.rstrip("/")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str | None) -> str | None:
+        if name == EMBEDDED:
+            raise ValueError(f"{name!r} is the name of the embedded engine; choose another")
+        return name
 
     @field_validator("models", mode="before")
     @classmethod
