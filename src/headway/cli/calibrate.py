@@ -8,9 +8,10 @@ from statistics import fmean
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headway.cli.exit import fail
+from headway.cli.output_files import check_writable
+from headway.cli.progress import Stages
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
 from headway.lab.report.terminal import results_table, show, table_console
@@ -46,7 +47,8 @@ def calibrate(
     """
     console = table_console()
     try:
-        probes, model = asyncio.run(_probe(url, model, api_key, slots, console))
+        check_writable({"--out": out})
+        probes, model = asyncio.run(_probe(url, model, api_key, slots))
         profile = fit(model, probes, batch_tokens, kv_tokens)
         out.write_bytes(write_profile(profile))
     except (SimulationError, ServerError, OSError) as error:
@@ -73,15 +75,13 @@ def calibrate(
         )
 
 
-async def _probe(
-    url: str, model: str, api_key: str, slots: int, console: Console
-) -> tuple[Probes, str]:
+async def _probe(url: str, model: str, api_key: str, slots: int) -> tuple[Probes, str]:
     async with LoadClient(url, model, api_key) as client:
         listed = await client.models()
     if not listed:
         raise SimulationError(f"{url} lists no model; name one with --model")
     model = model or listed[0]
     async with LoadClient(url, model, api_key) as client:
-        with console.status("probing") as status:
-            probes = await probe(client, slots, lambda line: status.update(f"probing: {line}"))
+        with Stages() as report:
+            probes = await probe(client, slots, report)
     return probes, model

@@ -12,7 +12,9 @@ from headway.lab.simulation.calibrate import (
     DECODED,
     LONG_PROMPT,
     PROMPTS,
+    PROMPTS_FROM,
     SHORT_PROMPT,
+    TRIAL_FROM,
     Decoding,
     Mixed,
     Prefill,
@@ -120,7 +122,11 @@ async def test_the_embedded_engine_can_be_probed(monkeypatch: pytest.MonkeyPatch
         HeadwayServer({"policy": "fcfs", "slots": 2}) as server,
         LoadClient(server.url, "default") as client,
     ):
-        profile = fit("embedded", await probe(client, 2), batch_tokens=2048)
+        said: list[tuple[str, float]] = []
+        probes = await probe(client, 2, lambda what, share: said.append((what, share)))
+        profile = fit("embedded", probes, batch_tokens=2048)
+    assert [share for _, share in said] == [0.0, PROMPTS_FROM, TRIAL_FROM]
+    assert said[-1][0] == "round 1 of 1, 4 requests of many sizes"
     assert profile.slots == 2
     assert 0.001 < profile.dense(1) < 1.0
     assert profile.dense(100) > profile.dense(2)

@@ -35,6 +35,8 @@ AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512
 """Concurrent decoding requests to measure: time per token does not rise evenly with them."""
 ROUNDS = 5
 """Rounds of measurement."""
+PROMPTS_FROM, TRIAL_FROM = 0.2, 0.5
+"""Shares of a round's time after which it comes to those, roughly: for the time that is left."""
 TRIAL_OF = 8
 """Requests of a trial, per slot."""
 TRIAL_WORDS, TRIAL_TOKENS = (16, 256), (16, 192)
@@ -99,14 +101,14 @@ class Probes:
 
 
 async def probe(
-    client: LoadClient, most: int, report: Callable[[str], None] = lambda line: None
+    client: LoadClient, most: int, report: Callable[[str, float], None] = lambda what, share: None
 ) -> Probes:
     """Measure an otherwise idle server, in a few minutes.
 
     Args:
         client: of the server.
         most: requests at once, at most: its slots.
-        report: called with a line that says what is being measured.
+        report: called with what is being measured, and the share that is done, from 0 to 1.
 
     Raises:
         SimulationError: it does not answer, or makes no use of more than one slot.
@@ -119,20 +121,22 @@ async def probe(
     # Round by round: machines are faster for a while and slower for a while, and so is
     # everything that is compared with each other.
     for number in range(1, ROUNDS + 1):
-        report(f"round {number} of {ROUNDS}: up to {most} at once")
+        done = (number - 1) / ROUNDS
+        report(f"round {number} of {ROUNDS}, up to {most} at once", done)
         # First, and short ones after them: an engine that keeps what its slots held begins the next
         # requests later, and this probe does not look at when they begin.
         probes.decodings.append(await _decoding(client, rng, most, LONG_PROMPT))
         for at_once in side_by_side:
             probes.decodings.append(await _decoding(client, rng, at_once, SHORT_PROMPT))
-        report(f"round {number} of {ROUNDS}: prompts")
+        report(f"round {number} of {ROUNDS}, prompts", done + PROMPTS_FROM / ROUNDS)
         for words in (*PROMPTS, *OFTEN, *OFTEN):
             probes.prefills.append(await _prefill(client, words, _request(rng, words, 1)))
         if most > 1:
             probes.mixed.extend([await _mixed(client, rng, most - 1) for _ in range(2)])
         await _sent(client, [known])
         probes.cached.append(await _prefill(client, PROMPTS[2], known))
-        report(f"round {number} of {ROUNDS}: {TRIAL_OF * most} requests of many sizes")
+        many = f"round {number} of {ROUNDS}, {TRIAL_OF * most} requests of many sizes"
+        report(many, done + TRIAL_FROM / ROUNDS)
         probes.trials.append(await _trial(client, rng, most))
     return probes
 
