@@ -14,7 +14,7 @@ from headway.cli.output_files import check_writable
 from headway.cli.progress import Stages
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.calibrate import Probes, drift, fit, probe, residuals
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
@@ -56,7 +56,7 @@ def calibrate(
     rows = residuals(profile, probes)
     show(
         console,
-        results_table(
+        Results(
             ["probe", "measured ms", "profile ms", "off by"],
             [
                 [name, figures(1e3 * real), figures(1e3 * fitted), f"{fitted / real - 1:+.0%}"]
