@@ -20,7 +20,9 @@ async def test_it_says_why_a_gateway_serves_with_its_policy(tmp_path: Path) -> N
         assert "It has replayed no traffic yet." in done.stdout
         asked = ["burst", "--requests", "40", "--slo", "latency_p99=1000s", "--policies", "fcfs"]
         done = headway("advise", *asked, "--live", server.url)
-        assert any(line.endswith("now") and "boost" in line for line in done.stdout.splitlines())
+        assert any(
+            line.rstrip().endswith("now") and "boost" in line for line in done.stdout.splitlines()
+        )
 
 
 def test_where_nobody_answers_it_says_what_to_pass() -> None:

@@ -105,7 +105,8 @@ def advise(
         fail("advise", error)
     headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
     kept = [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
-    marks = {id(best.now): "now", id(best.candidate): "recommended"}
+    marks = {id(best.candidate): "recommended"}
+    marks[id(best.now)] = "recommended, now" if best.candidate is best.now else "now"
     headings.append("")
     rows = [
         [*_candidate_cells(one, objective), marks.get(id(one), "")]

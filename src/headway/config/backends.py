@@ -52,7 +52,8 @@ class BackendConfig(Section):
             is_http = False
         if not is_http:
             shown = "it" if "@" in url else repr(url)  # there may be a password in it
-            raise ValueError(f"{shown} is not an http:// or https:// URL")
+            hint = f"; write http://{url}" if re.fullmatch(r"[\w.-]+:\d+(/\S*)?", url) else ""
+            raise ValueError(f"{shown} is not an http:// or https:// URL{hint}")
         return url.rstrip("/")
 
     @field_validator("name")

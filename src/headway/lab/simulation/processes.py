@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Shared = TypeVar("Shared")
@@ -32,6 +35,7 @@ def over_processes(
         meanwhile: called several times a second while they run, and whenever one has ended.
     """
     # Forked processes share memory with this one, so `shared` may be large.
+    others = set(multiprocessing.active_children())
     start = "fork" if sys.platform == "linux" else "spawn"
     with ProcessPoolExecutor(
         min(processes, len(tasks)),
@@ -39,13 +43,33 @@ def over_processes(
         initializer=_remember,
         initargs=(run, shared),
     ) as pool:
-        pending = {pool.submit(_run, task) for task in tasks}
-        while pending:
-            done, pending = wait(pending, LOOK_EVERY_S, FIRST_COMPLETED)
-            if meanwhile is not None:
-                meanwhile()
-            for future in done:
-                yield future.result()
+        with _ctrl_c_is_for_this_process():
+            pending = {pool.submit(_run, task) for task in tasks}
+        workers = set(multiprocessing.active_children()) - others
+        try:
+            while pending:
+                done, pending = wait(pending, LOOK_EVERY_S, FIRST_COMPLETED)
+                if meanwhile is not None:
+                    meanwhile()
+                for future in done:
+                    yield future.result()
+        except BaseException:  # Ctrl-C, or nobody wants the rest: its end need not be waited for
+            for worker in workers:
+                worker.terminate()
+            raise
+
+
+@contextmanager
+def _ctrl_c_is_for_this_process() -> Iterator[None]:
+    """Processes that are started meanwhile ignore what a terminal sends to all of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _remembered: list[Any] = []
