@@ -138,7 +138,10 @@ def main() -> None:
     """Run the command line: one line on stderr and an exit code for every expected error."""
     try:
         run = application(sys.argv[1] if len(sys.argv) > 1 else None)
-        raise SystemExit(run(prog_name="headway", standalone_mode=False) or 0)
+        code = run(prog_name="headway", standalone_mode=False) or 0
+        if code == INTERRUPTED:  # Typer makes that of KeyboardInterrupt
+            raise KeyboardInterrupt
+        raise SystemExit(code)
     except USAGE_ERROR as error:
         _refuse(error)
     except (typer.Abort, KeyboardInterrupt):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -43,10 +42,9 @@ def over_processes(
         initializer=_remember,
         initargs=(run, shared),
     ) as pool:
-        with _ctrl_c_is_for_this_process():
-            pending = {pool.submit(_run, task) for task in tasks}
-        workers = set(multiprocessing.active_children()) - others
         try:
+            with _ctrl_c_is_for_this_process():
+                pending = {pool.submit(_run, task) for task in tasks}
             while pending:
                 done, pending = wait(pending, LOOK_EVERY_S, FIRST_COMPLETED)
                 if meanwhile is not None:
@@ -54,22 +52,22 @@ def over_processes(
                 for future in done:
                     yield future.result()
         except BaseException:  # Ctrl-C, or nobody wants the rest: its end need not be waited for
-            for worker in workers:
+            for worker in set(multiprocessing.active_children()) - others:
                 worker.terminate()
             raise
 
 
 @contextmanager
 def _ctrl_c_is_for_this_process() -> Iterator[None]:
-    """Processes that are started meanwhile ignore what a terminal sends to all of them."""
-    if threading.current_thread() is not threading.main_thread():
+    """Processes that are started meanwhile never get what a terminal sends to all of them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # they inherit that
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _remembered: list[Any] = []
