@@ -35,7 +35,7 @@ from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import LengthHistory, Origin
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
-from headway.store.event_log import LoggedScheduler
+from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
 
@@ -98,7 +98,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             if settings.log.events is None:
                 return Scheduler(of)
             path = settings.log.events.expanduser()
-            return LoggedScheduler(of, files.enter_context(path.open("wb")))
+            return LoggedScheduler(of, files.enter_context(begin(path)))
 
         def gateway() -> Gateway:
             embedded = [
@@ -126,7 +126,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
 
         try:
             finished = run(gateway, lambda started: _ready(settings, catalog, started), reload.run)
-        except (CertificateError, GgufError, ModelFailure) as error:
+        except (CertificateError, EventLogError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
