@@ -42,7 +42,9 @@ def reading(path: Path) -> Iterator[TextIO]:
             file.seek(0)
             with _uncompressed(path, file, first) as text:
                 yield text
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise TextFileError(f"{path} cannot be read: it is no text in UTF-8 or UTF-16") from None
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise TextFileError(f"{path} cannot be read: {error}") from None
 
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 
@@ -66,7 +67,12 @@ def _show_progress(
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print(f"Fetching {what}, once ({size_bytes / 1e6:.0f} MB)", file=sys.stderr, flush=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(f"Fetching {what}, once", total=size_bytes)
         while process.poll() is None:
             progress.update(task, completed=min(_largest_file(folder), size_bytes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,6 +63,8 @@ def train(
     Folders without the target column teach what prompts ask for in general.
     """
     from headway.cli.logged_examples import logged_examples, only_model
+    from headway.cli.output_files import check_writable
+    from headway.cli.progress import Stages
     from headway.prediction.learning.examples import ExamplesError, check_target, load_folder
     from headway.prediction.learning.training import train as train_on
     from headway.prediction.learning.training import train_on_log
@@ -75,24 +76,25 @@ def train(
         raise Failure("name the column of lengths.csv to learn: --target NAME", BAD_CONFIG)
     if encoder and log is not None:
         raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
-    if encoder:  # it takes minutes, and reports how many
+    if encoder:
         missing = [name for name in FOR_ENCODERS if find_spec(name) is None]
         if missing:
             raise _needs_extra(missing[0])
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        logging.getLogger("headway").setLevel(logging.INFO)
     try:
-        if log is not None:
-            target = only_model(log) if target is None else target
-            features, lengths = logged_examples(log, target)
-            predictor = train_on_log(target, log.name, features, lengths, shipped_stack())
-        else:
-            assert target is not None
-            sources = [load_folder(folder, target) for folder in data or ()]
-            check_target(target, data or ())
-            predictor = train_on(target, sources, encoder=encoder)
+        check_writable({"--out": out})
+        with Stages() as report:
+            if log is not None:
+                target = only_model(log) if target is None else target
+                features, lengths = logged_examples(log, target)
+                base = shipped_stack()
+                predictor = train_on_log(target, log.name, features, lengths, base, report)
+            else:
+                assert target is not None
+                sources = [load_folder(folder, target) for folder in data or ()]
+                check_target(target, data or ())
+                predictor = train_on(target, sources, encoder=encoder, report=report)
         save(predictor, out)
-    except (ExamplesError, ArtefactError) as error:
+    except (ExamplesError, ArtefactError, OSError) as error:
         raise Failure(error) from None
     except ImportError as error:
         raise _needs_extra(error.name) from None

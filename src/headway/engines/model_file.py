@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import os
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -137,6 +139,8 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 def _from_hugging_face(model: str) -> Path:
+    if not sys.stderr.isatty():  # its bar would be a line for every step
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         import huggingface_hub
     except ImportError:
@@ -152,6 +156,9 @@ def _from_hugging_face(model: str) -> Path:
     try:
         if not file:
             file = _choose(repository, list_files(repository))
+        if not isinstance(huggingface_hub.try_to_load_from_cache(repository, file), str):
+            said = f"Fetching {repository}:{file} from Hugging Face, once"
+            print(said, file=sys.stderr, flush=True)
         path = Path(download(repository, file))
     except GgufError:
         raise

@@ -338,7 +338,10 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
                 else:
                     yield number, record
     except sqlite3.Error as error:
-        raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+        raise RequestLogError(
+            f"{path} is no request log that this version of Headway reads ({error}); name the file "
+            "in log.requests_db of a gateway"
+        ) from None
     if damaged:
         logger.warning(
             "request log %s: %d damaged rows were left out; the rest is used", path, damaged
@@ -387,6 +390,11 @@ def _open(path: Path) -> sqlite3.Connection:
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
         return database
     except (sqlite3.Error, OSError) as error:
+        if "no such column" in str(error):
+            raise RequestLogError(
+                f"{path} is no request log that this version of Headway can go on with ({error}); "
+                "move it away, or set log.requests_db to another path"
+            ) from None
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "
             "writable, or set log.requests_db to another path, or to null for no log"

@@ -93,6 +93,7 @@ class Intake:
         claimed: handles lengths that clients claim.
         pool: the backends.
         batched: names of the models that answer whole batches.
+        aliases: the operator's names of models.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Intake:
         claimed: ClaimedLengths,
         pool: BackendPool,
         batched: Sequence[str],
+        aliases: Aliases,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -110,7 +112,7 @@ class Intake:
         self._claimed = claimed
         self._pool = pool
         self._batched = batched
-        self._aliases = Aliases(settings.aliases)
+        self._aliases = aliases
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -246,9 +248,9 @@ class Intake:
         if kind is None:
             return "generates nothing"
         reason: str | None = "is served by no backend that has answered yet"
-        for status in self._dispatcher.statuses.values():
+        for status in self._pool.statuses.values():
             description = status.description
-            if description is not None and model in description.models:
+            if description is not None and model in description.models and not status.leaving:
                 # It may run on any of them, so it must be continuable on all.
                 reason = continuable(kind, fields, description)
                 if reason is not None:

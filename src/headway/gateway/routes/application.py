@@ -351,7 +351,7 @@ class Routes:
             if self._inference.catalog.started:
                 return json_answer(Health(status="ready"))
             return json_answer(Health(status="models are being loaded"), unavailable)
-        statuses = self._dispatcher.statuses.values()
+        statuses = [one for one in self._pool.statuses.values() if not one.leaving]
         if any(status.healthy for status in statuses):
             return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.table import Table
-
 from headway.lab.loadtest.metrics import Summary
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table
+from headway.lab.report.terminal import Results
 
 COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("mean s", lambda s: figures(s.latency_mean_s)),
@@ -41,6 +39,11 @@ MEANINGS = {
     "errors": "requests that failed",
 }
 """What headings say, for those who see the table alone."""
+LEAST_FIRST = (
+    *("pre- empted", "s per token", "TPOT ms", "slow- down", "p50 s", "TTFT s", "tokens /s"),
+    "worst wait s",
+)
+"""Columns that a narrow terminal does without, the least important first."""
 
 
 def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
@@ -55,14 +58,14 @@ def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def table_of(result: BenchResult) -> Table:
+def table_of(result: BenchResult) -> Results:
     """For the terminal, with a column of errors if there were any; it fits TABLE_WIDTH."""
     headings, rows = cells_of(result)
     if any(row.summary.errors for row in result.rows):
         headings = [*headings, "errors"]
         for cells, row in zip(rows, result.rows, strict=True):
             cells.append(f"{row.summary.errors:.0f}")
-    return results_table(headings, rows)
+    return Results(headings, rows, LEAST_FIRST)
 
 
 def errors_of(result: BenchResult) -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich.table import Table
-
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table
+from headway.lab.report.terminal import Results
 from headway.lab.simulation.comparison import Run
 from headway.lab.simulation.result import SimulationResult
 
@@ -70,6 +68,12 @@ MEANINGS = {
     "SLO met": "whether the targets of --slo are met with every seed",
 }
 """What headings say, for those who see the table alone."""
+LEAST_FIRST = (
+    *("pre- empted", "util.", "s per token", "TPOT ms", "tokens /s", "slow- down", "p90 s"),
+    *("recom- puted", "failed over", "cold wait", "TTFT s", "p50 s", "cold starts", "KV use"),
+    *("repli- cas", "fair- ness", "worst wait s"),
+)
+"""Columns that a narrow terminal does without, the least important first."""
 
 
 def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
@@ -100,9 +104,9 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def table_of(result: SimulationResult) -> Table:
+def table_of(result: SimulationResult) -> Results:
     """For the terminal."""
-    return results_table(*cells_of(result))
+    return Results(*cells_of(result), LEAST_FIRST)
 
 
 def with_rejected(
