@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -78,6 +79,36 @@ def test_the_changelog_is_kept_as_keepachangelog_says() -> None:
     assert any(heading.startswith(f"[{headway.__version__}]") for heading in headings)
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
+
+
+def test_the_image_is_that_of_the_documented_deployment() -> None:
+    file = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    in_image, in_guide = (
+        re.findall(r"pip install .*?\[([\w,]+)\]", text)[0] for text in (file, guide)
+    )
+    assert in_image == in_guide
+    lines = re.sub(r"\\\n\s*", " ", file).splitlines()
+    told = dict(line.partition(" ")[::2] for line in lines if line and line[0] != "#")
+    user, _ = told["USER"].split(":")
+    assert int(user) > 0 and f"--uid {user} " in file
+    assert told["ENTRYPOINT"] == '["headway"]' and told["CMD"] == '["serve"]'
+    variables = dict(one.split("=", 1) for one in told["ENV"].split())
+    assert variables["HEADWAY_HOST"] == "0.0.0.0"
+    assert variables["HEADWAY_PORT"] == told["EXPOSE"]
+    for name in ("HOME", "XDG_STATE_HOME", "HEADWAY_CACHE", "HF_HOME"):
+        assert Path(variables[name]).is_relative_to(told["VOLUME"])
+    copied = {name for line in lines if line.startswith("COPY p") for name in line.split()[1:-1]}
+    kept = set(re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert kept == copied | {"src"}
+    assert healthcheck()[0] == "python"
+
+
+def healthcheck() -> list[str]:
+    """The command of the image's health check."""
+    file = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^HEALTHCHECK .*\n\s*CMD (\[.*\])$", file, re.MULTILINE)
+    return json.loads(command)  # type: ignore[no-any-return]
 
 
 def test_a_wheel_holds_the_package_and_nothing_else(built: Path) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 from tests.cli.test_predictor import write_folder
 from tests.prediction.models.test_encoder import mean_id_encoder
+from tests.test_distribution import healthcheck
 
 from headway import __version__
 from headway.cache import cache_folder
@@ -258,6 +259,8 @@ def test_a_deployment_as_documented_does_what_the_readme_says(wheel: Path, tmp_p
         assert ranked["results"][0]["index"] == 1
         message = asked(f"{address}/v1/messages", {"model": "default", **HELLO})
         assert message["content"][0]["text"]
+        check, port = healthcheck()[1:], str(urlsplit(address).port)
+        subprocess.run([made.python, *check], env={"HEADWAY_PORT": port}, check=True)
     assert "do not learn" not in "".join(log)
 
 
