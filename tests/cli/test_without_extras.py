@@ -34,3 +34,7 @@ def test_a_check_says_what_to_install() -> None:
 @pytest.mark.parametrize("command", ["simulate", "calibrate", "bench"])
 def test_simulator_and_clients_need_no_extra(module: str, command: str) -> None:
     assert without(module, command, "--help").returncode == 0
+
+
+def test_what_needs_no_gateway_needs_no_library_of_it() -> None:
+    assert without("prometheus_client", "predictor", "info").returncode == 0
