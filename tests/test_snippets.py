@@ -43,6 +43,7 @@ NOT_RUN = {
 
 OF_OTHERS = {
     "apt-get ": "root",
+    "podman ": "podman, and a network",
     "python3 -m venv ": "root, and a network",
     "python3.11 -m venv ": "a network",
     "/opt/headway/bin/": "root, and a network",

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from headway.extras import install_extra
+
 GZIP, ZSTD = ".gz", ".zst"
 """Suffixes, in small letters; a file's own may be in capitals."""
 BEGINS = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
@@ -92,6 +94,6 @@ def _pyarrow(path: Path) -> Any:
     except ImportError:
         raise TextFileError(
             f"{path} is compressed with Zstandard, for which pyarrow is missing; "
-            f"`pip install 'headway[parquet]'`, or unpack it with `unzstd`"
+            f"`{install_extra('parquet')}`, or unpack it with `unzstd`"
         ) from None
     return pyarrow

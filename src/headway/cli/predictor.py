@@ -10,6 +10,7 @@ import typer
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.priority import give_way
+from headway.extras import install_extra
 
 if TYPE_CHECKING:
     from headway.prediction.models.predictor import Predictor
@@ -79,7 +80,7 @@ def train(
     if encoder:
         missing = [name for name in FOR_ENCODERS if find_spec(name) is None]
         if missing:
-            raise _needs_extra(missing[0])
+            raise _needs_extra(ModuleNotFoundError(name=missing[0]))
     try:
         check_writable({"--out": out})
         with Stages() as report:
@@ -97,7 +98,7 @@ def train(
     except (ExamplesError, ArtefactError, OSError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error.name) from None
+        raise _needs_extra(error) from None
     card = predictor.card
     print(
         f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
@@ -151,7 +152,7 @@ def refit(
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error.name) from None
+        raise _needs_extra(error) from None
     verdict = msgspec.structs.asdict(new.verdict) | {"replaced": new.verdict.better}
     print(msgspec.json.encode(verdict).decode())
 
@@ -245,9 +246,11 @@ def explain(
         print(f"  {word.text:20} x {word.factor:.2f}")
 
 
-def _needs_extra(module: str | None) -> Failure:
-    extra = "encoder-training" if module in FOR_ENCODERS else "predict"
-    return Failure(f"training needs {module}: pip install 'headway[{extra}]'", BAD_CONFIG)
+def _needs_extra(error: ImportError) -> Failure:
+    if not isinstance(error, ModuleNotFoundError):
+        return Failure(f"training is not possible here: {error}")
+    extra = "encoder-training" if error.name in FOR_ENCODERS else "predict"
+    return Failure(f"training needs {error.name}: {install_extra(extra)}", BAD_CONFIG)
 
 
 def _load(path: Path | None) -> Predictor:

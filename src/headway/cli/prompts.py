@@ -19,6 +19,7 @@ from headway.cli.configuration import read_configuration
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile
 from headway.cli.output_files import results_console, write_json
+from headway.extras import install_extra
 
 try:
     from headway.prompts.cases import FILE as CASES
@@ -35,9 +36,7 @@ try:
     from headway.prompts.registry import Entry, Registry, read_registry
     from headway.prompts.trial import Result, Trial, run
 except ModuleNotFoundError as error:
-    raise Failure(
-        f"prompts need {error.name}: pip install 'headway[prompts]'", BAD_CONFIG
-    ) from None
+    raise Failure(f"prompts need {error.name}: {install_extra('prompts')}", BAD_CONFIG) from None
 
 T = TypeVar("T")
 

