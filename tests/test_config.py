@@ -236,7 +236,7 @@ def test_a_wrong_line_names_itself_and_the_nearest_right_one(text: str, message:
 
 def test_a_file_that_is_no_text_is_one_clear_error() -> None:
     Path("headway.yaml").write_bytes(b"\xff\xfe\x00")
-    assert failure() == "headway.yaml: is not UTF-8 text"
+    assert failure() == "headway.yaml: is not UTF-8 text; settings are a YAML file"
 
 
 def test_models_are_named_as_the_backend_does_or_otherwise() -> None:

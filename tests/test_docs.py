@@ -158,8 +158,8 @@ def test_settings_in_a_page_are_valid(
     block: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLOUD_API_KEY", "secret")
-    if block.text.startswith("scrape_configs:"):
-        return  # Prometheus's
+    if not any(re.search(rf"^{name}:", block.text, re.MULTILINE) for name in Settings.model_fields):
+        return  # of Prometheus, a workflow or the tests of a prompt
     (tmp_path / "headway.yaml").write_text(block.text, encoding="utf-8")
     load(path=tmp_path / "headway.yaml")
 

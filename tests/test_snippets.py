@@ -48,6 +48,7 @@ SERVED = "smollm2-135m-instruct"
 
 OF_OTHERS = {
     "apt-get ": "root",
+    "podman ": "podman, and a network",
     "python3 -m venv ": "root, and a network",
     "source .venv/bin/activate": "the environment that `make serve` makes",
     "/opt/headway/bin/": "root, and a network",
@@ -130,6 +131,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     )
     program.chmod(0o755)
     (home / "examples").symlink_to(ROOT / "examples")
+    shutil.copytree(ROOT / "examples/prompts", home / "prompts")
     (moods,) = [block.text for block in PYTHON if "def moods(" in block.text]
     (home / "models.py").write_text(moods)
     (report,) = [block.text for block in PYTHON if block.text.startswith("# report.py")]
@@ -147,7 +149,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         {"name": "rare", "path": "models/classifier", "preload": False},
     ]
     chat = {"model": str(find_model(None)), "slots": 1, "context_tokens": 256}
-    (home / "all.yaml").write_text(yaml.safe_dump(chat | {"models": models}))
+    settings = chat | {"models": models, "prompts": "prompts"}
+    (home / "all.yaml").write_text(yaml.safe_dump(settings))
     somebody = Reader(home, "")
     process = subprocess.Popen(
         [str(program), "serve", "--config", "all.yaml", "--log-level", "error"],

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from headway.store.request_log import (
+    ADDED,
     DESCRIBED_AT_ONCE,
     FIELDS,
     RequestLog,
@@ -73,6 +74,8 @@ def test_records_survive_a_round_trip(tmp_path: Path) -> None:
         template="abc",
         features=(1, 2**63, 3),
         prompt="secret",
+        prompt_name="greet",
+        prompt_version=2,
     )
     log = RequestLog(path, keep_prompts=True)
     log.write(full)
@@ -87,6 +90,22 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "requests.db") as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(requests)")]
     assert columns == ["number", *FIELDS]
+
+
+def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    log = RequestLog(path)
+    log.write(record(1))
+    log.close()
+    with sqlite3.connect(path) as database:
+        for name in ADDED:
+            database.execute(f"ALTER TABLE requests DROP COLUMN {name}")
+    assert [one for _, one in read(path)] == [record(1)]
+    log = RequestLog(path)
+    log.write(record(2, prompt_name="greet", prompt_version=2))
+    log.close()
+    found = [(one.id, one.prompt_name, one.prompt_version) for _, one in read(path)]
+    assert found == [(record(1).id, "", None), (record(2).id, "greet", 2)]
 
 
 def test_prompts_are_left_out_unless_asked_for(tmp_path: Path) -> None:
@@ -270,7 +289,9 @@ def test_a_place_that_cannot_hold_a_file_is_one_clear_error(tmp_path: Path) -> N
 
 
 def test_reading_what_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(RequestLogError, match="cannot be read as a request log"):
+    with pytest.raises(
+        RequestLogError, match="is no request log that this version of Headway reads"
+    ):
         list(read(tmp_path / "none.db"))
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,14 @@ from tests.workflows import postgres_server
 
 from headway.workflows.catalog import Catalog
 from headway.workflows.definition import Workflow
+from headway.workflows.http.server import HttpServer
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.journal.sqlite import SqliteConnection
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
+from headway.workflows.triggers.runner import Triggers
 from headway.workflows.worker import Worker
 
 
@@ -46,10 +51,25 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
 
 def _empty(address: str) -> None:
     connection = PostgresConnection(address)
-    for table in ("runs", "steps", "definitions"):
+    for table in ("runs", "steps", "definitions", "marks"):
         connection.query(f"TRUNCATE {table}")
     connection.commit()
     connection.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A worker's HTTP server."""
+
+    address: str
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Bench:
@@ -71,6 +91,59 @@ class Bench:
             running.cancel()
             await asyncio.wait([running])
             await gateway.close()
+
+    @asynccontextmanager
+    async def beside(self, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """While `work` goes on."""
+        task = asyncio.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    @asynccontextmanager
+    async def serving(
+        self,
+        *workflows: Workflow[..., Any],
+        clock: Callable[[], float] = time.time,
+        key: str | None = None,
+        host: str = "127.0.0.1",
+    ) -> AsyncIterator[Served]:
+        """While a worker runs with its triggers and its HTTP server."""
+        catalog, gateway = Catalog(workflows), Gateway(self.url)
+        async with self.working(*workflows, clock=clock) as worker:
+            triggers = Triggers(self.journal, catalog, gateway, worker.wake, clock)
+            server = HttpServer(self.journal, catalog, triggers, worker.wake, clock, key)
+            address = await server.listen(host, 0)
+            async with self.beside(triggers.run()):
+                yield Served(address)
+            await server.close()
+            await gateway.close()
+
+    async def a_moment(self) -> None:
+        """Between two looks at something."""
+        await asyncio.sleep(0.01)
+
+    async def until_mark(self, name: str | None) -> None:
+        """Once the trigger has written how far it is; None: after a quarter of a second."""
+        if name is None:
+            await asyncio.sleep(0.25)
+            return
+        while await self.journal.mark(name) is None:
+            await self.a_moment()
+
+    async def until_runs(self, count: int) -> list[RunRow]:
+        """All runs, once there are so many and all have ended."""
+
+        async def look() -> list[RunRow]:
+            while True:
+                rows = await self.journal.runs()
+                if len(rows) >= count and all(row.state.ended for row in rows):
+                    return rows
+                await self.a_moment()
+
+        return await asyncio.wait_for(look(), 30)
 
     async def start(self, workflow: Workflow[..., Any], **given: Any) -> RunRow:
         """Start a run."""

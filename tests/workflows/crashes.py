@@ -32,12 +32,14 @@ class PayingServer:
     def __init__(self, delay_s: float) -> None:
         self.answered = 0
         self.repeated = 0
+        self.traceparents: set[str] = set()
         self._delay_s = delay_s
         self._kept: dict[str, dict[str, Any]] = {}
 
     async def answer(self, request: web.Request) -> web.Response:
         """The same text for everybody."""
         key = request.headers["idempotency-key"]
+        self.traceparents.add(request.headers["traceparent"])
         if key in self._kept:
             self.repeated += 1
         else:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -53,8 +54,19 @@ def list_(
         print(f"{row.id}  {began}  {row.state:9}  {row.workflow}{_remark(row)}")
 
 
-def show(run: RunId, as_json: AsJson = False, journal: JournalAddress = None) -> None:
-    """Show a run: its steps as a tree, with times, tokens and errors."""
+def show(
+    run: RunId,
+    as_json: AsJson = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HEADWAY_PRICES",
+            help="YAML with prices of a million tokens: MODEL: {input: 0.15, output: 0.60}.",
+        ),
+    ] = None,
+    journal: JournalAddress = None,
+) -> None:
+    """Show a run: its steps as a tree, with times, tokens and errors, and what it cost."""
     row, steps = with_journal(journal, lambda opened: _with_steps(opened, run))
     if as_json:
         kept = {"run": asdict(row), "steps": [asdict(one) for one in steps.values()]}
@@ -69,7 +81,7 @@ def show(run: RunId, as_json: AsJson = False, journal: JournalAddress = None) ->
     tokens = [(one.prompt_tokens or 0, one.output_tokens or 0) for one in steps.values()]
     if any(map(any, tokens)):
         given, made = (sum(column) for column in zip(*tokens, strict=True))
-        print(f"{given} prompt tokens, {made} output tokens")
+        print(f"{given} prompt tokens, {made} output tokens{_cost(steps.values(), prices)}")
     if row.state != "finished" and _remark(row):
         print(_remark(row).strip())
     elif row.output_json is not None:
@@ -226,6 +238,20 @@ def _user() -> str:
 async def _with_steps(journal: Journal, run: str) -> tuple[RunRow, dict[str, StepRow]]:
     row = await journal.run(run)
     return row, await journal.steps(row.id)
+
+
+def _cost(steps: Iterable[StepRow], file: Path | None) -> str:
+    from headway.workflows.errors import WorkflowError
+    from headway.workflows.prices import cost_of, read_prices
+
+    if file is None:
+        return ""
+    try:
+        cost, unknown = cost_of(steps, read_prices(file))
+    except WorkflowError as error:
+        raise Failure(error, BAD_CONFIG) from None
+    without = f", without {', '.join(sorted(unknown))}, which {file} lacks" if unknown else ""
+    return f", cost {cost:.6f}{without}"
 
 
 def _remark(row: RunRow) -> str:

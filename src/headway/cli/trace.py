@@ -56,7 +56,16 @@ def convert(
         int,
         typer.Option(min=0, help="Drop requests with more tokens of prompt and answer; 0: none."),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed for requests drawn from statistics.")] = 0,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="tokenizer.json that counts the tokens of texts, as ShareGPT's; or its folder."
+        ),
+    ] = None,
+    arrivals: Annotated[str, typer.Option(help=f"When such texts arrive: {ARRIVALS}.")] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed for arrivals, and for requests drawn from statistics.")
+    ] = 0,
 ) -> None:
     """Convert a trace to CSV or Parquet, one row per request.
 
@@ -64,7 +73,15 @@ def convert(
     """
 
     def run() -> Trace:
-        found = load_trace(trace, kind=kind, time_unit=time_unit, mend=mend, seed=seed)
+        found = load_trace(
+            trace,
+            kind=kind,
+            time_unit=time_unit,
+            mend=mend,
+            seed=seed,
+            tokenizer=tokenizer,
+            arrivals=arrivals,
+        )
         if most_tokens:
             fits = found.prompt_tokens + found.output_tokens <= most_tokens
             found = found.rows(np.flatnonzero(fits))

@@ -50,10 +50,15 @@ CREATE TABLE IF NOT EXISTS requests (
     reason TEXT NOT NULL,
     template TEXT NOT NULL,
     features TEXT NOT NULL,
-    prompt TEXT
+    prompt TEXT,
+    prompt_name TEXT NOT NULL DEFAULT '',
+    prompt_version INTEGER
 );
 CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
 """
+
+ADDED = {"prompt_name": "TEXT NOT NULL DEFAULT ''", "prompt_version": "INTEGER"}
+"""Columns that logs from before do not have. They get them when a gateway opens them."""
 
 Outcome = Literal["finished", "cancelled", "rejected", "failed"]
 
@@ -91,6 +96,9 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     features: tuple[int, ...] = ()
     """The predictor's features of the prompt, as integers; made by the log's own thread."""
     prompt: str | None = None
+    prompt_name: str = ""
+    """The registered prompt that it was made from; empty: none."""
+    prompt_version: int | None = None
 
 
 FIELDS = RequestRecord.__struct_fields__
@@ -99,7 +107,6 @@ ROW = f"({', '.join('?' * len(FIELDS))})"
 ROWS_AT_ONCE = 64
 """Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
 would have to be taken back from the event loop for every row."""
-SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
@@ -318,15 +325,23 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
             database.text_factory = _text  # so that invalid text does not end the reading
-            for number, *row in database.execute(SELECT, (after,)):
+            fields = _columns(database)
+            for number, *row in database.execute(
+                f"SELECT number, {', '.join(fields)} FROM requests WHERE number > ? "
+                "ORDER BY number",
+                (after,),
+            ):
                 try:
-                    record = _record(row)
+                    record = _record(fields, row)
                 except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
                     damaged += 1
                 else:
                     yield number, record
     except sqlite3.Error as error:
-        raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+        raise RequestLogError(
+            f"{path} is no request log that this version of Headway reads ({error}); name the file "
+            "in log.requests_db of a gateway"
+        ) from None
     if damaged:
         logger.warning(
             "request log %s: %d damaged rows were left out; the rest is used", path, damaged
@@ -336,9 +351,15 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
 _text = partial(str, encoding="utf-8", errors="replace")
 
 
-def _record(row: list[Any]) -> RequestRecord:
+def _columns(database: sqlite3.Connection) -> list[str]:
+    """The fields of a record, without those that an older log does not have."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+    return [name for name in FIELDS if name not in ADDED or name in there]
+
+
+def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
     row[FEATURES] = msgspec.json.decode(row[FEATURES])
-    return msgspec.convert(dict(zip(FIELDS, row, strict=True)), RequestRecord)
+    return msgspec.convert(dict(zip(fields, row, strict=True)), RequestRecord)
 
 
 def newest(path: Path) -> int:
@@ -363,8 +384,17 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        return open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        database = open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        with database:
+            for name in set(ADDED).difference(_columns(database)):
+                database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
+        return database
     except (sqlite3.Error, OSError) as error:
+        if "no such column" in str(error):
+            raise RequestLogError(
+                f"{path} is no request log that this version of Headway can go on with ({error}); "
+                "move it away, or set log.requests_db to another path"
+            ) from None
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "
             "writable, or set log.requests_db to another path, or to null for no log"

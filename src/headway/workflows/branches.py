@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from headway.workflows import scope
@@ -42,6 +42,21 @@ async def gather(
         return await _together(branches, limit, return_exceptions)
     with inside.run.gathering():
         return await _together(branches, limit, return_exceptions)
+
+
+async def named(work: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
+    """Await several things at a time, whose steps are named by their names; the first error ends.
+
+    Args:
+        work: what goes on, by name.
+    """
+    inside = scope.current()
+    if inside is None:
+        await _together(list(work.values()), None, False)
+        return
+    branches = [_branch(inside, inside.reserve(name), one) for name, one in work.items()]
+    with inside.run.gathering():
+        await _together(branches, None, False)
 
 
 async def map_(

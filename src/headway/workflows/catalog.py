@@ -11,12 +11,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from headway.extras import install_extra
 from headway.workflows.definition import Source, Workflow
 from headway.workflows.errors import WorkflowError
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import Definition, RunRow
 
 Any_ = Workflow[..., Any]
+YAML = (".yaml", ".yml")
+OF_EXTRA = ("cloudevents", "cronsim", "jinja2", "jsonschema", "watchfiles")
+"""Modules that pipelines and triggers need, and Headway itself does not."""
 
 
 class Catalog:
@@ -79,16 +83,14 @@ class Catalog:
                 f"kept; `headway runs retry {run.id} --on-new` continues on the new one"
             )
         try:
-            module = loaded(Path(kept.file), kept.source)
+            found = loaded(Path(kept.file), kept.source)
         except Exception as error:
             raise WorkflowError(
                 f"{run.workflow} has changed since the run began, and its old source does not "
                 f"load any more ({type(error).__name__}: {error}); `headway runs retry {run.id} "
                 "--on-new` continues on the new one"
             ) from error
-        for workflow in workflows_of(module):
-            if workflow.function.__module__ == module.__name__:
-                workflow.source = Source(kept.file, kept.source)
+        for workflow in found:
             self.keep(workflow)
         if run.definition not in self._by_hash:
             raise WorkflowError(f"the kept source of {run.workflow} does not define it")
@@ -96,29 +98,50 @@ class Catalog:
 
 
 def load(file: Path) -> list[Any_]:
-    """The workflows that a Python file defines or imports.
+    """The workflows that a file defines: a Python file, or a pipeline in YAML.
 
     Raises:
-        WorkflowError: it cannot be read, raises, or has none.
+        WorkflowError: it cannot be read, is wrong, or has none.
     """
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WorkflowError(f"{file} cannot be read: {error}") from None
     try:
-        module = loaded(file.resolve(), source)
+        found = loaded(file.resolve(), source)
+    except WorkflowError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name not in OF_EXTRA:
+            raise WorkflowError(f"{file} does not load: {error}") from error
+        raise WorkflowError(f"{file} needs {error.name}: {install_extra('workflows')}") from None
     except Exception as error:
         raise WorkflowError(f"{file} does not load: {type(error).__name__}: {error}") from error
-    found = workflows_of(module)
     if not found:
         raise WorkflowError(f"{file} defines no workflow: decorate one with @headway.workflow")
     return found
 
 
-def loaded(file: Path, source: str) -> ModuleType:
+def loaded(file: Path, source: str) -> list[Any_]:
+    """The workflows that `source` defines, as if it were in `file`, and those that it imports.
+
+    Raises:
+        Exception: what its code raises.
+    """
+    if file.suffix in YAML:
+        from headway.workflows.declared.compiling import compiled
+
+        return [compiled(file, source)]
+    module = module_of(file, source)
+    found = [one for one in vars(module).values() if isinstance(one, Workflow)]
+    for workflow in found:
+        if workflow.function.__module__ == module.__name__:
+            workflow.source = Source(str(file), source)
+    return found
+
+
+def module_of(file: Path, source: str) -> ModuleType:
     """A module made of `source`, as if it were in `file`. Raises what its code raises."""
-    if file.suffix in (".yaml", ".yml"):
-        raise WorkflowError("YAML files are loaded by headway.workflows.declared")
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -131,8 +154,3 @@ def loaded(file: Path, source: str) -> ModuleType:
     sys.modules[name] = module
     exec(compile(source, str(file), "exec"), module.__dict__)
     return module
-
-
-def workflows_of(module: ModuleType) -> list[Any_]:
-    """The workflows in a module, those that it imports included."""
-    return [one for one in vars(module).values() if isinstance(one, Workflow)]

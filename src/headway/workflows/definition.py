@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
@@ -84,8 +84,11 @@ class Workflow(Generic[P, R]):
         *,
         deadline_s: float | None = None,
         tier: Tier | None = None,
+        triggers: Sequence[Any] = (),
         source: Source | None = None,
     ) -> None:
+        self.triggers = tuple(triggers)
+        """What starts its runs: headway.workflows.triggers."""
         self.function = function
         self.name = name
         self.deadline_s = deadline_s
@@ -141,7 +144,11 @@ def workflow(function: Callable[P, Awaitable[R]], /) -> Workflow[P, R]: ...
 
 @overload
 def workflow(
-    *, name: str | None = None, deadline_s: float | None = None, tier: str | None = None
+    *,
+    name: str | None = None,
+    deadline_s: float | None = None,
+    tier: str | None = None,
+    triggers: Sequence[Any] = (),
 ) -> Callable[[Callable[P, Awaitable[R]]], Workflow[P, R]]: ...
 
 
@@ -152,6 +159,7 @@ def workflow(
     name: str | None = None,
     deadline_s: float | None = None,
     tier: str | None = None,
+    triggers: Sequence[Any] = (),
 ) -> Any:
     """Make a workflow of an async function: `@workflow`, or `@workflow(…)` with arguments.
 
@@ -163,6 +171,8 @@ def workflow(
         name: of the workflow; the function's by default.
         deadline_s: how long a run may take; its calls are scheduled by what remains of it.
         tier: of its calls: interactive, standard or batch.
+        triggers: what starts its runs while `headway worker` is up: those of
+            headway.workflows.triggers.
 
     Raises:
         TypeError: `function` is no async function.
@@ -175,7 +185,13 @@ def workflow(
     def decorate(function: Callable[P, Awaitable[R]]) -> Workflow[P, R]:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"@workflow decorates an async function, not {function!r}")
-        return Workflow(function, name or function.__name__, deadline_s=deadline_s, tier=parsed)
+        return Workflow(
+            function,
+            name or function.__name__,
+            deadline_s=deadline_s,
+            tier=parsed,
+            triggers=triggers,
+        )
 
     return decorate if function is None else decorate(function)
 

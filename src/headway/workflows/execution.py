@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -46,8 +46,8 @@ class Services:
     catalog: Catalog
     wake: Callable[[], None]
     """Called when there is a new run."""
-    ended: Callable[[RunRow], None]
-    """Called with a run that ended, so that whoever waits for it notices."""
+    ended: Callable[[RunRow, Iterable[StepRow]], None]
+    """Called with a run that ended, and its steps."""
     clock: Callable[[], float] = time.time
 
 
@@ -143,7 +143,7 @@ class Execution:
             ended = self._ended(body)
             await journal.end(ended)
             self.services.costs.learn(ended, self.known.values())
-            self.services.ended(ended)
+            self.services.ended(ended, self.known.values())
 
     def _ended(self, body: asyncio.Task[Any]) -> RunRow:
         row = replace(self.row, ended_at=self.services.clock())

@@ -58,6 +58,8 @@ class Asker:
     step: str
     key: str
     """Names the call, so that an answer that was lost on the way is not paid twice."""
+    traceparent: str
+    """The span under which the gateway's own go."""
     tier: str | None = None
     deadline_s: float | None = None
     """Seconds from now."""
@@ -70,6 +72,7 @@ class Asker:
             "x-headway-program": self.program,
             "x-headway-step": self.step,
             "idempotency-key": self.key,
+            "traceparent": self.traceparent,
         }
         if self.tier is not None:
             headers["x-headway-tier"] = self.tier
@@ -102,7 +105,7 @@ class Gateway:
 
     async def chat(self, body: Mapping[str, Any], asker: Asker | None) -> Answer:
         """The answer to a chat completion. Raises Refused."""
-        answer = await self._post("/v1/chat/completions", {"model": "default", **body}, asker)
+        answer = await self._post("/v1/chat/completions", body, asker)
         try:
             choice = answer["choices"][0]
             message = choice["message"]
@@ -129,6 +132,24 @@ class Gateway:
         except (KeyError, TypeError):
             raise Refused(f"{self._url} answered something that is no embedding") from None
 
+    async def waiting(self) -> int:
+        """How many requests wait there. Raises Refused."""
+        try:
+            async with self._opened().get(
+                f"{self._url}/v1/headway/queue?limit=1", headers=self._headers
+            ) as answer:
+                view = await answer.json()
+                return int(view["waiting"])
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            raise Refused(f"{self._url} does not say who waits: {error}") from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout, connector=aiohttp.TCPConnector(limit=0)
+            )
+        return self._session
+
     async def _post(self, path: str, body: Mapping[str, Any], asker: Asker | None) -> Any:
         for trial in range(1, TRIES + 1):
             try:
@@ -141,13 +162,9 @@ class Gateway:
         raise AssertionError("unreachable")
 
     async def _once(self, path: str, body: Mapping[str, Any], asker: Asker | None) -> Any:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=self._timeout, connector=aiohttp.TCPConnector(limit=0)
-            )
         headers = self._headers | ({} if asker is None else asker.headers())
         try:
-            async with self._session.post(self._url + path, json=body, headers=headers) as answer:
+            async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             what = str(error) or type(error).__name__

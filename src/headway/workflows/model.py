@@ -13,6 +13,7 @@ from headway.workflows.costs import pattern
 from headway.workflows.errors import WorkflowError
 from headway.workflows.llm import Answer, Asker, Gateway
 from headway.workflows.scope import Scope
+from headway.workflows.spans import traceparent
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -38,10 +39,14 @@ async def llm(
     body = {"model": model, "messages": messages, **settings}
     if body.get("stream"):
         raise WorkflowError("headway.llm returns whole answers; leave stream out")
+    return await _ask("llm", body)
+
+
+async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
     inside = scope.current()
     if inside is None:
         return await _gateway().chat(body, None)
-    path = inside.reserve("llm")
+    path = inside.reserve(name)
     answer: Answer = await steps.once(
         inside.run,
         path,
@@ -49,8 +54,37 @@ async def llm(
         values.fingerprint("llm", (), body),
         lambda: inside.run.services.gateway.chat(body, asker(inside, path)),
         Answer,
+        asked_json=values.to_json(body, "a call of a model"),
     )
     return answer
+
+
+async def prompt(
+    id: str,
+    variables: Mapping[str, Any] | None = None,
+    /,
+    *,
+    version: str | int | None = None,
+    model: str | None = None,
+    **settings: Any,
+) -> Answer:
+    """Ask with a prompt of the gateway's registry; as `llm` otherwise.
+
+    Args:
+        id: of the prompt.
+        variables: their values.
+        version: a number or an alias; by default `production`, else the newest.
+        model: instead of the prompt's own.
+        settings: fields that count before the prompt's own.
+
+    Raises:
+        Refused: there is no such prompt, a variable is missing, or as for `llm`.
+    """
+    used: dict[str, Any] = {"id": id, "variables": dict(variables or {})}
+    if version is not None:
+        used["version"] = str(version)
+    body = {"prompt": used, **({} if model is None else {"model": model}), **settings}
+    return await _ask("prompt", body)
 
 
 async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[float]]:
@@ -106,6 +140,7 @@ def asker(inside: Scope, path: str) -> Asker:
     tier = inside.tier if inside.tier is not None else run.workflow.tier
     return Asker(
         program=run.program,
+        traceparent=traceparent(run.row.id, path),
         step=f"{run.row.workflow}/{pattern(path)}",
         key=f"{run.row.id}/{path}",
         tier=run.row.tier if tier is None else tier.label,

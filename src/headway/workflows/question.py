@@ -28,6 +28,11 @@ class Question:
         return values.to_json(asdict(self), "a question")
 
     @classmethod
+    def of(cls, text: str | None) -> Question:
+        """The question that a step keeps; one of yes or no where it keeps none."""
+        return cls("") if text is None else cls.from_json(text)
+
+    @classmethod
     def from_json(cls, text: str) -> Question:
         """The question again."""
         kept = json.loads(text)

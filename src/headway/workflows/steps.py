@@ -145,6 +145,8 @@ async def once(
     fingerprint: str,
     work: Callable[[], Awaitable[Any]],
     type_: Any,
+    *,
+    asked_json: str | None = None,
 ) -> Any:
     """What `work` returns, kept: a call of a model, or a value that would come out otherwise.
 
@@ -161,6 +163,7 @@ async def once(
             kind,
             StepState.RUNNING,
             fingerprint,
+            question_json=asked_json,
             started_at=run.services.clock(),
         )
         if kind != "value":

@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from headway.workflows import errors, scope, values
+from headway.workflows import errors, notices, scope, values
 from headway.workflows.definition import Workflow
 from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.rows import RunRow, StepRow, StepState
 from headway.workflows.question import Question
-from headway.workflows.steps import outcome
+from headway.workflows.steps import once, outcome
 
 if TYPE_CHECKING:
     from headway.workflows.execution import Execution
@@ -59,6 +59,7 @@ async def ask(
     about: Any = None,
     timeout_s: float | None = None,
     default: Any = ...,
+    notify: str | None = None,
 ) -> Any:
     """Ask a person, and wait for the answer, for days and through restarts.
 
@@ -71,17 +72,28 @@ async def ask(
         about: anything that the person should see.
         timeout_s: how long to wait.
         default: what to return when the time is over; without it TimedOut is raised.
+        notify: a URL that gets the question, once, signed with HEADWAY_WEBHOOK_SECRET.
 
     Raises:
         Rejected: the person said no.
         TimedOut: nobody answered in time.
-        WorkflowError: it is not called in the body of a workflow.
+        WorkflowError: it is not called in the body of a workflow, or `notify` failed.
     """
     asked = Question(question, tuple(choices), edit, about)
     inside = scope.required("headway.ask")
     run, path = inside.run, inside.reserve("ask")
     due_at = None if timeout_s is None else run.services.clock() + timeout_s
-    step = await _wait(run, path, "person", asked.to_json(), due_at)
+    text = asked.to_json()
+    if notify is not None:
+        await once(
+            run,
+            f"{path}/notify",
+            "notice",
+            "",
+            lambda: notices.send(notify, run.row.id, path, text),
+            Any,
+        )
+    step = await _wait(run, path, "person", text, due_at)
     if step.state is StepState.FAILED and default is not ...:
         return default
     return asked.result(outcome(step, Any))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +16,9 @@ from headway.workflows.errors import WorkflowError
 from headway.workflows.execution import Execution, Services
 from headway.workflows.grants import Grants
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.rows import RunRow
+from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.llm import Gateway
+from headway.workflows.otlp import Exporter
 from headway.workflows.owner import Owner
 from headway.workflows.resources import Capacity
 
@@ -42,6 +43,7 @@ class Worker:
         gateway: who answers calls of models.
         capacity: what its tasks may occupy together.
         most_runs: runs in memory at a time.
+        exporter: gets the spans of runs that ended.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Worker:
         *,
         capacity: Capacity | None = None,
         most_runs: int = MOST_RUNS,
+        exporter: Exporter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.catalog = catalog
         self._journal = journal
         self._owner = Owner.this()
         self._most_runs = most_runs
+        self._exporter = exporter
         self._services = Services(
             journal,
             gateway,
@@ -141,7 +145,9 @@ class Worker:
                 for step in await self._journal.ended_among(run, paths):
                     execution.ended(step)
 
-    def _on_end(self, row: RunRow) -> None:
+    def _on_end(self, row: RunRow, steps: Iterable[StepRow]) -> None:
+        if self._exporter is not None:
+            self._exporter.send(row, list(steps))
         for future in self._ends.pop(row.id, []):
             if not future.done():
                 future.set_result(row)

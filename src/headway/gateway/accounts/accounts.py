@@ -66,6 +66,8 @@ class Accounts:
             "x-headway-tier": request.tier.label,
             "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
         }
+        if work.prompt is not None:
+            headers["x-headway-prompt"] = str(work.prompt)
         if request.started_s >= 0.0:
             queue_ms = (request.started_s - request.arrival_s) * 1000.0
             headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
@@ -211,6 +213,8 @@ class Accounts:
             reason=reason or work.obstacle or "",
             template=f"{work.origin.template:x}",
             prompt=prompt,
+            prompt_name=work.prompt.name if work.prompt else "",
+            prompt_version=work.prompt.version if work.prompt else None,
         )
 
 

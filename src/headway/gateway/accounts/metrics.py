@@ -251,7 +251,7 @@ class _Queue(Collector):
         for tier in Tier:
             depth.add_metric([tier.label], scheduler.waiting(tier))
             backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
-        for name, status in self._dispatcher.statuses.items():
+        for name, status in self._dispatcher.pool.statuses.items():
             running.add_metric([name], self._dispatcher.running_on(name))
             slots.add_metric([name], status.slots)
             healthy.add_metric([name], float(status.healthy))

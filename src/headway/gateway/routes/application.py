@@ -34,8 +34,9 @@ from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
-from headway.gateway.routes import status_page
+from headway.gateway.routes import docs_page, status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -44,7 +45,7 @@ from headway.gateway.routes.messages import (
     model_list,
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
-from headway.gateway.routes.openapi import PAGE, document
+from headway.gateway.routes.openapi import document
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -76,6 +77,7 @@ class Routes:
         accounts: Accounts,
         metrics: Metrics,
         entrance: Entrance,
+        prompts: Prompts,
         inference: Inference,
         keep_alive: KeepAlive,
         responses: ResponseStore | None,
@@ -89,13 +91,16 @@ class Routes:
         self._accounts = accounts
         self._metrics = metrics
         self._entrance = entrance
+        self._prompts = prompts
         self._inference = inference
         self._keep_alive = keep_alive
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = TextRoutes(inference, entrance)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
-        self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
+        self._responses = ResponsesRoutes(
+            entrance, prompts, counter, responses, settings.max_body_bytes
+        )
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
         self._repeats = Repeats(dispatcher.clock)
@@ -128,6 +133,8 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
+            "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
@@ -220,10 +227,12 @@ class Routes:
     ) -> tuple[Work, Dialect | None]:
         """Read the request. Nothing else of its body is kept, as a request may wait for long."""
         admitted = admitted or await self._entrance.admit(request)
+        admitted = await self._prompts.filled(request.path, admitted)
         if translate is None:
             return await self._work(request, request.path, admitted), None
         dialect = await translate(admitted)
-        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        chat = admitted._replace(body=dialect.chat)
+        work = await self._work(request, CHAT, chat)
         work.include_usage = True
         return work, dialect
 
@@ -342,7 +351,7 @@ class Routes:
             if self._inference.catalog.started:
                 return json_answer(Health(status="ready"))
             return json_answer(Health(status="models are being loaded"), unavailable)
-        statuses = self._dispatcher.statuses.values()
+        statuses = [one for one in self._pool.statuses.values() if not one.leaving]
         if any(status.healthy for status in statuses):
             return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
@@ -356,4 +365,9 @@ class Routes:
         return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
 
     async def _docs(self, request: web.Request) -> web.Response:
-        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+        return answer(docs_page.PAGE.encode(), content_type="text/html; charset=utf-8")
+
+    async def _docs_asset(self, name: str, kind: str, request: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=3600"}
+        content_type = f"{kind}; charset=utf-8"
+        return answer(docs_page.asset(name), headers=headers, content_type=content_type)

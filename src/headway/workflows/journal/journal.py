@@ -158,6 +158,18 @@ class Journal:
         """The definition with this hash."""
         return await self._transactions.run(partial(tables.definition, hash_))
 
+    async def ended_since(self, workflow: str, state: RunState, since: float) -> list[RunRow]:
+        """Runs of a workflow that ended so at `since` or later, the first first."""
+        return await self._transactions.run(partial(tables.ended_since, workflow, state, since))
+
+    async def mark(self, name: str) -> str | None:
+        """How far a trigger has come, as it wrote it."""
+        return await self._transactions.run(partial(tables.mark, name))
+
+    async def set_mark(self, name: str, value: str) -> None:
+        """Write how far a trigger has come."""
+        await self._transactions.run(partial(tables.set_mark, name, value))
+
     async def next_due(self) -> float | None:
         """When the first wait of a run that is put down is due."""
         return await self._transactions.run(claims.next_due)

@@ -90,7 +90,7 @@ class StepRow:
     output_json: str | None = None
     error_json: str | None = None
     question_json: str | None = None
-    """What it waits for."""
+    """What a person or a model is asked."""
     due_at: float | None = None
     """When it stops waiting."""
     answered_by: str | None = None

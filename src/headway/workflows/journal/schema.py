@@ -27,6 +27,7 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS definitions (
         hash TEXT PRIMARY KEY, workflow TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
         saved_at DOUBLE PRECISION NOT NULL)""",
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, wake_at)",
     "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at)",
     "CREATE INDEX IF NOT EXISTS runs_by_parent ON runs (parent_run)",

@@ -156,7 +156,35 @@ def put(step: StepRow, connection: Connection) -> None:
 def questions(connection: Connection) -> list[StepRow]:
     """All that people are asked now, the oldest first."""
     rows = connection.query(
-        f"SELECT {STEP_COLUMNS} FROM steps WHERE kind = 'person' AND state = 'waiting' "
+        f"SELECT {STEP_COLUMNS} FROM steps WHERE kind = 'person' AND state = 'waiting' AND EXISTS "
+        "(SELECT 1 FROM runs WHERE id = steps.run AND ended_at IS NULL) "
         "ORDER BY started_at, run, path"
     )
     return [step_of(row) for row in rows]
+
+
+def ended_since(
+    workflow: str, state: RunState, since: float, connection: Connection
+) -> list[RunRow]:
+    """Runs of a workflow that ended so at `since` or later, the first first."""
+    rows = connection.query(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE workflow = ? AND state = ? AND ended_at >= ? "
+        "ORDER BY ended_at, id",
+        (workflow, str(state), since),
+    )
+    return [run_of(row) for row in rows]
+
+
+def mark(name: str, connection: Connection) -> str | None:
+    """How far a trigger has come."""
+    rows = connection.query("SELECT value FROM marks WHERE name = ?", (name,))
+    return rows[0][0] if rows else None
+
+
+def set_mark(name: str, value: str, connection: Connection) -> None:
+    """Write how far a trigger has come."""
+    connection.query(
+        "INSERT INTO marks (name, value) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
