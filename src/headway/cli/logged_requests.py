@@ -15,7 +15,8 @@ from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile
 from headway.gateway.accounts.request_lines import as_json
 from headway.lab.report.terminal import Results, show, table_console
-from headway.store.request_log import RequestLogError, RequestRecord, newest, read
+from headway.store.request_log import RequestLogError, newest, read
+from headway.store.request_record import RequestRecord
 
 
 def logs(

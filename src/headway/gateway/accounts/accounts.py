@@ -17,7 +17,8 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
 from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
-from headway.store.request_log import Outcome, RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
+from headway.store.request_record import Outcome, RequestRecord
 
 logger = logging.getLogger(__name__)
 

@@ -56,7 +56,7 @@ from headway.gateway.routes.token_counts import CHAT, TokenCounter
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
-from headway.store.request_log import Outcome
+from headway.store.request_record import Outcome
 from headway.store.responses import ResponseStore
 
 Translate = Callable[[Admitted], Awaitable[Dialect]]

@@ -23,7 +23,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, Task
-from headway.store.request_log import Outcome, RequestRecord
+from headway.store.request_record import Outcome, RequestRecord
 
 
 class Inference:
