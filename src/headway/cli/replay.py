@@ -12,8 +12,9 @@ from headway.cli.priority import give_way
 from headway.gateway.foresight.advisor import Question
 from headway.lab.simulation.choice import choose
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers.request_log import answered, recent_trace
+from headway.lab.simulation.importers.request_log import answered
 from headway.lab.simulation.logged_profile import logged_sites
+from headway.lab.simulation.recent import recent_traffic
 from headway.lab.simulation.slo import NOTHING, parse_objective
 from headway.store.event_log import settings_from_values
 from headway.store.request_log import RequestRecord, newest
@@ -27,7 +28,7 @@ def replay() -> None:
     try:
         records = answered(log, max(0, newest(log) - question.most_requests))
         choice = choose(
-            recent_trace(records, _unfinished(question), question.window_s, log.name),
+            recent_traffic(records, _unfinished(question), question.window_s, log.name),
             logged_sites(records, question.slots),
             settings_from_values(question.settings),
             question.current,
