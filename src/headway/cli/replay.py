@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,9 @@ def replay() -> None:
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     log = Path(question.log)
     try:
-        records = answered(log, max(0, newest(log) - question.most_requests))
+        records = _until(
+            question.now_unix_s, answered(log, max(0, newest(log) - question.most_requests))
+        )
         choice = choose(
             recent_traffic(records, _unfinished(question), question.window_s, log.name),
             logged_sites(records, question.slots),
@@ -37,6 +40,17 @@ def replay() -> None:
     except (SimulationError, OSError) as error:
         fail("replay", error)
     print(msgspec.json.encode(choice).decode())
+
+
+def _until(now_unix_s: float, records: Sequence[RequestRecord]) -> list[RequestRecord]:
+    """Without what was logged before the clock was set back. Raises SimulationError."""
+    known = [record for record in records if record.arrival_unix_s <= now_unix_s]
+    if not known:
+        raise SimulationError(
+            "all requests in the log came later than now: the clock was set back; newer requests "
+            "will count"
+        )
+    return known
 
 
 def _unfinished(question: Question) -> list[RequestRecord]:
@@ -52,6 +66,7 @@ def _unfinished(question: Question) -> list[RequestRecord]:
             max_tokens=one.max_tokens,
             predicted_tokens=one.predicted_tokens,
             output_tokens=max(1, one.output_tokens + 1, round(one.predicted_tokens)),
+            queue_ms=None if one.queue_s is None else 1000.0 * one.queue_s,
             outcome="finished",
             status=200,
         )

@@ -79,3 +79,21 @@ def test_where_nobody_meets_the_targets_the_nearest_is_chosen(slo: str) -> None:
     choice = chosen(logged(), slo=slo)
     (now,) = [one for one in choice.replayed if one.policy == choice.policy]
     assert now.missed == min(one.missed for one in choice.replayed if one.keeps_tail) > 0.0
+    assert "no policy meets the SLO" in choice.reason
+
+
+def test_it_shows_how_well_the_replay_repeats_what_was_served() -> None:
+    evidence = chosen(logged()).evidence
+    assert evidence is not None and evidence.error < 0.1
+    slower = [Site("small", SMALL.slower(1.2))]
+    corrected = choose(logged(), slower, FCFS, "fcfs").evidence
+    assert corrected is not None
+    assert corrected.replayed_mean_s == pytest.approx(corrected.served_mean_s, rel=0.1)
+
+
+def test_a_replay_that_is_far_off_decides_nothing_and_says_so() -> None:
+    recent = logged()
+    paused = replace(recent, latency_s=recent.latency_s + np.where(np.arange(400) < 8, 600.0, 0.0))
+    choice = chosen(paused)
+    assert choice.policy == "fcfs" and not choice.replayed and choice.evidence is not None
+    assert "too far off to decide" in choice.reason

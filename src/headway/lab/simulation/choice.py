@@ -118,13 +118,16 @@ class _Replay:
             replay = replace(self, sites=sites)
             _, outcome = replay.under(first, AsServed(policies))
             both = np.isfinite(served_s) & outcome.finished
-            if not both.any():
-                raise SimulationError("none of the requests to replay was answered in full")
             served, replayed = (Distribution.of(one[both]) for one in (served_s, outcome.latency_s))
+            if not served.mean > 0.0:
+                raise SimulationError("none of the requests to replay was answered in full")
             off = log(replayed.mean / served.mean)
-            if abs(off) < CLOSE or len(tried) == MOST_TRIES - 1:
-                return replay, Evidence(served.mean, replayed.mean, served.p99, replayed.p99)
+            if not tried or abs(off) < min(abs(before) for _, before in tried):
+                evidence = Evidence(served.mean, replayed.mean, served.p99, replayed.p99)
+                best = replay, evidence
             tried.append((log(slower), off))
+            if abs(off) < CLOSE or len(tried) == MOST_TRIES:
+                return best
             slower = _next_slower(tried)
 
 
@@ -198,6 +201,8 @@ def choose(
         chosen, reason = current, f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}"
     else:
         reason = _reason(now, best, replayed[REFERENCE], count)
+    if best.missed > 0.0:
+        reason += f"; no policy meets the SLO, {best.policy} misses it by {best.missed:.0%}"
     urgent = not now.keeps_tail
     return Choice(chosen, reason, urgent, count, evidence, list(replayed.values()))
 

@@ -65,7 +65,9 @@ def recent_traffic(
     """
     since_unix_s = answered[-1].arrival_unix_s - window_s
     came = sorted((*answered, *unfinished), key=lambda one: one.arrival_unix_s)
-    running, waiting, later = [], [], []
+    running: list[RequestRecord] = []
+    waiting: list[RequestRecord] = []
+    later: list[RequestRecord] = []
     for record in came:
         if record.arrival_unix_s >= since_unix_s:
             later.append(record)
