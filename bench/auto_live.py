@@ -13,20 +13,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
 
-import aiohttp
 import numpy as np
 
+from claims import Claim, publish
 from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.prompts import Prompt, load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
+from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.simulation.choice import choose
+from headway.lab.simulation.importers.request_log import answered
+from headway.lab.simulation.logged_profile import logged_sites
+from headway.lab.simulation.recent import recent_traffic
+from headway.lab.simulation.settings import served_settings
+from headway.store.request_log import RequestRecord
 
 CODE = (
     "def merge(left, right):\n    out = []\n    while left and right:\n        out.append(left)\n"
@@ -51,11 +57,16 @@ PHASES = (
     Phase("code", 15, 0.7, 60, 1.0, code_lines=24),
     Phase("reasoning", 60, 1.4, 600, 1.05),
 )
+SLOTS = 4
+EMBEDDED = "embedded"
 CALIBRATION = 24
 """Requests of a phase that are sent at once before."""
 
 
-def request_of(phase: Phase, prompts: Sequence[Prompt], at_s: float, rng: random.Random):
+def request_of(
+    phase: Phase, prompts: Sequence[Prompt], at_s: float, rng: random.Random
+) -> LoadRequest:
+    """One request of `phase`."""
     tokens = rng.lognormvariate(log(phase.mean_tokens) - phase.spread**2 / 2, phase.spread)
     messages = rng.choice(prompts).messages
     if phase.code_lines:
@@ -78,43 +89,71 @@ async def capacity(client: LoadClient, phase: Phase, prompts: Sequence[Prompt]) 
 async def measure(options: argparse.Namespace) -> int:
     prompts = load_prompts(None, None)
     rng = random.Random(options.seed)
-    folder = tempfile.mkdtemp(prefix="headway-auto-")
-    log_path = Path(options.log or Path(folder) / "requests.db")
     settings = {
         "policy": options.policy,
-        "slots": 4,
+        "slots": SLOTS,
         "auto": {"every_s": options.every, "window_s": options.window},
-        "log": {"level": "info", "requests_db": str(log_path)},
+        "log": {"level": "info", "requests_db": str(options.log)},
     }
     async with (
         HeadwayServer(settings) as server,
         LoadClient(server.url, "default", "", 3600) as client,
     ):
         rates = [await capacity(client, phase, prompts) for phase in PHASES]
-        print("capacity, requests/s:", [round(rate, 2) for rate in rates], flush=True)
-        requests, bounds, at_s = [], [], 0.0
+        requests, ends_s, at_s = [], [], 0.0
         for phase, rate in zip(PHASES, rates, strict=True):
-            end_s = at_s + 60.0 * options.minutes
-            first = len(requests)
-            while (at_s := at_s + rng.expovariate(phase.load * rate)) < end_s:
+            ends_s.append((ends_s[-1] if ends_s else 0.0) + 60.0 * options.minutes)
+            while (at_s := at_s + rng.expovariate(phase.load * rate)) < ends_s[-1]:
                 requests.append(request_of(phase, prompts, at_s, rng))
-            bounds.append((first, len(requests)))
-            at_s = end_s
-        outcomes = await client.run(Workload(tuple(requests)))
-        async with aiohttp.ClientSession() as session:
-            root = server.url.removesuffix("/v1")
-            async with session.get(f"{root}/v1/headway/policy") as answer:
-                view = await answer.json()
-        lines = [line for line in server.log.splitlines() if "policy" in line]
-    for phase, (first, last) in zip(PHASES, bounds, strict=True):
-        latency_s = np.array([one.latency_s for one in outcomes[first:last]])
-        print(
-            f"{phase.name}: {last - first} requests, mean {latency_s.mean():.2f} s, "
-            f"p99 {np.quantile(latency_s, 0.99):.2f} s"
-        )
-    print(view)
+            at_s = ends_s[-1]
+        began_unix_s = time.time()
+        await client.run(Workload(tuple(requests)))
+        lines = [
+            line
+            for line in server.log.splitlines()
+            if "policy" in line and "headway.request" not in line
+        ]
+    records = answered(options.log)
+    ends_unix_s = [began_unix_s + end_s for end_s in ends_s]
+    claims, rows = judged(records, ends_unix_s, 60.0 * options.minutes)
+    headings = ["phase", "requests", "policy", "mean s", "p99 s", "p99 of fcfs"]
+    show(table_console(), results_table(headings, rows))
     print("\n".join(lines))
-    return 0
+    return publish(claims, {"rows": rows, "capacity": rates, "log": lines}, options.json)
+
+
+def judged(
+    records: Sequence[RequestRecord], ends_unix_s: Sequence[float], phase_s: float
+) -> tuple[list[Claim], list[list[str]]]:
+    """What each phase was served like, and what a replay of it says of the fixed policies."""
+    settings = served_settings()
+    claims, rows = [], []
+    for phase, end_unix_s in zip(PHASES, ends_unix_s, strict=True):
+        until = [record for record in records if record.arrival_unix_s < end_unix_s]
+        recent = recent_traffic(until, [], phase_s, phase.name)
+        sites = logged_sites(until, {EMBEDDED: SLOTS})
+        choice = choose(recent, sites, settings, "fcfs")
+        real_s = recent.latency_s[recent.trace.waited_s == 0.0]
+        mean_s, p99_s = float(real_s.mean()), float(np.quantile(real_s, 0.99))
+        rows.append([phase.name, str(len(real_s)), "as served", f"{mean_s:.2f}", f"{p99_s:.1f}"])
+        if choice.evidence is not None:
+            error = choice.evidence.error
+            claims.append(Claim(f"{phase.name}: replay of what was served, off by", error, 0.3))
+        if not choice.replayed:
+            print(f"{phase.name}: {choice.reason}")
+            continue
+        by_policy = {one.policy: one for one in choice.replayed}
+        fcfs = by_policy["fcfs"]
+        rows[-1].append(f"{p99_s / fcfs.p99_s:.2f}")
+        for one in choice.replayed:
+            numbers = [f"{one.mean_s:.2f}", f"{one.p99_s:.1f}", f"{one.p99_s / fcfs.p99_s:.2f}"]
+            rows.append([phase.name, str(choice.requests), f"{one.policy}, replayed", *numbers])
+        best_s = min(one.mean_s for one in choice.replayed if one.keeps_tail)
+        claims += [
+            Claim(f"{phase.name}: mean over the best replayed", mean_s / best_s, 1.05),
+            Claim(f"{phase.name}: p99 over fcfs replayed", p99_s / fcfs.p99_s, settings.boost.tail),
+        ]
+    return claims, rows
 
 
 def main() -> int:
@@ -125,7 +164,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=6.0, help="of each phase")
     parser.add_argument("--every", type=float, default=60.0, help="seconds between replays")
     parser.add_argument("--window", type=float, default=300.0, help="seconds of traffic replayed")
-    parser.add_argument("--log", type=Path, help="request log to keep")
+    parser.add_argument("--log", type=Path, default=Path("results/auto_live.db"), help="new file")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path("results/auto_live.json"))
     return asyncio.run(measure(parser.parse_args()))

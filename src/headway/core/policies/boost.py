@@ -7,7 +7,7 @@ from headway.core.queue import TierQueue, WaitingQueue
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
 from headway.core.size_classes import SHORTEST_S, ClassesByTenant, ClassQueue, class_of
-from headway.core.tail_keeper import TailKeeper
+from headway.core.tail_keeper import LEAST_SCALE_S, TailKeeper
 
 
 class Boost(Policy):
@@ -35,7 +35,8 @@ class Boost(Policy):
         self._slots = 1
         self._head_starts_s: dict[int, float] = {}
         """By class of size."""
-        scale_s = settings.boost.scale_s
+        scale_s = self._sized_by_s = settings.boost.scale_s
+        """The last T that gave head starts; None: there was none yet."""
         if scale_s is None:
             self.tail = TailKeeper(settings.boost.tail, settings.cost, self.rescale)
             scale_s = self.tail.scale_s
@@ -45,6 +46,8 @@ class Boost(Policy):
     def rescale(self, scale_s: float) -> None:
         """Set another T."""
         self.scale_s = scale_s
+        if scale_s > LEAST_SCALE_S:
+            self._sized_by_s = scale_s
         self._head_starts_s = {}
 
     def use_slots(self, slots: int) -> None:
@@ -66,8 +69,13 @@ class Boost(Policy):
     def size_s(self, request: Request) -> float:
         """The size that has the head start of its distribution, in seconds of a slot."""
         decode_s = self.cost.decode_s_per_token
-        rate = decode_s / (self.scale_s * self._slots)
-        tokens = request.estimate.exponential_mean(rate)
+        # A waiting request keeps its size. At the least T, sizes do not matter, and all would have
+        # that of the longest answer: too late to tell them apart once T grows.
+        scale_s = self._sized_by_s
+        if scale_s is None:
+            tokens = request.estimate.mean
+        else:
+            tokens = request.estimate.exponential_mean(decode_s / (scale_s * self._slots))
         return self.cost.prefill_work_s(request) + decode_s * tokens
 
     def place(self, now_s: float, arrival_s: float, size_s: float, size_class: int) -> float:
