@@ -7,7 +7,7 @@ from headway.core.queue import TierQueue, WaitingQueue
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
 from headway.core.size_classes import SHORTEST_S, ClassesByTenant, ClassQueue, class_of
-from headway.core.tail_keeper import LEAST_SCALE_S, TailKeeper
+from headway.core.tail_keeper import TailKeeper
 
 
 class Boost(Policy):
@@ -35,8 +35,9 @@ class Boost(Policy):
         self._slots = 1
         self._head_starts_s: dict[int, float] = {}
         """By class of size."""
-        scale_s = self._sized_by_s = settings.boost.scale_s
-        """The last T that gave head starts; None: there was none yet."""
+        scale_s = settings.boost.scale_s
+        self._known = scale_s is not None
+        """Whether there has been a T that follows from something."""
         if scale_s is None:
             self.tail = TailKeeper(settings.boost.tail, settings.cost, self.rescale)
             scale_s = self.tail.scale_s
@@ -46,8 +47,7 @@ class Boost(Policy):
     def rescale(self, scale_s: float) -> None:
         """Set another T."""
         self.scale_s = scale_s
-        if scale_s > LEAST_SCALE_S:
-            self._sized_by_s = scale_s
+        self._known = True
         self._head_starts_s = {}
 
     def use_slots(self, slots: int) -> None:
@@ -69,13 +69,13 @@ class Boost(Policy):
     def size_s(self, request: Request) -> float:
         """The size that has the head start of its distribution, in seconds of a slot."""
         decode_s = self.cost.decode_s_per_token
-        # A waiting request keeps its size. At the least T, sizes do not matter, and all would have
-        # that of the longest answer: too late to tell them apart once T grows.
-        scale_s = self._sized_by_s
-        if scale_s is None:
-            tokens = request.estimate.mean
+        if self._known:
+            rate = decode_s / (self.scale_s * self._slots)
+            tokens = request.estimate.exponential_mean(rate)
         else:
-            tokens = request.estimate.exponential_mean(decode_s / (scale_s * self._slots))
+            # A waiting request keeps its size, and at the least T all have that of the longest
+            # possible answer: a first burst could not be told apart once T grows.
+            tokens = request.estimate.mean
         return self.cost.prefill_work_s(request) + decode_s * tokens
 
     def place(self, now_s: float, arrival_s: float, size_s: float, size_class: int) -> float:
