@@ -153,9 +153,9 @@ def choose(
     """Replay recent traffic under each candidate, and choose.
 
     The best is the one with the least mean latency whose p99 latency is at most
-    `settings.boost.tail` times that of fcfs; with targets, the one that misses them least. It
-    replaces the current policy only if it is better by LEAST_GAIN, or if the current one breaks
-    the promise. Before, the traffic is replayed under the policies that really served it: if that
+    `settings.boost.tail` times that of fcfs; with targets, of those that meet them. It replaces
+    the current policy only if it is better by LEAST_GAIN, or if the current one breaks the promise.
+    Where no policy meets the targets, a current one that keeps the promise stays. Before, the traffic is replayed under the policies that really served it: if that
     is off by more than MOST_ERROR, nothing is chosen.
 
     Args:
@@ -195,14 +195,19 @@ def choose(
     best = min(replayed.values(), key=_worth)
     now = replayed[current]
     chosen = best.policy
-    if chosen == current:
+    unmet = ""
+    if best.missed > 0.0:
+        unmet = f"no policy meets the SLO; {best.policy} misses it least, by {best.missed:.0%}"
+    if unmet and now.keeps_tail:
+        chosen, reason = current, f"stays: {unmet}"
+    elif chosen == current:
         reason = f"stays: nothing tried is better on the last {count} requests"
     elif now.keeps_tail and _gain(now, best, bool(objective.targets)) < LEAST_GAIN:
         chosen, reason = current, f"stays: {best.policy} would gain less than {LEAST_GAIN:.0%}"
     else:
         reason = _reason(now, best, replayed[REFERENCE], count)
-    if best.missed > 0.0:
-        reason += f"; no policy meets the SLO, {best.policy} misses it by {best.missed:.0%}"
+    if unmet and chosen != current:
+        reason += f"; {unmet}"
     urgent = not now.keeps_tail
     return Choice(chosen, reason, urgent, count, evidence, list(replayed.values()))
 

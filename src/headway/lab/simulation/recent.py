@@ -11,7 +11,7 @@ import numpy as np
 from headway.lab.simulation.importers.request_log import trace_of
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.trace import Trace
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 
 @dataclass(frozen=True)
