@@ -155,8 +155,9 @@ def choose(
     The best is the one with the least mean latency whose p99 latency is at most
     `settings.boost.tail` times that of fcfs; with targets, of those that meet them. It replaces
     the current policy only if it is better by LEAST_GAIN, or if the current one breaks the promise.
-    Where no policy meets the targets, a current one that keeps the promise stays. Before, the traffic is replayed under the policies that really served it: if that
-    is off by more than MOST_ERROR, nothing is chosen.
+    Where no policy meets the targets, a current one that keeps the promise stays. Before, the
+    traffic is replayed under the policies that really served it: if that is off by more than
+    MOST_ERROR, nothing is chosen.
 
     Args:
         recent: traffic.
