@@ -40,3 +40,10 @@ def test_no_model_is_claimed_on_a_backend_that_is_down() -> None:
 def test_a_password_in_an_address_is_not_printed() -> None:
     line = lines(down("http://a:hush@gpu:8000 refuses", "http://a:hush@gpu:8000/v1"))[0]
     assert "hush" not in line
+
+
+def test_an_engine_that_starts_is_not_called_down() -> None:
+    status = BackendStatus(
+        "embedded", "", None, healthy=False, slots=0, error="it starts", starting=True
+    )
+    assert lines(status) == ["  starts  the embedded engine; requests wait for it"]

@@ -26,7 +26,7 @@ from headway.cli.live_settings import endpoints_of
 from headway.cli.reload import Reload
 from headway.config.settings import Settings
 from headway.gateway.keys.keys import hash_key
-from headway.gateway.server import Gateway
+from headway.gateway.server import Gateway, serve
 
 Write = Callable[..., None]
 
@@ -169,6 +169,34 @@ async def test_it_watches_beside_the_gateway(
     await until(lambda: any("new: bob" in line for line in caplog.messages))
     assert await running.status("bob") == 200
     task.cancel()
+
+
+async def test_a_revoked_key_is_refused_while_the_engines_start(
+    tmp_path: Path, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("headway.cli.reload.LOOK_EVERY_S", 0.01)
+    caplog.set_level("INFO", "headway")
+    one = Running(tmp_path / "headway.yaml", http)
+    started, ready = asyncio.Event(), asyncio.Event()
+
+    async def slow(on_change: object) -> None:
+        await started.wait()
+
+    monkeypatch.setattr(one.gateway.pool, "start", slow)
+    serving = asyncio.ensure_future(
+        serve(one.gateway, lambda _: ready.set(), one.reload.run)
+    )
+    await until(lambda: bool(one.gateway.address))
+    assert await one.status("ada") == 200
+    one.write(keys=[key("bob")])
+    await until(lambda: any("revoked: ada" in line for line in caplog.messages))
+    assert await one.status("ada") == 401
+    assert not ready.is_set()
+    started.set()
+    await ready.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await serving
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")

@@ -21,6 +21,8 @@ def backend_lines(statuses: Iterable[BackendStatus], embedded: str) -> Sequence[
         place = "the embedded engine" if status.name == embedded else masked(status.url)
         if status.healthy:
             lines.append(f"  model   {named(status.models)} on {place}")
+        elif status.starting:
+            lines.append(f"  starts  {place}; requests wait for it")
         else:
             lines.append(f"  down    {place}: {masked(status.why_down)}; it is tried again")
     return lines

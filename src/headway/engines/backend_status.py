@@ -26,6 +26,8 @@ class BackendStatus:
     """Models named in the configuration."""
     leaving: bool = False
     """Whether it was taken out of the configuration: it finishes what it runs."""
+    starting: bool = False
+    """Whether it is not healthy because it starts: nothing is wrong."""
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ from headway.engines.trials import Trials
 
 logger = logging.getLogger(__name__)
 
+STARTING = "the embedded engine is starting"
+
 CHECK_EVERY_S = 2.0
 DESCRIBE_EVERY_S = 30.0
 FIRST_RETRY_S = 0.5
@@ -69,7 +71,8 @@ class Member:
         self._trials = Trials()
         self._cost = MeasuredCost()
         self._description: Description | None = None
-        self._error: str | None = "it was not probed yet"
+        embedded = isinstance(source, EmbeddedServer)
+        self._error: str | None = STARTING if embedded else "it has not answered yet"
         self._described_s = 0.0
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
@@ -332,7 +335,7 @@ class Member:
 
     def _embedded_error(self) -> str:
         error = self._source.error if isinstance(self._source, EmbeddedServer) else None
-        return error or "the embedded engine is starting"
+        return error or STARTING
 
     def _embedded_changed(self) -> None:
         if self._endpoint() is None:
@@ -360,6 +363,7 @@ class Member:
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
             leaving=self._leaving,
+            starting=not healthy and self._error == STARTING,
         )
 
     def _pause(self, now_s: float) -> tuple[str, float]:

@@ -60,7 +60,8 @@ class BackendPool:
             raise
         members = list(self._members.values())
         for member in members:
-            self._watch(member)
+            if member.name not in self._watchers:  # else it came while the engines started
+                self._watch(member)
         await _tried(members)
         self._started = True
         self._note_models()

@@ -148,8 +148,11 @@ class Gateway:
         self.address = ""
         """`http://host:port`; empty before `start`."""
 
-    async def start(self) -> None:
-        """Listen, then starts the backends.
+    async def start(self, listening: Callable[[], None] | None = None) -> None:
+        """Listen, then start the backends.
+
+        Args:
+            listening: called once clients can connect, while the backends start.
 
         Raises:
             OSError: the port is in use, or the host is not an address of this machine.
@@ -162,10 +165,13 @@ class Gateway:
         self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
+        starting = asyncio.gather(
+            self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
+        )
+        if listening is not None:
+            listening()
         try:
-            await asyncio.gather(
-                self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
-            )
+            await starting
         except BaseException:
             await self.stop()
             raise
@@ -212,7 +218,7 @@ class Gateway:
 
 
 Beside = Callable[[Gateway], Coroutine[object, object, None]]
-"""Runs beside a gateway from when it takes requests until it stops."""
+"""Runs beside a gateway from when it listens, its engines may still start, until it stops."""
 
 
 async def serve(
@@ -225,7 +231,7 @@ async def serve(
     Args:
         gateway: not started yet.
         on_ready: called once the gateway takes requests.
-        beside: runs from then on, and is cancelled at the end.
+        beside: runs from when clients can connect, and is cancelled at the end.
 
     Returns:
         Whether all requests could be finished.
@@ -239,9 +245,14 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     interrupted = asyncio.ensure_future(signals.get())
-    starting = asyncio.ensure_future(gateway.start())
+    watching: list[asyncio.Future[None]] = []
+
+    def listening() -> None:
+        if beside is not None:
+            watching.append(asyncio.ensure_future(beside(gateway)))
+
+    starting = asyncio.ensure_future(gateway.start(listening))
     drained = True
-    watching: asyncio.Future[None] | None = None
     try:
         await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -251,8 +262,6 @@ async def serve(
         starting.result()
         if on_ready is not None:
             on_ready(gateway)
-        if beside is not None:
-            watching = asyncio.ensure_future(beside(gateway))
         await interrupted
         logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
         draining = asyncio.ensure_future(gateway.drain())
@@ -262,8 +271,8 @@ async def serve(
         draining.cancel()
     finally:
         interrupted.cancel()
-        if watching is not None:
-            watching.cancel()
+        for task in watching:
+            task.cancel()
         await gateway.stop()
     return drained
 

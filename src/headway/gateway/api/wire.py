@@ -311,6 +311,8 @@ class BackendView(Struct, kw_only=True):
     running: int
     models: list[str]
     error: str | None
+    starting: bool
+    """It is not healthy because it starts."""
 
 
 class OtherRequests(Struct, kw_only=True):

@@ -46,6 +46,7 @@ def queue_view(
                 running=dispatcher.running_on(status.name),
                 models=list(status.models),
                 error=status.error and masked(status.error),
+                starting=status.starting,
             )
             for status in dispatcher.pool.statuses.values()
         ],
