@@ -206,3 +206,15 @@ async def test_the_next_batch_runs_before_the_answers_of_the_last_one_are_looked
         "first is answered",
         "second is answered",
     ]
+
+
+async def test_an_argument_that_makes_no_sense_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"max_delay_s is -1.0; it must not be negative"):
+        headway.batched(max_delay_s=-1.0)
+
+    @headway.batched(length=lambda text: "long")
+    def same(texts: list[str]) -> list[str]:
+        return texts
+
+    with pytest.raises(TypeError, match=r"`length` must return a whole number, not 'long'"):
+        await same("a")

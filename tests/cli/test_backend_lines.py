@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.cli.backend_lines import backend_lines
-from headway.engines.backend_status import BackendStatus
+from headway.engines.backend_status import STARTING, BackendStatus
 from headway.engines.engine import Description
 
 HERE = "http://127.0.0.1:40123/v1"
@@ -43,7 +43,5 @@ def test_a_password_in_an_address_is_not_printed() -> None:
 
 
 def test_an_engine_that_starts_is_not_called_down() -> None:
-    status = BackendStatus(
-        "embedded", "", None, healthy=False, slots=0, error="it starts", starting=True
-    )
+    status = BackendStatus("embedded", "", None, healthy=False, slots=0, error=STARTING)
     assert lines(status) == ["  starts  the embedded engine; requests wait for it"]

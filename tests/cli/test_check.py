@@ -71,6 +71,11 @@ def test_a_backend_that_does_not_answer_is_named_with_why(url: str) -> None:
         ({"model": "lost.gguf"}, "embedded  does not work: there is no file lost.gguf"),
         ({"tls_cert": "lost.pem"}, "tls       does not work: lost.pem cannot be read"),
         ({"models": "[{name: m, path: lost.onnx}]"}, "models    does not work: "),
+        (
+            {"prediction": "{predictor: lost.npz}"},
+            "predict   does not work: there is no predictor file lost.npz",
+        ),
+        ({"auto": "{slo: fast}"}, "auto.slo  does not work: "),
     ],
 )
 def test_files_that_are_not_there(lines: dict[str, str], finding: str) -> None:

@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.cli.inside import Run
+from tests.cli.inside import run as run
 from tests.cli.test_command_line import empty_folder, headway, one_line_failure  # noqa: F401
 
 from headway.cli.configuration import read_configuration
@@ -36,6 +38,13 @@ def refused(text: str) -> str:
         ("backends:\n\t- url: http://a\n", "2: is not YAML: there is a tab; indent with spaces"),
         ("backends:\n  url: http://a\n", "backends is a list: write `- ` before each"),
         ("keys: ada\n", "keys is a list: write `- ` before each of its entries"),
+        ("tiers: {batch: 5}\n", "tiers.batch is a section: it has settings of its own, such as"),
+        ("preemption: false\n", "preemption is a section: it has settings of its own"),
+        ("backends:\n- http://gpu:8000\n", "backends[0] is a section: it has settings"),
+        (
+            f"keys: [{{name: '', sha256: {'0' * 64}}}]\n",
+            "a key needs a name of one line, such as chat-frontend",
+        ),
         ("backends: [{url: 'gpu:8000'}]\n", "URL; write http://gpu:8000"),
         ("backends: [{url: gpu.lan}]\n", "'gpu.lan' is not an http:// or https:// URL"),
         (
@@ -128,3 +137,53 @@ def test_ctrl_c_ends_a_comparison_at_once_and_leaves_no_process() -> None:
 def test_a_mistyped_command_after_all_that_is_still_one_line() -> None:
     assert "no such option: --polcy" in headway("serve", "--polcy", "srpt").stderr
     assert "a trace" in one_line_failure(headway("advise"), 2)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (("key", "new", ""), 2, "a key needs a name of one line"),
+        (("key", "new", "a\nb"), 2, "a key needs a name of one line"),
+        (("key", "revoke", "ada"), 2, "there is no key 'ada'; headway.yaml has none"),
+        (("logs", "--log", "none.db"), 1, "there is no request log none.db: a gateway makes it"),
+        (("calibrate", "ftp://host", "--out", "x.json"), 1, "ftp://host is no http:// or https://"),
+        (("run", "none.py"), 2, "none.py cannot be read: No such file or directory; check the"),
+        (("worker", "flow.py", "--cpu", "-1"), 2, "a worker has no less than 0 of --cpu"),
+        (("worker", "flow.py", "--otlp", "host"), 2, "--otlp host: write http://HOST:PORT"),
+        (("worker", "flow.py", "--url", "host"), 2, "--url host: write http://HOST:PORT"),
+        (("run", "flow.py", "--input", "n=five"), 1, "got `str`; it takes n: int"),
+        (("run", "empty.yaml"), 2, "a pipeline is a mapping with `tasks`"),
+        (("trace", "replay", "flow.py"), 1, "name a file that log.events of a gateway wrote"),
+    ],
+)
+def test_in_the_arguments_of_commands(
+    command: tuple[str, ...], code: int, says: str, run: Run
+) -> None:
+    Path("flow.py").write_text(
+        "import headway\n\n\n@headway.workflow\nasync def count(n: int) -> int:\n    return n\n"
+    )
+    Path("empty.yaml").touch()
+    done = run(*command)
+    assert done.code == code
+    (line,) = done.error.splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("def report():\n    return 1", "write `async def report`"),
+        ("async def report():\n    return step()", "is a call that was not awaited: write `await`"),
+        ("async def report():\n    return await headway.llm('hi')", "is no address of a gateway"),
+    ],
+)
+def test_in_a_workflow(body: str, says: str) -> None:
+    Path("flow.py").write_text(
+        "import headway\n\n\n@headway.task\nasync def step() -> int:\n    return 1\n\n\n"
+        f"@headway.workflow\n{body}\n"
+    )
+    done = headway("run", "flow.py", HEADWAY_JOURNAL="runs.db", HEADWAY_URL="nonsense")
+    assert done.returncode in (1, 2)
+    last = done.stderr.splitlines()[-1]
+    assert says in last and "headway.workflows" not in last
+    assert "Traceback" not in done.stderr and "never awaited" not in done.stderr

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
 
+import pytest
 from rich.console import Console
 
-from headway.cli.progress import LINE_EVERY_S, Stages
+from headway.cli.progress import LINE_EVERY_S, Stages, waiting
 
 
 class Clock:
@@ -42,3 +44,30 @@ def test_on_a_terminal_there_is_a_bar_that_leaves_nothing_behind() -> None:
         report("round 2 of 2", 0.75)
     assert lines.getvalue() == ""
     assert "round 2 of 2" in screen.getvalue() and "75%" in screen.getvalue()
+
+
+def test_short_work_has_no_line_where_the_first_is_held_back() -> None:
+    lines, clock = io.StringIO(), Clock()
+    with Stages(lines, Console(file=io.StringIO()), clock, quiet_s=LINE_EVERY_S) as report:
+        for second in (0.0, 9.0, 10.0):
+            clock.now_s = second
+            report("simulating", second / 20)
+    assert lines.getvalue() == "simulating: 50% done, about 10 s left\n"
+
+
+def test_work_whose_end_is_not_known_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = threading.Event()
+
+    class Lines(io.StringIO):
+        def write(self, text: str) -> int:
+            said.set()
+            return super().write(text)
+
+    lines = Lines()
+    monkeypatch.setattr("headway.cli.progress.LINE_EVERY_S", 0.01)
+    monkeypatch.setattr("sys.stderr", lines)
+    with waiting(Console(file=io.StringIO()), "simulating"):
+        assert said.wait(10)
+    assert lines.getvalue().startswith("simulating: 0 s so far\n")

@@ -184,9 +184,7 @@ async def test_a_revoked_key_is_refused_while_the_engines_start(
         await started.wait()
 
     monkeypatch.setattr(one.gateway.pool, "start", slow)
-    serving = asyncio.ensure_future(
-        serve(one.gateway, lambda _: ready.set(), one.reload.run)
-    )
+    serving = asyncio.ensure_future(serve(one.gateway, lambda _: ready.set(), one.reload.run))
     await until(lambda: bool(one.gateway.address))
     assert await one.status("ada") == 200
     one.write(keys=[key("bob")])

@@ -81,6 +81,8 @@ def batched(
         raise ValueError(f"no policy {policy!r}; there are constant, adaptive, optimal")
     if workers < 1:
         raise ValueError(f"a batched function needs at least one worker, not {workers}")
+    if max_delay_s < 0.0:
+        raise ValueError(f"max_delay_s is {max_delay_s}; it must not be negative")
     of_tier = TierBatching(policy, max_delay_s=max_delay_s, slo_s=slo_s)
     settings = BatchingSettings(
         limits=Limits(max_batch_size),
@@ -145,6 +147,8 @@ class BatchedFunction(Generic[Item, Result]):
             batcher = Batcher(self._settings, self._workers)
             driver = self._driver = Driver(batcher, self._called, loop)
         length = self._length(item) if self._length is not None else 1
+        if not isinstance(length, int):
+            raise TypeError(f"`length` must return a whole number, not {length!r}")
         (outcome,) = await driver.run(
             [item], [max(1, length)], Tier.parse(tier), tenant, deadline_s
         )

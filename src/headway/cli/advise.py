@@ -9,6 +9,7 @@ import typer
 
 from headway.cli.exit import BAD_CONFIG, Failure, fail
 from headway.cli.live_advice import policy_of, print_live_advice
+from headway.cli.progress import waiting
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
@@ -96,7 +97,7 @@ def advise(
             served = tuning.contender(assumed.kind, settings).settings or settings
             return plans(found, engine, tuning.policy, assumed.kind, objective, served)
 
-        with console.status("simulating"):
+        with waiting(console, "simulating"):
             tried = candidates(found, sites, names, assumed.kind, settings, objective, now=runs)
             engine_slots = sites[0].backend.slots
             best = Recommendation.of(tried, objective, engine_slots, more_engines, runs)

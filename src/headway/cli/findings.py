@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from headway.cli.gateway import predictor_of
 from headway.cli.live_settings import endpoints_of
 from headway.cli.models import catalog_of
 from headway.config.backends import EMBEDDED
@@ -17,7 +18,10 @@ from headway.engines.changes import named, requests
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, Description, EngineError
 from headway.engines.probe import connect
+from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.slo import parse_objective
 from headway.models.signature import ModelFailure
+from headway.prediction.models.artefact import ArtefactError
 from headway.prompts.errors import PromptError
 from headway.prompts.registry import read_registry
 
@@ -40,6 +44,7 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         Finding("settings", f"{file}" if file.exists() else f"the defaults: there is no {file}"),
         _keys(settings),
         *_models(settings),
+        *_scheduling(settings),
         *_files(settings),
         *_prompts(settings),
         *asyncio.run(_backends(endpoints_of(settings.backends))),
@@ -69,6 +74,19 @@ def _models(settings: Settings) -> Iterator[Finding]:
     names = ", ".join(model.name for model in catalog)
     if names:
         yield Finding("models", names)
+
+
+def _scheduling(settings: Settings) -> Iterator[Finding]:
+    """What is wrong with the predictor, and with the targets of `policy: auto`."""
+    try:
+        predictor_of(settings.prediction.predictor)
+    except ArtefactError as error:
+        yield Finding("predict", str(error), works=False)
+    try:
+        if settings.auto.slo:
+            parse_objective(settings.auto.slo)
+    except SimulationError as error:
+        yield Finding("auto.slo", str(error), works=False)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

@@ -20,6 +20,8 @@ def new(
 
     from headway.gateway.keys.keys import hash_key
 
+    if not (name.strip() and name.isprintable()):
+        raise Failure("a key needs a name of one line, such as chat-frontend", BAD_CONFIG)
     key = f"hw-{secrets.token_urlsafe(32)}"
     entry = {"keys": [{"name": name, "sha256": hash_key(key)}]}
     print(f"Key for {name}, shown only now: {key}\n")
@@ -61,8 +63,8 @@ def revoke(
     configuration = read_configuration({}, None, config)
     names = [key.name for key in configuration.settings.keys]
     if name not in names:
-        known = ", ".join(names)
-        raise Failure(f"there is no key {name!r}; there are: {known or 'none'}", BAD_CONFIG)
+        there = f"there are: {', '.join(names)}" if names else f"{configuration.file} has none"
+        raise Failure(f"there is no key {name!r}; {there}", BAD_CONFIG)
     file = configuration.file
     place = configuration.place(("keys", names.index(name), "name"))
     if not place.startswith(f"{file}:"):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headway.cli.exit import fail
+from headway.cli.progress import waiting
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     BacklogTarget,
@@ -82,7 +83,7 @@ def plan(
             routing=routing,
             scaling=scaling,
         )
-        with console.status("simulating"):
+        with waiting(console, "simulating"):
             answers = plans_of_each(sites, plan_of)
         refused = {name: one for name, one in answers.items() if isinstance(one, SimulationError)}
         tried = {name: one for name, one in answers.items() if not isinstance(one, SimulationError)}

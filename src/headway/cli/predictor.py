@@ -220,7 +220,10 @@ def info(
     if model is not None:
         print(f"size          {model.stat().st_size / 1e6:.1f} MB")
     if url:
+        measured = live.keys() - {"trusted"}
         print(f"on the newest answers of {url}:" if live else f"{url} predicts nothing yet")
+        if live and not measured:
+            print("quality       not known yet: too few of its answers were predicted")
     for name, value in live.items():
         shown = {0.0: "no", 1.0: "yes"}[value] if name == "trusted" else f"{value:.3f}"
         print(f"{SHOWN.get(name, name):14}{shown}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -44,6 +46,7 @@ class Stages:
         lines: where lines go.
         console: where the bar is; if it is no terminal, there are lines instead.
         clock: returns seconds.
+        quiet_s: how long the first line is held back, so that short work has none.
     """
 
     def __init__(
@@ -51,13 +54,14 @@ class Stages:
         lines: TextIO | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
+        quiet_s: float = 0.0,
     ) -> None:
         console = Console(stderr=True) if console is None else console
         self._lines = None if console.is_terminal else lines or sys.stderr
         self._bar = progress_bar(console, TaskProgressColumn())
         self._clock = clock
         self._began_s = clock()
-        self._next_line_s = self._began_s
+        self._next_line_s = self._began_s + quiet_s
         self._task = self._bar.add_task("", total=1.0)
 
     def __enter__(self) -> Self:
@@ -86,6 +90,34 @@ class Stages:
             left_s = (now_s - self._began_s) * (1.0 - share) / share
             left = f", about {_spoken(left_s)} left"
         print(f"{what}: {share:.0%} done{left}", file=self._lines, flush=True)
+
+
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """Show that work goes on whose end is not known: a spinner, or a line now and then on stderr.
+
+    Args:
+        console: where the spinner is, if it is a terminal.
+        what: is being done.
+    """
+    if console.is_terminal:
+        with console.status(what):
+            yield
+        return
+    ended, began_s = threading.Event(), time.monotonic()
+
+    def say() -> None:
+        while not ended.wait(LINE_EVERY_S):
+            since = _spoken(time.monotonic() - began_s)
+            print(f"{what}: {since} so far", file=sys.stderr, flush=True)
+
+    speaker = threading.Thread(target=say, name="progress", daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        speaker.join()
 
 
 def _spoken(seconds: float) -> str:

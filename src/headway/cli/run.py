@@ -28,7 +28,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="A Python file with @headway.workflow.")],
+    file: Annotated[Path, typer.Argument(help="Python with @headway.workflow, or YAML.")],
     workflow: Annotated[
         str | None, typer.Option(help="Which one, if the file has several.")
     ] = None,

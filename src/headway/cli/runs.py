@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 RunId = Annotated[str, typer.Argument(help="Its id, or how it begins.", metavar="RUN")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+ABOUT = 2000
+"""Characters of what a question is about that a terminal shows."""
+
 
 def list_(
     state: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
@@ -190,6 +193,9 @@ def approve(
                 question = Question.from_json(one.question_json or "")
                 choices = f" ({', '.join(question.choices)})" if question.choices else ""
                 print(f"{one.run} {one.path}: {question.text}{choices}")
+                about = json.dumps(question.about, ensure_ascii=False)
+                if question.about is not None:
+                    print(f"    {about if len(about) <= ABOUT else about[:ABOUT] + '…'}")
             if not asked:
                 print("Nobody is asked anything.")
             return None

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import TextColumn
 
 from headway.cli.exit import fail
 from headway.cli.output_files import check_writable, results_console, write_json
-from headway.cli.progress import progress_bar
+from headway.cli.progress import LINE_EVERY_S, Stages
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     BacklogTarget,
@@ -47,7 +46,8 @@ from headway.lab.simulation.slo import parse_slo
 from headway.lab.simulation.table import table_of
 from headway.lab.simulation.traffic import traces_of
 
-ENDED = TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+REQUESTS = "simulating"
+"""What the first comparison is called while it runs; those at further loads follow it."""
 
 
 def simulate(
@@ -162,20 +162,21 @@ def simulate(
             "SLO": slo or "none",
             "seeds": seeds,
         }
-        by_load = {}
-        with progress_bar(console, ENDED) as bar:
+        by_load: dict[float, SimulationResult] = {}
+        with Stages(quiet_s=LINE_EVERY_S) as report_share:
+            rounds = 1 + len(shares)
 
             def compared(scenario: Scenario, what: str) -> dict[str, list[Run]]:
                 total = len(contenders) * sum(map(len, traces))
-                task = bar.add_task(what, total=total)
+                number = len(by_load) + (what != REQUESTS)
                 return compare(
                     scenario,
                     contenders,
                     processes=processes,
-                    progress=lambda ended: bar.update(task, completed=ended),
+                    progress=lambda ended: report_share(what, (number + ended / total) / rounds),
                 )
 
-            result = SimulationResult(compared(scenario, "requests"), asked, objective)
+            result = SimulationResult(compared(scenario, REQUESTS), asked, objective)
             capacities = [capacity_rps(one, sites) for one in traces] if shares else []
             for share in shares:
                 paced = [at_load(*pair, share) for pair in zip(traces, capacities, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -64,6 +65,11 @@ def worker(
         catalog = Catalog(one for file in files for one in load(file))
     except WorkflowError as error:
         raise Failure(error, BAD_CONFIG) from None
+    if any(amount is not None and amount < 0 for amount in (cpu, memory_mb, gpu, gpu_memory_mb)):
+        raise Failure("a worker has no less than 0 of --cpu, --memory-mb and --gpu", BAD_CONFIG)
+    for name, address in (("--url", url), ("--otlp", otlp)):
+        if address is not None and not address.startswith(("http://", "https://")):
+            raise Failure(f"{name} {address}: write http://HOST:PORT", BAD_CONFIG)
     capacity = Capacity(cpu, memory_mb, gpu, gpu_memory_mb)
     try:
         exporter = None if otlp is None else Exporter(otlp)
@@ -87,8 +93,14 @@ def worker(
         if port is not None:
             try:
                 address = await server.listen(host, port)
-            except (NotAllowed, OSError) as error:
-                raise Failure(f"cannot listen at {host}:{port}: {error}") from None
+            except NotAllowed as error:
+                raise Failure(error, BAD_CONFIG) from None
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise Failure(
+                        f"port {port} on {host} is taken: choose another --port"
+                    ) from None
+                raise Failure(f"cannot listen at {host}:{port}: {error.strerror}") from None
             print(f"Runs and questions: {address}/", file=sys.stderr)
         elif triggers.hooks:
             raise Failure("webhooks need --port, where they arrive", BAD_CONFIG)

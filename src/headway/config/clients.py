@@ -35,6 +35,13 @@ class KeyConfig(Section):
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not (value.strip() and value.isprintable()):
+            raise ValueError("a key needs a name of one line, such as chat-frontend")
+        return value
+
     @field_validator("sha256")
     @classmethod
     def _is_a_hash(cls, value: str) -> str:

@@ -243,6 +243,10 @@ def _explain(error: ErrorDetails, sources: Sequence[Source]) -> str:
     value = error["input"]
     if error["type"] == "tuple_type":
         return f"{place}: {dotted(path)} is a list: write `- ` before each of its entries"
+    if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        within = known_keys(path)
+        example = f", such as `{within[0]}: …`" if within else " of the form `name: value`"
+        return f"{place}: {dotted(path)} is a section: it has settings of its own{example}"
     if isinstance(cause, UnknownName):
         return f"{place}: {dotted(path)}: {cause}{_nearest(cause.value, cause.known)}"
     if error["type"] == "literal_error":

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from headway.engines.engine import VOCABULARY, Description
 
+STARTING = "the embedded engine is starting"
+UNASKED = "it has not answered yet"
+"""Why a backend is not healthy that was not reached so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
@@ -26,8 +30,6 @@ class BackendStatus:
     """Models named in the configuration."""
     leaving: bool = False
     """Whether it was taken out of the configuration: it finishes what it runs."""
-    starting: bool = False
-    """Whether it is not healthy because it starts: nothing is wrong."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -49,7 +51,12 @@ class BackendStatus:
         )
 
     @property
+    def starting(self) -> bool:
+        """Whether it is not healthy because it starts: nothing is wrong."""
+        return self.error == STARTING
+
+    @property
     def why_down(self) -> str:
         """Why it is not healthy, for a line that names the backend and its address already."""
         known = f"{self.name} ({self.url}): "
-        return (self.error or "it has not answered yet").removeprefix(known).rstrip(".")
+        return (self.error or UNASKED).removeprefix(known).rstrip(".")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headway.engines.activity import Activity
-from headway.engines.backend_status import BackendStatus
+from headway.engines.backend_status import STARTING, UNASKED, BackendStatus
 from headway.engines.breaker import CircuitBreaker
 from headway.engines.changes import Changes
 from headway.engines.embedded import EmbeddedServer
@@ -30,8 +30,6 @@ from headway.engines.probe import connect
 from headway.engines.trials import Trials
 
 logger = logging.getLogger(__name__)
-
-STARTING = "the embedded engine is starting"
 
 CHECK_EVERY_S = 2.0
 DESCRIBE_EVERY_S = 30.0
@@ -71,8 +69,7 @@ class Member:
         self._trials = Trials()
         self._cost = MeasuredCost()
         self._description: Description | None = None
-        embedded = isinstance(source, EmbeddedServer)
-        self._error: str | None = STARTING if embedded else "it has not answered yet"
+        self._error: str | None = UNASKED if isinstance(source, Endpoint) else STARTING
         self._described_s = 0.0
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
@@ -363,7 +360,6 @@ class Member:
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
             leaving=self._leaving,
-            starting=not healthy and self._error == STARTING,
         )
 
     def _pause(self, now_s: float) -> tuple[str, float]:

@@ -194,7 +194,10 @@ def read_events(path: Path) -> Iterator[LoggedEvent]:
                 try:
                     yield from _events(msgspec.json.decode(line, type=dict[str, Any]))
                 except (msgspec.DecodeError, KeyError, TypeError) as error:
-                    raise EventLogError(f"{path}, line {number}: {error}") from None
+                    raise EventLogError(
+                        f"{path}, line {number}, is no event or decision ({error}); name a file "
+                        "that log.events of a gateway wrote"
+                    ) from None
     except OSError as error:
         raise EventLogError(
             f"{path} cannot be read: {error.strerror}; name a file that `headway serve --set "

@@ -105,8 +105,10 @@ def load(file: Path) -> list[Any_]:
     """
     try:
         source = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkflowError(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise WorkflowError(f"{file} cannot be read: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise WorkflowError(f"{file} is no text in UTF-8; name a .py or .yaml file") from None
     try:
         found = loaded(file.resolve(), source)
     except WorkflowError:

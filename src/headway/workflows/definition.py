@@ -184,7 +184,8 @@ def workflow(
 
     def decorate(function: Callable[P, Awaitable[R]]) -> Workflow[P, R]:
         if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"@workflow decorates an async function, not {function!r}")
+            name_ = getattr(function, "__name__", repr(function))
+            raise TypeError(f"@workflow decorates an async function: write `async def {name_}`")
         return Workflow(
             function,
             name or function.__name__,

@@ -80,5 +80,7 @@ def from_json(text: str) -> Exception:
 def sentence(text: str) -> str:
     """An error that `to_json` made, as a person reads it."""
     kept = json.loads(text)
-    name = kept["type"].removeprefix("builtins.").removeprefix("headway.workflows.errors.")
+    name = kept["type"].removeprefix("builtins.")
+    if name.startswith("headway."):
+        name = name.rpartition(".")[2]
     return f"{name}: {kept['message']}" if kept["message"] else str(name)

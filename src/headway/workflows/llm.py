@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from headway.unreachable import why_unreachable
 from headway.workflows.failures import backoff_s
 
 TRIES = 6
@@ -166,8 +167,12 @@ class Gateway:
         try:
             async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                 text = await answer.text()
+        except aiohttp.InvalidURL:
+            raise Refused(
+                f"{self._url!r} is no address of a gateway: write http://HOST:PORT", 400
+            ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            what = str(error) or type(error).__name__
+            what = why_unreachable(error)
             raise Refused(f"{self._url} does not answer: {what}; is `headway serve` up?") from None
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import random as chance
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from headway.workflows import scope, steps, values
@@ -16,8 +17,6 @@ from headway.workflows.scope import Scope
 from headway.workflows.spans import traceparent
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-
-_outside: list[Gateway] = []
 
 
 async def llm(
@@ -45,7 +44,8 @@ async def llm(
 async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
     inside = scope.current()
     if inside is None:
-        return await _gateway().chat(body, None)
+        async with _outside_of_runs() as gateway:
+            return await gateway.chat(body, None)
     path = inside.reserve(name)
     answer: Answer = await steps.once(
         inside.run,
@@ -95,7 +95,8 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
     """
     inside = scope.current()
     if inside is None:
-        return await _gateway().embed(texts, model, None)
+        async with _outside_of_runs() as gateway:
+            return await gateway.embed(texts, model, None)
     path = inside.reserve("embed")
     vectors: list[list[float]] = await steps.once(
         inside.run,
@@ -154,7 +155,12 @@ def gateway_of_environment() -> Gateway:
     return Gateway(os.environ.get("HEADWAY_URL", DEFAULT_URL), os.environ.get("HEADWAY_API_KEY"))
 
 
-def _gateway() -> Gateway:
-    if not _outside:
-        _outside.append(gateway_of_environment())
-    return _outside[0]
+@asynccontextmanager
+async def _outside_of_runs() -> AsyncIterator[Gateway]:
+    """A gateway for one call: nobody would close one that is kept, and each event loop needs its
+    own."""
+    gateway = gateway_of_environment()
+    try:
+        yield gateway
+    finally:
+        await gateway.close()

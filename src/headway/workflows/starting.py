@@ -85,13 +85,15 @@ def check_input(workflow: Workflow[..., Any], given: Mapping[str, Any]) -> None:
     try:
         values.arguments(workflow.function, given)
     except NotStorable as error:
-        why = str(error).removeprefix("a stored value is not what the annotation says: ")
-        raise WorkflowError(f"{workflow.name} cannot take this input: {why}") from None
+        why = str(error).replace("a stored value is not what the annotation says: ", "")
+        raise WorkflowError(
+            f"{workflow.name} cannot take this input: {why}; it takes {described(workflow)}"
+        ) from None
 
 
 def described(workflow: Workflow[..., Any]) -> str:
     """The inputs of a workflow, for people: `question: str, n: int = 3`."""
-    text = str(signature(workflow.function)).partition(" -> ")[0].strip("()")
+    text = str(signature(workflow.function)).partition(" -> ")[0].strip("()").removeprefix("*, ")
     return text.replace("'", "") or "no input"
 
 

@@ -26,6 +26,9 @@ def to_json(value: Any, what: str) -> str:
     Raises:
         NotStorable: JSON has no form for it, or it is too large.
     """
+    if inspect.iscoroutine(value):
+        value.close()
+        raise NotStorable(f"{what} is a call that was not awaited: write `await` before it")
     try:
         text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -18,6 +18,18 @@ def detail(message: str) -> bytes:
     ("status", "message", "param", "says"),
     [
         (
+            400,
+            "unsupported content[].type",
+            "messages",
+            "messages: the model 'm' reads parts of the type `text` only; leave others out.",
+        ),
+        (
+            400,
+            "Prompt contains invalid tokens",
+            "prompt",
+            "prompt: some of these token ids are not in the vocabulary of 'm'; make them",
+        ),
+        (
             500,
             "image input is not supported - hint: you may need to provide the mmproj",
             "messages",

@@ -43,7 +43,10 @@ BODIES = [
     (b'{"messages": [{"role": "user"}], "x": "\xff"}', 400, "invalid_utf8", None, "byte 39"),
     (b'{"messages": ' + b"[" * 90_000, 400, None, "messages[0]", ""),
     (b'{"x": ' + b"[" * 40_000 + b"]" * 40_000 + b"}", 400, None, None, ""),
-    (b"\xef\xbb\xbf{}", 400, "invalid_json", None, "byte 0"),
+    (b"\xef\xbb\xbf{}", 400, "invalid_json", None, "begins with a byte order mark"),
+    (b"--x\r\nContent-Disposition: form-data", 400, "invalid_json", None, "as a form does"),
+    (b'{"prompt": "hi"}', 400, "invalid_value", "messages", "is a field of /v1/completions"),
+    (b'{"input": "hi"}', 400, "invalid_value", "messages", "is a field of /v1/responses"),
     (b" " * 200_000, 413, "body_too_large", None, "100000"),
 ]
 
@@ -361,3 +364,25 @@ async def test_a_client_that_reads_slowly_gets_everything(
         await asyncio.sleep(0)
     assert received.count(b"data:") == 102 and received.endswith(b"0\r\n\r\n")
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/", "/x" + CHAT],
+)
+async def test_a_path_with_too_little_or_too_much_before_it_names_the_right_one(
+    gateway: Gateway, http: aiohttp.ClientSession, path: str
+) -> None:
+    async with http.post(gateway.address + path, json=GOOD) as answer:
+        assert answer.status == 404
+        message = (await error_of(answer))["message"]
+    assert f"There is no {path}; did you mean {CHAT}? Else see /docs" in message
+
+
+async def test_a_path_like_no_other_is_only_sent_to_the_docs(
+    gateway: Gateway, http: aiohttp.ClientSession
+) -> None:
+    for path in ("/api/chat", "/v1/audio/transcriptions", "//"):
+        async with http.get(gateway.address + path) as answer:
+            assert answer.status == 404
+            assert "did you mean" not in (await error_of(answer))["message"]

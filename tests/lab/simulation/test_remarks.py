@@ -93,3 +93,11 @@ def test_engine_prediction_and_bound_are_named() -> None:
     assert assumptions(SITES, assumed, settings_of(30.0)).endswith("bound: 30 s.")
     served = assumptions(SITES, assumed, served_settings())
     assert "bound: interactive 120 s, standard 600 s, batch 3600 s." in served
+
+
+def test_no_queue_is_said_to_grow_where_nobody_waited() -> None:
+    few = came_every(0.001, LENGTHS[:2])
+    assert offered_load(few, SITES) > 1.2
+    remark = said(few)
+    assert "times the traffic" not in remark
+    assert "more requests would show a difference." in remark

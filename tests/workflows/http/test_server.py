@@ -111,6 +111,10 @@ async def test_an_event_is_sent_to_a_run(bench: Bench) -> None:
         ({"workflow": "greeting", "input": {"name": "a", "x": 1}}, "greeting has no x"),
         ({"workflow": "greeting", "input": {"name": 3}}, "greeting cannot take this input"),
         ([], "the body has to be a JSON object"),
+        (
+            {"workflow": "greeting", "inputs": {"name": "a"}},
+            "unknown field inputs; there are: workflow, input, key",
+        ),
     ],
 )
 async def test_a_wrong_start_is_refused(bench: Bench, body: Any, why: str) -> None:
@@ -119,3 +123,14 @@ async def test_a_wrong_start_is_refused(bench: Bench, body: Any, why: str) -> No
         assert status == 400
         assert why in answer["error"]["message"]
         assert (await call(served, "GET", "/v1/runs/zzz"))[0] == 404
+
+
+async def test_an_answer_that_is_not_understood_does_not_count_as_yes(bench: Bench) -> None:
+    async with bench.serving(greeting) as served:
+        for body, why in (
+            ({"verdict": "no"}, "unknown field verdict; there are: accept, value, why, by"),
+            ({"accept": "no"}, '"accept" is true or false'),
+        ):
+            status, answer = await call(served, "POST", "/v1/runs/any/answers/step", body)
+            assert status == 400
+            assert why in answer["error"]["message"]

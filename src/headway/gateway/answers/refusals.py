@@ -40,6 +40,17 @@ def refused(status: int, detail: bytes, model: str) -> EngineError | None:
             "all, and all-MiniLM-L6-v2 comes with Headway's extra 'models'.",
             param="model",
         )
+    if status == 400 and b"unsupported content[].type" in detail:
+        return EngineError.invalid(
+            f"messages: the model {model!r} reads parts of the type `text` only; leave others out.",
+            param="messages",
+        )
+    if status == 400 and b"Prompt contains invalid tokens" in detail:
+        return EngineError.invalid(
+            f"prompt: some of these token ids are not in the vocabulary of {model!r}; make them "
+            "with its tokenizer, or send text.",
+            param="prompt",
+        )
     field = PARSED.search(detail) if status == 500 else None
     if field is None and b"json.exception" not in detail and b"Unable to " not in detail:
         return None

@@ -16,6 +16,19 @@ from headway.gateway.http.server import TAIL_BYTES
 
 T = TypeVar("T")
 
+MISSING = "Object missing required field"
+"""How msgspec begins to say so."""
+OWNERS = {
+    "messages": "/v1/chat/completions and /v1/messages",
+    "prompt": "/v1/completions",
+    "input": "/v1/responses and /v1/embeddings",
+}
+"""The main field of a request, and the endpoints that take it."""
+NO_JSON = {
+    b"--": "it begins as a form does (multipart/form-data); send JSON",
+    b"\xef\xbb\xbf": "it begins with a byte order mark; send UTF-8 without it",
+}
+"""What other things than JSON begin with."""
 LARGE_BYTES = 1024 * 1024
 """Larger bodies are decoded in a thread, and only if they do not hold too many values."""
 MOST_CONTAINERS = 100_000
@@ -168,6 +181,8 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         if param is None and "field `" in reason:
             param = reason.split("field `")[1].rstrip("`")
         where = f"{param}: " if at else ""
+        if param in OWNERS and reason.startswith(MISSING) and not at:
+            reason += _meant_for(body)
         raise ApiError(400, f"{where}{reason}.", code="invalid_value", param=param) from None
     except UnicodeDecodeError as error:
         raise ApiError(
@@ -175,11 +190,20 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         ) from None
     except msgspec.DecodeError as error:
         where = f" after byte {len(body)}" if "truncated" in str(error) else ""
-        raise ApiError(
-            400, f"The body is not valid JSON: {error}{where}.", code="invalid_json"
-        ) from None
+        why = next((why for first, why in NO_JSON.items() if body.startswith(first)), "")
+        why = why or f"{error}{where}"
+        raise ApiError(400, f"The body is not valid JSON: {why}.", code="invalid_json") from None
     except RecursionError:
         raise ApiError(400, "The JSON is nested too deeply.", code="invalid_json") from None
+
+
+def _meant_for(body: bytes) -> str:
+    """A hint, if a body that lacks its main field has that of another endpoint; else nothing."""
+    fields = msgspec.json.decode(body)
+    for name, paths in OWNERS.items():
+        if name in fields:
+            return f"; `{name}` is a field of {paths}"
+    return ""
 
 
 def _refuse_too_many_values(body: bytes) -> None:

@@ -91,9 +91,11 @@ class Inference:
         model = self.catalog.first() if known == "default" else self.catalog.get(known)
         if model is None:
             names = ", ".join(model.name for model in self.catalog)
+            lost = f"The model {name!r} does not exist; there are: {names}."
+            none = "No model here answers batches; start Headway with --model NAME=PATH."
             raise ApiError(
                 404,
-                f"The model {name!r} does not exist; there are: {names or 'none'}.",
+                lost if names else none,
                 code="model_not_found",
                 param="model",
             )

@@ -63,10 +63,20 @@ def from_router(request: web.Request, error: web.HTTPException) -> ApiError:
     if error.status == HTTPStatus.NOT_FOUND:
         return ApiError(
             404,
-            f"There is no {request.path}; see /docs for the paths that exist.",
+            f"There is no {request.path}; {_nearest(request)}see /docs for the paths that exist.",
             code="not_found",
         )
     return ApiError(error.status, f"{error.reason}.", code="invalid_http")
+
+
+def _nearest(request: web.Request) -> str:
+    """Which path was meant, where it is one that exists with too much, or too little, before it."""
+    asked = request.path.rstrip("/")
+    for resource in request.app.router.resources():
+        path = resource.canonical
+        if len(path) > 1 and asked and (asked.endswith(path) or path.endswith(asked)):
+            return f"did you mean {path}? Else "
+    return ""
 
 
 NO_VERSION = ApiError(

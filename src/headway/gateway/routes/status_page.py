@@ -58,7 +58,8 @@ function show(view) {
     `Requests running: ${running}, waiting: ${view.waiting} (${view.backlog_s} s of work). ` +
     `Policy: ${view.policy}.`
   fill($('#backends'), ['backend', 'state', 'running', 'slots', 'models'],
-    view.backends.map(one => [one.name, one.healthy ? 'up' : one.starting ? 'starting' : `down: ${one.error ?? ''}`,
+    view.backends.map(one => [one.name,
+      one.healthy ? 'up' : one.starting ? 'starting' : `down: ${one.error ?? ''}`,
       one.running, one.slots, one.models.join(', ')]))
   fill($('#requests'), ['state', 'tier', 'tenant', 'model', 'backend', 'age in s',
     'tokens', 'predicted', 'why'],

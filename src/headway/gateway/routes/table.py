@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
@@ -150,7 +150,7 @@ TABLE: tuple[Route, ...] = (
         "queue",
         "Which requests run, which wait, and why",
         None,
-        wire.QueueView,
+        views.QueueView,
         query=LIMIT,
     ),
     Route(
@@ -159,7 +159,7 @@ TABLE: tuple[Route, ...] = (
         "policy",
         "The policy in use, and what speaks for it",
         None,
-        wire.PolicyView,
+        views.PolicyView,
     ),
     Route(
         "GET",

@@ -100,6 +100,8 @@ class LoadClient:
         Raises:
             ServerError: it cannot be reached or does not answer as an OpenAI server does.
         """
+        if not self._url.startswith(("http://", "https://")):
+            raise ServerError(f"{self._url} is no http:// or https:// address; write http://HOST…")
         url = f"{self._url}/models"
         try:
             async with (

@@ -96,7 +96,8 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
     """
     found = []
     load = offered_load(trace, sites)
-    if load is not None and load >= OVERLOAD:
+    waited = any(row.wait_s.max > 0.0 for row in rows)
+    if load is not None and load >= OVERLOAD and waited:
         found.append(
             f"This is {figures(load)} times the traffic that these engines can take: the queue "
             "grows for as long as requests come, and so do the latencies below; see what they do "
@@ -104,21 +105,22 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
         )
     means_s = [row.latency_s.mean for row in rows]
     equal = len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s)
-    waited = any(row.wait_s.max > 0.0 for row in rows)
+    more = "more traffic" if load is None or load < OVERLOAD else "more requests"
+    at = ", as --load 0.9" if load is None or load < 0.9 else ""
     if len(rows) > 1 and not waited and not equal:
         found.append(
             "Nobody waited, so no policy had a choice to make: rows differ only by which engine "
-            "got which request; more traffic would show what policies do, as --load 0.9."
+            f"got which request; {more} would show what policies do{at}."
         )
     elif equal and not waited:
         found.append(
-            "Nobody waited, so there was no choice to make, and all policies do the same: more "
-            "traffic would show a difference, as --load 0.9."
+            "Nobody waited, so there was no choice to make, and all policies do the same: "
+            f"{more} would show a difference{at}."
         )
     elif equal:
         found.append(
             "All rows are equal: whoever waits is as long as the others, or nobody is overtaken; "
-            "more traffic may show a difference, as --load 0.9."
+            f"{more} may show a difference{at}."
         )
     return found
 

@@ -121,6 +121,8 @@ def read_pipeline(file: Path, text: str) -> Pipeline:
 def _plain(error: msgspec.ValidationError) -> str:
     """The message of msgspec, with the place first."""
     what, _, place = str(error).partition(" - at ")
+    if what.startswith("Expected `object`") and not place:
+        return "a pipeline is a mapping with `tasks`, as docs/workflows.md has one"
     what = what.replace("Object contains unknown field", "unknown key")
     what = what.replace("Object missing required field", "missing key")
     where = place.strip("`").removeprefix("$").removeprefix(".").replace("[...]", ".…")

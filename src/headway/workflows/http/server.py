@@ -160,7 +160,7 @@ class HttpServer:
         return web.json_response({"run": row.id}, status=202)
 
     async def _begin(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "workflow", "input", "key")
         name, given, key = body.get("workflow"), body.get("input", {}), body.get("key")
         if not isinstance(name, str) or not isinstance(given, dict):
             raise WorkflowError('send {"workflow": NAME, "input": {…}}')
@@ -192,7 +192,7 @@ class HttpServer:
         return web.json_response(_view(row))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "from")
         row = await self._journal.again(request.match_info["run"], body.get("from"), None)
         self._wake()
         return web.json_response(_view(row))
@@ -222,7 +222,9 @@ class HttpServer:
         )
 
     async def _answer(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "accept", "value", "why", "by")
+        if not isinstance(body.get("accept", True), bool):
+            raise WorkflowError('"accept" is true or false')
         run, path = request.match_info["run"], request.match_info["path"]
         step = await self._accept(
             run,
@@ -276,13 +278,16 @@ class HttpServer:
         raise web.HTTPSeeOther("/")
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request, *known: str) -> dict[str, Any]:
+    """The body, an object with none but the known fields. Raises WorkflowError."""
     try:
         body = await request.json() if request.can_read_body else {}
     except ValueError:
         raise WorkflowError("the body is no JSON") from None
     if not isinstance(body, dict):
         raise WorkflowError("the body has to be a JSON object")
+    if unknown := body.keys() - set(known):
+        raise WorkflowError(f"unknown field {min(unknown)}; there are: {', '.join(known)}")
     return body
 
 

@@ -109,7 +109,10 @@ class Cron:
             return CronSim(self.expression, moment)
         except CronSimError as error:
             why = str(error)
-            raise ValueError(f"{self.expression!r} is no time that ever comes: {why}") from None
+            raise ValueError(
+                f"{self.expression!r} is no time that ever comes ({why}); write minute, hour, day, "
+                "month and weekday, as '0 2 * * 1-5'"
+            ) from None
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """All its times after a moment, the first first."""
