@@ -145,6 +145,7 @@ def test_a_mistyped_command_after_all_that_is_still_one_line() -> None:
         (("key", "new", ""), 2, "a key needs a name of one line"),
         (("key", "new", "a\nb"), 2, "a key needs a name of one line"),
         (("key", "revoke", "ada"), 2, "there is no key 'ada'; headway.yaml has none"),
+        (("prompts", "test", "--url", "host:1"), 2, "--url host:1: write http://HOST:PORT"),
         (("logs", "--log", "none.db"), 1, "there is no request log none.db: a gateway makes it"),
         (("calibrate", "ftp://host", "--out", "x.json"), 1, "ftp://host is no http:// or https://"),
         (("run", "none.py"), 2, "none.py cannot be read: No such file or directory; check the"),

@@ -152,3 +152,11 @@ def test_what_to_install_is_said(module: str) -> None:
     assert without(module, "prompts", "list").stderr.strip() == (
         "headway: prompts need jinja2: pip install 'headway[prompts]'"
     )
+
+
+def test_without_a_server_one_sentence_says_so(run: Run, folder: Path) -> None:
+    (folder / "prompts/greet/tests.yaml").write_text(TESTS)
+    done = run("prompts", "test", "--url", "http://127.0.0.1:9")
+    assert done.code == 1 and done.out == ""
+    (line,) = done.error.splitlines()
+    assert line.endswith("connection refused; start it, or name another server with --url")

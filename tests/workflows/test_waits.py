@@ -11,6 +11,7 @@ import pytest
 from tests.workflows.conftest import Bench
 
 import headway
+from headway.cli.runs import asked_of
 from headway.workflows.errors import Rejected, TimedOut
 from headway.workflows.journal.errors import Answered, NoSuchQuestion, TooLate
 from headway.workflows.journal.rows import RunState
@@ -223,3 +224,11 @@ async def test_a_run_is_cancelled_while_it_waits(bench: Bench) -> None:
         assert (await bench.journal.cancel(row.id)).state is RunState.CANCELLED
         with pytest.raises(TooLate, match="it needs no answer any more"):
             await answer(bench, row.id)
+
+
+async def test_what_is_asked_is_shown_with_what_it_is_about(bench: Bench) -> None:
+    async with bench.working(approved):
+        row = await bench.start(approved)
+        await bench.until(row.id, "waiting")
+    (asked,) = await bench.journal.questions()
+    assert asked_of(asked) == [f"{row.id} ask: Publish it?", '    {"title": "News"}']

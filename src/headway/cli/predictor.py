@@ -102,7 +102,7 @@ def train(
     card = predictor.card
     print(
         f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
-        f"prompts held back, {out.stat().st_size / 1e6:.1f} MB"
+        f"prompts held back, {_size(out)}"
     )
 
 
@@ -218,7 +218,7 @@ def info(
     print(f"trained       {trained} on {card.examples} examples: {', '.join(card.data)}")
     print(f"held back     Kendall's tau {card.kendall_tau:.3f}")
     if model is not None:
-        print(f"size          {model.stat().st_size / 1e6:.1f} MB")
+        print(f"size          {_size(model)}")
     if url:
         measured = live.keys() - {"trusted"}
         print(f"on the newest answers of {url}:" if live else f"{url} predicts nothing yet")
@@ -264,3 +264,9 @@ def _load(path: Path | None) -> Predictor:
         return shipped() if path is None else load(path)
     except ArtefactError as error:
         raise Failure(error) from None
+
+
+def _size(file: Path) -> str:
+    """The size of a file, for people."""
+    size = file.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"

@@ -220,9 +220,13 @@ def test(
     assignments: Assignments = None,
 ) -> None:
     """Run the cases in a prompt's tests.yaml against a model. Exit code 1: one of them failed."""
+    if not url.startswith(("http://", "https://")):
+        raise Failure(f"--url {url}: write http://HOST:PORT", BAD_CONFIG)
     registry = _registry(prompts, config, assignments)
     trials = _trials(registry, which or [])
     results = asyncio.run(run(trials, url, model=model, api_key=api_key))
+    if results and not any(one.reached for one in results):
+        raise Failure(f"{results[0].failures[0]}; start it, or name another server with --url")
     failed = sum(bool(result.failures) for result in results)
     console = results_console(json_file)
     console.print(_results_table(results))

@@ -184,18 +184,12 @@ def approve(
     journal: JournalAddress = None,
 ) -> None:
     """Answer what a run asks a person; without arguments, list all that is asked."""
-    from headway.workflows.question import Question
 
     async def work(opened: Journal) -> StepRow | None:
         asked = await opened.questions()
         if run is None:
             for one in asked:
-                question = Question.from_json(one.question_json or "")
-                choices = f" ({', '.join(question.choices)})" if question.choices else ""
-                print(f"{one.run} {one.path}: {question.text}{choices}")
-                about = json.dumps(question.about, ensure_ascii=False)
-                if question.about is not None:
-                    print(f"    {about if len(about) <= ABOUT else about[:ABOUT] + '…'}")
+                print("\n".join(asked_of(one)))
             if not asked:
                 print("Nobody is asked anything.")
             return None
@@ -213,6 +207,19 @@ def approve(
     answered = with_journal(journal, work)
     if answered is not None:
         print(f"{answered.run} {answered.path}: answered by {answered.answered_by}")
+
+
+def asked_of(step: StepRow) -> list[str]:
+    """The lines that show a question: where it is asked, its choices, and what it is about."""
+    from headway.workflows.question import Question
+
+    question = Question.from_json(step.question_json or "")
+    choices = f" ({', '.join(question.choices)})" if question.choices else ""
+    lines = [f"{step.run} {step.path}: {question.text}{choices}"]
+    if question.about is not None:
+        about = json.dumps(question.about, ensure_ascii=False)
+        lines.append(f"    {about if len(about) <= ABOUT else about[:ABOUT] + '…'}")
+    return lines
 
 
 def _answer(

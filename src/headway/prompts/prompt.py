@@ -164,7 +164,7 @@ def _part(front: FrontMatter, role: str, text: str, span: tuple[int, int], place
     except TemplateSyntaxError as error:
         line = first_line + error.lineno - 1
         raise PromptError(
-            f"{place}:{line}: {error.message}; to write {{{{ or {{% as text, put it between "
+            f"{place}:{line}: {(error.message or '').rstrip('.')}; to write {{{{ or {{% as text, put it between "
             "{% raw %} and {% endraw %}"
         ) from None
     return Part(cast(Role, role), source, template)

@@ -45,6 +45,8 @@ class Result:
     answer: str
     output_tokens: int | None
     took_s: float
+    reached: bool = True
+    """Whether there was a server."""
 
 
 class _Function(msgspec.Struct):
@@ -105,7 +107,7 @@ async def _result(
     session: aiohttp.ClientSession, url: str, trial: Trial, model: str | None
 ) -> Result:
     began_s = time.monotonic()
-    answer, tokens = "", None
+    answer, tokens, reached = "", None, True
     try:
         request = trial.prompt.render(trial.case.variables).request
         request["model"] = model or request.get("model", "default")
@@ -114,9 +116,11 @@ async def _result(
     except PromptError as error:
         failures = [str(error)]
     except (aiohttp.ClientError, OSError) as error:
-        failures = [f"no answer from {url}: {why_unreachable(error)}"]
+        failures, reached = [f"no answer from {url}: {why_unreachable(error)}"], False
     took_s = time.monotonic() - began_s
-    return Result(trial.prompt.id, trial.case.name, tuple(failures), answer, tokens, took_s)
+    return Result(
+        trial.prompt.id, trial.case.name, tuple(failures), answer, tokens, took_s, reached
+    )
 
 
 async def _answer(
