@@ -163,8 +163,9 @@ def _part(front: FrontMatter, role: str, text: str, span: tuple[int, int], place
         template = Template(source, front.variables)
     except TemplateSyntaxError as error:
         line = first_line + error.lineno - 1
+        wrong = (error.message or "").rstrip(".")
         raise PromptError(
-            f"{place}:{line}: {(error.message or '').rstrip('.')}; to write {{{{ or {{% as text, put it between "
+            f"{place}:{line}: {wrong}; to write {{{{ or {{% as text, put it between "
             "{% raw %} and {% endraw %}"
         ) from None
     return Part(cast(Role, role), source, template)
