@@ -171,6 +171,20 @@ def retry(
     print(f"{row.id} is ready: a worker takes it, or `headway runs resume FILE {row.id}`")
 
 
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="DAYS", help="Since they ended.", min=0)
+    ],
+    journal: JournalAddress = None,
+) -> None:
+    """Delete runs that ended long ago, with their steps; the keys of events stay known."""
+    from headway.workflows import retention
+
+    before = time.time() - older_than * retention.DAY_S
+    deleted = with_journal(journal, lambda opened: retention.prune(opened, before))
+    print(f"Deleted {deleted} runs")
+
+
 def approve(
     run: Annotated[str | None, typer.Argument(help="The run that asks; none: list all.")] = None,
     step: Annotated[str | None, typer.Argument(help="The step, if it asks several.")] = None,

@@ -15,6 +15,8 @@ from headway.workflows.llm import Answer, Asker, Gateway
 from headway.workflows.scope import Scope
 from headway.workflows.spans import traceparent
 
+LONGEST_NAME = 200
+"""Of a step: the gateway refuses longer ones than 256 bytes."""
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 _outside: list[Gateway] = []
@@ -52,7 +54,7 @@ async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
         path,
         "llm",
         values.fingerprint("llm", (), body),
-        lambda: inside.run.services.gateway.chat(body, asker(inside, path)),
+        lambda: inside.run.services.gateway.chat(body, asker(inside, path, body)),
         Answer,
         asked_json=values.to_json(body, "a call of a model"),
     )
@@ -102,7 +104,9 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
         path,
         "embed",
         values.fingerprint("embed", (list(texts), model), {}),
-        lambda: inside.run.services.gateway.embed(texts, model, asker(inside, path)),
+        lambda: inside.run.services.gateway.embed(
+            texts, model, asker(inside, path, {"model": model, "input": list(texts)})
+        ),
         Any,
     )
     return vectors
@@ -133,16 +137,20 @@ async def _value(name: str, value: Any) -> Any:
     return await steps.once(inside.run, inside.reserve(name), "value", "", value, Any)
 
 
-def asker(inside: Scope, path: str) -> Asker:
-    """For whom a call in `inside` is made."""
+def asker(inside: Scope, path: str, body: Mapping[str, Any]) -> Asker:
+    """For whom a call in `inside` is made.
+
+    Its key is the same when the call is repeated after a crash, and another one when somebody
+    asked for the run to run again, or when the call has become another one.
+    """
     run = inside.run
     now_s = run.services.clock()
     tier = inside.tier if inside.tier is not None else run.workflow.tier
     return Asker(
         program=run.program,
         traceparent=traceparent(run.row.id, path),
-        step=f"{run.row.workflow}/{pattern(path)}",
-        key=f"{run.row.id}/{path}",
+        step=f"{run.row.workflow}/{pattern(path)}"[-LONGEST_NAME:],
+        key=values.fingerprint(f"{run.row.id}/{path} {run.row.rounds}", (), body),
         tier=run.row.tier if tier is None else tier.label,
         deadline_s=None if run.row.deadline_at is None else run.row.deadline_at - now_s,
         remaining_s=run.services.costs.remaining_s(run.row.workflow, path),

@@ -15,6 +15,7 @@ from headway.workflows.costs import Costs
 from headway.workflows.errors import WorkflowError
 from headway.workflows.execution import Execution, Services
 from headway.workflows.grants import Grants
+from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.llm import Gateway
@@ -111,17 +112,21 @@ class Worker:
         if room <= 0:
             return
         names = [workflow.name for workflow in self.catalog]
-        claimed = await self._journal.claim(self._owner, names, room, LEASE_S)
+        claimed = await self._journal.claim(
+            self._owner, names, room, LEASE_S, holding=list(self._running)
+        )
         await asyncio.gather(*(self._begin(row) for row in claimed))
 
     async def _begin(self, row: RunRow) -> None:
         try:
             workflow = await self.catalog.of(row, self._journal)
-        except WorkflowError as error:
-            logger.warning("run %s is blocked: %s", row.id, error)
-            await self._journal.block(row.id, row.fence, str(error))
+            known = await self._journal.steps(row.id)
+        except Exception as error:
+            why = str(error) if isinstance(error, WorkflowError) else repr(error)
+            logger.warning("run %s is blocked: %s", row.id, why)
+            with suppress(LostRun):
+                await self._journal.block(row.id, row.fence, why)
             return
-        known = await self._journal.steps(row.id)
         execution = Execution(row, workflow, known, self._services)
         task = asyncio.create_task(execution.go(), name=f"go {row.id}")
         self._running[row.id] = (execution, task)
@@ -168,3 +173,4 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks)
         self._stopped.set()
+        await self._journal.release(self._owner)  # what it claimed and had not begun

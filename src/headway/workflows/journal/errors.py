@@ -27,5 +27,17 @@ class TooLate(JournalError):
     """The time for an answer is over, or the run has ended."""
 
 
+class KeyTaken(JournalError):
+    """The key started a run of another workflow."""
+
+
+class Pruned(JournalError):
+    """The steps of the run were deleted."""
+
+
+class NewerJournal(Exception):
+    """A newer Headway wrote the journal."""
+
+
 class LostRun(JournalError):
     """Another worker has claimed the run, or it was cancelled: nothing more is written here."""

@@ -205,7 +205,8 @@ async def _watch(schedule: Schedule, around: Around, fire: Fire) -> None:
             await around.journal.set_mark(around.name, now.isoformat())
             last = now
         else:
-            last = datetime.fromisoformat(text)
+            # After the clock was set back, it must not wait for the time that it showed before.
+            last = min(datetime.fromisoformat(text), now)
         times, handled = due(schedule, last, now)
         for moment in times:
             at = moment.isoformat()
