@@ -192,7 +192,7 @@ def workflow(
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
                 raise TypeError(
-                    f"{function.__name__} takes {parameter}: inputs of a workflow have names, so "
+                    f"{function.__name__} takes {"*" * (parameter.kind is parameter.VAR_POSITIONAL)}{parameter.name}: inputs of a workflow have names, so "
                     "it takes no positional arguments"
                 )
         return Workflow(

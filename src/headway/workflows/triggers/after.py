@@ -13,7 +13,7 @@ from headway.workflows.triggers.event import Around, Event, Fire
 
 LOOK_EVERY_S = 0.5
 OVERLAP_S = 60.0
-"""Looks back so far: an end is written a moment after it was, and machines differ in their clocks."""
+"""Looks back so far: an end is written a moment after it was, and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
