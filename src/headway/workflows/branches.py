@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headway.workflows import errors, scope
@@ -38,6 +38,17 @@ async def gather(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it must be at least 1")
+    try:
+        return await _gather(work, limit, return_exceptions)
+    finally:
+        for one in work:  # those that never began
+            if inspect.iscoroutine(one):
+                one.close()
+
+
+async def _gather(
+    work: Sequence[Awaitable[Any]], limit: int | None, return_exceptions: bool
+) -> list[Any]:
     inside = scope.current()
     if inside is None:
         return await _together([_plain(one) for one in work], limit, return_exceptions)
@@ -47,8 +58,6 @@ async def gather(
         return await _together(branches, limit, return_exceptions, run)
     known = run.remembered(path, "gather", "")
     if known is not None and known.state.ended:  # its other branches were cancelled then
-        for one in work:
-            _close(one)
         raise errors.from_json(known.error_json or "")
     began_at = run.services.clock()
     branches = [_branch(inside, f"{path}[{number}]", one) for number, one in enumerate(work)]
@@ -122,13 +131,6 @@ async def _branch(parent: Scope, path: str, work: Awaitable[Any]) -> Any:
             return await work
     with own.entered(), parent.run.branch(), errors.without_exit():
         return await work
-
-
-def _close(work: Awaitable[Any]) -> None:
-    if inspect.iscoroutine(work):
-        work.close()
-    elif isinstance(work, asyncio.Future):
-        work.cancel()
 
 
 async def _together(

@@ -191,9 +191,10 @@ def workflow(
             raise TypeError(f"@workflow decorates an async function, not {function!r}")
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+                stars = "*" * (parameter.kind is parameter.VAR_POSITIONAL)
                 raise TypeError(
-                    f"{function.__name__} takes {"*" * (parameter.kind is parameter.VAR_POSITIONAL)}{parameter.name}: inputs of a workflow have names, so "
-                    "it takes no positional arguments"
+                    f"{function.__name__} takes {stars}{parameter.name}: inputs of a workflow have "
+                    "names, so it takes no positional arguments"
                 )
         return Workflow(
             function,

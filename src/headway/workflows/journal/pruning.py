@@ -12,8 +12,9 @@ def prune(before: float, most: int, connection: Connection) -> int:
     result, so that its event starts no second run.
     """
     rows = connection.query(
-        "SELECT id, key FROM runs WHERE ended_at < ? AND pruned = 0 AND NOT EXISTS (SELECT 1 FROM "
-        "runs AS parents WHERE parents.id = runs.parent_run AND parents.pruned = 0) "
+        "SELECT id, key FROM runs WHERE ended_at < ? AND pruned = 0 AND (parent_run IS NULL OR "
+        "NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.id = runs.parent_run "
+        "AND parents.pruned = 0)) "
         "ORDER BY ended_at LIMIT ?" + connection.skip_locked,
         (before, most),
     )

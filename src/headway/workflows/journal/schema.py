@@ -39,11 +39,13 @@ TABLES = (
     f"CREATE INDEX IF NOT EXISTS runs_to_claim ON runs (workflow, {ORDER}) WHERE state = 'ready'",
     "CREATE INDEX IF NOT EXISTS children_to_claim "
     f"ON runs (root_workflow, {ORDER}) WHERE state = 'ready'",
-    "CREATE INDEX IF NOT EXISTS runs_that_wait ON runs (wake_at) WHERE state = 'waiting'",
+    "CREATE INDEX IF NOT EXISTS runs_that_wait ON runs (state, wake_at)",
     "CREATE INDEX IF NOT EXISTS runs_that_run ON runs (owner) WHERE state = 'running'",
     "CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, created_at, id)",
     "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at, id)",
-    "CREATE INDEX IF NOT EXISTS runs_by_end ON runs (ended_at)",
+    "CREATE INDEX IF NOT EXISTS runs_by_workflow ON runs (workflow, created_at, id)",
+    "CREATE INDEX IF NOT EXISTS runs_by_end ON runs (workflow, state, ended_at)",
+    "CREATE INDEX IF NOT EXISTS runs_to_prune ON runs (ended_at) WHERE pruned = 0",
     "CREATE INDEX IF NOT EXISTS runs_by_parent ON runs (parent_run)",
     "CREATE INDEX IF NOT EXISTS steps_that_wait ON steps (kind, state)",
 )
