@@ -151,7 +151,7 @@ bodies = st.recursive(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(bodies, st.lists(st.integers(1, 4), max_size=4))
 def test_interrupted_programs_return_the_same_and_finished_steps_run_once(
     does: Program, moments: list[int]

@@ -334,4 +334,4 @@ class Journals(RuleBasedStateMachine):
 
 
 TestJournals = Journals.TestCase
-TestJournals.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestJournals.settings = settings(max_examples=8, stateful_step_count=40, deadline=None)
