@@ -199,6 +199,30 @@ async def test_a_step_that_calls_exit_fails_and_the_worker_lives(bench: Bench) -
         assert "ended the program, with status 4" in message(await bench.until(second.id, "failed"))
 
 
+async def test_a_workflow_that_catches_its_cancellation_is_put_down_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.workflows.execution.PATIENCE_S", 0.02)
+    go_on = [True]
+
+    @headway.workflow
+    async def work() -> str:
+        while go_on[0]:
+            try:
+                return str(await headway.ask("Well?"))
+            except BaseException as error:
+                calls.append(error)
+        return "?"
+
+    async with bench.working(work):
+        row = await bench.start(work)
+        await bench.until(row.id, "waiting")
+        await bench.journal.answer(row.id, "ask", Question("").accept(), "ada", lambda _: None)
+        row = await bench.until(row.id, "finished")
+        go_on[0] = False
+    assert row.output_json == '"True"'
+
+
 async def test_a_task_that_runs_again_may_do_something_else(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 LINGER_S = 0.05
 """How long a run that only waits stays in memory: a wait that is shorter costs no replay."""
+PATIENCE_S = 5.0
+CANCELLATIONS = 3
+"""How long a body that was cancelled may take to end, and how often it is cancelled."""
 KEEP_S = 1.0
 """One whose next wait is due so soon stays, too."""
 
@@ -109,7 +112,7 @@ class Execution:
         """Run until it ends or is put down, and write that."""
         loop = asyncio.get_running_loop()
         self._body = loop.create_task(self._run_body(), name=f"run {self.row.id}")
-        await asyncio.wait([self._body])
+        await self._until_body_ends(self._body)
         await self._end_others()
         try:
             await self._write_end(self._body)
@@ -119,6 +122,23 @@ class Execution:
             logger.exception("how run %s ended cannot be written", self.row.id)
             why = f"how it ended cannot be written: {errors.sentence(errors.to_json(error))}"
             await self.services.journal.block(self.row.id, self.row.fence, why)
+
+    async def _until_body_ends(self, body: asyncio.Task[Any]) -> None:
+        """Wait for the body; give one up that swallows its cancellation: it can write nothing."""
+        for _ in range(CANCELLATIONS):
+            while not body.done():
+                was_over = self._over
+                await asyncio.wait([body], timeout=PATIENCE_S)
+                if was_over and not self._busy:
+                    break
+            body.cancel()
+        if not body.done():
+            logger.error(
+                "run %s catches its cancellation, and is left alone: catch Exception, not "
+                "BaseException, in workflow %s",
+                self.row.id,
+                self.workflow.name,
+            )
 
     async def _end_others(self) -> None:
         """End steps that run on although the body has ended: tasks of asyncio left alone."""
@@ -266,6 +286,7 @@ class Execution:
         if self.stopping and not self._over:
             await asyncio.get_running_loop().create_future()
         if self._over:
+            await asyncio.sleep(0)  # a workflow that catches this may try for ever
             raise asyncio.CancelledError
 
     @asynccontextmanager
