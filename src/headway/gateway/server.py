@@ -17,6 +17,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.keep_alive import KeepAlive
@@ -122,6 +123,9 @@ class Gateway:
                 core, foresight, settings.auto, request_log.path, accounts.flush, clock
             )
         metrics.policy(core, self._advisor)
+        if request_log is not None:
+            metrics.log(request_log)
+        self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
             settings, self.catalog, of_models, accounts, aliases
@@ -158,6 +162,7 @@ class Gateway:
         """
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
+        self._lag.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -201,6 +206,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        await self._lag.stop()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:
