@@ -359,6 +359,15 @@ class ReplayedPolicy(Struct, kw_only=True):
     """Whether the p99 is within the promise."""
 
 
+class ReplayEvidence(Struct, kw_only=True):
+    """Latency of the answered requests, and in a replay under the policies that served them."""
+
+    served_mean_s: float
+    replayed_mean_s: float
+    served_p99_s: float
+    replayed_p99_s: float
+
+
 class PolicyAdvice(Struct, kw_only=True):
     """What the last replay of recent traffic recommends."""
 
@@ -368,7 +377,10 @@ class PolicyAdvice(Struct, kw_only=True):
     """Whether the policy in use breaks the promise; else two replays in a row must agree."""
     requests: int
     """That were replayed."""
+    evidence: ReplayEvidence | None
+    """How good the replay is; None: too few requests."""
     replayed: list[ReplayedPolicy]
+    """Empty: too few requests, or the replay is not good enough."""
 
 
 class PolicyView(Struct, kw_only=True):

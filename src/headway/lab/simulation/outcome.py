@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,19 @@ class Outcome:
         """From being sent to the first slot."""
         wait_s: np.ndarray = self.started_s - self.released_s
         return wait_s
+
+    def rows(self, chosen: np.ndarray) -> Outcome:
+        """The same run, of some of its requests only; totals stay."""
+        return replace(
+            self,
+            released_s=self.released_s[chosen],
+            started_s=self.started_s[chosen],
+            first_token_s=self.first_token_s[chosen],
+            ended_s=self.ended_s[chosen],
+            preemptions=self.preemptions[chosen],
+            failovers=self.failovers[chosen],
+            backend=self.backend[chosen],
+        )
 
     @property
     def cold_start_wait_s(self) -> np.ndarray:

@@ -33,6 +33,8 @@ class TraceRequests:
         self._max_tokens = trace.max_tokens.tolist()
         self._deadline_s = trace.deadline_s.tolist()
         self._shared_tokens = trace.shared_tokens.tolist()
+        self._waited_s = trace.waited_s.tolist()
+        self._produced_tokens = trace.produced_tokens.tolist()
         self._sessions = _sessions(trace)
 
     def request(self, number: int, now_s: float) -> Request:
@@ -43,20 +45,24 @@ class TraceRequests:
         if score is not None:
             score = score_within(score, estimate, limit)
         deadline_s = self._deadline_s[number] if self._deadline_s else nan
-        return Request(
+        arrival_s = now_s - (self._waited_s[number] if self._waited_s else 0.0)
+        request = Request(
             id=str(number),
-            arrival_s=now_s,
+            arrival_s=arrival_s,
             prompt_tokens=self._prompt_tokens[number],
             estimate=estimate.capped(limit),
             lane=self._lane_of[number],
             tier=trace.tiers[number] if trace.tiers else Tier.STANDARD,
             tenant=trace.tenants[number] if trace.tenants else "",
             program=trace.programs[number] if trace.programs else "",
-            deadline_s=None if isnan(deadline_s) else now_s + deadline_s,
+            deadline_s=None if isnan(deadline_s) else arrival_s + deadline_s,
             prefix=self._prefix(number),
             max_tokens=limit,
             score=score,
         )
+        if self._produced_tokens:
+            request.output_tokens = max(0, self._produced_tokens[number])
+        return request
 
     def sequence(self, number: int, request: Request) -> EngineRequest:
         """What the engine runs for `request`, from what it has produced so far."""
