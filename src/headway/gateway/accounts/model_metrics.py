@@ -32,7 +32,8 @@ class ModelMetrics:
         )
         for model in catalog:
             for tier in Tier:
-                self._requests.add(0, model.name, tier.label, "finished")
+                for outcome in ("finished", "failed"):
+                    self._requests.add(0, model.name, tier.label, outcome)
                 self._latency.labelled(model.name, tier.label)
 
     def ended(self, model: str, tier: Tier, outcome: str, latency_s: float | None) -> None:
