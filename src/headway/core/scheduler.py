@@ -24,6 +24,7 @@ from headway.core.placement import placements
 from headway.core.policies import make_policy
 from headway.core.policies.boost import Boost
 from headway.core.preemption import PreemptionRule
+from headway.core.programs import Programs
 from headway.core.promises import Promises
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
@@ -71,6 +72,7 @@ class Scheduler:
         self._tier_order = tiers
         self._ledger = ledger = fairness(settings)
         self._promises = Promises(settings)
+        self._programs = Programs()
         self._backends = Backends(settings, ledger, produced)
         self._lanes = Lanes(self._policy, tiers, ledger, self._backends, by_tenant)
         self._backlog, self._running = self._lanes.backlog, self._backends.running
@@ -195,6 +197,7 @@ class Scheduler:
         request.sequence = self._sequence
         request.state = State.WAITING
         self._requests[request.id] = request
+        self._programs.arrived(request)
         self._lanes.enqueue(request)
         if self._tail is not None:
             self._tail.arrived(request)
@@ -364,6 +367,7 @@ class Scheduler:
         """Forget `request`, which neither waits nor runs any more; `state` is its last."""
         request.state = state
         del self._requests[request.id]
+        self._programs.left(request, self._promises.cost)
         if self._tail is not None:  # it knows no longer of a finished one
             self._tail.left(request, now_s)
         if self._ledger is not None:
