@@ -3,10 +3,9 @@
     HEADWAY_DATA=../shared/data python bench/runs.py [--quick]
 
 Real sessions of agents, drawn with replacement as a Poisson stream of runs: a call is sent when the
-one before it has ended, and its tools are done. Half of the sessions are history, as in the
-request log of a gateway that restarts: lengths, what runs did after each answer and what was
-cached are learned from them, and from what ends on the way. The other half is drawn from. Latency
-is that of whole runs, tools included.
+one before it has ended, and its tools are done. What is predicted of a run was learned from the
+sessions of the other four fifths, as from a request log. Latency is that of whole runs, tools
+included.
 
 Policies by call see calls that name no program. `srpt, programs named` sees what the policies by
 run do: lengths by program, and what is cached of a run's context. `run-gittins, known` is told
@@ -47,6 +46,7 @@ TRACES = {
 }
 """File, and runs of a draw."""
 PROFILE, SLOTS = "llama-3.1-8b-rtxpro6000", 8
+FOLDS = 5
 LOADS = (0.9, 1.0, 1.2)
 BY_CALL = ("fcfs", "srpt")
 KNOWN, ROUGHLY, NAMED = ", known", ", off by half", ", programs named"
@@ -59,11 +59,23 @@ BARRED = 1.2
 
 
 class Remembering(Predictions):
-    """Predictions of the gateway that begin with the sessions in `history`."""
+    """Predictions of a gateway that has seen `history`: lengths, and what runs did.
 
-    def __init__(self, trace: Trace, history: Trace, octaves: float | None = None) -> None:
-        self._history = history
-        self._octaves = octaves
+    Args:
+        trace: the requests.
+        history: sessions; lengths are learned from all of them, for all policies.
+        folds: the fold of each session in `history`, and of each request's session in `trace`.
+        octaves: clients say what comes after a call, with such errors; None: they do not.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        history: Trace,
+        folds: tuple[np.ndarray, np.ndarray],
+        octaves: float | None = None,
+    ) -> None:
+        self._history, self._folds, self._octaves = history, folds, octaves
         lengths = LengthHistory()
         for origin, _, number in _rows(history):
             lengths.observe(origin, int(history.output_tokens[number]))
@@ -76,14 +88,24 @@ class Remembering(Predictions):
         self._lengths.finished(number)
 
     def runs(self, trace: Trace, cost: CostModel) -> Runs:
+        of_history, of_trace = self._folds
+        apart = [
+            LearnedRuns(trace, cost, self._learned(cost, of_history != fold))
+            for fold in range(FOLDS)
+        ]
+        if self._octaves is None:
+            return Folds(apart, of_trace)
+        return Told(apart, of_trace, KnownRuns(trace, cost), self._octaves)
+
+    def _learned(self, cost: CostModel, chosen: np.ndarray) -> Learned:
         learned, history = Learned(), self._history
         per_token_s = cost.held_slots * cost.prefill_s_per_token
         path_s = 0.0
         for origin, last, number in _rows(history):
+            if not origin.program or not chosen[number]:
+                continue
             prompt, cached = int(history.prompt_tokens[number]), int(history.shared_tokens[number])
             output = int(history.output_tokens[number])
-            if not origin.program:
-                continue
             learned.history.arrived(origin, "", 0.0, 0.0)
             path_s += per_token_s * (prompt - cached) + cost.decode_s_per_token * output
             learned.history.left(origin, "", path_s, 0.0)
@@ -91,25 +113,43 @@ class Remembering(Predictions):
             if last:
                 learned.history.ended(origin)
                 path_s = 0.0
-        if self._octaves is None:
-            return LearnedRuns(trace, cost, learned)
-        return ToldRuns(trace, cost, learned, self._octaves)
+        return learned
 
 
-class ToldRuns(LearnedRuns):
-    """Clients say what comes, with log-normal errors of so many octaves."""
+class Folds(Runs):
+    """Each run is predicted from the sessions of other folds; nothing is learned on the way.
 
-    def __init__(self, trace: Trace, cost: CostModel, learned: Learned, octaves: float) -> None:
-        super().__init__(trace, cost, learned)
-        self._known = KnownRuns(trace, cost)
-        self._factor = 2.0 ** np.random.default_rng(0).normal(0.0, octaves, len(trace))
+    Sessions are drawn more than once: what ended on the way would tell what another does.
+    """
+
+    def __init__(self, apart: list[LearnedRuns], fold_of: np.ndarray) -> None:
+        self._apart, self._fold_of = apart, fold_of.tolist()
 
     def arrives(self, number: int, request: Request, now_s: float) -> None:
-        self._known.arrives(number, request, now_s)
-        assert request.to_come is not None
-        told_ms = request.to_come.mean * self._factor[number]
+        self._apart[self._fold_of[number]].arrives(number, request, 0.0)
+
+    def left(self, number: int, request: Request, cached_tokens: int | None, now_s: float) -> None:
+        self._apart[self._fold_of[number]].left(number, request, cached_tokens, 0.0)
+
+
+class Told(Folds):
+    """Clients say what comes, with log-normal errors of so many octaves."""
+
+    def __init__(
+        self, apart: list[LearnedRuns], fold_of: np.ndarray, known: KnownRuns, octaves: float
+    ) -> None:
+        super().__init__(apart, fold_of)
+        self._known = known
+        self._factor = 2.0 ** np.random.default_rng(0).normal(0.0, octaves, len(fold_of))
+
+    def arrives(self, number: int, request: Request, now_s: float) -> None:
         super().arrives(number, request, now_s)
-        request.to_come = SizeEstimate.exactly(round(told_ms))
+        cached_tokens = request.cached_tokens
+        self._known.arrives(number, request, now_s)
+        request.cached_tokens = cached_tokens
+        if request.to_come is not None:
+            told_ms = request.to_come.mean * self._factor[number]
+            request.to_come = SizeEstimate.exactly(round(told_ms))
 
 
 def _rows(trace: Trace) -> Iterator[tuple[Origin, bool, int]]:
@@ -124,20 +164,25 @@ def _rows(trace: Trace) -> Iterator[tuple[Origin, bool, int]]:
             yield origin, number == numbers[-1], number
 
 
-def drawn(trace: Trace, runs: int, rng: np.random.Generator) -> Trace:
-    """So many of its runs, with replacement, as a Poisson stream: one a second in the mean."""
+def drawn(trace: Trace, runs: int, rng: np.random.Generator) -> tuple[Trace, np.ndarray]:
+    """So many of its runs, with replacement, as a Poisson stream: one a second in the mean.
+
+    Also returns which request of `trace` each one is.
+    """
     members: dict[int, list[int]] = {}
     for number, run in enumerate(trace.runs.tolist()):
         members.setdefault(run, []).append(number)
     chosen = rng.choice(list(members), runs)
     began_s = np.cumsum(rng.exponential(1.0, runs))
-    rows, place = [], {}
+    rows: list[tuple[int, int]] = []
+    place: dict[tuple[int, int], int] = {}
     for run, first in enumerate(chosen.tolist()):
         for number in members[first]:
             place[run, number] = len(rows)
             rows.append((run, number))
     numbers = np.array([number for _, number in rows])
-    after = [int(trace.after[number]) for number in numbers]
+    after = trace.after[numbers].tolist()
+    before = [place.get((run, at), -1) for (run, _), at in zip(rows, after, strict=True)]
     return Trace(
         trace.name,
         np.array([began_s[run] for run, _ in rows]),
@@ -145,17 +190,19 @@ def drawn(trace: Trace, runs: int, rng: np.random.Generator) -> Trace:
         trace.output_tokens[numbers],
         tenants=[trace.tenants[number] for number in numbers],
         programs=[f"run {run}" for run, _ in rows],
-        after=np.array([place.get((run, at), -1) for (run, _), at in zip(rows, after, strict=True)]),
+        after=np.array(
+            [place.get((run, at), -1) for (run, _), at in zip(rows, after, strict=True)]
+        ),
         gap_s=trace.gap_s[numbers],
         shared_tokens=trace.shared_tokens[numbers],
-    )
+    ), numbers
 
 
-def halves(trace: Trace, rng: np.random.Generator) -> tuple[Trace, Trace]:
-    """Its sessions in two halves."""
-    runs = np.unique(trace.runs)
-    one = np.isin(trace.runs, rng.permutation(runs)[: len(runs) // 2])
-    return trace.rows(np.flatnonzero(one)), trace.rows(np.flatnonzero(~one))
+def folds_of(trace: Trace, rng: np.random.Generator) -> np.ndarray:
+    """The fold of each request: all of a session are in one."""
+    first, of_run = np.unique(trace.runs, return_inverse=True)
+    folds: np.ndarray = (rng.permutation(len(first)) % FOLDS)[of_run]
+    return folds
 
 
 @dataclass(frozen=True)
@@ -170,15 +217,16 @@ class Found:
 def ran(case: str, load: float, seed: int, runs: int, contender: str) -> Found:
     file, usual = TRACES[case]
     rng = np.random.default_rng(seed)
-    history, rest = halves(load_trace(data() / "traces" / file), rng)
-    trace = drawn(rest, runs or usual, rng)
+    history = load_trace(data() / "traces" / file)
+    folds = folds_of(history, rng)
+    trace, numbers = drawn(history, runs or usual, rng)
     sites = sites_of(PROFILE, SLOTS)
     trace = at_load(trace, capacity_rps(trace, sites), load)
     policy = contender.partition(",")[0]
     octaves = 0.0 if contender.endswith(KNOWN) else 1.0 if contender.endswith(ROUGHLY) else None
     if contender in BY_CALL:
         trace, history = replace(trace, programs=()), replace(history, programs=())
-    predictions = Remembering(trace, history, octaves)
+    predictions = Remembering(trace, history, (folds, folds[numbers]), octaves)
     outcome = simulate(trace, sites, SchedulerSettings(policy=policy), predictions)
     latency_s = measures_of(trace, outcome, sites).run_latency_s
     return Found(latency_s.mean, latency_s.p99, latency_s.max)
@@ -221,10 +269,11 @@ def main() -> int:
                     policy: float(np.mean([one.mean_s for one in draws]))
                     for policy, draws in found.items()
                 }
+                base = found["fcfs"]
                 for policy, draws in found.items():
-                    tail = np.median([a.p99_s / b.p99_s for a, b in zip(draws, found["fcfs"])])
+                    tail = np.median([a.p99_s / b.p99_s for a, b in zip(draws, base, strict=True)])
                     cells = [case, f"{load:g}", policy, f"{mean_s[policy]:.0f}"]
-                    cells += [f"{mean_s[base] / mean_s[policy]:.2f}" for base in BY_CALL]
+                    cells += [f"{mean_s[one] / mean_s[policy]:.2f}" for one in BY_CALL]
                     cells.append(f"{tail:.2f}")
                     rows.append(cells)
                     print(*cells, sep=" | ", flush=True)

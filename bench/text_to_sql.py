@@ -220,7 +220,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.runs, options.draws = 60, 1
-    tasks = [(seed, options.runs, options.load, name) for name in CONTENDERS for seed in range(options.draws)]
+    tasks = [
+        (seed, options.runs, options.load, name)
+        for name in CONTENDERS
+        for seed in range(options.draws)
+    ]
     with Pool(options.processes) as pool:
         every = pool.starmap(best_of, tasks, chunksize=1)
     found = {
@@ -234,7 +238,9 @@ def main() -> int:
         deadline_s = np.array([one for one, _ in draws])
         rate = np.array([one for _, one in draws])
         ratio = float(np.median(deadline_s / ours_s))
-        rows.append([name, f"{np.median(deadline_s):.1f}", f"{ratio:.2f}", f"{np.median(rate):.0f}"])
+        rows.append(
+            [name, f"{np.median(deadline_s):.1f}", f"{ratio:.2f}", f"{np.median(rate):.0f}"]
+        )
         if name in BARS:
             claims.append(Claim(f"deadline of {name} / ours", ratio, BARS[name], at_most=False))
     rates = ours_rate / np.array([rate for _, rate in found["fcfs, round robin"]])

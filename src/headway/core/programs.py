@@ -54,7 +54,8 @@ class Programs:
         key = request.tenant, request.program
         run = self._live.get(key)
         if run is None:
-            run = self._live[key] = self._idle.pop(key, None) or Run(request.arrival_s)
+            run = self._idle.pop(key) if key in self._idle else Run(request.arrival_s)
+            self._live[key] = run
         run.live += 1
         request.run_arrival_s = run.arrival_s
         request.run_service_s = run.service_s

@@ -302,6 +302,11 @@ class Scheduler:
         return MappingProxyType(self._requests)
 
     @property
+    def cost(self) -> CostModel:
+        """The reference cost model: ranks are in its seconds."""
+        return self._promises.cost
+
+    @property
     def policy_name(self) -> str:
         """The policy that orders requests now."""
         return self._policy.name

@@ -25,6 +25,12 @@ from headway.store.database import move_aside, open_database
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+ADDED = {
+    "step": "TEXT NOT NULL DEFAULT ''",
+    "parents": "TEXT NOT NULL DEFAULT ''",
+    "to_come_ms": "REAL",
+}
+"""Columns that logs of earlier versions lack; they get them when they are opened for writing."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     number INTEGER PRIMARY KEY,
@@ -33,6 +39,9 @@ CREATE TABLE IF NOT EXISTS requests (
     tier TEXT NOT NULL,
     tenant TEXT NOT NULL,
     program TEXT NOT NULL,
+    step TEXT NOT NULL DEFAULT '',
+    parents TEXT NOT NULL DEFAULT '',
+    to_come_ms REAL,
     model TEXT NOT NULL,
     backend TEXT NOT NULL,
     policy TEXT NOT NULL,
@@ -66,6 +75,11 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     tier: str
     tenant: str = ""
     program: str = ""
+    step: str = ""
+    parents: str = ""
+    """Names of the steps of its run that it waited for, with commas between."""
+    to_come_ms: float | None = None
+    """Mean of what was to come after it in its run, as the scheduler had it."""
     model: str = ""
     backend: str = ""
     """The last backend it ran on; empty if it never ran."""
@@ -99,7 +113,7 @@ ROW = f"({', '.join('?' * len(FIELDS))})"
 ROWS_AT_ONCE = 64
 """Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
 would have to be taken back from the event loop for every row."""
-SELECT = f"SELECT number, {', '.join(FIELDS)} FROM requests WHERE number > ? ORDER BY number"
+SELECT = "SELECT number, {} FROM requests WHERE number > ? ORDER BY number"
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
@@ -318,9 +332,11 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
             database.text_factory = _text  # so that invalid text does not end the reading
-            for number, *row in database.execute(SELECT, (after,)):
+            columns = _columns(database)
+            fields = [name for name in FIELDS if name in columns or name not in ADDED]
+            for number, *row in database.execute(SELECT.format(", ".join(fields)), (after,)):
                 try:
-                    record = _record(row)
+                    record = _record(fields, row)
                 except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
                     damaged += 1
                 else:
@@ -336,9 +352,14 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
 _text = partial(str, encoding="utf-8", errors="replace")
 
 
-def _record(row: list[Any]) -> RequestRecord:
-    row[FEATURES] = msgspec.json.decode(row[FEATURES])
-    return msgspec.convert(dict(zip(FIELDS, row, strict=True)), RequestRecord)
+def _columns(database: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+
+
+def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
+    values = dict(zip(fields, row, strict=True))
+    values["features"] = msgspec.json.decode(values["features"])
+    return msgspec.convert(values, RequestRecord)
 
 
 def newest(path: Path) -> int:
@@ -363,7 +384,13 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        return open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        database = open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        columns = _columns(database)
+        with database:
+            for name, kind in ADDED.items():
+                if name not in columns:
+                    database.execute(f"ALTER TABLE requests ADD COLUMN {name} {kind}")
+        return database
     except (sqlite3.Error, OSError) as error:
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "

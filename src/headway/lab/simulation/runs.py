@@ -79,13 +79,18 @@ class KnownRuns(Runs):
 
     def __init__(self, trace: Trace, cost: CostModel) -> None:
         shared = trace.shared_tokens.tolist() or [0] * len(trace)
-        self._cached = [min(a, b - 1) for a, b in zip(shared, trace.prompt_tokens.tolist(), strict=True)]
+        self._cached = [
+            min(a, b - 1) for a, b in zip(shared, trace.prompt_tokens.tolist(), strict=True)
+        ]
         own_s = cost.held_slots * cost.prefill_s_per_token * (trace.prompt_tokens - self._cached)
         own_s = (own_s + cost.decode_s_per_token * trace.output_tokens).tolist()
         self._to_come_s = [0.0] * len(trace)
         for number in range(len(trace) - 1, -1, -1):
             self._to_come_s[number] = max(
-                (own_s[after] + self._to_come_s[after] for after in trace.followers.get(number, ())),
+                (
+                    own_s[after] + self._to_come_s[after]
+                    for after in trace.followers.get(number, ())
+                ),
                 default=0.0,
             )
 

@@ -132,7 +132,7 @@ class Trace:
             )
         for number, joined in enumerate(self.joins):
             waits = len(self.after) and self.after[number] >= 0
-            if joined and not (waits and 0 <= min(joined) and max(joined) < number):
+            if joined and not (waits and min(joined) >= 0 and max(joined) < number):
                 raise SimulationError(
                     f"{self.name}, row {number + 1}: `joins` must name rows above it, besides the "
                     f"one in `after`"
@@ -175,7 +175,8 @@ class Trace:
     @cached_property
     def runs(self) -> np.ndarray:
         """Number of the first request of each one's run: of its program, else of its session."""
-        runs, firsts = self.began.tolist() if len(self.after) else list(range(len(self))), {}
+        runs = self.began.tolist() if len(self.after) else list(range(len(self)))
+        firsts: dict[tuple[str, str], int] = {}
         for number, program in enumerate(self.programs):
             if program:
                 tenant = self.tenants[number] if self.tenants else ""
