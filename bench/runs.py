@@ -190,9 +190,7 @@ def drawn(trace: Trace, runs: int, rng: np.random.Generator) -> tuple[Trace, np.
         trace.output_tokens[numbers],
         tenants=[trace.tenants[number] for number in numbers],
         programs=[f"run {run}" for run, _ in rows],
-        after=np.array(
-            [place.get((run, at), -1) for (run, _), at in zip(rows, after, strict=True)]
-        ),
+        after=np.array(before),
         gap_s=trace.gap_s[numbers],
         shared_tokens=trace.shared_tokens[numbers],
     ), numbers
