@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from headway.store.request_log import (
+    ADDED,
     DESCRIBED_AT_ONCE,
     FIELDS,
     RequestLog,
@@ -87,6 +88,22 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "requests.db") as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(requests)")]
     assert columns == ["number", *FIELDS]
+
+
+def test_a_log_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    log = RequestLog(path, batch_s=0.0)
+    log.write(record(1))
+    log.close()
+    with closing(sqlite3.connect(path)) as database:
+        for column in ADDED:
+            database.execute(f"ALTER TABLE requests DROP COLUMN {column}")
+    assert [one for _, one in read(path)] == [record(1)]
+    log = RequestLog(path, batch_s=0.0)
+    later = record(2, program="p", step="vote", parents="a,b", to_come_ms=12.5)
+    log.write(later)
+    log.close()
+    assert [one for _, one in read(path)] == [record(1), later]
 
 
 def test_prompts_are_left_out_unless_asked_for(tmp_path: Path) -> None:

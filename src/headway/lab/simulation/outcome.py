@@ -74,7 +74,8 @@ class Outcome:
         first, of_run = np.unique(runs, return_inverse=True)
         began_s, ended_s = np.full(len(first), np.inf), np.full(len(first), -np.inf)
         np.minimum.at(began_s, of_run, self.released_s)
-        np.maximum.at(ended_s, of_run, self.ended_s)
+        with np.errstate(invalid="ignore"):  # NaN is larger than all
+            np.maximum.at(ended_s, of_run, self.ended_s)
         latency_s: np.ndarray = ended_s - began_s
         return latency_s
 

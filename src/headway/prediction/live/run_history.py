@@ -13,8 +13,10 @@ from headway.core.estimate import SizeEstimate
 from headway.prediction.live.history import Origin
 from headway.prediction.live.watch import Watch
 
-BIN_MS = tuple(sorted({round(2 ** (halves / 2)) for halves in range(57)}))
-"""Upper edges of two bins an octave, from 1 ms to three days. The first is of last answers."""
+HALVES = range(57)
+BINS = tuple(round(1000 * 2 ** (half / 2 - 7)) for half in HALVES)
+"""Upper edges of two bins an octave, in thousandths of a call, or of a second where steps have
+names. The first is of last answers: nothing comes after them."""
 IDLE_S = 600.0
 """A run without a request for so long has ended, as far as can be known."""
 PSEUDO_COUNTS = 2.0
@@ -34,9 +36,10 @@ MOST_ANSWERS = 512
 class _End:
     """The end of an answer."""
 
-    place: str | int
+    step: str
     path_s: float
     """Service along the longest path to it."""
+    unit_s: float
     predicted: SizeEstimate | None
     """What was to come, as predicted when its request arrived."""
 
@@ -59,11 +62,12 @@ class _Run:
 class RunHistory:
     """Distributions of what comes after an answer in its run: service along the longest path.
 
-    Groups, from wide to narrow: the model; its tenant; the template of the run's first request;
-    the place in the run, which is the step's name, or without names about how many answers there
-    were; and about how much the run has attained. A group shrinks towards the wider one with the
-    weight of PSEUDO_COUNTS answers, and the widest towards the prior that a run goes on for as
-    long as it has taken: after a seconds, P(more than x) = a / (a + x), as of heavy tails.
+    Where steps have no names, the unit is the mean call of the run so far, as runs with long calls
+    go on with long calls; a step with a name has its own distribution, in seconds. Groups, from
+    wide to narrow: the model; its tenant; the template of the run's first request; the step. A
+    group shrinks towards the wider one with the weight of PSEUDO_COUNTS answers, and the widest
+    towards the prior that a run goes on for as long as it has taken: after a seconds,
+    P(more than x) = a / (a + x), as of heavy tails.
 
     A run has ended if its client says so, or IDLE_S after its last request.
 
@@ -99,13 +103,14 @@ class RunHistory:
         self._runs.move_to_end(key)
         if self.watch is not None and not self.watch.trusted:
             return None
-        attained = _octave(run.path_s + own_s)
-        estimate = _prior(attained)
-        for group in _groups(run.origin, _place(step, run.answers), attained):
+        attained_s = max(1e-3, run.path_s + own_s)
+        unit_s = _unit_s(step, attained_s, run.answers)
+        estimate = _prior(_half_octaves(attained_s / unit_s))
+        for group in _groups(run.origin, step):
             counts = self._groups.get(group)
             if counts is not None:
                 estimate = counts.estimate(estimate)
-        return estimate
+        return _in_ms(estimate, _half_octaves(unit_s))
 
     def left(
         self,
@@ -133,7 +138,8 @@ class RunHistory:
         run.last_s = now_s
         self._runs.move_to_end(key)
         if path_s is not None:
-            run.ends.append(_End(_place(step, run.answers), path_s, predicted))
+            unit_s = _unit_s(step, max(1e-3, path_s), run.answers)
+            run.ends.append(_End(step, path_s, unit_s, predicted))
             run.answers += 1
             run.path_s = max(run.path_s, path_s)
 
@@ -158,15 +164,15 @@ class RunHistory:
 
     def _learn(self, run: _Run) -> None:
         for end in run.ends:
-            left_ms = 1000.0 * (run.path_s - end.path_s)
-            for group in _groups(run.origin, end.place, _octave(end.path_s)):
+            units = (run.path_s - end.path_s) / end.unit_s
+            for group in _groups(run.origin, end.step):
                 counts = self._groups.get(group)
                 if counts is None:
                     counts = self._groups[group] = _Counts()
                     if len(self._groups) > REMEMBERED_GROUPS:
                         self._groups.popitem(last=False)
                 self._groups.move_to_end(group)
-                counts.observe(left_ms)
+                counts.observe(units)
         if self.watch is not None:
             every = ceil(len(run.ends) / MOST_WATCHED)
             for end in islice(run.ends, 0, None, every or 1):
@@ -177,18 +183,18 @@ class RunHistory:
 
 
 class _Counts:
-    """What came after in the runs of a group: counts over BIN_MS."""
+    """What came after in the runs of a group: counts over BINS."""
 
     __slots__ = ("_cached", "_counts", "_total", "_wider")
 
     def __init__(self) -> None:
-        self._counts = [0.0] * len(BIN_MS)
+        self._counts = [0.0] * len(BINS)
         self._total = 0.0
         self._cached: SizeEstimate | None = None
         self._wider: SizeEstimate | None = None
 
-    def observe(self, left_ms: float) -> None:
-        self._counts[min(bisect_left(BIN_MS, left_ms), len(BIN_MS) - 1)] += 1.0
+    def observe(self, units: float) -> None:
+        self._counts[min(bisect_left(BINS, 1000.0 * units), len(BINS) - 1)] += 1.0
         self._total += 1.0
         if self._total > REMEMBERED_RUNS:
             self._counts = [count / 2.0 for count in self._counts]
@@ -199,28 +205,39 @@ class _Counts:
         if self._cached is None or self._wider is not wider:
             pairs = zip(self._counts, wider.weights, strict=True)
             weights = [count + PSEUDO_COUNTS * weight for count, weight in pairs]
-            self._cached, self._wider = SizeEstimate(BIN_MS, weights), wider
+            self._cached, self._wider = SizeEstimate(BINS, weights), wider
         return self._cached
 
 
-def _groups(origin: Origin, place: str | int, attained: int) -> tuple[tuple[object, ...], ...]:
+def _groups(origin: Origin, step: str) -> tuple[tuple[object, ...], ...]:
     """The groups of an answer, from wide to narrow."""
+    named = bool(step)  # in other units
     model, tenant, template = origin.model, origin.tenant, origin.template
-    alike = (model, tenant, template)
-    return (model,), (model, tenant), alike, (*alike, place), (*alike, place, attained)
+    wide = (model, named), (model, named, tenant), (model, named, tenant, template)
+    return (*wide, (*wide[-1], step)) if named else wide
 
 
-def _place(step: str, answers: int) -> str | int:
-    """What answers have in common that are about as far in their runs."""
-    return step or round(2.0 * log2(1 + answers))
+def _unit_s(step: str, attained_s: float, answers: int) -> float:
+    return 1.0 if step else attained_s / (answers + 1)
 
 
-def _octave(attained_s: float) -> int:
-    return ceil(log2(max(1e-3, attained_s)))
+def _half_octaves(value: float) -> int:
+    return round(2.0 * log2(value))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _prior(attained: int) -> SizeEstimate:
-    attained_ms = 1000.0 * 2.0**attained
-    more = [1.0, *(attained_ms / (attained_ms + edge) for edge in BIN_MS)]
-    return SizeEstimate(BIN_MS, [above - below for above, below in pairwise(more)])
+    """After so many half octaves of units."""
+    attained_units = 1000.0 * 2.0 ** (attained / 2)
+    more = [1.0, *(attained_units / (attained_units + edge) for edge in BINS)]
+    return SizeEstimate(BINS, [above - below for above, below in pairwise(more)])
+
+
+@lru_cache(maxsize=4096)
+def _in_ms(estimate: SizeEstimate, unit: int) -> SizeEstimate:
+    """`estimate` if a unit takes so many half octaves of seconds."""
+    weights: dict[int, float] = {}
+    for thousandths, weight in zip(estimate.tokens, estimate.weights, strict=True):
+        ms = max(1, round(thousandths * 2.0 ** (unit / 2)))
+        weights[ms] = weights.get(ms, 0.0) + weight
+    return SizeEstimate(list(weights), list(weights.values()))
