@@ -27,7 +27,8 @@ from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
-from headway.lab.simulation.calibrate import fit, probe
+from headway.lab.simulation.calibration.fitting import fit
+from headway.lab.simulation.calibration.measuring import probe
 from headway.lab.simulation.load import capacity_rps
 from headway.lab.simulation.measures import Distribution
 from headway.lab.simulation.outcome import Outcome as Simulated

@@ -16,22 +16,34 @@ import headway
 PACKAGE = Path(headway.__file__).parent
 
 MAY_IMPORT = {
-    "": {"batching"},
+    "": {"batching", "workflows"},
     "core": {"core"},
-    "prediction": {"core", "text_files", "prediction"},
+    "prediction": {"core", "extras", "text_files", "prediction"},
     "cache": set(),
+    "extras": set(),
     "wheel": set(),
     "child_process": set(),
     "loopback": set(),
     "redaction": set(),
-    "text_files": set(),
+    "text_files": {"extras"},
     "unreachable": set(),
-    "engines": {"core", "cache", "wheel", "child_process", "unreachable", "engines"},
+    "engines": {"core", "cache", "extras", "wheel", "child_process", "unreachable", "engines"},
     "store": {"core", "store"},
+    "prompts": {"extras", "unreachable", "prompts"},
     "batching": {"core", "batching"},
-    "models": {"core", "cache", "wheel", "child_process", "redaction", "batching", "models"},
+    "models": {
+        "core",
+        "cache",
+        "extras",
+        "wheel",
+        "child_process",
+        "redaction",
+        "batching",
+        "models",
+    },
     "gateway": {
         "core",
+        "extras",
         "loopback",
         "redaction",
         "engines",
@@ -39,6 +51,7 @@ MAY_IMPORT = {
         "prediction",
         "batching",
         "models",
+        "prompts",
         "gateway",
     },
     "lab": set(),
@@ -46,6 +59,7 @@ MAY_IMPORT = {
     "lab.loadtest": {"core", "text_files", "unreachable", "lab.loadtest", "lab.report"},
     "lab.simulation": {
         "core",
+        "extras",
         "text_files",
         "prediction",
         "store",
@@ -54,6 +68,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
+    "workflows": {"core", "extras", "workflows"},
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",
@@ -62,12 +77,15 @@ MAY_IMPORT = {
         "prediction",
         "batching",
         "models",
+        "prompts",
         "gateway",
         "lab.loadtest",
         "lab.simulation",
         "lab.tuning",
         "lab.report",
+        "workflows",
         "config",
+        "extras",
         "redaction",
         "text_files",
         "unreachable",
@@ -94,7 +112,17 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         "foresight": {"api", "settings", "work", "foresight"},
         "dispatch": {"api", "settings", "work", "foresight", "dispatch"},
         "accounts": {"api", "work", "foresight", "dispatch", "accounts"},
-        "intake": {"api", "http", "keys", "settings", "work", "foresight", "dispatch", "intake"},
+        "intake": {
+            "api",
+            "http",
+            "keys",
+            "settings",
+            "dialects",
+            "work",
+            "foresight",
+            "dispatch",
+            "intake",
+        },
         "answers": {"api", "http", "dialects", "work", "dispatch", "accounts", "answers"},
         "routes": {
             "api",
@@ -129,7 +157,18 @@ WITHIN: dict[str, dict[str, set[str]]] = {
 PURE = {"time", "datetime", "asyncio", "threading", "random", "secrets", "socket", "os", "io"}
 """What the core must not even import: clocks, threads, chance, I/O."""
 
-HEAVY = {"aiohttp", "msgspec", "numpy", "pydantic", "rich", "sqlite3", "typer", "xllamacpp", "yaml"}
+HEAVY = {
+    "aiohttp",
+    "jinja2",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "typer",
+    "xllamacpp",
+    "yaml",
+}
 
 
 def modules() -> list[Path]:

@@ -77,3 +77,12 @@ def test_a_path_that_cannot_be_served_is_refused_with_what_can(tmp_path: Path) -
     empty.mkdir()
     with pytest.raises(ModelFailure, match="optimum-cli export onnx"):
         source_of(str(empty))
+
+
+def test_a_folder_with_other_graphs_alone_says_which(tmp_path: Path) -> None:
+    files(tmp_path, "tokenizer.json", "onnx/model_fp16.onnx", "onnx/model_quantized.onnx")
+    names = r"onnx.model_fp16\.onnx, onnx.model_quantized\.onnx, and no model\.onnx; name the file"
+    with pytest.raises(ModelFailure, match=names):
+        source_of(str(tmp_path))
+    quantized = str(tmp_path / "onnx/model_quantized.onnx")
+    assert source_of(quantized) == ModelSource("text", quantized)

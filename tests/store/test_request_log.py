@@ -18,16 +18,15 @@ from pathlib import Path
 import pytest
 
 from headway.store.request_log import (
-    ADDED,
     DESCRIBED_AT_ONCE,
     FIELDS,
     RequestLog,
     RequestLogError,
-    RequestRecord,
     answers_of,
     newest,
     read,
 )
+from headway.store.request_record import ADDED, RequestRecord
 
 
 def record(number: int, **changes: object) -> RequestRecord:
@@ -74,6 +73,8 @@ def test_records_survive_a_round_trip(tmp_path: Path) -> None:
         template="abc",
         features=(1, 2**63, 3),
         prompt="secret",
+        prompt_name="greet",
+        prompt_version=2,
     )
     log = RequestLog(path, keep_prompts=True)
     log.write(full)
@@ -90,20 +91,20 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     assert columns == ["number", *FIELDS]
 
 
-def test_a_log_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> None:
+def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "requests.db"
-    log = RequestLog(path, batch_s=0.0)
+    log = RequestLog(path)
     log.write(record(1))
     log.close()
-    with closing(sqlite3.connect(path)) as database:
-        for column in ADDED:
-            database.execute(f"ALTER TABLE requests DROP COLUMN {column}")
+    with sqlite3.connect(path) as database:
+        for name in ADDED:
+            database.execute(f"ALTER TABLE requests DROP COLUMN {name}")
     assert [one for _, one in read(path)] == [record(1)]
-    log = RequestLog(path, batch_s=0.0)
-    later = record(2, program="p", step="vote", parents="a,b", to_come_ms=12.5)
-    log.write(later)
+    log = RequestLog(path)
+    log.write(record(2, prompt_name="greet", prompt_version=2))
     log.close()
-    assert [one for _, one in read(path)] == [record(1), later]
+    found = [(one.id, one.prompt_name, one.prompt_version) for _, one in read(path)]
+    assert found == [(record(1).id, "", None), (record(2).id, "greet", 2)]
 
 
 def test_prompts_are_left_out_unless_asked_for(tmp_path: Path) -> None:
@@ -287,7 +288,9 @@ def test_a_place_that_cannot_hold_a_file_is_one_clear_error(tmp_path: Path) -> N
 
 
 def test_reading_what_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(RequestLogError, match="cannot be read as a request log"):
+    with pytest.raises(
+        RequestLogError, match="is no request log that this version of Headway reads"
+    ):
         list(read(tmp_path / "none.db"))
 
 
@@ -349,7 +352,8 @@ def test_a_killed_writer_loses_no_more_than_its_last_batch(tmp_path: Path) -> No
         """
         import sys, time
         from pathlib import Path
-        from headway.store.request_log import RequestLog, RequestRecord
+        from headway.store.request_log import RequestLog
+        from headway.store.request_record import RequestRecord
         log = RequestLog(Path(sys.argv[1]), batch_s=0.0)
         number = 0
         while True:
@@ -378,7 +382,8 @@ def test_a_killed_writer_loses_no_more_than_its_last_batch(tmp_path: Path) -> No
 FULL_DISK = """
     import logging, resource, sys, time
     from pathlib import Path
-    from headway.store.request_log import RequestLog, RequestLogError, RequestRecord
+    from headway.store.request_log import RequestLog, RequestLogError
+    from headway.store.request_record import RequestRecord
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     def record():

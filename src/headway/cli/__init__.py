@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -12,13 +13,14 @@ import typer
 from headway import __version__
 from headway.cli.check import check
 from headway.cli.config import show
-from headway.cli.exit import Failure
+from headway.cli.exit import INTERRUPTED, Failure, sentence_of
 from headway.cli.key import hash_, list_, new, revoke
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
 from headway.redaction import masked
 
 LATER = {
+    "logs": ("headway.cli.logged_requests", "Show the newest requests of the request log."),
     "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
         "headway.cli.simulate",
@@ -30,6 +32,8 @@ LATER = {
         "headway.cli.calibrate",
         "Measure a live server, and write its profile for the simulator.",
     ),
+    "run": ("headway.cli.run", "Run a workflow that survives crashes."),
+    "worker": ("headway.cli.worker", "Work on runs of workflows until it is stopped."),
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
@@ -37,7 +41,12 @@ HIDDEN = {"replay": "headway.cli.replay"}
 """Commands for programs: not in the help text."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
-TRACE = "Inspect, convert and generate traces."
+GROUPS = {
+    "trace": ("headway.cli.trace", "Inspect, convert and generate traces."),
+    "prompts": ("headway.cli.prompts", "Look at registered prompts, test and publish them."),
+}
+"""The same for groups of commands."""
+RUNS = "Look at runs of workflows, and cancel, resume and retry them."
 
 
 def application(command: str | None) -> typer.Typer:
@@ -56,18 +65,23 @@ def application(command: str | None) -> typer.Typer:
             app.command(name, help=text)(version)
     if command in HIDDEN:
         app.command(hidden=True)(getattr(import_module(HIDDEN[command]), command))
-    if command == "trace":
-        from headway.cli import trace as of_trace
+    for name, (module, text) in GROUPS.items():
+        if name == command:
+            app.add_typer(_group(text, *import_module(module).COMMANDS), name=name)
+        else:
+            app.command(name, help=text)(version)
+    if command in ("runs", "approve"):
+        from headway.cli import runs as of_runs
 
-        traces = _group(TRACE, *of_trace.COMMANDS)
-        app.add_typer(traces, name="trace")
+        runs = (of_runs.list_, of_runs.show, of_runs.logs)
+        changes = (of_runs.cancel, of_runs.resume, of_runs.retry)
+        app.add_typer(_group(RUNS, *runs, *changes), name="runs")
+        app.command()(of_runs.approve)
     else:
-        app.command("trace", help=TRACE)(version)
+        app.command("runs", help=RUNS)(version)
+        app.command("approve", help="Answer what a run asks a person.")(version)
     app.add_typer(_group("Look at the settings.", show), name="config")
-    keys = _group("Make, list and revoke API keys.", new, revoke)
-    keys.command("list")(list_)
-    keys.command("hash")(hash_)
-    app.add_typer(keys, name="key")
+    app.add_typer(_group("Make, list and revoke API keys.", new, revoke, list_, hash_), name="key")
     predictors = _group("Train and test predictors of output length.", train, refit, info, explain)
     predictors.command("eval")(evaluate)
     app.add_typer(predictors, name="predictor")
@@ -111,7 +125,7 @@ def _typer(text: str) -> typer.Typer:
 def _group(text: str, *commands: Callable[..., None]) -> typer.Typer:
     group = _typer(text)
     for command in commands:
-        group.command()(command)
+        group.command(command.__name__.rstrip("_"))(command)
     group.callback()(lambda: None)  # keeps a group of one command a group
     return group
 
@@ -137,14 +151,22 @@ def main() -> None:
     """Run the command line: one line on stderr and an exit code for every expected error."""
     try:
         run = application(sys.argv[1] if len(sys.argv) > 1 else None)
-        raise SystemExit(run(prog_name="headway", standalone_mode=False) or 0)
+        code = run(prog_name="headway", standalone_mode=False) or 0
+        if code == INTERRUPTED:  # Typer makes that of KeyboardInterrupt
+            raise KeyboardInterrupt
+        raise SystemExit(code)
     except USAGE_ERROR as error:
         _refuse(error)
-    except typer.Abort:
-        raise SystemExit(1) from None
+    except (typer.Abort, KeyboardInterrupt):
+        print("headway: interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
     except Failure as failure:
         print(f"headway: {masked(str(failure))}", file=sys.stderr)
         raise SystemExit(failure.code) from None
     except BrokenPipeError:  # `headway … | head`
         sys.stderr.close()
+        raise SystemExit(1) from None
+    except OSError as error:
+        print(f"headway: {masked(sentence_of(error))}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to write cannot be written
         raise SystemExit(1) from None

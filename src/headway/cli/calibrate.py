@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headway.cli.exit import fail
+from headway.cli.output_files import check_writable
+from headway.cli.progress import Stages
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, show, table_console
-from headway.lab.simulation.calibrate import Probes, drift, fit, probe, residuals
+from headway.lab.report.terminal import Results, show, table_console
+from headway.lab.simulation.calibration.checking import checked, remarks, residuals
+from headway.lab.simulation.calibration.fitting import fit
+from headway.lab.simulation.calibration.measuring import CHECK_FROM, check, probe
+from headway.lab.simulation.calibration.probes import Probes, Trial
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
 
-STEADY = 0.05
-"""Change of the engine's speed between rounds that needs no warning."""
+HEADINGS = ["probe", "measured ms", "profile ms", "off by"]
 
 
 def calibrate(
     url: Annotated[str, typer.Argument(help="URL of the server, such as http://host:8000/v1.")],
     out: Annotated[Path, typer.Option(help="File to write the profile to.")],
-    slots: Annotated[int, typer.Option(min=1, help="Concurrent requests of the server.")] = 4,
+    slots: Annotated[
+        int, typer.Option(min=0, help="Concurrent requests of the server; 0: count them.")
+    ] = 0,
     batch_tokens: Annotated[
         int, typer.Option(min=1, help="Token limit of an iteration: n_batch, or vLLM's limit.")
     ] = 2048,
@@ -46,42 +52,42 @@ def calibrate(
     """
     console = table_console()
     try:
-        probes, model = asyncio.run(_probe(url, model, api_key, slots, console))
+        check_writable({"--out": out})
+        began_s, computed_s = time.monotonic(), time.process_time()
+        model, probes, trial = asyncio.run(_probe(url, model, api_key, slots, kv_tokens))
+        busy = (time.process_time() - computed_s) / (time.monotonic() - began_s)
         profile = fit(model, probes, batch_tokens, kv_tokens)
+        rows = residuals(profile, probes)
+        show(console, Results(HEADINGS, [_cells(*row) for row in rows]))
+        for remark in (*probes.notes, *remarks(profile, probes, busy)):
+            print(f"- {remark}.")
+        print(f"- {checked(profile, trial).verdict()}.")
         out.write_bytes(write_profile(profile))
     except (SimulationError, ServerError, OSError) as error:
         fail("calibrate", error)
-    rows = residuals(profile, probes)
-    show(
-        console,
-        results_table(
-            ["probe", "measured ms", "profile ms", "off by"],
-            [
-                [name, figures(1e3 * real), figures(1e3 * fitted), f"{fitted / real - 1:+.0%}"]
-                for name, real, fitted in rows
-            ],
-        ),
-    )
-    off = fmean(abs(fitted / real - 1.0) for _, real, fitted in rows)
-    print(f"{out}: off by {off:.1%} on average; simulate with --profile {out}")
-    changed = drift(profile, probes)
-    if changed > STEADY:
-        print(
-            f"The engine was {changed:.0%} slower in one round than in another: near saturation "
-            f"simulated waits may be off by several times as much; check what else runs there "
-            f"and calibrate again"
-        )
+    off = median(abs(fitted / real - 1.0) for _, real, fitted in rows)
+    print(f"{out}: half of the probes are within {off:.1%}; simulate with --profile {out}")
+
+
+def _cells(name: str, real_s: float, fitted_s: float) -> list[str]:
+    off = f"{fitted_s / real_s - 1:+.0%}"
+    return [name, figures(1e3 * real_s), figures(1e3 * fitted_s), off]
 
 
 async def _probe(
-    url: str, model: str, api_key: str, slots: int, console: Console
-) -> tuple[Probes, str]:
+    url: str, model: str, api_key: str, slots: int, kv_tokens: int
+) -> tuple[str, Probes, Trial]:
+    if not model:
+        async with LoadClient(url, model, api_key) as client:
+            listed = await client.models()
+        if not listed:
+            raise SimulationError(f"{url} lists no model; name one with --model")
+        model = listed[0]
+        if len(listed) > 1:
+            print(f"measuring {model}, the first of {len(listed)} models; --model names another")
     async with LoadClient(url, model, api_key) as client:
-        listed = await client.models()
-    if not listed:
-        raise SimulationError(f"{url} lists no model; name one with --model")
-    model = model or listed[0]
-    async with LoadClient(url, model, api_key) as client:
-        with console.status("probing") as status:
-            probes = await probe(client, slots, lambda line: status.update(f"probing: {line}"))
-    return probes, model
+        with Stages() as report:
+            probes = await probe(client, slots, kv_tokens, report)
+            report("traffic to check with", CHECK_FROM)
+            trial = await check(client, probes)
+    return model, probes, trial

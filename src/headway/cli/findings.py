@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from headway.cli.gateway import EMBEDDED, endpoints_of
+from headway.cli.live_settings import endpoints_of
 from headway.cli.models import catalog_of
+from headway.config.backends import EMBEDDED
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
 from headway.engines.changes import named, requests
@@ -17,6 +18,8 @@ from headway.engines.endpoint import Endpoint
 from headway.engines.engine import BackendGone, Description, EngineError
 from headway.engines.probe import connect
 from headway.models.signature import ModelFailure
+from headway.prompts.errors import PromptError
+from headway.prompts.registry import read_registry
 
 ANSWER_S = 10.0
 """How long a backend may take to say what it can do."""
@@ -38,6 +41,7 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         _keys(settings),
         *_models(settings),
         *_files(settings),
+        *_prompts(settings),
         *asyncio.run(_backends(endpoints_of(settings.backends))),
     ]
 
@@ -83,6 +87,21 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("log", str(database))
     else:
         yield Finding("log", f"{database}: {folder} cannot be written by this user", works=False)
+
+
+def _prompts(settings: Settings) -> Iterator[Finding]:
+    """The registered prompts, and what is wrong with them."""
+    if settings.prompts is None:
+        return
+    try:
+        registry = read_registry(settings.prompts.expanduser())
+    except PromptError as error:
+        yield Finding("prompts", str(error), works=False)
+        return
+    names = ", ".join(registry.entries)
+    yield Finding("prompts", f"{settings.prompts}: {names or 'none yet'}")
+    for problem in registry.problems:
+        yield Finding("prompts", problem, works=False)
 
 
 async def _backends(endpoints: list[Endpoint]) -> list[Finding]:

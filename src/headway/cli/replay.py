@@ -16,7 +16,8 @@ from headway.lab.simulation.importers.request_log import answered, recent_trace
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.slo import NOTHING, parse_objective
 from headway.store.event_log import settings_from_values
-from headway.store.request_log import RequestRecord, newest
+from headway.store.request_log import newest
+from headway.store.request_record import RequestRecord
 
 
 def replay() -> None:

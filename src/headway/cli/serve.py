@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from headway.cli.options import Assignments, ConfigFile
+from headway.extras import install_extra
 
 _NAMED = re.compile(r"[\w.-]+=")
 """How a model that answers whole batches is given: by a name before its path."""
@@ -60,6 +61,9 @@ def serve(
         str | None,
         typer.Option(metavar="FILE", help="Its key (PEM), where the certificate's file has none."),
     ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Registered prompts, a folder for each.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -95,6 +99,7 @@ def serve(
         "--allow-open": ("allow_open", allow_open or None),
         "--tls-cert": ("tls_cert", tls_cert),
         "--tls-key": ("tls_key", tls_key),
+        "--prompts": ("prompts", prompts),
         "--log-level": ("log.level", log_level),
     }
     read = partial(read_configuration, flags, assignments, config)
@@ -106,6 +111,6 @@ def serve(
         from headway.cli import gateway
     except ModuleNotFoundError as error:
         raise Failure(
-            f"the gateway needs {error.name}: pip install 'headway[serve]'", BAD_CONFIG
+            f"the gateway needs {error.name}: {install_extra('serve')}", BAD_CONFIG
         ) from None
     gateway.serve(configuration, read)

@@ -56,7 +56,16 @@ def convert(
         int,
         typer.Option(min=0, help="Drop requests with more tokens of prompt and answer; 0: none."),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Random seed for requests drawn from statistics.")] = 0,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="tokenizer.json that counts the tokens of texts, as ShareGPT's; or its folder."
+        ),
+    ] = None,
+    arrivals: Annotated[str, typer.Option(help=f"When such texts arrive: {ARRIVALS}.")] = "",
+    seed: Annotated[
+        int, typer.Option(help="Random seed for arrivals, and for requests drawn from statistics.")
+    ] = 0,
 ) -> None:
     """Convert a trace to CSV or Parquet, one row per request.
 
@@ -64,7 +73,15 @@ def convert(
     """
 
     def run() -> Trace:
-        found = load_trace(trace, kind=kind, time_unit=time_unit, mend=mend, seed=seed)
+        found = load_trace(
+            trace,
+            kind=kind,
+            time_unit=time_unit,
+            mend=mend,
+            seed=seed,
+            tokenizer=tokenizer,
+            arrivals=arrivals,
+        )
         if most_tokens:
             fits = found.prompt_tokens + found.output_tokens <= most_tokens
             found = found.rows(np.flatnonzero(fits))
@@ -177,14 +194,13 @@ def facts_of(trace: Trace) -> dict[str, str]:
     """The lines of `headway trace info`."""
     gaps_s = np.diff(trace.arrival_s)
     spread = float(gaps_s.std() / gaps_s.mean()) if len(gaps_s) and gaps_s.mean() else 0.0
-    rate = len(trace) / trace.span_s if trace.span_s else float("inf")
-    facts = {
-        "requests": f"{len(trace):,}",
-        "arrivals": f"over {trace.span_s:,.1f} s, {figures(rate)} a second",
-        "gaps": f"coefficient of variation {spread:.2f} (1: Poisson)",
-        "prompt tokens": _spread_of(trace.prompt_tokens),
-        "output tokens": _spread_of(trace.output_tokens),
-    }
+    facts = {"requests": f"{len(trace):,}", "arrivals": "all at once"}
+    if trace.span_s:
+        rate = len(trace) / trace.span_s
+        facts["arrivals"] = f"over {trace.span_s:,.1f} s, {figures(rate)} a second"
+        facts["gaps"] = f"coefficient of variation {spread:.2f} (1: Poisson)"
+    facts["prompt tokens"] = _spread_of(trace.prompt_tokens)
+    facts["output tokens"] = _spread_of(trace.output_tokens)
     for name in ("tenants", "programs"):
         distinct = set(getattr(trace, name)) - {""}
         if distinct:

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
     aliases: dict[str, str] = {}
     """Other names of models, `*` in them for any text, and the model that each means."""
+    prompts: Path | None = None
+    """Folder with registered prompts; null: none."""
     policy: str = "srpt"
     """One of the policies, or `auto`: replays of recent traffic choose."""
     auto: AutoConfig = AutoConfig()

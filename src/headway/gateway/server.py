@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from headway.core.scheduler import Scheduler
@@ -30,8 +30,10 @@ from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
+from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.inference import Inference
@@ -44,6 +46,7 @@ from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
+from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 
@@ -69,6 +72,7 @@ class Gateway:
         responses: keeps responses of `/v1/responses`; None: none are kept.
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
+        prompts: the registered prompts; None: there are none.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -85,6 +89,7 @@ class Gateway:
         responses: ResponseStore | None = None,
         learned: Path | None = None,
         catalog: Catalog | None = None,
+        prompts: WatchedRegistry | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -112,7 +117,10 @@ class Gateway:
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
-        intake = Intake(settings, self.dispatcher, history, claimed, ahead, self.pool, batched)
+        self._aliases = aliases = Aliases(settings.aliases)
+        intake = Intake(
+            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+        )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
             self._advisor = Advisor(
@@ -120,9 +128,12 @@ class Gateway:
             )
         metrics.policy(core, self._advisor)
         of_models = ModelMetrics(self.catalog, metrics.registry)
-        self._inference = inference = Inference(settings, self.catalog, of_models, accounts)
+        self._inference = inference = Inference(
+            settings, self.catalog, of_models, accounts, aliases
+        )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
+        self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         routes = Routes(
             settings,
@@ -132,6 +143,7 @@ class Gateway:
             accounts,
             metrics,
             entrance,
+            self._prompts,
             inference,
             self._keep_alive,
             responses,
@@ -152,6 +164,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._keep_alive.start()
+        self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
         try:
@@ -166,6 +179,21 @@ class Gateway:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
 
+    async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
+        """Run on these servers from now on, beside the embedded engines.
+
+        A new one takes requests once it was probed. Then one that is missing finishes what it runs,
+        and leaves; after `drain_s` what can go on elsewhere does.
+
+        Raises:
+            ValueError: two have the same name, or one has that of an embedded engine.
+        """
+        await self.pool.use(endpoints)
+
+    def use_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Know models by these names from now on, beside their own."""
+        self._aliases.replace(aliases)
+
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
         limit_s = self.settings.drain_s
@@ -178,6 +206,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:
             await self.perception.close()

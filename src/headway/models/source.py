@@ -87,6 +87,13 @@ def _folder(folder: Path) -> ModelSource:
     if graph is None and (folder / WEIGHTS).is_file():
         _must_exist(folder / TOKENIZER)
         return ModelSource("text", str(folder))
+    others = sorted(str(of.relative_to(folder)) for of in folder.glob("*.onnx"))
+    others += sorted(str(of.relative_to(folder)) for of in folder.glob("onnx/*.onnx"))
+    if graph is None and others:
+        raise ModelFailure(
+            f"{folder} holds {', '.join(others)}, and no model.onnx; name the file that is "
+            f"meant in place of the folder"
+        )
     if graph is None:
         raise ModelFailure(
             f"{folder} holds no {' or '.join((*GRAPHS, WEIGHTS))}; export the model there, for "

@@ -22,6 +22,11 @@ from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 
+try:
+    import fcntl
+except ImportError:  # Windows, which has no such lock
+    fcntl = None  # type: ignore[assignment]
+
 OPENED = "Opened"
 """Kind of the first line: the scheduler's settings."""
 EVENTS = {
@@ -62,7 +67,7 @@ HINTS: dict[str, dict[str, Any]] = {
 
 
 class EventLogError(Exception):
-    """The log cannot be read; the message names the file and the line."""
+    """The log cannot be read or begun; the message says why and what to do."""
 
 
 class LoggedEvent(NamedTuple):
@@ -94,6 +99,28 @@ class LoggedScheduler(Scheduler):
 
     def _write(self, line: dict[str, Any]) -> None:
         self._log.write(self._encoder.encode(line) + b"\n")
+
+
+def begin(path: Path) -> BinaryIO:
+    """A new log in the file `path`, which no other process may begin while it is open.
+
+    Raises:
+        EventLogError: another process writes there.
+        OSError: it cannot be written.
+    """
+    log = path.open("ab")
+    if fcntl is not None:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.close()
+            raise EventLogError(
+                f"{path} is the event log of another gateway that runs; name another file in "
+                "log.events"
+            ) from None
+    if path.is_file():  # and no pipe
+        log.truncate(0)
+    return log
 
 
 def _logged(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,96 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from headway.store.database import move_aside, open_database
+from headway.store.request_record import ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
 
 logger = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
-ADDED = {
-    "step": "TEXT NOT NULL DEFAULT ''",
-    "parents": "TEXT NOT NULL DEFAULT ''",
-    "to_come_ms": "REAL",
-}
-"""Columns that logs of earlier versions lack; they get them when they are opened for writing."""
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
-    arrival_unix_s REAL NOT NULL,
-    tier TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    program TEXT NOT NULL,
-    step TEXT NOT NULL DEFAULT '',
-    parents TEXT NOT NULL DEFAULT '',
-    to_come_ms REAL,
-    model TEXT NOT NULL,
-    backend TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    prompt_tokens INTEGER,
-    cached_tokens INTEGER,
-    max_tokens INTEGER,
-    predicted_tokens REAL,
-    output_tokens INTEGER,
-    queue_ms REAL,
-    ttft_ms REAL,
-    total_ms REAL,
-    preemptions INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    status INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    template TEXT NOT NULL,
-    features TEXT NOT NULL,
-    prompt TEXT
-);
-CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
-"""
-
-Outcome = Literal["finished", "cancelled", "rejected", "failed"]
-
-
-class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """One finished request. Unknown values are None."""
-
-    id: str
-    arrival_unix_s: float
-    tier: str
-    tenant: str = ""
-    program: str = ""
-    step: str = ""
-    parents: str = ""
-    """Names of the steps of its run that it waited for, with commas between."""
-    to_come_ms: float | None = None
-    """Mean of what was to come after it in its run, as the scheduler had it."""
-    model: str = ""
-    backend: str = ""
-    """The last backend it ran on; empty if it never ran."""
-    policy: str = ""
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    max_tokens: int | None = None
-    predicted_tokens: float | None = None
-    """Mean of the estimate that it was scheduled by, in output tokens."""
-    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    queue_ms: float | None = None
-    """From arrival to first start."""
-    ttft_ms: float | None = None
-    total_ms: float | None = None
-    preemptions: int = 0
-    outcome: Outcome
-    status: int
-    """HTTP status sent to the client."""
-    reason: str = ""
-    """Why it failed, was rejected or could not be preempted."""
-    template: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,16}$")] = ""
-    """Hash of the beginning of its prompt, in hexadecimal; requests from one template share it."""
-    features: tuple[int, ...] = ()
-    """The predictor's features of the prompt, as integers; made by the log's own thread."""
-    prompt: str | None = None
-
 
 FIELDS = RequestRecord.__struct_fields__
 INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES "
@@ -113,7 +31,6 @@ ROW = f"({', '.join('?' * len(FIELDS))})"
 ROWS_AT_ONCE = 64
 """Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
 would have to be taken back from the event loop for every row."""
-SELECT = "SELECT number, {} FROM requests WHERE number > ? ORDER BY number"
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
@@ -332,9 +249,12 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
             database.text_factory = _text  # so that invalid text does not end the reading
-            columns = _columns(database)
-            fields = [name for name in FIELDS if name in columns or name not in ADDED]
-            for number, *row in database.execute(SELECT.format(", ".join(fields)), (after,)):
+            fields = _columns(database)
+            for number, *row in database.execute(
+                f"SELECT number, {', '.join(fields)} FROM requests WHERE number > ? "
+                "ORDER BY number",
+                (after,),
+            ):
                 try:
                     record = _record(fields, row)
                 except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
@@ -342,7 +262,10 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
                 else:
                     yield number, record
     except sqlite3.Error as error:
-        raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+        raise RequestLogError(
+            f"{path} is no request log that this version of Headway reads ({error}); name the file "
+            "in log.requests_db of a gateway"
+        ) from None
     if damaged:
         logger.warning(
             "request log %s: %d damaged rows were left out; the rest is used", path, damaged
@@ -352,14 +275,15 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
 _text = partial(str, encoding="utf-8", errors="replace")
 
 
-def _columns(database: sqlite3.Connection) -> set[str]:
-    return {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+def _columns(database: sqlite3.Connection) -> list[str]:
+    """The fields of a record, without those that an older log does not have."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+    return [name for name in FIELDS if name not in ADDED or name in there]
 
 
 def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
-    values = dict(zip(fields, row, strict=True))
-    values["features"] = msgspec.json.decode(values["features"])
-    return msgspec.convert(values, RequestRecord)
+    row[FEATURES] = msgspec.json.decode(row[FEATURES])
+    return msgspec.convert(dict(zip(fields, row, strict=True)), RequestRecord)
 
 
 def newest(path: Path) -> int:
@@ -385,13 +309,16 @@ def answers_of(path: Path, model: str) -> int:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         database = open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
-        columns = _columns(database)
         with database:
-            for name, kind in ADDED.items():
-                if name not in columns:
-                    database.execute(f"ALTER TABLE requests ADD COLUMN {name} {kind}")
+            for name in set(ADDED).difference(_columns(database)):
+                database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
         return database
     except (sqlite3.Error, OSError) as error:
+        if "no such column" in str(error):
+            raise RequestLogError(
+                f"{path} is no request log that this version of Headway can go on with ({error}); "
+                "move it away, or set log.requests_db to another path"
+            ) from None
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "
             "writable, or set log.requests_db to another path, or to null for no log"

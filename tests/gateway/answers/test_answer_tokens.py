@@ -11,6 +11,7 @@ from headway.gateway.answers.answer_tokens import answer_tokens
         (b'{"choices": [{"message": {"content": "12345678"}}]}', 2),
         (b'{"choices": [{"text": "1234"}, {"text": "12345"}]}', 3),
         (b'{"choices": [{"message": {"content": null, "reasoning_content": "1234"}}]}', 1),
+        (b'{"choices": [{"message": {"content": "", "reasoning": "1234"}}]}', 1),
         (b'{"choices": [{"message": {"tool_calls": [{"id": "1234567"}]}}]}', 5),
         (b'{"choices": []}', 0),
         (b"{}", 0),

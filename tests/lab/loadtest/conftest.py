@@ -27,6 +27,10 @@ class FakeServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     token_s: float = 0.0
     scheduling: dict[str, Any] | None = None
+    text: str = "content"
+    """Name of the field that has the text."""
+    usage: dict[str, Any] = field(default_factory=dict)
+    """What else is in its usage."""
 
     async def models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
@@ -57,9 +61,13 @@ class FakeServer:
                 return response
             if self.token_s:
                 await asyncio.sleep(self.token_s)
-            await self._send(response, {"choices": [{"delta": {"content": "word "}}]})
+            chunk: dict[str, Any] = {"choices": [{"delta": {self.text: "word "}}]}
+            if body["stream_options"].get("continuous_usage_stats"):
+                chunk["usage"] = {"prompt_tokens": 3, "completion_tokens": 2 * n + 1}
+            await self._send(response, chunk)
         await self._send(response, {"choices": [{"delta": {}, "finish_reason": "length"}]})
         usage = {"prompt_tokens": len(prompt.split()), "completion_tokens": body["max_tokens"]}
+        usage |= self.usage
         if self.scheduling is not None:
             usage["headway"] = self.scheduling
         await self._send(response, {"choices": [], "usage": usage})

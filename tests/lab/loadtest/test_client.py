@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,40 @@ async def test_nothing_is_said_that_is_not_known(fake_server) -> None:
         await client.send(asking("Hi"))
     assert not [name for name in fake_server.headers[0] if name.startswith("x-headway")]
     assert "ignore_eos" not in fake_server.bodies[0]
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "reasoning"])
+async def test_reasoning_is_text_under_any_of_its_names(fake_server, field: str) -> None:
+    fake_server.text = field
+    async with LoadClient(fake_server.url, "fake") as client:
+        outcome = await client.send(asking("Hi"))
+    assert outcome.text == "word " * 5
+    assert len(outcome.token_s) == 5
+
+
+async def test_what_a_server_counts_is_read(fake_server) -> None:
+    fake_server.usage = {
+        "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": None},
+        "completion_tokens_details": {"reasoning_tokens": 4},
+    }
+    async with LoadClient(fake_server.url, "fake") as client:
+        plain = await client.send(asking("Hi"))
+        counted = await client.send(replace(asking("Hi"), count_pieces=True))
+    assert (plain.cached_tokens, plain.reasoning_tokens) == (2, 4)
+    assert plain.counted == [0] * 5
+    assert counted.counted == [1, 3, 5, 7, 9]
+    assert counted.status == 200
+
+
+async def test_no_more_requests_are_sent_at_once_than_asked_for(fake_server) -> None:
+    fake_server.token_s = 0.01
+    load = Workload(tuple(asking("Hi", max_tokens=2) for _ in range(4)))
+    async with LoadClient(fake_server.url, "fake") as client:
+        outcomes = await client.run(load, at_once=1)
+    assert all(outcome.ok for outcome in outcomes)
+    begun = [outcome.sent_s for outcome in outcomes]
+    ended = [outcome.latency_s for outcome in outcomes]
+    assert all(next_s >= end_s - 0.001 for end_s, next_s in zip(ended, begun[1:], strict=False))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headway.lab.simulation.profile import Profile
 
@@ -18,6 +18,8 @@ class Piece:
     produced: int = 0
     first_s: float = 0.0
     end_s: float = 0.0
+    token_s: list[float] = field(default_factory=list)
+    """When each of its tokens came."""
 
 
 def iteration_s(profile: Profile, decoding: int, prompts: int) -> float:
@@ -28,18 +30,23 @@ def iteration_s(profile: Profile, decoding: int, prompts: int) -> float:
     return mixing_s + profile.dense(decoding + prompts)
 
 
-def run(profile: Profile, pieces: list[Piece]) -> None:
-    """Fill in when each piece had its first token and its last one."""
+def run(profile: Profile, pieces: list[Piece], at_once: int = 0) -> None:
+    """Fill in when each piece had its tokens; `at_once` are sent at once at most, 0: all."""
     coming = sorted(pieces, key=lambda piece: piece.at_s)
+    on_its_way: list[tuple[float, Piece]] = []
     running: list[Piece] = []
-    now_s = 0.0
-    while coming or running:
+    now_s = freed_s = 0.0
+    while coming or on_its_way or running:
+        while coming and not (at_once and len(on_its_way) + len(running) >= at_once):
+            piece = coming.pop(0)
+            sent_s = max(piece.at_s, freed_s) if at_once else piece.at_s
+            on_its_way.append((sent_s + profile.request_s, piece))
         if not running:
-            now_s = max(now_s, coming[0].at_s + profile.request_s)
-        while coming and coming[0].at_s + profile.request_s <= now_s + 1e-9:
+            now_s = max(now_s, on_its_way[0][0])
+        while on_its_way and on_its_way[0][0] <= now_s + 1e-9:
             if len(running) == profile.slots:
                 break
-            piece = coming.pop(0)
+            _, piece = on_its_way.pop(0)
             piece.to_prefill = piece.prompt_tokens
             running.append(piece)
         decoding = [piece for piece in running if not piece.to_prefill]
@@ -64,11 +71,13 @@ def run(profile: Profile, pieces: list[Piece]) -> None:
         )
         for piece in decoding:
             piece.produced += 1
+            piece.token_s.append(now_s)
         for piece, tokens in chunks:
             piece.to_prefill -= tokens
             if not piece.to_prefill:
                 piece.produced, piece.first_s = 1, now_s
+                piece.token_s.append(now_s)
         for piece in list(running):
             if piece.produced == piece.output_tokens:
-                piece.end_s = now_s
+                piece.end_s = freed_s = now_s
                 running.remove(piece)

@@ -8,7 +8,7 @@ import numpy as np
 
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.trace import Trace
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 
 def records_of(

@@ -3,11 +3,13 @@ what they are."""
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +60,7 @@ REFUSED = {
     "prompts.jsonl": "holds prompts: it does not say when requests came; send it through a gateway",
     "servegen_offline.jsonl": "holds ServeGen's offline tasks: it does not say when requests came",
     "sglang_bench.jsonl": "holds lengths without start_times",
-    "sharegpt.json": "holds ShareGPT's conversations: it does not say when requests came",
+    "sharegpt.json": "--tokenizer tokenizer.json --arrivals poisson:2 --out trace.csv`",
     "unknown.jsonl": "is in no known format: its first row has size, when; see",
     "vidur_lengths.csv": "holds Vidur's lengths without arrived_at",
     "vllm_bench_totals.json": "holds the totals of a benchmark; run `vllm bench serve` with",
@@ -216,5 +218,76 @@ def test_damaged_statistics_are_drawn_from_or_refused(name: str, place: int, oth
 
 
 def test_no_format_is_without_a_file() -> None:
-    of_files = {kind for kind, *_ in READ.values()} | {"servegen"}
+    of_files = {kind for kind, *_ in READ.values()} | {"servegen", "sharegpt"}
     assert set(FORMATS) - of_files == {"log", "mooncake-csv"}  # in test_importers.py
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    """A tokenizer with a token for each word, and two special ones around a text."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({"?": 0, "<s>": 1}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A <s>", special_tokens=[("<s>", 1)]
+    )
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path
+
+
+def conversation(*turns: tuple[str, str | None]) -> dict[str, object]:
+    return {"id": "a", "conversations": [{"from": who, "value": says} for who, says in turns]}
+
+
+def test_conversations_are_counted_by_a_named_tokenizer(tmp_path: Path, words: Path) -> None:
+    path = tmp_path / "ShareGPT.json"
+    rows = [
+        conversation(("human", "one two three"), ("gpt", "four five"), ("human", "six")),
+        conversation(("gpt", "an answer to nothing"), ("human", "Hi")),
+        conversation(("system", "be kind"), ("user", "one two"), ("assistant", "a b c d")),
+        conversation(
+            ("human", "no answer"),
+        ),
+        conversation(("human", "an empty one"), ("gpt", None)),
+        conversation(),
+    ]
+    path.write_text(json.dumps(rows))
+    for tokenizer in (words, words / "tokenizer.json"):
+        trace = load_trace(path, tokenizer=tokenizer, arrivals="poisson:2", seed=1)
+        assert trace.prompt_tokens.tolist() == [3, 4]
+        assert trace.output_tokens.tolist() == [2, 4]
+        assert trace.arrival_s[0] == 0.0 < trace.arrival_s[1]
+
+
+@pytest.mark.parametrize("stated", [{"arrivals": "burst"}, {"tokenizer": Path("tokenizer.json")}])
+def test_conversations_need_a_tokenizer_and_arrivals(stated: dict[str, Any]) -> None:
+    with pytest.raises(SimulationError, match="which have neither times nor numbers of tokens"):
+        load_trace(CORPUS / "sharegpt.json", **stated)
+    with pytest.raises(SimulationError, match="has times and numbers of tokens; leave --token"):
+        load_trace(CORPUS / "vidur.csv", **stated)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match=r"nosuch\.json is no tokenizer that can be read"):
+        load_trace(CORPUS / "sharegpt.json", tokenizer=tmp_path / "nosuch.json", arrivals="burst")
+
+
+def test_times_that_are_too_slow_to_be_real_are_asked_about(tmp_path: Path) -> None:
+    """Milliseconds in a format of seconds: a thousandth of the load."""
+    path = tmp_path / "splitwise.csv"
+    header = (CORPUS / "splitwise.csv").read_text().splitlines()[0]
+    columns = header.split(",")
+    values = {"request_id": "{n}", "arrival_timestamp": "{t}"}
+    rows = [
+        ",".join(values.get(name, "10").format(n=n, t=2500 * n) for name in columns)
+        for n in range(12)
+    ]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    with pytest.raises(
+        SimulationError, match=r"one request in 2,292 seconds if its times are in s"
+    ):
+        load_trace(path)
+    assert load_trace(path, time_unit="ms").span_s == 27.5
+    assert load_trace(path, time_unit="s").span_s == 27500.0

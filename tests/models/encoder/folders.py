@@ -31,6 +31,7 @@ def folder(
     added: str = "",
     transposed: tuple[int, ...] = (),
     summed: bool = False,
+    last_place: bool = False,
     shape: tuple[str | int | None, str | int | None] = ("texts", "tokens"),
     made: Tokenizer | None = None,
 ) -> Path:
@@ -45,6 +46,7 @@ def folder(
         added: an input that is added to each number.
         transposed: axes of the output, in their order.
         summed: whether the output is the sum over the tokens.
+        last_place: whether it is what stands last, be it padding.
         shape: of the inputs, as the graph has it.
         made: the tokenizer.
     """
@@ -65,6 +67,10 @@ def folder(
         constants.append(numpy_helper.from_array(np.array([1]), "tokens_axis"))
         nodes.append(helper.make_node("ReduceSum", [last, "tokens_axis"], ["total"], keepdims=0))
         last, axes = "total", 2
+    if last_place:
+        constants.append(numpy_helper.from_array(np.array(-1), "last_place"))
+        nodes.append(helper.make_node("Gather", [last, "last_place"], ["at_last"], axis=1))
+        last, axes = "at_last", 2
     if transposed:
         nodes.append(helper.make_node("Transpose", [last], ["turned"], perm=transposed))
         last = "turned"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from tests.models.encoder.folders import TABLE, WIDTH, folder, loaded, modules
 
@@ -40,7 +41,10 @@ def test_positions_are_fed_where_a_graph_takes_them(
     [
         ({"inputs": ("input_ids", "past_key_values.0.key")}, "takes past_key_values.0.key as well"),
         ({"inputs": ("input_ids", "task_id")}, "takes task_id as well"),
-        ({"inputs": ("input_ids", "decoder_input_ids")}, "takes decoder_input_ids as well"),
+        (
+            {"inputs": ("input_ids", "decoder_input_ids")},
+            "has a decoder, too; export the model's encoder alone",
+        ),
         ({"shape": (4, "tokens")}, "takes exactly 4 texts at a time"),
         ({"transposed": (1, 0, 2)}, r"of shape \[3, 2, 4\] for 2 texts of 3 tokens"),
         ({"transposed": (0, 2, 1)}, r"of shape \[2, 4, 3\] for 2 texts of 3 tokens"),
@@ -53,6 +57,53 @@ def test_graphs_that_cannot_answer_texts_are_refused_when_they_are_loaded(
 ) -> None:
     with pytest.raises(ModelFailure, match=message):
         loaded(tmp_path / "m", **graph)
+
+
+@pytest.mark.parametrize("output", ["logits", "sentence_embedding"])
+def test_a_graph_that_reads_the_last_place_never_reads_padding_there(
+    tmp_path: Path, output: str
+) -> None:
+    """As XLNet's classifiers do, and decoders whose tokenizer pads on the left."""
+    files = {"config.json": {"num_labels": WIDTH}}
+    model = loaded(tmp_path / "m", files, output=output, last_place=True)
+    found = model.run([*IDS, IDS[0], IDS[1]])
+    expected = np.stack([TABLE[ids[-1]] for ids in (*IDS, IDS[0], IDS[1])])
+    if output == "sentence_embedding":
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model.onnx_data", "model.onnx.data"])
+def test_weights_beside_a_graph_are_read_or_said_to_be_missing(tmp_path: Path, name: str) -> None:
+    place = folder(tmp_path / "m")
+    whole = TextModel(str(place), threads=1).run(IDS)
+    graph = onnx.load(str(place / "model.onnx"))
+    onnx.save_model(
+        graph,
+        str(place / "model.onnx"),
+        save_as_external_data=True,
+        location=name,
+        size_threshold=0,
+    )
+    np.testing.assert_allclose(TextModel(str(place), threads=1).run(IDS), whole)
+    (place / name).write_bytes(b"x")
+    with pytest.raises(ModelFailure, match="keeps its weights in another file, which is missing"):
+        TextModel(str(place), threads=1)
+    (place / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ModelFailure, match=f"{name} is a pointer of Git LFS"):
+        TextModel(str(place), threads=1)
+    (place / name).unlink()
+    with pytest.raises(ModelFailure, match="keeps its weights in another file, which is missing"):
+        TextModel(str(place), threads=1)
+
+
+def test_a_graph_that_git_lfs_did_not_fetch_is_named(tmp_path: Path) -> None:
+    place = folder(tmp_path / "m")
+    (place / "model.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(
+        ModelFailure, match=r"model\.onnx is a pointer of Git LFS .* `git lfs pull`"
+    ):
+        TextModel(str(place), threads=1)
 
 
 def test_a_graph_of_one_text_at_a_time_gets_them_one_by_one(tmp_path: Path) -> None:

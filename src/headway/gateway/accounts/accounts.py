@@ -18,7 +18,8 @@ from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.work.work import Work
 from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
-from headway.store.request_log import Outcome, RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
+from headway.store.request_record import Outcome, RequestRecord
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ class Accounts:
             "x-headway-tier": request.tier.label,
             "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
         }
+        if work.prompt is not None:
+            headers["x-headway-prompt"] = str(work.prompt)
         if request.started_s >= 0.0:
             queue_ms = (request.started_s - request.arrival_s) * 1000.0
             headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
@@ -218,6 +221,8 @@ class Accounts:
             reason=reason or work.obstacle or "",
             template=f"{work.origin.template:x}",
             prompt=prompt,
+            prompt_name=work.prompt.name if work.prompt else "",
+            prompt_version=work.prompt.version if work.prompt else None,
         )
 
 

@@ -10,6 +10,8 @@ BYTES_PER_TOKEN = 4
 class _Message(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    """Its name in vLLM since 0.11, and in Ollama and OpenRouter."""
     tool_calls: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -37,7 +39,8 @@ def answer_tokens(body: bytes) -> int:
     written = 0
     for choice in answer.choices:
         message = choice.message or _Message()
-        texts = (choice.text, message.content, message.reasoning_content)
+        thought = message.reasoning_content or message.reasoning
+        texts = (choice.text, message.content, thought)
         written += sum(len(text.encode()) for text in texts if text)
         written += memoryview(message.tool_calls).nbytes
     return -(-written // BYTES_PER_TOKEN)

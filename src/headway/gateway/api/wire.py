@@ -28,6 +28,17 @@ class ChatMessage(Struct):
     content: str | list[dict[str, Raw]] | None = None
 
 
+class PromptReference(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A registered prompt, as in OpenAI's API."""
+
+    id: str
+    """Its name."""
+    version: str | int | None = None
+    """A number or an alias; null: `production`, else the newest."""
+    variables: dict[str, Any] | None = None
+    """Values by name: texts, objects of the type `input_text`, or values of the declared types."""
+
+
 class Call(Struct, kw_only=True):
     """Fields for scheduling, common to all endpoints."""
 

@@ -22,6 +22,7 @@ _ECHOED: dict[str, Any] = {
     "metadata": {},
     "parallel_tool_calls": True,
     "previous_response_id": None,
+    "prompt": None,
     "reasoning": {"effort": None, "summary": None},
     "safety_identifier": None,
     "temperature": None,

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from headway.gateway.api.errors import ApiError
+from headway.gateway.api.wire import PromptReference
 from headway.gateway.dialects.fields import OutputLimit, extras, unsupported
 from headway.gateway.dialects.responses_items import Item, to_chat
 from headway.gateway.http.body import parsed
@@ -62,6 +63,8 @@ class ResponsesRequest(Struct, kw_only=True):
     model: str = "default"
     input: str | Annotated[list[Item], Meta(min_length=1)]
     instructions: str | None = None
+    prompt: PromptReference | None = None
+    """The registered prompt that was filled in before this is read."""
     previous_response_id: str | None = None
     """The response whose conversation is continued."""
     store: bool | None = None
@@ -115,7 +118,6 @@ _REFUSED = {
     "context_management": "Headway does not shorten conversations; send a shorter one",
     "conversation": "Headway has no conversation objects; use previous_response_id",
     "moderation": "Headway does not moderate",
-    "prompt": "Headway stores no prompts; send instructions and input",
 }
 
 _KNOWN = frozenset(ResponsesRequest.__struct_fields__) | _IGNORED | _REFUSED.keys()

@@ -9,6 +9,7 @@ from aiohttp import HttpVersion11, web
 from headway.gateway.api.errors import ApiError
 from headway.gateway.http.body import Bodies
 from headway.gateway.keys.keys import Caller, KeyRing
+from headway.prompts.prompt import PromptId
 
 
 class Admitted(NamedTuple):
@@ -18,6 +19,8 @@ class Admitted(NamedTuple):
     """None: the gateway is open to everybody."""
     body: bytes
     """The decompressed body."""
+    prompt: PromptId | None = None
+    """The registered prompt that is filled into the body."""
 
 
 class Entrance:

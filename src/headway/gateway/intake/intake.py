@@ -34,8 +34,14 @@ from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import BYTES_PER_TOKEN, Work
-from headway.prediction.live.history import LengthHistory, Origin, template_hash
+from headway.prediction.live.history import (
+    LengthHistory,
+    Origin,
+    registered_template,
+    template_hash,
+)
 from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
+from headway.prompts.prompt import PromptId
 
 MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
 """Parts of a message that are not text; usually large and in base64."""
@@ -89,6 +95,7 @@ class Intake:
         ahead: predicts what comes after an answer in its run.
         pool: the backends.
         batched: names of the models that answer whole batches.
+        aliases: the operator's names of models.
     """
 
     def __init__(
@@ -100,6 +107,7 @@ class Intake:
         ahead: RunsAhead,
         pool: BackendPool,
         batched: Sequence[str],
+        aliases: Aliases,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -108,7 +116,7 @@ class Intake:
         self._ahead = ahead
         self._pool = pool
         self._batched = batched
-        self._aliases = Aliases(settings.aliases)
+        self._aliases = aliases
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -121,7 +129,7 @@ class Intake:
         now_s = self._dispatcher.clock()
         endpoint = _ENDPOINTS[path]
         kind = endpoint.kind
-        caller, body = admitted
+        caller, body, prompt = admitted
         call, fields = given
         model = self.model(checked_name(call.model, "model"))
         renamed = "model" not in fields or call.model != model
@@ -136,7 +144,7 @@ class Intake:
         origin = Origin(
             model=model,
             tenant=urgency.tenant,
-            template=template_hash(opening(call)) if kind is not None else 0,
+            template=_template(call, prompt) if kind is not None else 0,
             program=place.program,
         )
         prompt_tokens = estimated_prompt_tokens(call, body)
@@ -182,6 +190,7 @@ class Intake:
             claimed_to_come_ms=place.to_come_ms,
             obstacle=obstacle,
             caller=caller,
+            prompt=prompt,
         )
         if claimed_tokens is not None and claim_counts:
             work.predicted.claim_counts = True
@@ -248,9 +257,9 @@ class Intake:
         if kind is None:
             return "generates nothing"
         reason: str | None = "is served by no backend that has answered yet"
-        for status in self._dispatcher.statuses.values():
+        for status in self._pool.statuses.values():
             description = status.description
-            if description is not None and model in description.models:
+            if description is not None and model in description.models and not status.leaving:
                 # It may run on any of them, so it must be continuable on all.
                 reason = continuable(kind, fields, description)
                 if reason is not None:
@@ -263,6 +272,11 @@ def _prefix(origin: Origin, prompt: msgspec.Raw) -> int:
     if origin.program:
         return crc32(f"{origin.tenant} {origin.program}".encode("utf-8", "surrogatepass"))
     return crc32(memoryview(prompt)[:PREFIX_BYTES])
+
+
+def _template(call: ChatRequest | CompletionRequest, prompt: PromptId | None) -> int:
+    """What it has in common with requests of about the same length, for the history."""
+    return template_hash(opening(call)) if prompt is None else registered_template(str(prompt))
 
 
 def opening(call: ChatRequest | CompletionRequest) -> str:

@@ -20,6 +20,7 @@ from headway.gateway.accounts.metrics import CONTENT_TYPE, Metrics
 from headway.gateway.answers.exact import ExactResponder
 from headway.gateway.answers.forwarded import Forwarder
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.answers.repeats import HEADER, Repeats
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
@@ -33,8 +34,9 @@ from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
-from headway.gateway.routes import status_page
+from headway.gateway.routes import docs_page, status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -43,7 +45,7 @@ from headway.gateway.routes.messages import (
     model_list,
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
-from headway.gateway.routes.openapi import PAGE, document
+from headway.gateway.routes.openapi import document
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -54,7 +56,7 @@ from headway.gateway.routes.token_counts import CHAT, TokenCounter
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
-from headway.store.request_log import Outcome
+from headway.store.request_record import Outcome
 from headway.store.responses import ResponseStore
 
 Translate = Callable[[Admitted], Awaitable[Dialect]]
@@ -75,6 +77,7 @@ class Routes:
         accounts: Accounts,
         metrics: Metrics,
         entrance: Entrance,
+        prompts: Prompts,
         inference: Inference,
         keep_alive: KeepAlive,
         responses: ResponseStore | None,
@@ -88,15 +91,19 @@ class Routes:
         self._accounts = accounts
         self._metrics = metrics
         self._entrance = entrance
+        self._prompts = prompts
         self._inference = inference
         self._keep_alive = keep_alive
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = TextRoutes(inference, entrance)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
-        self._responses = ResponsesRoutes(entrance, counter, responses, settings.max_body_bytes)
+        self._responses = ResponsesRoutes(
+            entrance, prompts, counter, responses, settings.max_body_bytes
+        )
         self._exact = ExactResponder(dispatcher, accounts)
         self._forwarder = Forwarder(dispatcher, accounts)
+        self._repeats = Repeats(dispatcher.clock)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
         self._since = int(time.time())
@@ -126,6 +133,8 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
+            "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
@@ -218,10 +227,12 @@ class Routes:
     ) -> tuple[Work, Dialect | None]:
         """Read the request. Nothing else of its body is kept, as a request may wait for long."""
         admitted = admitted or await self._entrance.admit(request)
+        admitted = await self._prompts.filled(request.path, admitted)
         if translate is None:
             return await self._work(request, request.path, admitted), None
         dialect = await translate(admitted)
-        work = await self._work(request, CHAT, Admitted(admitted.caller, dialect.chat))
+        chat = admitted._replace(body=dialect.chat)
+        work = await self._work(request, CHAT, chat)
         work.include_usage = True
         return work, dialect
 
@@ -237,6 +248,23 @@ class Routes:
         admitted: Admitted | None = None,
     ) -> web.StreamResponse:
         """Answer with what a backend generates; `translate` reads a request to another API."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return await self._answer(request, translate, admitted)
+        admitted = admitted or await self._entrance.admit(request)
+        return await self._repeats.answer(
+            "" if admitted.caller is None else admitted.caller.name,
+            key,
+            request.path.encode() + b"\n" + admitted.body,
+            partial(self._answer, request, translate, admitted),
+        )
+
+    async def _answer(
+        self,
+        request: web.Request,
+        translate: Translate | None,
+        admitted: Admitted | None,
+    ) -> web.StreamResponse:
         work, dialect = await self._read(request, translate, admitted)
         reply = Reply(request, dialect)
         if work.stream:
@@ -323,7 +351,7 @@ class Routes:
             if self._inference.catalog.started:
                 return json_answer(Health(status="ready"))
             return json_answer(Health(status="models are being loaded"), unavailable)
-        statuses = self._dispatcher.statuses.values()
+        statuses = [one for one in self._pool.statuses.values() if not one.leaving]
         if any(status.healthy for status in statuses):
             return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
@@ -337,4 +365,9 @@ class Routes:
         return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
 
     async def _docs(self, request: web.Request) -> web.Response:
-        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+        return answer(docs_page.PAGE.encode(), content_type="text/html; charset=utf-8")
+
+    async def _docs_asset(self, name: str, kind: str, request: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=3600"}
+        content_type = f"{kind}; charset=utf-8"
+        return answer(docs_page.asset(name), headers=headers, content_type=content_type)

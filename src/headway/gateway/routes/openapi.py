@@ -1,4 +1,4 @@
-"""The OpenAPI document, generated from the table of routes, and a page that shows it."""
+"""The OpenAPI document, generated from the table of routes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from headway import __version__
 from headway.gateway.api import wire
+from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
 from headway.gateway.routes.table import TABLE, Route
 
 HEADERS = {
@@ -53,6 +54,15 @@ ERRORS = {
 }
 
 
+TAGS = {
+    "Generate": "Text from models, in the APIs of OpenAI and Anthropic.",
+    "Encode": "Models that answer a whole batch at once: embeddings, ranks, classes, predictions.",
+    "Open Inference Protocol": "`/v2`, for clients of Triton and KServe.",
+    "Headway": "What it serves, and how it is.",
+}
+"""Groups of operations, in the order in which the page has them."""
+
+
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the gateway."""
     types: set[type] = {
@@ -78,8 +88,11 @@ def document() -> dict[str, Any]:
             "title": "Headway",
             "version": __version__,
             "description": "An OpenAI-compatible gateway that decides which requests run or wait. "
-            "Fields that are not listed are passed to the engine unchanged.",
+            "Fields that are not listed are passed to the engine unchanged. Examples reach the "
+            f"gateway at `{BASE}`; where it asks for keys, add "
+            '`-H "Authorization: Bearer KEY"`.',
         },
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -99,7 +112,15 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
         if "|" in pattern:
             schema["enum"] = pattern.split("|")
-        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+        parameters.append(
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": schema,
+                "example": parameter(route, name),
+            }
+        )
     if route.query is not None:
         parameters += [
             {"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()
@@ -121,6 +142,8 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
     failure = {"application/json": {"schema": error}}
     operation: dict[str, Any] = {
         "summary": route.summary,
+        "description": f"```sh\n{curl(route)}\n```",
+        "tags": [_tag(route)],
         "responses": {
             "200": {"description": route.summary, "content": content},
             **{
@@ -136,9 +159,25 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": by_type[route.body]}},
+            "content": {
+                "application/json": {
+                    "schema": by_type[route.body],
+                    "example": BODIES[route.path],
+                }
+            },
         }
     return operation
+
+
+def _tag(route: Route) -> str:
+    if route.path.startswith("/v2"):
+        return "Open Inference Protocol"
+    if route.body is None and not route.path.startswith("/v1/responses"):
+        return "Headway"
+    return "Generate" if route.path.startswith(GENERATE) else "Encode"
+
+
+GENERATE = ("/v1/chat", "/v1/completions", "/v1/responses", "/v1/messages")
 
 
 def _answer(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
@@ -161,35 +200,3 @@ _OPEN_INFERENCE_ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}},
 }
-
-
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Headway API</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-code, pre { font: 14px/1.4 ui-monospace, monospace } summary { cursor: pointer; padding: .3rem 0 }
-pre { background: #f4f4f4; padding: .8rem; overflow: auto } b { display: inline-block; width: 4rem }
-</style>
-<h1>Headway API</h1>
-<p>Generated from <a href="openapi.json">openapi.json</a>. Point any OpenAI client at
-<code id="base"></code>.</p><main></main>
-<script>
-document.querySelector('#base').textContent = location.origin + '/v1'
-fetch('openapi.json').then(answer => answer.json()).then(api => {
-  for (const [path, methods] of Object.entries(api.paths))
-    for (const [method, operation] of Object.entries(methods)) {
-      const details = document.createElement('details')
-      const summary = document.createElement('summary')
-      const name = document.createElement('b')
-      name.textContent = method.toUpperCase()
-      summary.append(name, path + ' \\u2013 ' + operation.summary)
-      const text = document.createElement('pre')
-      const body = operation.requestBody?.content['application/json'].schema.$ref?.split('/').pop()
-      const shown = body ? { ...operation, body: api.components.schemas[body] } : operation
-      text.textContent = JSON.stringify(shown, null, 2)
-      details.append(summary, text)
-      document.querySelector('main').append(details)
-    }
-})
-</script></html>
-"""

@@ -29,7 +29,7 @@ class PredictRoute:
 
     async def predict(self, request: web.Request) -> web.Response:
         """Answer with the predictions. Raises ApiError."""
-        caller, body = await self._entrance.admit(request)
+        caller, body, _ = await self._entrance.admit(request)
         call = await off_loop(lambda body: parsed(body, _decoder), body)
         urgency = self._inference.urgency(request.headers, caller)
         model = self._inference.model(request.match_info["model"])

@@ -47,7 +47,7 @@ def queue_view(
                 models=list(status.models),
                 error=status.error and masked(status.error),
             )
-            for status in dispatcher.statuses.values()
+            for status in dispatcher.pool.statuses.values()
         ],
         requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
         others=OtherRequests(running=others_running, waiting=len(others) - others_running),

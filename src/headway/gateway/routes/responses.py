@@ -17,6 +17,7 @@ from headway.gateway.dialects.responses_items import Item
 from headway.gateway.dialects.responses_request import ResponsesRequest, prompt_of, read
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted, Entrance
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import Caller
 from headway.gateway.routes.token_counts import TokenCounter
 from headway.store.responses import ConversationTooLarge, KeptResponse, ResponseStore
@@ -38,6 +39,7 @@ class ResponsesRoutes:
 
     Args:
         entrance: authenticates requests and reads their bodies.
+        prompts: fills registered prompts in.
         counter: counts the tokens of prompts.
         store: keeps responses; None: none are kept.
         most_bytes: maximum size of an earlier conversation that a request continues.
@@ -46,11 +48,13 @@ class ResponsesRoutes:
     def __init__(
         self,
         entrance: Entrance,
+        prompts: Prompts,
         counter: TokenCounter,
         store: ResponseStore | None,
         most_bytes: int,
     ) -> None:
         self._entrance = entrance
+        self._prompts = prompts
         self._counter = counter
         self._store = store
         self._most_bytes = most_bytes
@@ -74,6 +78,7 @@ class ResponsesRoutes:
     async def count_tokens(self, request: web.Request) -> web.Response:
         """Count the tokens of a prompt. Raises ApiError."""
         admitted = await self._entrance.admit(request)
+        admitted = await self._prompts.filled(request.path, admitted)
         asked, _ = await off_loop(read, admitted.body)
         earlier = await self._earlier(asked, _owner(admitted.caller))
         counted = await self._counter.count(prompt_of(asked, earlier))

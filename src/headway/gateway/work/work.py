@@ -15,6 +15,7 @@ from headway.gateway.work.served import Served
 from headway.gateway.work.turn import Turn
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
+from headway.prompts.prompt import PromptId
 
 BYTES_PER_TOKEN = 4
 """Approximate bytes of JSON per token, for scheduling until an engine has counted."""
@@ -56,6 +57,8 @@ class Work:
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None
+    prompt: PromptId | None = None
+    """The registered prompt that it was made from."""
     admission: Admission | None = None
     """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None

@@ -35,7 +35,13 @@ class RequestResult:
     latency_s: float = 0.0
     """End-to-end latency: until its last byte, or until it failed."""
     prompt_tokens: int = 0
+    """0: the server did not say."""
+    cached_tokens: int = 0
+    """Of the prompt, those that it says it had computed before."""
     output_tokens: int = 0
+    """As it says, else the number of pieces."""
+    reasoning_tokens: int = 0
+    """Of the output, those that it says are reasoning."""
     queue_s: float | None = None
     """Time spent waiting, if the server reports it (`usage.headway`)."""
     preemptions: int = 0
@@ -43,6 +49,10 @@ class RequestResult:
     text: str = ""
     token_s: list[float] = field(default_factory=list)
     """When each piece of text came."""
+    counted: list[int] = field(default_factory=list)
+    """Output tokens up to and with each piece, as the server counts them; 0: it does not say."""
+    status: int = 0
+    """HTTP status; 0: none came."""
     error: str = ""
     """Empty if the answer is complete."""
 
@@ -109,16 +119,31 @@ class LoadClient:
             ) from None
 
     async def run(
-        self, workload: Workload, on_done: Callable[[RequestResult], None] | None = None
+        self,
+        workload: Workload,
+        on_done: Callable[[RequestResult], None] | None = None,
+        at_once: int = 0,
     ) -> list[RequestResult]:
-        """Send every request at its time, whether others are answered or not; results in order."""
+        """Send every request at its time, whether others are answered or not.
+
+        Args:
+            workload: what to send.
+            on_done: called with each outcome as it comes.
+            at_once: requests that the server has at once, at most; the others wait here, first
+                come first served. 0: any number.
+
+        Returns:
+            The outcomes, in the order of the requests.
+        """
         start_s = time.monotonic()
+        room = asyncio.Semaphore(at_once or len(workload.requests) + 1)
 
         async def at_its_time(request: LoadRequest) -> RequestResult:
             delay_s = start_s + request.at_s - time.monotonic()
             if delay_s > 0:
                 await asyncio.sleep(delay_s)
-            outcome = await self.send(request, start_s)
+            async with room:
+                outcome = await self.send(request, start_s)
             if on_done is not None:
                 on_done(outcome)
             return outcome
@@ -147,6 +172,7 @@ class LoadClient:
                     headers=_headers(request),
                 ) as response,
             ):
+                outcome.status = response.status
                 if response.status != 200:
                     message = _error_message(await response.read())
                     outcome.error = f"{response.status}: {message}"
@@ -174,6 +200,8 @@ class LoadClient:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if request.count_pieces:
+            body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
         if request.ignore_eos:
             body["ignore_eos"] = True
         if not request.cache_prompt:
@@ -214,12 +242,14 @@ class _Answer:
         if chunk.error is not None:
             outcome.error = outcome.error or f"in the stream: {chunk.error.message}"
         for choice in chunk.choices:
-            text = choice.delta.content or choice.delta.reasoning_content
+            delta = choice.delta
+            text = delta.content or delta.reasoning_content or delta.reasoning
             if text:
                 now_s = time.monotonic() - self.arrival_s
                 if outcome.ttft_s is None:
                     outcome.ttft_s = now_s
                 outcome.token_s.append(now_s)
+                outcome.counted.append(chunk.usage.completion_tokens if chunk.usage else 0)
                 self.pieces.append(text)
             if choice.finish_reason:
                 outcome.finish_reason = choice.finish_reason
@@ -228,6 +258,10 @@ class _Answer:
         if chunk.usage is not None:
             outcome.prompt_tokens = chunk.usage.prompt_tokens
             outcome.output_tokens = chunk.usage.completion_tokens
+            if (of_prompt := chunk.usage.prompt_tokens_details) is not None:
+                outcome.cached_tokens = of_prompt.cached_tokens or 0
+            if (of_output := chunk.usage.completion_tokens_details) is not None:
+                outcome.reasoning_tokens = of_output.reasoning_tokens or 0
             if (scheduling := chunk.usage.headway) is not None:
                 outcome.preemptions = scheduling.preemptions
                 if scheduling.queue_ms is not None:
@@ -237,6 +271,8 @@ class _Answer:
 class _Delta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    """Its name in vLLM since 0.11, and in Ollama and OpenRouter."""
 
 
 class _Choice(msgspec.Struct):
@@ -249,9 +285,19 @@ class _Scheduling(msgspec.Struct):
     preemptions: int = 0
 
 
+class _OfPrompt(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _OfOutput(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    prompt_tokens_details: _OfPrompt | None = None
+    completion_tokens_details: _OfOutput | None = None
     headway: _Scheduling | None = None
 
 

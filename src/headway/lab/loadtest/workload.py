@@ -34,6 +34,8 @@ class LoadRequest:
     """False: compute the whole prompt, cached or not (llama.cpp's field of that name)."""
     repeat_penalty: float = 1.0
     """Above 1 repetition is less likely (llama.cpp's field of that name; Ollama sends 1.1)."""
+    count_pieces: bool = False
+    """Ask for the tokens so far with every piece (`continuous_usage_stats` of vLLM and SGLang)."""
     temperature: float = 0.0
     """0: greedy, so that every run has the same answers."""
 

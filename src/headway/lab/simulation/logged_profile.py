@@ -9,7 +9,7 @@ import numpy as np
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.site import Site
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 LEAST_TOKENS = 8
 """Of an answer whose time per token counts."""

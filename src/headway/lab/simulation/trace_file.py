@@ -63,7 +63,9 @@ def read_trace(path: Path, *, mend: bool = False) -> Trace:
         lines = csv.reader(file)
         header = next(lines, None)
         if header is None:
-            raise SimulationError(f"{path} is empty")
+            raise SimulationError(
+                f"{path} is empty; a trace has a line of headings, then a line a request"
+            )
         _check_header(path, header)
         places = {name: header.index(name) for name in COLUMNS if name in header}
         columns: dict[str, list[str]] = {name: [] for name in places}

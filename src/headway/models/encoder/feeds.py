@@ -67,6 +67,11 @@ class Feeds:
                 f"{graph} takes {', '.join(shapes)}, not input_ids; take the tokenizer out "
                 "of its folder to serve it as a model of tensors"
             )
+        if "decoder_input_ids" in shapes:
+            raise ModelFailure(
+                f"{graph} has a decoder, too; export the model's encoder alone, as optimum's "
+                "encoder_model.onnx of a text2text-generation model is, and name that file"
+            )
         unknown = [name for name in shapes if name not in FED]
         if unknown:
             raise ModelFailure(

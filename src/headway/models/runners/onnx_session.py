@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.extras import install_extra
 from headway.models.signature import ModelFailure
 
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -44,6 +45,9 @@ _ONNX_BFLOAT16 = 16
 """TensorProto.BFLOAT16."""
 
 
+_POINTER = b"version https://git-lfs"
+
+
 def session(graph: Path, threads: int) -> Any:
     """An InferenceSession of the file `graph`.
 
@@ -53,18 +57,44 @@ def session(graph: Path, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ModelFailure("onnxruntime is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure(f"onnxruntime is not installed: {install_extra('models')}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Threads that spin while idle take the cores from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Without it, sums of INT8 graphs overflow on CPUs that have AVX2 and no VNNI: wrong vectors.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     available = onnxruntime.get_available_providers()
     providers = [name for name in PREFERRED if name in available]
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # its errors have no common base class
+        pointer = next(filter(_is_pointer, (graph, *_data_beside(graph))), None)
+        if pointer is not None:
+            raise ModelFailure(
+                f"{pointer} is a pointer of Git LFS and not the file itself; fetch it with `git "
+                "lfs pull`"
+            ) from None
+        if "xternal data path" in str(error) or "xternal initializer" in str(error):
+            raise ModelFailure(
+                f"{graph} keeps its weights in another file, which is missing or cut off; put it "
+                f"beside the graph under the name that it was exported with ({error})"
+            ) from None
         raise ModelFailure(f"{graph} is no ONNX model that can be loaded ({error})") from None
+
+
+def _is_pointer(file: Path) -> bool:
+    """Whether a file is what Git LFS leaves in the place of one that was not fetched."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return opened.read(len(_POINTER)) == _POINTER
+
+
+def _data_beside(graph: Path) -> list[Path]:
+    """The files of weights beside a graph, such as model.onnx_data."""
+    return sorted(graph.parent.glob(f"{graph.name}?*"))
 
 
 def run(session: Any, outputs: Sequence[str], feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:

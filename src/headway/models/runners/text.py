@@ -18,12 +18,15 @@ from headway.models.encoder.stages import Stage, stages_after_graph, stages_of
 from headway.models.runners.onnx_session import run, session
 from headway.models.signature import ModelFailure, Signature, Task, TensorSpec
 from headway.models.source import folder_of, graph_in
+from headway.models.stacked import CLOSE
 
 POOLED = ("sentence_embedding", "embedding", "embeddings", "text_embeds")
 """Names of outputs that are vectors of whole texts."""
 TOKENS = ("token_embeddings", "last_hidden_state")
 """Names of outputs that are vectors of tokens."""
 LOGITS = "logits"
+ROUNDING = 4.0
+"""What padding changes is more than so many times what another text changes."""
 
 
 class TextModel:
@@ -50,11 +53,12 @@ class TextModel:
 
             graph = graph_of(files.path)
         self._session: Any = session(graph, threads)
-        padding = files.config.get("pad_token_id")
+        stated = files.config.get("pad_token_id")
+        padding = stated if isinstance(stated, int) and stated > 0 else 0
         self._feeds = Feeds(
             self._session.get_inputs(),
             graph,
-            padding if isinstance(padding, int) and padding > 0 else 0,
+            padding,
             position_offset(files),
             is_typed(files),
         )
@@ -69,6 +73,7 @@ class TextModel:
         elif task == "embed":
             self._stages = stages_after_graph(files, found.shape[1])
         width = self._vectors(found, batch).shape[1]
+        self._sees_padding = self._differs_beside_longer(padding)
         if task == "classify" and width == 1:
             task = "rerank"
         if task == "rerank" and prompts.named(None):
@@ -103,7 +108,40 @@ class TextModel:
         """
         if self._feeds.alone:
             return np.concatenate([self._run([item]) for item in items])
+        if self._sees_padding:
+            return self._by_length(items)
         return self._run(items)
+
+    def _by_length(self, items: list[np.ndarray]) -> np.ndarray:
+        alike: dict[int, list[int]] = {}
+        for place, item in enumerate(items):
+            alike.setdefault(item.shape[-1], []).append(place)
+        rows = np.concatenate([self._run([items[p] for p in of]) for of in alike.values()])
+        places = [place for of in alike.values() for place in of]
+        return np.ascontiguousarray(rows[np.argsort(places)])
+
+    def _differs_beside_longer(self, padding: int) -> bool:
+        """Whether a text's answer depends on the padding that a longer text beside it causes.
+
+        A graph that reads the last token by its place, as XLNet's classifiers and decoders do,
+        reads padding there. It gets texts of equal length only. What quantized graphs round
+        depends on the batch, with or without padding.
+        """
+        if self._feeds.alone or self._feeds.tokens is not None:
+            return False
+        one, two = [token for token in (1, 2, 3) if token != padding][:2]
+        texts = ([one, two], [two, one], [two, one] * 3)
+        short, other, long = (np.array(ids, np.int32) for ids in texts)
+        alone = self._first_of([short])
+        rounding = np.abs(alone - self._first_of([short, other])).max()
+        padding = np.abs(alone - self._first_of([short, long])).max()
+        return bool(padding > max(CLOSE * np.abs(alone).max(), ROUNDING * rounding))
+
+    def _first_of(self, items: list[np.ndarray]) -> np.ndarray:
+        batch = self._feeds.batch(items)
+        (found,) = run(self._session, [self._output], self._feeds.of(batch))
+        first: np.ndarray = self._vectors(found, batch)[0]
+        return first
 
     def _run(self, items: list[np.ndarray]) -> np.ndarray:
         batch = self._feeds.batch(items)

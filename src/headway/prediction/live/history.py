@@ -39,6 +39,11 @@ def template_hash(opening: str) -> int:
     return crc32(beginning.translate(_DIGITS))
 
 
+def registered_template(id: str) -> int:
+    """The same for a prompt that was made from a registered template, whose id has its version."""
+    return crc32(b"registered " + id.encode())
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What similar requests have in common."""
@@ -46,7 +51,7 @@ class Origin:
     model: str
     tenant: str = ""
     template: int = 0
-    """Hash of the beginning of its prompt, see `template_hash`."""
+    """See `template_hash` and `registered_template`."""
     program: str = ""
     """The agent run or conversation that it belongs to; empty: none."""
 

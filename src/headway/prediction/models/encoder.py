@@ -40,6 +40,8 @@ class Encoder:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1  # the engine needs the other cores
             options.log_severity_level = 3
+            # Without it, sums of INT8 graphs overflow on CPUs that have AVX2 and no VNNI.
+            options.add_session_config_entry("session.x64quantprecision", "1")
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )

@@ -19,6 +19,7 @@ from headway.lab.simulation.importers import (
     mooncake,
     servegen_chunks,
     sessions,
+    sharegpt,
     splitwise,
     vidur,
     vllm_bench,
@@ -29,6 +30,7 @@ from headway.lab.simulation.importers.rows import first_row
 from headway.lab.simulation.trace_file import COLUMNS, REQUIRED, opened
 
 OWN, LOG, SERVEGEN = "headway", "log", "servegen"
+SHAREGPT = "sharegpt"
 MOONCAKE, MOONCAKE_CSV = "mooncake", "mooncake-csv"
 """Formats that are known by more than the names of columns or keys."""
 OTHER_COMMAS = {";": "semicolons", "\t": "tabs"}
@@ -49,6 +51,7 @@ BY_KEYS: tuple[tuple[str, set[str]], ...] = (
     ("vllm-bench", vllm_bench.KEYS),
     ("guidellm", guidellm.KEYS),
     ("aiperf", aiperf.KEYS),
+    (SHAREGPT, sharegpt.KEYS),
     (MOONCAKE, mooncake.KEYS),
 )
 """Keys of the first JSON object."""

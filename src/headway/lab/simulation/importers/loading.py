@@ -21,6 +21,7 @@ from headway.lab.simulation.importers import (
     request_log,
     servegen,
     sessions,
+    sharegpt,
     splitwise,
     vidur,
     vllm_bench,
@@ -31,6 +32,7 @@ from headway.lab.simulation.importers.detection import (
     MOONCAKE_CSV,
     OWN,
     SERVEGEN,
+    SHAREGPT,
     format_of,
 )
 from headway.lab.simulation.local_copies import located
@@ -40,8 +42,10 @@ from headway.lab.simulation.trace_file import read_trace
 TIME_UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 MOST_RPS = 1000.0
 """Requests per second that no cluster had over a whole trace: more are a wrong unit of time."""
+LEAST_RPS = 1.0 / 200.0
+"""Requests per second of a trace that nobody would record: fewer are a wrong unit of time."""
 FEW = 10
-"""Requests that are too few for that."""
+"""Requests that are too few for either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ BARE = {
     "splitwise": Timed(splitwise.load, "s"),
     "vidur": Timed(vidur.load, "s"),
 }
-FORMATS = (*STATED, *BARE, SERVEGEN)
+FORMATS = (*STATED, *BARE, SERVEGEN, SHAREGPT)
 """Their names."""
 
 
@@ -87,6 +91,8 @@ def load_trace(
     mend: bool = False,
     seed: int = 0,
     most: int = 0,
+    tokenizer: Path | None = None,
+    arrivals: str = "",
 ) -> Trace:
     """Read a trace in any of the known formats; its first request arrives at 0.
 
@@ -97,6 +103,8 @@ def load_trace(
         mend: see `read_trace`.
         seed: of requests that are drawn from statistics.
         most: as many of those are enough; 0: all.
+        tokenizer, arrivals: of texts that have neither times nor numbers of tokens, see
+            `sharegpt.load`.
 
     Raises:
         SimulationError: it is in none of them, or cannot be used.
@@ -107,6 +115,11 @@ def load_trace(
     if time_unit and time_unit not in TIME_UNITS_S:
         raise SimulationError(f"no unit of time {time_unit!r}; there are {', '.join(TIME_UNITS_S)}")
     kind = kind or format_of(path, bool(time_unit))
+    if kind != SHAREGPT and (tokenizer is not None or arrivals):
+        raise SimulationError(
+            f"{path} has times and numbers of tokens; leave --tokenizer and --arrivals out, and "
+            f"take `headway trace scale --arrivals` for other times"
+        )
     if kind in BARE:
         timed = BARE[kind]
         trace = timed.load(path, TIME_UNITS_S[time_unit or timed.unit])
@@ -118,6 +131,8 @@ def load_trace(
         )
     elif kind == SERVEGEN:
         trace = servegen.load(path, seed, most)
+    elif kind == SHAREGPT:
+        trace = sharegpt.load(path, tokenizer, arrivals, seed)
     elif kind == OWN:
         trace = read_trace(path, mend=mend)
     else:
@@ -137,10 +152,18 @@ def load_traces(path: Path, seeds: int, most: int = 0) -> list[Trace]:
 
 
 def _check_rate(trace: Trace, path: Path, unit: str) -> None:
-    if len(trace) < FEW or not trace.span_s or len(trace) / trace.span_s <= MOST_RPS:
+    if len(trace) < FEW or not trace.span_s:
         return
+    rate = len(trace) / trace.span_s
+    if LEAST_RPS <= rate <= MOST_RPS:
+        return
+    if rate > MOST_RPS:
+        what = f"{rate:,.0f} requests per second"
+        but = "more than any cluster had"
+    else:
+        what = f"one request in {1.0 / rate:,.0f} seconds"
+        but = "fewer than anybody records"
     raise SimulationError(
-        f"{path} would be {len(trace) / trace.span_s:,.0f} requests per second if its times are in "
-        f"{unit}, more than any cluster had; what are they in? make a trace of it with `headway "
-        f"trace convert --time-unit`, one of {', '.join(TIME_UNITS_S)}"
+        f"{path} would be {what} if its times are in {unit}, {but}; what are they in? make a trace "
+        f"of it with `headway trace convert --time-unit`, one of {', '.join(TIME_UNITS_S)}"
     )

@@ -9,7 +9,6 @@ from headway.lab.simulation.errors import SimulationError
 NO_TIMES = "it does not say when requests came"
 REPLAY = "send it through a gateway, and take the gateway's request log"
 JSON_KEYS: tuple[tuple[set[str], str], ...] = (
-    ({"conversations"}, f"ShareGPT's conversations: {NO_TIMES}; {REPLAY}"),
     ({"custom_id", "body"}, f"requests for OpenAI's Batch API: {NO_TIMES}; {REPLAY}"),
     ({"session_id", "turns"}, f"AIPerf's multi-turn prompts: {NO_TIMES}; {REPLAY}"),
     ({"data"}, "inputs, as AIPerf's; take its profile_export.jsonl"),

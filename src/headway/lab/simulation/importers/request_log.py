@@ -11,7 +11,8 @@ from headway.core.request import Tier
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.rows import in_order
 from headway.lab.simulation.trace import Trace
-from headway.store.request_log import RequestLogError, RequestRecord, read
+from headway.store.request_log import RequestLogError, read
+from headway.store.request_record import RequestRecord
 
 
 def load(path: Path) -> Trace:

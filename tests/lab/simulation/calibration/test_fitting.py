@@ -6,22 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from headway.lab.loadtest.client import LoadClient
-from headway.lab.loadtest.server import HeadwayServer
-from headway.lab.simulation.calibrate import (
+from headway.lab.simulation.calibration.checking import drift, residuals
+from headway.lab.simulation.calibration.fitting import fit
+from headway.lab.simulation.calibration.limits import LONG_PROMPT, PROMPTS
+from headway.lab.simulation.calibration.probes import (
     DECODED,
-    LONG_PROMPT,
-    PROMPTS,
     SHORT_PROMPT,
     Decoding,
     Mixed,
     Prefill,
     Probes,
     Trial,
-    drift,
-    fit,
-    probe,
-    residuals,
 )
 from headway.lab.simulation.profile import Profile
 
@@ -52,11 +47,18 @@ def probes_of(profile: Profile) -> Probes:
     contexts = 3 * (SHORT_PROMPT + TEMPLATE + DECODED / 2.0)
     gap_s = profile.mixed_s(SHORT_PROMPT + TEMPLATE, 3) + profile.decode_kv_s * contexts
     return Probes(
+        4,
+        4,
         [decoding(n, SHORT_PROMPT) for n in (1, 2, 3, 4)] + [decoding(4, LONG_PROMPT)],
         [prefill(words) for words in PROMPTS],
         [Mixed(3, SHORT_PROMPT + TEMPLATE, gap_s)],
         [Prefill(PROMPTS[2], PROMPTS[2] + TEMPLATE, profile.request_s + profile.dense(1))],
     )
+
+
+def burst(prompts: tuple[int, ...], outputs: tuple[int, ...], spent_s: float) -> Trial:
+    """Requests that came at once; the last ended after so long."""
+    return Trial(prompts, outputs, (0.0,) * len(prompts), (spent_s,) * len(prompts))
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -72,11 +74,21 @@ def test_a_known_engine_is_found_again(apart: bool) -> None:
         assert fitted_s == pytest.approx(measured_s, rel=0.02), name
 
 
-def test_a_server_that_caches_nothing_is_said_to_cost_nothing_beside_its_work() -> None:
+def test_a_server_that_caches_nothing_shows_what_a_request_costs_by_short_prompts() -> None:
     tokens = PROMPTS[2] + TEMPLATE
     computed = Prefill(PROMPTS[2], tokens, KNOWN.prefill_s(tokens))
     probes = replace(probes_of(KNOWN), cached=[computed])
-    assert fit("found", probes, batch_tokens=2048).request_s == 0.0
+    assert fit("found", probes, batch_tokens=2048).request_s == pytest.approx(0.004, abs=0.001)
+
+
+@pytest.mark.parametrize("away_s", [0.0, 0.02, 0.3])
+def test_the_network_is_no_work_of_the_engine(away_s: float) -> None:
+    known = replace(
+        KNOWN, dense_tokens=(1.0, 64.0, 1054.0), dense_s=(0.002, 0.003, 0.02), request_s=away_s
+    )
+    found = fit("found", probes_of(known), batch_tokens=2048)
+    assert found.request_s == pytest.approx(away_s, abs=0.001)
+    assert found.dense(500) == pytest.approx(known.dense(500), rel=0.1)
 
 
 def test_memory_is_as_it_was_said_to_be() -> None:
@@ -88,9 +100,9 @@ def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None
     prompts, outputs = (40, 200, 80, 60, 120, 30), (50, 20, 90, 30, 60, 10)
     probes = probes_of(KNOWN)
     quiet = fit("found", probes, batch_tokens=2048)
-    asked = replace(probes, trials=[Trial(prompts, outputs, 1.0)])
+    asked = replace(probes, trials=[burst(prompts, outputs, 1.0)])
     *_, (_, _, foretold_s) = residuals(quiet, asked)
-    slow = replace(probes, trials=[Trial(prompts, outputs, 1.2 * foretold_s)])
+    slow = replace(probes, trials=[burst(prompts, outputs, 1.2 * foretold_s)])
     found = fit("found", slow, batch_tokens=2048)
     assert found.dense(4) == pytest.approx(1.2 * quiet.dense(4), rel=0.01)
     assert found.request_s == quiet.request_s
@@ -100,27 +112,8 @@ def test_what_traffic_takes_longer_than_single_probes_slows_everything() -> None
 
 def test_an_engine_that_changes_its_speed_between_rounds_is_reported() -> None:
     def rounds(*spent_s: float) -> Probes:
-        return replace(probes_of(KNOWN), trials=[Trial((40,), (50,), spent) for spent in spent_s])
+        return replace(probes_of(KNOWN), trials=[burst((40,), (50,), spent) for spent in spent_s])
 
     assert drift(KNOWN, rounds(2.0, 2.0, 2.0)) == 0.0
     assert drift(KNOWN, rounds(2.0, 2.5, 2.2)) == pytest.approx(0.25)
     assert drift(KNOWN, probes_of(KNOWN)) == 0.0
-
-
-@pytest.mark.timeout(300)
-async def test_the_embedded_engine_can_be_probed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from headway.lab.simulation import calibrate
-
-    monkeypatch.setattr(calibrate, "ROUNDS", 1)
-    monkeypatch.setattr(calibrate, "PROMPTS", (16, 32, 64))
-    monkeypatch.setattr(calibrate, "LONG_PROMPT", 96)
-    monkeypatch.setattr(calibrate, "DECODED", 24)
-    monkeypatch.setattr(calibrate, "TRIAL_OF", 2)
-    async with (
-        HeadwayServer({"policy": "fcfs", "slots": 2}) as server,
-        LoadClient(server.url, "default") as client,
-    ):
-        profile = fit("embedded", await probe(client, 2), batch_tokens=2048)
-    assert profile.slots == 2
-    assert 0.001 < profile.dense(1) < 1.0
-    assert profile.dense(100) > profile.dense(2)

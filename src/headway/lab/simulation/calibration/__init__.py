@@ -1,0 +1,1 @@
+"""An engine's profile, measured on a live server."""

@@ -1,0 +1,1 @@
+"""Prompts in plain files: templates with their variables, model settings, tools and versions."""

@@ -1,0 +1,1 @@
+"""Workflows as YAML files: tasks and what they need, edited without code."""

@@ -1,0 +1,93 @@
+"""`{{ … }}` in pipeline files: what they refer to, and what they come to.
+
+A text that is one `{{ expression }}` is the value of the expression, of whatever type; in other
+texts expressions become text. Values are never read as expressions themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from headway.workflows.errors import WorkflowError
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+_WHOLE = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
+ROOTS = ("inputs", "tasks", "matrix")
+
+
+def value_of(template: Any, names: Mapping[str, Any], where: str) -> Any:
+    """What a template comes to; texts in lists and dicts, too.
+
+    Args:
+        template: as the file says it.
+        names: `inputs`, `tasks` and `matrix`.
+        where: it stands, for the message.
+
+    Raises:
+        WorkflowError: it refers to something that is not there, or fails.
+    """
+    if isinstance(template, dict):
+        return {key: value_of(one, names, f"{where}.{key}") for key, one in template.items()}
+    if isinstance(template, list | tuple):
+        return [value_of(one, names, where) for one in template]
+    if not isinstance(template, str) or "{" not in template:
+        return template
+    try:
+        whole = _whole(template)
+        if whole is None:
+            return _ENVIRONMENT.from_string(template).render(names)
+        value = _ENVIRONMENT.compile_expression(whole, undefined_to_none=False)(**names)
+        if isinstance(value, Undefined):
+            str(value)  # raises, and says what is missing
+        return value
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise WorkflowError(f"{where}: {template.strip()} fails: {error}") from None
+
+
+def referred(template: Any, where: str) -> Iterator[str]:
+    """The names of the tasks that a template refers to as `tasks.NAME`.
+
+    Raises:
+        WorkflowError: it is no template, or refers to something that never is there.
+    """
+    if isinstance(template, dict):
+        template = list(template.values())
+    if isinstance(template, list | tuple):
+        for one in template:
+            yield from referred(one, where)
+        return
+    if not isinstance(template, str) or "{" not in template:
+        return
+    try:
+        tree = _ENVIRONMENT.parse(template)
+    except TemplateError as error:
+        raise WorkflowError(f"{where}: {template.strip()} is no expression: {error}") from None
+    from jinja2.meta import find_undeclared_variables
+
+    unknown = find_undeclared_variables(tree) - {*ROOTS, *_ENVIRONMENT.globals}
+    if unknown:
+        raise WorkflowError(
+            f"{where}: there is no {', '.join(sorted(unknown))}; write inputs.NAME, tasks.NAME "
+            "or matrix.NAME"
+        )
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and node.node.name == "tasks":
+            yield node.attr
+    for item in tree.find_all(nodes.Getitem):
+        if isinstance(item.node, nodes.Name) and item.node.name == "tasks":
+            if not isinstance(item.arg, nodes.Const):
+                raise WorkflowError(f"{where}: {template.strip()}: name the task, as tasks.NAME")
+            yield str(item.arg.value)
+
+
+def _whole(template: str) -> str | None:
+    """The expression, if the text is nothing else."""
+    found = _WHOLE.fullmatch(template)
+    if found is None or "{{" in found[1] or "}}" in found[1] or "{%" in template:
+        return None
+    return found[1]

@@ -1,0 +1,127 @@
+"""What a pipeline file may say. Whatever else it says is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from headway.workflows.errors import WorkflowError
+
+KINDS = ("llm", "prompt", "embed", "python", "command", "workflow", "ask", "sleep_s", "value")
+"""A task says exactly one of these."""
+
+
+class Ask(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person is asked."""
+
+    question: str
+    choices: Any = ()
+    edit: Any = None
+    about: Any = None
+    default: Any = msgspec.UNSET
+    notify: str | None = None
+
+
+class PromptUse(msgspec.Struct, forbid_unknown_fields=True):
+    """A registered prompt."""
+
+    id: str
+    version: str | int | None = None
+    variables: dict[str, Any] = {}
+
+
+class TaskEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One task."""
+
+    llm: Any = msgspec.UNSET
+    """A text, or messages."""
+    prompt: PromptUse | msgspec.UnsetType = msgspec.UNSET
+    embed: Any = msgspec.UNSET
+    """Texts."""
+    python: str | msgspec.UnsetType = msgspec.UNSET
+    """`module:function`, or `file.py:function`, which gets `with`."""
+    command: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    """A program and its arguments; its output is the result."""
+    workflow: str | msgspec.UnsetType = msgspec.UNSET
+    """Another file, which gets `with` as its input."""
+    ask: Ask | str | msgspec.UnsetType = msgspec.UNSET
+    sleep_s: Any = msgspec.UNSET
+    value: Any = msgspec.UNSET
+    needs: list[str] | str = ()  # type: ignore[assignment]
+    when: Any = msgspec.UNSET
+    matrix: dict[str, Any] = {}
+    limit: int = 16
+    with_: dict[str, Any] = msgspec.field(name="with", default_factory=dict)
+    model: str = "default"
+    fallback_model: str | None = None
+    settings: dict[str, Any] = {}
+    json: bool = False
+    """Whether the result is JSON in a text."""
+    schema: dict[str, Any] | None = None
+    """A JSON Schema of the result."""
+    retries: int = 0
+    timeout_s: float | None = None
+    backoff_s: float = 1.0
+    tier: str | None = None
+    resources: dict[str, Any] = {}
+
+    @property
+    def kind(self) -> str:
+        """Which of KINDS it is."""
+        [kind] = [kind for kind in KINDS if getattr(self, kind) is not msgspec.UNSET]
+        return kind
+
+
+class Pipeline(msgspec.Struct, forbid_unknown_fields=True):
+    """A whole file."""
+
+    tasks: dict[str, TaskEntry]
+    name: str | None = None
+    description: str = ""
+    inputs: dict[str, dict[str, Any]] = {}
+    """A JSON Schema for each input; one with `default` may be left out."""
+    outputs: Any = None
+    """What a run returns; by default what the last task did."""
+    deadline_s: float | None = None
+    tier: str | None = None
+    triggers: list[dict[str, Any]] = []
+
+
+def read_pipeline(file: Path, text: str) -> Pipeline:
+    """The pipeline in a file.
+
+    Raises:
+        WorkflowError: it is no YAML, or says what no pipeline says.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise WorkflowError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    try:
+        pipeline = msgspec.convert(content, Pipeline)
+    except msgspec.ValidationError as error:
+        raise WorkflowError(f"{file}: {_plain(error)}") from None
+    if not pipeline.tasks:
+        raise WorkflowError(f"{file} has no tasks")
+    for name, task in pipeline.tasks.items():
+        if not name.replace("-", "_").isidentifier():
+            raise WorkflowError(f"{file}: a task may not be called {name!r}; use letters and _")
+        said = [kind for kind in KINDS if getattr(task, kind) is not msgspec.UNSET]
+        if len(said) != 1:
+            what = f"says {' and '.join(said)}" if said else "says nothing to do"
+            raise WorkflowError(
+                f"{file}: task {name} {what}; it says exactly one of {', '.join(KINDS)}"
+            )
+    return pipeline
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """The message of msgspec, with the place first."""
+    what, _, place = str(error).partition(" - at ")
+    what = what.replace("Object contains unknown field", "unknown key")
+    what = what.replace("Object missing required field", "missing key")
+    where = place.strip("`").removeprefix("$").removeprefix(".").replace("[...]", ".…")
+    return f"{where}: {what}" if where else what

@@ -1,0 +1,84 @@
+"""What goes wrong in workflows, in sentences; failures of steps, as the journal keeps them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+
+class WorkflowError(Exception):
+    """Something is wrong with how a workflow is written or used."""
+
+
+class StepFailed(WorkflowError):
+    """A step failed with an error that cannot be made again from the journal.
+
+    Args:
+        type_: the name of its class.
+        message: its text.
+    """
+
+    def __init__(self, type_: str, message: str) -> None:
+        super().__init__(f"{type_}: {message}" if message else type_)
+        self.type = type_
+
+
+class TimedOut(WorkflowError):
+    """A step, or a wait for an answer, took longer than it may."""
+
+
+class Rejected(WorkflowError):
+    """A person said no."""
+
+
+class Cancelled(WorkflowError):
+    """The run was cancelled."""
+
+
+class Changed(WorkflowError):
+    """A run that goes on meets a step that is not the one it had before."""
+
+
+class NotStorable(WorkflowError):
+    """A value is not one that JSON can hold."""
+
+
+def to_json(error: BaseException) -> str:
+    """The error as JSON: its class, its text and, where JSON can hold them, its arguments."""
+    kind = type(error)
+    if isinstance(error, StepFailed):
+        return json.dumps({"type": error.type, "message": str(error).partition(": ")[2]})
+    kept: dict[str, Any] = {
+        "type": f"{kind.__module__}.{kind.__qualname__}",
+        "message": str(error),
+    }
+    try:
+        json.dumps(error.args, allow_nan=False)
+    except (TypeError, ValueError):
+        return json.dumps(kept)
+    return json.dumps(kept | {"args": error.args})
+
+
+def from_json(text: str) -> Exception:
+    """The error again: of its own class if that can be made with the same text, else StepFailed.
+
+    So a workflow catches the same class when it runs again as it did at first.
+    """
+    kept = json.loads(text)
+    module, _, name = kept["type"].rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+        made = kind(*kept.get("args", [kept["message"]]))
+    except Exception:
+        return StepFailed(kept["type"], kept["message"])
+    if isinstance(made, Exception) and str(made) == kept["message"]:
+        return made
+    return StepFailed(kept["type"], kept["message"])
+
+
+def sentence(text: str) -> str:
+    """An error that `to_json` made, as a person reads it."""
+    kept = json.loads(text)
+    name = kept["type"].removeprefix("builtins.").removeprefix("headway.workflows.errors.")
+    return f"{name}: {kept['message']}" if kept["message"] else str(name)

@@ -1,0 +1,183 @@
+"""The journal: the one place that knows what has happened in runs, and who holds them.
+
+Every method is one transaction. What a worker writes of a run carries the number of its claim
+(`fence`); once another worker has claimed the run, it is refused (`LostRun`). Times are seconds
+since 1970.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+from headway.workflows.journal import answers, claims, progress, tables
+from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
+from headway.workflows.journal.transactions import Connection, Transactions
+from headway.workflows.owner import Owner
+
+
+class Journal:
+    """Runs and steps in a database, SQLite or PostgreSQL.
+
+    Args:
+        connect: opens a connection to it.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Connection], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._transactions = Transactions(connect)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Commit what was begun, and close the connection."""
+        self._transactions.close()
+
+    # What workers ask.
+
+    async def add(self, run: RunRow, definition: Definition) -> RunRow:
+        """Add a run; return it, or the run that its key started before."""
+        return await self._transactions.run(partial(tables.add, run, definition))
+
+    async def claim(
+        self, owner: Owner, workflows: Sequence[str] | None, most: int, lease_s: float
+    ) -> list[RunRow]:
+        """Claim up to `most` runs that may run now, those with the first deadline before others.
+
+        Runs of owners that died are among them. `workflows` are the names to look for; None: all.
+        """
+        return await self._transactions.run(
+            partial(claims.claim, self._clock(), str(owner), workflows, most, lease_s)
+        )
+
+    def renew(self, owner: Owner, lease_s: float) -> None:
+        """Keep what `owner` holds for another `lease_s`. For a thread: it waits."""
+        self._transactions.submit(
+            partial(claims.renew, self._clock(), str(owner), lease_s)
+        ).result()
+
+    async def steps(self, run: str) -> dict[str, StepRow]:
+        """The steps of a run by path, in the order in which they began."""
+        return await self._transactions.run(partial(tables.steps, run))
+
+    async def write(self, step: StepRow, fence: int) -> None:
+        """Write a step as it is now. Raises LostRun."""
+        await self._transactions.run(partial(progress.write, step, fence))
+
+    def note(self, step: StepRow, fence: int) -> Future[None]:
+        """The same, for who does not wait for it."""
+        return self._transactions.submit(partial(progress.write, step, fence), hurry=False)
+
+    async def wait(self, step: StepRow, fence: int) -> StepRow:
+        """Begin to wait; return the step, which may have its answer by now. Raises LostRun."""
+        return await self._transactions.run(partial(progress.wait, step, fence))
+
+    async def expire(self, step: StepRow, fence: int) -> StepRow:
+        """End a wait as `step` says, unless it was answered; return the step. Raises LostRun."""
+        return await self._transactions.run(partial(progress.expire, step, fence))
+
+    async def suspend(self, run: str, fence: int, paths: Sequence[str]) -> RunState:
+        """Put a run down that waits at `paths`; READY if one has ended. Raises LostRun."""
+        return await self._transactions.run(partial(progress.suspend, run, fence, paths))
+
+    async def give_back(self, run: str, fence: int) -> None:
+        """Put a run down that another worker may take at once."""
+        await self._transactions.run(partial(progress.give_back, run, fence))
+
+    async def block(self, run: str, fence: int, why: str) -> None:
+        """Put a run down that cannot go on by itself. Raises LostRun."""
+        await self._transactions.run(partial(progress.block, run, fence, why))
+
+    async def end(self, run: RunRow) -> None:
+        """Write how a run ended, and pass it to the run that waits for it. Raises LostRun."""
+        await self._transactions.run(partial(progress.end, replace(run, ended_at=self._clock())))
+
+    # What people ask.
+
+    async def answer(
+        self, run: str, path: str, answer_json: str, by: str, check: answers.Check
+    ) -> StepRow:
+        """Answer the question at a step of a run; `check` sees the question and may raise.
+
+        Raises:
+            NoSuchRun, NoSuchQuestion, Answered, TooLate: what its name says.
+        """
+        return await self._transactions.run(
+            partial(answers.answer, self._clock(), run, path, answer_json, by, check)
+        )
+
+    async def questions(self) -> list[StepRow]:
+        """All that people are asked now, the oldest first."""
+        return await self._transactions.run(tables.questions)
+
+    async def cancel(self, run: str) -> RunRow:
+        """Cancel a run with those that it started; return it as it is then. Raises NoSuchRun."""
+        return await self._transactions.run(partial(answers.cancel, self._clock(), run))
+
+    async def again(
+        self,
+        run: str,
+        from_path: str | None,
+        definition: Definition | None,
+    ) -> RunRow:
+        """Make a run that ended or is blocked ready again; return it.
+
+        Args:
+            run: its id.
+            from_path: forget this step and all that began after it; None: only failed steps.
+            definition: continue on this one; None: on its own.
+
+        Raises:
+            NoSuchRun: there is none, or it has no such step.
+            NotEnded: it runs or waits.
+        """
+        return await self._transactions.run(partial(answers.again, run, from_path, definition))
+
+    async def run(self, run: str) -> RunRow:
+        """The run whose id is or begins with `run`. Raises NoSuchRun."""
+        return await self._transactions.run(partial(tables.find, run))
+
+    async def runs(
+        self,
+        *,
+        states: Iterable[RunState] = (),
+        workflow: str | None = None,
+        before: float | None = None,
+        most: int = 50,
+    ) -> list[RunRow]:
+        """The newest runs of these states, of this workflow, that began before then."""
+        return await self._transactions.run(
+            partial(tables.runs, tuple(states), workflow, before, most)
+        )
+
+    async def definition(self, hash_: str) -> Definition | None:
+        """The definition with this hash."""
+        return await self._transactions.run(partial(tables.definition, hash_))
+
+    async def ended_since(self, workflow: str, state: RunState, since: float) -> list[RunRow]:
+        """Runs of a workflow that ended so at `since` or later, the first first."""
+        return await self._transactions.run(partial(tables.ended_since, workflow, state, since))
+
+    async def mark(self, name: str) -> str | None:
+        """How far a trigger has come, as it wrote it."""
+        return await self._transactions.run(partial(tables.mark, name))
+
+    async def set_mark(self, name: str, value: str) -> None:
+        """Write how far a trigger has come."""
+        await self._transactions.run(partial(tables.set_mark, name, value))
+
+    async def next_due(self) -> float | None:
+        """When the first wait of a run that is put down is due."""
+        return await self._transactions.run(claims.next_due)
+
+    async def ended_among(self, run: str, paths: Sequence[str]) -> list[StepRow]:
+        """Those of the steps of a run that have ended."""
+        return await self._transactions.run(partial(tables.ended_among, run, paths))
+
+    async def cancelled_among(self, runs: Sequence[str]) -> set[str]:
+        """Those of `runs` that somebody cancels."""
+        return await self._transactions.run(partial(claims.cancelled_among, runs))

@@ -1,0 +1,51 @@
+"""Which journal an address means."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from headway.extras import install_extra
+from headway.workflows.journal.journal import Journal
+from headway.workflows.journal.postgres import PostgresConnection
+from headway.workflows.journal.sqlite import SqliteConnection
+
+
+class NoJournal(Exception):
+    """The journal cannot be opened; says why."""
+
+
+def default_path() -> Path:
+    """Where the journal lies unless somebody says otherwise: in the user's state folder."""
+    base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    return base.expanduser() / "headway" / "workflows.db"
+
+
+def open_journal(address: str | None) -> Journal:
+    """The journal at `address`: a file, or `postgresql://…`; None: the default file.
+
+    Raises:
+        NoJournal: it cannot be opened.
+    """
+    if address is not None and "://" in address:
+        return _postgres(address)
+    path = default_path() if address is None else Path(address)
+    try:
+        return Journal(lambda: SqliteConnection(path))
+    except (sqlite3.Error, OSError) as error:
+        raise NoJournal(
+            f"the journal {path} cannot be opened: {error}; name another one with --journal"
+        ) from None
+
+
+def _postgres(address: str) -> Journal:
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise NoJournal("a journal is a file or postgresql://USER@HOST/DATABASE")
+    try:
+        return Journal(lambda: PostgresConnection(address))
+    except ModuleNotFoundError:
+        raise NoJournal(f"PostgreSQL needs `{install_extra('postgres')}`") from None
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise NoJournal(f"the journal's database cannot be reached: {why}") from None

@@ -1,0 +1,180 @@
+"""Runs functions on a database in a thread of its own; those that wait share a commit.
+
+A commit that is safe from a power failure waits for the disk, some 2 ms. Steps that end at about
+the same time wait for one of them together, so that a busy worker pays a fraction of it each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
+
+MOST_TOGETHER = 200
+"""Functions in one transaction: the first of them waits for the last."""
+
+LAZY_S = 0.02
+"""How long something waits for a commit to share if nobody waits for it."""
+
+Result = TypeVar("Result")
+Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+"""Runs one statement with its values (marked by `?`); returns the rows of its result."""
+
+
+class Connection(Protocol):
+    """A connection to a database, used by one thread."""
+
+    lost: type[Exception]
+    """What is raised when the connection is gone: the functions run again on a new one."""
+    lock: str
+    """What makes a SELECT lock the rows that it finds until the end of the transaction."""
+    skip_locked: str
+    """What makes it leave out rows that others have locked."""
+
+    def begin(self) -> None: ...
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Closed(RuntimeError):
+    """The journal was closed."""
+
+
+class Transactions:
+    """The thread that owns the connection.
+
+    Args:
+        connect: opens the connection, in that thread.
+        retry_s: seconds between two tries to connect again after the connection was lost.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], *, retry_s: float = 1.0) -> None:
+        self._connect = connect
+        self._retry_s = retry_s
+        self._waiting: deque[tuple[Callable[[Connection], Any], Future[Any]]] = deque()
+        self._changed = threading.Condition()
+        self._hurry = False
+        self._closed = False
+        self._connection = connect()
+        self._thread = threading.Thread(target=self._run, name="headway-journal", daemon=True)
+        self._thread.start()
+
+    async def run(self, function: Callable[[Connection], Result]) -> Result:
+        """What `function` returns, once its writes are committed.
+
+        `function` shares its transaction: it raises only before it has written.
+
+        Raises:
+            Closed: the journal was closed before.
+        """
+        return await asyncio.wrap_future(self.submit(function))
+
+    def submit(
+        self, function: Callable[[Connection], Result], *, hurry: bool = True
+    ) -> Future[Result]:
+        """As `run`, for threads.
+
+        Args:
+            function: what to run.
+            hurry: whether somebody waits for it. Otherwise it shares the commit of the next one,
+                or has its own after LAZY_S.
+        """
+        future: Future[Result] = Future()
+        with self._changed:
+            if self._closed:
+                raise Closed("the journal is closed")
+            self._waiting.append((function, future))
+            self._hurry = self._hurry or hurry
+            self._changed.notify()
+        return future
+
+    def close(self) -> None:
+        """Commit what waits, and close the connection."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                self._changed.wait_for(lambda: self._hurry or self._closed, timeout=LAZY_S)
+                if not self._waiting:
+                    break
+                batch = [
+                    self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))
+                ]
+                self._hurry = bool(self._waiting)  # the rest has waited
+            batch = [one for one in batch if one[1].set_running_or_notify_cancel()]
+            self._commit(batch)
+        self._connection.close()
+
+    def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+        while True:
+            outcomes: list[tuple[Any, BaseException | None]] = []
+            try:
+                self._connection.begin()
+                for function, _ in batch:
+                    try:
+                        outcomes.append((function(self._connection), None))
+                    except Exception as error:
+                        if _is_of_database(error):
+                            raise
+                        outcomes.append((None, error))
+                self._connection.commit()
+            except self._connection.lost as error:
+                if not self._connect_again(error):
+                    _fail(batch, error)
+                    return
+                continue
+            except Exception as error:
+                self._connection.rollback()
+                if len(batch) > 1:  # one of them is the culprit
+                    for one in batch:
+                        self._commit([one])
+                else:
+                    _fail(batch, error)
+                return
+            for (_, future), (result, failed) in zip(batch, outcomes, strict=True):
+                if failed is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(failed)
+            return
+
+    def _connect_again(self, error: Exception) -> bool:
+        """Whether there is a connection again; waits until there is, or until it is closed."""
+        logger.warning("the journal's database is away, and is tried again: %s", error)
+        while not self._closed:
+            try:
+                self._connection.close()
+            except Exception:
+                logger.debug("closing a lost connection", exc_info=True)
+            try:
+                self._connection = self._connect()
+            except Exception as failed:
+                logger.debug("connecting: %s", failed)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
+            else:
+                logger.warning("the journal's database is back")
+                return True
+        return False
+
+
+def _is_of_database(error: Exception) -> bool:
+    return type(error).__module__.split(".")[0] in ("sqlite3", "psycopg")
+
+
+def _fail(batch: list[tuple[Callable[[Connection], Any], Future[Any]]], error: Exception) -> None:
+    for _, future in batch:
+        future.set_exception(error)

@@ -1,0 +1,160 @@
+"""Calls of models in workflows: `headway.llm` and `headway.embed`; chance and the clock."""
+
+from __future__ import annotations
+
+import os
+import random as chance
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headway.workflows import scope, steps, values
+from headway.workflows.costs import pattern
+from headway.workflows.errors import WorkflowError
+from headway.workflows.llm import Answer, Asker, Gateway
+from headway.workflows.scope import Scope
+from headway.workflows.spans import traceparent
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+_outside: list[Gateway] = []
+
+
+async def llm(
+    prompt: str | Sequence[Mapping[str, Any]], *, model: str = "default", **settings: Any
+) -> Answer:
+    """Ask a model through the gateway; in a run the answer is kept, and never paid twice.
+
+    The gateway is that of HEADWAY_URL, `http://127.0.0.1:8080` by default.
+
+    Args:
+        prompt: a text, or messages as OpenAI's API has them.
+        model: its name at the gateway.
+        settings: other fields of a chat completion: temperature, max_tokens, tools, …
+
+    Raises:
+        Refused: the gateway refused it, or did not answer several times.
+    """
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    body = {"model": model, "messages": messages, **settings}
+    if body.get("stream"):
+        raise WorkflowError("headway.llm returns whole answers; leave stream out")
+    return await _ask("llm", body)
+
+
+async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
+    inside = scope.current()
+    if inside is None:
+        return await _gateway().chat(body, None)
+    path = inside.reserve(name)
+    answer: Answer = await steps.once(
+        inside.run,
+        path,
+        "llm",
+        values.fingerprint("llm", (), body),
+        lambda: inside.run.services.gateway.chat(body, asker(inside, path)),
+        Answer,
+        asked_json=values.to_json(body, "a call of a model"),
+    )
+    return answer
+
+
+async def prompt(
+    id: str,
+    variables: Mapping[str, Any] | None = None,
+    /,
+    *,
+    version: str | int | None = None,
+    model: str | None = None,
+    **settings: Any,
+) -> Answer:
+    """Ask with a prompt of the gateway's registry; as `llm` otherwise.
+
+    Args:
+        id: of the prompt.
+        variables: their values.
+        version: a number or an alias; by default `production`, else the newest.
+        model: instead of the prompt's own.
+        settings: fields that count before the prompt's own.
+
+    Raises:
+        Refused: there is no such prompt, a variable is missing, or as for `llm`.
+    """
+    used: dict[str, Any] = {"id": id, "variables": dict(variables or {})}
+    if version is not None:
+        used["version"] = str(version)
+    body = {"prompt": used, **({} if model is None else {"model": model}), **settings}
+    return await _ask("prompt", body)
+
+
+async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[float]]:
+    """The vectors of texts, through the gateway; in a run they are kept.
+
+    Raises:
+        Refused: the gateway refused it, or did not answer several times.
+    """
+    inside = scope.current()
+    if inside is None:
+        return await _gateway().embed(texts, model, None)
+    path = inside.reserve("embed")
+    vectors: list[list[float]] = await steps.once(
+        inside.run,
+        path,
+        "embed",
+        values.fingerprint("embed", (list(texts), model), {}),
+        lambda: inside.run.services.gateway.embed(texts, model, asker(inside, path)),
+        Any,
+    )
+    return vectors
+
+
+async def now() -> float:
+    """Seconds since 1970; the same whenever the run goes on."""
+
+    async def value() -> float:
+        return time.time()
+
+    return float(await _value("now", value))
+
+
+async def random() -> float:
+    """A random number from 0 to 1; the same whenever the run goes on."""
+
+    async def value() -> float:
+        return chance.random()
+
+    return float(await _value("random", value))
+
+
+async def _value(name: str, value: Any) -> Any:
+    inside = scope.current()
+    if inside is None:
+        return await value()
+    return await steps.once(inside.run, inside.reserve(name), "value", "", value, Any)
+
+
+def asker(inside: Scope, path: str) -> Asker:
+    """For whom a call in `inside` is made."""
+    run = inside.run
+    now_s = run.services.clock()
+    tier = inside.tier if inside.tier is not None else run.workflow.tier
+    return Asker(
+        program=run.program,
+        traceparent=traceparent(run.row.id, path),
+        step=f"{run.row.workflow}/{pattern(path)}",
+        key=f"{run.row.id}/{path}",
+        tier=run.row.tier if tier is None else tier.label,
+        deadline_s=None if run.row.deadline_at is None else run.row.deadline_at - now_s,
+        remaining_s=run.services.costs.remaining_s(run.row.workflow, path),
+    )
+
+
+def gateway_of_environment() -> Gateway:
+    """The gateway that HEADWAY_URL and HEADWAY_API_KEY name."""
+    return Gateway(os.environ.get("HEADWAY_URL", DEFAULT_URL), os.environ.get("HEADWAY_API_KEY"))
+
+
+def _gateway() -> Gateway:
+    if not _outside:
+        _outside.append(gateway_of_environment())
+    return _outside[0]

@@ -1,0 +1,55 @@
+"""The end of another workflow's run starts a run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headway.workflows.journal.rows import RunState
+from headway.workflows.triggers.event import Around, Event, Fire
+
+LOOK_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Starts a run when one of another workflow ends; `run`, `state` and `output` are inputs.
+
+    Args:
+        workflow: the other one.
+        state: how it ended.
+        input: of each run.
+
+    Raises:
+        ValueError: runs do not end so.
+    """
+
+    workflow: str
+    state: str = "finished"
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ends = [str(state) for state in RunState if state.ended]
+        if self.state not in ends:
+            raise ValueError(f"runs end as {', '.join(ends)}, not {self.state!r}")
+
+    async def watch(self, around: Around, fire: Fire) -> None:
+        """Fire an event for each run that ends, also while no worker was up."""
+        mark = await around.journal.mark(around.name)
+        last = around.clock() if mark is None else float(mark)
+        if mark is None:
+            await around.journal.set_mark(around.name, repr(last))
+        while True:
+            for run in await around.journal.ended_since(self.workflow, RunState(self.state), last):
+                data = {
+                    "run": run.id,
+                    "state": str(run.state),
+                    "output": json.loads(run.output_json or "null"),
+                }
+                await fire(Event(run.id, data))
+                last = max(last, run.ended_at or 0.0)
+                await around.journal.set_mark(around.name, repr(last))
+            await asyncio.sleep(LOOK_EVERY_S)

@@ -1,0 +1,95 @@
+"""Values of steps as JSON: a step returns what its JSON says, at first and when replayed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from headway.workflows.errors import NotStorable
+
+LARGEST = 16 * 2**20
+"""Bytes of one value. What is larger belongs in a file, whose path is the value."""
+
+
+def to_json(value: Any, what: str) -> str:
+    """The value as JSON; dataclasses, dates and the like as msgspec writes them.
+
+    Args:
+        value: what a step was given or returned.
+        what: its name, for the message.
+
+    Raises:
+        NotStorable: JSON has no form for it, or it is too large.
+    """
+    try:
+        text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotStorable(
+            f"{what} cannot be stored ({error}): return numbers, texts, lists, dicts, dataclasses "
+            "or pydantic's `model_dump()`"
+        ) from None
+    if len(text) > LARGEST:
+        raise NotStorable(
+            f"{what} has {len(text) / 2**20:.0f} MB as JSON, {LARGEST // 2**20} MB are the most: "
+            "write it to a file and return its path"
+        )
+    return text
+
+
+def from_json(text: str, type_: Any = Any) -> Any:
+    """The value again, as `type_` where that is known.
+
+    Raises:
+        NotStorable: it is no such value.
+    """
+    value = json.loads(text)
+    if type_ is Any or type_ is inspect.Parameter.empty:
+        return value
+    try:
+        return msgspec.convert(value, type_, str_keys=False)
+    except msgspec.ValidationError as error:
+        raise NotStorable(f"a stored value is not what the annotation says: {error}") from None
+    except TypeError:  # an annotation that msgspec does not know
+        return value
+
+
+def returned(function: Callable[..., Any]) -> Any:
+    """What the annotations of `function` say that it returns; Any if they do not."""
+    try:
+        return get_type_hints(function).get("return", Any)
+    except Exception:  # names that exist only for a type checker
+        return Any
+
+
+def arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `function` from JSON values, as its annotations say.
+
+    Raises:
+        TypeError: one is missing or unknown.
+        NotStorable: one is of another type.
+    """
+    signature = inspect.signature(function)
+    signature.bind(**given)
+    try:
+        hints = get_type_hints(function)
+    except Exception:
+        hints = {}
+    return {
+        name: from_json(json.dumps(value), hints.get(name, Any)) for name, value in given.items()
+    }
+
+
+def fingerprint(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """A short hash of a call; of the name alone where JSON cannot hold the arguments."""
+    try:
+        called = json.dumps(
+            msgspec.to_builtins([args, dict(kwargs)], str_keys=True), sort_keys=True
+        )
+    except (TypeError, ValueError, RecursionError):
+        called = ""
+    return hashlib.sha256(f"{name} {called}".encode()).hexdigest()[:12]

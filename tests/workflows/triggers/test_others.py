@@ -1,0 +1,153 @@
+"""Files, the end of other runs, a short queue, a Redis stream: one run an event."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.workflows.conftest import Bench, free_port
+
+import headway
+from headway.workflows.triggers import After, Backlog, Files, RedisStream
+
+
+async def test_a_file_starts_a_run_once_also_one_that_came_before(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+
+    @headway.workflow(triggers=[Files(str(folder), "*.txt", settled_s=0.05)])
+    async def arrived(path: str) -> str:
+        return Path(path).read_text(encoding="utf-8")
+
+    (folder / "before.txt").write_text("before")
+    (folder / "other.wav").write_text("not asked for")
+    async with bench.serving(arrived):
+        await bench.until_runs(1)
+        (folder / "after.txt").write_text("after")
+        await bench.until_runs(2)
+    async with bench.serving(arrived):  # another start finds nothing new
+        (folder / "third.txt").write_text("third")
+        rows = await bench.until_runs(3)
+    assert {row.output_json for row in rows} == {'"before"', '"after"', '"third"'}
+
+
+async def test_a_file_that_is_being_written_is_waited_for(bench: Bench, tmp_path: Path) -> None:
+    @headway.workflow(triggers=[Files(str(tmp_path), "*.txt", settled_s=10.0)])
+    async def arrived(path: str) -> str:
+        return Path(path).read_text(encoding="utf-8")
+
+    file = tmp_path / "slow.txt"
+    file.write_text("half")
+    now = [time.time()]
+    async with bench.serving(arrived, clock=lambda: now[0]):
+        await bench.until_mark(None)
+        assert await bench.journal.runs() == []
+        file.write_text("half and half")
+        os.utime(file, (now[0], now[0] - 11.0))
+        [row] = await bench.until_runs(1)
+    assert row.output_json == '"half and half"'
+
+
+async def test_the_end_of_a_run_starts_the_next_one(bench: Bench) -> None:
+    @headway.workflow
+    async def first(number: int) -> int:
+        if number < 0:
+            raise ValueError("negative")
+        return number
+
+    @headway.workflow(triggers=[After("first")])
+    async def second(run: str, output: int) -> Any:
+        return [run, output + 1]
+
+    async with bench.serving(first, second):
+        await bench.until_mark("second.after0")
+        ok, bad = await bench.start(first, number=4), await bench.start(first, number=-4)
+        await bench.until(bad.id, "failed")
+        rows = await bench.until_runs(3)
+    [row] = [row for row in rows if row.workflow == "second"]
+    assert json.loads(row.output_json or "") == [ok.id, 5]
+
+
+async def test_a_short_queue_starts_a_run_and_then_rests(bench: Bench) -> None:
+    waiting = [3]
+
+    async def queue(request: web.Request) -> web.Response:
+        return web.json_response({"waiting": waiting[0]})
+
+    @headway.workflow(triggers=[Backlog(below=2, rest_s=1000.0, look_every_s=0.01)])
+    async def idle(waiting: int) -> int:
+        return waiting
+
+    app = web.Application()
+    asked = []
+    app.on_response_prepare.append(lambda request, _: _note(asked, request))
+    app.router.add_get("/v1/headway/queue", queue)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    bench.url = f"http://127.0.0.1:{port}"
+    async with bench.serving(idle):
+        while len(asked) < 3:
+            await bench.a_moment()
+        assert await bench.journal.runs() == []
+        waiting[0] = 1
+        [row] = await bench.until_runs(1)
+        assert row.output_json == "1"
+    await runner.cleanup()
+    assert len(await bench.journal.runs()) == 1
+
+
+async def _note(asked: list[Any], request: Any) -> None:
+    asked.append(request)
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    server = shutil.which("redis-server")
+    if server is None:
+        pytest.skip("Redis is not installed")
+    port = free_port()
+    process = subprocess.Popen(
+        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait(10)
+
+
+async def test_messages_of_a_redis_stream_start_runs_also_those_that_waited(
+    bench: Bench, redis_url: str
+) -> None:
+    import redis.asyncio as client
+
+    redis = client.from_url(redis_url)
+    while True:
+        try:
+            await redis.xadd("orders", {"number": "1"})
+            break
+        except client.ConnectionError:
+            await bench.a_moment()
+
+    @headway.workflow(triggers=[RedisStream(redis_url, "orders")])
+    async def ordered(number: str) -> str:
+        return number
+
+    async with bench.serving(ordered):
+        await bench.until_runs(1)
+        await redis.xadd("orders", {"number": "2"})
+        rows = await bench.until_runs(2)
+    assert {row.output_json for row in rows} == {'"1"', '"2"'}
+    assert (await redis.xpending("orders", "headway"))["pending"] == 0
+    await redis.aclose()
