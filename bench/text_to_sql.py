@@ -7,8 +7,8 @@ to ten times), and votes. Lengths are log-normal, candidates fail at random, and
 how hard they are. The deadline of a policy is the tightest that 95% of the runs meet if all runs
 have it, on a grid with steps of 5%. Costs of steps are learned from runs of another draw.
 
-Ours, `slack`, has one queue for all engines and counts what comes after a step in its run; a run
-that can no longer be in time goes to the lowest tier, as under all that know deadlines.
+Ours, `urgency`, has one queue for all engines, with the same rule; a run that can no longer be in
+time goes to the lowest tier, as under all that know deadlines.
 `fcfs` takes engines in turn; HexGen's rule assigns each call at once, by speed and work, and each
 engine orders its own queue by urgency; its alpha is the best of ALPHAS on each draw, as its
 authors choose it. EDF, and `run-fcfs`, share our queue.
@@ -57,7 +57,7 @@ GRID, BEGIN, MISSED = 1.05, 1.2, 2
 """Deadlines are tried from BEGIN times what `run-fcfs` gives down by steps of GRID, until so many
 in a row were missed."""
 BARS = {"fcfs, round robin": 1.4, "hexgen": 1.0, "edf": 1.0, "run-fcfs": 1.0}
-OURS = "slack"
+OURS = "urgency"
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ CONTENDERS = {
     "run-fcfs": [Contender("run-fcfs", deadlines=False)],
     "edf": [Contender("edf")],
     "hexgen": [Contender("urgency", f"hexgen:{alpha}") for alpha in ALPHAS],
-    "urgency": [Contender("urgency")],
-    OURS: [Contender("slack")],
+    "slack": [Contender("slack")],
+    OURS: [Contender("urgency")],
     "run-gittins": [Contender("run-gittins")],
 }
 

@@ -20,6 +20,8 @@ LEAST_CHANGE = 0.05
 LEAST_EVERY = 8
 """Starts from one look at the shadow to the next, or an eighth of those that were overtaken: then
 a look costs no more than the starts."""
+FIRST_LOOKS = 32
+"""Before, predictions of waits are made anew at each look: they were made knowing little."""
 
 
 class TailKeeper:
@@ -49,6 +51,7 @@ class TailKeeper:
         self._of: dict[str, FcfsShadow] = {}
         """The shadow of each request that waits or runs; lane and tier may change."""
         self._starts = 0
+        self._looks = 0
 
     @property
     def stretch(self) -> float | None:
@@ -116,6 +119,10 @@ class TailKeeper:
         if self._starts < overtaken / 8:
             return
         self._starts = 0
+        if self._looks < FIRST_LOOKS:
+            self._looks += 1
+            for shadow in self._shadows.values():
+                shadow.predict_anew(now_s)
         aim = 1.0 + AIM * (self.tail - 1.0)
         room_s = None
         for shadow in self._shadows.values():

@@ -36,6 +36,8 @@ class Boost(Policy):
         self._head_starts_s: dict[int, float] = {}
         """By class of size."""
         scale_s = settings.boost.scale_s
+        self._known = scale_s is not None
+        """Whether there has been a T that follows from something."""
         if scale_s is None:
             self.tail = TailKeeper(settings.boost.tail, settings.cost, self.rescale)
             scale_s = self.tail.scale_s
@@ -45,6 +47,7 @@ class Boost(Policy):
     def rescale(self, scale_s: float) -> None:
         """Set another T."""
         self.scale_s = scale_s
+        self._known = True
         self._head_starts_s = {}
 
     def use_slots(self, slots: int) -> None:
@@ -66,8 +69,13 @@ class Boost(Policy):
     def size_s(self, request: Request) -> float:
         """The size that has the head start of its distribution, in seconds of a slot."""
         decode_s = self.cost.decode_s_per_token
-        rate = decode_s / (self.scale_s * self._slots)
-        tokens = request.estimate.exponential_mean(rate)
+        if self._known:
+            rate = decode_s / (self.scale_s * self._slots)
+            tokens = request.estimate.exponential_mean(rate)
+        else:
+            # A waiting request keeps its size, and at the least T all have that of the longest
+            # possible answer: a first burst could not be told apart once T grows.
+            tokens = request.estimate.mean
         return self.cost.prefill_work_s(request) + decode_s * tokens
 
     def place(self, now_s: float, arrival_s: float, size_s: float, size_class: int) -> float:

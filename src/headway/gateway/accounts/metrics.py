@@ -198,6 +198,15 @@ class _Policy(Collector):
         metrics: list[Metric] = [policy, *self._promise()]
         if self._advisor is None:
             return metrics
+        advice = self._advisor.advice
+        if advice is not None and advice.evidence is not None:
+            metrics.append(
+                GaugeMetricFamily(
+                    "headway_policy_replay_mean_ratio",
+                    "Mean latency in the last replay of what was served, over the real one",
+                    advice.evidence.replayed_mean_s / advice.evidence.served_mean_s,
+                )
+            )
         return [
             *metrics,
             CounterMetricFamily(

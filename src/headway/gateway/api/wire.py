@@ -50,9 +50,7 @@ class Call(Struct, kw_only=True):
     priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
     """As in vLLM: smaller values run first, under the policy `priority`."""
     metadata: dict[str, Any] | None = None
-    """`headway_tier`, `headway_tenant`, `headway_program`, `headway_step`, `headway_parents`,
-    `headway_remaining_ms`, `headway_deadline_ms` and `headway_expected_tokens` have the same effect
-    as the headers `x-headway-…`."""
+    """Entries such as `headway_tier` have the same effect as the headers `x-headway-…`."""
 
 
 class Sampling(Call, kw_only=True):
@@ -360,6 +358,15 @@ class ReplayedPolicy(Struct, kw_only=True):
     """Whether the p99 is within the promise."""
 
 
+class ReplayEvidence(Struct, kw_only=True):
+    """Latency of the answered requests, and in a replay under the policies that served them."""
+
+    served_mean_s: float
+    replayed_mean_s: float
+    served_p99_s: float
+    replayed_p99_s: float
+
+
 class PolicyAdvice(Struct, kw_only=True):
     """What the last replay of recent traffic recommends."""
 
@@ -369,7 +376,10 @@ class PolicyAdvice(Struct, kw_only=True):
     """Whether the policy in use breaks the promise; else two replays in a row must agree."""
     requests: int
     """That were replayed."""
+    evidence: ReplayEvidence | None
+    """How good the replay is; None: too few requests."""
     replayed: list[ReplayedPolicy]
+    """Empty: too few requests, or the replay is not good enough."""
 
 
 class PolicyView(Struct, kw_only=True):

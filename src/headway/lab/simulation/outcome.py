@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,19 @@ class Outcome:
             np.maximum.at(ended_s, of_run, self.ended_s)
         latency_s: np.ndarray = ended_s - began_s
         return latency_s
+
+    def rows(self, chosen: np.ndarray) -> Outcome:
+        """The same run, of some of its requests only; totals stay."""
+        return replace(
+            self,
+            released_s=self.released_s[chosen],
+            started_s=self.started_s[chosen],
+            first_token_s=self.first_token_s[chosen],
+            ended_s=self.ended_s[chosen],
+            preemptions=self.preemptions[chosen],
+            failovers=self.failovers[chosen],
+            backend=self.backend[chosen],
+        )
 
     @property
     def cold_start_wait_s(self) -> np.ndarray:

@@ -43,6 +43,8 @@ class TraceRequests:
         self._run_began_s: dict[int, float] = {}
         """When the first request of each run was sent, by its number."""
         self._shared_tokens = trace.shared_tokens.tolist()
+        self._waited_s = trace.waited_s.tolist()
+        self._produced_tokens = trace.produced_tokens.tolist()
         self._sessions = _sessions(trace)
 
     def request(self, number: int, now_s: float) -> Request:
@@ -52,9 +54,10 @@ class TraceRequests:
         limit = (self._max_tokens[number] if self._max_tokens else 0) or None
         if score is not None:
             score = score_within(score, estimate, limit)
+        arrival_s = now_s - (self._waited_s[number] if self._waited_s else 0.0)
         request = Request(
             id=str(number),
-            arrival_s=now_s,
+            arrival_s=arrival_s,
             prompt_tokens=self._prompt_tokens[number],
             estimate=estimate.capped(limit),
             lane=self._lane_of[number],
@@ -63,12 +66,14 @@ class TraceRequests:
             program=trace.programs[number] if trace.programs else "",
             step=trace.steps[number] if trace.steps else "",
             parents=self._parents(number),
-            deadline_s=self._deadline(number, now_s),
+            deadline_s=self._deadline(number, arrival_s),
             prefix=self._prefix(number),
             max_tokens=limit,
             score=score,
         )
         self._runs.arrives(number, request, now_s)
+        if self._produced_tokens:
+            request.output_tokens = max(0, self._produced_tokens[number])
         return request
 
     def sequence(self, number: int, request: Request) -> EngineRequest:
@@ -84,11 +89,11 @@ class TraceRequests:
             self._shared_tokens[number] if self._shared_tokens else 0,
         )
 
-    def _deadline(self, number: int, now_s: float) -> float | None:
+    def _deadline(self, number: int, arrival_s: float) -> float | None:
         """The earlier one of its own deadline and that of its run."""
-        deadline_s = now_s + self._deadline_s[number] if self._deadline_s else nan
+        deadline_s = arrival_s + self._deadline_s[number] if self._deadline_s else nan
         if self._run_deadline_s:
-            began_s = self._run_began_s.setdefault(self._run_of[number], now_s)
+            began_s = self._run_began_s.setdefault(self._run_of[number], arrival_s)
             deadline_s = fmin(deadline_s, began_s + self._run_deadline_s[number])
         return None if isnan(deadline_s) else float(deadline_s)
 

@@ -61,6 +61,11 @@ class Trace:
     """Seconds from the last such end until this one is sent: the time of a tool or a person."""
     shared_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """Prompt tokens shared with the request in `after`."""
+    waited_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Seconds that it had waited when it arrives here: for a trace that begins in the middle."""
+    produced_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """Output tokens of one that runs when the trace begins; -1: it does not. Those that run come
+    first, at 0."""
 
     def __post_init__(self) -> None:
         if not len(self):
@@ -111,6 +116,19 @@ class Trace:
         self._refuse(
             self.shared_tokens < 0, "shared_tokens", "must not be negative; give nothing for none"
         )
+        self._refuse(self.waited_s < 0, "waited_s", "must not be negative; give nothing for none")
+        if len(self.produced_tokens):
+            self._refuse(
+                self.produced_tokens >= self.output_tokens,
+                "produced_tokens",
+                "are its whole answer; leave requests out that have ended",
+            )
+            runs = self.produced_tokens >= 0
+            self._refuse(
+                runs & ((self.arrival_s > 0) | (np.cumsum(~runs) > 0)),
+                "produced_tokens",
+                "are of a request that does not run from the beginning; put those that do first",
+            )
         if len(self.shared_tokens):
             self._refuse(
                 self.shared_tokens > self.prompt_tokens,
@@ -246,5 +264,7 @@ OPTIONAL = (
     "joins",
     "gap_s",
     "shared_tokens",
+    "waited_s",
+    "produced_tokens",
 )
 """Columns that may be empty."""
