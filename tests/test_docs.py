@@ -70,7 +70,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_every_policy_is_documented() -> None:
     text = (ROOT / "docs/policies.md").read_text(encoding="utf-8")
-    documented = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    documented = re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)
     assert sorted(documented) == sorted(POLICIES)
 
 

@@ -27,6 +27,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.refits import Refits
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
@@ -42,6 +43,7 @@ from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
@@ -102,6 +104,7 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
+        ahead = RunsAhead(core, RunHistory(Watch()))
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
@@ -111,12 +114,14 @@ class Gateway:
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
-        intake = Intake(settings, self.dispatcher, history, claimed, self.pool, batched, aliases)
+        intake = Intake(
+            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+        )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
             self._advisor = Advisor(
