@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from headway.cli.live_gateway import asked_of
-from headway.gateway.api.wire import PolicyView
+from headway.gateway.api.views import PolicyView
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import Results, show
 

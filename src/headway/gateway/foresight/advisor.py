@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from headway.core.scheduler import Scheduler
-from headway.gateway.api.wire import PolicyAdvice
+from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.settings import AutoSettings

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from headway import __version__
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
 from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
 from headway.gateway.routes.table import TABLE, Route
 
@@ -152,7 +152,7 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
             },
         },
     }
-    if route.answer is wire.Health:
+    if route.answer is views.Health:
         operation["responses"]["503"] = {"description": "It cannot serve", "content": content}
     if parameters:
         operation["parameters"] = parameters
