@@ -9,6 +9,7 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -138,6 +139,8 @@ class Prometheus:
             async with self._http.get(
                 f"{self._url}/api/v1/query", params={"query": query}
             ) as answer:
+                if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    return []  # it is starting
                 reply = await answer.json()
         except aiohttp.ClientConnectionError:
             return []
