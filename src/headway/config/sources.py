@@ -27,7 +27,20 @@ KeyPath = tuple[str | int, ...]
 PREFIX = "HEADWAY_"
 DEFAULT_FILE = "headway.yaml"
 
-NOT_SETTINGS = frozenset({"HEADWAY_CONFIG", "HEADWAY_DATA", "HEADWAY_CACHE"})
+NOT_SETTINGS = frozenset(
+    f"HEADWAY_{name}"
+    for name in (
+        "API_KEY",
+        "CACHE",
+        "CONFIG",
+        "DATA",
+        "JOURNAL",
+        "PRICES",
+        "URL",
+        "WEBHOOK_SECRET",
+        "WORKER_KEY",
+    )
+)
 """Variables with the prefix that other parts of Headway read."""
 
 SERVICE_LINKS = re.compile(r"HEADWAY_(SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
@@ -156,7 +169,7 @@ def _from_environment() -> Source:
             source.values.pop(path[0], None)
             continue
         if source.place(path) is None:
-            known = [*known_keys(path[:-1]), *(known_keys(()) if len(path) == 1 else ())]
+            known = known_keys(path[:-1])
             raise ConfigError(
                 f"{variable}: unknown setting {dotted(path)!r}"
                 + did_you_mean(path[-1], known, variable.removesuffix(path[-1].upper()))

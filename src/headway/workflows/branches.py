@@ -38,10 +38,15 @@ async def gather(
         return await _together([_plain(one) for one in work], limit, return_exceptions)
     path = inside.reserve("gather")
     branches = [_branch(inside, f"{path}[{number}]", one) for number, one in enumerate(work)]
-    if not inside.is_branch:
-        return await _together(branches, limit, return_exceptions)
-    with inside.run.gathering():
-        return await _together(branches, limit, return_exceptions)
+    try:
+        if not inside.is_branch:
+            return await _together(branches, limit, return_exceptions)
+        with inside.run.gathering():
+            return await _together(branches, limit, return_exceptions)
+    finally:
+        for one in work:  # those that an error kept from beginning
+            if isinstance(one, Coroutine):
+                one.close()
 
 
 async def named(work: Mapping[str, Coroutine[Any, Any, Any]]) -> None:

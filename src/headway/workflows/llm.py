@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -131,6 +132,15 @@ class Gateway:
             return [row["embedding"] for row in sorted(answer["data"], key=lambda x: x["index"])]
         except (KeyError, TypeError):
             raise Refused(f"{self._url} answered something that is no embedding") from None
+
+    async def predict(self, items: Sequence[Any], model: str, asker: Asker | None) -> list[Any]:
+        """What a model that answers batches returns for items. Raises Refused."""
+        path = f"/v1/models/{quote(model, safe='')}:predict"
+        answer = await self._post(path, {"instances": list(items)}, asker)
+        try:
+            return list(answer["predictions"])
+        except (KeyError, TypeError):
+            raise Refused(f"{self._url} answered something that is no prediction") from None
 
     async def waiting(self) -> int:
         """How many requests wait there. Raises Refused."""
