@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from claims import Claim, publish
-from processes import Server, gateway
 
+from claims import Claim, publish
 from headway.workflows.catalog import Catalog, load
 from headway.workflows.journal.opening import open_journal
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.worker import Worker
+from processes import Server, gateway
 
 EXAMPLE = Path(__file__).parents[1] / "examples/workflows/text_to_sql.py"
 QUESTION = "Which songs are by Miles Davis?"

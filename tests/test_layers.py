@@ -56,7 +56,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "workflows": {"core", "workflows"},
+    "workflows": {"core", "unreachable", "workflows"},
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",

@@ -35,6 +35,8 @@ NOT_RUN = {
     "headway predictor ": "a log of hundreds of requests",
     "headway tune all-MiniLM-L6-v2 ": "about a minute of measuring",
     "headway serve --set prediction.predictor=mine.npz": "the predictor that is trained before it",
+    "headway approve RUN": "a run that waits for an answer",
+    "headway worker ": "PostgreSQL; it works until it is stopped",
     "headway serve --model NAME=PATH": "NAME and PATH stand for the reader's own",
     "headway serve --model sums=http://gpu-1:8000": "waits for a server of the reader's own",
     "headway serve --config examples/transcribe.yaml": "pocketsphinx",
@@ -81,6 +83,7 @@ class Reader:
             "HOME": str(self.folder),
             "HEADWAY_CACHE": str(cache_folder()),
             "HEADWAY_PORT": "0",
+            "HEADWAY_URL": f"http://{self.address}",
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
         }
@@ -116,6 +119,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     shutil.copytree(ROOT / "examples/prompts", home / "prompts")
     (moods,) = [block.text for block in PYTHON if "def moods(" in block.text]
     (home / "models.py").write_text(moods)
+    (report,) = [block.text for block in PYTHON if block.text.startswith("# report.py")]
+    (home / "report.py").write_text(report)
     summed(home / "sums.onnx")
     labels = {"config.json": {"id2label": {"0": "rare", "1": "common", "2": "c", "3": "d"}}}
     folder(home / "models/classifier", labels, output="logits", summed=True)

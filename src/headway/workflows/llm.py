@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from headway.unreachable import why_unreachable
 from headway.workflows.failures import backoff_s
 
 TRIES = 6
@@ -177,8 +178,8 @@ class Gateway:
             async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            what = str(error) or type(error).__name__
-            raise Refused(f"{self._url} does not answer: {what}; is `headway serve` up?") from None
+            why = why_unreachable(error)
+            raise Refused(f"{self._url} does not answer: {why}; is `headway serve` up?") from None
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")
             raise Refused(
