@@ -55,6 +55,18 @@ def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
     assert settings == Settings()
 
 
+def test_off_is_a_word_and_yes_is_true() -> None:
+    file(
+        "fairness: off\nmodel: true-7b\nlog: {prompts: yes}\n"
+        "prediction: {predictor: off, learn: off}\n"
+    )
+    settings = load().settings
+    assert settings.fairness == settings.prediction.predictor == "off"
+    assert settings.model == "true-7b"
+    assert not settings.prediction.learn
+    assert settings.log.prompts
+
+
 def test_flags_outrank_the_environment_and_that_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     file("policy: fcfs\nport: 1\nhost: 127.0.0.2\n")
     monkeypatch.setenv("HEADWAY_PORT", "2")
@@ -226,7 +238,7 @@ def test_a_wrong_line_names_itself_and_the_nearest_right_one(text: str, message:
 
 def test_a_file_that_is_no_text_is_one_clear_error() -> None:
     Path("headway.yaml").write_bytes(b"\xff\xfe\x00")
-    assert failure() == "headway.yaml: is not UTF-8 text"
+    assert failure() == "headway.yaml: is not UTF-8 text; settings are a YAML file"
 
 
 def test_models_are_named_as_the_backend_does_or_otherwise() -> None:

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from headway.core.scheduler import Scheduler
@@ -26,9 +26,11 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.refits import Refits
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
+from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
@@ -40,6 +42,7 @@ from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
@@ -100,6 +103,7 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
+        ahead = RunsAhead(core, RunHistory(Watch()))
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
@@ -109,11 +113,14 @@ class Gateway:
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
-        intake = Intake(settings, self.dispatcher, history, claimed, self.pool, batched)
+        self._aliases = aliases = Aliases(settings.aliases)
+        intake = Intake(
+            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+        )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
             self._advisor = Advisor(
@@ -121,7 +128,9 @@ class Gateway:
             )
         metrics.policy(core, self._advisor)
         of_models = ModelMetrics(self.catalog, metrics.registry)
-        self._inference = inference = Inference(settings, self.catalog, of_models, accounts)
+        self._inference = inference = Inference(
+            settings, self.catalog, of_models, accounts, aliases
+        )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
         self._prompts = Prompts(prompts, settings.max_body_bytes)
@@ -169,6 +178,21 @@ class Gateway:
     def use_keys(self, keys: Iterable[ApiKey]) -> None:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
+
+    async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
+        """Run on these servers from now on, beside the embedded engines.
+
+        A new one takes requests once it was probed. Then one that is missing finishes what it runs,
+        and leaves; after `drain_s` what can go on elsewhere does.
+
+        Raises:
+            ValueError: two have the same name, or one has that of an embedded engine.
+        """
+        await self.pool.use(endpoints)
+
+    def use_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Know models by these names from now on, beside their own."""
+        self._aliases.replace(aliases)
 
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""

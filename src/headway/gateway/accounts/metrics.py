@@ -16,7 +16,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
-from headway.store.request_log import Outcome
+from headway.store.request_record import Outcome
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
@@ -198,6 +198,15 @@ class _Policy(Collector):
         metrics: list[Metric] = [policy, *self._promise()]
         if self._advisor is None:
             return metrics
+        advice = self._advisor.advice
+        if advice is not None and advice.evidence is not None:
+            metrics.append(
+                GaugeMetricFamily(
+                    "headway_policy_replay_mean_ratio",
+                    "Mean latency in the last replay of what was served, over the real one",
+                    advice.evidence.replayed_mean_s / advice.evidence.served_mean_s,
+                )
+            )
         return [
             *metrics,
             CounterMetricFamily(
@@ -251,7 +260,7 @@ class _Queue(Collector):
         for tier in Tier:
             depth.add_metric([tier.label], scheduler.waiting(tier))
             backlog.add_metric([tier.label], scheduler.outlook.backlog_s(tier))
-        for name, status in self._dispatcher.statuses.items():
+        for name, status in self._dispatcher.pool.statuses.items():
             running.add_metric([name], self._dispatcher.running_on(name))
             slots.add_metric([name], status.slots)
             healthy.add_metric([name], float(status.healthy))
