@@ -25,6 +25,7 @@ from headway.config.models import ModelConfig
 from headway.config.settings import Settings
 from headway.config.sources import load
 from headway.core.policies import POLICIES
+from headway.workflows.catalog import load as pipelines
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/*.md"))
@@ -166,6 +167,18 @@ def test_settings_in_a_page_are_valid(
     load(path=tmp_path / "headway.yaml")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [one for one in blocks() if one.language == "yaml" and "\ntasks:\n" in one.text],
+    ids=lambda one: one.where,
+)
+def test_a_pipeline_in_a_page_is_one(block: Snippet, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    (pipeline,) = pipelines(file)
+    assert pipeline.name == "pipeline"
+
+
 def test_the_example_configuration_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(path=ROOT / "examples/headway.yaml").settings
     assert not found.exposed
@@ -190,7 +203,7 @@ def test_the_unit_for_systemd_is_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+    "example", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.name
 )
 def test_examples_are_python(example: Path) -> None:
     assert ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")))

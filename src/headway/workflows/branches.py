@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from headway.workflows import scope
@@ -33,6 +33,17 @@ async def gather(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it must be at least 1")
+    try:
+        return await _gathered(work, limit, return_exceptions)
+    finally:
+        for one in work:  # those that an error kept from beginning
+            if isinstance(one, Coroutine):
+                one.close()
+
+
+async def _gathered(
+    work: Sequence[Awaitable[Any]], limit: int | None, return_exceptions: bool
+) -> list[Any]:
     inside = scope.current()
     if inside is None:
         return await _together([_plain(one) for one in work], limit, return_exceptions)

@@ -160,7 +160,7 @@ class HttpServer:
         return web.json_response({"run": row.id}, status=202)
 
     async def _begin(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "workflow", "input", "key")
         name, given, key = body.get("workflow"), body.get("input", {}), body.get("key")
         if not isinstance(name, str) or not isinstance(given, dict):
             raise WorkflowError('send {"workflow": NAME, "input": {…}}')
@@ -192,7 +192,7 @@ class HttpServer:
         return web.json_response(_view(row))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "from")
         row = await self._journal.again(request.match_info["run"], body.get("from"), None)
         self._wake()
         return web.json_response(_view(row))
@@ -222,14 +222,18 @@ class HttpServer:
         )
 
     async def _answer(self, request: web.Request) -> web.Response:
-        body = await _json(request)
-        run, path = request.match_info["run"], request.match_info["path"]
+        body = await _json(request, "accept", "value", "why", "by")
+        if not isinstance(body.get("accept"), bool):
+            raise WorkflowError(
+                'send {"accept": true}, with {"value": …} for a choice or what was edited, or '
+                '{"accept": false, "why": "…"}'
+            )
         step = await self._accept(
-            run,
-            path,
-            accept=body.get("accept", True),
+            request.match_info["run"],
+            request.match_info["path"],
+            accept=body["accept"],
             value=body.get("value"),
-            why=body.get("why", ""),
+            why=str(body.get("why", "")),
             by=str(body.get("by") or "the API"),
         )
         return web.json_response(step)
@@ -276,13 +280,16 @@ class HttpServer:
         raise web.HTTPSeeOther("/")
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request, *known: str) -> dict[str, Any]:
+    """The object in a body. Raises WorkflowError: there is none, or it has unknown fields."""
     try:
         body = await request.json() if request.can_read_body else {}
     except ValueError:
         raise WorkflowError("the body is no JSON") from None
     if not isinstance(body, dict):
         raise WorkflowError("the body has to be a JSON object")
+    if unknown := [name for name in body if name not in known]:
+        raise WorkflowError(f"unknown field {unknown[0]!r}; known here: {', '.join(known)}")
     return body
 
 

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headway.workflows.journal import progress, tables
-from headway.workflows.journal.errors import Answered, NoSuchQuestion, NoSuchRun, NotEnded, TooLate
+from headway.workflows.journal.errors import (
+    Answered,
+    Finished,
+    NoSuchQuestion,
+    NoSuchRun,
+    NotEnded,
+    TooLate,
+)
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 from headway.workflows.journal.transactions import Connection
 
@@ -69,10 +76,13 @@ def again(
     Raises:
         NoSuchRun: there is none, or it has no such step.
         NotEnded: it runs or waits.
+        Finished: it has finished, and no step is named.
     """
     row = tables.locked(run, connection)
     if not row.state.ended and row.state is not RunState.BLOCKED:
         raise NotEnded(f"run {row.id} has not ended: it is {row.state}; cancel it first")
+    if row.state is RunState.FINISHED and from_path is None:
+        raise Finished(f"run {row.id} has finished; name the step from which it runs again")
     steps = tables.steps(row.id, connection)
     if from_path is not None:
         if from_path not in steps:

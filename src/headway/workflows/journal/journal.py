@@ -134,6 +134,7 @@ class Journal:
         Raises:
             NoSuchRun: there is none, or it has no such step.
             NotEnded: it runs or waits.
+            Finished: it has finished, and no step is named.
         """
         return await self._transactions.run(partial(answers.again, run, from_path, definition))
 
