@@ -13,13 +13,14 @@ SEED := $(or $(SEED),$(shell date +%s))
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-deep test-vllm lint bench clean
+.PHONY: help serve install test test-deep test-vllm test-wheel lint bench clean
 
 help:
 	@echo "make serve    serve the embedded model on 127.0.0.1:8080 (ARGS=... for flags)"
 	@echo "make test     run the whole test suite"
 	@echo "make test-deep  try the scheduler's generated tests with 50 times the examples (SEED=...)"
 	@echo "make test-vllm  run what a real vLLM on the CPU has to pass (in .venv-vllm, 4 GB)"
+	@echo "make test-wheel  try the wheel in bare environments, with each extra (minutes; PYTHON=...)"
 	@echo "make install  only make the environment, in .venv"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    compare policies on the real engine (ARGS=... for flags)"
@@ -42,6 +43,9 @@ test-deep: .venv/installed-dev
 test-vllm: .venv/installed-dev .venv-vllm/installed
 	HEADWAY_VLLM=$(CURDIR)/.venv-vllm/bin/python \
 	  $(BIN)/python -m pytest tests/engines/test_vllm_real.py $(ARGS)
+
+test-wheel: .venv/installed-dev
+	HEADWAY_WHEEL_PYTHON=$$(command -v $(PYTHON)) $(BIN)/python -m pytest tests/test_installed.py $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ import numpy as np
 from claims import Claim, publish
 from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.lab.report.gain import gain_captured
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
 from headway.lab.simulation.importers import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
@@ -221,7 +221,7 @@ def main() -> int:
                 rows.append([*row, f"{fixed:.0%}", f"{at_hrrn:.0%}"])
                 print(*rows[-1], sep=", ", flush=True)
     headings = ["", "sjf", "hrrn", f"boost, tail: {PROMISE:g}", "best T", "boost at p99 of hrrn"]
-    show(table_console(), results_table(headings, rows))
+    show(table_console(), Results(headings, rows))
     return publish(claims, details, options.json)
 
 

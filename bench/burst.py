@@ -21,7 +21,7 @@ from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.loadtest.table import table_of
 from headway.lab.loadtest.workload import Workload
-from headway.lab.report.terminal import table_console
+from headway.lab.report.terminal import show, table_console
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
         )
     settings = {name: value for name, value in vars(options).items() if name != "json"}
     result = BenchResult(tuple(rows), settings)
-    console.print(table_of(result))
+    show(console, table_of(result))
     fcfs, srpt = (row.summary for row in rows)
     lengths = [float(outcome.output_tokens) for outcome in rows[0].runs[0]]
     claims = [

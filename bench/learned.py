@@ -39,7 +39,7 @@ from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.solo import SoloTime, warm_up
 from headway.lab.loadtest.table import table_of
 from headway.lab.loadtest.workload import Workload
-from headway.lab.report.terminal import table_console
+from headway.lab.report.terminal import show, table_console
 from headway.prediction.learning.training import train_on_log
 from headway.prediction.models.artefact import save, shipped_stack
 from headway.prediction.texts.words import normal
@@ -272,7 +272,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
         if name == "burst":
             rate = fcfs.requests / fcfs.duration_s
         result = BenchResult(tuple(rows), {"load": name, "requests_per_s": rate})
-        console.print(table_of(result))
+        show(console, table_of(result))
         claims += claims_of(rows, name, options.max_wait)
         details[name] = result.to_json()
         page = options.json.with_name(f"{options.json.stem}-{name}.html")

@@ -19,12 +19,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from rich.table import Table
 
 from claims import Claim, publish
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import capacity_rps
@@ -50,13 +49,13 @@ def drawn(day: Trace, count: int, capacity: float, load: float, seed: int) -> Tr
     return at_once.rows(chosen).arriving(np.cumsum(gaps_s))
 
 
-def table_of(result: SimulationResult) -> Table:
+def table_of(result: SimulationResult) -> Results:
     """That of `headway simulate`, and what the least and the best draw gained."""
     headings, rows = cells_of(result)
     for label, cells in zip(result.runs, rows, strict=True):
         gains = [result.gain(label, run.seed) or 0.0 for run in result.runs[label]]
         cells.append(f"{min(gains):.0%} to {max(gains):.0%}")
-    return results_table([*headings, "by draw"], rows)
+    return Results([*headings, "by draw"], rows)
 
 
 def worst_wait_s(result: SimulationResult, label: str) -> float:

@@ -24,7 +24,7 @@ import numpy as np
 from claims import Claim, publish
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import SchedulerSettings
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.importers import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
@@ -190,7 +190,7 @@ def main() -> int:
             details[case] = [{p: asdict(one) for p, one in found.items()} for found in draws]
             print(*cells, sep=" | ", flush=True)
     headings = ["case", "fcfs", f"{BASE}, s", *POLICIES, f"srpt / {BASE}, both {KNOWN}"]
-    show(table_console(), results_table(headings, rows))
+    show(table_console(), Results(headings, rows))
     return publish(claims, {"cases": details}, options.json)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ def show_figures(title: str, found: Sequence[Figure]) -> None:
         ]
         for figure in found
     ]
-    show(table_console(), results_table([title, "theirs", "ours", "over seeds", "off"], rows))
+    show(table_console(), Results([title, "theirs", "ours", "over seeds", "off"], rows))

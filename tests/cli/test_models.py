@@ -12,6 +12,7 @@ from headway.cli.models import catalog_of
 from headway.config.models import ModelConfig
 from headway.config.settings import Settings
 from headway.core.request import Tier
+from headway.extras import install_extra
 from headway.models.instances import Instances
 from headway.models.remote import RemoteModel
 from headway.models.signature import ModelFailure
@@ -57,6 +58,15 @@ def test_two_models_of_one_name_are_an_error(tmp_path: Path) -> None:
 def test_the_model_that_comes_with_headway_is_served_if_nothing_is_said() -> None:
     assert [model.name for model in catalog_of(Settings())] == [BUILT_IN]
     assert not list(catalog_of(Settings(models=())))
+
+
+def test_where_its_libraries_are_missing_the_log_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("headway.cli.models.find_spec", lambda _: None)
+    caplog.set_level("INFO")
+    assert not list(catalog_of(Settings()))
+    assert f"{BUILT_IN} is not served: run {install_extra('models')}" in caplog.text
 
 
 def test_settings_of_a_model_reach_its_batches(tmp_path: Path) -> None:

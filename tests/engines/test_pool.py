@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -358,3 +359,89 @@ def test_two_of_one_name_are_refused() -> None:
     twice = [Endpoint("one", "http://a"), Endpoint("one", "http://b")]
     with pytest.raises(ValueError, match="same name"):
         BackendPool(twice)
+
+
+def serving(backend: Backend, **more: Any) -> Endpoint:
+    return Endpoint("one", backend.url, **more)
+
+
+async def test_a_new_server_joins_once_it_was_probed(
+    one: Backend, two: Backend, reported: Reported
+) -> None:
+    pool = BackendPool([serving(one)])
+    await pool.start(reported)
+    await pool.use([serving(one), Endpoint("two", two.url)])
+    assert [status.healthy for status in reported if status.name == "two"] == [False, True]
+    assert pool.models() == ["a", "b", "c"]
+    await pool.close()
+
+
+async def test_slots_change_without_another_connection(one: Backend, reported: Reported) -> None:
+    pool = BackendPool([serving(one, max_concurrency=3)])
+    await pool.start(reported)
+    engine, lists = pool.engine("one"), one.lists
+    await pool.use([serving(one, max_concurrency=5)])
+    assert pool.statuses["one"].slots == 5
+    assert pool.engine("one") is engine and one.lists == lists
+    await pool.close()
+
+
+async def test_another_key_or_address_is_used_once_it_was_probed(
+    one: Backend, two: Backend, reported: Reported
+) -> None:
+    pool = BackendPool([serving(one)])
+    await pool.start(reported)
+    engine, activity = pool.engine("one"), pool.activity("one")
+    activity.began(0.0)
+    await pool.use([serving(two)])
+    assert pool.engine("one") is engine, "until the other one has answered"
+    await eventually(lambda: pool.engine("one") is not engine)
+    assert pool.statuses["one"].url == two.url
+    assert pool.models() == ["b", "c"]
+    assert all(status.healthy for status in reported if status.description), "without a gap"
+    await engine.check()  # what it has in flight goes on
+    activity.ended(0.0)
+    await pool.use([serving(two, api_key="secret")])
+    await eventually(lambda: two.lists == 2)
+    await pool.close()
+
+
+async def test_an_address_at_which_nothing_answers_is_down(
+    one: Backend, reported: Reported
+) -> None:
+    pool = BackendPool([serving(one)])
+    await pool.start(reported)
+    await pool.use([Endpoint("one", "http://127.0.0.1:9")])
+    await eventually(lambda: not pool.statuses["one"].healthy)
+    await pool.use([serving(one)])
+    await eventually(lambda: pool.statuses["one"].healthy)
+    await pool.close()
+
+
+async def test_one_that_is_missing_is_leaving_until_it_is_dropped(
+    one: Backend, two: Backend, reported: Reported, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "headway")
+    pool = BackendPool([serving(one), Endpoint("two", two.url)])
+    await pool.start(reported)
+    await pool.use([Endpoint("two", two.url)])
+    assert reported[-1].leaving and reported[-1].healthy and reported[-1].slots == 0
+    assert pool.models() == ["b", "c"]
+    assert pool.engine("one").url == one.url, "for what it runs"
+    await pool.use([serving(one), Endpoint("two", two.url)])
+    assert not pool.statuses["one"].leaving and pool.statuses["one"].slots
+    await pool.use([Endpoint("two", two.url)])
+    pool.drop("one")
+    assert list(pool.statuses) == ["two"]
+    pool.failed("one", "r", BackendGone("late"))
+    assert "finishes what it runs" in caplog.text and "backend one has left" in caplog.messages
+    await pool.close()
+
+
+async def test_two_of_the_same_name_are_refused(one: Backend, reported: Reported) -> None:
+    pool = BackendPool([serving(one)])
+    await pool.start(reported)
+    with pytest.raises(ValueError, match="give each its own"):
+        await pool.use([serving(one), serving(one)])
+    assert list(pool.statuses) == ["one"]
+    await pool.close()

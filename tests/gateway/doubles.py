@@ -6,21 +6,25 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
+from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.engines.activity import Activity
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone, Delta, Description, Engine, Generation, Piece
 from headway.engines.patience import Patience
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.slot import Slot
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
+from headway.prediction.live.history import Origin
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.bins import BIN_TOKENS, bin_of
 
@@ -98,15 +102,27 @@ class EnginePool:
         for name in self.engines:
             self.set(name)
 
-    def set(self, name: str, *, healthy: bool = True, slots: int | None = None) -> None:
+    def set(
+        self,
+        name: str,
+        *,
+        healthy: bool = True,
+        slots: int | None = None,
+        leaving: bool = False,
+    ) -> None:
         """Let that backend come or go."""
         engine = self.engines[name]
         if slots is None:
             slots = engine.description.slots
+        if leaving or not healthy:
+            slots = 0
         self.statuses[name] = BackendStatus(
-            name, engine.url, engine.description, healthy, slots if healthy else 0, None
+            name, engine.url, engine.description, healthy, slots, None, leaving=leaving
         )
         self.on_change(self.statuses[name])
+
+    def drop(self, name: str) -> None:
+        del self.statuses[name]
 
     async def wait_for_models(self, limit_s: float) -> None:
         pass
@@ -118,7 +134,8 @@ class EnginePool:
         return self.engines[name]
 
     def models(self) -> list[str]:
-        names = [model for s in self.statuses.values() for model in s.description.models]
+        here = [status for status in self.statuses.values() if not status.leaving]
+        names = [model for status in here for model in status.description.models]
         return list(dict.fromkeys(names))
 
     def activity(self, name: str) -> Activity:
@@ -165,10 +182,32 @@ class Reader:
         return SizeEstimate(BIN_TOKENS, [0.5 ** abs(n - place) for n in range(len(BIN_TOKENS))])
 
 
-def dispatcher_of(pool: EnginePool) -> tuple[Dispatcher, Foresight]:
+def dispatcher_of(
+    pool: EnginePool, settings: GatewaySettings | None = None
+) -> tuple[Dispatcher, Foresight]:
     """A dispatcher for that pool, without a predictor."""
-    settings = GatewaySettings()
+    settings = settings or GatewaySettings()
     scheduler, works = Scheduler(settings.scheduler), dict[str, Work]()
     foresight = Foresight(scheduler, works, time.monotonic, None, Watch(), "fcfs")
     dispatcher = Dispatcher(scheduler, pool, works, foresight, settings)  # type: ignore[arg-type]
     return dispatcher, foresight
+
+
+def work(name: str, tokens: int = 5) -> Work:
+    """A request for so many numbers, which can be stopped and continued."""
+    fields = {"max_tokens": msgspec.Raw(str(tokens).encode())}
+    request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter")
+    generation = Generation(kind="completion", body=fields, model="counter")
+    origin = Origin("counter")
+    return Work(
+        request, "completion", "/v1/completions", origin, b"", fields, generation=generation
+    )
+
+
+async def run(dispatcher: Dispatcher, work: Work) -> str:
+    """The whole answer to `work`."""
+    async with Slot(dispatcher, work) as slot:
+        async with aclosing(slot.generate()) as deltas:
+            texts = [delta.text async for delta in deltas]
+        slot.finish()
+    return "".join(texts)

@@ -131,6 +131,9 @@ class FakeBackend:
         """The answer to every chat instead of the hundred words, tool calls included."""
         self.break_after: int | None = None
         """Streams are cut after so many events."""
+        self.hold_after: int | None = None
+        """Streams wait for `resume` after so many events."""
+        self.resume = asyncio.Event()
         self.event_pause_s = 0.0
         self.script: list[bytes] | None = None
         """What the next POST gets instead, block by block, before its connection ends."""
@@ -281,6 +284,8 @@ class _Connection(asyncio.Protocol):
             if number == backend.break_after:
                 self.abort()
                 return
+            if number == backend.hold_after:
+                await backend.resume.wait()
             self.transport.write(b"%x\r\n%b\r\n" % (len(event), event))
             await asyncio.sleep(backend.event_pause_s)
         self.transport.write(b"0\r\n\r\n")

@@ -17,7 +17,8 @@ from headway.prediction.live.live_predictor import LivePredictor
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
 from headway.prediction.texts.prompt import Prompt
-from headway.store.request_log import DESCRIBED_AT_ONCE, RequestLog, RequestRecord
+from headway.store.request_log import DESCRIBED_AT_ONCE, RequestLog
+from headway.store.request_record import RequestRecord
 
 THINGS = ("rivers", "bridges", "apples", "law", "trains", "whales", "music", "glass", "bees")
 ASKED = {

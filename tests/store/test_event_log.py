@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,14 @@ from headway.core.policies import POLICIES
 from headway.core.request import Request, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
-from headway.store.event_log import EVENTS, EventLogError, LoggedScheduler, read_events, replay
+from headway.store.event_log import (
+    EVENTS,
+    EventLogError,
+    LoggedScheduler,
+    begin,
+    read_events,
+    replay,
+)
 
 EAGER = PreemptionSettings(min_run_s=0.0)
 
@@ -148,3 +156,17 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
     path.write_bytes(file.getvalue() * 2)
     with pytest.raises(EventLogError, match="begins twice"):
         list(replay(list(read_events(path))))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such lock")
+def test_two_gateways_do_not_write_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "events.log"
+    path.write_bytes(b"of the start before")
+    with begin(path) as log:
+        assert path.read_bytes() == b""
+        log.write(b"ours")
+        log.flush()
+        with pytest.raises(EventLogError, match="of another gateway that runs; name another file"):
+            begin(path)
+    assert path.read_bytes() == b"ours"
+    begin(path).close()

@@ -18,16 +18,15 @@ from pathlib import Path
 import pytest
 
 from headway.store.request_log import (
-    ADDED,
     DESCRIBED_AT_ONCE,
     FIELDS,
     RequestLog,
     RequestLogError,
-    RequestRecord,
     answers_of,
     newest,
     read,
 )
+from headway.store.request_record import ADDED, RequestRecord
 
 
 def record(number: int, **changes: object) -> RequestRecord:
@@ -289,7 +288,9 @@ def test_a_place_that_cannot_hold_a_file_is_one_clear_error(tmp_path: Path) -> N
 
 
 def test_reading_what_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(RequestLogError, match="cannot be read as a request log"):
+    with pytest.raises(
+        RequestLogError, match="is no request log that this version of Headway reads"
+    ):
         list(read(tmp_path / "none.db"))
 
 
@@ -351,7 +352,8 @@ def test_a_killed_writer_loses_no_more_than_its_last_batch(tmp_path: Path) -> No
         """
         import sys, time
         from pathlib import Path
-        from headway.store.request_log import RequestLog, RequestRecord
+        from headway.store.request_log import RequestLog
+        from headway.store.request_record import RequestRecord
         log = RequestLog(Path(sys.argv[1]), batch_s=0.0)
         number = 0
         while True:
@@ -380,7 +382,8 @@ def test_a_killed_writer_loses_no_more_than_its_last_batch(tmp_path: Path) -> No
 FULL_DISK = """
     import logging, resource, sys, time
     from pathlib import Path
-    from headway.store.request_log import RequestLog, RequestLogError, RequestRecord
+    from headway.store.request_log import RequestLog, RequestLogError
+    from headway.store.request_record import RequestRecord
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     def record():

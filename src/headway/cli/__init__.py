@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -12,7 +13,7 @@ import typer
 from headway import __version__
 from headway.cli.check import check
 from headway.cli.config import show
-from headway.cli.exit import Failure
+from headway.cli.exit import INTERRUPTED, Failure, sentence_of
 from headway.cli.key import hash_, list_, new, revoke
 from headway.cli.predictor import evaluate, explain, info, refit, train
 from headway.cli.serve import serve
@@ -150,14 +151,22 @@ def main() -> None:
     """Run the command line: one line on stderr and an exit code for every expected error."""
     try:
         run = application(sys.argv[1] if len(sys.argv) > 1 else None)
-        raise SystemExit(run(prog_name="headway", standalone_mode=False) or 0)
+        code = run(prog_name="headway", standalone_mode=False) or 0
+        if code == INTERRUPTED:  # Typer makes that of KeyboardInterrupt
+            raise KeyboardInterrupt
+        raise SystemExit(code)
     except USAGE_ERROR as error:
         _refuse(error)
-    except typer.Abort:
-        raise SystemExit(1) from None
+    except (typer.Abort, KeyboardInterrupt):
+        print("headway: interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
     except Failure as failure:
         print(f"headway: {masked(str(failure))}", file=sys.stderr)
         raise SystemExit(failure.code) from None
     except BrokenPipeError:  # `headway … | head`
         sys.stderr.close()
+        raise SystemExit(1) from None
+    except OSError as error:
+        print(f"headway: {masked(sentence_of(error))}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left to write cannot be written
         raise SystemExit(1) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headway.cli.exit import BAD_CONFIG, Failure, fail
-from headway.cli.live_advice import print_live_advice
+from headway.cli.live_advice import policy_of, print_live_advice
 from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
@@ -21,8 +21,8 @@ from headway.cli.simulation_options import (
     TraceText,
 )
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, show, table_console
-from headway.lab.simulation.advice import Candidate, Tuning, candidates
+from headway.lab.report.terminal import Results, show, table_console
+from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning, candidates
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.plans import Plan, plans
@@ -35,6 +35,8 @@ from headway.lab.simulation.table import with_rejected
 from headway.lab.simulation.traffic import traces_of
 
 SHOWN = 8
+LEAST_FIRST = ("p99 s", "mean s", "worst wait s")
+"""Columns that a narrow terminal does without: the targets come first."""
 
 
 def advise(
@@ -49,8 +51,19 @@ def advise(
     load: Load = 0.0,
     faster: Faster = 1.0,
     requests: Requests = 0,
+    now: Annotated[
+        str,
+        typer.Option(
+            metavar="POLICY",
+            help="What runs now, to compare with; default: that of --live, else fcfs.",
+        ),
+    ] = "",
     live: Annotated[
-        str, typer.Option(metavar="URL", help="Instead: why a gateway serves with its policy.")
+        str,
+        typer.Option(
+            metavar="URL",
+            help="A gateway whose policy runs now; without a trace: why it serves with it.",
+        ),
     ] = "",
     api_key: Annotated[
         str,
@@ -59,13 +72,16 @@ def advise(
 ) -> None:
     """Find the policy and settings that serve this traffic best, and what they gain."""
     console = table_console()
-    if live:
+    if live and not trace:
         print_live_advice(live, api_key, console)
         return
     if not trace or not slo:
         raise Failure(
             "name a trace and the targets: headway advise TRACE --slo ttft_p99=1s", BAD_CONFIG
         )
+    if live and now:
+        raise Failure("--now and --live both say what runs now: pass one of them", BAD_CONFIG)
+    runs = policy_of(live, api_key) if live else now or UNSCHEDULED
     try:
         objective = parse_objective(slo)
         sites = sites_of(profile, slots)
@@ -81,15 +97,16 @@ def advise(
             return plans(found, engine, tuning.policy, assumed.kind, objective, served)
 
         with console.status("simulating"):
-            tried = candidates(found, sites, names, assumed.kind, settings, objective)
+            tried = candidates(found, sites, names, assumed.kind, settings, objective, now=runs)
             engine_slots = sites[0].backend.slots
-            best = Recommendation.of(tried, objective, engine_slots, more_engines)
+            best = Recommendation.of(tried, objective, engine_slots, more_engines, runs)
             said = remarks(found, sites, [one.run.measures for one in tried])
     except (SimulationError, OSError) as error:
         fail("advise", error)
     headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
     kept = [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
-    marks = {id(best.now): "now", id(best.candidate): "recommended"}
+    marks = {id(best.candidate): "recommended"}
+    marks[id(best.now)] = "recommended, now" if best.candidate is best.now else "now"
     headings.append("")
     rows = [
         [*_candidate_cells(one, objective), marks.get(id(one), "")]
@@ -98,7 +115,7 @@ def advise(
     headings, rows = with_rejected(headings, rows, [one.run for one in [*tried[:SHOWN], *kept]])
     for line in [assumptions(sites, assumed, settings), *said, *best.first()]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    show(console, results_table(headings, rows))
+    show(console, Results(headings, rows, LEAST_FIRST))
     for line in best.last(embedded=profile == DEFAULT_PROFILE, slots=slots):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -14,10 +14,10 @@ from headway.core.request import Tier
 from headway.lab.loadtest.arrivals import ArrivalsError
 from headway.lab.loadtest.client import ServerError
 from headway.lab.loadtest.compare import Contender, ContenderError, compare, measure_url
-from headway.lab.loadtest.evenness import unevenness
 from headway.lab.loadtest.mix import Mix, MixError
 from headway.lab.loadtest.progress import ProgressBar
 from headway.lab.loadtest.prompts import PromptsError, load_prompts
+from headway.lab.loadtest.remarks import remarks
 from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.loadtest.table import errors_of, table_of
@@ -129,14 +129,15 @@ def bench(
                     )
                 )
                 result = BenchResult(tuple(rows), {**settings, "slots": slots})
+        said = remarks(result)
         if json_file is not None:
-            write_json(result.to_json(), json_file)
+            write_json(result.to_json(said), json_file)
         if report is not None:
-            report.write_text(report_html(result), encoding="utf-8")
+            report.write_text(report_html(result, said), encoding="utf-8")
     except (ArrivalsError, ContenderError, MixError, PromptsError, ServerError, OSError) as error:
         fail("bench", error)
-    if said := unevenness(result):
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+    for line in said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     show(console, table_of(result))
     for line in errors_of(result):
         console.print(line, style="red", markup=False, soft_wrap=True)

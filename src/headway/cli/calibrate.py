@@ -9,16 +9,16 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from headway.cli.exit import fail
 from headway.cli.output_files import check_writable
+from headway.cli.progress import Stages
 from headway.lab.loadtest.client import LoadClient, ServerError
 from headway.lab.report.figures import figures
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.calibration.checking import checked, remarks, residuals
 from headway.lab.simulation.calibration.fitting import fit
-from headway.lab.simulation.calibration.measuring import check, probe
+from headway.lab.simulation.calibration.measuring import CHECK_FROM, check, probe
 from headway.lab.simulation.calibration.probes import Probes, Trial
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
@@ -54,11 +54,11 @@ def calibrate(
     try:
         check_writable({"--out": out})
         began_s, computed_s = time.monotonic(), time.process_time()
-        model, probes, trial = asyncio.run(_probe(url, model, api_key, slots, kv_tokens, console))
+        model, probes, trial = asyncio.run(_probe(url, model, api_key, slots, kv_tokens))
         busy = (time.process_time() - computed_s) / (time.monotonic() - began_s)
         profile = fit(model, probes, batch_tokens, kv_tokens)
         rows = residuals(profile, probes)
-        show(console, results_table(HEADINGS, [_cells(*row) for row in rows]))
+        show(console, Results(HEADINGS, [_cells(*row) for row in rows]))
         for remark in (*probes.notes, *remarks(profile, probes, busy)):
             print(f"- {remark}.")
         print(f"- {checked(profile, trial).verdict()}.")
@@ -75,7 +75,7 @@ def _cells(name: str, real_s: float, fitted_s: float) -> list[str]:
 
 
 async def _probe(
-    url: str, model: str, api_key: str, slots: int, kv_tokens: int, console: Console
+    url: str, model: str, api_key: str, slots: int, kv_tokens: int
 ) -> tuple[str, Probes, Trial]:
     if not model:
         async with LoadClient(url, model, api_key) as client:
@@ -86,10 +86,8 @@ async def _probe(
         if len(listed) > 1:
             print(f"measuring {model}, the first of {len(listed)} models; --model names another")
     async with LoadClient(url, model, api_key) as client:
-        with console.status("probing") as status:
-            probes = await probe(
-                client, slots, kv_tokens, lambda line: status.update(f"probing: {line}")
-            )
-            status.update("probing: traffic to check with")
+        with Stages() as report:
+            probes = await probe(client, slots, kv_tokens, report)
+            report("traffic to check with", CHECK_FROM)
             trial = await check(client, probes)
     return model, probes, trial

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile
+from headway.extras import install_extra
 
 
 def check(config: ConfigFile = None, assignments: Assignments = None) -> None:
@@ -21,7 +22,7 @@ def check(config: ConfigFile = None, assignments: Assignments = None) -> None:
         from headway.cli.gateway import open_without_keys
     except ModuleNotFoundError as error:
         raise Failure(
-            f"the gateway needs {error.name}: pip install 'headway[serve]'", BAD_CONFIG
+            f"the gateway needs {error.name}: {install_extra('serve')}", BAD_CONFIG
         ) from None
     settings = configuration.settings
     if settings.exposed:

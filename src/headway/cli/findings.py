@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from headway.cli.gateway import EMBEDDED, endpoints_of
+from headway.cli.live_settings import endpoints_of
 from headway.cli.models import catalog_of
+from headway.config.backends import EMBEDDED
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
 from headway.engines.changes import named, requests

@@ -8,16 +8,15 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
+from headway.cli.live_settings import api_keys, endpoints_of
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
-from headway.config.backends import BackendConfig
-from headway.config.clients import KeyConfig
+from headway.config.backends import EMBEDDED
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
@@ -25,11 +24,10 @@ from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
-from headway.engines.endpoint import Endpoint
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
-from headway.gateway.settings import ApiKey, AutoSettings, GatewaySettings
+from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
@@ -39,7 +37,7 @@ from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
-from headway.store.event_log import LoggedScheduler
+from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
 
@@ -47,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 DAY_S = 24 * 3600.0
 RECALLED_REQUESTS = 10_000
-EMBEDDED = "embedded"
-"""Name of the embedded engine among the backends."""
 
 
 def serve(configuration: Configuration, read_again: Callable[[], Configuration]) -> None:
@@ -65,7 +61,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
     if settings.exposed:
         raise Failure(open_without_keys(settings.host), BAD_CONFIG)
     endpoints = endpoints_of(settings.backends)
-    reload = Reload(settings, lambda: read_again().settings, api_keys, configuration.file)
+    reload = Reload(settings, lambda: read_again().settings, configuration.file)
     reload.hear_hangups()
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
@@ -106,7 +102,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             if settings.log.events is None:
                 return Scheduler(of)
             path = settings.log.events.expanduser()
-            return LoggedScheduler(of, files.enter_context(path.open("wb")))
+            return LoggedScheduler(of, files.enter_context(begin(path)))
 
         def gateway() -> Gateway:
             embedded = [
@@ -135,7 +131,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
 
         try:
             finished = run(gateway, lambda started: _ready(settings, catalog, started), reload.run)
-        except (CertificateError, GgufError, ModelFailure) as error:
+        except (CertificateError, EventLogError, GgufError, ModelFailure) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -239,50 +235,6 @@ def _auto(settings: Settings) -> AutoSettings:
             AUTO_BEGINS_WITH,
         )
     return AutoSettings(every_s=auto.every_s, window_s=auto.window_s, slo=auto.slo)
-
-
-def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
-    """The servers to run on; one without a name is named by its host and port."""
-    taken = {EMBEDDED, *(backend.name for backend in backends if backend.name is not None)}
-    endpoints = []
-    for backend in backends:
-        name = backend.name
-        if name is None:
-            place = urlsplit(backend.url).netloc.rpartition("@")[2]
-            name, number = place, 2
-            while name in taken:
-                name, number = f"{place}-{number}", number + 1
-            taken.add(name)
-        endpoints.append(
-            Endpoint(
-                name=name,
-                url=backend.url,
-                api_key=backend.secret(),
-                max_concurrency=backend.max_concurrency,
-                first_byte_timeout_s=backend.first_byte_timeout_s,
-                idle_timeout_s=backend.idle_timeout_s,
-                models=backend.models,
-            )
-        )
-    return endpoints
-
-
-def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
-    """The keys that may use the gateway."""
-    return tuple(_api_key(key) for key in settings.keys)
-
-
-def _api_key(key: KeyConfig) -> ApiKey:
-    return ApiKey(
-        name=key.name,
-        sha256=key.sha256,
-        tenant=key.tenant,
-        may_name_tenants=key.may_name_tenants,
-        admin=key.admin,
-        max_tier=Tier.parse(key.tier_ceiling),
-        requests_per_minute=key.requests_per_minute,
-        tokens_per_minute=key.tokens_per_minute,
-    )
 
 
 def _check_port(settings: Settings) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from typing import TYPE_CHECKING
 
+from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.live_gateway import asked_of
+from headway.extras import install_extra
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 PREFIX = "headway_prediction_"
 SHOWN = {
@@ -22,7 +26,7 @@ def live_quality(url: str) -> dict[str, float]:
     """The gauges of prediction at the gateway's base URL, by name; none before there are answers.
 
     Raises:
-        Failure: there is no answer, or it is no gateway.
+        Failure: there is no answer, it is no gateway, or the extra `serve` is not installed.
     """
     families = asked_of(url, "/metrics", _families, what="metrics", option="--url")
     return {
@@ -35,4 +39,8 @@ def live_quality(url: str) -> dict[str, float]:
 
 
 def _families(text: bytes) -> list[Metric]:
+    try:
+        from prometheus_client.parser import text_string_to_metric_families
+    except ModuleNotFoundError as error:
+        raise Failure(f"--url needs {error.name}: {install_extra('serve')}", BAD_CONFIG) from None
     return list(text_string_to_metric_families(text.decode()))

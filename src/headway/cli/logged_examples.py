@@ -12,7 +12,8 @@ from headway.prediction.learning.examples import ExamplesError
 from headway.prediction.learning.logged import features_of
 from headway.prediction.live.censored import cut_off, teaches
 from headway.prediction.texts.features import Features
-from headway.store.request_log import RequestLogError, RequestRecord, newest, read
+from headway.store.request_log import RequestLogError, newest, read
+from headway.store.request_record import RequestRecord
 
 MOST = 100_000
 """Number of requests to read from the log, the newest: older traffic may differ."""

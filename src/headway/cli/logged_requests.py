@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from rich.markup import escape
 
 from headway.cli.configuration import read_configuration
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile
 from headway.gateway.accounts.request_lines import as_json
-from headway.lab.report.terminal import show, table_console
-from headway.store.request_log import RequestLogError, RequestRecord, newest, read
+from headway.lab.report.terminal import Results, show, table_console
+from headway.store.request_log import RequestLogError, newest, read
+from headway.store.request_record import RequestRecord
 
 
 def logs(
@@ -57,28 +56,29 @@ def logs(
         for record in found:
             print(as_json(record))
     elif found:
-        show(table_console(), _table(found))
+        show(table_console(), _results(found))
     else:
         print(f"no request{f' of {prompt}' if prompt else ''} in {path}")
 
 
-def _table(records: deque[RequestRecord]) -> Table:
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("time", "model", "prompt", "tier", "tenant"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("tokens in", "tokens out", "predicted", "queue ms", "total ms"):
-        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
+def _results(records: deque[RequestRecord]) -> Results:
+    headings = ["time", "model", "prompt", "tier", "tenant", "tokens in", "tokens out"]
+    headings += ["predicted", "queue ms", "total ms", "outcome"]
+    rows = []
     for one in records:
         numbers = (one.prompt_tokens, one.output_tokens, one.predicted_tokens)
         times = (one.queue_ms, one.total_ms)
-        table.add_row(
-            datetime.fromtimestamp(one.arrival_unix_s).isoformat(" ", "seconds"),
-            Text(one.model),
-            f"{one.prompt_name}@{one.prompt_version}" if one.prompt_name else "",
-            one.tier,
-            Text(one.tenant),
-            *("" if number is None else f"{number:.0f}" for number in (*numbers, *times)),
-            Text(one.outcome if one.outcome == "finished" else f"{one.outcome}: {one.reason}"),
+        rows.append(
+            [
+                datetime.fromtimestamp(one.arrival_unix_s).isoformat(" ", "seconds"),
+                escape(one.model),
+                f"{one.prompt_name}@{one.prompt_version}" if one.prompt_name else "",
+                one.tier,
+                escape(one.tenant),
+                *("" if number is None else f"{number:.0f}" for number in (*numbers, *times)),
+                one.outcome
+                if one.outcome == "finished"
+                else escape(f"{one.outcome}: {one.reason}"),
+            ]
         )
-    return table
+    return Results(headings, rows, ["predicted", "queue ms", "prompt", "tenant", "tier", "model"])

@@ -15,7 +15,7 @@ from typing import Self
 
 from headway.gateway.accounts.request_lines import as_json, request_logger
 from headway.redaction import masked
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 MAX_WAITING = 10_000
 """Lines that may wait for a slow terminal or pipe; more are dropped, to never block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from headway.core.batching import BatchingSettings, Limits, TierBatching
 from headway.core.batching.settings import RARE
 from headway.core.request import Tier
 from headway.engines.machine import usable_cores
+from headway.extras import install_extra
 from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.open_inference_server import OpenInferenceServer
@@ -19,6 +21,8 @@ from headway.models.predict_server import PredictServer
 from headway.models.remote import RemoteModel
 from headway.models.served import Backing, ServedModel
 from headway.models.source import BUILT_IN, ModelSource, source_of
+
+logger = logging.getLogger(__name__)
 
 NEEDED = ("onnxruntime", "onnx", "safetensors", "tokenizers")
 """By the built-in model."""
@@ -33,6 +37,8 @@ def catalog_of(settings: Settings) -> Catalog:
     configured = settings.models
     if configured is None:
         there = all(find_spec(name) is not None for name in NEEDED)
+        if not there:
+            logger.info("%s is not served: run %s", BUILT_IN, install_extra("models"))
         # On the first request: a gateway that only serves chats does not pay for it.
         built_in = ModelConfig(name=BUILT_IN, path=BUILT_IN, preload=False)
         configured = (built_in,) if there else ()

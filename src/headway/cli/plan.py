@@ -24,7 +24,7 @@ from headway.cli.simulation_options import (
 from headway.core.fleet.scaling import Scaling
 from headway.core.routing import KINDS, SHARED
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.cluster import parse_scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import assumed_prediction
@@ -104,7 +104,7 @@ def plan(
     headings, rows = with_rejected(headings, rows, runs)
     said = assumptions(sites, assumed, settings)
     console.print(said, markup=False, highlight=False, soft_wrap=True)
-    show(console, results_table(headings, rows))
+    show(console, Results(headings, rows, ("util.", "cold wait", "mean s")))
     enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
     on = {name: one.run.measures.replicas for name, one in enough.items()}
     # Either all of them have a price, or none has: then the fewest engines are the best.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.priority import give_way
+from headway.extras import install_extra
 
 if TYPE_CHECKING:
     from headway.prediction.models.predictor import Predictor
@@ -64,6 +64,8 @@ def train(
     Folders without the target column teach what prompts ask for in general.
     """
     from headway.cli.logged_examples import logged_examples, only_model
+    from headway.cli.output_files import check_writable
+    from headway.cli.progress import Stages
     from headway.prediction.learning.examples import ExamplesError, check_target, load_folder
     from headway.prediction.learning.training import train as train_on
     from headway.prediction.learning.training import train_on_log
@@ -75,27 +77,28 @@ def train(
         raise Failure("name the column of lengths.csv to learn: --target NAME", BAD_CONFIG)
     if encoder and log is not None:
         raise Failure("an encoder reads prompts, not a log: pass --data DIR", BAD_CONFIG)
-    if encoder:  # it takes minutes, and reports how many
+    if encoder:
         missing = [name for name in FOR_ENCODERS if find_spec(name) is None]
         if missing:
-            raise _needs_extra(missing[0])
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        logging.getLogger("headway").setLevel(logging.INFO)
+            raise _needs_extra(ModuleNotFoundError(name=missing[0]))
     try:
-        if log is not None:
-            target = only_model(log) if target is None else target
-            features, lengths = logged_examples(log, target)
-            predictor = train_on_log(target, log.name, features, lengths, shipped_stack())
-        else:
-            assert target is not None
-            sources = [load_folder(folder, target) for folder in data or ()]
-            check_target(target, data or ())
-            predictor = train_on(target, sources, encoder=encoder)
+        check_writable({"--out": out})
+        with Stages() as report:
+            if log is not None:
+                target = only_model(log) if target is None else target
+                features, lengths = logged_examples(log, target)
+                base = shipped_stack()
+                predictor = train_on_log(target, log.name, features, lengths, base, report)
+            else:
+                assert target is not None
+                sources = [load_folder(folder, target) for folder in data or ()]
+                check_target(target, data or ())
+                predictor = train_on(target, sources, encoder=encoder, report=report)
         save(predictor, out)
-    except (ExamplesError, ArtefactError) as error:
+    except (ExamplesError, ArtefactError, OSError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error.name) from None
+        raise _needs_extra(error) from None
     card = predictor.card
     print(
         f"{out}: {card.examples} examples of {target}, Kendall's tau {card.kendall_tau:.3f} on "
@@ -149,7 +152,7 @@ def refit(
     except (ExamplesError, ArtefactError) as error:
         raise Failure(error) from None
     except ImportError as error:
-        raise _needs_extra(error.name) from None
+        raise _needs_extra(error) from None
     verdict = msgspec.structs.asdict(new.verdict) | {"replaced": new.verdict.better}
     print(msgspec.json.encode(verdict).decode())
 
@@ -243,9 +246,11 @@ def explain(
         print(f"  {word.text:20} x {word.factor:.2f}")
 
 
-def _needs_extra(module: str | None) -> Failure:
-    extra = "encoder-training" if module in FOR_ENCODERS else "predict"
-    return Failure(f"training needs {module}: pip install 'headway[{extra}]'", BAD_CONFIG)
+def _needs_extra(error: ImportError) -> Failure:
+    if not isinstance(error, ModuleNotFoundError):
+        return Failure(f"training is not possible here: {error}")
+    extra = "encoder-training" if error.name in FOR_ENCODERS else "predict"
+    return Failure(f"training needs {error.name}: {install_extra(extra)}", BAD_CONFIG)
 
 
 def _load(path: Path | None) -> Predictor:

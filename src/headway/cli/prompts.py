@@ -19,7 +19,7 @@ from headway.cli.configuration import read_configuration
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile
 from headway.cli.output_files import results_console, write_json
-from headway.lab.report.terminal import show as show_table
+from headway.extras import install_extra
 
 try:
     from headway.prompts.cases import FILE as CASES
@@ -36,9 +36,7 @@ try:
     from headway.prompts.registry import Entry, Registry, read_registry
     from headway.prompts.trial import Result, Trial, run
 except ModuleNotFoundError as error:
-    raise Failure(
-        f"prompts need {error.name}: pip install 'headway[prompts]'", BAD_CONFIG
-    ) from None
+    raise Failure(f"prompts need {error.name}: {install_extra('prompts')}", BAD_CONFIG) from None
 
 T = TypeVar("T")
 
@@ -82,7 +80,7 @@ def list_(
         )
     console = results_console(json_file)
     if registry.entries:
-        show_table(console, table)
+        console.print(table)
     for problem in registry.problems:
         console.print(f"wrong: {problem}", markup=False, soft_wrap=True)
     if json_file is not None:
@@ -227,7 +225,7 @@ def test(
     results = asyncio.run(run(trials, url, model=model, api_key=api_key))
     failed = sum(bool(result.failures) for result in results)
     console = results_console(json_file)
-    show_table(console, _results_table(results))
+    console.print(_results_table(results))
     if json_file is not None:
         write_json({"failed": failed, "results": [_as_json(one) for one in results]}, json_file)
     console.print(f"{len(results) - failed} of {len(results)} passed", highlight=False)

@@ -83,7 +83,7 @@ def show(
         given, made = (sum(column) for column in zip(*tokens, strict=True))
         print(f"{given} prompt tokens, {made} output tokens{_cost(steps.values(), prices)}")
     if row.state != "finished" and _remark(row):
-        print(_remark(row).strip())
+        print(_remark(row).removeprefix(": "))
     elif row.output_json is not None:
         print(json.dumps(json.loads(row.output_json), indent=2, ensure_ascii=False))
 

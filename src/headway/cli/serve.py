@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from headway.cli.options import Assignments, ConfigFile
+from headway.extras import install_extra
 
 _NAMED = re.compile(r"[\w.-]+=")
 """How a model that answers whole batches is given: by a name before its path."""
@@ -110,6 +111,6 @@ def serve(
         from headway.cli import gateway
     except ModuleNotFoundError as error:
         raise Failure(
-            f"the gateway needs {error.name}: pip install 'headway[serve]'", BAD_CONFIG
+            f"the gateway needs {error.name}: {install_extra('serve')}", BAD_CONFIG
         ) from None
     gateway.serve(configuration, read)

@@ -38,7 +38,7 @@ from headway.lab.simulation.failures import parse_failures
 from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.generated import LENGTHS, Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
-from headway.lab.simulation.remarks import assumptions, remarks
+from headway.lab.simulation.remarks import assumptions, equals, headline, remarks
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.settings import BOOST, settings_of
@@ -182,7 +182,13 @@ def simulate(
                 runs = compared(replace(scenario, traces=paced), f"at a load of {share:g}")
                 by_load[share] = SimulationResult(runs, asked | {"load": share}, objective)
         measures = [runs[0].measures for runs in result.runs.values()]
-        said = [assumptions(sites, assumed, settings), *remarks(traces[0], sites, measures)]
+        said = [
+            *filter(None, [headline(result)]),
+            assumptions(sites, assumed, settings),
+            *remarks(traces[0], sites, measures),
+            *equals(result),
+        ]
+        result = replace(result, remarks=said)
         if report is not None:
             report.write_text(report_html(result, scenario, by_load), encoding="utf-8")
         if csv_file is not None:

@@ -171,19 +171,28 @@ def tune(
             "SLO": str(objective) or "none",
             "seed": str(seed),
         }
+        if best is not None:
+            result = advice(best, objective)
+        elif objective.targets:
+            result = unmet(swept.points, objective)
+        else:
+            result = unasked(swept.points)
+        fitted = fit_line(durations, swept)
+        remarks = [result[0].upper() + result[1:], fitted]
         if report is not None:
-            report.write_text(report_html(swept, durations, best, lines, asked), encoding="utf-8")
+            page = report_html(swept, durations, best, remarks, lines, asked)
+            report.write_text(page, encoding="utf-8")
         if json_file is not None:
-            write_json(to_json(asked, durations, swept, best), json_file)
+            write_json(to_json(asked, durations, swept, best, remarks), json_file)
         show(console, durations_table(durations))
-        console.print(fit_line(durations, swept), markup=False, highlight=False, soft_wrap=True)
+        console.print(fitted, markup=False, highlight=False, soft_wrap=True)
         show(console, points_table(swept.points, best))
         if objective.targets and best is None:
-            raise SimulationError(unmet(swept.points, objective))
+            raise SimulationError(result)
     except (SimulationError, ModelFailure, BadItem, OSError) as error:
         fail("tune", error)
-    said = [unasked(swept.points)] if best is None else [advice(best, objective), *lines]
-    console.print("\n".join(said), markup=False, highlight=False, soft_wrap=True)
+    ending = [result] if best is None else [f"{result} In headway.yaml:", *lines]
+    console.print("\n".join(ending), markup=False, highlight=False, soft_wrap=True)
 
 
 async def _measured(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -65,6 +66,8 @@ def worker(
     from headway.workflows.triggers.runner import Triggers
     from headway.workflows.worker import Worker
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("headway").setLevel(logging.INFO)
     try:
         catalog = Catalog(one for file in files for one in load(file))
     except WorkflowError as error:

@@ -19,6 +19,9 @@ from headway.config.section import (
     Section,
 )
 
+EMBEDDED = "embedded"
+"""Name of the embedded engine among the backends."""
+
 
 class BackendConfig(Section):
     """One OpenAI-compatible server behind Headway."""
@@ -49,8 +52,16 @@ class BackendConfig(Section):
             is_http = False
         if not is_http:
             shown = "it" if "@" in url else repr(url)  # there may be a password in it
-            raise ValueError(f"{shown} is not an http:// or https:// URL")
+            hint = f"; write http://{url}" if re.fullmatch(r"[\w.-]+:\d+(/\S*)?", url) else ""
+            raise ValueError(f"{shown} is not an http:// or https:// URL{hint}")
         return url.rstrip("/")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str | None) -> str | None:
+        if name == EMBEDDED:
+            raise ValueError(f"{name!r} is the name of the embedded engine; choose another")
+        return name
 
     @field_validator("models", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headway.engines.engine import Description
+from headway.engines.engine import VOCABULARY, Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,27 @@ class BackendStatus:
     """Why it is not healthy, in one sentence; None if it is."""
     named_models: tuple[str, ...] = ()
     """Models named in the configuration."""
+    leaving: bool = False
+    """Whether it was taken out of the configuration: it finishes what it runs."""
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models that it serves, as far as known."""
         return self.named_models if self.description is None else self.description.models
+
+    def may_serve(self, lane: str) -> bool:
+        """Whether it serves `lane`, as far as known, once it takes requests again.
+
+        One that has never answered may have any vocabulary, and any model if none is named.
+        """
+        if self.leaving:
+            return False
+        if self.description is not None:
+            return lane in self.description.lanes
+        named = self.named_models
+        return not named or any(
+            f"{lane}{VOCABULARY}".startswith(f"{one}{VOCABULARY}") for one in named
+        )
 
     @property
     def why_down(self) -> str:

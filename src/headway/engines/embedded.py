@@ -17,6 +17,7 @@ from headway.child_process import end
 from headway.engines.endpoint import Endpoint
 from headway.engines.machine import default_slots, usable_cores
 from headway.engines.model_file import GgufError, check_gguf
+from headway.extras import install_extra
 
 _LOAD_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 3.0
@@ -153,6 +154,10 @@ class EmbeddedServer:
         if not ready.url:
             await self._end_child()
             await reader
+            if not ready.installed:
+                raise GgufError(
+                    f"the embedded engine does not load ({ready.error}); {_remedy(ready.error)}"
+                )
             raise GgufError(
                 f"{self.model} cannot be loaded ({ready.error or 'the engine died'}); "
                 f"check that it is a whole GGUF file and fits into memory{self._tail()}"
@@ -189,3 +194,12 @@ def _how(status: int) -> str:
 class _Ready(msgspec.Struct):
     url: str = ""
     error: str = ""
+    installed: bool = True
+    """Whether the engine's library was loaded."""
+
+
+def _remedy(error: str) -> str:
+    """What to do about a library that does not load."""
+    if "libgomp" in error:  # the wheel expects OpenMP's library on the system
+        return "on Debian or Ubuntu, apt install libgomp1"
+    return install_extra("serve")

@@ -42,6 +42,16 @@ class Endpoint:
             object.__setattr__(self, "authorization", f"Basic {basic}")
         object.__setattr__(self, "url", url._replace(netloc=host).geturl())
 
+    @property
+    def access(self) -> tuple[object, ...]:
+        """All that its client depends on: another one is needed where this differs."""
+        return self.url, self.authorization, dict(self.models)
+
+    @property
+    def timeouts_s(self) -> tuple[float | None, float | None]:
+        """Longest time to the start of an answer, and without data within it; None: learned."""
+        return self.first_byte_timeout_s, self.idle_timeout_s
+
     def address(self, path: str) -> str:
         """The URL of `path` on this server.
 

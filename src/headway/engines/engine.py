@@ -14,6 +14,9 @@ from headway.engines.retry_after import retry_after_s
 
 Kind = Literal["chat", "completion"]
 
+VOCABULARY = "#"
+"""Between the model and the vocabulary in the name of a lane."""
+
 
 class EngineError(Exception):
     """The engine answered with an error; `status`, `body` and `headers` are those of its answer.
@@ -103,6 +106,18 @@ class Description:
     cost: CostModel = field(default_factory=CostModel)
     own_names: Mapping[str, str] = field(default_factory=dict)
     """Its own model names by clients' names, for models that the operator renamed."""
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """What it serves, for the scheduler: its models, and where it can continue an answer of
+        another backend, each with its vocabulary."""
+        if not self.exact_resume:
+            return frozenset(self.models)
+        return frozenset((*self.models, *map(self.pinned, self.models)))
+
+    def pinned(self, model: str) -> str:
+        """The lane of a request for `model` that has begun here."""
+        return f"{model}{VOCABULARY}{self.vocabulary}"
 
     def own_name(self, model: str) -> str:
         """The backend's own name of `model`."""

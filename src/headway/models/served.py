@@ -222,6 +222,9 @@ class ServedModel:
     async def _tokens(self, signature: Signature) -> Tokens:
         try:
             return Tokens(signature)
+        except ModelFailure:
+            await self.backing.unload()
+            raise
         except Exception as error:  # the library has no exception class of its own
             await self.backing.unload()
             raise ModelFailure(f"its tokenizer is damaged ({error})") from None

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headway.models.signature import BadItem, Signature
+from headway.extras import install_extra
+from headway.models.signature import BadItem, ModelFailure, Signature
 
 INLINE_CHARACTERS = 20_000
 """Texts of at most this total length are tokenized in the event loop: a few milliseconds."""
@@ -24,10 +25,16 @@ class Tokens:
 
     Args:
         signature: of a model that takes texts: its tokenizer, and how long a text may be.
+
+    Raises:
+        ModelFailure: the library `tokenizers` is not installed.
     """
 
     def __init__(self, signature: Signature) -> None:
-        from tokenizers import Tokenizer
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise ModelFailure(f"tokenizers is not installed: {install_extra('models')}") from None
 
         self._tokenizer: Any = Tokenizer.from_str(signature.tokenizer)
         self._tokenizer.no_truncation()

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from headway.extras import install_extra
 from headway.prompts.errors import PromptError
 
 Python = Callable[[str, dict[str, Any]], object]
@@ -168,5 +169,5 @@ def _jsonschema() -> Any:
     try:
         import jsonschema
     except ModuleNotFoundError:
-        raise PromptError("json_schema needs jsonschema: pip install 'headway[prompts]'") from None
+        raise PromptError(f"json_schema needs jsonschema: {install_extra('prompts')}") from None
     return jsonschema

@@ -22,6 +22,11 @@ from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 
+try:
+    import fcntl
+except ImportError:  # Windows, which has no such lock
+    fcntl = None  # type: ignore[assignment]
+
 OPENED = "Opened"
 """Kind of the first line: the scheduler's settings."""
 EVENTS = {
@@ -46,6 +51,8 @@ WHOLE: dict[str, tuple[str, type]] = {
 """Events whose one argument is written field by field: its name and type."""
 FROM_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
 """State that a request keeps when it is added again."""
+OF_RUNS = ("step", "parents", "to_come")
+"""Facts of requests that are part of runs; lines of others do not have them."""
 FACTS: dict[type, tuple[str, ...]] = {
     Request: (*(field.name for field in fields(Request) if field.init), *FROM_BEFORE),
     Backend: tuple(field.name for field in fields(Backend) if field.init),
@@ -60,7 +67,7 @@ HINTS: dict[str, dict[str, Any]] = {
 
 
 class EventLogError(Exception):
-    """The log cannot be read; the message names the file and the line."""
+    """The log cannot be read or begun; the message says why and what to do."""
 
 
 class LoggedEvent(NamedTuple):
@@ -94,6 +101,28 @@ class LoggedScheduler(Scheduler):
         self._log.write(self._encoder.encode(line) + b"\n")
 
 
+def begin(path: Path) -> BinaryIO:
+    """A new log in the file `path`, which no other process may begin while it is open.
+
+    Raises:
+        EventLogError: another process writes there.
+        OSError: it cannot be written.
+    """
+    log = path.open("ab")
+    if fcntl is not None:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.close()
+            raise EventLogError(
+                f"{path} is the event log of another gateway that runs; name another file in "
+                "log.events"
+            ) from None
+    if path.is_file():  # and no pipe
+        log.truncate(0)
+    return log
+
+
 def _logged(kind: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """`method` of a scheduler, which also writes its line once it has returned."""
     names = [FIELDS.get(name, name) for name in list(signature(method).parameters)[1:]]
@@ -125,6 +154,9 @@ for _kind, _name in EVENTS.items():
 def _as_fields(whole: Request | Backend) -> dict[str, Any]:
     """The facts of a request or backend; sets in one order."""
     facts = {name: getattr(whole, name) for name in FACTS[type(whole)]}
+    for name in OF_RUNS:
+        if not facts.get(name, True):
+            del facts[name]
     return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in facts.items()}
 
 

@@ -16,90 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from headway.store.database import move_aside, open_database
+from headway.store.request_record import ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
 
 logger = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL,
-    arrival_unix_s REAL NOT NULL,
-    tier TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    program TEXT NOT NULL,
-    model TEXT NOT NULL,
-    backend TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    prompt_tokens INTEGER,
-    cached_tokens INTEGER,
-    max_tokens INTEGER,
-    predicted_tokens REAL,
-    output_tokens INTEGER,
-    queue_ms REAL,
-    ttft_ms REAL,
-    total_ms REAL,
-    preemptions INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    status INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    template TEXT NOT NULL,
-    features TEXT NOT NULL,
-    prompt TEXT,
-    prompt_name TEXT NOT NULL DEFAULT '',
-    prompt_version INTEGER
-);
-CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
-"""
-
-ADDED = {"prompt_name": "TEXT NOT NULL DEFAULT ''", "prompt_version": "INTEGER"}
-"""Columns that logs from before do not have. They get them when a gateway opens them."""
-
-Outcome = Literal["finished", "cancelled", "rejected", "failed"]
-
-
-class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
-    """One finished request. Unknown values are None."""
-
-    id: str
-    arrival_unix_s: float
-    tier: str
-    tenant: str = ""
-    program: str = ""
-    model: str = ""
-    backend: str = ""
-    """The last backend it ran on; empty if it never ran."""
-    policy: str = ""
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    max_tokens: int | None = None
-    predicted_tokens: float | None = None
-    """Mean of the estimate that it was scheduled by, in output tokens."""
-    output_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    queue_ms: float | None = None
-    """From arrival to first start."""
-    ttft_ms: float | None = None
-    total_ms: float | None = None
-    preemptions: int = 0
-    outcome: Outcome
-    status: int
-    """HTTP status sent to the client."""
-    reason: str = ""
-    """Why it failed, was rejected or could not be preempted."""
-    template: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,16}$")] = ""
-    """Hash of the beginning of its prompt, in hexadecimal; requests from one template share it."""
-    features: tuple[int, ...] = ()
-    """The predictor's features of the prompt, as integers; made by the log's own thread."""
-    prompt: str | None = None
-    prompt_name: str = ""
-    """The registered prompt that it was made from; empty: none."""
-    prompt_version: int | None = None
-
 
 FIELDS = RequestRecord.__struct_fields__
 INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES "
@@ -338,7 +262,10 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
                 else:
                     yield number, record
     except sqlite3.Error as error:
-        raise RequestLogError(f"{path} cannot be read as a request log: {error}") from None
+        raise RequestLogError(
+            f"{path} is no request log that this version of Headway reads ({error}); name the file "
+            "in log.requests_db of a gateway"
+        ) from None
     if damaged:
         logger.warning(
             "request log %s: %d damaged rows were left out; the rest is used", path, damaged
@@ -387,6 +314,11 @@ def _open(path: Path) -> sqlite3.Connection:
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
         return database
     except (sqlite3.Error, OSError) as error:
+        if "no such column" in str(error):
+            raise RequestLogError(
+                f"{path} is no request log that this version of Headway can go on with ({error}); "
+                "move it away, or set log.requests_db to another path"
+            ) from None
         raise RequestLogError(
             f"request log {path} cannot be opened ({error}): free disk space or make the folder "
             "writable, or set log.requests_db to another path, or to null for no log"

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from headway.extras import install_extra
 from headway.workflows.definition import Source, Workflow
 from headway.workflows.errors import WorkflowError
 from headway.workflows.journal.journal import Journal
@@ -18,6 +19,8 @@ from headway.workflows.journal.rows import Definition, RunRow
 
 Any_ = Workflow[..., Any]
 YAML = (".yaml", ".yml")
+OF_EXTRA = ("cloudevents", "cronsim", "jinja2", "jsonschema", "watchfiles")
+"""Modules that pipelines and triggers need, and Headway itself does not."""
 
 
 class Catalog:
@@ -108,6 +111,10 @@ def load(file: Path) -> list[Any_]:
         found = loaded(file.resolve(), source)
     except WorkflowError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name not in OF_EXTRA:
+            raise WorkflowError(f"{file} does not load: {error}") from error
+        raise WorkflowError(f"{file} needs {error.name}: {install_extra('workflows')}") from None
     except Exception as error:
         raise WorkflowError(f"{file} does not load: {type(error).__name__}: {error}") from error
     if not found:

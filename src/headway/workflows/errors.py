@@ -101,5 +101,5 @@ def from_json(text: str) -> Exception:
 def sentence(text: str) -> str:
     """An error that `to_json` made, as a person reads it."""
     kept = json.loads(text)
-    name = kept["type"].removeprefix("builtins.").removeprefix("headway.workflows.errors.")
+    name = kept["type"].rpartition(".")[2]
     return f"{name}: {kept['message']}" if kept["message"] else str(name)

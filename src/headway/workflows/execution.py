@@ -266,7 +266,7 @@ class Execution:
         raise asyncio.CancelledError
 
     def note(self, step: StepRow) -> None:
-        """Keep that a step began. Nobody waits for that: it is on the disk before its end is."""
+        """Keep a step as it is now, and go on: it is on the disk before what is written later."""
         self.known[step.path] = step
         self.services.journal.note(step, self.row.fence).add_done_callback(_look)
 

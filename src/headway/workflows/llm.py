@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from headway.unreachable import why_unreachable
 from headway.workflows.failures import backoff_s
 
 TRIES = 6
@@ -132,6 +134,15 @@ class Gateway:
         except (KeyError, TypeError):
             raise Refused(f"{self._url} answered something that is no embedding") from None
 
+    async def predict(self, items: Sequence[Any], model: str, asker: Asker | None) -> list[Any]:
+        """What a model that answers batches returns for items. Raises Refused."""
+        path = f"/v1/models/{quote(model, safe='')}:predict"
+        answer = await self._post(path, {"instances": list(items)}, asker)
+        try:
+            return list(answer["predictions"])
+        except (KeyError, TypeError):
+            raise Refused(f"{self._url} answered something that is no prediction") from None
+
     async def waiting(self) -> int:
         """How many requests wait there. Raises Refused."""
         try:
@@ -167,8 +178,8 @@ class Gateway:
             async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            what = str(error) or type(error).__name__
-            raise Refused(f"{self._url} does not answer: {what}; is `headway serve` up?") from None
+            why = why_unreachable(error)
+            raise Refused(f"{self._url} does not answer: {why}; is `headway serve` up?") from None
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")
             raise Refused(

@@ -1,12 +1,12 @@
-"""Calls of models in workflows: `headway.llm` and `headway.embed`; chance and the clock."""
+"""Calls of models in workflows: `headway.llm`, `embed` and `predict`; chance and the clock."""
 
 from __future__ import annotations
 
 import os
 import random as chance
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from headway.workflows import scope, steps, values
 from headway.workflows.costs import pattern
@@ -17,9 +17,9 @@ from headway.workflows.spans import traceparent
 
 LONGEST_NAME = 200
 """Of a step: the gateway refuses longer ones than 256 bytes."""
-DEFAULT_URL = "http://127.0.0.1:8080"
+Result = TypeVar("Result")
 
-_outside: list[Gateway] = []
+DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 async def llm(
@@ -47,7 +47,7 @@ async def llm(
 async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
     inside = scope.current()
     if inside is None:
-        return await _gateway().chat(body, None)
+        return await _outside(lambda gateway: gateway.chat(body, None))
     path = inside.reserve(name)
     answer: Answer = await steps.once(
         inside.run,
@@ -97,7 +97,7 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
     """
     inside = scope.current()
     if inside is None:
-        return await _gateway().embed(texts, model, None)
+        return await _outside(lambda gateway: gateway.embed(texts, model, None))
     path = inside.reserve("embed")
     vectors: list[list[float]] = await steps.once(
         inside.run,
@@ -110,6 +110,33 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
         Any,
     )
     return vectors
+
+
+async def predict(model: str, items: Sequence[Any]) -> list[Any]:
+    """What a model of the gateway (`headway serve --model`) returns for items; in a run it is kept.
+
+    Args:
+        model: its name at the gateway.
+        items: as `/v1/models/NAME:predict` takes them.
+
+    Raises:
+        Refused: the gateway refused it, or did not answer several times.
+    """
+    inside = scope.current()
+    if inside is None:
+        return await _outside(lambda gateway: gateway.predict(items, model, None))
+    path = inside.reserve("predict")
+    results: list[Any] = await steps.once(
+        inside.run,
+        path,
+        "predict",
+        values.fingerprint("predict", (list(items), model), {}),
+        lambda: inside.run.services.gateway.predict(
+            items, model, asker(inside, path, {"model": model, "items": list(items)})
+        ),
+        Any,
+    )
+    return results
 
 
 async def now() -> float:
@@ -162,7 +189,10 @@ def gateway_of_environment() -> Gateway:
     return Gateway(os.environ.get("HEADWAY_URL", DEFAULT_URL), os.environ.get("HEADWAY_API_KEY"))
 
 
-def _gateway() -> Gateway:
-    if not _outside:
-        _outside.append(gateway_of_environment())
-    return _outside[0]
+async def _outside(call: Callable[[Gateway], Awaitable[Result]]) -> Result:
+    """What `call` returns outside of runs, where nobody would close a gateway that is kept."""
+    gateway = gateway_of_environment()
+    try:
+        return await call(gateway)
+    finally:
+        await gateway.close()

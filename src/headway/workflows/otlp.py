@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from headway import __version__
+from headway.extras import install_extra
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.spans import Span, spans_of
 
@@ -36,7 +37,7 @@ class Exporter:
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         except ModuleNotFoundError:
-            raise NoExporter("sending spans needs `pip install 'headway[traces]'`") from None
+            raise NoExporter(f"sending spans needs `{install_extra('traces')}`") from None
         url = endpoint.rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
         self._exporter = OTLPSpanExporter(url)
         self._contents = os.environ.get(CONTENTS, "").lower() == "true"

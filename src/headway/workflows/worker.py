@@ -12,7 +12,7 @@ from typing import Any
 
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
-from headway.workflows.errors import WorkflowError
+from headway.workflows.errors import WorkflowError, sentence
 from headway.workflows.execution import Execution, Services
 from headway.workflows.grants import Grants
 from headway.workflows.journal.errors import LostRun
@@ -151,6 +151,11 @@ class Worker:
                     execution.ended(step)
 
     def _on_end(self, row: RunRow, steps: Iterable[StepRow]) -> None:
+        if row.error_json is None:
+            logger.info("run %s of %s: %s", row.id, row.workflow, row.state)
+        else:
+            why = sentence(row.error_json)
+            logger.warning("run %s of %s: %s: %s", row.id, row.workflow, row.state, why)
         if self._exporter is not None:
             self._exporter.send(row, list(steps))
         for future in self._ends.pop(row.id, []):

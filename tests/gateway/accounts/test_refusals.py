@@ -17,7 +17,8 @@ from headway.engines.endpoint import Endpoint
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey, GatewaySettings
-from headway.store.request_log import RequestLog, RequestRecord, read
+from headway.store.request_log import RequestLog, read
+from headway.store.request_record import RequestRecord
 
 CHAT = "/v1/chat/completions"
 TEAM = ApiKey("team", hash_key("secret"), requests_per_minute=1)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from headway.gateway.accounts.request_lines import as_json, log_requests, request_logger, wanted
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 
 class Records(logging.Handler):

@@ -161,8 +161,8 @@ async def test_what_a_backend_says_reaches_the_client_where_there_is_nothing_els
     assert told["Retry-After"] == "20" and told["x-ratelimit-remaining-tokens"] == "0"
     assert told["x-headway-upstream-request-id"] == "theirs"
     assert len(backend.requests) == 1
-    assert gateway.dispatcher.statuses["b0"].slots == 0, "and it is left alone"
-    assert gateway.dispatcher.statuses["b0"].healthy
+    assert gateway.pool.statuses["b0"].slots == 0, "and it is left alone"
+    assert gateway.pool.statuses["b0"].healthy
 
 
 async def test_headers_of_a_good_answer_are_passed_on(
@@ -202,7 +202,7 @@ async def test_a_request_that_fails_everywhere_is_not_held_against_the_backends(
         *(ask(gateway, "poison", timeout=30) for _ in range(12)), return_exceptions=True
     )
     assert all(isinstance(failure, openai.InternalServerError) for failure in failures)
-    await until(lambda: all(s.slots for s in gateway.dispatcher.statuses.values()))
+    await until(lambda: all(s.slots for s in gateway.pool.statuses.values()))
     assert (await ask(gateway)).choices[0].message.content == ANSWER
 
 
@@ -264,14 +264,14 @@ async def test_a_backend_that_hangs_gets_no_share_though_its_clients_give_up_ear
                 await answer.read()
 
     async with asyncio.timeout(60):
-        while gateway.dispatcher.statuses["b0"].slots:
+        while gateway.pool.statuses["b0"].slots:
             await asyncio.gather(*(impatient() for _ in range(4)))
     sent = len(_clients(backend))
     for _ in range(10):
         assert (await ask(gateway, timeout=5)).choices[0].message.content == ANSWER
     assert len(_clients(backend)) == sent
     backend.refuses = lambda body: None
-    await until(lambda: gateway.dispatcher.statuses["b0"].slots == 4)
+    await until(lambda: gateway.pool.statuses["b0"].slots == 4)
 
 
 EVENTS = stream_events("/v1/chat/completions", "fake", include_usage=True)
@@ -309,7 +309,7 @@ async def test_every_way_to_write_a_stream_is_a_stream(
         chunks = [json.loads(event.partition("data: ")[2]) for event in events]
         content = [c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]]
         assert "".join(content) == ANSWER
-        assert gateway.dispatcher.statuses["b0"].slots == 8
+        assert gateway.pool.statuses["b0"].slots == 8
     await until(lambda: not gateway.dispatcher.works)
 
 

@@ -5,29 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-import msgspec
 import pytest
 from tests.gateway.conftest import until
-from tests.gateway.doubles import EnginePool, ExactEngine, dispatcher_of
+from tests.gateway.doubles import EnginePool, ExactEngine, dispatcher_of, run, work
 
-from headway.core.estimate import SizeEstimate
-from headway.core.request import Request, State
-from headway.engines.engine import BackendSilent, Generation
+from headway.core.request import State
+from headway.engines.engine import BackendSilent
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
 from headway.gateway.work import retries
-from headway.gateway.work.work import Work
-from headway.prediction.live.history import Origin
-
-
-def work(name: str, tokens: int = 5) -> Work:
-    fields = {"max_tokens": msgspec.Raw(str(tokens).encode())}
-    request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter")
-    generation = Generation(kind="completion", body=fields, model="counter")
-    origin = Origin("counter")
-    return Work(
-        request, "completion", "/v1/completions", origin, b"", fields, generation=generation
-    )
 
 
 @pytest.fixture
@@ -41,14 +27,6 @@ async def dispatcher(engine: ExactEngine) -> Dispatcher:
     dispatcher, _ = dispatcher_of(pool)
     await pool.start(dispatcher.backend_changed)
     return dispatcher
-
-
-async def run(dispatcher: Dispatcher, work: Work) -> str:
-    async with Slot(dispatcher, work) as slot:
-        async with aclosing(slot.generate()) as deltas:
-            texts = [delta.text async for delta in deltas]
-        slot.finish()
-    return "".join(texts)
 
 
 async def test_an_interrupted_reader_goes_on_and_its_task_is_not_cancelled(

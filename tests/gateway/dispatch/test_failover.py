@@ -155,7 +155,7 @@ async def test_an_unreachable_backend_is_waited_for_and_then_told(
         async with http.get(gateway.address + "/readyz") as answer:
             assert answer.status == 503
         await backend.start()
-        await until(lambda: gateway.dispatcher.statuses["b0"].healthy, 15)
+        await until(lambda: gateway.pool.statuses["b0"].healthy, 15)
         await client.chat.completions.create(model="fake", messages=HELLO)
         async with http.get(gateway.address + "/readyz") as answer:
             assert answer.status == 200

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from tests.prediction.conftest import examples, live_predictor, write_log
 
+from headway.extras import install_extra
 from headway.gateway.foresight import refits as module
 from headway.gateway.foresight.refits import GROWTH, LEAST_ANSWERS, Refits
 from headway.prediction.models.artefact import save, shipped
@@ -118,7 +119,7 @@ async def test_what_was_learned_is_used_where_nothing_can_be_learned(
     save(Predictor(prior.model, prior.calibration, card), refits.path_of(MODEL))
     refits.start()
     assert live.predictor_of(MODEL).card.target == MODEL
-    assert "do not learn from the traffic: run pip install 'headway[predict]'" in caplog.text
+    assert f"do not learn from the traffic: run {install_extra('predict')}" in caplog.text
     for _ in range(LEAST_ANSWERS):
         refits.answered(MODEL)
     assert refits._task is None

@@ -14,7 +14,8 @@ from tests.gateway.conftest import catalog_of
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey, GatewaySettings
-from headway.store.request_log import RequestLog, RequestRecord, read
+from headway.store.request_log import RequestLog, read
+from headway.store.request_record import RequestRecord
 
 KEY = {"Authorization": "Bearer secret", "x-headway-tier": "batch"}
 

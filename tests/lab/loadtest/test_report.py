@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 from headway.lab.loadtest.client import RequestResult
+from headway.lab.loadtest.remarks import headline, remarks
 from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult, Row
 from headway.lab.loadtest.solo import SoloTime
@@ -35,6 +36,10 @@ def result(error: str = "") -> BenchResult:
     return BenchResult(rows, {"arrivals": "<burst>", "requests": 3})
 
 
+def page_of(found: BenchResult) -> str:
+    return report_html(found, remarks(found))
+
+
 class Page(HTMLParser):
     """What a page would fetch, and which elements were left open."""
 
@@ -57,30 +62,51 @@ class Page(HTMLParser):
 
 
 def test_the_page_stands_alone_and_is_well_formed() -> None:
-    page = Page(report_html(result()))
-    assert page.fetches == []
+    page = Page(page_of(result()))
+    assert page.fetches == ["data:,"]
     assert page.open == []
-    assert "http" not in report_html(result())
+    assert "http" not in page_of(result())
 
 
 def test_its_plots_are_valid_svg_with_a_dot_for_every_request() -> None:
-    text = report_html(result())
+    text = page_of(result())
     plots = [part.split("</svg>")[0] + "</svg>" for part in text.split("<svg")[1:]]
-    dots = [len(ElementTree.fromstring("<svg" + plot).findall("circle")) for plot in plots]
-    assert dots == [0, *[3] * 6, 0]
+    charts = [ElementTree.fromstring("<svg" + plot) for plot in plots if "role=" in plot]
+    dots = [len(chart.findall("circle")) for chart in charts]
+    assert dots == [0, 0, *[3] * 6, 0, 0]  # lines and ranges are there for two widths
 
 
 def test_it_names_rows_tiers_settings_and_who_is_best() -> None:
-    text = report_html(result())
+    text = page_of(result())
     for word in ("srpt (oracle)", "interactive", "batch", "&lt;burst&gt;", "67%"):
         assert word in text
-    assert "<b>srpt (oracle)</b> has 0.62&times; the mean" in text
+    assert "srpt has 0.75 times the mean latency of fcfs (6.00 s, not 8.00 s) and" in text
+
+
+def test_the_headline_is_there_for_any_rows() -> None:
+    fcfs, srpt, other = row("fcfs", [4.0]), row("srpt", [6.0]), row("boost", [5.0])
+    assert headline(BenchResult((fcfs, srpt), {})).startswith("No policy has a lower mean latency")
+    assert headline(BenchResult((srpt, other), {})).startswith("boost has the lowest mean latency,")
+    assert headline(BenchResult((fcfs,), {})).startswith(
+        "fcfs: mean latency 4.00 s, p99 4.00 s, at"
+    )
+
+
+def test_one_outlier_gets_a_log_axis() -> None:
+    latencies = [*(1.0 + 0.1 * n for n in range(40)), 500.0]
+    assert "latency (s, log scale)" in page_of(BenchResult((row("fcfs", latencies),), {}))
+    assert "log scale" not in page_of(result())
+
+
+def test_what_is_said_is_in_the_json() -> None:
+    found = result()
+    assert found.to_json(remarks(found))["remarks"] == remarks(found)
 
 
 def test_failures_are_shown_not_hidden() -> None:
     broken = result(error="connection failed: gone")
     assert errors_of(broken) == ["fcfs: 1 of 3 failed, first: connection failed: gone"]
-    assert "connection failed: gone" in report_html(broken)
+    assert "connection failed: gone" in page_of(broken)
 
 
 def test_the_json_holds_every_request_and_the_summary() -> None:
@@ -95,5 +121,5 @@ def test_the_json_holds_every_request_and_the_summary() -> None:
 
 def test_one_server_alone_is_a_report_too() -> None:
     alone = BenchResult((row("a server", [1.0, 2.0]),), {})
-    assert "a server" in report_html(alone)
-    assert "oracle gain" not in report_html(alone)
+    assert "a server" in page_of(alone)
+    assert "oracle gain" not in page_of(alone)

@@ -10,7 +10,8 @@ import pytest
 
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.loading import load_trace, load_traces
-from headway.store.request_log import RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 
 
 def written(folder: Path, name: str, text: str) -> Path:

@@ -17,7 +17,7 @@ from headway.lab.simulation.predictions import Oracle
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 FCFS = SchedulerSettings(policy="fcfs")
 

@@ -67,7 +67,7 @@ def test_without_pyarrow_there_is_one_sentence(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "trace.parquet"
     path.write_bytes(b"PAR1")
-    says = r"trace\.parquet is Parquet, for which pyarrow is missing; `pip install 'headway\[parq"
+    says = r"trace\.parquet is Parquet, for which pyarrow is missing; `.*pip install .*\[parquet"
     with pytest.raises(SimulationError, match=says):
         load_trace(path)
     with pytest.raises(SimulationError, match=says):

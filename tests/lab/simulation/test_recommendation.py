@@ -36,10 +36,12 @@ def no_engines(tuning: Tuning) -> list[Plan]:
     raise SimulationError("8 engines do not meet it either")
 
 
-def recommended(found: Sequence[Candidate], slo: str, plans=four_engines) -> Recommendation:
+def recommended(
+    found: Sequence[Candidate], slo: str, plans=four_engines, now: str = "fcfs"
+) -> Recommendation:
     objective = parse_objective(slo)
     ranked = sorted(found, key=lambda one: one.worth(objective))
-    return Recommendation.of(ranked, objective, SLOTS, plans)
+    return Recommendation.of(ranked, objective, SLOTS, plans, now)
 
 
 FCFS = made(Tuning("fcfs"), 4.0, 90.0)
@@ -87,6 +89,15 @@ def test_where_no_number_of_engines_would_do_it_says_why() -> None:
 def test_the_gain_is_over_what_runs_now() -> None:
     (_, gain) = recommended([FCFS, BETTER], "latency_p99=85s").last(embedded=True)
     assert gain.startswith("It has 0.75 times the mean latency of fcfs (3.00 s, not 4.00 s)")
+
+
+def test_what_runs_now_may_be_another_policy() -> None:
+    (_, gain) = recommended([FCFS, BETTER, WORSE_MEAN], "latency_p99=85s", now="sjf").last(
+        embedded=True
+    )
+    assert gain.startswith("It has 0.48 times the mean latency of sjf (3.00 s, not 6.20 s)")
+    stays = recommended([FCFS, BETTER], "latency_p99=85s", now="srpt").last(embedded=True)
+    assert stays[1] == "Nothing that was tried is better than srpt here."
 
 
 def test_rejections_are_counted_and_nothing_is_compared_with_who_answers_nobody() -> None:

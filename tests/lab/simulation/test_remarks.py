@@ -10,7 +10,14 @@ from tests.lab.simulation.conftest import SMALL, trace
 from headway.lab.simulation.comparison import Contender, Scenario, compare
 from headway.lab.simulation.fair_prediction import Assumption
 from headway.lab.simulation.measures import Measures, Slo
-from headway.lab.simulation.remarks import assumptions, offered_load, remarks
+from headway.lab.simulation.remarks import (
+    assumptions,
+    equals,
+    headline,
+    offered_load,
+    remarks,
+)
+from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.settings import served_settings, settings_of
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -43,6 +50,24 @@ def test_where_nobody_waited_the_policies_had_no_choice() -> None:
 
 def test_rows_that_are_equal_although_requests_waited_are_named() -> None:
     assert "All rows are equal" in said(came_every(0.02, np.full(80, 50)))
+
+
+def compared(of: Trace, *policies: str) -> SimulationResult:
+    contenders = {name: Contender.parse(name, "oracle") for name in policies}
+    scenario = Scenario([of], SITES, settings_of(), Slo())
+    return SimulationResult(compare(scenario, contenders, processes=1), {})
+
+
+def test_rows_that_are_equal_among_others_are_named() -> None:
+    found = compared(came_every(0.02), "fcfs", "edf", "sjf")
+    assert equals(found) == ["Equal here: fcfs and edf; their latencies differ by less than 0.1%."]
+    assert equals(compared(came_every(60.0), "fcfs", "sjf")) == []  # all are: said by remarks
+
+
+def test_the_headline_compares_the_best_with_fcfs() -> None:
+    load = compared(came_every(0.02), "fcfs", "sjf")
+    assert headline(load).startswith("sjf has 0.") and "the worst wait is" in headline(load)
+    assert headline(compared(came_every(60.0), "fcfs", "sjf")) == ""
 
 
 def test_an_ordinary_comparison_needs_no_remark() -> None:

@@ -1,7 +1,11 @@
 """Trees grown by LightGBM, evaluated without it."""
 
+import sys
+from pathlib import Path
+
 import lightgbm
 import numpy as np
+import pytest
 
 from headway.prediction.models.trees import Trees
 
@@ -23,3 +27,14 @@ def test_one_length_for_all_is_one_leaf() -> None:
     features, ones = np.zeros((50, 2), np.float32), np.ones(50, np.float32)
     trees = Trees.fit(features, ones, ones, rounds=5, learning_rate=0.1, leaves=7)
     assert np.allclose(trees.scores(features), 1.0)
+
+
+def test_a_lightgbm_that_does_not_load_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "lightgbm.py").write_text("raise OSError('libgomp.so.1: cannot open it')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "lightgbm")
+    features, ones = np.zeros((50, 2), np.float32), np.ones(50, np.float32)
+    with pytest.raises(ImportError, match=r"libgomp\.so\.1: .*apt install libgomp1"):
+        Trees.fit(features, ones, ones, rounds=5, learning_rate=0.1, leaves=7)

@@ -46,15 +46,28 @@ async def test_a_run_is_started_answered_and_shown(bench: Bench) -> None:
         _, asked = await call(served, "GET", "/v1/questions")
         assert asked["questions"][0]["question"]["choices"] == ["Hello", "Bye"]
         path = f"/v1/runs/{run['id']}/answers/ask"
-        status, error = await call(served, "POST", path, {"value": "Hi"})
+        status, error = await call(served, "POST", path, {"accept": True, "value": "Hi"})
         assert (status, error["error"]["message"]) == (400, "choose one of Hello, Bye, not 'Hi'")
-        assert (await call(served, "POST", path, {"value": "Hello", "by": "bob"}))[0] == 200
-        status, error = await call(served, "POST", path, {"value": "Bye"})
+        yes = {"accept": True, "value": "Hello", "by": "bob"}
+        assert (await call(served, "POST", path, yes))[0] == 200
+        status, error = await call(served, "POST", path, {"accept": True, "value": "Bye"})
         assert (status, error["error"]["message"]) == (409, "bob has answered ask before")
         await bench.until(run["id"], "finished")
         _, shown = await call(served, "GET", f"/v1/runs/{run['id']}")
         assert shown["output"] == "Hello, Ada"
         assert shown["steps"][0]["answered_by"] == "bob"
+
+
+@pytest.mark.parametrize("body", [{}, {"accepted": False}, {"accept": "no"}, {"value": "Hello"}])
+async def test_an_answer_that_says_neither_yes_nor_no_is_refused(
+    bench: Bench, body: dict[str, Any]
+) -> None:
+    async with bench.serving(greeting) as served:
+        row = await bench.start(greeting, name="Ada")
+        await bench.until(row.id, "waiting")
+        status, _ = await call(served, "POST", f"/v1/runs/{row.id}/answers/ask", body)
+        assert status == 400
+        assert len(await bench.journal.questions()) == 1
 
 
 async def test_people_answer_on_the_page(bench: Bench) -> None:
@@ -160,7 +173,7 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(bench: Bench) -> Non
             ):
                 assert answer.status == 400, path
                 assert (await answer.json())["error"]["message"]
-        nul = {"value": "Hello", "by": "a\0b"}
+        nul = {"accept": True, "value": "Hello", "by": "a\0b"}
         answered = f"/v1/runs/{row.id}/answers/ask"
         assert (await call(served, "POST", answered, nul, headers=own))[0] == 200
         wrong = {"authorization": b"Bearer \xff".decode("latin-1")}

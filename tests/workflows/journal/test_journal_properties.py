@@ -273,6 +273,8 @@ class Journals(RuleBasedStateMachine):
         known = tables.steps(run.id, self.connection)
         if from_path is not None and from_path not in known:
             return
+        if from_path is None and run.state is RunState.FINISHED:
+            return
         try:
             self.do(again.again, self.now, run.id, from_path, None)
         except NotEnded:

@@ -11,7 +11,8 @@ from itertools import count
 from headway.gateway.accounts.folding import Folding, Kind
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.request_lines import request_logger, wanted
-from headway.store.request_log import Outcome, RequestLog, RequestRecord
+from headway.store.request_log import RequestLog
+from headway.store.request_record import Outcome, RequestRecord
 
 MOST_PATH = 200
 """Characters of a path in a line."""

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 request_logger = logging.getLogger("headway.request")
 

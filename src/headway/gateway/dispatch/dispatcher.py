@@ -18,6 +18,7 @@ from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import from_reject, no_backend, shutting_down
+from headway.gateway.dispatch.departures import Departures
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
@@ -54,15 +55,16 @@ class Dispatcher:
         self.works = works
         self.settings = settings
         self.clock = clock
-        self.statuses: dict[str, BackendStatus] = {}
-        """The last status that each backend reported."""
         self._silence = Silence(pool)
         self._foresight = foresight
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
+        self._gave_up_s = 0.0
+        """When waiting requests that no backend serves were last looked for."""
         self._drained: asyncio.Future[None] | None = None
         self._draining = False
         self._rotation = Rotation()
+        self._departures = Departures()
         for status in pool.statuses.values():
             self._rotation.changed(status, clock())
 
@@ -77,23 +79,21 @@ class Dispatcher:
         return 0 if backend is None else len(backend.running)
 
     def backend_changed(self, status: BackendStatus) -> None:
-        """The status of a backend changed: its health, slots, models or cost."""
+        """The status of a backend changed: its health, slots, models or cost, or it is leaving."""
         now_s = self.clock()
-        self.statuses[status.name] = status
         self._rotation.changed(status, now_s)
+        self._departures.changed(status, now_s)
         description = status.description
         if description is None:
+            self._let_go(now_s)
             return
         if not self.scheduler.backends:
             self.scheduler.calibrate(description.cost, now_s)
-        lanes = set(description.models)
-        if description.exact_resume:
-            lanes.update(f"{model}#{description.vocabulary}" for model in description.models)
         self.scheduler.set_backend(
             Backend(
                 name=status.name,
                 slots=status.slots if status.healthy else 0,
-                lanes=frozenset(lanes),
+                lanes=description.lanes,
                 cost=description.cost,
             ),
             now_s,
@@ -101,12 +101,8 @@ class Dispatcher:
         moved: list[Work] = []
         if not status.healthy:
             # Requests that can be continued exactly move at once; others may still be answered.
-            for work in list(self.works.values()):
-                if work.request.backend == status.name and work.generation is not None:
-                    self._lose(work, now_s)
-                    work.turn.interrupt()
-                    moved.append(work)
-        self._step(now_s, moved)
+            moved = [work for work in self._on(status.name) if work.generation is not None]
+        self._move(moved, now_s)
 
     def submit(self, work: Work) -> None:
         """Submit `work`, which then waits or runs; `release` must follow.
@@ -130,10 +126,9 @@ class Dispatcher:
 
     def pin(self, work: Work, now_s: float) -> None:
         """The first token arrived: only engines with the same vocabulary can continue `work`."""
-        description = self.statuses[work.served.backend].description
+        description = self.pool.statuses[work.served.backend].description
         if description is not None:
-            lane = f"{work.origin.model}#{description.vocabulary}"
-            self.scheduler.pin(work.request.id, lane, now_s)
+            self.scheduler.pin(work.request.id, description.pinned(work.origin.model), now_s)
 
     def progressed(self, work: Work, output_tokens: int, now_s: float) -> None:
         """`work` has produced `output_tokens` in total."""
@@ -147,7 +142,7 @@ class Dispatcher:
             backend.name
             for backend in self.scheduler.backends.values()
             if request.lane in backend.lanes
-            and (backend.slots or (even_busy and self.statuses[backend.name].healthy))
+            and (backend.slots or (even_busy and self.pool.statuses[backend.name].healthy))
         ]
 
     def requeue(self, work: Work, avoid: frozenset[str]) -> None:
@@ -193,6 +188,8 @@ class Dispatcher:
         backend = work.request.backend
         in_flight = self.running_on(backend)
         if finished and work.request.state is State.RUNNING:
+            if work.output_tokens > work.request.output_tokens:  # of a whole answer, all at once
+                self.scheduler.progress(work.request.id, work.output_tokens, now_s)
             self.scheduler.finish(work.request.id, now_s)
         else:
             self.scheduler.cancel(work.request.id, now_s)
@@ -250,8 +247,30 @@ class Dispatcher:
         wait = [work for work in began if not work.request.backend and work.turn.failure is None]
         if wait:
             self._foresight.contended(wait)
+        self._let_go(now_s)
         if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
+
+    def _let_go(self, now_s: float) -> None:
+        """Forget the leaving backends on which nothing runs any more."""
+        for name in self._departures.names:
+            if not self.running_on(name):
+                if name in self.scheduler.backends:
+                    self.scheduler.remove_backend(name, now_s)
+                self._departures.left(name)
+                self._rotation.left(name)
+                self.pool.drop(name)
+
+    def _on(self, backend: str) -> list[Work]:
+        """What runs on that backend."""
+        return [work for work in self.works.values() if work.request.backend == backend]
+
+    def _move(self, works: Sequence[Work], now_s: float) -> None:
+        """Take `works` off their backends: they wait in their old places, and go on elsewhere."""
+        for work in works:
+            self._lose(work, now_s)
+            work.turn.interrupt()
+        self._step(now_s, works)
 
     def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
         """`work` lost its backend and waits in its old place."""
@@ -276,15 +295,25 @@ class Dispatcher:
         self._timer = None
         now_s = self.clock()
         self._silence.look(self.works.values(), self.scheduler.backends, now_s)
-        if self._rotation.incomplete:
+        if self._rotation.incomplete or now_s - self._gave_up_s >= LOOK_EVERY_S:
             self._give_up_on_unreachable(now_s)
-        self._step(now_s)
+        self._move(self._kept_for_too_long(now_s), now_s)
+
+    def _kept_for_too_long(self, now_s: float) -> list[Work]:
+        """What still runs on a leaving backend after `drain_s`, and can go on elsewhere."""
+        return [
+            work
+            for name in self._departures.overdue(self.settings.drain_s, now_s)
+            for work in self._on(name)
+            if work.generation is not None and self.able(work.request, even_busy=False)
+        ]
 
     def _give_up_on_unreachable(self, now_s: float) -> None:
+        self._gave_up_s = now_s
         limit_s = self.settings.unavailable_wait_s
         for work in list(self.works.values()):
             if work.request.backend or work.turn.failure:
                 continue
-            since_s = self._rotation.unserved_since_s(work.origin.model)
+            since_s = self._rotation.unserved_since_s(work.request.lane)
             if since_s is not None and now_s - since_s >= limit_s:
                 work.turn.fail(no_backend(work.origin.model))

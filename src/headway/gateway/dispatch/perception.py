@@ -102,7 +102,7 @@ class Perception:
     async def _reply(self, slot: Slot, text: str) -> str:
         question = slot.work
         engine = await slot.engine()
-        description = self._dispatcher.statuses[question.served.backend].description
+        description = self._dispatcher.pool.statuses[question.served.backend].description
         model = question.origin.model
         own_name = model if description is None else description.own_name(model)
         response = await slot.read(engine.forward(PATH, _body(own_name, text)))

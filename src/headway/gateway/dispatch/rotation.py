@@ -18,7 +18,7 @@ class Rotation:
 
     def __init__(self) -> None:
         self._out_since: dict[str, float] = {}
-        self._models: dict[str, tuple[str, ...]] = {}
+        self._statuses: dict[str, BackendStatus] = {}
         self._down: set[str] = set()
         self._came_up: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         """Per backend, set when it next comes up; paused requests wait for it."""
@@ -30,7 +30,7 @@ class Rotation:
 
     def changed(self, status: BackendStatus, now_s: float) -> None:
         """Record the new status of a backend."""
-        self._models[status.name] = status.models
+        self._statuses[status.name] = status
         if not status.healthy:
             self._down.add(status.name)
         elif status.name in self._down:
@@ -41,6 +41,12 @@ class Rotation:
         else:
             self._out_since.setdefault(status.name, now_s)
 
+    def left(self, name: str) -> None:
+        """A backend is no longer there."""
+        for of_backend in (self._statuses, self._out_since, self._came_up):
+            of_backend.pop(name, None)
+        self._down.discard(name)
+
     async def pause(self, backend: str, pause_s: float) -> None:
         """Wait for `pause_s`, or until `backend` comes up again after a failure."""
         came_up = self._came_up[backend]
@@ -48,14 +54,14 @@ class Rotation:
             async with asyncio.timeout(pause_s):
                 await came_up.wait()
 
-    def unserved_since_s(self, model: str) -> float | None:
-        """Since when no backend with `model` takes requests; None: one does; -inf: none has it.
+    def unserved_since_s(self, lane: str) -> float | None:
+        """Since when no backend that serves `lane` takes requests.
 
-        A backend that has never answered may have any model.
+        None: one does; -inf: none serves it.
         """
         since_s = -inf
-        for name, models in self._models.items():
-            if model in models or not models:
+        for name, status in self._statuses.items():
+            if status.may_serve(lane):
                 if name not in self._out_since:
                     return None
                 since_s = max(since_s, self._out_since[name])

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from headway.extras import install_extra
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.prediction.learning.refit import NEWEST, Verdict
 from headway.prediction.live.live_predictor import LivePredictor
@@ -61,7 +62,7 @@ class Refits:
         """Load the predictors that were trained before this start."""
         if not self._learns:
             logger.info(
-                "predictors do not learn from the traffic: run pip install 'headway[predict]'"
+                "predictors do not learn from the traffic: run %s", install_extra("predict")
             )
         for path in sorted(self._folder.glob("*.npz")):
             card = self._use(path)

@@ -14,6 +14,10 @@ class Aliases:
     """
 
     def __init__(self, aliases: Mapping[str, str]) -> None:
+        self.replace(aliases)
+
+    def replace(self, aliases: Mapping[str, str]) -> None:
+        """These are all names from now on."""
         self._exact = {alias: model for alias, model in aliases.items() if "*" not in alias}
         self._patterns = {alias: model for alias, model in aliases.items() if "*" in alias}
 

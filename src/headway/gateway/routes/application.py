@@ -24,7 +24,8 @@ from headway.gateway.answers.repeats import HEADER, Repeats
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
-from headway.gateway.api.wire import Health, Model, ModelList, PolicyView
+from headway.gateway.api.views import Health, PolicyView
+from headway.gateway.api.wire import Model, ModelList
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
@@ -36,7 +37,7 @@ from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
-from headway.gateway.routes import status_page
+from headway.gateway.routes import docs_page, status_page
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -45,7 +46,7 @@ from headway.gateway.routes.messages import (
     model_list,
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
-from headway.gateway.routes.openapi import PAGE, document
+from headway.gateway.routes.openapi import document
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -56,7 +57,7 @@ from headway.gateway.routes.token_counts import CHAT, TokenCounter
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
-from headway.store.request_log import Outcome
+from headway.store.request_record import Outcome
 from headway.store.responses import ResponseStore
 
 Translate = Callable[[Admitted], Awaitable[Dialect]]
@@ -133,6 +134,8 @@ class Routes:
             "readyz": self._readyz,
             "openapi": self._openapi,
             "docs": self._docs,
+            "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
+            "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
@@ -349,7 +352,7 @@ class Routes:
             if self._inference.catalog.started:
                 return json_answer(Health(status="ready"))
             return json_answer(Health(status="models are being loaded"), unavailable)
-        statuses = self._dispatcher.statuses.values()
+        statuses = [one for one in self._pool.statuses.values() if not one.leaving]
         if any(status.healthy for status in statuses):
             return json_answer(Health(status="ready"))
         errors = "; ".join(f"{s.name}: {s.error or 'not answering yet'}" for s in statuses)
@@ -363,4 +366,9 @@ class Routes:
         return answer(status_page.PAGE.encode(), content_type="text/html; charset=utf-8")
 
     async def _docs(self, request: web.Request) -> web.Response:
-        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+        return answer(docs_page.PAGE.encode(), content_type="text/html; charset=utf-8")
+
+    async def _docs_asset(self, name: str, kind: str, request: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=3600"}
+        content_type = f"{kind}; charset=utf-8"
+        return answer(docs_page.asset(name), headers=headers, content_type=content_type)

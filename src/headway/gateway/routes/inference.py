@@ -23,7 +23,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, Task
-from headway.store.request_log import Outcome, RequestRecord
+from headway.store.request_record import Outcome, RequestRecord
 
 
 class Inference:
@@ -35,6 +35,7 @@ class Inference:
         catalog: Catalog,
         metrics: ModelMetrics,
         accounts: Accounts,
+        aliases: Aliases,
     ) -> None:
         self.catalog = catalog
         self._settings = settings
@@ -42,7 +43,7 @@ class Inference:
         self._accounts = accounts
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
-        self._aliases = Aliases(settings.aliases)
+        self._aliases = aliases
         self._names = [model.name for model in catalog]
         self._under_way = 0
         self._drained: asyncio.Event | None = None

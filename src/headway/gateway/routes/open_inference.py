@@ -12,6 +12,11 @@ from aiohttp import web
 from headway import __version__
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, shutting_down
+from headway.gateway.api.open_inference_wire import (
+    ModelMetadata,
+    ServerMetadata,
+    TensorMetadata,
+)
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import must_be_admin
@@ -71,7 +76,7 @@ class OpenInferenceRoutes:
 
     async def _server(self, request: web.Request) -> web.Response:
         return json_answer(
-            {"name": "headway", "version": __version__, "extensions": list(EXTENSIONS)}
+            ServerMetadata(name="headway", version=__version__, extensions=list(EXTENSIONS))
         )
 
     async def _live(self, request: web.Request) -> web.Response:
@@ -261,14 +266,14 @@ def _array(result: Any) -> np.ndarray:
     return array.astype(object) if array.dtype.kind in "SU" else array
 
 
-def _metadata(model: ServedModel, signature: Signature) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "versions": [VERSION],
-        "platform": signature.platform,
-        "inputs": [_in_metadata(spec) for spec in signature.inputs],
-        "outputs": [_in_metadata(spec) for spec in signature.outputs],
-    }
+def _metadata(model: ServedModel, signature: Signature) -> ModelMetadata:
+    return ModelMetadata(
+        name=model.name,
+        versions=[VERSION],
+        platform=signature.platform,
+        inputs=[_in_metadata(spec) for spec in signature.inputs],
+        outputs=[_in_metadata(spec) for spec in signature.outputs],
+    )
 
 
 def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
@@ -290,8 +295,8 @@ def _config(model: ServedModel, signature: Signature) -> dict[str, Any]:
     }
 
 
-def _in_metadata(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+def _in_metadata(spec: TensorSpec) -> TensorMetadata:
+    return TensorMetadata(spec.name, spec.datatype, list(spec.shape))
 
 
 def _statistics(model: ServedModel) -> dict[str, Any]:

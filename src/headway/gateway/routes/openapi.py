@@ -1,4 +1,4 @@
-"""The OpenAPI document, generated from the table of routes, and a page that shows it."""
+"""The OpenAPI document, generated from the table of routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from headway import __version__
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
+from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
 from headway.gateway.routes.table import TABLE, Route
 
 HEADERS = {
@@ -19,6 +20,15 @@ HEADERS = {
     ),
     "x-headway-tenant": ({"type": "string"}, "The tenant; default: `user`, then the key's tenant."),
     "x-headway-program": ({"type": "string"}, "The workflow run or agent session it is part of."),
+    "x-headway-step": ({"type": "string"}, "The name of the step in its run."),
+    "x-headway-parents": (
+        {"type": "string"},
+        "Names of the steps that it waited for, with commas between.",
+    ),
+    "x-headway-remaining-ms": (
+        {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
+        "What comes after this answer on the longest path to the end of the run; 0: nothing.",
+    ),
     "x-headway-deadline-ms": (
         {"type": "integer", "minimum": 1, "maximum": 999_999_999_999},
         "A request that cannot finish in this time is rejected (504, `deadline_exceeded`).",
@@ -42,6 +52,15 @@ ERRORS = {
     "503": "No backend can be reached, or Headway is shutting down.",
     "504": "The deadline cannot be met.",
 }
+
+
+TAGS = {
+    "Generate": "Text from models, in the APIs of OpenAI and Anthropic.",
+    "Encode": "Models that answer a whole batch at once: embeddings, ranks, classes, predictions.",
+    "Open Inference Protocol": "`/v2`, for clients of Triton and KServe.",
+    "Headway": "What it serves, and how it is.",
+}
+"""Groups of operations, in the order in which the page has them."""
 
 
 def document() -> dict[str, Any]:
@@ -69,8 +88,11 @@ def document() -> dict[str, Any]:
             "title": "Headway",
             "version": __version__,
             "description": "An OpenAI-compatible gateway that decides which requests run or wait. "
-            "Fields that are not listed are passed to the engine unchanged.",
+            "Fields that are not listed are passed to the engine unchanged. Examples reach the "
+            f"gateway at `{BASE}`; where it asks for keys, add "
+            '`-H "Authorization: Bearer KEY"`.',
         },
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -90,7 +112,15 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
         if "|" in pattern:
             schema["enum"] = pattern.split("|")
-        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+        parameters.append(
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": schema,
+                "example": parameter(route, name),
+            }
+        )
     if route.query is not None:
         parameters += [
             {"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()
@@ -112,6 +142,8 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
     failure = {"application/json": {"schema": error}}
     operation: dict[str, Any] = {
         "summary": route.summary,
+        "description": f"```sh\n{curl(route)}\n```",
+        "tags": [_tag(route)],
         "responses": {
             "200": {"description": route.summary, "content": content},
             **{
@@ -120,16 +152,32 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
             },
         },
     }
-    if route.answer is wire.Health:
+    if route.answer is views.Health:
         operation["responses"]["503"] = {"description": "It cannot serve", "content": content}
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": by_type[route.body]}},
+            "content": {
+                "application/json": {
+                    "schema": by_type[route.body],
+                    "example": BODIES[route.path],
+                }
+            },
         }
     return operation
+
+
+def _tag(route: Route) -> str:
+    if route.path.startswith("/v2"):
+        return "Open Inference Protocol"
+    if route.body is None and not route.path.startswith("/v1/responses"):
+        return "Headway"
+    return "Generate" if route.path.startswith(GENERATE) else "Encode"
+
+
+GENERATE = ("/v1/chat", "/v1/completions", "/v1/responses", "/v1/messages")
 
 
 def _answer(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str, Any]:
@@ -152,35 +200,3 @@ _OPEN_INFERENCE_ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}},
 }
-
-
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Headway API</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-code, pre { font: 14px/1.4 ui-monospace, monospace } summary { cursor: pointer; padding: .3rem 0 }
-pre { background: #f4f4f4; padding: .8rem; overflow: auto } b { display: inline-block; width: 4rem }
-</style>
-<h1>Headway API</h1>
-<p>Generated from <a href="openapi.json">openapi.json</a>. Point any OpenAI client at
-<code id="base"></code>.</p><main></main>
-<script>
-document.querySelector('#base').textContent = location.origin + '/v1'
-fetch('openapi.json').then(answer => answer.json()).then(api => {
-  for (const [path, methods] of Object.entries(api.paths))
-    for (const [method, operation] of Object.entries(methods)) {
-      const details = document.createElement('details')
-      const summary = document.createElement('summary')
-      const name = document.createElement('b')
-      name.textContent = method.toUpperCase()
-      summary.append(name, path + ' \\u2013 ' + operation.summary)
-      const text = document.createElement('pre')
-      const body = operation.requestBody?.content['application/json'].schema.$ref?.split('/').pop()
-      const shown = body ? { ...operation, body: api.components.schemas[body] } : operation
-      text.textContent = JSON.stringify(shown, null, 2)
-      details.append(summary, text)
-      document.querySelector('main').append(details)
-    }
-})
-</script></html>
-"""

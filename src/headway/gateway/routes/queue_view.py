@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headway.core.request import State
 from headway.core.tail_keeper import TailKeeper
-from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
@@ -47,7 +47,7 @@ def queue_view(
                 models=list(status.models),
                 error=status.error and masked(status.error),
             )
-            for status in dispatcher.statuses.values()
+            for status in dispatcher.pool.statuses.values()
         ],
         requests=[_queued(dispatcher, work, now_s) for work in works[:limit]],
         others=OtherRequests(running=others_running, waiting=len(others) - others_running),

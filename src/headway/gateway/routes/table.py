@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
+from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
+from headway.models.open_inference import InferenceRequest, InferenceResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ TABLE: tuple[Route, ...] = (
         "queue",
         "Which requests run, which wait, and why",
         None,
-        wire.QueueView,
+        views.QueueView,
         query=LIMIT,
     ),
     Route(
@@ -157,7 +159,7 @@ TABLE: tuple[Route, ...] = (
         "policy",
         "The policy in use, and what speaks for it",
         None,
-        wire.PolicyView,
+        views.PolicyView,
     ),
     Route(
         "GET",
@@ -169,14 +171,35 @@ TABLE: tuple[Route, ...] = (
     Route(
         "GET", "/", "status_page", "A page that shows backends and queue", content_type="text/html"
     ),
-    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, wire.Health),
-    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
+    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, views.Health),
+    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, views.Health),
     Route("GET", "/openapi.json", "openapi", "This document"),
     Route(
         "GET", "/docs", "docs", "A page that shows the OpenAPI document", content_type="text/html"
     ),
+    Route(
+        "GET",
+        "/docs/swagger-ui.css",
+        "docs_style",
+        "The style sheet of that page",
+        content_type="text/css",
+    ),
+    Route(
+        "GET",
+        "/docs/swagger-ui-bundle.js",
+        "docs_script",
+        "The script of that page",
+        content_type="text/javascript",
+    ),
     # ---- the Open Inference Protocol -----------------------------------------------------------
-    Route("GET", "/v2", "v2_server", "Name, version and extensions of the server"),
+    Route(
+        "GET",
+        "/v2",
+        "v2_server",
+        "Name, version and extensions of the server",
+        None,
+        ServerMetadata,
+    ),
     Route("GET", "/v2/health/live", "v2_live", "Whether the process is alive"),
     Route("GET", "/v2/health/ready", "v2_ready", "Whether models are served"),
     Route("POST", "/v2/repository/index", "v2_index", "All models and their state"),
@@ -187,12 +210,21 @@ TABLE: tuple[Route, ...] = (
         "Load or unload a model",
     ),
     Route("GET", "/v2/models/stats", "v2_stats", "Statistics of all models"),
-    Route("GET", "/v2/models/{model}", "v2_model", "Inputs and outputs of a model"),
+    Route(
+        "GET",
+        "/v2/models/{model}",
+        "v2_model",
+        "Inputs and outputs of a model",
+        None,
+        ModelMetadata,
+    ),
     Route(
         "GET",
         "/v2/models/{model}/versions/{version}",
         "v2_model",
         "Inputs and outputs of a version",
+        None,
+        ModelMetadata,
     ),
     Route("GET", "/v2/models/{model}/ready", "v2_model_ready", "Whether a model can run"),
     Route(
@@ -216,13 +248,21 @@ TABLE: tuple[Route, ...] = (
         "A version's configuration",
     ),
     Route(
-        "POST", "/v2/models/{model}/infer", "v2_infer", "Tensors in, tensors out", scheduled=True
+        "POST",
+        "/v2/models/{model}/infer",
+        "v2_infer",
+        "Tensors in, tensors out",
+        InferenceRequest,
+        InferenceResponse,
+        scheduled=True,
     ),
     Route(
         "POST",
         "/v2/models/{model}/versions/{version}/infer",
         "v2_infer",
         "Tensors in, tensors out, of a version",
+        InferenceRequest,
+        InferenceResponse,
         scheduled=True,
     ),
 )

@@ -19,4 +19,4 @@ class Served:
     billed_tokens: int | None = None
     """Output tokens reported by the backend, or estimated from its whole answer; None: not yet."""
     failovers: int = 0
-    """Number of runs that ended because the backend failed."""
+    """Number of runs that ended because the backend failed, or left."""

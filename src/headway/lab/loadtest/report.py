@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from headway.lab.loadtest.client import RequestResult
 from headway.lab.loadtest.metrics import mean, percentile, variation
 from headway.lab.loadtest.result import BenchResult, Row
-from headway.lab.loadtest.table import cells_of, errors_of
+from headway.lab.loadtest.table import MEANINGS, cells_of, errors_of
 from headway.lab.report import chart
-from headway.lab.report.chart import Axis, Series
+from headway.lab.report.axis import Axis
+from headway.lab.report.chart import Series
+from headway.lab.report.colours import Look, looks
 from headway.lab.report.figures import figures
-from headway.lab.report.page import COLOURS, facts, figure, legend, page, section, swatch, table
-from headway.lab.report.sections import latency_section
+from headway.lab.report.page import facts, figure, legend, page, panels, section, swatch, table
+from headway.lab.report.sections import latency_section, said
 
 
-def report_html(result: BenchResult) -> str:
-    """The page: table, latency distribution, latency of each request, TTFT by tier, settings."""
-    best = min(result.rows, key=lambda row: row.summary.latency_mean_s)
+def report_html(result: BenchResult, remarks: Sequence[str]) -> str:
+    """The page: table, latency distribution, latency of each request, TTFT by tier, settings.
+
+    Args:
+        result: the measurement.
+        remarks: what is said before the table.
+    """
+    look = looks(row.label for row in result.rows)
     sections = [
-        section("Result", _headline(result, best) + _table(result, best) + _errors(result)),
-        latency_section(_distribution(result.rows)),
+        section("Result", said(remarks) + _table(result, look) + _errors(result)),
+        latency_section(_distribution(result.rows, look)),
         section(
             "Latency by answer length",
             "<p>Each dot is a request: its answer's length against its latency. "
             "Short requests at the lower left were not held up by long ones.</p>"
-            + _panels(result.rows, _by_length(result.rows)),
+            + panels(_by_length(result.rows, look)),
         ),
         section(
             "Over time",
             "<p>Latency of each request, in order of arrival.</p>"
-            + _panels(result.rows, _by_arrival(result.rows)),
+            + panels(_by_arrival(result.rows, look)),
         ),
         section(
             "Time to first token, by tier",
-            "<p>Bars are medians, whiskers reach to p99.</p>"
-            + _legend(result.rows)
-            + _ttft_by_tier(result.rows),
+            "<p>Dots are medians, lines reach to p99.</p>"
+            + legend(look.items())
+            + _ttft_by_tier(result.rows, look),
         ),
         section("The load", _load(result)),
         section("Settings", _settings(result)),
@@ -45,89 +52,75 @@ def report_html(result: BenchResult) -> str:
     return page("Headway bench", result.created, sections)
 
 
-def _headline(result: BenchResult, best: Row) -> str:
-    fcfs = next((row for row in result.rows if row.label == "fcfs"), None)
-    if fcfs is None or best is fcfs or not best.summary.latency_mean_s:
-        return ""
-    ratio = best.summary.latency_mean_s / fcfs.summary.latency_mean_s
-    throughput = best.summary.throughput_tokens_per_s / fcfs.summary.throughput_tokens_per_s
-    return (
-        f'<p class="headline"><b>{escape(best.label)}</b> has {ratio:.2f}&times; the mean '
-        f"latency of fcfs, at {throughput:.2f}&times; its throughput.</p>"
-    )
-
-
-def _table(result: BenchResult, best: Row) -> str:
+def _table(result: BenchResult, look: Mapping[str, Look]) -> str:
     headings, rows = cells_of(result)
-    swatches = [swatch(slot, row.oracle) for slot, row in enumerate(result.rows)]
-    highlighted = result.rows.index(best) if len(rows) > 1 else None
-    return (
-        table(["", *headings[1:]], rows, swatches, highlighted)
-        + '<p class="note">mean, p50 and p99 are of end-to-end latency, from the planned arrival. '
-        "Slowdown: latency over the time that the same request takes alone on the idle server. "
-        "TTFT: time to first token. TPOT: time per output token after the first, pauses included. "
-        "Oracle gain: share of what knowing every length would gain over fcfs.</p>"
+    best = min(
+        (number for number, row in enumerate(result.rows) if not row.oracle),
+        key=lambda number: result.rows[number].summary.latency_mean_s,
+        default=None,
     )
+    swatches = [swatch(look[row.label]) for row in result.rows]
+    return table(headings, rows, MEANINGS, swatches, best if len(rows) > 1 else None)
 
 
 def _errors(result: BenchResult) -> str:
     return "".join(f'<p class="error">{escape(line)}</p>' for line in errors_of(result))
 
 
-def _legend(rows: Sequence[Row]) -> str:
-    return legend((row.label, row.oracle) for row in rows)
-
-
 def _good(row: Row) -> list[RequestResult]:
     return [outcome for outcome in row.outcomes if outcome.ok]
 
 
-def _distribution(rows: Sequence[Row]) -> list[Series]:
+def _distribution(rows: Sequence[Row], look: Mapping[str, Look]) -> list[Series]:
     series = []
-    for slot, row in enumerate(rows):
+    for row in rows:
         latencies = sorted(outcome.latency_s for outcome in _good(row))
-        steps = [(0.0, 0.0)]
+        steps = [(latencies[0] if latencies else 0.0, 0.0)]
         for number, latency_s in enumerate(latencies, 1):
             steps += [(latency_s, steps[-1][1]), (latency_s, number / len(latencies))]
-        series.append(Series(row.label, steps, slot % COLOURS, row.oracle))
+        series.append(Series(row.label, steps, look[row.label]))
     return series
 
 
-def _by_length(rows: Sequence[Row]) -> list[str]:
+def _by_length(rows: Sequence[Row], look: Mapping[str, Look]) -> list[str]:
     outcomes = [outcome for row in rows for outcome in _good(row)]
-    x = Axis("output tokens", max((o.output_tokens for o in outcomes), default=1))
-    y = Axis("latency", max((o.latency_s for o in outcomes), default=1.0), "s")
+    x = Axis("output tokens", max((o.output_tokens for o in outcomes), default=1), whole=True)
+    y = Axis.fitting("latency", [o.latency_s for o in outcomes], "s")
     return [
-        _dots(slot, row, [(float(o.output_tokens), o) for o in _good(row)], x, y)
-        for slot, row in enumerate(rows)
+        _dots(row, look, [(float(o.output_tokens), o) for o in _good(row)], x, y) for row in rows
     ]
 
 
-def _by_arrival(rows: Sequence[Row]) -> list[str]:
+def _by_arrival(rows: Sequence[Row], look: Mapping[str, Look]) -> list[str]:
     outcomes = [outcome for row in rows for outcome in _good(row)]
     last_s = max((o.request.at_s for o in outcomes), default=0.0)
-    y = Axis("latency", max((o.latency_s for o in outcomes), default=1.0), "s")
+    y = Axis.fitting("latency", [o.latency_s for o in outcomes], "s")
     count = max((len(run) for row in rows for run in row.runs), default=1)
-    x = Axis("arrival", last_s, "s") if last_s else Axis("number in the burst", count)
-    panels = []
-    for slot, row in enumerate(rows):
+    x = Axis("arrival", last_s, "s") if last_s else Axis("number in the burst", count, whole=True)
+    charts = []
+    for row in rows:
         placed = [
             (o.request.at_s if last_s else float(number), o)
             for run in row.runs
             for number, o in enumerate(run, 1)
             if o.ok
         ]
-        panels.append(_dots(slot, row, placed, x, y))
-    return panels
+        charts.append(_dots(row, look, placed, x, y))
+    return charts
 
 
 def _dots(
-    slot: int, row: Row, placed: Sequence[tuple[float, RequestResult]], x: Axis, y: Axis
+    row: Row,
+    look: Mapping[str, Look],
+    placed: Sequence[tuple[float, RequestResult]],
+    x: Axis,
+    y: Axis,
 ) -> str:
-    """A dot for the latency of each request, at its place on `x`."""
+    """A panel with a dot for the latency of each request, at its place on `x`."""
     points = [(place, result.latency_s) for place, result in placed]
     titles = [_describe(result) for _, result in placed]
-    return chart.points(Series(row.label, points, slot % COLOURS, titles=titles), x, y)
+    svg = chart.points(Series(row.label, points, look[row.label], titles), x, y)
+    return figure(row.label, look[row.label], svg)
 
 
 def _describe(outcome: RequestResult) -> str:
@@ -139,19 +132,11 @@ def _describe(outcome: RequestResult) -> str:
     )
 
 
-def _panels(rows: Sequence[Row], charts: Sequence[str]) -> str:
-    figures = (
-        figure(slot, row.label, svg, row.oracle)
-        for slot, (row, svg) in enumerate(zip(rows, charts, strict=True))
-    )
-    return f'<div class="panels">{"".join(figures)}</div>'
-
-
-def _ttft_by_tier(rows: Sequence[Row]) -> str:
+def _ttft_by_tier(rows: Sequence[Row], look: Mapping[str, Look]) -> str:
     order = {"interactive": 0, "": 1, "standard": 1, "batch": 2}
     tiers = sorted({o.request.tier for row in rows for o in row.outcomes}, key=order.__getitem__)
-    series, worst_s = [], 0.0
-    for slot, row in enumerate(rows):
+    series = []
+    for row in rows:
         values, titles = [], []
         for tier in tiers:
             ttfts = [
@@ -160,10 +145,10 @@ def _ttft_by_tier(rows: Sequence[Row]) -> str:
             middle, upper = percentile(ttfts, 0.5), percentile(ttfts, 0.99)
             values.append((middle, upper))
             titles.append(f"{row.label}: median {figures(middle)} s, p99 {figures(upper)} s")
-            worst_s = max(worst_s, upper)
-        series.append(Series(row.label, values, slot % COLOURS, titles=titles))
+        series.append(Series(row.label, values, look[row.label], titles))
     names = [tier or "all requests" for tier in tiers]
-    return chart.bars(names, series, Axis("time to first token", worst_s, "s"))
+    seconds = [value for one in series for pair in one.points for value in pair]
+    return chart.ranges(names, series, Axis.fitting("time to first token", seconds, "s"))
 
 
 def _load(result: BenchResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -59,13 +59,13 @@ class BenchResult:
         means_s = (r.summary.latency_mean_s for r in (fcfs, row, oracle))
         return gain_captured(*means_s)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self, remarks: Sequence[str] = ()) -> dict[str, object]:
         """The layout of `--json`; every time is in seconds, as the names say.
 
-        `settings` (options), `machine`, `created`, and `rows`, each with `label`, `oracle`,
-        `oracle_gain_captured` (null unless fcfs and an oracle are there), `solo` (SoloTime),
-        `summary` (medians over the runs, see metrics.Summary) and `runs`: each a `summary` and
-        its `requests` in order of arrival.
+        `remarks` (what is said before the table), `settings` (options), `machine`, `created`, and
+        `rows`, each with `label`, `oracle`, `oracle_gain_captured` (null unless fcfs and an oracle
+        are there), `solo` (SoloTime), `summary` (medians over the runs, see metrics.Summary) and
+        `runs`: each a `summary` and its `requests` in order of arrival.
         """
         return {
             "headway": headway.__version__,
@@ -73,6 +73,7 @@ class BenchResult:
             "machine": f"{platform.system()} {platform.machine()}, Python "
             f"{platform.python_version()}",
             "settings": dict(self.settings),
+            "remarks": list(remarks),
             "rows": [
                 {
                     "label": row.label,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.table import Table
-
 from headway.lab.loadtest.metrics import Summary
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table
+from headway.lab.report.terminal import Results
 
 COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("mean s", lambda s: figures(s.latency_mean_s)),
@@ -26,6 +24,28 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
 """Heading and text of each number; mean, p50 and p99 are of end-to-end latency."""
 
 
+OF_LATENCY = "end-to-end latency, from the planned arrival to the last token"
+MEANINGS = {
+    **dict.fromkeys(("mean s", "p50 s", "p99 s"), OF_LATENCY),
+    "worst wait s": "the longest wait for a slot, as the server reports it; else TTFT beyond that "
+    "of an idle server",
+    "slow- down": "latency over the time of the same request alone on the idle server, mean",
+    "s per token": "latency over output tokens, mean",
+    "TTFT s": "time to first token, mean",
+    "TPOT ms": "time per output token after the first, pauses included, mean",
+    "tokens /s": "output tokens a second, from the first request to the last answer",
+    "pre- empted": "how often a running request was stopped for another",
+    "oracle gain": "share of what knowing every length would gain over fcfs in mean latency",
+    "errors": "requests that failed",
+}
+"""What headings say, for those who see the table alone."""
+LEAST_FIRST = (
+    *("pre- empted", "s per token", "TPOT ms", "slow- down", "p50 s", "TTFT s", "tokens /s"),
+    "worst wait s",
+)
+"""Columns that a narrow terminal does without, the least important first."""
+
+
 def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
     """Headings and rows, one for each policy or server."""
     gains = [result.oracle_gain_captured(row) for row in result.rows]
@@ -38,14 +58,14 @@ def cells_of(result: BenchResult) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def table_of(result: BenchResult) -> Table:
+def table_of(result: BenchResult) -> Results:
     """For the terminal, with a column of errors if there were any; it fits TABLE_WIDTH."""
     headings, rows = cells_of(result)
     if any(row.summary.errors for row in result.rows):
         headings = [*headings, "errors"]
         for cells, row in zip(rows, result.rows, strict=True):
             cells.append(f"{row.summary.errors:.0f}")
-    return results_table(headings, rows)
+    return Results(headings, rows, LEAST_FIRST)
 
 
 def errors_of(result: BenchResult) -> list[str]:

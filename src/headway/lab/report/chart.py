@@ -1,177 +1,238 @@
-"""Small charts as inline SVG: lines, points, bars. Colours and fonts come from the page's CSS."""
+"""Small charts as inline SVG: lines, points, ranges, bars of time.
+
+Each is drawn twice, for a wide and for a narrow window; the page's CSS shows one of them, as the
+text of a picture that is shrunk cannot be read. Colours and fonts come from the CSS, too.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-LEFT, RIGHT, TOP, BOTTOM = 52, 20, 10, 40
+from headway.lab.report.axis import Axis
+from headway.lab.report.colours import Look
+
+TOP, BOTTOM, RIGHT = 10, 40, 20
+CHARACTER = 6.6
+"""Width of a digit in a tick's label, in pixels."""
+WIDE, NARROW = 860, 340
+"""Widths of a chart in the two windows."""
+SAME = 3.0
+"""Pixels: lines that are no further apart cover each other."""
+MOSTLY = 0.9
+"""Share of their points of which that has to be true."""
+STRETCH = 10
+"""Pixels of each colour of lines that are the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points that belong together, drawn in the colour of `slot` (CSS classes c0, c1, …)."""
+    """Points that belong together."""
 
     label: str
     points: Sequence[tuple[float, float]]
-    slot: int
-    dashed: bool = False
+    look: Look
     titles: Sequence[str] = ()
     """Tooltip of each point; may be empty."""
     radius: float = 3.0
     """Of a dot, in pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A linear axis from 0 to at least `top`, with round ticks."""
-
-    label: str
-    top: float
-    unit: str = ""
-    percent: bool = False
-
-    @property
-    def step(self) -> float:
-        """Distance of two ticks."""
-        raw = max(self.top, 1e-9) / 5
-        power = 10.0 ** math.floor(math.log10(raw))
-        return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
-
-    @property
-    def end(self) -> float:
-        """Value at the axis' end: the first tick that holds `top`."""
-        return self.step * math.ceil(max(self.top, 1e-9) / self.step - 1e-6)
-
-    @property
-    def ticks(self) -> list[float]:
-        """All ticks, 0 included."""
-        return [self.step * n for n in range(round(self.end / self.step) + 1)]
-
-    def text(self, value: float) -> str:
-        """A tick's label."""
-        return f"{value:.0%}" if self.percent else f"{value:g}"
+    hollow: bool = False
+    """Whether a dot is a ring."""
 
 
 class Frame:
-    """Axes, grid and the drawing area of one chart."""
+    """Axes, grid and the drawing area of one chart. Without a y axis the grid is of the x axis."""
 
-    def __init__(self, x: Axis, y: Axis, width: int, height: int) -> None:
+    def __init__(self, x: Axis, y: Axis | None, width: int, height: int) -> None:
         self.x, self.y, self.width, self.height = x, y, width, height
+        self._most = 5 if width == WIDE else 4
         self._parts: list[str] = []
-        for tick in y.ticks:
+        self.left = 14.0
+        if y is None:
+            return
+        ticks = y.ticks(self._most)
+        self.left = 30 + CHARACTER * max(len(y.text(tick)) for tick in ticks)
+        for tick in ticks:
             at = self.y_px(tick)
             self._parts.append(
-                f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-                f'<text class="tick" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">'
-                f"{y.text(tick)}</text>"
+                f'<line class="grid" x1="{self.left:.0f}" x2="{width - RIGHT}" y1="{at:.1f}" '
+                f'y2="{at:.1f}"/><text class="tick" x="{self.left - 8:.0f}" y="{at + 4:.1f}" '
+                f'text-anchor="end">{y.text(tick)}</text>'
             )
 
     def x_px(self, value: float) -> float:
         """Pixels from the left edge."""
-        return LEFT + value / self.x.end * (self.width - LEFT - RIGHT)
+        return self.left + self.x.place(value) * (self.width - self.left - RIGHT)
 
     def y_px(self, value: float) -> float:
         """Pixels from the upper edge."""
-        return self.height - BOTTOM - value / self.y.end * (self.height - TOP - BOTTOM)
+        assert self.y is not None
+        return self.height - BOTTOM - self.y.place(value) * (self.height - TOP - BOTTOM)
 
     def draw(self, part: str) -> None:
         """Put SVG on top of what is there."""
         self._parts.append(part)
 
     def draw_x_ticks(self) -> None:
-        """Label the x axis with its numbers."""
-        for tick in self.x.ticks:
-            self.label_x(self.x_px(tick), self.x.text(tick))
-
-    def label_x(self, at: float, text: str) -> None:
-        """Write below the x axis at a place in pixels."""
-        self._parts.append(
-            f'<text class="tick" x="{at:.1f}" y="{self.height - BOTTOM + 16}" '
-            f'text-anchor="middle">{escape(text)}</text>'
-        )
+        """Label the x axis with its numbers, as far as they have room."""
+        free_px = -math.inf
+        for tick in self.x.ticks(self._most):
+            text, at = self.x.text(tick), self.x_px(tick)
+            half = CHARACTER * len(text) / 2.0
+            if at - half < free_px:
+                continue
+            free_px = at + half + CHARACTER
+            if self.y is None:
+                self._parts.append(
+                    f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" '
+                    f'y2="{self.height - BOTTOM}"/>'
+                )
+            self._parts.append(
+                f'<text class="tick" x="{at:.1f}" y="{self.height - BOTTOM + 16}" '
+                f'text-anchor="middle">{escape(text)}</text>'
+            )
 
     def svg(self) -> str:
         """The finished chart."""
         base = self.height - BOTTOM
-        x_label = f"{self.x.label} ({self.x.unit})" if self.x.unit else self.x.label
-        y_label = f"{self.y.label} ({self.y.unit})" if self.y.unit else self.y.label
         middle = (TOP + base) / 2
+        x_name = escape(self.x.name)
+        label, y_text = x_name, ""
+        if self.y is not None:
+            y_name = escape(self.y.name)
+            label = f"{y_name} over {x_name}"
+            y_text = (
+                f'<text class="name" x="12" y="{middle}" text-anchor="middle" '
+                f'transform="rotate(-90 12 {middle})">{y_name}</text>'
+            )
         return (
-            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" '
-            f'aria-label="{escape(y_label)} over {escape(x_label)}">'
+            f'<svg viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{label}">'
             + "".join(self._parts)
-            + f'<line class="axis" x1="{LEFT}" x2="{self.width - RIGHT}" y1="{base}" y2="{base}"/>'
-            f'<text class="name" x="{(LEFT + self.width - RIGHT) / 2}" y="{self.height - 6}" '
-            f'text-anchor="middle">{escape(x_label)}</text>'
-            f'<text class="name" x="12" y="{middle}" text-anchor="middle" '
-            f'transform="rotate(-90 12 {middle})">{escape(y_label)}</text></svg>'
+            + f'<line class="axis" x1="{self.left:.0f}" x2="{self.width - RIGHT}" y1="{base}" '
+            f'y2="{base}"/><text class="name" x="{(self.left + self.width - RIGHT) / 2:.0f}" '
+            f'y="{self.height - 6}" text-anchor="middle">{x_name}</text>{y_text}</svg>'
         )
 
 
-def lines(series: Sequence[Series], x: Axis, y: Axis, width: int = 860, height: int = 320) -> str:
-    """One line for each series."""
-    return plot(series, (), x, y, width, height)
+def both(draw: Callable[[int], str]) -> str:
+    """What `draw` makes of each of the two widths."""
+    return f'<div class="broad">{draw(WIDE)}</div><div class="slim">{draw(NARROW)}</div>'
 
 
-def points(series: Series, x: Axis, y: Axis, width: int = 300, height: int = 210) -> str:
-    """A dot for every point."""
-    return plot((), (series,), x, y, width, height)
+def lines(series: Sequence[Series], x: Axis, y: Axis) -> str:
+    """One line for each series; lines that are the same show their colours in turn."""
+    return plot(series, (), x, y)
 
 
-def plot(
-    lines: Sequence[Series],
-    dots: Sequence[Series],
-    x: Axis,
-    y: Axis,
-    width: int = 860,
-    height: int = 320,
-) -> str:
-    """One line for each of `lines`, and on top of them a dot for every point of `dots`."""
-    frame = Frame(x, y, width, height)
+def points(series: Series, x: Axis, y: Axis) -> str:
+    """A dot for every point, in a panel of one of several columns."""
+    frame = Frame(x, y, 300, 210)
     frame.draw_x_ticks()
-    for one in lines:
-        path = " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
-        dashes = ' stroke-dasharray="6 4"' if one.dashed else ""
+    _draw_dots(frame, series)
+    return frame.svg()
+
+
+def plot(lines: Sequence[Series], dots: Sequence[Series], x: Axis, y: Axis) -> str:
+    """One line for each of `lines`, and on top of them a dot for every point of `dots`."""
+    groups = same_lines(lines, x, y)
+
+    def draw(width: int) -> str:
+        frame = Frame(x, y, width, 320 if width == WIDE else 250)
+        frame.draw_x_ticks()
+        paths = [
+            " ".join(f"{frame.x_px(a):.1f},{frame.y_px(b):.1f}" for a, b in one.points)
+            for one in lines
+        ]
+        shared = {label: group for group in groups for label in group}
+        for one, path in zip(lines, paths, strict=True):
+            if one.label in shared:  # faint as a whole, for where such lines part
+                frame.draw(f'<polyline class="line faint {one.look.css}" points="{path}"/>')
+        for one, path in zip(lines, paths, strict=True):
+            dashed, group = _dasharray(one.look.dashes), shared.get(one.label, [one.label])
+            if len(group) > 1:
+                dashed = _dasharray(f"{STRETCH} {STRETCH * (len(group) - 1)}")
+                dashed += f' stroke-dashoffset="{-STRETCH * group.index(one.label)}"'
+            frame.draw(
+                f'<polyline class="line {one.look.css}" points="{path}"{dashed}>'
+                f"<title>{escape(' = '.join(group))}</title></polyline>"
+            )
+        for one in dots:
+            _draw_dots(frame, one)
+        return frame.svg()
+
+    return both(draw)
+
+
+def same_lines(series: Sequence[Series], x: Axis, y: Axis) -> list[list[str]]:
+    """Labels of lines that would cover each other, in groups of at least two."""
+    groups: list[list[Series]] = []
+    for one in series:
+        for group in groups:
+            if _same(group[0], one, x, y):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return [[one.label for one in group] for group in groups if len(group) > 1]
+
+
+def _same(first: Series, second: Series, x: Axis, y: Axis) -> bool:
+    if len(first.points) != len(second.points):
+        return False
+    near = sum(
+        math.hypot(WIDE * (x.place(a) - x.place(c)), 270 * (y.place(b) - y.place(d))) <= SAME
+        for (a, b), (c, d) in zip(first.points, second.points, strict=True)
+    )
+    return near >= MOSTLY * len(first.points)
+
+
+def _draw_dots(frame: Frame, series: Series) -> None:
+    for number, (a, b) in enumerate(series.points):
+        title = f"<title>{escape(series.titles[number])}</title>" if series.titles else ""
+        ring = " ring" if series.hollow else ""
         frame.draw(
-            f'<polyline class="line c{one.slot}" points="{path}"{dashes}>'
-            f"<title>{escape(one.label)}</title></polyline>"
+            f'<circle class="dot{ring} {series.look.css}" cx="{frame.x_px(a):.1f}" '
+            f'cy="{frame.y_px(b):.1f}" r="{series.radius:g}">{title}</circle>'
         )
-    for one in dots:
-        for number, (a, b) in enumerate(one.points):
-            title = f"<title>{escape(one.titles[number])}</title>" if one.titles else ""
-            frame.draw(
-                f'<circle class="dot c{one.slot}" cx="{frame.x_px(a):.1f}" '
-                f'cy="{frame.y_px(b):.1f}" r="{one.radius:g}">{title}</circle>'
-            )
-    return frame.svg()
 
 
-def bars(
-    groups: Sequence[str], series: Sequence[Series], y: Axis, width: int = 860, height: int = 280
-) -> str:
-    """Bars side by side for each group; a series' n-th point is (value, its upper mark) there."""
-    frame = Frame(Axis("", 1.0), y, width, height)
-    room = (width - LEFT - RIGHT) / max(1, len(groups))
-    bar = min(36.0, room * 0.8 / max(1, len(series)))
-    for group, name in enumerate(groups):
-        middle = LEFT + (group + 0.5) * room
-        frame.label_x(middle, name)
-        for place, one in enumerate(series):
-            value, upper = one.points[group]
-            left = middle + (place - len(series) / 2) * bar
-            top, mark = frame.y_px(value), frame.y_px(upper)
-            tall = height - BOTTOM - top
-            centre = left + bar / 2 - 1
-            title = escape(one.titles[group]) if one.titles else escape(one.label)
-            frame.draw(
-                f'<g class="bar c{one.slot}"><title>{title}</title>'
-                f'<rect x="{left:.1f}" y="{top:.1f}" width="{bar - 2:.1f}" height="{tall:.1f}"/>'
-                f'<path d="M{centre:.1f} {top:.1f}V{mark:.1f}M{centre - 5:.1f} {mark:.1f}h10"/></g>'
-            )
-    return frame.svg()
+def ranges(groups: Sequence[str], series: Sequence[Series], x: Axis) -> str:
+    """For each group a row a series: a dot at its value and a line to its upper mark.
+
+    Args:
+        groups: names of the groups.
+        series: the n-th point is (value, upper mark) in the n-th group.
+        x: the axis of both.
+    """
+
+    room, heading = 13, 24
+    of_group = heading + room * len(series)
+
+    def draw(width: int) -> str:
+        frame = Frame(x, None, width, TOP + BOTTOM + of_group * len(groups))
+        frame.draw_x_ticks()
+        for number, name in enumerate(groups):
+            top = TOP + of_group * number
+            frame.draw(f'<text class="group" x="14" y="{top + 17}">{escape(name)}</text>')
+            for place, one in enumerate(series):
+                value, upper = map(frame.x_px, one.points[number])
+                middle = top + heading + room * (place + 0.5)
+                title = escape(one.titles[number]) if one.titles else escape(one.label)
+                frame.draw(
+                    f'<g class="range {one.look.css}"><title>{title}</title>'
+                    f'<path d="M{value:.1f} {middle:g}H{upper:.1f}"'
+                    f'{_dasharray(one.look.dashes)}/><path d="M{upper:.1f} {middle - 4:g}v8"/>'
+                    f'<circle cx="{value:.1f}" cy="{middle:g}" r="4"/></g>'
+                )
+        return frame.svg()
+
+    return both(draw)
+
+
+def _dasharray(dashes: str) -> str:
+    return f' stroke-dasharray="{dashes}"' if dashes else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,22 +242,26 @@ class Span:
     row: int
     begin: float
     end: float
-    slot: int
     title: str
 
 
-def gantt(spans: Sequence[Span], rows: int, x: Axis, width: int = 860) -> str:
-    """Which request occupied which row when."""
-    height = TOP + BOTTOM + min(220, max(40, rows * 12))
-    frame = Frame(x, Axis("slot", rows), width, height)
-    frame.draw_x_ticks()
-    tall = max(1.5, (frame.y_px(0.0) - frame.y_px(1.0)) - 1.5)
-    for span in spans:
-        left, right = frame.x_px(span.begin), frame.x_px(span.end)
-        top = frame.y_px(span.row + 1.0) + 0.75
-        frame.draw(
-            f'<rect class="span c{span.slot}" x="{left:.1f}" y="{top:.1f}" '
-            f'width="{max(0.5, right - left - 0.5):.1f}" height="{tall:.1f}">'
-            f"<title>{escape(span.title)}</title></rect>"
-        )
-    return frame.svg()
+def gantt(spans: Sequence[Span], rows: int, x: Axis, look: Look) -> str:
+    """Which request occupied which row when; spans end at the end of `x`."""
+    y = Axis("slot", rows, whole=True)
+
+    def draw(width: int) -> str:
+        frame = Frame(x, y, width, TOP + BOTTOM + min(220, max(40, rows * 12)))
+        frame.draw_x_ticks()
+        tall = max(1.5, (frame.y_px(0.0) - frame.y_px(1.0)) - 1.5)
+        for span in spans:
+            left, right = frame.x_px(span.begin), frame.x_px(min(span.end, x.top))
+            top = frame.y_px(span.row + 1.0) + 0.75
+            # A narrow window is that of a phone, where nothing can be pointed at.
+            title = f"<title>{escape(span.title)}</title>" if width == WIDE else ""
+            frame.draw(
+                f'<rect class="span {look.css}" x="{left:.1f}" y="{top:.1f}" '
+                f'width="{max(0.5, right - left - 0.5):.1f}" height="{tall:.1f}">{title}</rect>'
+            )
+        return frame.svg()
+
+    return both(draw)

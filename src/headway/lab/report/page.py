@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from itertools import groupby
 
-COLOURS = 8
-"""Distinct ones in the style sheet; rows beyond use them again."""
+from headway.lab.report.colours import Look
+from headway.lab.report.style import STYLE
+
+MANY_COLUMNS = 4
+"""More of them do not fit the window of a phone."""
+VERY_MANY_COLUMNS = 14
+"""More of them do not fit any window."""
 
 
 def page(title: str, created: datetime, sections: Sequence[str]) -> str:
@@ -15,6 +21,7 @@ def page(title: str, created: datetime, sections: Sequence[str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<title>{title}</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1>"
         f"<p>{created:%d %B %Y, %H:%M} UTC</p></header>{''.join(sections)}"
         "</main></body></html>\n"
@@ -32,42 +39,61 @@ def facts(found: Mapping[str, str]) -> str:
     return f"<dl>{''.join(items)}</dl>"
 
 
-def swatch(slot: int, dashed: bool = False) -> str:
-    """A short line in the colour of a row."""
-    return f'<i class="swatch c{slot % COLOURS}{" dashed" if dashed else ""}"></i>'
+def folded(summary: str, body: str) -> str:
+    """What only some readers open; `body` is HTML."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
-def legend(rows: Iterable[tuple[str, bool]]) -> str:
-    """The colour of each row; a row is a label, and whether its line is dashed."""
-    labels = (
-        f"<span>{swatch(slot, dashed)}{escape(label)}</span>"
-        for slot, (label, dashed) in enumerate(rows)
+def swatch(look: Look) -> str:
+    """A short line that looks like that of a row."""
+    dashes = f' stroke-dasharray="{look.dashes}"' if look.dashes else ""
+    return (
+        f'<svg class="swatch {look.css}" viewBox="0 0 24 4" aria-hidden="true">'
+        f'<path d="M0 2h24"{dashes}/></svg>'
     )
+
+
+def spot(look: Look, hollow: bool = False) -> str:
+    """A dot, or a ring, in the colour of a row."""
+    return (
+        f'<svg class="swatch spot" viewBox="0 0 12 12" aria-hidden="true">'
+        f'<circle class="{"ring" if hollow else "dot"} {look.css}" cx="6" cy="6" r="4.5"/></svg>'
+    )
+
+
+def legend(rows: Iterable[tuple[str, Look]]) -> str:
+    """How each row looks, by its label."""
+    labels = (f"<span>{swatch(look)}{escape(label)}</span>" for label, look in rows)
     return f'<p class="legend">{"".join(labels)}</p>'
 
 
-def figure(slot: int, label: str, svg: str, dashed: bool = False) -> str:
+def figure(label: str, look: Look, svg: str) -> str:
     """A chart under the label of its row."""
-    caption = f"{swatch(slot, dashed)}{escape(label)}"
-    return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
+    return f"<figure><figcaption>{swatch(look)}{escape(label)}</figcaption>{svg}</figure>"
+
+
+def panels(charts: Iterable[str]) -> str:
+    """Figures side by side."""
+    return f'<div class="panels">{"".join(charts)}</div>'
 
 
 def table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
+    meanings: Mapping[str, str],
     swatches: Sequence[str] = (),
     best: int | None = None,
 ) -> str:
-    """A table of text. Headings are those of a terminal's table, less its line breaks.
+    """A table of text, and below it what its headings mean.
 
     Args:
-        headings: of the columns.
+        headings: of the columns, as in a terminal's table.
         rows: each is named by its first cell.
+        meanings: of headings, by heading; those of columns that are not there are left out.
         swatches: HTML before each row's name; empty: none.
         best: the number of the row to highlight.
     """
-    names = (name.replace("- ", "").replace(" /", "/") for name in headings)
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    head = "".join(f"<th>{escape(on_page(name))}</th>" for name in headings)
     body = "".join(
         f"<tr{' class=best' if number == best else ''}>"
         f"<th>{swatches[number] if swatches else ''}{escape(row[0])}</th>"
@@ -75,50 +101,26 @@ def table(
         + "</tr>"
         for number, row in enumerate(rows)
     )
+    always = " always" if len(headings) > VERY_MANY_COLUMNS else ""
+    cue = f'<p class="cue{always}">The table goes on to the right: scroll it sideways.</p>'
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        (cue if len(headings) > MANY_COLUMNS else "")
+        + f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        + f"<tbody>{body}</tbody></table></div>{_terms(headings, meanings)}"
     )
 
 
-STYLE = """
-:root{--bg:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#5c6675;--line:#e3e7ec;--best:#eef6f1}
-.c0{--c:#7a8494}.c1{--c:#2563c9}.c2{--c:#0d8a5f}.c3{--c:#d9731a}
-.c4{--c:#8b46c1}.c5{--c:#c22f52}.c6{--c:#0c8fa8}.c7{--c:#8a7a10}
-@media(prefers-color-scheme:dark){
-:root{--bg:#12161d;--card:#1a2029;--ink:#e7ebf1;--soft:#98a3b3;--line:#2c3542;--best:#1b2f28}
-.c0{--c:#9aa5b5}.c1{--c:#6ea3f7}.c2{--c:#3fc493}.c3{--c:#f2a05a}
-.c4{--c:#bd8cec}.c5{--c:#f0788f}.c6{--c:#4cc4dc}.c7{--c:#cdbb4a}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--bg);color:var(--ink);
-font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1060px;margin:0 auto;padding:32px 20px 64px}
-header{display:flex;align-items:baseline;justify-content:space-between;margin-bottom:20px}
-header p{color:var(--soft);margin:0}
-h1{font-size:26px;margin:0;letter-spacing:-.01em}h2{font-size:17px;margin:0 0 6px}
-section{background:var(--card);border:1px solid var(--line);border-radius:10px;
-padding:20px 24px;margin-bottom:18px}
-p{margin:0 0 12px;color:var(--soft)}.headline{color:var(--ink);font-size:17px}
-.note{font-size:13px;margin:12px 0 0}.error{color:#c22f52;margin:10px 0 0}
-.wide{overflow-x:auto}.wide thead th{white-space:normal;vertical-align:bottom}
-.wide th:first-child{position:sticky;left:0;background:var(--card)}
-table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums;white-space:nowrap}
-th,td{padding:7px 6px;text-align:right;border-bottom:1px solid var(--line)}
-thead th{color:var(--soft);font-weight:500;font-size:12.5px}
-tbody th{text-align:left;font-weight:600}tr.best{background:var(--best)}
-tbody tr:last-child>*{border-bottom:0}
-.swatch{display:inline-block;width:18px;height:0;border-top:3px solid var(--c);
-margin-right:8px;vertical-align:middle}.swatch.dashed{border-top-style:dashed}
-.legend span{margin-right:20px;white-space:nowrap;color:var(--ink)}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(270px,1fr));gap:14px 20px}
-figure{margin:0}figcaption{font-weight:600}
-svg{display:block;width:100%;height:auto;font:inherit}
-.grid{stroke:var(--line)}.axis{stroke:var(--soft)}
-.tick,.name{font-size:11.5px;fill:var(--soft)}
-.line{fill:none;stroke:var(--c);stroke-width:2.2;stroke-linejoin:round}
-.dot{fill:var(--c);fill-opacity:.6}.dot:hover{fill-opacity:1}
-.bar rect{fill:var(--c);fill-opacity:.85}.bar path{stroke:var(--c);stroke-width:1.6;fill:none}
-.span{fill:var(--c);fill-opacity:.75}.span:hover{fill-opacity:1}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:5px 24px;margin:0}
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-"""
+def on_page(heading: str) -> str:
+    """A heading of a terminal's table, less its line breaks."""
+    return heading.replace("- ", "").replace(" /", "/")
+
+
+def _terms(headings: Sequence[str], meanings: Mapping[str, str]) -> str:
+    """The meaning of each heading; neighbours that mean the same share it."""
+    there = [(meanings[name], on_page(name)) for name in headings if name in meanings]
+    items = (
+        f"<div><dt>{escape(', '.join(name for _, name in group))}</dt>"
+        f"<dd>{escape(meaning)}</dd></div>"
+        for meaning, group in groupby(there, key=lambda pair: pair[0])
+    )
+    return f'<dl class="terms">{"".join(items)}</dl>' if there else ""

@@ -15,6 +15,8 @@ from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import Objective
 from headway.lab.simulation.trace import Trace
 
+UNSCHEDULED = "fcfs"
+"""What an engine does without us."""
 BOUNDS = (0.1, 0.3, 0.6)
 """Starvation bounds to try, as shares of the worst wait without one."""
 LIMITS_C = (0.4, 1.2, 2.0)
@@ -96,17 +98,20 @@ def candidates(
     settings: SchedulerSettings,
     objective: Objective,
     processes: int = 0,
+    now: str = UNSCHEDULED,
 ) -> list[Candidate]:
     """Tunings, the best first: by how well they meet the targets, then by mean latency.
 
-    Tries fcfs, for comparison, and every policy with default and with other parameters; then the
-    best of these with other starvation bounds, tier weights and slots; everything that helped
-    together; last, if nothing meets the targets, the best with more slots than the engines have.
+    Tries what runs `now`, for comparison, and every policy with default and with other parameters;
+    then the best of these with other starvation bounds, tier weights and slots; everything that
+    helped together; last, if nothing meets the targets, the best with more slots than the engines
+    have.
 
     Raises:
         SimulationError: there is no such policy or prediction, or no policy at all.
     """
     _check_policies(policies)
+    _check_policies([now])
 
     def run(tunings: Sequence[Tuning]) -> list[Candidate]:
         contenders = {str(n): one.contender(prediction, settings) for n, one in enumerate(tunings)}
@@ -117,7 +122,7 @@ def candidates(
     def worth(one: Candidate) -> tuple[int, float, float]:
         return one.worth(objective)
 
-    plain = [Tuning(policy) for policy in dict.fromkeys(["fcfs", *policies])]
+    plain = [Tuning(policy) for policy in dict.fromkeys([now, *policies])]
     tried = run(plain + _with_own_parameters(policies, trace, sites))
     best = min(tried, key=worth)
     changes = _changes(best, trace, sites)

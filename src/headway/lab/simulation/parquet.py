@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from headway.extras import install_extra
 from headway.lab.simulation.errors import SimulationError
 
 SUFFIX = ".parquet"
@@ -60,7 +61,7 @@ def _pyarrow(path: Path) -> Any:
         from pyarrow import parquet
     except ImportError:
         raise SimulationError(
-            f"{path} is Parquet, for which pyarrow is missing; `pip install 'headway[parquet]'`, "
-            f"or take CSV"
+            f"{path} is Parquet, for which pyarrow is missing; "
+            f"`{install_extra('parquet')}`, or take CSV"
         ) from None
     return parquet

@@ -6,13 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headway.lab.report.figures import figures
-from headway.lab.simulation.advice import Candidate, Tuning
+from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.plans import Plan
 from headway.lab.simulation.slo import Objective
-
-NOW = Tuning("fcfs")
-"""What an engine does without us, with which the others are compared."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,7 @@ class Recommendation:
 
     candidate: Candidate
     now: Candidate
+    """The policy that runs now, with which the others are compared."""
     objective: Objective
     nearest: Candidate
     """Of those with the slots that the engines have, the one that comes nearest to the SLO."""
@@ -37,28 +35,30 @@ class Recommendation:
         objective: Objective,
         slots: int,
         plans: Callable[[Tuning], list[Plan]],
+        now: str = UNSCHEDULED,
     ) -> Recommendation:
         """The best of `tried`; where none meets the SLO, also the engines that would.
 
         Args:
-            tried: candidates, the best first, with NOW among them.
+            tried: candidates, the best first, with the plain policy `now` among them.
             objective: the SLO.
             slots: of an engine as it is.
             plans: finds the number of engines that meet the SLO with a tuning.
+            now: the policy that runs now.
         """
-        (now,) = [one for one in tried if one.tuning == NOW]
+        (runs,) = [one for one in tried if one.tuning == Tuning(now)]
         as_it_is = [one for one in tried if (one.tuning.slots or slots) <= slots]
         nearest = as_it_is[0]
         for found in (as_it_is, tried):
             met = [one for one in found if objective.met(one.run.measures)]
             if met:
-                return cls(met[0], now, objective, nearest, wider=found is tried)
-        best = next(one for one in as_it_is if no_worse(one, now, objective))
+                return cls(met[0], runs, objective, nearest, wider=found is tried)
+        best = next(one for one in as_it_is if no_worse(one, runs, objective))
         try:
             plan = next(one for one in plans(best.tuning) if one.met)
         except SimulationError as error:
-            return cls(best, now, objective, nearest, why_no_plan=str(error))
-        return cls(best, now, objective, nearest, plan=plan)
+            return cls(best, runs, objective, nearest, why_no_plan=str(error))
+        return cls(best, runs, objective, nearest, plan=plan)
 
     @property
     def met(self) -> bool:
@@ -99,17 +99,18 @@ class Recommendation:
             slots: that were asked for; 0: the engine's.
         """
         lines = [f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}"]
+        now = self.now.tuning.policy
         if self.candidate is self.now:
-            return [*lines, "Nothing that was tried is better than fcfs here."]
+            return [*lines, f"Nothing that was tried is better than {now} here."]
         would, was = self.candidate.run.measures, self.now.run.measures
         if was.rejected or would.rejected:
             lines.append(
-                f"It rejects {would.rejected} of {would.requests} requests, fcfs {was.rejected}."
+                f"It rejects {would.rejected} of {would.requests} requests, {now} {was.rejected}."
             )
         if max(was.rejected, would.rejected) < would.requests:
             lines.append(
                 f"It has {would.latency_s.mean / was.latency_s.mean:.2f} times the mean latency of "
-                f"fcfs ({figures(would.latency_s.mean)} s, not {figures(was.latency_s.mean)} s), "
+                f"{now} ({figures(would.latency_s.mean)} s, not {figures(was.latency_s.mean)} s), "
                 f"p99 {figures(would.latency_s.p99)} s, not {figures(was.latency_s.p99)} s; worst "
                 f"wait {figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
             )

@@ -8,9 +8,12 @@ from math import isfinite
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
+from headway.lab.report.sections import listed
+from headway.lab.simulation.comparison import ORACLE, parts_of
 from headway.lab.simulation.fair_prediction import Assumption
 from headway.lab.simulation.load import capacity_rps
 from headway.lab.simulation.measures import Measures
+from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
 
@@ -38,6 +41,51 @@ def assumptions(sites: Sequence[Site], prediction: Assumption, settings: Schedul
     return f"Assumed: {named}; prediction {prediction}; starvation bound: {bound}."
 
 
+def headline(result: SimulationResult) -> str:
+    """What the best policy does to mean latency and to the worst wait; empty where all are equal,
+    or `fcfs` or another policy is missing."""
+    rows = [label for label in result.runs if parts_of(label)[0] != ORACLE]
+    fcfs = next((label for label in rows if parts_of(label)[0] == "fcfs"), None)
+    means_s = {label: result.mean(label, "latency_s", "mean") for label in rows}
+    if fcfs is None or max(means_s.values()) - min(means_s.values()) <= ALIKE * means_s[fcfs]:
+        return ""
+    best_s = min(means_s.values())
+    best = [label for label, mean_s in means_s.items() if mean_s <= (1.0 + ALIKE) * best_s]
+    if fcfs in best:
+        return f"No policy has a lower mean latency than {fcfs} here: {figures(best_s)} s."
+    waits_s = [result.mean(label, "wait_s", "max") for label in (best[0], fcfs)]
+    worst = f"; the worst wait is {figures(waits_s[0])} s, not {figures(waits_s[1])} s"
+    return (
+        f"{listed(best)} {'has' if len(best) == 1 else 'have'} "
+        f"{best_s / means_s[fcfs]:.2f} times the mean latency of {fcfs} ({figures(best_s)} s, not "
+        f"{figures(means_s[fcfs])} s){worst if any(waits_s) else ''}."
+    )
+
+
+def equals(result: SimulationResult) -> list[str]:
+    """A sentence for each group of rows that are the same, where not all are."""
+    groups: dict[tuple[float, ...], list[str]] = {}
+    for label in result.runs:
+        numbers = tuple(
+            result.mean(label, name, of)
+            for name in ("latency_s", "ttft_s")
+            for of in ("mean", "p99")
+        )
+        same = next((one for one in groups if _alike(one, numbers)), numbers)
+        groups.setdefault(same, []).append(label)
+    if len(groups) < 2:
+        return []
+    return [
+        f"Equal here: {listed(labels)}; their latencies differ by less than {ALIKE:.1%}."
+        for labels in groups.values()
+        if len(labels) > 1
+    ]
+
+
+def _alike(first: Sequence[float], second: Sequence[float]) -> bool:
+    return all(abs(a - b) <= ALIKE * max(a, b) for a, b in zip(first, second, strict=True))
+
+
 def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> list[str]:
     """Sentences about what makes the rows of a comparison say little.
 
@@ -55,12 +103,19 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
             "within capacity with --load 0.9, or add engines."
         )
     means_s = [row.latency_s.mean for row in rows]
-    if len(rows) > 1 and not any(row.wait_s.max > 0.0 for row in rows):
+    equal = len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s)
+    waited = any(row.wait_s.max > 0.0 for row in rows)
+    if len(rows) > 1 and not waited and not equal:
+        found.append(
+            "Nobody waited, so no policy had a choice to make: rows differ only by which engine "
+            "got which request; more traffic would show what policies do, as --load 0.9."
+        )
+    elif equal and not waited:
         found.append(
             "Nobody waited, so there was no choice to make, and all policies do the same: more "
             "traffic would show a difference, as --load 0.9."
         )
-    elif len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s):
+    elif equal:
         found.append(
             "All rows are equal: whoever waits is as long as the others, or nobody is overtaken; "
             "more traffic may show a difference, as --load 0.9."

@@ -5,61 +5,61 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
 
 import numpy as np
 
 from headway.lab.report import chart
-from headway.lab.report.chart import Axis, Series, Span
+from headway.lab.report.axis import Axis
+from headway.lab.report.chart import Series, Span
+from headway.lab.report.colours import Look, looks
 from headway.lab.report.figures import figures
-from headway.lab.report.page import COLOURS, facts, figure, legend, page, section, swatch, table
-from headway.lab.report.sections import latency_section
-from headway.lab.simulation.comparison import ORACLE, Run, Scenario, parts_of
+from headway.lab.report.page import facts, figure, folded, legend, page, section, swatch, table
+from headway.lab.report.sections import latency_section, line_chart, said
+from headway.lab.simulation.comparison import Run, Scenario
 from headway.lab.simulation.measures import alone_s
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.result import SimulationResult
-from headway.lab.simulation.table import cells_of
+from headway.lab.simulation.table import MEANINGS, cells_of
 
 POINTS = 300
 """Points of a line: more cannot be seen."""
 MOST_SLOTS = 64
 """Rows of a Gantt chart."""
 GANTT_SPANS = 250
+MOST_GANTTS = 5
+"""More of them are folded."""
 
 
 def report_html(
     result: SimulationResult, scenario: Scenario, by_load: Mapping[float, SimulationResult]
 ) -> str:
     """The page: table, latency distribution, queue over time, slots, tenants, latency by load."""
+    look = looks(result.runs)
     sections = [
-        section("Result", _headline(result) + _table(result)),
-        latency_section(_distribution(result)),
+        section("Result", said(result.remarks) + _table(result, look)),
+        latency_section(_distribution(result, look)),
         section(
             "Requests in the system",
             "<p>Waiting or running, over time. The area under a line is the sum of all "
-            "latencies.</p>" + _legend(result) + _in_system(result),
+            "latencies.</p>" + _in_system(result, look),
         ),
-        section(
-            "Slots",
-            "<p>Which request ran when, at first: each bar is a stretch of service. "
-            "Point at it to see its request.</p>" + _gantts(result, scenario),
-        ),
+        section("Slots", _gantts(result, scenario, look)),
     ]
     if len(set(scenario.traces[0].tenants)) > 1:
         sections.append(
             section(
                 "Tenants",
-                "<p>Slowdown of each tenant's requests: bars are means, whiskers reach to "
-                "p99.</p>" + _legend(result) + _tenants(result, scenario),
+                "<p>Slowdown of each tenant's requests, latency over the time alone on the idle "
+                "engine: dots are means, lines reach to p99.</p>"
+                + legend(look.items())
+                + _tenants(result, scenario, look),
             )
         )
     if scenario.cluster.scaling or scenario.cluster.failures:
         sections.append(
             section(
                 "Replicas",
-                "<p>How many are on or starting, over time.</p>"
-                + _legend(result)
-                + _replicas(result),
+                "<p>How many are on or starting, over time.</p>" + _replicas(result, look),
             )
         )
     if by_load:
@@ -67,7 +67,7 @@ def report_html(
             section(
                 "Latency against load",
                 "<p>Mean latency where arrivals are scaled to a share of what the engines can "
-                "take.</p>" + _legend(result) + _loads(result, by_load),
+                "take.</p>" + _loads(by_load, look),
             )
         )
     asked = {name: str(value) for name, value in result.settings.items()}
@@ -75,89 +75,73 @@ def report_html(
     return page("Headway simulate", datetime.now(UTC), sections)
 
 
-def _headline(result: SimulationResult) -> str:
-    if "fcfs" not in result.runs:
-        return ""
-    means = {label: result.mean(label, "latency_s", "mean") for label in result.runs}
-    best = min((label for label in means if not _is_oracle(label)), key=means.__getitem__)
-    if best == "fcfs" or not means["fcfs"]:
-        return ""
-    worst_s = [result.mean(label, "wait_s", "max") for label in (best, "fcfs")]
-    return (
-        f'<p class="headline"><b>{escape(best)}</b> has {means[best] / means["fcfs"]:.2f}&times; '
-        f"the mean latency of fcfs; its worst wait is {figures(worst_s[0])} s, under fcfs "
-        f"{figures(worst_s[1])} s.</p>"
-    )
-
-
-def _table(result: SimulationResult) -> str:
+def _table(result: SimulationResult, look: Mapping[str, Look]) -> str:
     headings, rows = cells_of(result)
-    swatches = [swatch(slot, _is_oracle(row[0])) for slot, row in enumerate(rows)]
-    return (
-        table(["", *headings[1:]], rows, swatches)
-        + '<p class="note">mean and percentiles are of latency: from when a request was sent '
-        "to its last token. Slowdown: latency over the time that the same request takes alone on "
-        "the idle engine. Cold wait: share of all waiting for a first slot during which a replica "
-        "was started and not ready yet. Oracle gain: share of what knowing every length would gain "
-        "over fcfs.</p>"
-    )
-
-
-def _legend(result: SimulationResult) -> str:
-    return legend((label, _is_oracle(label)) for label in result.runs)
-
-
-def _is_oracle(label: str) -> bool:
-    return parts_of(label)[0] == ORACLE
+    targets = {str(target): "what was reached of it" for target in result.objective.statistics}
+    return table(headings, rows, MEANINGS | targets, [swatch(look[row[0]]) for row in rows])
 
 
 def _first_runs(result: SimulationResult) -> list[Run]:
     return [runs[0] for runs in result.runs.values()]
 
 
-def _distribution(result: SimulationResult) -> list[Series]:
+def _distribution(result: SimulationResult, look: Mapping[str, Look]) -> list[Series]:
     series = []
     shares = np.linspace(0.0, 1.0, POINTS)
-    for slot, run in enumerate(_first_runs(result)):
+    for run in _first_runs(result):
         latency_s = run.outcome.latency_s
         latency_s = latency_s[np.isfinite(latency_s)]
         places = np.quantile(latency_s, shares) if len(latency_s) else np.zeros(POINTS)
         points = list(zip(places.tolist(), shares.tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
+        series.append(Series(run.label, points, look[run.label]))
     return series
 
 
-def _in_system(result: SimulationResult) -> str:
+def _in_system(result: SimulationResult, look: Mapping[str, Look]) -> str:
     runs = _first_runs(result)
     last_s = max(float(np.nanmax(run.outcome.ended_s, initial=0.0)) for run in runs)
     at_s = np.linspace(0.0, last_s, POINTS)
     series = []
-    for slot, run in enumerate(runs):
+    for run in runs:
         outcome = run.outcome
         ended = np.where(outcome.finished, outcome.ended_s, outcome.released_s)
         came = np.searchsorted(np.sort(outcome.released_s), at_s, side="right")
         left = np.searchsorted(np.sort(ended), at_s, side="right")
         points = list(zip(at_s.tolist(), (came - left).tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
-    most = max(max(count for _, count in one.points) for one in series)
-    return chart.lines(series, Axis("time", last_s, "s"), Axis("requests", max(1.0, most)))
+        series.append(Series(run.label, points, look[run.label]))
+    most = max(count for one in series for _, count in one.points)
+    return line_chart(series, Axis("time", last_s, "s"), Axis("requests", most, whole=True))
 
 
-def _gantts(result: SimulationResult, scenario: Scenario) -> str:
-    figures_of_runs = []
-    for slot, run in enumerate(_first_runs(result)):
-        spans, rows = _spans(run.outcome, slot % COLOURS, scenario.traces[0].output_tokens)
-        last_s = max((span.end for span in spans), default=1.0)
-        svg = chart.gantt(spans, rows, Axis("time", last_s, "s"))
-        figures_of_runs.append(figure(slot, run.label, svg, _is_oracle(run.label)))
-    return "".join(figures_of_runs)
+def _gantts(result: SimulationResult, scenario: Scenario, look: Mapping[str, Look]) -> str:
+    """A panel for each run, all over the same time: as far as the spans of all are known."""
+    runs = _first_runs(result)
+    tokens = scenario.traces[0].output_tokens
+    placed = [_placed(run.outcome, tokens) for run in runs]
+    ends_s = [span.end for spans in placed for span in spans]
+    cuts_s = [spans[GANTT_SPANS].begin for spans in placed if len(spans) > GANTT_SPANS]
+    x = Axis("time", min([*cuts_s, max(ends_s, default=1.0)]), "s")
+    until = f", to {figures(x.top)} s" if cuts_s else ""
+    rows = 1 + max((span.row for spans in placed for span in spans), default=0)
+    limit = f" Of more than {MOST_SLOTS} slots, the first." if rows == MOST_SLOTS else ""
+    shown = [[span for span in spans if span.begin < x.top] for spans in placed]
+    charts = "".join(
+        figure(run.label, look[run.label], chart.gantt(spans, rows, x, look[run.label]))
+        for run, spans in zip(runs, shown, strict=True)
+    )
+    return (
+        f"<p>Which request ran when{until}: each bar is a stretch of time in which a request held "
+        f"a slot, without a stop. Point at it to see its request.{limit}</p>"
+        + (charts if len(runs) <= MOST_GANTTS else folded(f"All {len(runs)} rows", charts))
+    )
 
 
-def _spans(outcome: Outcome, colour: int, tokens: np.ndarray) -> tuple[list[Span], int]:
-    """Each stretch of service in the lowest free row, and the number of rows."""
+def _placed(outcome: Outcome, tokens: np.ndarray) -> list[Span]:
+    """Each stretch of service in the lowest free row, as far as there are rows, by its begin; one
+    more than is drawn."""
     free_from: list[float] = []
-    spans = []
-    for number, backend, begin_s, end_s in sorted(outcome.spans, key=_begin)[:GANTT_SPANS]:
+    spans: list[Span] = []
+    for number, backend, begin_s, end_s in sorted(outcome.spans, key=_begin):
         row = next((n for n, free_s in enumerate(free_from) if free_s <= begin_s), len(free_from))
         if row == MOST_SLOTS:
             continue
@@ -168,56 +152,60 @@ def _spans(outcome: Outcome, colour: int, tokens: np.ndarray) -> tuple[list[Span
             f"request {number + 1}, {tokens[number]} tokens, on {outcome.backends[backend]}, "
             f"{figures(begin_s)} to {figures(end_s)} s"
         )
-        spans.append(Span(row, begin_s, end_s, colour, title))
-    return spans, len(free_from)
+        spans.append(Span(row, begin_s, end_s, title))
+        if len(spans) > GANTT_SPANS:
+            break
+    return spans
 
 
 def _begin(span: tuple[int, int, float, float]) -> float:
     return span[2]
 
 
-def _tenants(result: SimulationResult, scenario: Scenario) -> str:
+def _tenants(result: SimulationResult, scenario: Scenario, look: Mapping[str, Look]) -> str:
     trace = scenario.traces[0]
     tenants = [name for name, _ in Counter(trace.tenants).most_common(12)]
     of_tenant = {name: np.array([tenant == name for tenant in trace.tenants]) for name in tenants}
     alone = alone_s(trace, scenario.sites[0].profile)
-    series, worst = [], 0.0
-    for slot, run in enumerate(_first_runs(result)):
+    series = []
+    for run in _first_runs(result):
         slowdown = run.outcome.latency_s / alone
-        values = []
+        values, titles = [], []
         for name in tenants:
             of_one = slowdown[of_tenant[name] & run.outcome.finished]
-            values.append(
+            mean, p99 = (
                 (float(of_one.mean()), float(np.quantile(of_one, 0.99))) if len(of_one) else (0, 0)
             )
-        worst = max(worst, *(upper for _, upper in values))
-        series.append(Series(run.label, values, slot % COLOURS))
-    return chart.bars(tenants, series, Axis("slowdown", worst))
+            values.append((mean, p99))
+            titles.append(f"{name}, {run.label}: mean {figures(mean)}, p99 {figures(p99)}")
+        series.append(Series(run.label, values, look[run.label], titles))
+    both = [value for one in series for pair in one.points for value in pair]
+    return chart.ranges(tenants, series, Axis.fitting("slowdown", both))
 
 
-def _replicas(result: SimulationResult) -> str:
+def _replicas(result: SimulationResult, look: Mapping[str, Look]) -> str:
     runs = _first_runs(result)
     last_s = max(span[2] for run in runs for span in run.outcome.on_spans)
     at_s = np.linspace(0.0, last_s, POINTS)
     series = []
-    for slot, run in enumerate(runs):
+    for run in runs:
         began_s, ended_s = (np.sort([span[n] for span in run.outcome.on_spans]) for n in (1, 2))
         on = np.searchsorted(began_s, at_s, side="right") - np.searchsorted(ended_s, at_s)
         points = list(zip(at_s.tolist(), on.tolist(), strict=True))
-        series.append(Series(run.label, points, slot % COLOURS, _is_oracle(run.label)))
+        series.append(Series(run.label, points, look[run.label]))
     most = max(count for one in series for _, count in one.points)
-    return chart.lines(series, Axis("time", last_s, "s"), Axis("replicas", most))
+    return line_chart(series, Axis("time", last_s, "s"), Axis("replicas", most, whole=True))
 
 
-def _loads(result: SimulationResult, by_load: Mapping[float, SimulationResult]) -> str:
+def _loads(by_load: Mapping[float, SimulationResult], look: Mapping[str, Look]) -> str:
     series = [
         Series(
             label,
             [(load, of.mean(label, "latency_s", "mean")) for load, of in sorted(by_load.items())],
-            slot % COLOURS,
-            _is_oracle(label),
+            look[label],
         )
-        for slot, label in enumerate(result.runs)
+        for label in look
     ]
-    worst_s = max(latency_s for one in series for _, latency_s in one.points)
-    return chart.lines(series, Axis("load", max(by_load)), Axis("mean latency", worst_s, "s"))
+    means_s = [latency_s for one in series for _, latency_s in one.points]
+    y = Axis.fitting("mean latency", means_s, "s")
+    return line_chart(series, Axis("load", max(by_load)), y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import fmean, stdev
@@ -40,6 +40,8 @@ class SimulationResult:
     """The options, by name."""
     objective: Objective = NOTHING
     """What was asked of a run."""
+    remarks: Sequence[str] = ()
+    """What is said before the table."""
 
     def met(self, label: str) -> bool:
         """Whether the runs of a row achieve what was asked for, with every seed."""
@@ -74,12 +76,13 @@ class SimulationResult:
         return gain_captured(*means_s)
 
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
-        """`settings` and `policies`: by label the numbers of Measures (means over seeds), its
-        `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS, which are null
-        of one seed; and `loads`, the policies of `by_load`."""
+        """`settings`, `remarks`, and `policies`: by label the numbers of Measures (means over
+        seeds), its `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS,
+        which are null of one seed; and `loads`, the policies of `by_load`."""
         found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),
+            "remarks": list(self.remarks),
             "policies": self._policies(),
         }
         if by_load:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich.table import Table
-
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table
+from headway.lab.report.terminal import Results
 from headway.lab.simulation.comparison import Run
 from headway.lab.simulation.result import SimulationResult
 
@@ -30,6 +28,9 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], Text], ...] = (
 """Heading, number of Measures, and its text."""
 
 WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
+    ("runs mean s", ("run_latency_s", "mean"), figures, 0.0),
+    ("runs p99 s", ("run_latency_s", "p99"), figures, 0.0),
+    ("runs in time", ("run_deadlines_met",), share, 1.0),
     ("rejected", ("rejected",), lambda value: f"{value:.0f}", 0.0),
     ("KV use", ("kv_use",), share, 0.0),
     ("good- put", ("goodput",), share, 1.0),
@@ -42,6 +43,40 @@ WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("cost", ("cost",), lambda value: f"{value:.2f}", 0.0),
 )
 """Further columns, omitted if every row has the last number."""
+
+
+OF_LATENCY = "end-to-end latency, from when a request was sent to its last token"
+MEANINGS = {
+    **dict.fromkeys(("mean s", "p50 s", "p90 s", "p99 s"), OF_LATENCY),
+    "worst wait s": "the longest time from sending a request to its first slot",
+    "slow- down": "latency over the time of the same request alone on the idle engine, mean",
+    "s per token": "latency over output tokens, mean",
+    "TTFT s": "time to first token, mean",
+    "TPOT ms": "time per output token after the first, pauses included, mean",
+    "tokens /s": "output tokens a second, from the first request to the last answer",
+    "util.": "utilisation: share of the time on in which engines worked",
+    "pre- empted": "how often a running request was stopped for another",
+    "rejected": "requests that were refused",
+    "KV use": "mean share of the KV cache's memory in use",
+    "good- put": "goodput: share of requests that met the limits of --slo",
+    "fair- ness": "Jain's index of the tenants' mean slowdown: 1 if all are equal",
+    "recom- puted": "how often an engine ran out of memory and computed a request again",
+    "failed over": "how often a request lost its backend and went on elsewhere",
+    "repli- cas": "engines on or starting, mean",
+    "cold starts": "how often a replica was started",
+    "cold wait": "share of all waiting for a first slot during which a replica was started and "
+    "not ready yet",
+    "cost": "price of the time that engines were on, from their price an hour",
+    "oracle gain": "share of what knowing every length would gain over fcfs in mean latency",
+    "SLO met": "whether the targets of --slo are met with every seed",
+}
+"""What headings say, for those who see the table alone."""
+LEAST_FIRST = (
+    *("pre- empted", "util.", "s per token", "TPOT ms", "tokens /s", "slow- down", "p90 s"),
+    *("recom- puted", "failed over", "cold wait", "TTFT s", "p50 s", "cold starts", "KV use"),
+    *("repli- cas", "fair- ness", "worst wait s"),
+)
+"""Columns that a narrow terminal does without, the least important first."""
 
 
 def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
@@ -72,9 +107,9 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def table_of(result: SimulationResult) -> Table:
+def table_of(result: SimulationResult) -> Results:
     """For the terminal."""
-    return results_table(*cells_of(result))
+    return Results(*cells_of(result), LEAST_FIRST)
 
 
 def with_rejected(

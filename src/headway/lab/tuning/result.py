@@ -17,7 +17,7 @@ def advice(best: Point, objective: Objective) -> str:
     """What the recommended setting achieves."""
     return (
         f"Up to {figures(best.rate_per_s)} items a second, {share(best.load)} of the capacity, "
-        f"{best.setting} meets {objective}: {achieved(best, objective)}. In headway.yaml:"
+        f"{best.setting} meets {objective}: {achieved(best, objective)}."
     )
 
 
@@ -44,13 +44,18 @@ def fit_line(durations: MeasuredDurations, swept: Swept) -> str:
 
 
 def to_json(
-    asked: Mapping[str, str], durations: MeasuredDurations, swept: Swept, best: Point | None
+    asked: Mapping[str, str],
+    durations: MeasuredDurations,
+    swept: Swept,
+    best: Point | None,
+    remarks: Sequence[str],
 ) -> dict[str, object]:
-    """The layout of `--json`."""
+    """The layout of `--json`; `remarks` are what is said of the result."""
     curve = durations.curve
     fronts = {statistic: front(swept.points, statistic) for statistic in ("mean", "p99")}
     return {
         "settings": dict(asked),
+        "remarks": list(remarks),
         "durations": {
             "sizes": durations.sizes,
             "lengths": durations.lengths,

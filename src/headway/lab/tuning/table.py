@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from rich.table import Table
-
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table
+from headway.lab.report.terminal import Results
 from headway.lab.tuning.durations import MeasuredDurations
 from headway.lab.tuning.sweep import Point
 
 HEADINGS = ["load setting", "mean ms", "p50 ms", "p99 ms", "items /s", "util.", "batch size", ""]
+LEAST_FIRST = ("batch size", "util.", "p50 ms", "items /s")
+"""Columns that a narrow terminal does without, the least important first."""
+
+
+MEANINGS = {
+    "load setting": "arriving items as a share of what the model answers at most, and the batching "
+    "policy with its largest batch and its delay",
+    **dict.fromkeys(("mean ms", "p50 ms", "p99 ms"), "an item's latency, arrival to result"),
+    "items /s": "answered items a second",
+    "util.": "utilisation: share of the time in which workers ran batches",
+    "batch size": "items in a batch, mean",
+}
+"""What headings say, for those who see the table alone."""
+
+DURATION_MEANINGS = {
+    "batch ms": "milliseconds that a batch of so many items takes, in the median, by the items' "
+    "length; one length if it does not vary"
+}
 
 
 def duration_cells(durations: MeasuredDurations) -> tuple[list[str], list[list[str]]]:
@@ -25,15 +41,15 @@ def duration_cells(durations: MeasuredDurations) -> tuple[list[str], list[list[s
     return headings, rows
 
 
-def durations_table(durations: MeasuredDurations) -> Table:
+def durations_table(durations: MeasuredDurations) -> Results:
     """For the terminal."""
-    return results_table(*duration_cells(durations))
+    return Results(*duration_cells(durations))
 
 
-def points_table(points: Sequence[Point], best: Point | None) -> Table:
+def points_table(points: Sequence[Point], best: Point | None) -> Results:
     """For each load: the best setting of each policy, and what it is the best in."""
     rows = [cells_of(point, remark) for point, remark in shown(points, best)]
-    return results_table(HEADINGS, rows)
+    return Results(HEADINGS, rows, LEAST_FIRST)
 
 
 def cells_of(point: Point, remark: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.extras import install_extra
 from headway.models.encoder.folder import EncoderFolder, Module, must_know
 from headway.models.encoder.pooling import Pooling
 from headway.models.signature import ModelFailure
@@ -189,7 +190,7 @@ def _weights(module: Module) -> dict[str, Any]:
 
         return dict(load_file(place))
     except ImportError:
-        raise ModelFailure("safetensors is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure(f"safetensors is not installed: {install_extra('models')}") from None
     except Exception as error:  # its errors have no common base class
         raise ModelFailure(
             f"{place} cannot be read ({error}); save the model with a recent sentence-transformers"

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from headway.cache import cache_folder
+from headway.extras import install_extra
 from headway.models.signature import ModelFailure
 from headway.models.source import WEIGHTS
 
@@ -91,9 +92,7 @@ def _graph(folder: Path, config: dict[str, Any]) -> bytes:
         import onnx
         from safetensors.numpy import load_file
     except ImportError as error:
-        raise ModelFailure(
-            f"{error.name} is not installed: pip install 'headway[models]'"
-        ) from None
+        raise ModelFailure(f"{error.name} is not installed: {install_extra('models')}") from None
     weights = load_file(folder / WEIGHTS)
     prefix = "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.extras import install_extra
 from headway.models.signature import ModelFailure
 
 PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -56,7 +57,7 @@ def session(graph: Path, threads: int) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ModelFailure("onnxruntime is not installed: pip install 'headway[models]'") from None
+        raise ModelFailure(f"onnxruntime is not installed: {install_extra('models')}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headway.extras import pip_install
 from headway.models.runners.torch_file import DATATYPES, TorchFile, exported, scripted
 from headway.models.signature import ModelFailure, Signature
 from headway.models.stacked import Stacked, Tensors
@@ -35,7 +36,7 @@ class TorchModule:
         try:
             import torch
         except ImportError:
-            raise ModelFailure("torch is not installed: pip install torch") from None
+            raise ModelFailure(f"torch is not installed: {pip_install('torch')}") from None
         self._torch = torch
         torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headway.prediction.learning.progress import Report, silent
 from headway.prediction.models.encoder import MOST_TOKENS, Encoder, excerpt, padded
 from headway.prediction.texts.template import Template
 
 if TYPE_CHECKING:
     import torch
-
-logger = logging.getLogger(__name__)
 
 TEXTS_SEEN = 160_000
 """Training reads this many texts in all, each at least once and at most MOST_EPOCHS times."""
@@ -34,7 +31,6 @@ HEAD_RATE = 20.0
 WARM_UP = 100
 SHUFFLED_TOGETHER = 50
 """Batches that are sorted by length together, to keep padding small."""
-STEPS_PER_REPORT = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,9 @@ class Lesson:
     `target_models` in every lesson; the others are each lesson's own."""
 
 
-def fine_tune(lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0) -> list[Encoder]:
+def fine_tune(
+    lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0, report: Report = silent
+) -> list[Encoder]:
     """An encoder for each of the first `target_models` models: its score is log2 of output tokens.
 
     Every model has a linear head on the mean of the last layer, trained in units of its own
@@ -67,7 +65,7 @@ def fine_tune(lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0) 
     body = AutoModel.from_pretrained(folder)
     material = _Material.of(lessons, target_models, tokenizer)
     head = torch.nn.Linear(body.config.hidden_size, len(material.mean))
-    _learn(body, head, material, np.random.default_rng(seed))
+    _learn(body, head, material, np.random.default_rng(seed), report)
     body.eval()
     tokens_of_text = (folder / "tokenizer.json").read_bytes()
     encoders = []
@@ -124,6 +122,7 @@ def _learn(
     head: torch.nn.Module,
     material: _Material,
     rng: np.random.Generator,
+    report: Report,
 ) -> None:
     """Fit body and head, with a learning rate that warms up and then decays to near zero."""
     import torch
@@ -132,7 +131,7 @@ def _learn(
         [{"params": body.parameters()}, {"params": head.parameters()}], weight_decay=0.01
     )
     known, steps = torch.tensor(material.known), material.steps
-    start_s, error = time.monotonic(), 1.0
+    error = 1.0
     body.train()
     batches = _batches(material.numbers, material.ids, rng)
     for step, chosen in zip(range(steps), batches, strict=False):
@@ -152,12 +151,7 @@ def _learn(
         torch.nn.utils.clip_grad_norm_(body.parameters(), 1.0)
         optimizer.step()
         error += 0.02 * (loss.item() - error)
-        if step % STEPS_PER_REPORT == STEPS_PER_REPORT - 1:
-            spent_s = time.monotonic() - start_s
-            left_s = spent_s / (step + 1) * (steps - step - 1)
-            logger.info(
-                "encoder: step %d of %d, error %.3f, %.0f s left", step + 1, steps, error, left_s
-            )
+        report(f"fine-tuning an encoder, error {error:.3f}", (step + 1) / steps)
 
 
 def _side_by_side(targets: Sequence[np.ndarray], shared: int) -> np.ndarray:

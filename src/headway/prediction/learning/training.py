@@ -12,6 +12,7 @@ from headway.prediction.arrays import Floats
 from headway.prediction.learning.evaluation import kendall_tau
 from headway.prediction.learning.examples import Examples, ExamplesError
 from headway.prediction.learning.finetuning import Lesson, fine_tune
+from headway.prediction.learning.progress import Report, part_of, silent
 from headway.prediction.models.calibration import Calibration
 from headway.prediction.models.encoded import EncodedStack
 from headway.prediction.models.encoder import Encoder
@@ -29,12 +30,19 @@ BLENDED_ON, BLENDED_ON_OF_FEW = 0.1, 0.2
 """Share of the prompts held out of the encoder's training, to fit its weight on."""
 ENOUGH_HELD_BACK = 500
 """With this many held-back errors, their distribution is known well enough."""
+LEARNING = "learning"
+ENCODER_FROM = 0.05
+"""Share of the work that comes before the fine-tuning of an encoder, roughly."""
 MOST_OF_OTHERS = 10_000
 """Examples from one other source; more of the same costs time and gains little."""
 
 
 def train(
-    target: str, sources: Sequence[Examples], *, encoder: bool | Encoder = False
+    target: str,
+    sources: Sequence[Examples],
+    *,
+    encoder: bool | Encoder = False,
+    report: Report = silent,
 ) -> Predictor:
     """A predictor of `target`'s lengths.
 
@@ -47,6 +55,7 @@ def train(
         sources: to learn from.
         encoder: whether to fine-tune one as well, which takes half an hour; or one that was
             fine-tuned without the prompts that are `blended_on`.
+        report: called with what is being done, and the share that is done.
 
     Raises:
         ExamplesError: too few lengths of the target.
@@ -57,10 +66,20 @@ def train(
     _enough(target, len(prompts), LEAST_FOR_ENCODER if encoder else LEAST_EXAMPLES)
     steady = np.concatenate([steadied(source) for source in own]).astype(np.float32)
     known = {normal(prompt.text) for prompt in prompts}
-    base = _other_data(sources, known)
+    of_stack = part_of(report, 0.0, ENCODER_FROM if encoder is True else 1.0)
+    base = _other_data(sources, known, part_of(of_stack, 0.0, 0.5))
+    own_part = part_of(of_stack, 0.0 if base is None else 0.5, 1.0)
+    own_part(LEARNING, 0.0)
     maker = FeatureMaker.learned_from(prompts)
     groups = _groups(prompts)
-    model, scores = Stack.fit(maker, maker.of(prompts), steady, groups, base=base)
+    model, scores = Stack.fit(
+        maker,
+        maker.of(prompts),
+        steady,
+        groups,
+        base=base,
+        report=lambda share: own_part(LEARNING, share),
+    )
     names = [source.name for source in sources]
     if not encoder:
         tau = kendall_tau(scores, lengths)
@@ -68,7 +87,8 @@ def train(
     chosen = np.flatnonzero(blended_on(prompts))
     if not isinstance(encoder, Encoder):
         held_back = {normal(prompts[number].text) for number in chosen}
-        (encoder,) = fine_tune(_lessons(sources, held_back, known))
+        lessons = _lessons(sources, held_back, known)
+        (encoder,) = fine_tune(lessons, report=part_of(report, ENCODER_FROM, 1.0))
     encoded, blended = EncodedStack.fit(
         model, encoder, scores[chosen], [prompts[number] for number in chosen], steady[chosen]
     )
@@ -135,7 +155,12 @@ def _lessons(sources: Sequence[Examples], held_back: set[str], known: set[str]) 
 
 
 def train_on_log(
-    target: str, name: str, features: Features, lengths: np.ndarray, base: Stack | None
+    target: str,
+    name: str,
+    features: Features,
+    lengths: np.ndarray,
+    base: Stack | None,
+    report: Report = silent,
 ) -> Predictor:
     """A predictor of `target`'s lengths from the features in a request log.
 
@@ -145,6 +170,7 @@ def train_on_log(
         features: of finished requests.
         lengths: their output tokens.
         base: a model of other traffic, such as the shipped one; None: none.
+        report: called with what is being done, and the share that is done.
 
     Raises:
         ExamplesError: too few requests.
@@ -152,14 +178,23 @@ def train_on_log(
     _enough(target, len(features))
     groups = np.array([hash(tuple(buckets)) for buckets in features.buckets.lists()])
     targets = np.log2(lengths).astype(np.float32)
-    model, scores = Stack.fit(FeatureMaker(), features, targets, groups, base=base)
+    model, scores = Stack.fit(
+        FeatureMaker(),
+        features,
+        targets,
+        groups,
+        base=base,
+        report=lambda share: report(LEARNING, share),
+    )
     tau = kendall_tau(scores, lengths)
     return _predictor(target, [name], model, scores, lengths, len(features), tau)
 
 
 def _enough(target: str, examples: int, least: int = LEAST_EXAMPLES) -> None:
     if examples < least:
-        raise ExamplesError(f"{examples} examples of {target!r} are too few; {least} are the least")
+        raise ExamplesError(
+            f"too few examples of {target!r}: {examples}, and training takes {least} or more"
+        )
 
 
 def _predictor(
@@ -215,7 +250,7 @@ def steadied(source: Examples) -> np.ndarray:
     return steady
 
 
-def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
+def _other_data(sources: Sequence[Examples], known: set[str], report: Report) -> Stack | None:
     """A model of the common length of prompts that are not `known`; None if there are too few."""
     prompts: list[Prompt] = []
     targets: list[Floats] = []
@@ -245,6 +280,7 @@ def _other_data(sources: Sequence[Examples], known: set[str]) -> Stack | None:
         _groups(prompts),
         sample_weights=weight / weight.mean(),
         lengths=False,
+        report=lambda share: report("learning from other data", share),
     )
     return model
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from headway.extras import install_extra
 from headway.prediction.arrays import State, named, part
 from headway.prediction.models.calibration import Calibration
 from headway.prediction.models.encoded import EncodedStack
@@ -100,7 +101,7 @@ def load(path: Path) -> Predictor:
         raise _damaged(path, error) from None
     except ImportError as error:
         raise MissingExtra(
-            f"{path} has an encoder, which needs {error.name}: pip install 'headway[encoder]'"
+            f"{path} has an encoder, which needs {error.name}: {install_extra('encoder')}"
         ) from None
     return Predictor(model, calibration, card)
 

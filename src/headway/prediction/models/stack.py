@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -69,6 +69,7 @@ class Stack:
         sample_weights: Floats | None = None,
         base: Stack | None = None,
         lengths: bool = True,
+        report: Callable[[float], None] = lambda share: None,
     ) -> tuple[Stack, Floats]:
         """A model of `targets`, and a held-back score of each prompt.
 
@@ -82,6 +83,7 @@ class Stack:
             sample_weights: the weight of each prompt; None: all equal.
             base: a model of other traffic.
             lengths: whether targets are log2 of output tokens.
+            report: called with the share that is done.
         """
         if lengths:
             targets = np.exp2(targets / ROOT)
@@ -100,7 +102,9 @@ class Stack:
             return KernelRidge.fit(dense[rows], centred[rows], weights[rows], KERNEL_ALPHA)
 
         held_back = np.zeros((count, 3), np.float32)
+        steps = FOLDS + TREE_FOLDS + 1
         for fold in range(FOLDS):
+            report(fold / steps)
             rows, back = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             held_back[back, 0] = ridge_on(rows).scores(features.buckets.rows(back))
             held_back[back, 1] = kernel_on(rows).scores(dense[back])
@@ -118,10 +122,12 @@ class Stack:
             )
 
         for fold in range(TREE_FOLDS):
+            report((FOLDS + fold) / steps)
             back = np.flatnonzero(folds % TREE_FOLDS == fold)
             held_back[back, 2] = trees_on(np.flatnonzero(folds % TREE_FOLDS != fold)).scores(
                 stacked[back]
             )
+        report((steps - 1) / steps)
         everything = np.arange(count)
         blend = blend_of(held_back, centred, weights)
         model = cls(

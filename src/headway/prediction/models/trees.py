@@ -54,8 +54,18 @@ class Trees:
         learning_rate: float,
         leaves: int,
     ) -> Trees:
-        """Gradient boosting on squared error."""
-        import lightgbm
+        """Gradient boosting on squared error.
+
+        Raises:
+            ModuleNotFoundError: lightgbm is not installed.
+            ImportError: it is, and does not load.
+        """
+        try:
+            import lightgbm
+        except OSError as error:  # its wheels expect OpenMP's library on the system
+            raise ImportError(
+                f"lightgbm does not load ({error}); on Debian or Ubuntu, apt install libgomp1"
+            ) from None
 
         parameters = {
             "objective": "regression",

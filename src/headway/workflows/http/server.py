@@ -185,7 +185,7 @@ class HttpServer:
         return web.json_response({"run": row.id}, status=202)
 
     async def _begin(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "workflow", "input", "key")
         name, given, key = body.get("workflow"), body.get("input", {}), body.get("key")
         if not isinstance(name, str) or not isinstance(given, dict) or not _is_text(key):
             raise WorkflowError('send {"workflow": NAME, "input": {…}, "key": EVENT}')
@@ -217,7 +217,7 @@ class HttpServer:
         return web.json_response(_view(row))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "from")
         if not _is_text(body.get("from")):
             raise WorkflowError('send {"from": STEP}')
         row = await self._journal.again(request.match_info["run"], body.get("from"), None)
@@ -250,12 +250,16 @@ class HttpServer:
         )
 
     async def _answer(self, request: web.Request) -> web.Response:
-        body = await _json(request)
-        run, path = request.match_info["run"], request.match_info["path"]
+        body = await _json(request, "accept", "value", "why", "by")
+        if not isinstance(body.get("accept"), bool):
+            raise WorkflowError(
+                'send {"accept": true}, with {"value": …} for a choice or what was edited, or '
+                '{"accept": false, "why": "…"}'
+            )
         step = await self._accept(
-            run,
-            path,
-            accept=body.get("accept", True),
+            request.match_info["run"],
+            request.match_info["path"],
+            accept=body["accept"],
             value=body.get("value"),
             why=str(body.get("why") or ""),
             by=str(body.get("by") or "the API"),
@@ -306,10 +310,13 @@ class HttpServer:
         raise web.HTTPSeeOther("/")
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request, *known: str) -> dict[str, Any]:
+    """The object in a body. Raises WorkflowError: there is none, or it has unknown fields."""
     body = await _value(request, {})
     if not isinstance(body, dict):
         raise WorkflowError("the body has to be a JSON object")
+    if unknown := [name for name in body if name not in known]:
+        raise WorkflowError(f"unknown field {unknown[0]!r}; known here: {', '.join(known)}")
     return body
 
 

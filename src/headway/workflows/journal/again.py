@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.workflows.journal import endings, tables
-from headway.workflows.journal.errors import NoSuchRun, NotEnded, Pruned
+from headway.workflows.journal.errors import Finished, NoSuchRun, NotEnded, Pruned
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 from headway.workflows.journal.transactions import Connection
 
@@ -24,12 +24,15 @@ def again(
         NoSuchRun: there is none, or it has no such step.
         NotEnded: it runs or waits.
         Pruned: its steps were deleted.
+        Finished: it has finished, and no step is named.
     """
     row = tables.locked(run, connection)
     if not row.state.ended and row.state is not RunState.BLOCKED:
         raise NotEnded(f"run {row.id} has not ended: it is {row.state}; cancel it first")
     if row.pruned:
         raise Pruned(f"the steps of run {row.id} were deleted since it was old; start a new run")
+    if row.state is RunState.FINISHED and from_path is None:
+        raise Finished(f"run {row.id} has finished; name the step from which it runs again")
     steps = tables.steps(row.id, connection)
     if from_path is None:
         forgotten = _failed(steps)

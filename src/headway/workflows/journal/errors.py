@@ -15,6 +15,10 @@ class NotEnded(JournalError):
     """The run has not ended."""
 
 
+class Finished(JournalError):
+    """The run has finished: nothing of it failed that could run again."""
+
+
 class NoSuchQuestion(JournalError):
     """Nothing is asked at this step."""
 

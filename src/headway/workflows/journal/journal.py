@@ -165,6 +165,7 @@ class Journal:
             NoSuchRun: there is none, or it has no such step.
             NotEnded: it runs or waits.
             Pruned: its steps were deleted.
+            Finished: it has finished, and no step is named.
         """
         return await self._transactions.run(
             partial(again.again, self._clock(), run, from_path, definition)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from headway.extras import install_extra
 from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
@@ -47,7 +48,7 @@ def _postgres(address: str) -> Journal:
     try:
         return Journal(lambda: PostgresConnection(address))
     except ModuleNotFoundError:
-        raise NoJournal("PostgreSQL needs `pip install 'headway[postgres]'`") from None
+        raise NoJournal(f"PostgreSQL needs `{install_extra('postgres')}`") from None
     except Exception as error:
         why = _without(address, " ".join(str(error).split()))
         raise NoJournal(f"the journal's database cannot be used: {why}") from None

@@ -39,6 +39,8 @@ class Files:
     input: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        import watchfiles  # noqa: F401  missing, it is missed where the workflow is loaded
+
         if self.settled_s < 0:
             raise ValueError(f"settled_s is {self.settled_s}; it must not be negative")
 

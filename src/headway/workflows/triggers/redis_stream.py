@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headway.extras import install_extra
 from headway.workflows.triggers.event import Around, Event, Fire
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class RedisStream:
             import redis.asyncio as client
             from redis.exceptions import RedisError
         except ModuleNotFoundError:
-            raise ValueError("RedisStream needs `pip install 'headway[redis]'`") from None
+            raise ValueError(f"RedisStream needs `{install_extra('redis')}`") from None
 
         redis = client.from_url(self.url, decode_responses=True)
         try:

@@ -39,6 +39,8 @@ class Webhook:
     input: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        import cloudevents  # noqa: F401  missing, it is missed where the workflow is loaded
+
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ValueError(f"a webhook's name has letters, digits, - and _, not {self.name!r}")
 

@@ -59,7 +59,7 @@ async def limits_of(
     rng: random.Random,
     slots: int,
     kv_tokens: int,
-    report: Callable[[str], None],
+    report: Callable[[str, float], None],
 ) -> Limits:
     """Find out what the server takes. It warms up by that, too.
 
@@ -68,13 +68,13 @@ async def limits_of(
         rng: draws the words of prompts.
         slots: requests that it decodes at once; 0: count them.
         kv_tokens: its KV memory; 0: unknown.
-        report: called with a line that says what is tried.
+        report: called with what is tried, and the share of all measuring that is done.
 
     Raises:
         SimulationError: it cannot be measured.
     """
     notes: list[str] = []
-    report("one request alone")
+    report("one request alone", 0.0)
     await answers(client, [request(rng, SHORT_PROMPT, DECODED)])  # models are loaded now
     together = await _tokens_together(client, rng)
     if together > TOGETHER:
@@ -83,11 +83,11 @@ async def limits_of(
             f"decode beside it was not measured. If that is speculative decoding, the time per "
             f"token depends on the text, and here it is that of random words"
         )
-    report("long prompts")
+    report("long prompts", 0.01)
     prompts = await _prompts(client, rng, notes)
-    report("how many requests at once")
+    report("how many requests at once", 0.02)
     found = await _slots(client, rng, slots, notes)
-    report("long prompts at once")
+    report("long prompts at once", 0.05)
     long_prompt = min(LONG_PROMPT, prompts[-1])
     long_prompt, long_at_once = await _long(client, rng, found, long_prompt, kv_tokens, notes)
     return Limits(prompts, long_prompt, found, long_at_once, together, notes)

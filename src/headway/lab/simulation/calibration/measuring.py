@@ -35,6 +35,11 @@ AT_ONCE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512
 """Concurrent decoding requests to measure: time per token does not rise evenly with them."""
 ROUNDS = 5
 """Rounds of measurement."""
+ROUNDS_FROM, ROUNDS_TAKE = 0.1, 0.8
+"""Share of the time before the rounds, and that of the rounds, roughly: for the time left."""
+PROMPTS_FROM, TRIAL_FROM = 0.2, 0.5
+"""Shares of a round's time after which it comes to those, likewise."""
+CHECK_FROM = ROUNDS_FROM + ROUNDS_TAKE
 TRIAL_OF = 8
 """Requests of a trial, per slot."""
 LEAST_OF_TRIAL = 24
@@ -51,7 +56,7 @@ async def probe(
     client: LoadRunner,
     slots: int = 0,
     kv_tokens: int = 0,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str, float], None] = lambda what, share: None,
     rng: random.Random | None = None,
 ) -> Probes:
     """Measure an otherwise idle server, in a few minutes.
@@ -60,7 +65,7 @@ async def probe(
         client: of the server.
         slots: requests that it decodes at once; 0: count them.
         kv_tokens: its KV memory; 0: unknown.
-        report: called with a line that says what is being measured.
+        report: called with what is being measured, and the share that is done, from 0 to 1.
         rng: draws prompts. By default other ones each time: a server may know those of the last
             calibration.
 
@@ -76,20 +81,21 @@ async def probe(
     # Round by round: machines are faster for a while and slower for a while, and so is
     # everything that is compared with each other.
     for number in range(1, ROUNDS + 1):
-        report(f"round {number} of {ROUNDS}: up to {most} at once")
+        done, of_one = ROUNDS_FROM + ROUNDS_TAKE * (number - 1) / ROUNDS, ROUNDS_TAKE / ROUNDS
+        report(f"round {number} of {ROUNDS}, up to {most} at once", done)
         # First, and short ones after them: an engine that keeps what its slots held begins the next
         # requests later, and this probe does not look at when they begin.
         await _decoding(client, rng, probes, limits.long_at_once, limits.long_prompt)
         for at_once in side_by_side:
             await _decoding(client, rng, probes, at_once, SHORT_PROMPT)
-        report(f"round {number} of {ROUNDS}: prompts")
+        report(f"round {number} of {ROUNDS}, prompts", done + PROMPTS_FROM * of_one)
         for words in (*limits.prompts, *OFTEN, *OFTEN):
             probes.prefills.append(await _prefill(client, words, request(rng, words, 1)))
         if most > 1 and limits.shows_tokens:
             probes.mixed.extend([await _mixed(client, rng, most - 1) for _ in range(2)])
         await answers(client, [known])
         probes.cached.append(await _prefill(client, KNOWN_PROMPT, known))
-        report(f"round {number} of {ROUNDS}: traffic")
+        report(f"round {number} of {ROUNDS}, traffic", done + TRIAL_FROM * of_one)
         probes.trials.append(await _trial(client, rng, most))
     return probes
 

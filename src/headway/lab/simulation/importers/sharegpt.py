@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from headway.extras import install_extra
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import Recipe
 from headway.lab.simulation.importers.recorded import recorded
@@ -74,9 +75,7 @@ def _counted(place: Path, texts: list[str]) -> list[int]:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise SimulationError(
-            "tokenizers is not installed: pip install 'headway[encoder]'"
-        ) from None
+        raise SimulationError(f"tokenizers is not installed: {install_extra('encoder')}") from None
     file = place / TOKENIZER if place.is_dir() else place
     try:
         tokenizer: Any = Tokenizer.from_file(str(file))
