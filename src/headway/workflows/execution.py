@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headway.workflows import errors, steps, values, waits
+from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
 from headway.workflows.definition import Task, Workflow
@@ -42,6 +43,7 @@ class Services:
     journal: Journal
     gateway: Gateway
     grants: Grants
+    breakers: Breakers
     costs: Costs
     catalog: Catalog
     wake: Callable[[], None]

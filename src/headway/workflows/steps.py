@@ -101,7 +101,10 @@ async def _attempt(
 ) -> Any:
     settings = task.settings
     tier = settings.tier if settings.tier is not None else run.workflow.tier
-    async with run.services.grants.held(tier, settings.needs):
+    async with (
+        run.services.breakers.passed(task.name, f"{run.row.id}/{step.path}"),
+        run.services.grants.held(tier, settings.needs),
+    ):
         if run.stopping:
             raise asyncio.CancelledError
         run.note(step)
