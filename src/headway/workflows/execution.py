@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from headway.workflows import errors, steps, values, waits
+from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
 from headway.workflows.definition import Task, Workflow, called
@@ -55,6 +56,7 @@ class Services:
     journal: Journal
     gateway: Gateway
     grants: Grants
+    breakers: Breakers
     costs: Costs
     catalog: Catalog
     wake: Callable[[], None]

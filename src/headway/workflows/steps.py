@@ -109,7 +109,10 @@ async def _attempt(
             f"{step.path} needs resources within a task that holds some: two such tasks could wait "
             "for each other for ever; state all that is needed at the outer one"
         )
-    async with run.services.grants.held(tier, settings.needs):
+    async with (
+        run.services.breakers.passed(task.name, f"{run.row.id}/{step.path}"),
+        run.services.grants.held(tier, settings.needs),
+    ):
         await run.may_begin()
         run.note(step)
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
 from headway.workflows.errors import WorkflowError, sentence
@@ -67,6 +68,7 @@ class Worker:
             journal,
             gateway,
             Grants(capacity or Capacity()),
+            Breakers(time.monotonic),
             Costs(),
             catalog,
             self.wake,
