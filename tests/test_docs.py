@@ -25,6 +25,7 @@ from headway.config.models import ModelConfig
 from headway.config.settings import Settings
 from headway.config.sources import load
 from headway.core.policies import POLICIES
+from headway.workflows.catalog import load as pipelines
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(ROOT.glob("docs/*.md"))
@@ -70,7 +71,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 def test_every_policy_is_documented() -> None:
     text = (ROOT / "docs/policies.md").read_text(encoding="utf-8")
-    documented = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    documented = re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)
     assert sorted(documented) == sorted(POLICIES)
 
 
@@ -105,8 +106,10 @@ def test_every_error_code_is_documented() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    text = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
-    source = (ROOT / "src/headway/gateway/accounts/metrics.py").read_text(encoding="utf-8")
+    pages = (ROOT / "docs/monitoring.md", ROOT / "docs/models.md")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    counting = ROOT.glob("src/headway/gateway/accounts/*.py")
+    source = "".join(path.read_text(encoding="utf-8") for path in counting)
     gauges = set(re.findall(r'"(headway_\w+)"', source))
     others = {f"headway_{name}" for name in re.findall(r'_(?:by_tier|counter)\("(\w+)"', source)}
     assert len(gauges) > 3 and len(others) > 8
@@ -164,6 +167,18 @@ def test_settings_in_a_page_are_valid(
     load(path=tmp_path / "headway.yaml")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [one for one in blocks() if one.language == "yaml" and "\ntasks:\n" in one.text],
+    ids=lambda one: one.where,
+)
+def test_a_pipeline_in_a_page_is_one(block: Snippet, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    (pipeline,) = pipelines(file)
+    assert pipeline.name == "pipeline"
+
+
 def test_the_example_configuration_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(path=ROOT / "examples/headway.yaml").settings
     assert not found.exposed
@@ -188,7 +203,7 @@ def test_the_unit_for_systemd_is_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+    "example", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.name
 )
 def test_examples_are_python(example: Path) -> None:
     assert ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")))

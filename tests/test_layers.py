@@ -68,7 +68,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "workflows": {"core", "extras", "unreachable", "workflows"},
+    "workflows": {"core", "extras", "engines", "unreachable", "workflows"},
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",

@@ -52,6 +52,8 @@ OF_OTHERS = {
     "python3 -m venv ": "root, and a network",
     "source .venv/bin/activate": "the environment that `make serve` makes",
     "/opt/headway/bin/": "root, and a network",
+    "prometheus ": "Prometheus; tests/deploy runs it",
+    "promtool ": "Prometheus; tests/deploy runs it",
     "python examples/transcribe_client.py": "pocketsphinx and espeak-ng",
     'echo "{\\"instances\\"': "pocketsphinx",
 }

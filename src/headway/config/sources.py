@@ -29,7 +29,18 @@ PREFIX = "HEADWAY_"
 DEFAULT_FILE = "headway.yaml"
 
 NOT_SETTINGS = frozenset(
-    f"HEADWAY_{name}" for name in ("API_KEY", "CACHE", "CONFIG", "DATA", "JOURNAL", "URL")
+    f"HEADWAY_{name}"
+    for name in (
+        "API_KEY",
+        "CACHE",
+        "CONFIG",
+        "DATA",
+        "JOURNAL",
+        "PRICES",
+        "URL",
+        "WEBHOOK_SECRET",
+        "WORKER_KEY",
+    )
 )
 """Variables with the prefix that other parts of Headway read."""
 
@@ -159,7 +170,7 @@ def _from_environment() -> Source:
             source.values.pop(path[0], None)
             continue
         if source.place(path) is None:
-            known = [*known_keys(path[:-1]), *(known_keys(()) if len(path) == 1 else ())]
+            known = known_keys(path[:-1])
             raise ConfigError(
                 f"{variable}: unknown setting {dotted(path)!r}"
                 + did_you_mean(path[-1], known, variable.removesuffix(path[-1].upper()))

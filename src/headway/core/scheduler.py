@@ -22,6 +22,7 @@ from headway.core.outlook import Outlook
 from headway.core.placement import placements
 from headway.core.policy_in_use import PolicyInUse
 from headway.core.preemption import PreemptionRule
+from headway.core.programs import Programs
 from headway.core.promises import Promises
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
@@ -70,6 +71,7 @@ class Scheduler:
         self._tier_order = tiers
         self._ledger = ledger = fairness(settings)
         self._promises = Promises(settings)
+        self._programs = Programs()
         self._backends = Backends(settings, ledger, produced)
         self._lanes = Lanes(policy, tiers, ledger, self._backends, by_tenant)
         self._backlog, self._running = self._lanes.backlog, self._backends.running
@@ -188,6 +190,7 @@ class Scheduler:
         request.sequence = self._sequence
         request.state = State.WAITING
         self._requests[request.id] = request
+        self._programs.arrived(request)
         self._lanes.enqueue(request)
         self._policies.arrived(request)
         return None
@@ -290,6 +293,11 @@ class Scheduler:
         return MappingProxyType(self._requests)
 
     @property
+    def cost(self) -> CostModel:
+        """The reference cost model: ranks are in its seconds."""
+        return self._promises.cost
+
+    @property
     def policy_name(self) -> str:
         """The policy that orders requests now."""
         return self._policies.policy.name
@@ -354,6 +362,7 @@ class Scheduler:
         """Forget `request`, which neither waits nor runs any more; `state` is its last."""
         request.state = state
         del self._requests[request.id]
+        self._programs.left(request, self._promises.cost)
         self._policies.left(request, now_s)
         if self._ledger is not None:
             tenant = request.tenant

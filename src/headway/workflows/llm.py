@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -22,10 +23,17 @@ BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 class Refused(Exception):
     """A model server refused a call. Its `worth_retrying` says whether another try may go well."""
 
-    def __init__(self, message: str, status: int = 0, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int = 0,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message, status)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.code = code
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -63,7 +71,8 @@ class Asker:
     """The span under which the gateway's own go."""
     tier: str | None = None
     deadline_s: float | None = None
-    """Seconds from now."""
+    """Seconds from now, of the whole run. Once it is over, or cannot be met, the call goes on
+    without: a run that is late is better than one that failed."""
     remaining_s: float | None = None
     """What the run is predicted to need after this call."""
 
@@ -77,10 +86,10 @@ class Asker:
         }
         if self.tier is not None:
             headers["x-headway-tier"] = self.tier
-        if self.deadline_s is not None:
+        if self.deadline_s is not None and self.deadline_s > 0:
             headers["x-headway-deadline-ms"] = str(max(1, round(self.deadline_s * 1e3)))
         if self.remaining_s is not None:
-            headers["x-headway-remaining-ms"] = str(max(1, round(self.remaining_s * 1e3)))
+            headers["x-headway-remaining-ms"] = str(round(self.remaining_s * 1e3))
         return headers
 
 
@@ -133,6 +142,15 @@ class Gateway:
         except (KeyError, TypeError):
             raise Refused(f"{self._url} answered something that is no embedding") from None
 
+    async def predict(self, items: Sequence[Any], model: str, asker: Asker | None) -> list[Any]:
+        """What a model that answers batches returns for items. Raises Refused."""
+        path = f"/v1/models/{quote(model, safe='')}:predict"
+        answer = await self._post(path, {"instances": list(items)}, asker)
+        try:
+            return list(answer["predictions"])
+        except (KeyError, TypeError):
+            raise Refused(f"{self._url} answered something that is no prediction") from None
+
     async def waiting(self) -> int:
         """How many requests wait there. Raises Refused."""
         try:
@@ -156,6 +174,9 @@ class Gateway:
             try:
                 return await self._once(path, body, asker)
             except Refused as refused:
+                if refused.code == "deadline_exceeded" and asker is not None and asker.deadline_s:
+                    asker = replace(asker, deadline_s=None)
+                    continue
                 if not refused.worth_retrying or trial == TRIES:
                     raise
                 after_s = refused.retry_after_s
@@ -172,14 +193,15 @@ class Gateway:
                 f"{self._url!r} is no address of a gateway: write http://HOST:PORT", 400
             ) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            what = why_unreachable(error)
-            raise Refused(f"{self._url} does not answer: {what}; is `headway serve` up?") from None
+            why = why_unreachable(error)
+            raise Refused(f"{self._url} does not answer: {why}; is `headway serve` up?") from None
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")
             raise Refused(
-                _message(text) or f"{self._url} answered with status {answer.status}",
+                _of_error(text, "message") or f"{self._url} answered with status {answer.status}",
                 answer.status,
                 float(after) if after.replace(".", "", 1).isdecimal() else None,
+                _of_error(text, "code"),
             )
         try:
             return json.loads(text)
@@ -187,8 +209,8 @@ class Gateway:
             raise Refused(f"{self._url} answered something that is no JSON") from None
 
 
-def _message(text: str) -> str | None:
+def _of_error(text: str, field: str) -> str | None:
     try:
-        return str(json.loads(text)["error"]["message"])
+        return str(json.loads(text)["error"][field])
     except (ValueError, KeyError, TypeError):
         return None

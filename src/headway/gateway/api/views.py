@@ -1,4 +1,4 @@
-"""The wire types of what Headway shows of itself: the queue, and the policy in use."""
+"""What Headway's own views return: the queue, the policy, health."""
 
 from __future__ import annotations
 
@@ -117,3 +117,9 @@ class PolicyView(Struct, kw_only=True):
     """Times that it was changed since the start."""
     advice: PolicyAdvice | None
     """None before the first replay."""
+
+
+class Health(Struct, kw_only=True):
+    """GET /healthz and /readyz."""
+
+    status: str

@@ -50,8 +50,7 @@ class Call(Struct, kw_only=True):
     priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
     """As in vLLM: smaller values run first, under the policy `priority`."""
     metadata: dict[str, Any] | None = None
-    """`headway_tier`, `headway_tenant`, `headway_program`, `headway_deadline_ms` and
-    `headway_expected_tokens` have the same effect as the headers `x-headway-…`."""
+    """Entries such as `headway_tier` have the same effect as the headers `x-headway-…`."""
 
 
 class Sampling(Call, kw_only=True):
@@ -282,9 +281,3 @@ class ModelList(Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class Health(Struct, kw_only=True):
-    """GET /healthz and /readyz."""
-
-    status: str

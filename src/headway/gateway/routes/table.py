@@ -171,8 +171,8 @@ TABLE: tuple[Route, ...] = (
     Route(
         "GET", "/", "status_page", "A page that shows backends and queue", content_type="text/html"
     ),
-    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, wire.Health),
-    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
+    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, views.Health),
+    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, views.Health),
     Route("GET", "/openapi.json", "openapi", "This document"),
     Route(
         "GET", "/docs", "docs", "A page that shows the OpenAPI document", content_type="text/html"

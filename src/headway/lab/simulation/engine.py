@@ -280,6 +280,7 @@ class EngineModel:
             if profile.kv_tokens:
                 self._cache.shrink(room - tokens)
             request.to_prefill = max(1, tokens - cached)
+            request.cached_tokens = min(cached, request.prompt_tokens)
             self._prefilling.append(request)
             self._prompts += tokens
 

@@ -90,7 +90,8 @@ class Simulation:
         self._fitting = Fitting(trace, sites)
         self._trace = trace
         self._predictions = predictions
-        self._from_trace = TraceRequests(trace, predictions, self._fitting.lane_of)
+        self._runs = predictions.runs(trace, sites[0].backend.cost)
+        self._from_trace = TraceRequests(trace, predictions, self._runs, self._fitting.lane_of)
         self._sites = sites
         self._place = {site.name: number for number, site in enumerate(sites)}
         self._engines = {site.name: EngineModel(site.profile) for site in sites}
@@ -117,6 +118,8 @@ class Simulation:
         self._resumed_s: dict[int, float] = {}
         self._released: list[tuple[float, int]] = []
         """Requests of sessions, of which the one before has ended."""
+        self._missing = [1 + len(joined) for joined in trace.joins]
+        """How many requests each still waits for, where branches of a run meet."""
         # Lists, here and below: one by one they are read and written faster than arrays.
         self._released_s, self._started_s = ([nan] * len(trace) for _ in range(2))
         self._first_s, self._ended_s = ([nan] * len(trace) for _ in range(2))
@@ -300,20 +303,25 @@ class Simulation:
             self._predictions.finished(number)
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
-            self._over(number, now_s)
+            self._over(number, now_s, event.request.cached_tokens)
 
     def _served(self, number: int, from_s: float, to_s: float) -> None:
         if len(self._spans) < MOST_SPANS:
             self._spans.append((number, self._backend[number], from_s, to_s))
 
-    def _over(self, number: int, now_s: float) -> None:
-        """A request is done with, answered or not."""
+    def _over(self, number: int, now_s: float, cached_tokens: int | None = None) -> None:
+        """A request is done with: answered, with so many `cached_tokens`, or not."""
         request = self._requests.pop(number, None)
         if request is not None:
+            self._runs.left(number, request, cached_tokens, now_s)
             self._preemptions[number] = request.preemptions
             assert request.state in (State.FINISHED, State.REJECTED)
         self._ended += 1
         for follower in self._trace.followers.get(number, ()):
+            if self._missing:
+                self._missing[follower] -= 1
+                if self._missing[follower]:
+                    continue
             at_s = now_s + float(self._trace.gap_s[follower])
             heappush(self._released, (at_s, follower))
 

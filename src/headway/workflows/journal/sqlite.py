@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.workflows.journal.schema import TABLES
+from headway.workflows.journal.schema import prepare
 
 BUSY_S = 30.0
 """How long one process waits for the writes of another."""
 
 
-class Lost(Exception):
-    """Never raised: a file does not go away as a server does."""
+PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+)
+"""Errors that another try may not meet: somebody makes room, or lets go of the file."""
 
 
 class SqliteConnection:
@@ -28,7 +37,6 @@ class SqliteConnection:
         OSError: likewise.
     """
 
-    lost: type[Exception] = Lost
     lock = ""
     skip_locked = ""
 
@@ -38,12 +46,40 @@ class SqliteConnection:
         self._database = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
-        self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
-        self.begin()
-        for statement in TABLES:
-            self._database.execute(statement)
-        self.commit()
+        try:
+            self._use_wal()
+            self.begin()
+            prepare(self.query)
+            self.commit()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _use_wal(self) -> None:
+        """Switch a new file over. Several processes may do so at a time; SQLite does not wait."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not self.may_pass(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def is_gone(self, error: Exception) -> bool:
+        """Never: a file does not go away as a server does."""
+        return False
+
+    def may_pass(self, error: Exception) -> bool:
+        """Whether the disk is full, or others hold the file."""
+        code = getattr(error, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in PASSING
+
+    def now(self) -> float:
+        """This machine's clock: all who share a file have it."""
+        return time.time()
 
     def begin(self) -> None:
         """Begin a transaction that may write: it waits for others now, not halfway."""

@@ -60,6 +60,7 @@ def trace_of(
         tenants=[record.tenant for record in records],
         tiers=[Tier.parse(record.tier) for record in records],
         programs=[record.program for record in records],
+        steps=[record.step for record in records],
         prompt_ids=[record.id for record in records],
         max_tokens=np.array([record.max_tokens or 0 for record in records], int),
         predicted_tokens=np.array([record.predicted_tokens or 0.0 for record in records]),
