@@ -39,10 +39,6 @@ def logs(
     if path is None:
         raise Failure("there is no request log: log.requests_db is null", BAD_CONFIG)
     path = path.expanduser()
-    if not path.exists():
-        raise Failure(
-            f"there is no request log {path}: a gateway makes it, where log.requests_db says"
-        )
     name, _, version = prompt.partition("@")
     if version and not version.isdecimal():
         raise Failure(f"--prompt {prompt}: the log has versions by number, not by alias")
