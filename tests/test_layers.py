@@ -68,7 +68,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "workflows": {"core", "extras", "workflows"},
+    "workflows": {"core", "extras", "store", "workflows"},
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",

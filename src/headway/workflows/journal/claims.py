@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headway.store.owner import died, lives
+from headway.store.transactions import Connection
 from headway.workflows.journal.rows import RunRow
 from headway.workflows.journal.schema import RUN_COLUMNS, marks, run_of
-from headway.workflows.journal.transactions import Connection
-from headway.workflows.owner import died, lives
 
 ORDER = "CASE WHEN deadline_at IS NULL THEN 1 ELSE 0 END, deadline_at, created_at, id"
 

@@ -7,9 +7,10 @@ import sqlite3
 from pathlib import Path
 
 from headway.extras import install_extra
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import TABLES
 
 
 class NoJournal(Exception):
@@ -32,7 +33,7 @@ def open_journal(address: str | None) -> Journal:
         return _postgres(address)
     path = default_path() if address is None else Path(address)
     try:
-        return Journal(lambda: SqliteConnection(path))
+        return Journal(lambda: SqliteConnection(path, TABLES))
     except (sqlite3.Error, OSError) as error:
         raise NoJournal(
             f"the journal {path} cannot be opened: {error}; name another one with --journal"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from headway.store.transactions import Connection
 from headway.workflows.journal import tables
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 from headway.workflows.journal.schema import marks
-from headway.workflows.journal.transactions import Connection
 
 PUT_DOWN = "owner = NULL, lease_until = NULL"
 

@@ -1,13 +1,11 @@
-"""The journal in an SQLite file: one machine, several processes."""
+"""A journal in an SQLite file: one machine, several processes."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-from headway.workflows.journal.schema import TABLES
 
 BUSY_S = 30.0
 """How long one process waits for the writes of another."""
@@ -23,6 +21,10 @@ class SqliteConnection:
     Commits wait for the disk (`synchronous = FULL`), so that no answer that was paid is lost in a
     power failure.
 
+    Args:
+        path: the file.
+        tables: statements that create missing tables.
+
     Raises:
         sqlite3.Error: it cannot be opened or written.
         OSError: likewise.
@@ -32,7 +34,7 @@ class SqliteConnection:
     lock = ""
     skip_locked = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tables: Iterable[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         self._database = sqlite3.connect(
@@ -41,7 +43,7 @@ class SqliteConnection:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self.begin()
-        for statement in TABLES:
+        for statement in tables:
             self._database.execute(statement)
         self.commit()
 
