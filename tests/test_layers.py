@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "store": {"core", "store"},
     "prompts": {"extras", "unreachable", "prompts"},
     "batching": {"core", "batching"},
+    "batches": {"core", "extras", "store", "batches"},
     "models": {
         "core",
         "cache",
