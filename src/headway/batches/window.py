@@ -32,9 +32,7 @@ class Window:
         try:
             begins, ends = (time(int(found[n]), int(found[n + 1])) for n in (1, 3))
         except ValueError:
-            raise ValueError(
-                f"{text!r} has a time that no clock shows; write 00:00-23:59"
-            ) from None
+            raise ValueError(f"{text!r} has a time that no clock shows") from None
         if begins == ends:
             raise ValueError(f"the window {text!r} is empty; leave it out to run at all hours")
         try:
