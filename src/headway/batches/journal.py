@@ -203,9 +203,7 @@ class Journal:
             )
             claimed = []
             for id, holder, lease_until in rows:
-                if holder == self._owner or (
-                    holder is not None and _holds(holder, lease_until, now)
-                ):
+                if holder is not None and self._holds(holder, lease_until, now):
                     continue
                 (row,) = connection.query(
                     "UPDATE batches SET holder = ?, fence = fence + 1, lease_until = ? "
@@ -354,6 +352,12 @@ class Journal:
         finally:
             database.close()
 
+    def _holds(self, holder: str, lease_until: float, now: float) -> bool:
+        """Whether `holder` still runs what it holds."""
+        if holder == self._owner:
+            return True
+        return not died(holder) and (lease_until >= now or lives(holder))
+
     async def _query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return await self._transactions.run(lambda connection: connection.query(statement, values))
 
@@ -395,11 +399,6 @@ def _connection(path: Path) -> SqliteConnection:
         )
     connection.query(f"PRAGMA user_version = {VERSION}")
     return connection
-
-
-def _holds(holder: str, lease_until: float, now: float) -> bool:
-    """Whether `holder` still runs what it holds."""
-    return not died(holder) and (lease_until >= now or lives(holder))
 
 
 def _held(connection: Connection, held: Held) -> Batch:

@@ -29,7 +29,8 @@ from headway.batches.window import Window
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
-"""How often a batch is looked at without cause: has it expired, has another process cancelled it?"""
+"""How often a batch is looked at without cause: it may have expired, or another process may have
+cancelled it."""
 CLAIM_EVERY_S = 2.0
 RETRY_S = 1.0
 """Pause before the disk is tried again."""
@@ -67,7 +68,7 @@ class Runner:
         self._running: dict[str, RunningBatch] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._unwritten_bytes = 0
-        self._paused = False
+        self._paused = self._stopping = False
         self._claiming: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -91,7 +92,7 @@ class Runner:
 
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
-        self._paused = True
+        self._paused = self._stopping = True
         tasks = [*self._lives.values(), *([self._claiming] if self._claiming else [])]
         for task in tasks:
             task.cancel()
@@ -193,6 +194,9 @@ class Runner:
         self._running[batch.id] = running
         try:
             while True:
+                expired = self._clock() >= batch.expires_at
+                if running.batch.status is Status.CANCELLING or expired:
+                    return running.batch
                 if running.wants_lines:
                     found = await self._journal.next_lines(batch.id, running.last_place, READ_AHEAD)
                     running.add(found, READ_AHEAD)
@@ -205,9 +209,6 @@ class Runner:
                         await asyncio.wait_for(running.changed.wait(), LOOK_EVERY_S)
                     running.changed.clear()
                     running.batch = await self._journal.status(held)
-                expired = self._clock() >= batch.expires_at
-                if running.batch.status is Status.CANCELLING or expired:
-                    return running.batch
         finally:
             del self._running[batch.id]
             await self._end(running)
@@ -224,7 +225,7 @@ class Runner:
         await asyncio.gather(*running.tasks, return_exceptions=True)
         running.close()
         with suppress(LostBatch):
-            await asyncio.shield(self._write(running))
+            await self._write(running)
         self._feed()
 
     async def _finish(self, held: Held, batch: Batch, ended: Status) -> None:
@@ -300,9 +301,14 @@ class Runner:
     async def _line(self, running: RunningBatch, line: PlannedLine, attempt: int) -> None:
         """Ask one line, and keep its answer."""
         batch, now = running.batch, self._clock()
-        answer = await self._serving.answer(
-            batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
-        )
+        try:
+            answer = await self._serving.answer(
+                batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
+            )
+        except OSError as error:
+            logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)
+            running.again(line, attempt, now + RETRY_S)
+            return
         if answer.again_after_s is not None and (not answer.counts or attempt < MOST_ATTEMPTS):
             at = self._clock() + answer.again_after_s * (1 if not answer.counts else attempt)
             running.again(line, attempt + answer.counts, at)
@@ -328,10 +334,16 @@ class Runner:
                     running.batch = await self._journal.record(running.held, results)
                     return True
                 except sqlite3.Error as error:
+                    if self._stopping:
+                        raise
                     logger.warning(
                         "answers of batch %s wait for the disk: %s", running.batch.id, error
                     )
                     await asyncio.sleep(RETRY_S)
+        except asyncio.CancelledError:
+            running.unwritten[:0] = results  # whether they were written or not: it does no harm
+            self._unwritten_bytes += size
+            raise
         finally:
             self._unwritten_bytes -= size
 
