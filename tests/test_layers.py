@@ -44,6 +44,7 @@ MAY_IMPORT = {
     },
     "gateway": {
         "core",
+        "batches",
         "extras",
         "loopback",
         "redaction",
@@ -73,6 +74,7 @@ MAY_IMPORT = {
     "config": {"core", "loopback", "redaction", "config"},
     "cli": {
         "core",
+        "batches",
         "engines",
         "store",
         "prediction",

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from headway.batches.batch import MONTH_S, WINDOW_S, Batch
+from headway.batches.claims import LEASE_S
 from headway.batches.folder import Folder, Part
-from headway.batches.journal import LEASE_S, Journal, Order
+from headway.batches.journal import Journal, Order
 from headway.batches.runner import Runner
 from headway.batches.schema import StoredFile
 from headway.batches.serving import Serving

@@ -10,10 +10,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from headway.batches import claims
 from headway.batches.batch import Batch, Status
+from headway.batches.claims import LEASE_S
 from headway.batches.schema import (
     BATCH_COLUMNS,
     FILE_COLUMNS,
@@ -27,12 +30,10 @@ from headway.batches.schema import (
     json_of,
     values_of,
 )
-from headway.store.owner import Owner, died, lives
+from headway.store.owner import Owner
 from headway.store.sqlite import SqliteConnection
 from headway.store.transactions import Connection, Transactions
 
-LEASE_S = 30.0
-OVER = tuple(str(status) for status in Status if status.over)
 DELETED_AT_ONCE = 2000
 """Rows that one transaction deletes."""
 _SET = ", ".join(f"{name} = ?" for name in BATCH_COLUMNS.split(", "))
@@ -193,35 +194,11 @@ class Journal:
 
     async def claim(self, now: float) -> list[Held]:
         """Claim the batches that nobody holds, or whose holder died."""
-
-        def claim(connection: Connection) -> list[Held]:
-            marks = ", ".join("?" * len(OVER))
-            rows = connection.query(
-                "SELECT id, holder, lease_until FROM batches "
-                f"WHERE status NOT IN ({marks}) ORDER BY number",
-                OVER,
-            )
-            claimed = []
-            for id, holder, lease_until in rows:
-                if holder is not None and self._holds(holder, lease_until, now):
-                    continue
-                (row,) = connection.query(
-                    "UPDATE batches SET holder = ?, fence = fence + 1, lease_until = ? "
-                    f"WHERE id = ? RETURNING fence, {BATCH_COLUMNS}",
-                    (self._owner, now + LEASE_S, id),
-                )
-                claimed.append(Held(batch_of(row[1:]), row[0]))
-            return claimed
-
-        return await self._transactions.run(claim)
+        return await self._transactions.run(partial(claims.claim, now, self._owner))
 
     def renew(self, now: float) -> None:
         """Keep what this process holds for another LEASE_S. For a thread: it waits."""
-        self._transactions.submit(
-            lambda connection: connection.query(
-                "UPDATE batches SET lease_until = ? WHERE holder = ?", (now + LEASE_S, self._owner)
-            )
-        ).result()
+        self._transactions.submit(partial(claims.renew, now, self._owner)).result()
 
     async def release(self) -> None:
         """Hold nothing any more: another process may go on at once."""
@@ -351,12 +328,6 @@ class Journal:
             )
         finally:
             database.close()
-
-    def _holds(self, holder: str, lease_until: float, now: float) -> bool:
-        """Whether `holder` still runs what it holds."""
-        if holder == self._owner:
-            return True
-        return not died(holder) and (lease_until >= now or lives(holder))
 
     async def _query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return await self._transactions.run(lambda connection: connection.query(statement, values))

@@ -25,6 +25,7 @@ from headway.batches.schema import Held, PlannedLine, Result, StoredFile
 from headway.batches.serving import Serving
 from headway.batches.settings import BatchSettings
 from headway.batches.window import Window
+from headway.store.transactions import Closed
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, Closed):
             await self._journal.release()
 
     # ---- the life of a batch ----------------------------------------------------------------
