@@ -195,7 +195,7 @@ class Runner:
         self._running[batch.id] = running
         try:
             while True:
-                expired = self._clock() >= batch.expires_at
+                expired = self._clock() >= running.batch.expires_at
                 if running.batch.status is Status.CANCELLING or expired:
                     return running.batch
                 if running.wants_lines:
