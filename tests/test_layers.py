@@ -71,7 +71,7 @@ MAY_IMPORT = {
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
     "workflows": {"core", "extras", "store", "workflows"},
-    "config": {"core", "loopback", "redaction", "config"},
+    "config": {"core", "batches", "loopback", "redaction", "config"},
     "cli": {
         "core",
         "batches",
