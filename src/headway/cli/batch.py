@@ -37,8 +37,11 @@ def run(
     api_key: ApiKey = "",
 ) -> None:
     """Run the requests in FILE and fetch their answers; errors go to a file beside them."""
+    from headway.cli.output_files import check_writable
+
     endpoint = _endpoint_of(file)
     output = output or file.with_suffix(".output.jsonl")
+    check_writable({"--output": output})
 
     async def whole(client: BatchClient) -> dict[str, Any]:
         batch = await client.create(await client.upload(file), endpoint)
@@ -57,7 +60,10 @@ def fetch(
     api_key: ApiKey = "",
 ) -> None:
     """Wait for a batch and fetch its answers."""
+    from headway.cli.output_files import check_writable
+
     to = output or Path(f"{batch}.output.jsonl")
+    check_writable({"--output": to})
     _end(_asked(lambda client: _fetched(client, batch, to), url, api_key))
 
 
