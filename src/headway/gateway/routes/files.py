@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from headway.batches.batch import MONTH_S
 from headway.batches.batches import Batches
@@ -22,6 +23,8 @@ from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import Caller
 
 PATH = "/v1/files"
+MALFORMED = (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError)
+"""What aiohttp raises for a form that is none."""
 CHUNK_BYTES = 1024 * 1024
 FIELD_BYTES = 1024
 FIELDS_BYTES = 64 * 1024
@@ -130,7 +133,7 @@ class FilesRoutes:
                 raise ApiError(
                     408, "The file did not arrive in time.", code="request_timeout"
                 ) from None
-            if isinstance(error, ValueError | AssertionError | web.RequestPayloadError):
+            if isinstance(error, MALFORMED):
                 raise _wrong(
                     f"The form is malformed: {error or 'it ends early'}.", "file"
                 ) from None
