@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -108,7 +109,9 @@ async def kills(count: int, lines: int, folder: Path) -> None:
     print(
         f"{report.kills} kills in {lines:,} lines: {report.batch.status}, {missing} missing, "
         f"{twice} twice, {len(report.ran_again)} finished lines run again "
-        f"({asked_again} unfinished ones), taken over in {max(report.taken_over_s):.1f} s at most"
+        f"({asked_again} unfinished ones), taken over in {median(report.taken_over_s):.1f} s, "
+        f"{max(report.taken_over_s):.1f} s at most; the start of the process is "
+        f"{median(report.starts_s):.1f} s of it"
     )
 
 

@@ -90,6 +90,8 @@ class Report:
     ran_again: set[str] = field(default_factory=set)
     """Lines that were asked though their answer was in the journal."""
     asked: Counter[str] = field(default_factory=Counter)
+    starts_s: list[float] = field(default_factory=list)
+    """From the start of a process until it serves."""
     taken_over_s: list[float] = field(default_factory=list)
     """From the start of a process to its first line."""
 
@@ -118,9 +120,10 @@ async def run_and_kill(
             await gateway.kill()
             done = _finished(folder)
             backend_asked = len(backend.requests)
-            began_s = time.monotonic()
             report.kills += 1
+            began_s = time.monotonic()
             gateway = await Gateway.start(backend.url, folder, slots)
+            report.starts_s.append(time.monotonic() - began_s)
             await _until(lambda: len(backend.requests) > backend_asked)  # noqa: B023
             report.taken_over_s.append(time.monotonic() - began_s)
             again = {_name(body) for _, body in backend.requests[backend_asked:]}

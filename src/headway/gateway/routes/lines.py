@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 RERANK = "/v1/rerank"
 EMBEDDINGS = "/v1/embeddings"
 BESIDE_SLOTS = 4
-"""Lines that wait beside as many as there are slots: a slot that frees has its next line."""
+"""Lines that wait behind those that fill the slots, so that a slot that frees has its next line.
+Each that waits is predicted, which costs more than the rest of it where engines are quick."""
 IN_BATCHES = 256
 """Lines for a model that answers whole batches: enough to fill them."""
 BUSY_S = 5.0
@@ -103,7 +104,7 @@ class Lines:
         slots = sum(
             status.slots for status in self._pool.statuses.values() if name in status.models
         )
-        return 2 * slots + BESIDE_SLOTS if slots else 0
+        return slots + BESIDE_SLOTS if slots else 0
 
     async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
         """Run one line, within `left_s` seconds."""
