@@ -1,8 +1,9 @@
 """A batch against a backend that answers at once: what a line costs; and a gateway that is killed.
 
-    python bench/batch_lines.py [--lines 50000] [--kills 20]
+    python bench/batch_lines.py [--lines 50000] [--cancelled 20000] [--kills 20]
 
-The first part prints CPU time of the gateway for each line, and its memory; the second kills the
+The first part prints CPU time of the gateway for each line, and its memory; the second how long a
+cancellation takes; the third kills the
 gateway with SIGKILL while a batch runs, starts it again, and counts what was lost or run twice.
 """
 
@@ -24,6 +25,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.batches.crashes import CHAT, Gateway, request, run_and_kill
+from tests.gateway.fake_backend import FakeBackend
 
 BACKEND = Path(__file__).parent.parent / "tests/gateway/fake_backend.py"
 WORDS = " word" * 40
@@ -101,6 +103,35 @@ async def cost(lines: int, folder: Path) -> None:
         await backend.wait()
 
 
+async def cancelled(lines: int, folder: Path) -> None:
+    backend = FakeBackend(record=False)
+    await backend.start()
+    gateway = await Gateway.start(backend.url, folder, slots=4)
+    try:
+        async with gateway.client() as client:
+            content = b"".join(map(request, range(lines)))
+            uploaded = await client.files.create(file=("in.jsonl", content), purpose="batch")
+            batch = await client.batches.create(
+                input_file_id=uploaded.id, endpoint=CHAT, completion_window="24h"
+            )
+            while batch.request_counts is None or not batch.request_counts.completed:
+                await asyncio.sleep(0.2)
+                batch = await client.batches.retrieve(batch.id)
+            began_s = time.monotonic()
+            batch = await client.batches.cancel(batch.id)
+            while batch.status != "cancelled":
+                await asyncio.sleep(0.05)
+                batch = await client.batches.retrieve(batch.id)
+            took_s = time.monotonic() - began_s
+            kept = len((await client.files.content(batch.output_file_id or "")).text.splitlines())
+            counts = batch.request_counts
+            assert counts is not None and counts.completed + counts.failed == lines
+            print(f"{lines:,} lines cancelled in {took_s:.1f} s, {kept:,} answers kept", flush=True)
+    finally:
+        await gateway.stop()
+        await backend.stop()
+
+
 async def kills(count: int, lines: int, folder: Path) -> None:
     report = await run_and_kill(folder, lines=lines, kills=count)
     missing = lines - len(report.answers)
@@ -118,12 +149,16 @@ async def kills(count: int, lines: int, folder: Path) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--cancelled", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--killed-lines", type=int, default=2000)
     options = parser.parse_args()
     if options.lines:
         with tempfile.TemporaryDirectory() as folder:
             await cost(options.lines, Path(folder))
+    if options.cancelled:
+        with tempfile.TemporaryDirectory() as folder:
+            await cancelled(options.cancelled, Path(folder))
     if options.kills:
         with tempfile.TemporaryDirectory() as folder:
             await kills(options.kills, options.killed_lines, Path(folder))

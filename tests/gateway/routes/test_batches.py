@@ -6,7 +6,8 @@ import asyncio
 import errno
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ from tests.gateway.conftest import Serve, ask, catalog_of, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import FakeBackend
 
+from headway.batches import runner
 from headway.batches.folder import Part
+from headway.batches.journal import Journal
+from headway.batches.schema import Held, Result
 from headway.batches.settings import BatchSettings
 from headway.core.request import Tier
 from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.gateway.keys.keys import hash_key
+from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 from headway.gateway.work.work import Work
@@ -321,6 +326,65 @@ async def test_lines_wait_while_no_backend_is_there(
     batch = await ended(client, batch.id, limit_s=30.0)
     assert batch.request_counts is not None
     assert (batch.status, batch.request_counts.completed) == ("completed", 30)
+
+
+async def test_answers_wait_for_a_disk_that_refuses_them(
+    client: openai.AsyncOpenAI, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals, record = count(), Journal.record
+
+    async def full(self: Journal, held: Held, results: Sequence[Result]) -> Any:
+        if next(refusals) < 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        return await record(self, held, results)
+
+    monkeypatch.setattr(Journal, "record", full)
+    monkeypatch.setattr(runner, "RETRY_S", 0.01)
+    batch = await ended(client, (await begin(client, jsonl(*map(line, range(30))))).id)
+    assert len(await rows(client, batch.output_file_id)) == 30
+    assert len(backend.requests) == 30
+
+
+async def test_a_line_that_fails_is_tried_again_and_then_has_its_error(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "FAILED_S", 0.01)
+    broken = 500, {"error": {"message": "out of order", "type": "server_error"}}
+    odd = count()
+
+    def refuses(body: dict[str, Any]) -> Any:
+        content = body["messages"][0]["content"]
+        return (
+            broken if content == "Number 1" or (content == "Number 2" and not next(odd)) else None
+        )
+
+    backend.refuses = refuses
+    async with client_of(await serve(backend, batches=kept, attempts=1)) as client:
+        batch = await ended(client, (await begin(client, jsonl(*map(line, range(4))))).id)
+        (failed,) = await rows(client, batch.error_file_id)
+        answered = [one["custom_id"] for one in await rows(client, batch.output_file_id)]
+    assert (failed["custom_id"], failed["response"]["status_code"]) == ("c1", 500)
+    assert answered == ["c0", "c2", "c3"]
+    asked = [body["messages"][0]["content"] for _, body in backend.requests]
+    assert asked.count("Number 1") == runner.MOST_ATTEMPTS
+    assert asked.count("Number 2") == 2
+
+
+async def test_lines_begin_only_in_their_window(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    soon, later = (
+        (datetime.now(UTC) + timedelta(hours=hours)).strftime("%H:%M") for hours in (2, 3)
+    )
+    kept = BatchSettings(tmp_path / "batches", window=f"{soon}-{later} UTC")
+    async with client_of(await serve(backend, batches=kept)) as client:
+        batch = await begin(client, jsonl(line(0)))
+        while batch.status == "validating":
+            batch = await client.batches.retrieve(batch.id)
+        assert batch.status == "in_progress"
+        assert (await client.batches.cancel(batch.id)).status == "cancelling"
+        assert (await ended(client, batch.id)).status == "cancelled"
+    assert not backend.requests
 
 
 # ---- bad input ----------------------------------------------------------------------------------
