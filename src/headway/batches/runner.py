@@ -135,7 +135,7 @@ class Runner:
 
     async def _go_on(self, held: Held) -> None:
         batch = await self._journal.status(held)
-        if batch.status is Status.VALIDATING:
+        if not batch.total and batch.status in (Status.VALIDATING, Status.CANCELLING):
             batch = await self._validate(held, batch)
         if batch.status is Status.IN_PROGRESS:
             batch = await self._run_lines(held, batch)
@@ -175,19 +175,19 @@ class Runner:
 
         def planned(batch: Batch) -> Batch:
             if batch.status is not Status.VALIDATING:  # cancelled meanwhile
-                return replace(batch, model=read.model, total=len(read.requests))
+                return replace(batch, model=read.model, total=len(lines))
             if errors:
                 failed = batch.moved(Status.FAILED, self._clock())
                 return replace(failed, errors=tuple(errors))
             begun = batch.moved(Status.IN_PROGRESS, self._clock())
-            return replace(begun, model=read.model, total=len(read.requests))
+            return replace(begun, model=read.model, total=len(lines))
 
-        ordered = await asyncio.to_thread(in_order, read.requests)
+        ordered = await asyncio.to_thread(in_order, [] if errors else read.requests)
         lines = [
             PlannedLine(place, one.line, one.at, one.bytes, one.custom_id)
             for place, one in enumerate(ordered)
         ]
-        return await self._journal.plan(held, [] if errors else lines, planned)
+        return await self._journal.plan(held, lines, planned)
 
     async def _run_lines(self, held: Held, batch: Batch) -> Batch:
         """Run lines until all have answers, or the batch expires or is cancelled."""
