@@ -26,11 +26,11 @@ from headway.lab.report.terminal import results_table, show, table_console
 from headway.lab.simulation.choice import CANDIDATES, Choice, choose
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.loading import load_trace
-from headway.lab.simulation.importers.request_log import recent_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.predictions import Noisy
+from headway.lab.simulation.recent import recent_traffic
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
@@ -67,6 +67,11 @@ class Auto:
     advised: str = ""
     """By the last replay: without urgency, two in a row must agree."""
     spent_s: float = 0.0
+    errors: list[float] = field(default_factory=list)
+    """Of replays of what was served: by which share mean or p99 was off."""
+
+    def __post_init__(self) -> None:
+        self.began = self.current
 
     def policy(self, now_s: float, so_far: Outcome) -> str:
         """What `headway replay` would advise now."""
@@ -75,6 +80,8 @@ class Auto:
         choice = self._advice(now_s, so_far)
         self.spent_s += time.process_time() - began_s
         before, self.advised = self.advised, choice.policy if choice is not None else ""
+        if choice is not None and choice.evidence is not None:
+            self.errors.append(choice.evidence.error)
         if choice is None or choice.policy == self.current:
             return self.current
         if choice.urgent or before == choice.policy:
@@ -86,14 +93,16 @@ class Auto:
         ended = np.flatnonzero(so_far.ended_s <= now_s)
         if not len(ended):
             return None
-        answered = records_of(self.day, so_far, ended[-self.most_requests :], OCTAVES)
+        ended = ended[np.argsort(so_far.ended_s[ended], kind="stable")][-self.most_requests :]
+        used = [(0.0, self.began), *((at_s, policy) for at_s, _, policy, _ in self.choices)]
+        answered = records_of(self.day, so_far, ended, OCTAVES, policies=used)
         came = (so_far.released_s <= now_s) & ~so_far.finished
         unfinished = records_of(self.day, so_far, np.flatnonzero(came), OCTAVES)
         answered.sort(key=lambda record: record.arrival_unix_s)
         try:
             self.replays += 1
             return choose(
-                recent_trace(answered, unfinished, self.window_s, "log"),
+                recent_traffic(answered, unfinished, self.window_s, "log"),
                 logged_sites(answered, {}),
                 self.settings,
                 self.current,
@@ -189,6 +198,8 @@ def main() -> int:
         "wrong_switches": wrong,
         "replays": auto.replays,
     }
+    errors = ", ".join(f"{error:.0%}" for error in sorted(auto.errors))
+    print(f"replays of what was served were off by {errors}")
     print(f"{auto.replays} replays, {len(auto.choices)} switches, {wrong} of them wrong")
     return publish(claims, details, options.json)
 

@@ -6,7 +6,7 @@
   trail     TRAIL's gain over FCFS on Alpaca, by load
   online    vllm-ltr and SJF on requests that come one after the other, their gain by load
   dispatch  HexGen-Text2SQL's dispatch to unlike engines, its gain over round robin, by load
-docs/papers.md says what differs, and why.
+bench/papers.md says what differs, and why.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from headway.core.request import Request
 from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.lab.simulation.importers.rows import columns_of
 from headway.lab.simulation.measures import measures_of
+from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.simulator import simulate
@@ -85,7 +86,7 @@ THEIR_LTR = "ltr of the paper"
 POLICIES.update({"mlfq x10": LtrMlfq, "mlfq x2": LtrMlfqOfTwo, THEIR_LTR: LtrOfThePaper})
 
 
-class Scores:
+class Scores(Predictions):
     """A ranker that gave each request this score."""
 
     def __init__(self, scores: np.ndarray) -> None:

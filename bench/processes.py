@@ -58,12 +58,18 @@ def passthrough(backend: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def gateway(backend: Server, folder: Path, slots: int, *options: str) -> Iterator[Server]:
-    """`headway serve` with its defaults in front of `backend`; logs go to `folder`."""
+def gateway(backend: Server | None, folder: Path, slots: int, *options: str) -> Iterator[Server]:
+    """`headway serve` with its defaults in front of `backend`; logs go to `folder`.
+
+    Without a backend it has its embedded engine, with so many slots.
+    """
     port = _free_port()
     headway = Path(sys.executable).with_name("headway")
-    command = [str(headway), "serve", "--backend", backend.url]
-    command += ["--max-concurrency", str(slots), "--port", str(port)]
+    command = [str(headway), "serve", "--port", str(port)]
+    if backend is None:
+        command += ["--set", f"slots={slots}"]
+    else:
+        command += ["--backend", backend.url, "--max-concurrency", str(slots)]
     command += ["--set", f"log.requests_db={folder / 'requests.db'}", *options]
     log = folder / "gateway.log"
     with _running(command, f"http://127.0.0.1:{port}", "/readyz", log) as server:

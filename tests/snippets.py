@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+MEASUREMENTS = ROOT / "bench/README.md"
+"""Its commands take minutes and data: only their options are tried."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`(headway [^`\n]+)`(?!`)")
 
@@ -30,9 +32,9 @@ class Snippet:
         return self.where
 
 
-def blocks() -> Iterator[Snippet]:
+def blocks(documents: Iterable[Path] = DOCUMENTS) -> Iterator[Snippet]:
     """Every block of every document."""
-    for document in DOCUMENTS:
+    for document in documents:
         text = document.read_text(encoding="utf-8")
         for found in BLOCK.finditer(text):
             line = text.count("\n", 0, found.start()) + 2
@@ -40,14 +42,26 @@ def blocks() -> Iterator[Snippet]:
 
 
 def commands() -> list[Snippet]:
-    """Every command of every block of shell lines."""
-    return [one for block in blocks() if block.language == "sh" for one in _split(block)]
+    """Every command of every block of shell lines; once, where several pages have it."""
+    found = {}
+    for block in blocks():
+        for one in _split(block) if block.language == "sh" else ():
+            found.setdefault((one.text, one.answer), one)
+    return list(found.values())
 
 
 def spans() -> list[Snippet]:
-    """Every `headway …` inside a sentence or a table, unless it leaves something out."""
-    found = {}
-    for document in DOCUMENTS:
+    """Every `headway …` inside a sentence or a table, unless it leaves something out.
+
+    Of the measurements also those in blocks.
+    """
+    found = {
+        one.text: one
+        for block in blocks([MEASUREMENTS])
+        for one in _split(block)
+        if one.text.startswith("headway ")
+    }
+    for document in (*DOCUMENTS, MEASUREMENTS):
         text = BLOCK.sub(lambda block: "\n" * block[0].count("\n"), document.read_text("utf-8"))
         for span in SPAN.finditer(text):
             line = text.count("\n", 0, span.start()) + 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+import headway
 from headway.config.kept import default_requests_db
 from headway.config.settings import Settings
 from headway.config.sources import ConfigError, Configuration, Flag, load
@@ -51,6 +53,18 @@ def test_with_nothing_set_the_defaults_serve_this_machine() -> None:
     assert settings.embedded
     assert not settings.exposed
     assert settings == Settings()
+
+
+def test_off_is_a_word_and_yes_is_true() -> None:
+    file(
+        "fairness: off\nmodel: true-7b\nlog: {prompts: yes}\n"
+        "prediction: {predictor: off, learn: off}\n"
+    )
+    settings = load().settings
+    assert settings.fairness == settings.prediction.predictor == "off"
+    assert settings.model == "true-7b"
+    assert not settings.prediction.learn
+    assert settings.log.prompts
 
 
 def test_flags_outrank_the_environment_and_that_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +279,18 @@ def test_a_wrong_variable_names_itself(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert failure() == f"{variable}: {message}"
+
+
+def test_variables_that_other_parts_of_headway_read_are_not_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = Path(headway.__file__).parent
+    texts = [file.read_text(encoding="utf-8") for file in source.rglob("*.py")]
+    read = {name for text in texts for name in re.findall(r'"(HEADWAY_[A-Z_]*[A-Z])"', text)}
+    assert len(read) > 6
+    for name in read - {"HEADWAY_CONFIG"}:
+        monkeypatch.setenv(name, "1")
+    assert load().settings == Settings()
 
 
 def test_variables_that_kubernetes_sets_for_a_service_are_not_settings(

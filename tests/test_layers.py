@@ -70,7 +70,7 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "workflows": {"core", "extras", "store", "workflows"},
+    "workflows": {"core", "engines", "extras", "store", "unreachable", "workflows"},
     "config": {"core", "batches", "loopback", "redaction", "config"},
     "cli": {
         "core",

@@ -7,54 +7,65 @@ import re
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
+from time import time
 
 import pytest
 import typer
 import yaml
 from tests.models.encoder.folders import folder
 from tests.models.graphs import summed
+from tests.prediction.conftest import examples, write_log
 from tests.snippets import ROOT, Snippet, blocks, commands, spans
 
 from headway.cache import cache_folder
 from headway.cli import application
 from headway.engines.model_file import find_model
 
-DOCUMENTED = "127.0.0.1:8080"
-"""Where every document has its gateway."""
+DOCUMENTED = re.compile(r"127\.0\.0\.1:8080|gpu-[12]:8000")
+"""Where every document has its gateway, and the servers that a reader has already."""
 
 NOT_RUN = {
     "headway bench ": "minutes on a real engine",
-    "headway plan ": "a trace that has to be fetched",
-    "headway simulate ": "a trace that has to be fetched",
-    "headway predictor ": "a log of hundreds of requests",
-    "headway tune all-MiniLM-L6-v2 ": "about a minute of measuring",
-    "headway serve --set prediction.predictor=mine.npz": "the predictor that is trained before it",
-    "headway serve --model NAME=PATH": "NAME and PATH stand for the reader's own",
-    "headway serve --model sums=http://gpu-1:8000": "waits for a server of the reader's own",
+    "headway calibrate ": "minutes of a server that has nothing else to do",
+    "headway approve RUN": "a run that waits for an answer",
+    "headway worker ": "PostgreSQL; it works until it is stopped",
+    "headway predictor train --encoder ": "half an hour; OWN, OTHERS and MODEL are the reader's",
     "headway serve --config examples/transcribe.yaml": "pocketsphinx",
 }
 """Commands whose names and options only are tried, and what they would need."""
+
+SERVED = "smollm2-135m-instruct"
+"""What a gateway calls its embedded model."""
 
 OF_OTHERS = {
     "apt-get ": "root",
     "podman ": "podman, and a network",
     "python3 -m venv ": "root, and a network",
-    "python3.11 -m venv ": "a network",
+    "source .venv/bin/activate": "the environment that `make serve` makes",
     "/opt/headway/bin/": "root, and a network",
-    "HEADWAY_DATA=../shared/data python bench/against_vidur.py": "traces, and Vidur",
+    "prometheus ": "Prometheus; tests/deploy runs it",
+    "promtool ": "Prometheus; tests/deploy runs it",
     "python examples/transcribe_client.py": "pocketsphinx and espeak-ng",
     'echo "{\\"instances\\"': "pocketsphinx",
 }
 """Commands that are not tried at all, and what they would need."""
 
 FEWER = {
+    "headway tune all-MiniLM-L6-v2 ": "--requests 100 --repeats 1 --sizes 1,8 --policies adaptive "
+    "--lengths fixed:8",
     "headway tune models.py:moods": "--requests 100 --repeats 1 --sizes 1,8 --policies adaptive",
+    "headway simulate trace.csv ": "--requests 200",
+    "headway advise trace.csv ": "--requests 200 --policies fcfs,srpt",
+    "headway plan trace.csv ": "--requests 500",
 }
 """Options that are added to commands that would take most of a minute as they are."""
 
@@ -82,16 +93,24 @@ class Reader:
             "HOME": str(self.folder),
             "HEADWAY_CACHE": str(cache_folder()),
             "HEADWAY_PORT": "0",
+            "HEADWAY_URL": f"http://{self.address}",
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
         }
 
     def runs(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """What a program does with `text`, in which the address is this gateway's."""
+        """What a program does with `text`, in which every server is this gateway."""
         return subprocess.run(
-            [*words, text.replace(DOCUMENTED, self.address)],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60,
+            [*words, DOCUMENTED.sub(self.address, text)],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=110,
         )  # fmt: skip
+
+
+def log_of_a_first_day(path: Path) -> None:
+    """A gateway's log of 110 requests of the last ten minutes."""
+    write_log(path, examples(110), SERVED)
+    with closing(sqlite3.connect(path)) as log, log:
+        log.execute("UPDATE requests SET arrival_unix_s = ? + 4 * arrival_unix_s", [time() - 450])
 
 
 def until_it_serves(process: subprocess.Popen[str]) -> str:
@@ -117,7 +136,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     shutil.copytree(ROOT / "examples/prompts", home / "prompts")
     (moods,) = [block.text for block in PYTHON if "def moods(" in block.text]
     (home / "models.py").write_text(moods)
+    (report,) = [block.text for block in PYTHON if block.text.startswith("# report.py")]
+    (home / "report.py").write_text(report)
     summed(home / "sums.onnx")
+    with as_file(files("headway.lab.simulation.profiles") / "llama-3.1-8b-h100.json") as profile:
+        shutil.copy(profile, home / "mine.json")  # as `headway calibrate` writes one
+    log_of_a_first_day(home / ".local/state/headway/requests.db")
     labels = {"config.json": {"id2label": {"0": "rare", "1": "common", "2": "c", "3": "d"}}}
     folder(home / "models/classifier", labels, output="logits", summed=True)
     models = [
@@ -143,7 +167,12 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
 
 def test_every_block_that_is_to_be_run_says_what_it_is() -> None:
     starts = ("headway ", "pip ", "curl ", "make ", "python", "import ", "from ")
-    unnamed = [block for block in blocks() if not block.language and block.text.startswith(starts)]
+    unnamed = [
+        block
+        for block in blocks()
+        if block.language in ("", "bash", "shell", "console", "py")
+        and block.text.startswith(starts)
+    ]
     assert not list(map(str, unnamed))
 
 
@@ -181,10 +210,12 @@ def test_a_command_does_what_the_document_says(command: Snippet, reader: Reader)
 
 def test_every_tune_of_the_documents_ends_with_a_recommendation(reader: Reader) -> None:
     tunes = [command.text for command in COMMANDS if command.text.startswith("headway tune ")]
-    assert len(tunes) == 2 and all("--slo " in text for text in tunes)
-    (own,) = [text for text in tunes if why(text, FEWER)]
-    done = reader.runs("bash", "-c", text=f"{own.rstrip()} {why(own, FEWER)}")
-    assert "(recommended)" in done.stdout or "\nmodels:\n" in done.stdout
+    assert len(tunes) == 2
+    (items,) = [command.text for command in COMMANDS if "> items.jsonl" in command.text]
+    assert reader.runs("bash", "-c", text=items).returncode == 0
+    for text in tunes:
+        done = reader.runs("bash", "-c", text=f"{text.rstrip()} {why(text, FEWER)}")
+        assert "(recommended)" in done.stdout or "\nmodels:\n" in done.stdout
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
@@ -226,9 +257,15 @@ def knows_its_options(text: str) -> None:
 
 
 def serves(text: str, reader: Reader) -> None:
-    """It starts, and ends well when it is asked to."""
+    """It starts, and ends well when it is asked to.
+
+    With settings it runs in front of the reader's gateway: an engine each would take seconds.
+    """
+    in_front = {"HEADWAY_BACKENDS": f'[{{"url": "http://{reader.address}/v1"}}]'}
+    with_settings = any(flag in text for flag in (" --set ", " --policy ", " --fairness "))
     process = subprocess.Popen(
-        ["bash", "-c", f"exec {text}"], cwd=reader.folder, env=reader.environment,
+        ["bash", "-c", DOCUMENTED.sub(reader.address, f"exec {text}")],
+        cwd=reader.folder, env=reader.environment | (in_front if with_settings else {}),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -242,7 +279,7 @@ def serves(text: str, reader: Reader) -> None:
 def installs_what_there_is(text: str) -> None:
     """Extras of Headway are in its pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for extras in re.findall(r"headway\[([\w,-]+)\]", text):
+    for extras in re.findall(r"(?:headway|\.)\[([\w,-]+)\]", text):
         assert set(extras.split(",")) <= set(project["optional-dependencies"])
 
 

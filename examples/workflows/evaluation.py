@@ -1,10 +1,12 @@
-"""Every night a prompt's newest version is compared with the one in production; a person decides.
+"""Every night a new version of a prompt is compared with the one in production; a person decides.
 
-    headway serve --prompts examples/prompts
+    cp -r examples/prompts .
+    headway serve --prompts prompts
     headway worker examples/workflows/evaluation.py --port 8090
 
-A set of questions is run with both versions, and scored. If the new one is no worse, a person is
+Both versions answer the same questions, and are scored. If the new one is no worse, a person is
 asked before `production` moves to it: on the page http://127.0.0.1:8090/, or by `headway approve`.
+Not to wait for the night: `headway run examples/workflows/evaluation.py`.
 """
 
 from __future__ import annotations
@@ -17,46 +19,51 @@ import headway
 from headway.workflows.errors import Rejected
 from headway.workflows.triggers import Cron
 
-CASES = [
-    {"text": "The cat sat on the mat. It was a sunny day.", "words": ["cat", "mat"]},
-    {"text": "Prices of coffee rose by a third in May.", "words": ["coffee", "prices"]},
-    {"text": "The train from Berlin is two hours late.", "words": ["train", "late"]},
-]
+PROMPT = "name-capital"
+CANDIDATE = "3"
+CAPITALS = {
+    "Egypt": "Cairo",
+    "France": "Paris",
+    "Germany": "Berlin",
+    "Italy": "Rome",
+    "Japan": "Tokyo",
+    "Spain": "Madrid",
+}
 
 
 @headway.task(retries=2, tier="batch")
-async def score(prompt: str, version: str, case: dict[str, Any]) -> float:
-    """The share of the words that have to be in the answer."""
-    answer = await headway.prompt(prompt, {"text": case["text"]}, version=version, max_tokens=60)
-    said = answer.text.lower()
-    return sum(word in said for word in case["words"]) / len(case["words"])
+async def score(version: str, country: str) -> float:
+    """1 if the answer names the capital, else 0."""
+    answer = await headway.prompt(PROMPT, {"country": country}, version=version)
+    return float(CAPITALS[country] in answer.text)
 
 
 @headway.task
-def promote(prompt: str, version: str) -> str:
+def promote(version: str) -> str:
     """Move `production` to a version."""
-    command = ["headway", "prompts", "promote", prompt, version]
+    command = ["headway", "prompts", "promote", f"{PROMPT}@{version}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@headway.workflow(triggers=[Cron("0 3 * * *", input={"prompt": "summary", "candidate": "2"})])
-async def evaluation(prompt: str, candidate: str, current: str = "production") -> dict[str, Any]:
+async def mean(version: str) -> float:
+    """The mean score of a version."""
+
+    async def one(country: str) -> float:
+        return await score(version, country)
+
+    return statistics.mean(await headway.map(one, CAPITALS, limit=4))
+
+
+@headway.workflow(triggers=[Cron("0 3 * * *", timezone="Europe/Berlin")])
+async def evaluation(candidate: str = CANDIDATE) -> dict[str, Any]:
     """What both versions scored, and whether the new one is in production now."""
-
-    async def mean(version: str) -> float:
-        async def one(case: dict[str, Any]) -> float:
-            return await score(prompt, version, case)
-
-        return statistics.mean(await headway.map(one, CASES, limit=4))
-
-    scores = dict(
-        zip((current, candidate), await headway.gather(mean(current), mean(candidate)), strict=True)
-    )
-    if scores[candidate] < scores[current]:
-        return {"scores": scores, "promoted": False, "why": "it is worse"}
+    current, new = await headway.gather(mean("production"), mean(candidate))
+    result = {"production": round(current, 2), candidate: round(new, 2), "promoted": False}
+    if new < current:
+        return result
     try:
-        await headway.ask(f"Move production of {prompt} to {candidate}?", about=scores)
+        await headway.ask(f"Move production of {PROMPT} to version {candidate}?", about=result)
     except Rejected as error:
-        return {"scores": scores, "promoted": False, "why": str(error)}
-    await promote(prompt, candidate)
-    return {"scores": scores, "promoted": True}
+        return result | {"why_not": str(error)}
+    await promote(candidate)
+    return result | {"promoted": True}

@@ -1,159 +1,161 @@
 """From a question to SQL: schema linking, candidates, repairs, a vote. Each answer has a deadline.
 
     headway serve
-    headway run examples/workflows/text_to_sql.py --input question="How many tracks are long?"
+    headway run examples/workflows/text_to_sql.py --input question="Which songs are by Miles Davis?"
 
-The model fills in the parts of a query, within a JSON Schema made of the real tables, so that even
-a small one writes SQL that SQLite runs. Candidates run on the real database; one that fails or
-finds nothing is repaired with the error in hand; the most frequent result wins.
+`--input database=FILE` asks a SQLite database of your own. The model fills in the parts of a query,
+within a JSON Schema made of the real tables, so that even a small one writes SQL that runs.
+Candidates run on the database; one that fails or finds nothing is repaired with the error in hand;
+the most frequent result wins.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
-import tempfile
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import headway
 
-CANDIDATES = 5
+CANDIDATES = 3
 REPAIRS = 2
-ROWS = [
-    ("Blue Train", "John Coltrane", 1957, 643),
-    ("So What", "Miles Davis", 1959, 562),
-    ("Take Five", "Dave Brubeck", 1959, 324),
-    ("Giant Steps", "John Coltrane", 1960, 283),
-    ("Naima", "John Coltrane", 1960, 261),
-    ("Footprints", "Wayne Shorter", 1966, 449),
+SONGS = """
+CREATE TABLE songs (title TEXT, artist TEXT, year INT, seconds INT);
+INSERT INTO songs VALUES ('Blue Train', 'John Coltrane', 1957, 643),
+  ('So What', 'Miles Davis', 1959, 562), ('Take Five', 'Dave Brubeck', 1959, 324),
+  ('Giant Steps', 'John Coltrane', 1960, 283), ('Footprints', 'Wayne Shorter', 1966, 449);
+CREATE TABLE concerts (city TEXT, artist TEXT, year INT);
+INSERT INTO concerts VALUES ('Paris', 'Miles Davis', 1957), ('Berlin', 'Dave Brubeck', 1964);
+"""
+BOOKS = "Table: books(name, author, pages)\nQuestion: "
+SHOTS = [
+    (
+        BOOKS + "What did Austen write?",
+        '{"select": "name", "where": "author", "operator": "=", "value": "Austen"}',
+    ),
+    (
+        BOOKS + "How many are longer than 300 pages?",
+        '{"select": "COUNT(*)", "where": "pages", "operator": ">", "value": "300"}',
+    ),
 ]
-
-
-def database() -> Path:
-    """A database of songs, made if it is not there."""
-    path = Path(tempfile.gettempdir()) / "headway-example-songs.db"
-    with sqlite3.connect(path) as songs:
-        songs.execute("CREATE TABLE IF NOT EXISTS songs (title, artist, year INT, seconds INT)")
-        if not songs.execute("SELECT COUNT(*) FROM songs").fetchone()[0]:
-            songs.executemany("INSERT INTO songs VALUES (?, ?, ?, ?)", ROWS)
-    return path
+Tables = dict[str, list[str]]
 
 
 @headway.task
-def schema() -> dict[str, list[str]]:
+def schema(database: str) -> Tables:
     """The columns of each table."""
-    with sqlite3.connect(database()) as songs:
-        tables = [name for (name,) in songs.execute("SELECT name FROM sqlite_master")]
+    with closing(opened(database)) as data:
+        names = data.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         return {
-            name: [row[1] for row in songs.execute(f"PRAGMA table_info({name})")] for name in tables
+            name: [row[1] for row in data.execute(f'PRAGMA table_info("{name}")')]
+            for (name,) in names
         }
 
 
 @headway.task(retries=2)
-async def link(question: str, tables: dict[str, list[str]]) -> dict[str, Any]:
-    """The table and the columns that the question is about."""
-    table = next(iter(tables))
-    wanted = {
-        "type": "object",
-        "properties": {
-            "columns": {
-                "type": "array",
-                "items": {"enum": tables[table]},
-                "minItems": 1,
-                "maxItems": 2,
-            }
-        },
-        "required": ["columns"],
-    }
-    found = await filled(
-        f"Question: {question}\nTable {table} has the columns {', '.join(tables[table])}.\n"
-        "Which columns answer it?",
-        wanted,
-        0.0,
-    )
-    return {"table": table, "columns": found["columns"], "all": tables[table]}
+async def link(question: str, tables: Tables) -> str:
+    """The table that the question is about."""
+    listed = "\n".join(f"{name}({', '.join(columns)})" for name, columns in tables.items())
+    prompt = f"Tables:\n{listed}\nWhich table answers this? {question}"
+    found = await filled(prompt, {"table": {"enum": list(tables)}}, 0.0)
+    return str(found["table"])
 
 
 @headway.task(retries=2)
-async def generate(question: str, linked: dict[str, Any], number: int, error: str) -> str:
-    """One candidate query."""
-    columns = linked["all"]
-    wanted = {
-        "type": "object",
-        "properties": {
-            "select": {"enum": ["COUNT(*)", *linked["columns"], "MAX(seconds)", "AVG(seconds)"]},
-            "where": {"enum": ["", *columns]},
-            "operator": {"enum": ["=", ">", "<"]},
-            "value": {"type": "string", "maxLength": 12},
-        },
-        "required": ["select", "where", "operator", "value"],
+async def generate(
+    question: str, table: str, columns: list[str], number: int, failed: list[str]
+) -> str:
+    """One candidate; `failed` has its earlier queries, each with what went wrong."""
+    parts = {
+        "select": {"enum": [*columns, "COUNT(*)"]},
+        "where": {"enum": columns},
+        "operator": {"enum": ["=", "<", ">"]},
+        "value": {"type": "string", "maxLength": 20},
     }
-    failed = f"\nThe last query failed: {error}" if error else ""
-    part = await filled(
-        f"Question: {question}\nTable: {linked['table']}({', '.join(columns)}){failed}\n"
-        "Fill in: SELECT {select} FROM " + linked["table"] + " WHERE {where} {operator} {value}",
-        wanted,
-        0.2 + 0.2 * number,
+    prompt = "\n".join([f"Table: {table}({', '.join(columns)})", *failed, f"Question: {question}"])
+    part = await filled(prompt, parts, 0.2 * number, SHOTS)
+    select = part["select"] if part["select"] == "COUNT(*)" else f'"{part["select"]}"'
+    value = part["value"].replace("'", "''")
+    return f'SELECT {select} FROM "{table}" WHERE "{part["where"]}" {part["operator"]} \'{value}\''
+
+
+@headway.task
+def execute(database: str, query: str) -> dict[str, Any]:
+    """The rows of a query, or what went wrong."""
+    try:
+        with closing(opened(database)) as data:
+            rows = data.execute(query).fetchmany(20)
+    except sqlite3.Error as error:
+        return {"error": str(error)}
+    return {"rows": rows} if rows else {"error": "it finds nothing"}
+
+
+async def candidate(
+    question: str, database: str, table: str, columns: list[str], number: int
+) -> dict[str, Any]:
+    """A query and its rows; repaired a few times if it fails."""
+    failed: list[str] = []
+    for _ in range(1 + REPAIRS):
+        query = await generate(question, table, columns, number, failed)
+        result = await execute(database, query)
+        if "rows" in result:
+            break
+        failed = [*failed, f"Wrong: {query} ({result['error']})"]
+    return {"query": query, **result}
+
+
+@headway.workflow(deadline_s=120, tier="interactive")
+async def text_to_sql(question: str, database: str = "") -> dict[str, Any]:
+    """The rows on which most candidates agree."""
+    tables = await schema(database)
+    table = await link(question, tables)
+    found = await headway.gather(
+        *(
+            candidate(question, database, table, tables[table], number)
+            for number in range(CANDIDATES)
+        )
     )
-    query = f"SELECT {part['select']} FROM {linked['table']}"
-    if part["where"]:
-        value = part["value"].replace("'", "''")
-        query += f" WHERE {part['where']} {part['operator']} '{value}'"
-    return query
+    votes = Counter(json.dumps(one["rows"]) for one in found if "rows" in one)
+    if not votes:
+        raise ValueError(f"no candidate found anything; the last one: {found[-1]}")
+    rows, count = votes.most_common(1)[0]
+    query = next(one["query"] for one in found if json.dumps(one.get("rows")) == rows)
+    return {"query": query, "rows": json.loads(rows), "votes": f"{count} of {CANDIDATES}"}
 
 
-async def filled(prompt: str, wanted: dict[str, Any], temperature: float) -> dict[str, Any]:
-    """What the model fills in. Raises ValueError, which is worth another attempt."""
+async def filled(
+    prompt: str,
+    parts: dict[str, Any],
+    temperature: float,
+    shots: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """What the model fills in. Raises ValueError for a broken answer: worth another attempt."""
+    messages = [
+        message
+        for asked, answered in shots
+        for message in (
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": answered},
+        )
+    ]
+    wanted = {"type": "object", "properties": parts, "required": list(parts)}
     answer = await headway.llm(
-        prompt,
+        [*messages, {"role": "user", "content": prompt}],
         temperature=temperature,
-        max_tokens=80,
+        max_tokens=100,
         response_format={"type": "json_schema", "json_schema": {"name": "sql", "schema": wanted}},
     )
     found: dict[str, Any] = json.loads(answer.text)
     return found
 
 
-@headway.task
-def execute(query: str) -> dict[str, Any]:
-    """The rows of a query, or the error of SQLite."""
-    try:
-        with sqlite3.connect(f"file:{database()}?mode=ro", uri=True) as songs:
-            rows = songs.execute(query).fetchmany(20)
-            return {"rows": rows} if rows and rows != [(0,)] else {"error": "it finds nothing"}
-    except sqlite3.Error as error:
-        return {"error": str(error)}
-
-
-async def candidate(question: str, linked: dict[str, Any], number: int) -> dict[str, Any]:
-    """A query and what it returned; repaired a few times if it fails."""
-    error = ""
-    for _ in range(1 + REPAIRS):
-        query = await generate(question, linked, number, error)
-        result = await execute(query)
-        if "rows" in result:
-            return {"query": query, "rows": result["rows"]}
-        error = result["error"]
-    return {"query": query, "error": error}
-
-
-@headway.workflow(deadline_s=120, tier="interactive")
-async def text_to_sql(question: str) -> dict[str, Any]:
-    """The result on which most candidates agree."""
-    linked = await link(question, await schema())
-    found = await headway.gather(
-        *(candidate(question, linked, number) for number in range(CANDIDATES))
-    )
-    votes = Counter(json.dumps(one["rows"]) for one in found if "rows" in one)
-    if not votes:
-        raise ValueError(f"no query ran: {found[-1].get('error')}")
-    winner, count = votes.most_common(1)[0]
-    query = next(one["query"] for one in found if json.dumps(one.get("rows")) == winner)
-    return {"query": query, "rows": json.loads(winner), "votes": f"{count} of {len(found)}"}
-
-
-if __name__ == "__main__":  # the same without a journal: python text_to_sql.py
-    print(asyncio.run(text_to_sql("How many songs are by John Coltrane?")))
+def opened(database: str) -> sqlite3.Connection:
+    """The database, to read only; without a name, that of the example."""
+    if database:
+        return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    data = sqlite3.connect(":memory:")
+    data.executescript(SONGS)
+    return data

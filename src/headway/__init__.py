@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from headway.workflows.branches import gather
     from headway.workflows.branches import map_ as map
     from headway.workflows.definition import task, workflow
-    from headway.workflows.model import embed, llm, now, prompt, random
+    from headway.workflows.model import embed, llm, now, predict, prompt, random
     from headway.workflows.waits import ask, receive, sleep, sleep_until
 
 _HOMES = {
@@ -20,6 +20,7 @@ _HOMES = {
     "embed": "headway.workflows.model",
     "llm": "headway.workflows.model",
     "now": "headway.workflows.model",
+    "predict": "headway.workflows.model",
     "prompt": "headway.workflows.model",
     "random": "headway.workflows.model",
     "ask": "headway.workflows.waits",
@@ -37,6 +38,7 @@ __all__ = [
     "llm",
     "map",
     "now",
+    "predict",
     "prompt",
     "random",
     "receive",

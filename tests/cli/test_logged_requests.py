@@ -72,7 +72,7 @@ def test_requests_of_a_prompt_or_of_a_version_of_it(run: Run) -> None:
     ("arguments", "code", "says"),
     [
         (("--prompt", "greet@production"), 1, "the log has versions by number, not by alias"),
-        (("--log", "none.db"), 1, "none.db cannot be read as a request log"),
+        (("--log", "none.db"), 1, "there is no request log none.db"),
         (("--set", "log.requests_db=null"), 2, "log.requests_db is null"),
     ],
 )

@@ -15,6 +15,8 @@ from tests.cli.test_without_extras import without
 from tests.gateway.fake_backend import FakeBackend
 from tests.prompts.files import GREET, write
 
+from headway.extras import install_extra
+
 TESTS = """
 cases:
 - {name: first words, variables: {name: Ada}, expect: {contains: word1}}
@@ -149,6 +151,5 @@ def test_a_gateway_does_not_start_on_a_folder_that_is_not_there(run: Run) -> Non
 
 @pytest.mark.parametrize("module", ["jinja2"])
 def test_what_to_install_is_said(module: str) -> None:
-    assert without(module, "prompts", "list").stderr.strip() == (
-        "headway: prompts need jinja2: pip install 'headway[prompts]'"
-    )
+    said = without(module, "prompts", "list").stderr.strip()
+    assert said == f"headway: prompts need jinja2: {install_extra('prompts')}"

@@ -31,6 +31,12 @@ def test_traces_are_made_looked_at_and_cut(tmp_path: Path) -> None:
     assert (code, "there is no trace" in err) == (1, True)
 
 
+def test_a_trace_without_gaps_has_no_rate(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("arrival_s,prompt_tokens,output_tokens\n3,10,5\n")
+    code, out, _ = run("trace", "info", tmp_path / "one.csv")
+    assert (code, "all at once" in out, "inf" in out) == (0, True, False)
+
+
 def test_sessions_are_drawn_whole(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
     rows = [f"{n},{n - 3 if n >= 3 else ''},{n},10,5\n" for n in range(30)]

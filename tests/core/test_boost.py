@@ -66,7 +66,7 @@ def test_waiting_requests_follow_a_change_of_the_scale_at_once() -> None:
         one.sequence = number
         queue.push(one)
     assert queue.peek(2.0) is long
-    policy.scale_s = 100.0
+    policy.rescale(100.0)
     assert queue.peek(2.0) is short
 
 
@@ -121,7 +121,7 @@ def test_requests_of_one_length_run_by_arrival_at_any_scale(chosen, tokens) -> N
     policy = boost(chosen[0])
     queue = policy.queue()
     for number, scale_s in enumerate(chosen):
-        policy.scale_s = scale_s
+        policy.rescale(scale_s)
         one = request(str(number), tokens, float(number))
         one.sequence = number
         queue.push(one)

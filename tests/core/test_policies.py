@@ -74,6 +74,116 @@ def test_trail_does_not_stop_a_request_beyond_four_fifths_of_its_prediction() ->
         assert len(running_then_arrives("trail", long, short)) == expected
 
 
+def finish(schedule: Scheduler, one: Request, now_s: float) -> None:
+    """Run `one` alone, to its end."""
+    schedule.add(one, now_s)
+    schedule.step(now_s)
+    schedule.progress(one.id, int(one.estimate.mean), now_s)
+    schedule.finish(one.id, now_s)
+
+
+def order(schedule: Scheduler, requests: list[Request], now_s: float = 9.0) -> list[str]:
+    """The order in which the one slot runs `requests`, each to its end."""
+    blocker = request("blocker", 1, preemptible=False)
+    schedule.add(blocker, now_s)
+    schedule.step(now_s)
+    for one in requests:
+        schedule.add(one, now_s)
+    schedule.finish("blocker", now_s)
+    started = []
+    while schedule.requests:
+        (start,) = schedule.step(now_s)
+        started.append(start.request.id)
+        schedule.finish(start.request.id, now_s)
+    return started
+
+
+def one_slot(policy: str) -> Scheduler:
+    schedule = scheduler(policy)
+    schedule.set_backend(Backend("x", 1, cost=COST), 0.0)
+    return schedule
+
+
+def test_plas_runs_first_whose_run_had_the_least_service() -> None:
+    schedule = one_slot("plas")
+    finish(schedule, request("a1", 2000, program="a"), 0.0)
+    requests = [request("a2", 1, program="a"), request("b1", 900, program="b"), request("alone")]
+    assert order(schedule, requests) == ["b1", "alone", "a2"]
+
+
+def test_plas_is_mlfq_where_every_run_is_of_one_request() -> None:
+    requests = [request(str(n), n, prompt_tokens=1 + 997 * n % 4000) for n in range(1, 9)]
+    again = [request(str(n), n, prompt_tokens=1 + 997 * n % 4000) for n in range(1, 9)]
+    assert served("plas", requests) == served("mlfq", again)
+
+
+def test_plas_tells_programs_of_two_tenants_apart() -> None:
+    schedule = one_slot("plas")
+    finish(schedule, request("a1", 2000, program="p", tenant="a"), 0.0)
+    mine = request("a2", program="p", tenant="a"), request("b1", program="p", tenant="b")
+    assert order(schedule, list(mine)) == ["b1", "a2"]
+
+
+def test_atlas_counts_branches_of_a_run_once() -> None:
+    for policy, first in (("plas", "long"), ("atlas", "wide")):
+        schedule = one_slot(policy)
+        finish(schedule, request("begin", 1, program="w", step="begin"), 0.0)
+        for branch in "abcd":  # side by side: none waited for another
+            finish(
+                schedule, request(branch, 700, program="w", step=branch, parents=("begin",)), 0.0
+            )
+        finish(schedule, request("l1", 1500, program="l"), 0.0)
+        requests = [
+            request("wide", program="w", parents=("a", "b", "c", "d")),
+            request("long", program="l"),
+        ]
+        assert order(schedule, requests)[0] == first, policy
+
+
+def test_run_gittins_runs_first_whose_run_has_the_least_to_come() -> None:
+    requests = [
+        request("long run", 10, to_come=SizeEstimate.exactly(60_000)),
+        request("last call", 900),
+        request("short run", 10, to_come=SizeEstimate.exactly(4_000)),
+    ]
+    assert served("run-gittins", requests) == ["short run", "last call", "long run"]
+
+
+def test_run_gittins_tries_a_run_that_may_end_soon() -> None:
+    maybe = SizeEstimate((1, 100_000), (0.5, 0.5))
+    requests = [
+        request("certain", 100, to_come=SizeEstimate.exactly(20_000)),
+        request("maybe", 100, to_come=maybe),
+    ]
+    assert served("run-gittins", requests) == ["maybe", "certain"]
+
+
+def test_run_fcfs_finishes_the_run_that_began_first() -> None:
+    schedule = one_slot("run-fcfs")
+    finish(schedule, request("a1", program="a"), 0.0)
+    requests = [
+        request("b1", arrival_s=1.0, program="b"),
+        request("a2", arrival_s=2.0, program="a"),
+    ]
+    assert order(schedule, requests) == ["a2", "b1"]
+
+
+def test_urgency_leaves_the_rest_of_the_run_its_share() -> None:
+    requests = [
+        request("last step", 100, deadline_s=50.0),
+        request("first of ten", 100, deadline_s=50.0, to_come=SizeEstimate.exactly(9_000)),
+    ]
+    assert served("urgency", requests) == ["first of ten", "last step"]
+
+
+def test_slack_counts_what_comes_after_in_the_run() -> None:
+    requests = [
+        request("late", 100, deadline_s=50.0),
+        request("later", 100, deadline_s=55.0, to_come=SizeEstimate.exactly(20_000)),
+    ]
+    assert served("slack", requests) == ["later", "late"]
+
+
 def test_edf_is_by_deadline_and_no_deadline_comes_last() -> None:
     requests = [request("none"), request("late", deadline_s=90), request("soon", deadline_s=50)]
     assert served("edf", requests) == ["soon", "late", "none"]
@@ -147,8 +257,8 @@ def test_an_urgent_deadline_stops_a_later_one(policy) -> None:
 
 def test_every_policy_is_in_the_table_under_its_own_name() -> None:
     for name, policy in POLICIES.items():
-        assert policy.__name__.lower() == name
-        assert policy.__module__.endswith(f".{name}")
+        assert policy.__name__.lower() == name.replace("-", "")
+        assert policy.__module__.endswith(f".{name.replace('-', '_')}")
         assert policy.__doc__
 
 

@@ -21,7 +21,7 @@ from headway.workflows.http.server import HttpServer
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import RunRow, StepRow
-from headway.workflows.journal.schema import TABLES
+from headway.workflows.journal.schema import prepare
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.triggers.runner import Triggers
@@ -41,7 +41,7 @@ def postgres() -> Iterator[str]:
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     """An empty journal."""
     if request.param == "sqlite":
-        opened = Journal(lambda: SqliteConnection(tmp_path / "workflows.db", TABLES))
+        opened = Journal(lambda: SqliteConnection(tmp_path / "workflows.db", prepare))
     else:
         address = request.getfixturevalue("postgres")
         _empty(address)

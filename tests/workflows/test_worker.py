@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.workflows.conftest import Bench
 
 import headway
 from headway.workflows.errors import StepFailed, TimedOut
+from headway.workflows.journal.errors import Finished
 from headway.workflows.journal.rows import RunState
 
 calls: list[Any] = []
@@ -217,6 +219,19 @@ async def test_calls_of_tasks_alone_may_be_gathered_by_asyncio(bench: Bench) -> 
     assert (await bench.result(work)).output_json == "[2, 4]"
 
 
+@pytest.mark.filterwarnings("error")
+async def test_branches_that_an_error_keeps_from_beginning_are_closed(bench: Bench) -> None:
+    @headway.workflow
+    async def mapped() -> list[None]:
+        return await headway.map(lambda _: broken(), range(3), limit=1)
+
+    with pytest.raises(TypeError, match="wrong for good"):
+        await mapped()
+    row = await bench.result(mapped)
+    assert (row.state, calls) == (RunState.FAILED, ["broken", "broken"])
+    gc.collect()
+
+
 async def test_a_result_that_json_cannot_hold_is_refused(bench: Bench) -> None:
     @headway.task
     async def odd() -> Any:
@@ -296,6 +311,8 @@ async def test_a_run_tried_again_keeps_what_had_finished(bench: Bench) -> None:
         row = await bench.until(row.id, "finished")
         assert row.output_json == "15"
         assert calls == [1, "sometimes", "sometimes", 2]
+        with pytest.raises(Finished, match="name the step"):
+            await bench.journal.again(row.id, None, None)
         await bench.journal.again(row.id, "sometimes", None)
         row = await bench.until(row.id, "finished")
         assert calls == [1, "sometimes", "sometimes", 2, "sometimes", 2]

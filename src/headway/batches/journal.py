@@ -32,7 +32,7 @@ from headway.batches.schema import (
 )
 from headway.store.owner import Owner
 from headway.store.sqlite import SqliteConnection
-from headway.store.transactions import Connection, Transactions
+from headway.store.transactions import Connection, Query, Transactions
 
 DELETED_AT_ONCE = 2000
 """Rows that one transaction deletes."""
@@ -70,7 +70,7 @@ class Journal:
         self.path = path
         self._owner = str(owner)
         try:
-            self._transactions = Transactions(lambda: _connection(path))
+            self._transactions = Transactions(lambda: SqliteConnection(path, _prepare))
         except (sqlite3.Error, OSError) as error:
             raise JournalError(
                 f"the batches in {path} cannot be opened ({error}): make the folder writable, or "
@@ -359,17 +359,17 @@ class Journal:
         )
 
 
-def _connection(path: Path) -> SqliteConnection:
-    connection = SqliteConnection(path, TABLES)
-    ((found,),) = connection.query("PRAGMA user_version")
+def _prepare(query: Query) -> None:
+    """Make the tables that are missing. Raises JournalError: a newer Headway wrote them."""
+    ((found,),) = query("PRAGMA user_version", ())
     if found > VERSION:
-        connection.close()
         raise JournalError(
-            f"the batches in {path} were written by a newer Headway: start that one, or name "
+            "the batches in batch.folder were written by a newer Headway: start that one, or name "
             "another folder with batch.folder"
         )
-    connection.query(f"PRAGMA user_version = {VERSION}")
-    return connection
+    for statement in TABLES:
+        query(statement, ())
+    query(f"PRAGMA user_version = {VERSION}", ())
 
 
 def _held(connection: Connection, held: Held) -> Batch:

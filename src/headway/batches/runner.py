@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from headway.batches.batch import Batch, LineError, Status
+from headway.batches.batch import Batch, LineError, Status, WrongStatus
 from headway.batches.folder import Folder
 from headway.batches.input_file import in_order, read_input
 from headway.batches.journal import Journal, LostBatch
@@ -119,6 +119,8 @@ class Runner:
             try:
                 await self._go_on(held)
                 return
+            except WrongStatus:  # cancelled at this moment: it goes on from there
+                continue
             except LostBatch:
                 logger.warning("batch %s is run by another process now", held.batch.id)
                 return

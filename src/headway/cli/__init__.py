@@ -75,7 +75,7 @@ def application(command: str | None) -> typer.Typer:
         from headway.cli import runs as of_runs
 
         runs = (of_runs.list_, of_runs.show, of_runs.logs)
-        changes = (of_runs.cancel, of_runs.resume, of_runs.retry)
+        changes = (of_runs.cancel, of_runs.resume, of_runs.retry, of_runs.prune)
         app.add_typer(_group(RUNS, *runs, *changes), name="runs")
         app.command()(of_runs.approve)
     else:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.config.sources import ConfigError, Configuration, Flag, KeyPath, load
+from headway.config.yaml_text import value_of
 from headway.redaction import masked
 
 _NAME = re.compile(r"\s*[a-z_]{1,40}(?:\.|\s*$)")
@@ -43,7 +44,7 @@ def read_configuration(
         if not equals:
             raise Failure(f"--set {assignment}: write it as KEY=VALUE", BAD_CONFIG)
         try:
-            value = yaml.safe_load(text)
+            value = value_of(text)
         except yaml.YAMLError:
             raise Failure(f"--set {key}: the value is not YAML", BAD_CONFIG) from None
         given.append(Flag(f"--set {key}", tuple(key.strip().split(".")), value))

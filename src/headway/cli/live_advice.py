@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from headway.cli.live_gateway import asked_of
-from headway.gateway.api.wire import PolicyView
+from headway.gateway.api.views import PolicyView
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import Results, show
 
@@ -45,6 +45,15 @@ def print_live_advice(url: str, api_key: str, console: Console) -> None:
             for row, one in zip(rows, view.advice.replayed, strict=True):
                 row.append(share(one.missed))
         show(console, Results(headings, rows))
+    evidence = view.advice.evidence
+    if evidence is not None:
+        console.print(
+            "How they were served, replayed: mean "
+            f"{figures(evidence.replayed_mean_s)} s, and it was {figures(evidence.served_mean_s)} "
+            f"s; p99 {figures(evidence.replayed_p99_s)} s, and it was "
+            f"{figures(evidence.served_p99_s)} s.",
+            soft_wrap=True,
+        )
     reason = view.advice.reason
     stays = reason.startswith("stays: ")
     console.print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,9 @@ from headway.cli.priority import give_way
 from headway.gateway.foresight.advisor import Question
 from headway.lab.simulation.choice import choose
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.importers.request_log import answered, recent_trace
+from headway.lab.simulation.importers.request_log import answered
 from headway.lab.simulation.logged_profile import logged_sites
+from headway.lab.simulation.recent import recent_traffic
 from headway.lab.simulation.slo import NOTHING, parse_objective
 from headway.store.event_log import settings_from_values
 from headway.store.request_log import newest
@@ -26,9 +28,11 @@ def replay() -> None:
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     log = Path(question.log)
     try:
-        records = answered(log, max(0, newest(log) - question.most_requests))
+        records = _until(
+            question.now_unix_s, answered(log, max(0, newest(log) - question.most_requests))
+        )
         choice = choose(
-            recent_trace(records, _unfinished(question), question.window_s, log.name),
+            recent_traffic(records, _unfinished(question), question.window_s, log.name),
             logged_sites(records, question.slots),
             settings_from_values(question.settings),
             question.current,
@@ -37,6 +41,17 @@ def replay() -> None:
     except (SimulationError, OSError) as error:
         fail("replay", error)
     print(msgspec.json.encode(choice).decode())
+
+
+def _until(now_unix_s: float, records: Sequence[RequestRecord]) -> list[RequestRecord]:
+    """Without what was logged before the clock was set back. Raises SimulationError."""
+    known = [record for record in records if record.arrival_unix_s <= now_unix_s]
+    if not known:
+        raise SimulationError(
+            "all requests in the log came later than now: the clock was set back; newer requests "
+            "will count"
+        )
+    return known
 
 
 def _unfinished(question: Question) -> list[RequestRecord]:
@@ -52,6 +67,7 @@ def _unfinished(question: Question) -> list[RequestRecord]:
             max_tokens=one.max_tokens,
             predicted_tokens=one.predicted_tokens,
             output_tokens=max(1, one.output_tokens + 1, round(one.predicted_tokens)),
+            queue_ms=None if one.queue_s is None else 1000.0 * one.queue_s,
             outcome="finished",
             status=200,
         )

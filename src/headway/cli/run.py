@@ -59,6 +59,9 @@ def run(
 
     async def work(opened: Journal) -> RunRow:
         row = await start(opened, catalog, chosen, given | parsed(chosen, texts), key=key)
+        if not row.state.ended:
+            again = f"headway runs resume {file} {row.id}"
+            print(f"Run {row.id}; if it stops: {again}", file=sys.stderr)
         return await work_on(opened, catalog, row, url)
 
     show_end(with_journal(journal, work))

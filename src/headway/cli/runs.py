@@ -83,7 +83,7 @@ def show(
         given, made = (sum(column) for column in zip(*tokens, strict=True))
         print(f"{given} prompt tokens, {made} output tokens{_cost(steps.values(), prices)}")
     if row.state != "finished" and _remark(row):
-        print(_remark(row).strip())
+        print(_remark(row).removeprefix(": "))
     elif row.output_json is not None:
         print(json.dumps(json.loads(row.output_json), indent=2, ensure_ascii=False))
 
@@ -169,6 +169,20 @@ def retry(
 
     row = with_journal(journal, work)
     print(f"{row.id} is ready: a worker takes it, or `headway runs resume FILE {row.id}`")
+
+
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="DAYS", help="Since they ended.", min=0)
+    ],
+    journal: JournalAddress = None,
+) -> None:
+    """Delete runs that ended long ago, with their steps; the keys of events stay known."""
+    from headway.workflows import retention
+
+    before = time.time() - older_than * retention.DAY_S
+    deleted = with_journal(journal, lambda opened: retention.prune(opened, before))
+    print(f"Deleted {deleted} runs")
 
 
 def approve(

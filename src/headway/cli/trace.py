@@ -194,14 +194,13 @@ def facts_of(trace: Trace) -> dict[str, str]:
     """The lines of `headway trace info`."""
     gaps_s = np.diff(trace.arrival_s)
     spread = float(gaps_s.std() / gaps_s.mean()) if len(gaps_s) and gaps_s.mean() else 0.0
-    rate = len(trace) / trace.span_s if trace.span_s else float("inf")
-    facts = {
-        "requests": f"{len(trace):,}",
-        "arrivals": f"over {trace.span_s:,.1f} s, {figures(rate)} a second",
-        "gaps": f"coefficient of variation {spread:.2f} (1: Poisson)",
-        "prompt tokens": _spread_of(trace.prompt_tokens),
-        "output tokens": _spread_of(trace.output_tokens),
-    }
+    facts = {"requests": f"{len(trace):,}", "arrivals": "all at once"}
+    if trace.span_s:
+        rate = len(trace) / trace.span_s
+        facts["arrivals"] = f"over {trace.span_s:,.1f} s, {figures(rate)} a second"
+        facts["gaps"] = f"coefficient of variation {spread:.2f} (1: Poisson)"
+    facts["prompt tokens"] = _spread_of(trace.prompt_tokens)
+    facts["output tokens"] = _spread_of(trace.output_tokens)
     for name in ("tenants", "programs"):
         distinct = set(getattr(trace, name)) - {""}
         if distinct:

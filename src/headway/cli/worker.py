@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -43,6 +44,10 @@ def worker(
         ),
     ] = None,
     most_runs: Annotated[int, typer.Option(help="Runs in memory at a time.", min=1)] = 200,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(help="Delete runs that ended so long ago; by default none.", min=0),
+    ] = None,
 ) -> None:
     """Work on runs of these workflows, and start those of their triggers.
 
@@ -57,9 +62,12 @@ def worker(
     from headway.workflows.llm import Gateway
     from headway.workflows.otlp import Exporter, NoExporter
     from headway.workflows.resources import Capacity
+    from headway.workflows.retention import DAY_S, prune_always
     from headway.workflows.triggers.runner import Triggers
     from headway.workflows.worker import Worker
 
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("headway").setLevel(logging.INFO)
     try:
         catalog = Catalog(one for file in files for one in load(file))
     except WorkflowError as error:
@@ -93,14 +101,17 @@ def worker(
         elif triggers.hooks:
             raise Failure("webhooks need --port, where they arrive", BAD_CONFIG)
         working = asyncio.create_task(worker.run())
-        watching = asyncio.create_task(triggers.run())
+        watching = [asyncio.create_task(triggers.run())]
+        if keep_days is not None:
+            watching.append(asyncio.create_task(prune_always(opened, keep_days * DAY_S)))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
         names = ", ".join(workflow.name for workflow in catalog)
         print(f"Working on runs of {names}; calls of models go to {url}", file=sys.stderr)
         await asyncio.wait([working])
-        watching.cancel()
-        await asyncio.wait([watching])
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
         await server.close()
         await gateway.close()
         if exporter is not None:

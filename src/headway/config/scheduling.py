@@ -121,11 +121,6 @@ class PredictionConfig(Section):
         """Whether predictors are to be trained; one that the operator chose stays."""
         return self.learn and self.predictor == "shipped"
 
-    @field_validator("predictor", mode="before")
-    @classmethod
-    def _off(cls, choice: object) -> object:
-        return "off" if choice is False else choice  # what YAML makes of a plain `off`
-
     @field_validator("ask_model")
     @classmethod
     def _has_a_predictor(cls, ask_model: bool, info: ValidationInfo) -> bool:

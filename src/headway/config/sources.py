@@ -21,13 +21,27 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from headway.config.section import UnknownName
 from headway.config.settings import Settings
+from headway.config.yaml_text import value_of
 from headway.redaction import HIDDEN, is_secret, masked
 
 KeyPath = tuple[str | int, ...]
 PREFIX = "HEADWAY_"
 DEFAULT_FILE = "headway.yaml"
 
-NOT_SETTINGS = frozenset({"HEADWAY_CONFIG", "HEADWAY_DATA", "HEADWAY_CACHE"})
+NOT_SETTINGS = frozenset(
+    f"HEADWAY_{name}"
+    for name in (
+        "API_KEY",
+        "CACHE",
+        "CONFIG",
+        "DATA",
+        "JOURNAL",
+        "PRICES",
+        "URL",
+        "WEBHOOK_SECRET",
+        "WORKER_KEY",
+    )
+)
 """Variables with the prefix that other parts of Headway read."""
 
 SERVICE_LINKS = re.compile(r"HEADWAY_(SERVICE_(HOST|PORT.*)|PORT_\d+_(TCP|UDP).*)")
@@ -156,7 +170,7 @@ def _from_environment() -> Source:
             source.values.pop(path[0], None)
             continue
         if source.place(path) is None:
-            known = [*known_keys(path[:-1]), *(known_keys(()) if len(path) == 1 else ())]
+            known = known_keys(path[:-1])
             raise ConfigError(
                 f"{variable}: unknown setting {dotted(path)!r}"
                 + did_you_mean(path[-1], known, variable.removesuffix(path[-1].upper()))
@@ -183,7 +197,7 @@ def _from_file(path: Path | None) -> Source:
         raise ConfigError(f"{path}: is not UTF-8 text; settings are a YAML file") from None
     try:
         root = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        values = value_of(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         wrong = _without_values(error)

@@ -57,6 +57,8 @@ class Backend:
         queue_s += self.prefilling_s
         own_s = self.cost.decode_s_per_token * request.remaining_tokens
         if not request.prefix or request.prefix not in self._prefixes:
+            own_s += self.cost.prefill_s_per_token * request.prompt_tokens
+        elif request.cached_tokens:  # it is known how much of the prompt is cached
             own_s += self.cost.prefill_s(request)
         return queue_s + own_s
 

@@ -61,6 +61,14 @@ class Request:
     tier: Tier = Tier.STANDARD
     tenant: str = ""
     program: str = ""
+    """The run that it is part of; empty: it is a run of its own."""
+    step: str = ""
+    """Its name in the run; empty: it has none."""
+    parents: tuple[str, ...] = ()
+    """Names of the steps of its run that it waited for; empty: all that had ended."""
+    to_come: SizeEstimate | None = None
+    """What its run does after its answer, on the longest path to its end: a distribution, in ms of
+    a slot. None: not known."""
     priority: int = 0
     """The client's integer in vLLM's sense: smaller runs first."""
     deadline_s: float | None = None
@@ -88,6 +96,12 @@ class Request:
     """When it last started; -1 before."""
     resumed_tokens: int = field(default=0, init=False)
     """Output tokens it had when it last started."""
+    run_arrival_s: float = field(default=0.0, init=False)
+    """When the first request of its run arrived."""
+    run_service_s: float = field(default=0.0, init=False)
+    """Service that its run had attained when it arrived."""
+    run_path_s: float = field(default=0.0, init=False)
+    """The same along the longest path of steps that led to it."""
     due_s: float = field(default=float("inf"), init=False)
     """From then on no request that is due later may overtake it (starvation bound)."""
     latest_start_s: float = field(default=float("inf"), init=False)

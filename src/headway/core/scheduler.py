@@ -7,7 +7,6 @@ events give the same decisions under the gateway, under the simulator and in a t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import inf
 from types import MappingProxyType
 
@@ -21,9 +20,9 @@ from headway.core.fairness import fairness
 from headway.core.lanes import Lanes
 from headway.core.outlook import Outlook
 from headway.core.placement import placements
-from headway.core.policies import make_policy
-from headway.core.policies.boost import Boost
+from headway.core.policy_in_use import PolicyInUse
 from headway.core.preemption import PreemptionRule
+from headway.core.programs import Programs
 from headway.core.promises import Promises
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
@@ -66,21 +65,20 @@ class Scheduler:
         self.settings = settings
         self._requests: dict[str, Request] = {}
         self._sequence = 0
-        self._policy = make_policy(settings)
+        self._policies = PolicyInUse(settings)
+        policy = self._policies.policy
         tiers, by_tenant = tier_order(settings), settings.tenant_max_running is not None
         self._tier_order = tiers
         self._ledger = ledger = fairness(settings)
         self._promises = Promises(settings)
+        self._programs = Programs()
         self._backends = Backends(settings, ledger, produced)
-        self._lanes = Lanes(self._policy, tiers, ledger, self._backends, by_tenant)
+        self._lanes = Lanes(policy, tiers, ledger, self._backends, by_tenant)
         self._backlog, self._running = self._lanes.backlog, self._backends.running
-        self._preemption = PreemptionRule(settings.preemption, self._policy, tiers.preempts)
+        self._preemption = PreemptionRule(settings.preemption, policy, tiers.preempts)
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
-        self._tail: TailKeeper | None = None
-        """None: the policy never was `boost`, or has a fixed scale."""
-        self._steer_boost()
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 
     # ---- events -----------------------------------------------------------------------------
@@ -91,7 +89,7 @@ class Scheduler:
         Requests that run on it continue, even if they exceed the new number of slots.
         """
         self._backends.set(backend)
-        self._policy.use_slots(self._backends.slots)
+        self._policies.policy.use_slots(self._backends.slots)
 
     def remove_backend(self, name: str, now_s: float) -> list[Request]:
         """Remove a backend. Returns the requests that ran there: they wait in their old places.
@@ -106,7 +104,7 @@ class Scheduler:
         for request in orphans:
             self._send_back(request)
         self._backends.remove(name)
-        self._policy.use_slots(self._backends.slots)
+        self._policies.policy.use_slots(self._backends.slots)
         return orphans
 
     def calibrate(self, cost: CostModel, now_s: float) -> None:
@@ -115,12 +113,11 @@ class Scheduler:
         Ranks from different cost models are not comparable, so all waiting requests are re-ranked.
         """
         waiting = self._pull_all()
-        self._promises.cost = self._policy.cost = cost
+        self._promises.cost = self._policies.policy.cost = cost
         for request in waiting:
             self._promises.make(request)
             self._lanes.push(request)
-        if self._tail is not None:
-            self._tail.recalibrated(cost, waiting)
+        self._policies.calibrated(cost, waiting)
 
     def use_policy(self, name: str, now_s: float) -> None:
         """Order by another policy from now on; all waiting requests are ranked anew.
@@ -128,12 +125,11 @@ class Scheduler:
         Raises:
             ValueError: if there is no policy `name`. Nothing has changed then.
         """
-        policy = make_policy(replace(self.settings, policy=name, cost=self._promises.cost))
+        cost, slots = self._promises.cost, self._backends.slots
+        policy = self._policies.use(name, cost, slots, self._requests.values())
         waiting = self._pull_all()
-        policy.use_slots(self._backends.slots)
-        self._policy = self._preemption.policy = policy
+        self._preemption.policy = policy
         self._lanes.use(policy)
-        self._steer_boost()
         for request in waiting:
             self._lanes.push(request)
 
@@ -164,8 +160,7 @@ class Scheduler:
         if waits:
             self._lanes.pull(request)
         self._promises.revise(request, estimate, score, from_start)
-        if self._tail is not None:
-            self._tail.revised(request)
+        self._policies.revised(request)
         if waits:
             self._lanes.push(request)
         else:
@@ -195,9 +190,9 @@ class Scheduler:
         request.sequence = self._sequence
         request.state = State.WAITING
         self._requests[request.id] = request
+        self._programs.arrived(request)
         self._lanes.enqueue(request)
-        if self._tail is not None:
-            self._tail.arrived(request)
+        self._policies.arrived(request)
         return None
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
@@ -219,8 +214,7 @@ class Scheduler:
         """A running request is done."""
         request = self._one_that_runs(request_id)
         self._backends.release(request)
-        if self._tail is not None:
-            self._tail.finished(request, now_s)
+        self._policies.finished(request, now_s)
         self._retire(request, State.FINISHED, now_s)
 
     def cancel(self, request_id: str, now_s: float) -> None:
@@ -299,14 +293,19 @@ class Scheduler:
         return MappingProxyType(self._requests)
 
     @property
+    def cost(self) -> CostModel:
+        """The reference cost model: ranks are in its seconds."""
+        return self._promises.cost
+
+    @property
     def policy_name(self) -> str:
         """The policy that orders requests now."""
-        return self._policy.name
+        return self._policies.policy.name
 
     @property
     def tail(self) -> TailKeeper | None:
-        """What keeps the promise of `boost`, if that is the policy now and steered."""
-        return self._tail if isinstance(self._policy, Boost) else None
+        """What keeps the promise of the policy; None: it makes none."""
+        return self._policies.policy.tail
 
     def waiting(self, tier: Tier | None = None) -> int:
         """Number of waiting requests, in `tier` or in all."""
@@ -350,8 +349,7 @@ class Scheduler:
             self._tier_order.served(request.tier, request.service_s)
         request.state = State.RUNNING
         self._backends.take(request, backend, now_s)
-        if self._tail is not None:
-            self._tail.started(request, now_s)
+        self._policies.started(request, now_s)
         decisions.append(Start(request, backend.name))
 
     def _send_back(self, request: Request) -> None:
@@ -364,24 +362,12 @@ class Scheduler:
         """Forget `request`, which neither waits nor runs any more; `state` is its last."""
         request.state = state
         del self._requests[request.id]
-        if self._tail is not None:  # it knows no longer of a finished one
-            self._tail.left(request, now_s)
+        self._programs.left(request, self._promises.cost)
+        self._policies.left(request, now_s)
         if self._ledger is not None:
             tenant = request.tenant
             if not self._backlog.of_tenant(tenant) and not self._running.of_tenant(tenant):
                 self._ledger.departed(tenant)
-
-    def _steer_boost(self) -> None:
-        """Let the promise set the scale of `boost`, if that is the policy now."""
-        policy = self._policy
-        if not isinstance(policy, Boost) or self.settings.boost.scale_s is not None:
-            return
-        if self._tail is None:
-            self._tail = TailKeeper(self.settings.boost.tail, policy.cost)
-            for request in sorted(self._requests.values(), key=lambda one: one.sequence):
-                if request.started_s < 0.0:
-                    self._tail.arrived(request)
-        self._tail.steers(policy)
 
     def _pull_all(self) -> list[Request]:
         """Take all waiting requests out of their places, because their ranks will change."""

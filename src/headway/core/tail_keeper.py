@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from headway.core.cost import CostModel
 from headway.core.fcfs_shadow import FcfsShadow
-from headway.core.policies.boost import Boost
 from headway.core.request import Request, Tier
 
 LEAST_SCALE_S = 1e-3
@@ -21,6 +20,8 @@ LEAST_CHANGE = 0.05
 LEAST_EVERY = 8
 """Starts from one look at the shadow to the next, or an eighth of those that were overtaken: then
 a look costs no more than the starts."""
+FIRST_LOOKS = 32
+"""Before, predictions of waits are made anew at each look: they were made knowing little."""
 
 
 class TailKeeper:
@@ -37,18 +38,20 @@ class TailKeeper:
     Args:
         tail: promised p99 latency, in multiples of that of `fcfs`; at least 1.
         cost: turns tokens into work.
+        rescale: called with each new T.
     """
 
-    def __init__(self, tail: float, cost: CostModel) -> None:
+    def __init__(self, tail: float, cost: CostModel, rescale: Callable[[float], None]) -> None:
         self.tail = tail
         self.scale_s = LEAST_SCALE_S
         """T."""
-        self._policy: Boost | None = None
         self._cost = cost
+        self._rescale = rescale
         self._shadows: dict[tuple[str, Tier], FcfsShadow] = {}
         self._of: dict[str, FcfsShadow] = {}
         """The shadow of each request that waits or runs; lane and tier may change."""
         self._starts = 0
+        self._looks = 0
 
     @property
     def stretch(self) -> float | None:
@@ -61,11 +64,6 @@ class TailKeeper:
     def live(self) -> int:
         """Requests that wait or run, of those that it knows."""
         return len(self._of)
-
-    def steers(self, policy: Boost) -> None:
-        """Set the scale of `policy` from now on."""
-        self._policy = policy
-        policy.scale_s = self.scale_s
 
     def arrived(self, request: Request) -> None:
         """`request` begins to wait."""
@@ -121,6 +119,10 @@ class TailKeeper:
         if self._starts < overtaken / 8:
             return
         self._starts = 0
+        if self._looks < FIRST_LOOKS:
+            self._looks += 1
+            for shadow in self._shadows.values():
+                shadow.predict_anew(now_s)
         aim = 1.0 + AIM * (self.tail - 1.0)
         room_s = None
         for shadow in self._shadows.values():
@@ -134,5 +136,4 @@ class TailKeeper:
         scale_s = max(LEAST_SCALE_S, SCALE_OF_ROOM * room_s)
         if abs(scale_s - self.scale_s) > LEAST_CHANGE * self.scale_s:
             self.scale_s = scale_s
-            if self._policy is not None:
-                self._policy.scale_s = scale_s
+            self._rescale(scale_s)

@@ -32,12 +32,16 @@ class GgufError(Exception):
     """The model cannot be found or used; the message is one sentence that says what to do."""
 
 
+BUILT_IN = "smollm2-135m-instruct"
+"""Names the default model where there are others beside it."""
+
+
 def find_model(model: str | None) -> Path:
-    """The GGUF file for the user's input: None, a path, or `org/name[:file.gguf]`.
+    """The GGUF file for the user's input: None, BUILT_IN, a path, or `org/name[:file.gguf]`.
 
     Raises GgufError.
     """
-    if model is None:
+    if model is None or model == BUILT_IN:
         return default_model()
     path = Path(model).expanduser()
     if path.is_file():

@@ -19,6 +19,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
@@ -29,6 +30,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.refits import Refits
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
@@ -46,6 +48,7 @@ from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
+from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
@@ -108,6 +111,7 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
+        ahead = RunsAhead(core, RunHistory(Watch()))
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
@@ -117,18 +121,23 @@ class Gateway:
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
-        intake = Intake(settings, self.dispatcher, history, claimed, self.pool, batched, aliases)
+        intake = Intake(
+            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+        )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
             self._advisor = Advisor(
                 core, foresight, settings.auto, request_log.path, accounts.flush, clock
             )
         metrics.policy(core, self._advisor)
+        if request_log is not None:
+            metrics.log(request_log)
+        self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
             settings, self.catalog, of_models, accounts, aliases
@@ -173,6 +182,7 @@ class Gateway:
         """
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
+        self._lag.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -222,6 +232,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        await self._lag.stop()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:

@@ -245,6 +245,10 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
         RequestLogError: the file is missing or not a request log.
     """
     damaged = 0
+    if not path.exists():
+        raise RequestLogError(
+            f"there is no request log {path}; name the file in log.requests_db of a gateway"
+        )
     try:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:

@@ -34,12 +34,21 @@ CREATE TABLE IF NOT EXISTS requests (
     features TEXT NOT NULL,
     prompt TEXT,
     prompt_name TEXT NOT NULL DEFAULT '',
-    prompt_version INTEGER
+    prompt_version INTEGER,
+    step TEXT NOT NULL DEFAULT '',
+    parents TEXT NOT NULL DEFAULT '',
+    to_come_ms REAL
 );
 CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
 """
 
-ADDED = {"prompt_name": "TEXT NOT NULL DEFAULT ''", "prompt_version": "INTEGER"}
+ADDED = {
+    "prompt_name": "TEXT NOT NULL DEFAULT ''",
+    "prompt_version": "INTEGER",
+    "step": "TEXT NOT NULL DEFAULT ''",
+    "parents": "TEXT NOT NULL DEFAULT ''",
+    "to_come_ms": "REAL",
+}
 """Columns that logs from before do not have. They get them when a gateway opens them."""
 
 Outcome = Literal["finished", "cancelled", "rejected", "failed"]
@@ -81,3 +90,9 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     prompt_name: str = ""
     """The registered prompt that it was made from; empty: none."""
     prompt_version: int | None = None
+    step: str = ""
+    """Its name in the run that `program` names."""
+    parents: str = ""
+    """Names of the steps of its run that it waited for, with commas between."""
+    to_come_ms: float | None = None
+    """Mean of what was to come after it in its run, as the scheduler had it."""

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from headway.store.transactions import Query
 
 BUSY_S = 30.0
 """How long one process waits for the writes of another."""
 
 
-class Lost(Exception):
-    """Never raised: a file does not go away as a server does."""
+PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+)
+"""Errors that another try may not meet: somebody makes room, or lets go of the file."""
 
 
 class SqliteConnection:
@@ -23,29 +34,56 @@ class SqliteConnection:
 
     Args:
         path: the file.
-        tables: statements that create missing tables.
+        prepare: makes the tables that are missing, with a function that runs a statement.
 
     Raises:
         sqlite3.Error: it cannot be opened or written.
         OSError: likewise.
     """
 
-    lost: type[Exception] = Lost
     lock = ""
     skip_locked = ""
 
-    def __init__(self, path: Path, tables: Iterable[str]) -> None:
+    def __init__(self, path: Path, prepare: Callable[[Query], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         self._database = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
-        self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
-        self.begin()
-        for statement in tables:
-            self._database.execute(statement)
-        self.commit()
+        try:
+            self._use_wal()
+            self.begin()
+            prepare(self.query)
+            self.commit()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _use_wal(self) -> None:
+        """Switch a new file over. Several processes may do so at a time; SQLite does not wait."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not self.may_pass(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def is_gone(self, error: Exception) -> bool:
+        """Never: a file does not go away as a server does."""
+        return False
+
+    def may_pass(self, error: Exception) -> bool:
+        """Whether the disk is full, or others hold the file."""
+        code = getattr(error, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in PASSING
+
+    def now(self) -> float:
+        """This machine's clock: all who share a file have it."""
+        return time.time()
 
     def begin(self) -> None:
         """Begin a transaction that may write: it waits for others now, not halfway."""

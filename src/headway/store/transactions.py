@@ -30,12 +30,22 @@ Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 class Connection(Protocol):
     """A connection to a database, used by one thread."""
 
-    lost: type[Exception]
-    """What is raised when the connection is gone: the functions run again on a new one."""
     lock: str
     """What makes a SELECT lock the rows that it finds until the end of the transaction."""
     skip_locked: str
     """What makes it leave out rows that others have locked."""
+
+    def is_gone(self, error: Exception) -> bool:
+        """Whether the connection is gone: the functions run again on a new one."""
+        ...
+
+    def may_pass(self, error: Exception) -> bool:
+        """Whether the same may go well later: the disk is full, others hold locks."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since 1970, by a clock that all who share the database have in common."""
+        ...
 
     def begin(self) -> None: ...
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
@@ -131,25 +141,39 @@ class Transactions:
                             raise
                         outcomes.append((None, error))
                 self._connection.commit()
-            except self._connection.lost as error:
-                if not self._connect_again(error):
-                    _fail(batch, error)
+            except Exception as error:
+                if not self._goes_on_after(error, batch):
                     return
                 continue
-            except Exception as error:
-                self._connection.rollback()
-                if len(batch) > 1:  # one of them is the culprit
-                    for one in batch:
-                        self._commit([one])
-                else:
-                    _fail(batch, error)
-                return
             for (_, future), (result, failed) in zip(batch, outcomes, strict=True):
                 if failed is None:
                     future.set_result(result)
                 else:
                     future.set_exception(failed)
             return
+
+    def _goes_on_after(
+        self, error: Exception, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]
+    ) -> bool:
+        """Whether the batch is to be tried again as it is; otherwise it was dealt with."""
+        try:
+            self._connection.rollback()
+        except Exception:
+            logger.debug("rolling back", exc_info=True)
+        if self._connection.is_gone(error):
+            if self._connect_again(error):
+                return True
+        elif len(batch) > 1:  # one of them is the culprit, or locks what another process wants
+            for one in batch:
+                self._commit([one])
+            return False
+        elif self._connection.may_pass(error) and not self._closed:
+            logger.warning("the journal cannot be written, and is tried again: %s", error)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
+            return True
+        _fail(batch, error)
+        return False
 
     def _connect_again(self, error: Exception) -> bool:
         """Whether there is a connection again; waits until there is, or until it is closed."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from headway.workflows import scope
+from headway.workflows import errors, scope
 from headway.workflows.errors import WorkflowError
+from headway.workflows.journal.rows import StepRow, StepState
 from headway.workflows.scope import Scope
+
+if TYPE_CHECKING:
+    from headway.workflows.execution import Execution
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,15 +38,53 @@ async def gather(
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; it must be at least 1")
+    try:
+        return await _gather(work, limit, return_exceptions)
+    finally:
+        for one in work:  # those that never began
+            if inspect.iscoroutine(one):
+                one.close()
+
+
+async def _gather(
+    work: Sequence[Awaitable[Any]], limit: int | None, return_exceptions: bool
+) -> list[Any]:
     inside = scope.current()
     if inside is None:
         return await _together([_plain(one) for one in work], limit, return_exceptions)
-    path = inside.reserve("gather")
-    branches = [_branch(inside, f"{path}[{number}]", one) for number, one in enumerate(work)]
+    run, path = inside.run, inside.reserve("gather")
     if not inside.is_branch:
-        return await _together(branches, limit, return_exceptions)
-    with inside.run.gathering():
-        return await _together(branches, limit, return_exceptions)
+        branches = [_branch(inside, f"{path}[{number}]", one) for number, one in enumerate(work)]
+        return await _together(branches, limit, return_exceptions, run)
+    known = run.remembered(path, "gather", "")
+    if known is not None and known.state.ended:  # its other branches were cancelled then
+        raise errors.from_json(known.error_json or "")
+    began_at = run.services.clock()
+    branches = [_branch(inside, f"{path}[{number}]", one) for number, one in enumerate(work)]
+    try:
+        with run.gathering():
+            return await _together(branches, limit, return_exceptions, run)
+    except Exception as error:
+        await _keep(run, path, began_at, error)
+        raise
+
+
+async def _keep(run: Execution, path: str, began_at: float, error: Exception) -> None:
+    """Write which error ended a gather: its cancelled branches do not run again to find out."""
+    written = errors.to_json(error)
+    if type(errors.from_json(written)) is not type(error):
+        return  # the workflow could not catch it again
+    await run.write(
+        StepRow(
+            run.row.id,
+            path,
+            "gather",
+            StepState.FAILED,
+            error_json=written,
+            started_at=began_at,
+            ended_at=run.services.clock(),
+        )
+    )
 
 
 async def named(work: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
@@ -54,9 +97,10 @@ async def named(work: Mapping[str, Coroutine[Any, Any, Any]]) -> None:
     if inside is None:
         await _together(list(work.values()), None, False)
         return
+    run = inside.run
     branches = [_branch(inside, inside.reserve(name), one) for name, one in work.items()]
-    with inside.run.gathering():
-        await _together(branches, None, False)
+    with run.gathering():
+        await _together(branches, None, False, run)
 
 
 async def map_(
@@ -81,15 +125,20 @@ async def _plain(work: Awaitable[Any]) -> Any:
 
 
 async def _branch(parent: Scope, path: str, work: Awaitable[Any]) -> Any:
-    own = Scope(parent.run, path, is_branch=parent.is_branch, tier=parent.tier)
+    own = Scope(parent.run, path, is_branch=parent.is_branch, tier=parent.tier, holds=parent.holds)
     if not own.is_branch:
-        with own.entered():
+        with own.entered(), errors.without_exit():
             return await work
-    with own.entered(), parent.run.branch():
+    with own.entered(), parent.run.branch(), errors.without_exit():
         return await work
 
 
-async def _together(branches: list[Any], limit: int | None, return_exceptions: bool) -> list[Any]:
+async def _together(
+    branches: list[Any],
+    limit: int | None,
+    return_exceptions: bool,
+    run: Execution | None = None,
+) -> list[Any]:
     results: list[Any] = [None] * len(branches)
     waiting = list(enumerate(branches))[::-1]
     running: dict[asyncio.Task[Any], int] = {}
@@ -102,6 +151,8 @@ async def _together(branches: list[Any], limit: int | None, return_exceptions: b
             for task in sorted(done, key=running.__getitem__):
                 number = running.pop(task)
                 if task.cancelled():
+                    if run is not None and run.interrupted:
+                        raise asyncio.CancelledError
                     raise WorkflowError(f"branch {number} was cancelled from inside")
                 error = task.exception()
                 if error is not None and not return_exceptions:

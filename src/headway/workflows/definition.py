@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from headway.core.request import Tier
 from headway.workflows import scope
-from headway.workflows.errors import WorkflowError
+from headway.workflows.errors import WorkflowError, without_exit
+from headway.workflows.threads import in_thread
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,8 +114,12 @@ class Workflow(Generic[P, R]):
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name. Raises TypeError."""
-        bound = inspect.signature(self.function).bind(*args, **kwargs)
-        return dict(bound.arguments)
+        signature = inspect.signature(self.function)
+        arguments = dict(signature.bind(*args, **kwargs).arguments)
+        for name, one in signature.parameters.items():
+            if one.kind is inspect.Parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(name, {})
+        return arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,13 @@ def workflow(
     def decorate(function: Callable[P, Awaitable[R]]) -> Workflow[P, R]:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"@workflow decorates an async function, not {function!r}")
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+                stars = "*" * (parameter.kind is parameter.VAR_POSITIONAL)
+                raise TypeError(
+                    f"{function.__name__} takes {stars}{parameter.name}: inputs of a workflow have "
+                    "names, so it takes no positional arguments"
+                )
         return Workflow(
             function,
             name or function.__name__,
@@ -294,10 +305,16 @@ def needs_of(resources: Mapping[str, Any]) -> Needs:
 
 
 async def called(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What `function` returns: awaited if it is async, else from a thread."""
-    if inspect.iscoroutinefunction(function) or isinstance(function, Task | Workflow):
-        return await function(*args, **kwargs)
-    result = await asyncio.to_thread(function, *args, **kwargs)
+    """What `function` returns: awaited if it is async, else from a thread.
+
+    Raises:
+        WorkflowError: it ended the program, or returned something to await.
+        Exception: what it raises.
+    """
+    with without_exit():
+        if inspect.iscoroutinefunction(function) or isinstance(function, Task | Workflow):
+            return await function(*args, **kwargs)
+        result = await in_thread(partial(function, *args, **kwargs))
     if inspect.isawaitable(result):
         raise WorkflowError(f"{function!r} returned something to await; make it `async def`")
     return result

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+LONGEST = 20_000
+"""Characters of a message that are kept."""
 
 
 class WorkflowError(Exception):
@@ -44,18 +49,34 @@ class NotStorable(WorkflowError):
     """A value is not one that JSON can hold."""
 
 
+@contextmanager
+def without_exit() -> Iterator[None]:
+    """Make an error of `sys.exit`: the other runs of the worker go on. Raises WorkflowError."""
+    try:
+        yield
+    except SystemExit as error:
+        raise WorkflowError(
+            f"it ended the program, with status {error.code}: raise an error instead"
+        ) from error
+
+
 def to_json(error: BaseException) -> str:
     """The error as JSON: its class, its text and, where JSON can hold them, its arguments."""
     kind = type(error)
     if isinstance(error, StepFailed):
         return json.dumps({"type": error.type, "message": str(error).partition(": ")[2]})
-    kept: dict[str, Any] = {
-        "type": f"{kind.__module__}.{kind.__qualname__}",
-        "message": str(error),
-    }
+    kept: dict[str, Any] = {"type": f"{kind.__module__}.{kind.__qualname__}"}
     try:
-        json.dumps(error.args, allow_nan=False)
-    except (TypeError, ValueError):
+        kept["message"] = str(error)
+    except Exception as wrong:
+        return json.dumps(kept | {"message": f"(its text cannot be made: {wrong!r})"})
+    if len(kept["message"]) > LONGEST:
+        return json.dumps(kept | {"message": kept["message"][:LONGEST] + " …"})
+    try:
+        args = json.dumps(error.args, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        args = ""
+    if not args or len(args) > LONGEST:
         return json.dumps(kept)
     return json.dumps(kept | {"args": error.args})
 
@@ -80,5 +101,5 @@ def from_json(text: str) -> Exception:
 def sentence(text: str) -> str:
     """An error that `to_json` made, as a person reads it."""
     kept = json.loads(text)
-    name = kept["type"].removeprefix("builtins.").removeprefix("headway.workflows.errors.")
+    name = kept["type"].rpartition(".")[2]
     return f"{name}: {kept['message']}" if kept["message"] else str(name)

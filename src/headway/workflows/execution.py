@@ -10,16 +10,25 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headway.workflows import errors, steps, values, waits
+from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
-from headway.workflows.definition import Task, Workflow
+from headway.workflows.definition import Task, Workflow, called
 from headway.workflows.grants import Grants
 from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.journal import Journal
@@ -27,10 +36,15 @@ from headway.workflows.journal.rows import RunRow, RunState, StepRow
 from headway.workflows.llm import Gateway
 from headway.workflows.scope import Scope
 
+Written = TypeVar("Written")
+
 logger = logging.getLogger(__name__)
 
 LINGER_S = 0.05
 """How long a run that only waits stays in memory: a wait that is shorter costs no replay."""
+PATIENCE_S = 5.0
+CANCELLATIONS = 3
+"""How long a body that was cancelled may take to end, and how often it is cancelled."""
 KEEP_S = 1.0
 """One whose next wait is due so soon stays, too."""
 
@@ -42,6 +56,7 @@ class Services:
     journal: Journal
     gateway: Gateway
     grants: Grants
+    breakers: Breakers
     costs: Costs
     catalog: Catalog
     wake: Callable[[], None]
@@ -79,11 +94,14 @@ class Execution:
         """Steps that run."""
         self._branches = 0
         """The body and branches, less those that wait for branches of their own."""
-        self._parked: dict[str, tuple[asyncio.Future[StepRow], bool]] = {}
-        """Waits by path, and whether a branch stands still for each."""
+        self._parked: dict[str, asyncio.Future[StepRow]] = {}
+        """Waits by path; a branch stands still for each."""
+        self._working: set[asyncio.Task[Any]] = set()
+        """The tasks of asyncio that steps run in."""
         self._why: str | None = None
         """Why the body was cancelled: put down, cancelled, lost, blocked or stopped."""
         self._blocked_by: str | None = None
+        self._over = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -96,14 +114,42 @@ class Execution:
         """Run until it ends or is put down, and write that."""
         loop = asyncio.get_running_loop()
         self._body = loop.create_task(self._run_body(), name=f"run {self.row.id}")
-        try:
-            await asyncio.wait([self._body])
-        except asyncio.CancelledError:
-            await self.stop(0.0)
+        await self._until_body_ends(self._body)
+        await self._end_others()
         try:
             await self._write_end(self._body)
         except LostRun:
             logger.debug("run %s went on elsewhere", self.row.id)
+        except Exception as error:
+            logger.exception("how run %s ended cannot be written", self.row.id)
+            why = f"how it ended cannot be written: {errors.sentence(errors.to_json(error))}"
+            await self.services.journal.block(self.row.id, self.row.fence, why)
+
+    async def _until_body_ends(self, body: asyncio.Task[Any]) -> None:
+        """Wait for the body; give one up that swallows its cancellation: it can write nothing."""
+        for _ in range(CANCELLATIONS):
+            while not body.done():
+                was_over = self._over
+                await asyncio.wait([body], timeout=PATIENCE_S)
+                if was_over and not self._busy:
+                    break
+            body.cancel()
+        if not body.done():
+            logger.error(
+                "run %s catches its cancellation, and is left alone: catch Exception, not "
+                "BaseException, in workflow %s",
+                self.row.id,
+                self.workflow.name,
+            )
+
+    async def _end_others(self) -> None:
+        """End steps that run on although the body has ended: tasks of asyncio left alone."""
+        self.stopping = True
+        self._over = True
+        while others := {task for task in self._working if not task.done()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
 
     async def stop(self, grace_s: float) -> None:
         """Begin no step, let those that run end for up to `grace_s`, and put the run down."""
@@ -120,13 +166,14 @@ class Execution:
         if self._why is None:
             self._why = why
         self.stopping = True
+        self._over = True
         if self._body is not None and not self._body.done():
             self._body.cancel()
 
     async def _run_body(self) -> Any:
         given = values.arguments(self.workflow.function, json.loads(self.row.input_json))
         with Scope(self, "", is_branch=True).entered(), self.branch():
-            return await self.workflow.function(**given)
+            return await called(self.workflow.function, **given)
 
     async def _write_end(self, body: asyncio.Task[Any]) -> None:
         journal, row = self.services.journal, self.row
@@ -185,6 +232,8 @@ class Execution:
         step = self.known.get(path)
         if step is None or (step.kind == kind and step.fingerprint == fingerprint):
             return step
+        if "~" in path:  # a task, which runs again from its beginning, may do something else
+            return None
         self._blocked_by = (
             f"step {path} was a {step.kind} called with other arguments before: the workflow "
             "changed, or reads a clock, chance or a file (use headway.now and headway.random); "
@@ -196,38 +245,76 @@ class Execution:
     async def write(self, step: StepRow) -> None:
         """Keep a step as it is now; the run goes on once it is on the disk."""
         self.known[step.path] = step
+        await self.written(self.services.journal.write(step, self.row.fence))
+
+    async def written(self, writing: Awaitable[Written]) -> Written:
+        """What the journal answers.
+
+        Raises:
+            CancelledError: it refuses, so that the run cannot go on here. The workflow does not
+                see why: it is no failure of a step.
+        """
         try:
-            await self.services.journal.write(step, self.row.fence)
+            return await writing
         except LostRun:
-            self.lose()
+            self.interrupt("lost")
+        except Exception as error:
+            logger.exception("a step of run %s cannot be written", self.row.id)
+            self._blocked_by = (
+                f"a step cannot be written: {errors.sentence(errors.to_json(error))}; "
+                f"`headway runs retry {self.row.id}` goes on"
+            )
+            self.interrupt("blocked")
+        raise asyncio.CancelledError
 
     def note(self, step: StepRow) -> None:
-        """Keep that a step began. Nobody waits for that: it is on the disk before its end is."""
+        """Keep a step as it is now, and go on: it is on the disk before what is written later."""
         self.known[step.path] = step
         self.services.journal.note(step, self.row.fence).add_done_callback(_look)
 
-    def lose(self) -> None:
-        """Another worker holds the run. Raises CancelledError."""
-        self.interrupt("lost")
-        raise asyncio.CancelledError
+    @property
+    def interrupted(self) -> bool:
+        """Whether the body is cancelled, or has ended."""
+        return self._over
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    async def may_begin(self) -> None:
+        """Return if a step may begin.
+
+        A run that stops waits here for its other branches, until it is interrupted.
+
+        Raises:
+            CancelledError: no step begins any more.
+        """
+        if self.stopping and not self._over:
+            await asyncio.get_running_loop().create_future()
+        if self._over:
+            await asyncio.sleep(0)  # a workflow that catches this may try for ever
+            raise asyncio.CancelledError
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
         """While a step runs: the run is not put down.
 
         Raises:
             CancelledError: no step begins any more.
         """
-        if self.stopping:
-            raise asyncio.CancelledError
-        self._busy += 1
+        task = asyncio.current_task()
+        assert task is not None
+        outer = task in self._working
+        self._working.add(task)
         try:
-            yield
+            await self.may_begin()
+            self._busy += 1
+            try:
+                yield
+            finally:
+                self._busy -= 1
+                if self._busy == 0:
+                    self._idle.set()
+                    self._consider()
         finally:
-            self._busy -= 1
-            if self._busy == 0:
-                self._idle.set()
-                self._consider()
+            if not outer:
+                self._working.discard(task)
 
     @contextmanager
     def branch(self) -> Iterator[None]:
@@ -248,15 +335,10 @@ class Execution:
         finally:
             self._branches += 1
 
-    async def park(self, step: StepRow, *, stands: bool) -> StepRow:
-        """Wait until the step has ended: by an answer, or when it is due.
-
-        Args:
-            step: the wait, which the journal has.
-            stands: whether the branch that waits does nothing else.
-        """
+    async def park(self, step: StepRow) -> StepRow:
+        """Wait until the step, which the journal has, has ended: by an answer, or its time."""
         future: asyncio.Future[StepRow] = asyncio.get_running_loop().create_future()
-        self._parked[step.path] = (future, stands)
+        self._parked[step.path] = future
         self._consider()
         try:
             return await future
@@ -266,17 +348,17 @@ class Execution:
 
     def parked(self) -> list[str]:
         """The paths at which it waits."""
-        return [path for path, (future, _) in self._parked.items() if not future.done()]
+        return [path for path, future in self._parked.items() if not future.done()]
 
     def ended(self, step: StepRow) -> None:
         """A wait has ended."""
         self.known[step.path] = step
         waiting = self._parked.get(step.path)
-        if waiting is not None and not waiting[0].done():
-            waiting[0].set_result(step)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(step)
 
     def _stands_still(self) -> bool:
-        standing = sum(stands and not future.done() for future, stands in self._parked.values())
+        standing = len(self.parked())
         if self._busy or not standing or standing < self._branches or self.stopping:
             return False
         now = self.services.clock()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from headway.unreachable import why_unreachable
 from headway.workflows.failures import backoff_s
 
 TRIES = 6
@@ -21,10 +23,17 @@ BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 class Refused(Exception):
     """A model server refused a call. Its `worth_retrying` says whether another try may go well."""
 
-    def __init__(self, message: str, status: int = 0, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int = 0,
+        retry_after_s: float | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message, status)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.code = code
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -62,7 +71,8 @@ class Asker:
     """The span under which the gateway's own go."""
     tier: str | None = None
     deadline_s: float | None = None
-    """Seconds from now."""
+    """Seconds from now, of the whole run. Once it is over, or cannot be met, the call goes on
+    without: a run that is late is better than one that failed."""
     remaining_s: float | None = None
     """What the run is predicted to need after this call."""
 
@@ -76,10 +86,10 @@ class Asker:
         }
         if self.tier is not None:
             headers["x-headway-tier"] = self.tier
-        if self.deadline_s is not None:
+        if self.deadline_s is not None and self.deadline_s > 0:
             headers["x-headway-deadline-ms"] = str(max(1, round(self.deadline_s * 1e3)))
         if self.remaining_s is not None:
-            headers["x-headway-remaining-ms"] = str(max(1, round(self.remaining_s * 1e3)))
+            headers["x-headway-remaining-ms"] = str(round(self.remaining_s * 1e3))
         return headers
 
 
@@ -132,6 +142,15 @@ class Gateway:
         except (KeyError, TypeError):
             raise Refused(f"{self._url} answered something that is no embedding") from None
 
+    async def predict(self, items: Sequence[Any], model: str, asker: Asker | None) -> list[Any]:
+        """What a model that answers batches returns for items. Raises Refused."""
+        path = f"/v1/models/{quote(model, safe='')}:predict"
+        answer = await self._post(path, {"instances": list(items)}, asker)
+        try:
+            return list(answer["predictions"])
+        except (KeyError, TypeError):
+            raise Refused(f"{self._url} answered something that is no prediction") from None
+
     async def waiting(self) -> int:
         """How many requests wait there. Raises Refused."""
         try:
@@ -155,6 +174,9 @@ class Gateway:
             try:
                 return await self._once(path, body, asker)
             except Refused as refused:
+                if refused.code == "deadline_exceeded" and asker is not None and asker.deadline_s:
+                    asker = replace(asker, deadline_s=None)
+                    continue
                 if not refused.worth_retrying or trial == TRIES:
                     raise
                 after_s = refused.retry_after_s
@@ -167,14 +189,15 @@ class Gateway:
             async with self._opened().post(self._url + path, json=body, headers=headers) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            what = str(error) or type(error).__name__
-            raise Refused(f"{self._url} does not answer: {what}; is `headway serve` up?") from None
+            why = why_unreachable(error)
+            raise Refused(f"{self._url} does not answer: {why}; is `headway serve` up?") from None
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")
             raise Refused(
-                _message(text) or f"{self._url} answered with status {answer.status}",
+                _of_error(text, "message") or f"{self._url} answered with status {answer.status}",
                 answer.status,
                 float(after) if after.replace(".", "", 1).isdecimal() else None,
+                _of_error(text, "code"),
             )
         try:
             return json.loads(text)
@@ -182,8 +205,8 @@ class Gateway:
             raise Refused(f"{self._url} answered something that is no JSON") from None
 
 
-def _message(text: str) -> str | None:
+def _of_error(text: str, field: str) -> str | None:
     try:
-        return str(json.loads(text)["error"]["message"])
+        return str(json.loads(text)["error"][field])
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,12 @@
-"""Calls of models in workflows: `headway.llm` and `headway.embed`; chance and the clock."""
+"""Calls of models in workflows: `headway.llm`, `embed` and `predict`; chance and the clock."""
 
 from __future__ import annotations
 
 import os
 import random as chance
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from headway.workflows import scope, steps, values
 from headway.workflows.costs import pattern
@@ -15,9 +15,11 @@ from headway.workflows.llm import Answer, Asker, Gateway
 from headway.workflows.scope import Scope
 from headway.workflows.spans import traceparent
 
-DEFAULT_URL = "http://127.0.0.1:8080"
+LONGEST_NAME = 200
+"""Of a step: the gateway refuses longer ones than 256 bytes."""
+Result = TypeVar("Result")
 
-_outside: list[Gateway] = []
+DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 async def llm(
@@ -45,14 +47,14 @@ async def llm(
 async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
     inside = scope.current()
     if inside is None:
-        return await _gateway().chat(body, None)
+        return await _outside(lambda gateway: gateway.chat(body, None))
     path = inside.reserve(name)
     answer: Answer = await steps.once(
         inside.run,
         path,
         "llm",
         values.fingerprint("llm", (), body),
-        lambda: inside.run.services.gateway.chat(body, asker(inside, path)),
+        lambda: inside.run.services.gateway.chat(body, asker(inside, path, body)),
         Answer,
         asked_json=values.to_json(body, "a call of a model"),
     )
@@ -95,17 +97,46 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
     """
     inside = scope.current()
     if inside is None:
-        return await _gateway().embed(texts, model, None)
+        return await _outside(lambda gateway: gateway.embed(texts, model, None))
     path = inside.reserve("embed")
     vectors: list[list[float]] = await steps.once(
         inside.run,
         path,
         "embed",
         values.fingerprint("embed", (list(texts), model), {}),
-        lambda: inside.run.services.gateway.embed(texts, model, asker(inside, path)),
+        lambda: inside.run.services.gateway.embed(
+            texts, model, asker(inside, path, {"model": model, "input": list(texts)})
+        ),
         Any,
     )
     return vectors
+
+
+async def predict(model: str, items: Sequence[Any]) -> list[Any]:
+    """What a model of the gateway (`headway serve --model`) returns for items; in a run it is kept.
+
+    Args:
+        model: its name at the gateway.
+        items: as `/v1/models/NAME:predict` takes them.
+
+    Raises:
+        Refused: the gateway refused it, or did not answer several times.
+    """
+    inside = scope.current()
+    if inside is None:
+        return await _outside(lambda gateway: gateway.predict(items, model, None))
+    path = inside.reserve("predict")
+    results: list[Any] = await steps.once(
+        inside.run,
+        path,
+        "predict",
+        values.fingerprint("predict", (list(items), model), {}),
+        lambda: inside.run.services.gateway.predict(
+            items, model, asker(inside, path, {"model": model, "items": list(items)})
+        ),
+        Any,
+    )
+    return results
 
 
 async def now() -> float:
@@ -133,16 +164,20 @@ async def _value(name: str, value: Any) -> Any:
     return await steps.once(inside.run, inside.reserve(name), "value", "", value, Any)
 
 
-def asker(inside: Scope, path: str) -> Asker:
-    """For whom a call in `inside` is made."""
+def asker(inside: Scope, path: str, body: Mapping[str, Any]) -> Asker:
+    """For whom a call in `inside` is made.
+
+    Its key is the same when the call is repeated after a crash, and another one when somebody
+    asked for the run to run again, or when the call has become another one.
+    """
     run = inside.run
     now_s = run.services.clock()
     tier = inside.tier if inside.tier is not None else run.workflow.tier
     return Asker(
         program=run.program,
         traceparent=traceparent(run.row.id, path),
-        step=f"{run.row.workflow}/{pattern(path)}",
-        key=f"{run.row.id}/{path}",
+        step=f"{run.row.workflow}/{pattern(path)}"[-LONGEST_NAME:],
+        key=values.fingerprint(f"{run.row.id}/{path} {run.row.rounds}", (), body),
         tier=run.row.tier if tier is None else tier.label,
         deadline_s=None if run.row.deadline_at is None else run.row.deadline_at - now_s,
         remaining_s=run.services.costs.remaining_s(run.row.workflow, path),
@@ -154,7 +189,10 @@ def gateway_of_environment() -> Gateway:
     return Gateway(os.environ.get("HEADWAY_URL", DEFAULT_URL), os.environ.get("HEADWAY_API_KEY"))
 
 
-def _gateway() -> Gateway:
-    if not _outside:
-        _outside.append(gateway_of_environment())
-    return _outside[0]
+async def _outside(call: Callable[[Gateway], Awaitable[Result]]) -> Result:
+    """What `call` returns outside of runs, where nobody would close a gateway that is kept."""
+    gateway = gateway_of_environment()
+    try:
+        return await call(gateway)
+    finally:
+        await gateway.close()

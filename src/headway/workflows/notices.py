@@ -8,6 +8,7 @@ import os
 import time
 
 import aiohttp
+from yarl import URL
 
 from headway.workflows.errors import WorkflowError
 from headway.workflows.failures import backoff_s
@@ -48,4 +49,4 @@ async def send(url: str, run: str, path: str, question_json: str) -> int:
                 why = str(error) or type(error).__name__
             if trial < TRIES:
                 await asyncio.sleep(backoff_s(trial, 0.5, 10.0))
-    raise WorkflowError(f"{url} did not take the notice: {why}")
+    raise WorkflowError(f"{URL(url).host} did not take the notice: {why}")

@@ -46,7 +46,8 @@ class Question:
         """
         if self.choices:
             if value not in self.choices:
-                raise WrongAnswer(f"choose one of {', '.join(self.choices)}, not {value!r}")
+                wrong = "" if value is None else f", not {value!r}"
+                raise WrongAnswer(f"choose one of {', '.join(self.choices)}{wrong}")
         elif self.edit is not None:
             value = self.edit if value is None else value
         elif value is not None:

@@ -1,9 +1,9 @@
 """What tasks of a worker occupy together: a pure state machine.
 
 Tasks that do not fit wait, the upper tiers before the lower ones, and in each tier the first to
-come. A task that does not fit is not overtaken by a later one of its tier or below, so that it
-does not starve behind small ones; so a run of a low tier pauses between two of its steps while a
-higher one waits.
+come. A task that does not fit is not overtaken by a later one of its tier or below that needs some
+of the same, so that it does not starve behind small ones; so a run of a low tier pauses between two
+of its steps while a higher one waits.
 """
 
 from __future__ import annotations
@@ -60,12 +60,16 @@ class Resources:
 
     def granted(self) -> list[int]:
         """Grant what fits now; return the numbers of those who have it from now on."""
-        granted = []
+        granted: list[int] = []
+        waited_for: set[str] = set()
         for number, (_, needs) in sorted(
             self._waiting.items(), key=lambda one: (one[1][0], one[0])
         ):
-            if not self._fits(needs):
-                break
+            names = {name for name in AMOUNTS if getattr(needs, name)}
+            names |= {f"exclusive {name}" for name in needs.exclusive}
+            if names & waited_for or not self._fits(needs):
+                waited_for |= names
+                continue
             del self._waiting[number]
             self._held[number] = needs
             granted.append(number)

@@ -32,15 +32,23 @@ class Scope:
         is_branch: whether it may wait for people, times and runs; a task may not, since it would
             run again from its beginning.
         tier: of its calls; None: the run's.
+        holds: whether it is in a task that holds resources.
     """
 
     def __init__(
-        self, run: Execution, path: str, *, is_branch: bool, tier: Tier | None = None
+        self,
+        run: Execution,
+        path: str,
+        *,
+        is_branch: bool,
+        tier: Tier | None = None,
+        holds: bool = False,
     ) -> None:
         self.run = run
         self.path = path
         self.is_branch = is_branch
         self.tier = tier
+        self.holds = holds
         self.task = asyncio.current_task()
         self._counts: Counter[str] = Counter()
 

@@ -109,7 +109,7 @@ def _span(
         began_at,
         step.ended_at or max(began_at, ended_at),
         attributes,
-        is_client=step.kind in ("llm", "embed", "notice"),
+        is_client=step.kind in ("llm", "embed", "predict", "notice"),
         error=sentence(step.error_json) if failed and step.error_json else None,
     )
 

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from headway.workflows import errors, values
+from headway.workflows import errors, scope, values
 from headway.workflows.definition import Task, called
 from headway.workflows.failures import backoff_s, worth_retrying
+from headway.workflows.grants import NOTHING
 from headway.workflows.journal.rows import StepRow, StepState
 from headway.workflows.llm import Answer
 from headway.workflows.scope import Scope
@@ -36,7 +37,7 @@ async def perform(
     if step is not None and step.state.ended:
         return outcome(step, type_)
     attempt = 1 if step is None else step.attempt
-    with run.working():
+    async with run.working():
         step = StepRow(
             run.row.id,
             path,
@@ -101,14 +102,27 @@ async def _attempt(
 ) -> Any:
     settings = task.settings
     tier = settings.tier if settings.tier is not None else run.workflow.tier
-    async with run.services.grants.held(tier, settings.needs):
-        if run.stopping:
-            raise asyncio.CancelledError
+    outer = scope.current()
+    holds = outer is not None and outer.holds
+    if holds and settings.needs != NOTHING:
+        raise errors.WorkflowError(
+            f"{step.path} needs resources within a task that holds some: two such tasks could wait "
+            "for each other for ever; state all that is needed at the outer one"
+        )
+    async with (
+        run.services.breakers.passed(task.name, f"{run.row.id}/{step.path}"),
+        run.services.grants.held(tier, settings.needs),
+    ):
+        await run.may_begin()
         run.note(step)
         try:
             async with asyncio.timeout(settings.timeout_s) as limit:
                 with Scope(
-                    run, f"{step.path}~{step.attempt}", is_branch=False, tier=tier
+                    run,
+                    f"{step.path}~{step.attempt}",
+                    is_branch=False,
+                    tier=tier,
+                    holds=holds or settings.needs != NOTHING,
                 ).entered():
                     return await called(task.function, *args, **kwargs)
         except TimeoutError:
@@ -156,7 +170,7 @@ async def once(
     step = run.remembered(path, kind, fingerprint)
     if step is not None and step.state.ended:
         return outcome(step, type_)
-    with run.working():
+    async with run.working():
         step = StepRow(
             run.row.id,
             path,
@@ -188,9 +202,15 @@ async def once(
                 prompt_tokens=result.prompt_tokens,
                 output_tokens=result.output_tokens,
             )
-        await run.write(
-            replace(step, state=StepState.FINISHED, output_json=text, ended_at=run.services.clock())
+        step = replace(
+            step, state=StepState.FINISHED, output_json=text, ended_at=run.services.clock()
         )
+        inside = scope.current()
+        if inside is not None and not inside.is_branch:
+            # In a task, whose end shares the commit, or in 20 ms: one wait for the disk, not two.
+            run.note(step)
+        else:
+            await run.write(step)
         return values.from_json(text, type_)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any, get_type_hints
 
 import msgspec
@@ -85,11 +87,28 @@ def arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[st
 
 
 def fingerprint(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """A short hash of a call; of the name alone where JSON cannot hold the arguments."""
+    """A short hash of a call, the same in every process.
+
+    Of arguments that JSON cannot hold, their text counts if it is known to be the same each time,
+    else only their type.
+    """
     try:
         called = json.dumps(
-            msgspec.to_builtins([args, dict(kwargs)], str_keys=True), sort_keys=True
+            msgspec.to_builtins(
+                [args, dict(kwargs)], str_keys=True, order="deterministic", enc_hook=_named
+            ),
+            sort_keys=True,
         )
     except (TypeError, ValueError, RecursionError):
         called = ""
     return hashlib.sha256(f"{name} {called}".encode()).hexdigest()[:12]
+
+
+def _named(value: Any) -> Any:
+    """What of a value is the same each time."""
+    if isinstance(value, PurePath | complex | range | re.Pattern):
+        return repr(value)
+    dump = getattr(value, "model_dump", None)  # pydantic's
+    if callable(dump):
+        return dump(mode="json")
+    return f"{type(value).__module__}.{type(value).__qualname__}"

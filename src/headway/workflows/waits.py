@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from headway.workflows import errors, notices, scope, values
 from headway.workflows.definition import Workflow
-from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.rows import RunRow, StepRow, StepState
 from headway.workflows.question import Question
 from headway.workflows.steps import once, outcome
@@ -19,6 +19,7 @@ from headway.workflows.steps import once, outcome
 if TYPE_CHECKING:
     from headway.workflows.execution import Execution
 
+LONGEST_S = 100 * 365.25 * 86_400.0
 LONGEST_TIMER_S = 60.0
 """Looks at the clock so often: it may jump."""
 
@@ -28,10 +29,9 @@ async def sleep(seconds: float) -> None:
 
     Raises:
         WorkflowError: it is not called in the body of a workflow.
-        ValueError: `seconds` is negative.
+        ValueError: `seconds` is negative, or no number.
     """
-    if seconds < 0:
-        raise ValueError(f"cannot sleep for {seconds} s")
+    _check(seconds, "sleep for")
     inside = scope.required("headway.sleep")
     path = inside.reserve("sleep")
     due_at = inside.run.services.clock() + seconds
@@ -70,7 +70,7 @@ async def ask(
         choices: what to choose from; returns one of them.
         edit: what the person may change before it goes on; returns it as it is then.
         about: anything that the person should see.
-        timeout_s: how long to wait.
+        timeout_s: how long to wait; up to 100 years.
         default: what to return when the time is over; without it TimedOut is raised.
         notify: a URL that gets the question, once, signed with HEADWAY_WEBHOOK_SECRET.
 
@@ -78,7 +78,9 @@ async def ask(
         Rejected: the person said no.
         TimedOut: nobody answered in time.
         WorkflowError: it is not called in the body of a workflow, or `notify` failed.
+        ValueError: `timeout_s` is negative, or no number.
     """
+    _check(timeout_s, "wait for")
     asked = Question(question, tuple(choices), edit, about)
     inside = scope.required("headway.ask")
     run, path = inside.run, inside.reserve("ask")
@@ -93,7 +95,8 @@ async def ask(
             lambda: notices.send(notify, run.row.id, path, text),
             Any,
         )
-    step = await _wait(run, path, "person", text, due_at)
+    fingerprint = values.fingerprint("ask", (text,), {})
+    step = await _wait(run, path, "person", text, due_at, fingerprint)
     if step.state is StepState.FAILED and default is not ...:
         return default
     return asked.result(outcome(step, Any))
@@ -105,7 +108,9 @@ async def receive(name: str, *, timeout_s: float | None = None) -> Any:
     Raises:
         TimedOut: it did not come in time.
         WorkflowError: it is not called in the body of a workflow.
+        ValueError: `timeout_s` is negative, or no number.
     """
+    _check(timeout_s, "wait for")
     inside = scope.required("headway.receive")
     run, path = inside.run, inside.reserve(name)
     due_at = None if timeout_s is None else run.services.clock() + timeout_s
@@ -136,12 +141,15 @@ async def child(
     )
     fingerprint = values.fingerprint(workflow.name, (), arguments)
 
-    async def start() -> None:
-        services.catalog.keep(workflow)
-        await services.journal.add(started, services.catalog.definition(workflow))
-        services.wake()
+    definition = services.catalog.definition(workflow)
 
-    step = await _wait(run, path, "run", None, None, fingerprint, start)
+    async def begin(step: StepRow) -> StepRow:
+        services.catalog.keep(workflow)
+        begun = await services.journal.begin_child(step, run.row.fence, started, definition)
+        services.wake()
+        return begun
+
+    step = await _wait(run, path, "run", None, None, fingerprint, begin)
     return outcome(step, values.returned(workflow.function))
 
 
@@ -152,15 +160,18 @@ async def _wait(
     question_json: str | None,
     due_at: float | None,
     fingerprint: str = "",
-    start: Any = None,
+    begin: Callable[[StepRow], Awaitable[StepRow]] | None = None,
 ) -> StepRow:
-    """The step at `path`, once it has ended."""
+    """The step at `path`, once it has ended; `begin` begins it, if more is to be done than wait."""
     inside = scope.current()
-    stands = inside is not None and inside.task is asyncio.current_task()
+    if inside is None or inside.task is not asyncio.current_task():
+        raise errors.WorkflowError(
+            f"{path} is awaited in a task of its own, which is gone when the run is put down; use "
+            "headway.gather(…), and timeout_s= instead of asyncio.wait_for"
+        )
     step = run.remembered(path, kind, fingerprint)
     if step is None or not step.state.ended:
-        if run.stopping:
-            raise asyncio.CancelledError
+        await run.may_begin()
         wanted = step or StepRow(
             run.row.id,
             path,
@@ -171,22 +182,24 @@ async def _wait(
             due_at=due_at,
             started_at=run.services.clock(),
         )
-        try:
-            step = await run.services.journal.wait(wanted, run.row.fence)
-            run.known[path] = step
-            if start is not None:
-                await start()
-        except LostRun:
-            run.lose()
-    assert step is not None
+        if begin is None:
+            step = await run.written(run.services.journal.wait(wanted, run.row.fence))
+        else:
+            step = await run.written(begin(wanted))
+        run.known[path] = step
     if step.state.ended:
         return step
     timer = asyncio.create_task(_expire(run, step)) if step.due_at is not None else None
     try:
-        return await run.park(step, stands=stands)
+        return await run.park(step)
     finally:
         if timer is not None:
             timer.cancel()
+
+
+def _check(seconds: float | None, what: str) -> None:
+    if seconds is not None and not 0 <= seconds <= LONGEST_S:
+        raise ValueError(f"cannot {what} {seconds} s: it is from 0 to 100 years")
 
 
 async def _expire(run: Execution, step: StepRow) -> None:
@@ -200,7 +213,5 @@ async def _expire(run: Execution, step: StepRow) -> None:
         error = errors.TimedOut(f"nobody answered {step.path} in time")
         over = replace(step, state=StepState.FAILED, error_json=errors.to_json(error))
     over = replace(over, ended_at=run.services.clock())
-    try:
-        run.ended(await run.services.journal.expire(over, run.row.fence))
-    except LostRun:
-        run.interrupt("lost")
+    with suppress(asyncio.CancelledError):  # another worker has the run
+        run.ended(await run.written(run.services.journal.expire(over, run.row.fence)))

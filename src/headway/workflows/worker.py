@@ -11,11 +11,13 @@ from contextlib import suppress
 from typing import Any
 
 from headway.store.owner import Owner
+from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
-from headway.workflows.errors import WorkflowError
+from headway.workflows.errors import WorkflowError, sentence
 from headway.workflows.execution import Execution, Services
 from headway.workflows.grants import Grants
+from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.llm import Gateway
@@ -66,6 +68,7 @@ class Worker:
             journal,
             gateway,
             Grants(capacity or Capacity()),
+            Breakers(time.monotonic),
             Costs(),
             catalog,
             self.wake,
@@ -111,17 +114,21 @@ class Worker:
         if room <= 0:
             return
         names = [workflow.name for workflow in self.catalog]
-        claimed = await self._journal.claim(self._owner, names, room, LEASE_S)
+        claimed = await self._journal.claim(
+            self._owner, names, room, LEASE_S, holding=list(self._running)
+        )
         await asyncio.gather(*(self._begin(row) for row in claimed))
 
     async def _begin(self, row: RunRow) -> None:
         try:
             workflow = await self.catalog.of(row, self._journal)
-        except WorkflowError as error:
-            logger.warning("run %s is blocked: %s", row.id, error)
-            await self._journal.block(row.id, row.fence, str(error))
+            known = await self._journal.steps(row.id)
+        except Exception as error:
+            why = str(error) if isinstance(error, WorkflowError) else repr(error)
+            logger.warning("run %s is blocked: %s", row.id, why)
+            with suppress(LostRun):
+                await self._journal.block(row.id, row.fence, why)
             return
-        known = await self._journal.steps(row.id)
         execution = Execution(row, workflow, known, self._services)
         task = asyncio.create_task(execution.go(), name=f"go {row.id}")
         self._running[row.id] = (execution, task)
@@ -146,6 +153,11 @@ class Worker:
                     execution.ended(step)
 
     def _on_end(self, row: RunRow, steps: Iterable[StepRow]) -> None:
+        if row.error_json is None:
+            logger.info("run %s of %s: %s", row.id, row.workflow, row.state)
+        else:
+            why = sentence(row.error_json)
+            logger.warning("run %s of %s: %s: %s", row.id, row.workflow, row.state, why)
         if self._exporter is not None:
             self._exporter.send(row, list(steps))
         for future in self._ends.pop(row.id, []):
@@ -168,3 +180,4 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks)
         self._stopped.set()
+        await self._journal.release(self._owner)  # what it claimed and had not begun

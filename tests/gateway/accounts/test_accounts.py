@@ -17,10 +17,12 @@ from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, Tier
 from headway.gateway.accounts.accounts import AT_ONCE, Accounts
 from headway.gateway.accounts.metrics import Metrics
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.work.served import Served
 from headway.gateway.work.work import Work
 from headway.prediction.learning.logged import LoggedPrompt, logged_features
 from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.live.run_history import RunHistory
 from headway.store.request_log import RequestLog, read
 
 MESSAGES = msgspec.json.encode([{"role": "user", "content": "List ten tips about glass."}])
@@ -36,7 +38,10 @@ class Books:
         scheduler = dispatcher.scheduler
         self.metrics = Metrics(dispatcher, foresight, None)
         self.log = RequestLog(path, make_features=logged_features, batch_s=0.0)
-        self.accounts = Accounts(scheduler, self.metrics, LengthHistory(), foresight, self.log)
+        ahead = RunsAhead(scheduler, RunHistory())
+        self.accounts = Accounts(
+            scheduler, self.metrics, LengthHistory(), foresight, ahead, self.log
+        )
 
     def finished(self) -> float | None:
         labels = {"tier": "standard", "outcome": "finished"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.gateway.doubles import EnginePool, dispatcher_of
@@ -14,6 +16,8 @@ from headway.gateway.work.served import Served
 from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import Origin
+from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 
 FAMILIES = {
     "headway_queue_depth": ("gauge", "Waiting requests", {"tier"}),
@@ -30,6 +34,11 @@ FAMILIES = {
     "headway_slowdown": ("histogram", "Latency divided by run time", {"tier", "le"}),
     "headway_preemptions": ("counter", "Preemptions of running requests", {"tier"}),
     "headway_failovers": ("counter", "Runs that ended because their backend failed", {"tier"}),
+    "headway_requests_due": (
+        "counter",
+        "Requests that waited until the starvation bound made them next",
+        {"tier"},
+    ),
     "headway_tokens": ("counter", "Tokens of finished requests", {"tier", "kind"}),
     "headway_requests": ("counter", "Requests by outcome", {"tier", "outcome"}),
     "headway_rejects": ("counter", "Requests rejected", {"reason"}),
@@ -49,6 +58,8 @@ BY_MODEL = {
     "headway_model_cold_start_seconds",
     "headway_model_waiting",
     "headway_model_loaded",
+    "headway_model_item_wait_seconds",
+    "headway_model_item_batch_seconds",
 }
 """Have none without a model that answers whole batches."""
 SECONDS = "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 30.0 60.0 120.0 300.0 600.0 +Inf"
@@ -114,7 +125,8 @@ def test_families_labels_buckets_and_help_are_what_they_were(metrics: Metrics) -
         found = [one.labels["le"] for one in families[name].samples if "le" in one.labels]
         assert found[: len(bounds.split())] == bounds.split(), name
         assert set(found) == set(bounds.split()), name
-    others = {name.removesuffix("_created") for name in families} - set(FAMILIES)
+    of_headway = {name for name in families if not name.startswith("process_")}
+    others = {name.removesuffix("_created") for name in of_headway} - set(FAMILIES)
     assert others == BY_BACKEND | BY_MODEL
 
 
@@ -125,6 +137,10 @@ def test_every_tier_has_its_numbers_from_the_start(metrics: Metrics) -> None:
         assert value(metrics, "tokens_total", tier, kind="output") == 0.0
         assert value(metrics, "wait_seconds_bucket", tier, le="+Inf") == 0.0
         assert value(metrics, "slowdown_count", tier) == 0.0
+        for name in ("preemptions_total", "failovers_total", "requests_due_total"):
+            assert value(metrics, name, tier) == 0.0
+    rejects = {"reason": "queue_full"}
+    assert metrics.registry.get_sample_value("headway_rejects_total", rejects) == 0.0
 
 
 def test_a_finished_request_counts_in_all_of_them(metrics: Metrics) -> None:
@@ -148,6 +164,36 @@ def test_a_request_that_did_not_finish_counts_by_its_outcome_alone(metrics: Metr
     assert value(metrics, "requests_total", outcome="finished") == 0.0
     assert value(metrics, "latency_seconds_count") == 0.0
     assert value(metrics, "tokens_total", kind="output") == 0.0
+
+
+def test_a_request_counts_as_due_that_waited_as_long_as_the_bound_allows(metrics: Metrics) -> None:
+    for due_s in (10.9, 11.0, 11.1, float("inf")):  # it started at 11
+        one = work()
+        one.request.due_s = due_s
+        metrics.ended(one, "finished")
+    gave_up = work(ended_s=20.0)
+    gave_up.request.started_s, gave_up.request.due_s = -1.0, 19.0
+    metrics.ended(gave_up, "cancelled")
+    assert value(metrics, "requests_due_total") == 3.0
+
+
+def test_rows_of_the_request_log_are_counted(metrics: Metrics, tmp_path: Path) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=0.0)
+    metrics.log(log)
+    log.write(
+        RequestRecord(id="r1", arrival_unix_s=0.0, tier="batch", outcome="finished", status=200)
+    )
+    log.close()
+    log.write(
+        RequestRecord(id="r2", arrival_unix_s=0.0, tier="batch", outcome="finished", status=200)
+    )
+    assert metrics.registry.get_sample_value("headway_log_rows_total") == 1.0
+    assert metrics.registry.get_sample_value("headway_log_rows_dropped_total") == 1.0
+
+
+def test_the_process_is_measured(metrics: Metrics) -> None:
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds"):
+        assert metrics.registry.get_sample_value(f"process_{name}")
 
 
 def test_names_that_clients_choose_are_no_labels(metrics: Metrics) -> None:

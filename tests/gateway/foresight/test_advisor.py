@@ -88,6 +88,10 @@ async def test_it_takes_the_policy_that_its_own_traffic_would_want(
         text = await answer.text()
     assert f'headway_policy{{policy="{chosen}"}} 1.0' in text
     assert "headway_policy_switches_total 1.0" in text
+    evidence = view["advice"]["evidence"]
+    ratio = evidence["replayed_mean_s"] / evidence["served_mean_s"]
+    assert ratio == pytest.approx(1.0, abs=0.1)
+    assert f"headway_policy_replay_mean_ratio {ratio}" in text
 
 
 async def test_a_log_of_ten_requests_is_answered_with_a_sentence_once(

@@ -15,6 +15,8 @@ from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 
 OPEN = {"/", "/healthz", "/readyz", "/openapi.json", "/docs"} | {
+    "/docs/swagger-ui.css",
+    "/docs/swagger-ui-bundle.js",
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",

@@ -8,7 +8,7 @@ import pytest
 
 from headway.core.request import Tier
 from headway.gateway.api.errors import ApiError
-from headway.gateway.intake.asked import Asked, Urgency
+from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
 from headway.gateway.keys.keys import Caller
 from headway.gateway.settings import ApiKey
 
@@ -86,3 +86,37 @@ def test_the_program_is_a_name_as_well() -> None:
         Asked({"x-headway-program": LONG}).text("program")
     assert raised.value.code == "name_too_long"
     assert Asked({}, {"headway_program": 7}).text("program") == "7"
+
+
+RUN = {"x-headway-program": "run 7"}
+
+
+def test_a_request_says_where_it_stands_in_its_run() -> None:
+    headers = {
+        "x-headway-step": "vote",
+        "x-headway-parents": "a, b ,c",
+        "x-headway-remaining-ms": "0",
+    }
+    assert PlaceInRun.of(Asked(RUN | headers)) == PlaceInRun("run 7", "vote", ("a", "b", "c"), 0)
+    metadata = {"headway_program": "run 7", "headway_remaining_ms": 1500}
+    assert PlaceInRun.of(Asked({}, metadata)) == PlaceInRun("run 7", "", (), 1500)
+    assert PlaceInRun.of(Asked({})) == PlaceInRun("", "", (), None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "param"),
+    [
+        ({"x-headway-step": "vote"}, "program_missing", "x-headway-step"),
+        ({"x-headway-parents": "a"}, "program_missing", "x-headway-parents"),
+        (RUN | {"x-headway-step": LONG}, "name_too_long", "x-headway-step"),
+        (RUN | {"x-headway-parents": LONG}, "name_too_long", "x-headway-parents"),
+        (RUN | {"x-headway-remaining-ms": "-1"}, None, "x-headway-remaining-ms"),
+        (RUN | {"x-headway-remaining-ms": "1.5"}, None, "x-headway-remaining-ms"),
+        (RUN | {"x-headway-remaining-ms": "9" * 13}, None, "x-headway-remaining-ms"),
+    ],
+)
+def test_a_place_that_makes_no_sense_is_refused_by_its_field(headers, code, param) -> None:
+    with pytest.raises(ApiError) as raised:
+        PlaceInRun.of(Asked(headers))
+    assert (raised.value.status, raised.value.param) == (400, param)
+    assert code is None or raised.value.code == code

@@ -9,7 +9,7 @@ import pytest
 from tests.gateway.conftest import Serve
 from tests.gateway.doubles import ExactEngine
 
-from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView
+from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes.status_page import PAGE
 from headway.gateway.settings import ApiKey

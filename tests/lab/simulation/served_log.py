@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from math import isnan
 
 import numpy as np
@@ -17,10 +19,12 @@ def records_of(
     numbers: np.ndarray | None = None,
     octaves: float = 0.5,
     unix_s: float = 1e9,
+    policies: Sequence[tuple[float, str]] = ((0.0, "fcfs"),),
 ) -> list[RequestRecord]:
     """A record of each request in `numbers`; None: of each that was answered.
 
-    Predictions err by `octaves`. One without an answer has its predicted length, and no times.
+    Predictions err by `octaves`. One without an answer has its predicted length. `policies` says
+    since when which policy was in use.
     """
     errors = np.random.default_rng(0).normal(0.0, octaves, len(trace))
     predicted = trace.output_tokens * 2.0**errors
@@ -32,6 +36,7 @@ def records_of(
             arrival_unix_s=unix_s + float(outcome.released_s[number]),
             tier="standard",
             backend=outcome.backends[outcome.backend[number]],
+            policy=_policy_at(float(outcome.ended_s[number]), policies),
             prompt_tokens=int(trace.prompt_tokens[number]),
             cached_tokens=0,
             predicted_tokens=float(predicted[number]),
@@ -47,6 +52,12 @@ def records_of(
         )
         for number in numbers.tolist()
     ]
+
+
+def _policy_at(time_s: float, policies: Sequence[tuple[float, str]]) -> str:
+    if isnan(time_s):
+        return ""
+    return policies[bisect_right([since_s for since_s, _ in policies], time_s) - 1][1]
 
 
 def _ms(seconds: float) -> float | None:

@@ -94,7 +94,7 @@ def test_the_gateway_with_the_advised_settings_runs_what_was_simulated(tuning: T
 @pytest.mark.parametrize(
     ("policies", "says"),
     [
-        (["fastest"], "^no policy 'fastest'; there are fcfs, .*priority$"),
+        (["fastest"], "^no policy 'fastest'; there are fcfs, .*priority, .*urgency$"),
         (["fcfs", "srpt+oracle"], "^no policy 'srpt\\+oracle'; .* --predict sets the prediction"),
         ([], "^there is no policy to choose; name some"),
     ],

@@ -11,27 +11,27 @@ from tests.lab.simulation.served_log import records_of
 
 from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.lab.simulation.choice import LEAST_REQUESTS, Choice, choose
-from headway.lab.simulation.importers.request_log import trace_of
 from headway.lab.simulation.predictions import Oracle
+from headway.lab.simulation.recent import Recent, recent_traffic
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import NOTHING, parse_objective
-from headway.lab.simulation.trace import Trace
 
 SITES = [Site("small", SMALL)]
 FCFS = SchedulerSettings(policy="fcfs")
 
 
-def logged(requests: int = 400, gap_s: float = 0.12, spread: float = 1.3) -> Trace:
+def logged(requests: int = 400, gap_s: float = 0.12, spread: float = 1.3) -> Recent:
     """Traffic of a log, at about the engine's capacity; no `spread`: all answers are alike."""
     rng = np.random.default_rng(2)
     arrival_s = np.cumsum(rng.exponential(gap_s, requests))
     lengths = np.exp(rng.normal(3.4, spread, requests)).astype(int) + 1
     given = trace(arrival_s - arrival_s[0], lengths, prompt_tokens=8)
-    return trace_of(records_of(given, simulate(given, SITES, FCFS, Oracle(given))), "log")
+    records = records_of(given, simulate(given, SITES, FCFS, Oracle(given)))
+    return recent_traffic(records, [], 1e6, "log")
 
 
-def chosen(given: Trace, current: str = "fcfs", tail: float = 3.0, slo: str = "") -> Choice:
+def chosen(given: Recent, current: str = "fcfs", tail: float = 3.0, slo: str = "") -> Choice:
     settings = replace(FCFS, boost=BoostSettings(tail))
     return choose(given, SITES, settings, current, parse_objective(slo) if slo else NOTHING)
 
@@ -75,7 +75,25 @@ def test_few_requests_say_too_little() -> None:
 
 
 @pytest.mark.parametrize("slo", ["ttft_p99=1ms", "ttft_mean=1ms,latency_p50=1ms"])
-def test_where_nobody_meets_the_targets_the_nearest_is_chosen(slo: str) -> None:
+def test_where_nobody_meets_the_targets_the_policy_stays(slo: str) -> None:
     choice = chosen(logged(), slo=slo)
-    (now,) = [one for one in choice.replayed if one.policy == choice.policy]
-    assert now.missed == min(one.missed for one in choice.replayed if one.keeps_tail) > 0.0
+    assert choice.policy == "fcfs"
+    assert all(one.missed > 0.0 for one in choice.replayed)
+    assert choice.reason.startswith("stays: no policy meets the SLO; ")
+
+
+def test_it_shows_how_well_the_replay_repeats_what_was_served() -> None:
+    evidence = chosen(logged()).evidence
+    assert evidence is not None and evidence.error < 0.1
+    slower = [Site("small", SMALL.slower(1.2))]
+    corrected = choose(logged(), slower, FCFS, "fcfs").evidence
+    assert corrected is not None
+    assert corrected.replayed_mean_s == pytest.approx(corrected.served_mean_s, rel=0.1)
+
+
+def test_a_replay_that_is_far_off_decides_nothing_and_says_so() -> None:
+    recent = logged()
+    paused = replace(recent, latency_s=recent.latency_s + np.where(np.arange(400) < 8, 600.0, 0.0))
+    choice = chosen(paused)
+    assert choice.policy == "fcfs" and not choice.replayed and choice.evidence is not None
+    assert "too far off to decide" in choice.reason

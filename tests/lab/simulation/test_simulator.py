@@ -15,7 +15,7 @@ from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle
+from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle, Predictions
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 
@@ -38,7 +38,7 @@ def test_srpt_lets_the_short_one_in_between_and_loses_nothing() -> None:
     assert outcome.ended_s[0] == pytest.approx(5.2, abs=0.05)
 
 
-class HundredTokens:
+class HundredTokens(Predictions):
     """Predicts them for every request."""
 
     def predict(self, number: int) -> tuple[SizeEstimate, float | None]:

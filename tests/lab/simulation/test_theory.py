@@ -13,7 +13,7 @@ from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.outcome import Outcome
-from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle
+from headway.lab.simulation.predictions import FromHistory, Noisy, Oracle, Predictions
 from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
@@ -86,7 +86,7 @@ def test_srpt_takes_as_long_as_schrage_and_miller_say(tokens: np.ndarray, load: 
     assert abs(latency_s - expected_s) < 3.0 * error_s + 0.03 * expected_s
 
 
-class Known:
+class Known(Predictions):
     """Knows how long answers are in general, and nothing of any single one."""
 
     def __init__(self, tokens: np.ndarray) -> None:

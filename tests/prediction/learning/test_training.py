@@ -38,9 +38,9 @@ def test_what_other_models_answered_to_other_prompts_helps() -> None:
 
 
 def test_too_few_examples_are_refused_with_their_number() -> None:
-    with pytest.raises(ExamplesError, match=r"12 examples of 'm' are too few; 100 are the least"):
+    with pytest.raises(ExamplesError, match=r"too few examples of 'm': 12, and training takes 100"):
         train("m", [examples(12)])
-    with pytest.raises(ExamplesError, match=r"0 examples of 'm'"):
+    with pytest.raises(ExamplesError, match=r"examples of 'm': 0,"):
         train("m", [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -45,15 +46,28 @@ async def test_a_run_is_started_answered_and_shown(bench: Bench) -> None:
         _, asked = await call(served, "GET", "/v1/questions")
         assert asked["questions"][0]["question"]["choices"] == ["Hello", "Bye"]
         path = f"/v1/runs/{run['id']}/answers/ask"
-        status, error = await call(served, "POST", path, {"value": "Hi"})
+        status, error = await call(served, "POST", path, {"accept": True, "value": "Hi"})
         assert (status, error["error"]["message"]) == (400, "choose one of Hello, Bye, not 'Hi'")
-        assert (await call(served, "POST", path, {"value": "Hello", "by": "bob"}))[0] == 200
-        status, error = await call(served, "POST", path, {"value": "Bye"})
+        yes = {"accept": True, "value": "Hello", "by": "bob"}
+        assert (await call(served, "POST", path, yes))[0] == 200
+        status, error = await call(served, "POST", path, {"accept": True, "value": "Bye"})
         assert (status, error["error"]["message"]) == (409, "bob has answered ask before")
         await bench.until(run["id"], "finished")
         _, shown = await call(served, "GET", f"/v1/runs/{run['id']}")
         assert shown["output"] == "Hello, Ada"
         assert shown["steps"][0]["answered_by"] == "bob"
+
+
+@pytest.mark.parametrize("body", [{}, {"accepted": False}, {"accept": "no"}, {"value": "Hello"}])
+async def test_an_answer_that_says_neither_yes_nor_no_is_refused(
+    bench: Bench, body: dict[str, Any]
+) -> None:
+    async with bench.serving(greeting) as served:
+        row = await bench.start(greeting, name="Ada")
+        await bench.until(row.id, "waiting")
+        status, _ = await call(served, "POST", f"/v1/runs/{row.id}/answers/ask", body)
+        assert status == 400
+        assert len(await bench.journal.questions()) == 1
 
 
 async def test_people_answer_on_the_page(bench: Bench) -> None:
@@ -119,3 +133,60 @@ async def test_a_wrong_start_is_refused(bench: Bench, body: Any, why: str) -> No
         assert status == 400
         assert why in answer["error"]["message"]
         assert (await call(served, "GET", "/v1/runs/zzz"))[0] == 404
+
+
+async def test_other_sites_cannot_frame_the_page_or_post_to_it(bench: Bench) -> None:
+    async with bench.serving(greeting) as served, aiohttp.ClientSession() as http:
+        async with http.get(served.address) as answer:
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["cache-control"] == "no-store"
+        headers = {"origin": "https://evil.example"}
+        assert (await call(served, "POST", "/", headers=headers))[0] == 403
+        headers = {"origin": served.address}
+        assert (await call(served, "POST", "/v1/runs", {}, headers=headers))[0] == 400
+
+
+async def test_the_key_does_not_stay_in_the_address(bench: Bench) -> None:
+    async with (
+        bench.serving(greeting, key="long-secret") as served,
+        aiohttp.ClientSession() as http,
+        http.get(f"{served.address}/?key=long-secret", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, answer.headers["location"]) == (303, "/")
+        assert "HttpOnly" in answer.headers["set-cookie"]
+
+
+async def test_what_makes_no_sense_is_refused_in_a_sentence(bench: Bench) -> None:
+    async with bench.serving(greeting, paid, key="long-secret") as served:
+        own = {"authorization": "Bearer long-secret"}
+        row = await bench.start(greeting, name="Ada")
+        await bench.until(row.id, "waiting")
+        for path, body in (
+            ("/v1/runs", b'{"workflow": "greeting", "key": 5}'),
+            (f"/v1/runs/{row.id}/retry", b'{"from": ["ask"]}'),
+            (f"/v1/runs/{row.id}/events/paid", b"{"),
+            ("/v1/runs", b"[" * 100_000),
+        ):
+            async with (
+                aiohttp.ClientSession() as http,
+                http.post(served.address + path, data=body, headers=own) as answer,
+            ):
+                assert answer.status == 400, path
+                assert (await answer.json())["error"]["message"]
+        nul = {"accept": True, "value": "Hello", "by": "a\0b"}
+        answered = f"/v1/runs/{row.id}/answers/ask"
+        assert (await call(served, "POST", answered, nul, headers=own))[0] == 200
+        wrong = {"authorization": b"Bearer \xff".decode("latin-1")}
+        assert (await call(served, "GET", "/v1/runs", headers=wrong))[0] == 401
+
+
+async def test_a_client_that_sends_nothing_is_let_go(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.workflows.http.server.MOST_S", 0.05)
+
+    async with bench.serving(greeting) as served:
+        reader, writer = await asyncio.open_connection(*served.address[7:].split(":"))
+        writer.write(b"POST /v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")
+        assert b"408" in await asyncio.wait_for(reader.readline(), 10)
+        writer.close()

@@ -16,7 +16,8 @@ from aiohttp import web
 from tests.workflows.conftest import Bench, free_port
 
 import headway
-from headway.workflows.triggers import After, Backlog, Files, RedisStream
+from headway.workflows.journal.rows import Definition, RunRow, RunState
+from headway.workflows.triggers import After, Backlog, Every, Files, RedisStream
 
 
 async def test_a_file_starts_a_run_once_also_one_that_came_before(
@@ -151,3 +152,43 @@ async def test_messages_of_a_redis_stream_start_runs_also_those_that_waited(
     assert {row.output_json for row in rows} == {'"1"', '"2"'}
     assert (await redis.xpending("orders", "headway"))["pending"] == 0
     await redis.aclose()
+
+
+async def test_an_end_that_was_written_late_starts_the_next_run_once(bench: Bench) -> None:
+    @headway.workflow(triggers=[After("first")])
+    async def second(run: str) -> str:
+        return run
+
+    now = time.time()
+    async with bench.serving(second):
+        await bench.until_mark("second.after0")
+        for run, ended_at in (("b", now + 5.0), ("a", now + 3.0)):
+            row = RunRow(run, "first", "h", "{}", state=RunState.FINISHED, ended_at=ended_at)
+            await bench.journal.add(row, Definition("h", "first", "", ""))
+            await bench.until_runs(2 if run == "b" else 4)
+        await bench.until_mark(None)
+    rows = await bench.journal.runs(workflow="second")
+    assert sorted(str(row.output_json) for row in rows) == ['"a"', '"b"']
+
+
+async def test_a_file_from_the_future_is_not_waited_for(bench: Bench, tmp_path: Path) -> None:
+    @headway.workflow(triggers=[Files(str(tmp_path), "*.txt", settled_s=0.05)])
+    async def arrived(path: str) -> str:
+        return Path(path).name
+
+    file = tmp_path / "early.txt"
+    file.write_text("early")
+    os.utime(file, (time.time() + 1e6, time.time() + 1e6))
+    async with bench.serving(arrived):
+        [row] = await bench.until_runs(1)
+    assert row.output_json == '"early.txt"'
+
+
+async def test_a_clock_that_was_set_back_stops_no_schedule(bench: Bench) -> None:
+    @headway.workflow(triggers=[Every(1)])
+    async def ticked(at: str) -> str:
+        return at
+
+    await bench.journal.set_mark("ticked.every0", "2100-01-01T00:00:00+00:00")
+    async with bench.serving(ticked):
+        await bench.until_runs(1)

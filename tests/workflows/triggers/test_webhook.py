@@ -81,15 +81,18 @@ async def test_a_wrong_an_old_and_a_missing_signature_are_refused(
 
 async def test_a_cloud_event_starts_a_run_with_its_data(bench: Bench, served: Served) -> None:
     event = {"specversion": "1.0", "id": "a1", "source": "/shop", "type": "order.made"}
-    binary = b'{"number": 3}'
-    headers = {f"ce-{name}": value for name, value in event.items()}
-    headers |= {"content-type": "application/json"} | signed(SECRET, "m1", NOW, binary)
-    status, first = await post(served, binary, headers)
-    assert status == 202
     structured = json.dumps(event | {"data": {"number": 3}}).encode()
     headers = {"content-type": "application/cloudevents+json"}
-    headers |= signed(SECRET, "m2", NOW, structured)
-    assert await post(served, structured, headers) == (202, first), "the same event: one run"
+    status, first = await post(served, structured, headers | signed(SECRET, "m1", NOW, structured))
+    assert status == 202
+    again = await post(served, structured, headers | signed(SECRET, "m2", NOW, structured))
+    assert again == (202, first), "the same event: one run"
+    binary = b'{"number": 4}'
+    headers = {f"ce-{name}": value for name, value in event.items()}
+    headers |= {"content-type": "application/json"} | signed(SECRET, "m3", NOW, binary)
+    status, second = await post(served, binary, headers)
+    row = await bench.until(second["run"], "finished")
+    assert json.loads(row.output_json or "")[0] == 4
     row = await bench.until(first["run"], "finished")
     number, whole = json.loads(row.output_json or "")
     assert number == 3 and whole["type"] == "order.made"
@@ -100,3 +103,24 @@ async def test_what_is_no_event_is_refused(served: Served) -> None:
         status, answer = await post(served, body, signed(SECRET, "m", NOW, body))
         assert status == 400, answer
     assert (await post(served, b"{}", name="nothing"))[0] == 404
+
+
+async def test_an_id_that_nobody_signed_does_not_make_a_replay_a_new_event(
+    bench: Bench, served: Served
+) -> None:
+    body = b'{"number": 3}'
+    headers = {"ce-specversion": "1.0", "ce-source": "/shop", "ce-type": "order.made"}
+    headers |= {"content-type": "application/json"} | signed(SECRET, "m1", NOW, body)
+    first = await post(served, body, headers | {"ce-id": "a1"})
+    assert first[0] == 202
+    assert await post(served, body, headers | {"ce-id": "a2"}) == first
+
+
+async def test_a_large_body_that_nobody_signed_is_refused(served: Served) -> None:
+    assert (await post(served, b"x" * (5 * 2**20)))[0] == 413
+
+
+async def test_headers_that_are_no_text_are_refused(served: Served) -> None:
+    body = b'{"number": 3}'
+    headers = signed(SECRET, "m1", NOW, body)
+    assert (await post(served, body, headers | {"webhook-timestamp": "9" * 5000}))[0] == 401

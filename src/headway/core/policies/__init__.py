@@ -1,5 +1,6 @@
 """The policies by name. A new one is one file and one line here."""
 
+from headway.core.policies.atlas import Atlas
 from headway.core.policies.boost import Boost
 from headway.core.policies.edf import Edf
 from headway.core.policies.fcfs import Fcfs
@@ -7,12 +8,16 @@ from headway.core.policies.gittins import Gittins
 from headway.core.policies.hrrn import Hrrn
 from headway.core.policies.ltr import Ltr
 from headway.core.policies.mlfq import Mlfq
+from headway.core.policies.plas import Plas
 from headway.core.policies.policy import Policy
 from headway.core.policies.priority import Priority
+from headway.core.policies.run_fcfs import RunFcfs
+from headway.core.policies.run_gittins import RunGittins
 from headway.core.policies.sjf import Sjf
 from headway.core.policies.slack import Slack
 from headway.core.policies.srpt import Srpt
 from headway.core.policies.trail import Trail
+from headway.core.policies.urgency import Urgency
 from headway.core.settings import SchedulerSettings
 
 POLICIES: dict[str, type[Policy]] = {
@@ -28,6 +33,11 @@ POLICIES: dict[str, type[Policy]] = {
     "mlfq": Mlfq,
     "gittins": Gittins,
     "priority": Priority,
+    "run-fcfs": RunFcfs,
+    "plas": Plas,
+    "atlas": Atlas,
+    "run-gittins": RunGittins,
+    "urgency": Urgency,
 }
 
 

@@ -7,9 +7,7 @@ from headway.core.queue import TierQueue, WaitingQueue
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
 from headway.core.size_classes import SHORTEST_S, ClassesByTenant, ClassQueue, class_of
-
-FIRST_SCALE_S = 1.0
-"""Scale of the head starts until one is known."""
+from headway.core.tail_keeper import TailKeeper
 
 
 class Boost(Policy):
@@ -34,19 +32,22 @@ class Boost(Policy):
 
     def __init__(self, settings: SchedulerSettings) -> None:
         super().__init__(settings)
-        self._scale_s = settings.boost.scale_s or FIRST_SCALE_S
         self._slots = 1
         self._head_starts_s: dict[int, float] = {}
         """By class of size."""
-
-    @property
-    def scale_s(self) -> float:
+        scale_s = settings.boost.scale_s
+        self._known = scale_s is not None
+        """Whether there has been a T that follows from something."""
+        if scale_s is None:
+            self.tail = TailKeeper(settings.boost.tail, settings.cost, self.rescale)
+            scale_s = self.tail.scale_s
+        self.scale_s = scale_s
         """T, in seconds: a head start is some multiples of it."""
-        return self._scale_s
 
-    @scale_s.setter
-    def scale_s(self, scale_s: float) -> None:
-        self._scale_s = scale_s
+    def rescale(self, scale_s: float) -> None:
+        """Set another T."""
+        self.scale_s = scale_s
+        self._known = True
         self._head_starts_s = {}
 
     def use_slots(self, slots: int) -> None:
@@ -68,8 +69,13 @@ class Boost(Policy):
     def size_s(self, request: Request) -> float:
         """The size that has the head start of its distribution, in seconds of a slot."""
         decode_s = self.cost.decode_s_per_token
-        rate = decode_s / (self._scale_s * self._slots)
-        tokens = request.estimate.exponential_mean(rate)
+        if self._known:
+            rate = decode_s / (self.scale_s * self._slots)
+            tokens = request.estimate.exponential_mean(rate)
+        else:
+            # A waiting request keeps its size, and at the least T all have that of the longest
+            # possible answer: a first burst could not be told apart once T grows.
+            tokens = request.estimate.mean
         return self.cost.prefill_work_s(request) + decode_s * tokens
 
     def place(self, now_s: float, arrival_s: float, size_s: float, size_class: int) -> float:
@@ -82,4 +88,4 @@ class Boost(Policy):
     def _head_start_s(self, size_class: int) -> float:
         """b of the middle of a class."""
         size_s = 2.0 ** ((size_class + 0.5) / self.classes_per_octave) / self._slots
-        return -self._scale_s * log(-expm1(-size_s / self._scale_s))
+        return -self.scale_s * log(-expm1(-size_s / self.scale_s))

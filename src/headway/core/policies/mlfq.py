@@ -24,9 +24,13 @@ class Mlfq(Policy):
         self._quantum_s = settings.preemption.quantum_s
 
     def rank(self, request: Request) -> float:
-        quanta = self.cost.attained_s(request) / self._quantum_s
+        quanta = self.attained_s(request) / self._quantum_s
         levels = ceil(log2(quanta + 1.0))
         return levels - 1.0 if levels else 0.0
+
+    def attained_s(self, request: Request) -> float:
+        """The service that decides its level."""
+        return self.cost.attained_s(request)
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         # Levels are not seconds: a lower level always outranks the cost.

@@ -8,6 +8,7 @@ from typing import ClassVar
 from headway.core.queue import RankHeap, TierQueue, WaitingQueue
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
+from headway.core.tail_keeper import TailKeeper
 from headway.core.tenant_heap import TenantHeap
 
 
@@ -30,6 +31,9 @@ class Policy(ABC):
 
     limit_c: ClassVar[float | None] = None
     """A request with this multiple of its initial prediction is never stopped; None: no limit."""
+
+    tail: TailKeeper | None = None
+    """Follows all requests, for a policy that promises a p99 latency; None: it promises none."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self.name = settings.policy

@@ -7,8 +7,9 @@ from headway.core.request import Request
 class Slack(Policy):
     """By the latest moment to start and still meet the deadline, preemptive.
 
-    Slack is deadline - now - remaining duration. `now` is the same for all requests, so the rank
-    omits it and never goes stale. Source: Mok 1983 (least laxity).
+    Slack is deadline - now - remaining duration, of the request and of what comes after it in its
+    run. `now` is the same for all requests, so the rank omits it and never goes stale.
+    Source: Mok 1983 (least laxity).
     """
 
     preemptive = True
@@ -16,4 +17,5 @@ class Slack(Policy):
     def rank(self, request: Request) -> float:
         if request.deadline_s is None:
             return float("inf")
-        return request.deadline_s - self.cost.duration_s(request)
+        after_s = 0.0 if request.to_come is None else request.to_come.mean / 1000.0
+        return request.deadline_s - self.cost.duration_s(request) - after_s

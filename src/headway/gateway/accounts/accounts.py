@@ -14,6 +14,7 @@ from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.refusals import Refusals
 from headway.gateway.api.wire import HeadwayUsage
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.work.work import Work
 from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
@@ -39,12 +40,14 @@ class Accounts:
         metrics: Metrics,
         history: LengthHistory,
         foresight: Foresight,
+        ahead: RunsAhead,
         request_log: RequestLog | None,
     ) -> None:
         self._scheduler = scheduler
         self._metrics = metrics
         self._history = history
         self._foresight = foresight
+        self._ahead = ahead
         self._request_log = request_log
         self.refusals = Refusals(metrics, request_log)
         """Writes down what was refused."""
@@ -171,6 +174,7 @@ class Accounts:
         self._metrics.ended(work, outcome)
         if work.claimed_tokens is not None:
             self._foresight.claim_ended(work, outcome == "finished")
+        self._ahead.left(work, outcome == "finished")
         if outcome == "finished" and work.kind is not None and work.output_tokens:
             self._foresight.ended(work)  # before history learns the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
@@ -197,6 +201,9 @@ class Accounts:
             tier=request.tier.label,
             tenant=request.tenant,
             program=request.program,
+            step=request.step,
+            parents=",".join(request.parents),
+            to_come_ms=None if request.to_come is None else round(request.to_come.mean, 1),
             model=work.origin.model,
             backend=served.backend,
             policy=self._scheduler.policy_name,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from headway.core.decision import RejectReason
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts.counted import Counter, Distribution, Histogram
@@ -16,6 +17,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
+from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -31,6 +33,7 @@ class Metrics:
         self, dispatcher: Dispatcher, foresight: Foresight, perception: Perception | None
     ) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.registry.register(_Queue(dispatcher))
         self.registry.register(_Predictions(foresight, perception))
         self._wait = self._by_tier("wait_seconds", "From arrival to the first start", SECONDS)
@@ -42,16 +45,23 @@ class Metrics:
         self._failovers = self._counter(
             "failovers", "Runs that ended because their backend failed", "tier"
         )
+        self._due = self._counter(
+            "requests_due", "Requests that waited until the starvation bound made them next", "tier"
+        )
         self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
         self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
         self._rejects = self._counter("rejects", "Requests rejected", "reason")
-        for kind in ("prompt", "output"):
-            for tier in Tier:
-                self._tokens.add(0, tier.label, kind)
+        # A counter that appears with its first count hides that count from Prometheus.
         for tier in Tier:
+            for kind in ("prompt", "output"):
+                self._tokens.add(0, tier.label, kind)
             for outcome in ("finished", "rejected", "failed"):
                 self._requests.add(0, tier.label, outcome)
+            for of_tier in (self._preemptions, self._failovers, self._due):
+                of_tier.add(0, tier.label)
         self._requests.add(0, "", "rejected")
+        for reason in RejectReason:
+            self._rejects.add(0, reason.value)
 
     def _by_tier(self, name: str, text: str, bounds: Sequence[float]) -> dict[Tier, Distribution]:
         histogram = Histogram(f"headway_{name}", text, ["tier"], self.registry, bounds)
@@ -64,6 +74,10 @@ class Metrics:
         """Export the policy in use."""
         self.registry.register(_Policy(scheduler, advisor))
 
+    def log(self, request_log: RequestLog) -> None:
+        """Export what the request log keeps and loses."""
+        self.registry.register(_Log(request_log))
+
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request at its end."""
         request, served = work.request, work.served
@@ -74,6 +88,9 @@ class Metrics:
         if work.served.failovers:
             self._failovers.add(work.served.failovers, label)
         self._requests.add(1, label, outcome)
+        waited_to_s = request.started_s if request.started_s >= 0.0 else served.ended_s
+        if waited_to_s >= request.due_s:
+            self._due.add(1, label)
         if outcome != "finished":
             return
         arrival_s = request.arrival_s
@@ -198,6 +215,15 @@ class _Policy(Collector):
         metrics: list[Metric] = [policy, *self._promise()]
         if self._advisor is None:
             return metrics
+        advice = self._advisor.advice
+        if advice is not None and advice.evidence is not None:
+            metrics.append(
+                GaugeMetricFamily(
+                    "headway_policy_replay_mean_ratio",
+                    "Mean latency in the last replay of what was served, over the real one",
+                    advice.evidence.replayed_mean_s / advice.evidence.served_mean_s,
+                )
+            )
         return [
             *metrics,
             CounterMetricFamily(
@@ -225,6 +251,25 @@ class _Policy(Collector):
                 "p99 latency over that of fcfs, of the last finished requests",
                 tail.stretch,
             )
+
+
+class _Log(Collector):
+    """What the request log keeps and loses."""
+
+    def __init__(self, request_log: RequestLog) -> None:
+        self._log = request_log
+
+    def collect(self) -> Iterable[Metric]:
+        return [
+            CounterMetricFamily(
+                "headway_log_rows", "Rows of the request log on disk", self._log.written
+            ),
+            CounterMetricFamily(
+                "headway_log_rows_dropped",
+                "Rows of the request log lost to a full disk or a slow one",
+                self._log.dropped,
+            ),
+        ]
 
 
 class _Queue(Collector):

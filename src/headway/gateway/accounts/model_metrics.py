@@ -32,7 +32,8 @@ class ModelMetrics:
         )
         for model in catalog:
             for tier in Tier:
-                self._requests.add(0, model.name, tier.label, "finished")
+                for outcome in ("finished", "failed"):
+                    self._requests.add(0, model.name, tier.label, outcome)
                 self._latency.labelled(model.name, tier.label)
 
     def ended(self, model: str, tier: Tier, outcome: str, latency_s: float | None) -> None:
@@ -58,6 +59,8 @@ class _Models(Collector):
             items := counter("items", "Items in all batches"),
             starts := counter("cold_starts", "Times that it was loaded"),
             start_s := counter("cold_start_seconds", "Time spent loading it"),
+            wait_s := counter("item_wait_seconds", "Time that items waited for their batches"),
+            batch_s := counter("item_batch_seconds", "Time that items spent in their batches"),
             waiting := gauge("waiting", "Waiting items"),
             loaded := gauge("loaded", "1 while it is loaded"),
         )
@@ -67,6 +70,8 @@ class _Models(Collector):
             items.add_metric(name, model.items)
             starts.add_metric(name, model.cold_starts)
             start_s.add_metric(name, model.cold_start_s)
+            wait_s.add_metric(name, model.waited_s)
+            batch_s.add_metric(name, model.computed_s)
             waiting.add_metric(name, model.waiting)
             loaded.add_metric(name, float(model.loaded))
         return families

@@ -149,10 +149,10 @@ def gave_up(runs: int, error: BackendGone | EngineError) -> ApiError:
     """All runs of a request failed: the error answer of the last one, if it had one."""
     if isinstance(error, EngineError):
         return from_engine(error.status, error.body, error.headers)
+    times = f"{runs} times in a row, the last time " if runs > 1 else ""
     return ApiError(
         502,
-        f"The request failed {runs} times in a row, the last time because {error}; "
-        "try again, or see the backend's log.",
+        f"The request failed {times}because {error}; try again, or see the backend's log.",
         type="server_error",
         code="backend_lost",
     )

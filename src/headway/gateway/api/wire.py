@@ -50,8 +50,7 @@ class Call(Struct, kw_only=True):
     priority: Annotated[int, Meta(ge=-(2**31), le=2**31)] | None = None
     """As in vLLM: smaller values run first, under the policy `priority`."""
     metadata: dict[str, Any] | None = None
-    """`headway_tier`, `headway_tenant`, `headway_program`, `headway_deadline_ms` and
-    `headway_expected_tokens` have the same effect as the headers `x-headway-…`."""
+    """Entries such as `headway_tier` have the same effect as the headers `x-headway-…`."""
 
 
 class Sampling(Call, kw_only=True):
@@ -282,109 +281,3 @@ class ModelList(Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class QueuedRequest(Struct, kw_only=True):
-    """One live request in the queue view."""
-
-    id: str
-    state: str
-    model: str
-    tier: str
-    tenant: str
-    program: str
-    backend: str | None
-    age_s: float
-    predicted_tokens: float
-    output_tokens: int
-    preemptions: int
-    not_preemptible_because: str | None
-    why: str
-
-
-class BackendView(Struct, kw_only=True):
-    """One backend in the queue view."""
-
-    name: str
-    healthy: bool
-    slots: int
-    running: int
-    models: list[str]
-    error: str | None
-
-
-class OtherRequests(Struct, kw_only=True):
-    """Number of requests of tenants whose requests the key may not see."""
-
-    running: int
-    waiting: int
-
-
-class TailView(Struct, kw_only=True):
-    """The promise of `boost` about p99 latency, in multiples of that of `fcfs`."""
-
-    promised: float
-    measured: float | None
-    """Of the last finished requests; null before any has finished."""
-    scale_s: float
-    """Scale of the head starts."""
-
-
-class QueueView(Struct, kw_only=True):
-    """GET /v1/headway/queue."""
-
-    policy: str
-    tail: TailView | None
-    """Null under other policies than `boost`."""
-    waiting: int
-    backlog_s: float
-    """Predicted seconds until all requests that wait now are done."""
-    backends: list[BackendView]
-    requests: list[QueuedRequest]
-    """Running requests first, then waiting ones, each by arrival; at most `limit`."""
-    others: OtherRequests
-    """Requests of other tenants, which the key may not see."""
-
-
-class ReplayedPolicy(Struct, kw_only=True):
-    """Recent traffic, replayed under one policy."""
-
-    policy: str
-    mean_s: float
-    """Of the latency."""
-    p99_s: float
-    missed: float
-    """By which share the worst target is missed; 0: all are met, or none was given."""
-    keeps_tail: bool
-    """Whether the p99 is within the promise."""
-
-
-class PolicyAdvice(Struct, kw_only=True):
-    """What the last replay of recent traffic recommends."""
-
-    policy: str
-    reason: str
-    urgent: bool
-    """Whether the policy in use breaks the promise; else two replays in a row must agree."""
-    requests: int
-    """That were replayed."""
-    replayed: list[ReplayedPolicy]
-
-
-class PolicyView(Struct, kw_only=True):
-    """GET /v1/headway/policy."""
-
-    policy: str
-    """The one in use."""
-    automatic: bool
-    """Whether the gateway chooses it by itself."""
-    switches: int
-    """Times that it was changed since the start."""
-    advice: PolicyAdvice | None
-    """None before the first replay."""
-
-
-class Health(Struct, kw_only=True):
-    """GET /healthz and /readyz."""
-
-    status: str

@@ -188,6 +188,8 @@ class Dispatcher:
         backend = work.request.backend
         in_flight = self.running_on(backend)
         if finished and work.request.state is State.RUNNING:
+            if work.output_tokens > work.request.output_tokens:  # of a whole answer, all at once
+                self.scheduler.progress(work.request.id, work.output_tokens, now_s)
             self.scheduler.finish(work.request.id, now_s)
         else:
             self.scheduler.cancel(work.request.id, now_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from headway.core.scheduler import Scheduler
-from headway.gateway.api.wire import PolicyAdvice
+from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.settings import AutoSettings
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 LIMIT_S = 600.0
 """A replay that takes longer is given up: it gets only what others leave of the processor."""
+
+NUMBER = re.compile(r"\d[\d.]*")
 
 
 class Unfinished(msgspec.Struct, kw_only=True):
@@ -39,6 +42,8 @@ class Unfinished(msgspec.Struct, kw_only=True):
     predicted_tokens: float
     output_tokens: int
     """So far."""
+    queue_s: float | None
+    """From arrival to first start; None: it has not started."""
 
 
 class Question(msgspec.Struct, kw_only=True):
@@ -46,6 +51,8 @@ class Question(msgspec.Struct, kw_only=True):
 
     log: str
     """Path of the request log."""
+    now_unix_s: float
+    """What is later in the log was written before the clock was set back."""
     unfinished: list[Unfinished]
     window_s: float
     most_requests: int
@@ -81,7 +88,7 @@ class Advisor:
         clock: Callable[[], float],
     ) -> None:
         self._complaint = ""
-        """What kept the last replay from an answer: said once."""
+        """What kept the last replay from an answer, without its numbers: said once."""
         self.advice: PolicyAdvice | None = None
         """The last one; None before the first."""
         self.switches = 0
@@ -121,6 +128,7 @@ class Advisor:
         current = self._foresight.chosen_policy
         question = Question(
             log=str(self._request_log),
+            now_unix_s=time.time(),
             unfinished=self._unfinished(),
             window_s=settings.window_s,
             most_requests=settings.most_requests,
@@ -138,9 +146,12 @@ class Advisor:
         except CommandFailed as failure:
             self._complain(current, str(failure).removeprefix("headway replay: "))
             return
-        self._complaint = ""
         self.replays += 1
         before, self.advice = self.advice, advice
+        if not advice.replayed:
+            self._complain(current, advice.reason.removeprefix("stays: "))
+            return
+        self._complaint = ""
         agreed = advice.urgent or (before is not None and before.policy == advice.policy)
         if advice.policy != current and agreed:
             self.switches += 1
@@ -148,8 +159,9 @@ class Advisor:
             self._foresight.choose_policy(advice.policy)
 
     def _complain(self, policy: str, why: str) -> None:
-        if why != self._complaint:
-            self._complaint = why
+        complaint = NUMBER.sub("", why)
+        if complaint != self._complaint:
+            self._complaint = complaint
             logger.info("policy %s stays: %s", policy, why)
 
     def _unfinished(self) -> list[Unfinished]:
@@ -165,6 +177,7 @@ class Advisor:
                 max_tokens=request.max_tokens,
                 predicted_tokens=request.predicted_tokens,
                 output_tokens=request.output_tokens,
+                queue_s=request.started_s - request.arrival_s if request.started_s >= 0 else None,
             )
             for request in islice(self._scheduler.requests.values(), self._settings.most_requests)
         ]

@@ -1,4 +1,4 @@
-"""The scheduling fields of a request: tier, tenant, program, deadline, expected length."""
+"""The scheduling fields of a request: tier, tenant, deadline, length, and its place in a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ TIER_OF_SERVICE = {
     "flex": Tier.BATCH,
 }
 
-_NAMES = ("tier", "tenant", "program", "deadline-ms", "expected-tokens")
+_NAMES = (
+    "tier",
+    "tenant",
+    "program",
+    "step",
+    "parents",
+    "remaining-ms",
+    "deadline-ms",
+    "expected-tokens",
+)
 _HEADERS = {name: f"x-headway-{name}" for name in _NAMES}
 _METADATA = {name: f"headway_{name.replace('-', '_')}" for name in _NAMES}
 
@@ -53,18 +62,53 @@ class Asked:
             )
         return checked_name(str(value), param) or None
 
-    def number(self, name: str) -> int | None:
-        """As `text`, but a positive integer. Raises ApiError 400 for anything else."""
+    def number(self, name: str, least: int = 1) -> int | None:
+        """As `text`, but an integer from `least` on. Raises ApiError 400 for anything else."""
         text = self.text(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit() and int(text[:12]) > 0 and len(text) <= 12):
+        if not (text.isascii() and text.isdigit() and int(text[:12]) >= least and len(text) <= 12):
+            what = "a positive integer" if least else "an integer from 0 on"
             raise ApiError(
                 400,
-                f"{_HEADERS[name]} is {text[:40]!r}; it must be a positive integer.",
+                f"{_HEADERS[name]} is {text[:40]!r}; it must be {what}.",
                 param=_HEADERS[name],
             )
         return int(text)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """As `text`, but several names with commas between; without any it is empty."""
+        text = self.text(name) or ""
+        return tuple(part for one in text.split(",") if (part := one.strip()))
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInRun:
+    """Which run a request is part of, and where it stands in it."""
+
+    program: str
+    """Empty: none."""
+    step: str
+    parents: tuple[str, ...]
+    to_come_ms: int | None
+    """What comes after the answer on the longest path to the end; None: the client does not say."""
+
+    @classmethod
+    def of(cls, asked: Asked) -> PlaceInRun:
+        """What the client says. Raises ApiError 400, naming the header that is wrong."""
+        program, step = asked.text("program") or "", asked.text("step") or ""
+        parents = asked.names("parents")
+        if not program:
+            for name, given in (("step", step), ("parents", parents)):
+                if given:
+                    raise ApiError(
+                        400,
+                        f"x-headway-{name} names a part of a run, but no run is named; send "
+                        "x-headway-program too.",
+                        code="program_missing",
+                        param=f"x-headway-{name}",
+                    )
+        return cls(program, step, parents, asked.number("remaining-ms", least=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ from headway.gateway.api.wire import (
 )
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.claimed import ClaimedLengths, look_at
+from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import parsed
 from headway.gateway.http.trace_context import trace_headers
 from headway.gateway.intake.aliases import Aliases
-from headway.gateway.intake.asked import Asked, Urgency
+from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import BYTES_PER_TOKEN, Work
@@ -91,6 +92,7 @@ class Intake:
         dispatcher: has the clock, and the descriptions of backends.
         history: lengths of earlier answers.
         claimed: handles lengths that clients claim.
+        ahead: predicts what comes after an answer in its run.
         pool: the backends.
         batched: names of the models that answer whole batches.
         aliases: the operator's names of models.
@@ -102,6 +104,7 @@ class Intake:
         dispatcher: Dispatcher,
         history: LengthHistory,
         claimed: ClaimedLengths,
+        ahead: RunsAhead,
         pool: BackendPool,
         batched: Sequence[str],
         aliases: Aliases,
@@ -110,6 +113,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._history = history
         self._claimed = claimed
+        self._ahead = ahead
         self._pool = pool
         self._batched = batched
         self._aliases = aliases
@@ -136,11 +140,12 @@ class Intake:
         urgency = Urgency.of(
             asked, caller, self._settings.default_tier, call.service_tier, call.user
         )
+        place = PlaceInRun.of(asked)
         origin = Origin(
             model=model,
             tenant=urgency.tenant,
             template=_template(call, prompt) if kind is not None else 0,
-            program=asked.text("program") or "",
+            program=place.program,
         )
         prompt_tokens = estimated_prompt_tokens(call, body)
         expected = asked.number("expected-tokens")
@@ -162,9 +167,11 @@ class Intake:
             tier=urgency.tier,
             tenant=urgency.tenant,
             program=origin.program,
+            step=place.step,
+            parents=place.parents,
             priority=call.priority or 0,
             deadline_s=None if urgency.deadline_s is None else now_s + urgency.deadline_s,
-            prefix=crc32(memoryview(fields[endpoint.prompt_field])[:PREFIX_BYTES]),
+            prefix=_prefix(origin, fields[endpoint.prompt_field]),
             max_tokens=limit,
             preemptible=obstacle is None,
         )
@@ -180,6 +187,7 @@ class Intake:
             # The one text where they are equal: a thousand waiting requests share it.
             asked_model=model if call.model in ("default", model) else call.model,
             claimed_tokens=claimed_tokens,
+            claimed_to_come_ms=place.to_come_ms,
             obstacle=obstacle,
             caller=caller,
             prompt=prompt,
@@ -199,6 +207,7 @@ class Intake:
             answers = call.n or 1 if isinstance(call, Sampling) else 1
             output_tokens = answers * max(estimate.mean, usual.mean)
             work.admission = caller.admit(prompt_tokens + output_tokens, now_s)
+        self._ahead.arrives(request, origin, place.to_come_ms, now_s)
         return work
 
     def model(self, name: str) -> str:
@@ -256,6 +265,13 @@ class Intake:
                 if reason is not None:
                     return reason
         return reason
+
+
+def _prefix(origin: Origin, prompt: msgspec.Raw) -> int:
+    """What placement knows requests by whose prompts begin alike: their run, else the beginning."""
+    if origin.program:
+        return crc32(f"{origin.tenant} {origin.program}".encode("utf-8", "surrogatepass"))
+    return crc32(memoryview(prompt)[:PREFIX_BYTES])
 
 
 def _template(call: ChatRequest | CompletionRequest, prompt: PromptId | None) -> int:

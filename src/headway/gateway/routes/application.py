@@ -23,7 +23,8 @@ from headway.gateway.answers.repeats import HEADER, Repeats
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
-from headway.gateway.api.wire import Health, Model, ModelList, PolicyView
+from headway.gateway.api.views import Health, PolicyView
+from headway.gateway.api.wire import Model, ModelList
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.advisor import Advisor

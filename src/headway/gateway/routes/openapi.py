@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from headway import __version__
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
 from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
 from headway.gateway.routes.table import TABLE, Route
 
@@ -20,6 +20,15 @@ HEADERS = {
     ),
     "x-headway-tenant": ({"type": "string"}, "The tenant; default: `user`, then the key's tenant."),
     "x-headway-program": ({"type": "string"}, "The workflow run or agent session it is part of."),
+    "x-headway-step": ({"type": "string"}, "The name of the step in its run."),
+    "x-headway-parents": (
+        {"type": "string"},
+        "Names of the steps that it waited for, with commas between.",
+    ),
+    "x-headway-remaining-ms": (
+        {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
+        "What comes after this answer on the longest path to the end of the run; 0: nothing.",
+    ),
     "x-headway-deadline-ms": (
         {"type": "integer", "minimum": 1, "maximum": 999_999_999_999},
         "A request that cannot finish in this time is rejected (504, `deadline_exceeded`).",
@@ -146,7 +155,7 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
             },
         },
     }
-    if route.answer is wire.Health:
+    if route.answer is views.Health:
         operation["responses"]["503"] = {"description": "It cannot serve", "content": content}
     if parameters:
         operation["parameters"] = parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headway.core.request import State
 from headway.core.tail_keeper import TailKeeper
-from headway.gateway.api.wire import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from headway.gateway.api import wire
+from headway.gateway.api import views, wire
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
@@ -181,7 +181,7 @@ TABLE: tuple[Route, ...] = (
         "queue",
         "Which requests run, which wait, and why",
         None,
-        wire.QueueView,
+        views.QueueView,
         query=LIMIT,
     ),
     Route(
@@ -190,7 +190,7 @@ TABLE: tuple[Route, ...] = (
         "policy",
         "The policy in use, and what speaks for it",
         None,
-        wire.PolicyView,
+        views.PolicyView,
     ),
     Route(
         "GET",
@@ -202,8 +202,8 @@ TABLE: tuple[Route, ...] = (
     Route(
         "GET", "/", "status_page", "A page that shows backends and queue", content_type="text/html"
     ),
-    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, wire.Health),
-    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, wire.Health),
+    Route("GET", "/healthz", "healthz", "Whether the process is alive", None, views.Health),
+    Route("GET", "/readyz", "readyz", "Whether some backend can serve", None, views.Health),
     Route("GET", "/openapi.json", "openapi", "This document"),
     Route(
         "GET", "/docs", "docs", "A page that shows the OpenAPI document", content_type="text/html"

@@ -52,6 +52,8 @@ class Work:
     """Whether the client wants usage at the end of its stream."""
     claimed_tokens: int | None = None
     """The output length that the client claims, at most its limit; None: no claim."""
+    claimed_to_come_ms: int | None = None
+    """What comes after it in its run, as the client says; None: it does not say."""
     obstacle: str | None = None
     """Why it cannot be stopped and continued; None: it can."""
     caller: Caller | None = None

@@ -98,6 +98,13 @@ class EngineModel:
             self._cut(now_s)
         self._look_ahead()
 
+    def go_on(self, request: EngineRequest, now_s: float) -> None:
+        """Submit a request that ran before: its context is still in the KV memory."""
+        self._cache.keep(("own", request.number), request.context_tokens)
+        self._queue.append(request)
+        self._cut(now_s)
+        self._look_ahead()
+
     def cancel(self, request: EngineRequest, now_s: float) -> None:
         """Cancel a request; it stays in the iteration that runs now."""
         request.here = False
@@ -273,6 +280,7 @@ class EngineModel:
             if profile.kv_tokens:
                 self._cache.shrink(room - tokens)
             request.to_prefill = max(1, tokens - cached)
+            request.cached_tokens = min(cached, request.prompt_tokens)
             self._prefilling.append(request)
             self._prompts += tokens
 

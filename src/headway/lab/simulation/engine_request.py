@@ -24,6 +24,8 @@ class EngineRequest:
     began_step: int = field(default=0, init=False)
     """The iteration after which it had `produced` tokens."""
     to_prefill: int = field(default=0, init=False)
+    cached_tokens: int = field(default=0, init=False)
+    """Tokens of its prompt that were cached when it was last admitted."""
     decodes: bool = field(default=False, init=False)
     here: bool = field(default=True, init=False)
     """Neither finished nor cancelled."""

@@ -29,7 +29,9 @@ def capacity_rps(trace: Trace, sites: Sequence[Site]) -> float:
         probe,
         arrival_s=np.zeros(len(probe)),
         after=np.empty(0, np.int64),
+        joins=(),
         deadline_s=np.empty(0),
+        run_deadline_s=np.empty(0),
     )
     fcfs = SchedulerSettings(policy="fcfs")
     ended_s = np.sort(simulate(at_once, sites, fcfs, FromHistory(at_once)).ended_s)

@@ -91,7 +91,7 @@ def _fitted(name: str, records: Sequence[RequestRecord], slots: int) -> Profile:
     prompt_s = max(prompt_s, LEAST_S_PER_TOKEN)
     most = max(2, slots or _most_at_once(started_s, ended_s))
     busy_s = fixed_s + sequence_s * most
-    alone_s = np.median(first_s - started_s - prompt_s * prompt_tokens)
+    alone_s = np.mean(first_s - started_s - prompt_s * prompt_tokens)
     return Profile(
         name=name,
         dense_tokens=(1, most, most + PROMPT_TOKENS),

@@ -68,6 +68,13 @@ class Measures:
     """Share of the time on in which engines worked."""
     kv_use: float
     """Mean share of the KV memory in use; 0 where the profile states none."""
+    runs: int
+    """Runs of several requests, such as agents' sessions; 0: each request is for itself."""
+    run_latency_s: Distribution
+    """From the first request of a run to the end of its last, over all runs, if there are any of
+    several requests. A run that lost a request does not count."""
+    run_deadlines_met: float
+    """Share of the runs with a deadline that met it; 1 if there are none."""
     fairness: float
     """Jain's index of the tenants' mean slowdown: 1 if all are equal, 1/n if one has it all."""
     preemptions: int
@@ -113,6 +120,7 @@ def measures_of(
     waited_s, cold_s = (
         float(np.nansum(values)) for values in (outcome.wait_s, outcome.cold_start_wait_s)
     )
+    run_latency_s, deadlines_met = _of_runs(trace, outcome)
     profiles = [site.profile for site in sites]
     memory = sum(time * of.kv_tokens for time, of in zip(on_s, profiles, strict=True))
     return Measures(
@@ -131,6 +139,9 @@ def measures_of(
         load=float(np.nansum(latency_s)) / lasted_s,
         utilisation=outcome.busy_s / max(sum(on_s), 1e-9),
         kv_use=outcome.kv_token_s / memory if memory else 0.0,
+        runs=len(run_latency_s),
+        run_latency_s=Distribution.of(run_latency_s),
+        run_deadlines_met=deadlines_met,
         fairness=_fairness(trace, slowdown),
         preemptions=int(outcome.preemptions.sum()),
         recomputed=outcome.recomputed,
@@ -154,6 +165,19 @@ def alone_s(trace: Trace, profile: Profile) -> np.ndarray:
             known[size] = profile.alone_s(*size)
         times[number] = known[size]
     return times
+
+
+def _of_runs(trace: Trace, outcome: Outcome) -> tuple[np.ndarray, float]:
+    """The latency of each run, and the share of those with a deadline that met it."""
+    runs = trace.runs
+    first = np.unique(runs)
+    if len(first) == len(trace):
+        return np.empty(0), 1.0
+    latency_s = outcome.run_latency_s(runs)
+    deadline_s = trace.run_deadline_s[first] if len(trace.run_deadline_s) else np.empty(0)
+    asked = np.isfinite(deadline_s)
+    met = latency_s[asked] <= deadline_s[asked] if asked.any() else np.ones(1)
+    return latency_s, float(met.mean())
 
 
 def _fairness(trace: Trace, slowdown: np.ndarray) -> float:

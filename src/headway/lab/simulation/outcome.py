@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,33 @@ class Outcome:
         """From being sent to the first slot."""
         wait_s: np.ndarray = self.started_s - self.released_s
         return wait_s
+
+    def run_latency_s(self, runs: np.ndarray) -> np.ndarray:
+        """From the first request of each run to the end of its last; NaN: one was not answered.
+
+        Args:
+            runs: the run of each request, as `Trace.runs` numbers them.
+        """
+        first, of_run = np.unique(runs, return_inverse=True)
+        began_s, ended_s = np.full(len(first), np.inf), np.full(len(first), -np.inf)
+        np.minimum.at(began_s, of_run, self.released_s)
+        with np.errstate(invalid="ignore"):  # NaN is larger than all
+            np.maximum.at(ended_s, of_run, self.ended_s)
+        latency_s: np.ndarray = ended_s - began_s
+        return latency_s
+
+    def rows(self, chosen: np.ndarray) -> Outcome:
+        """The same run, of some of its requests only; totals stay."""
+        return replace(
+            self,
+            released_s=self.released_s[chosen],
+            started_s=self.started_s[chosen],
+            first_token_s=self.first_token_s[chosen],
+            ended_s=self.ended_s[chosen],
+            preemptions=self.preemptions[chosen],
+            failovers=self.failovers[chosen],
+            backend=self.backend[chosen],
+        )
 
     @property
     def cold_start_wait_s(self) -> np.ndarray:

@@ -9,15 +9,15 @@ from typing import Protocol
 
 import numpy as np
 
+from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.rows import columns_of
+from headway.lab.simulation.runs import MODEL, KnownRuns, LearnedRuns, Runs
 from headway.lab.simulation.trace import Trace
 from headway.lab.simulation.trained import Trained
 from headway.prediction.live.history import LengthHistory, Origin
 from headway.prediction.models.bins import BIN_TOKENS
-
-MODEL = "simulated"
 
 
 class Predictions(Protocol):
@@ -32,6 +32,10 @@ class Predictions(Protocol):
         """Request `number` ended: its length is known from now on. Most learn nothing."""
         return
 
+    def runs(self, trace: Trace, cost: CostModel) -> Runs:
+        """What is predicted of the runs of `trace`; here learned from those that ended."""
+        return LearnedRuns(trace, cost)
+
 
 class Oracle(Predictions):
     """Knows every length."""
@@ -43,13 +47,21 @@ class Oracle(Predictions):
         estimate = _exactly(self._tokens[number])
         return estimate, log2(self._tokens[number])
 
+    def runs(self, trace: Trace, cost: CostModel) -> Runs:
+        return KnownRuns(trace, cost)
+
 
 class FromHistory(Predictions):
-    """The gateway without a predictor: lengths of the tenant's and program's requests so far."""
+    """The gateway without a predictor: lengths of the tenant's and program's requests so far.
 
-    def __init__(self, trace: Trace) -> None:
+    Args:
+        trace: the requests whose lengths are predicted.
+        history: of earlier requests; None: there were none.
+    """
+
+    def __init__(self, trace: Trace, history: LengthHistory | None = None) -> None:
         self._trace = trace
-        self._history = LengthHistory()
+        self._history = history or LengthHistory()
 
     def predict(self, number: int) -> tuple[SizeEstimate, float | None]:
         return self._history.estimate(self._origin(number), None), None

@@ -90,7 +90,8 @@ class Simulation:
         self._fitting = Fitting(trace, sites)
         self._trace = trace
         self._predictions = predictions
-        self._from_trace = TraceRequests(trace, predictions, self._fitting.lane_of)
+        self._runs = predictions.runs(trace, sites[0].backend.cost)
+        self._from_trace = TraceRequests(trace, predictions, self._runs, self._fitting.lane_of)
         self._sites = sites
         self._place = {site.name: number for number, site in enumerate(sites)}
         self._engines = {site.name: EngineModel(site.profile) for site in sites}
@@ -117,6 +118,8 @@ class Simulation:
         self._resumed_s: dict[int, float] = {}
         self._released: list[tuple[float, int]] = []
         """Requests of sessions, of which the one before has ended."""
+        self._missing = [1 + len(joined) for joined in trace.joins]
+        """How many requests each still waits for, where branches of a run meet."""
         # Lists, here and below: one by one they are read and written faster than arrays.
         self._released_s, self._started_s = ([nan] * len(trace) for _ in range(2))
         self._first_s, self._ended_s = ([nan] * len(trace) for _ in range(2))
@@ -129,13 +132,15 @@ class Simulation:
         waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
         self._free: list[int] = np.flatnonzero(~waits).tolist()
         """Requests that wait for no other's end."""
+        self._running = int((trace.produced_tokens >= 0).sum())
+        """How many run when the trace begins: the first ones."""
 
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
         engines, stations, replicas = list(self._engines.values()), self._stations, self._replicas
-        arrivals, free, arrival_s = 0, self._free, self._arrival_s
+        arrivals, free, arrival_s = self._running, self._free, self._arrival_s
         released, steering = self._released, self._steering
-        next_arrival_s = arrival_s[free[0]] if free else inf
+        next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
         now_s, requests, fixed = 0.0, len(self._trace), replicas.fixed
         on = [
             Change(number, ReplicaState.OFF, state)
@@ -143,6 +148,10 @@ class Simulation:
             if state is ReplicaState.ON
         ]
         self._carry_out(on, now_s)
+        for number in range(self._running):
+            self._send(number, now_s)
+        for station in stations if self._running else ():
+            self._step(station, now_s)
         while self._ended < requests:
             now_s = next_arrival_s
             for station in stations:
@@ -212,8 +221,9 @@ class Simulation:
 
     def _send(self, number: int, now_s: float) -> None:
         """A client sends request `number`."""
-        self._released_s[number] = now_s
-        self._dispatch(number, self._from_trace.request(number, now_s), now_s)
+        request = self._from_trace.request(number, now_s)
+        self._released_s[number] = request.arrival_s
+        self._dispatch(number, request, now_s)
 
     def _dispatch(self, number: int, request: Request, now_s: float) -> None:
         """Put a request into the queue that is its own."""
@@ -246,8 +256,14 @@ class Simulation:
                 running = self._from_trace.sequence(number, request)
                 self._sequences[request.id] = running
                 self._backend[number] = self._place[decision.backend]
-                engine.submit(running, now_s)
                 self._resumed_s[number] = now_s
+                first = isnan(self._started_s[number])
+                if first:
+                    self._started_s[number] = now_s
+                if first and running.produced:
+                    engine.go_on(running, now_s)
+                else:
+                    engine.submit(running, now_s)
             elif isinstance(decision, Preempt):
                 running = self._sequences.pop(request.id)
                 self._engines[decision.backend].cancel(running, now_s)
@@ -287,21 +303,25 @@ class Simulation:
             self._predictions.finished(number)
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
-            self._over(number, now_s)
+            self._over(number, now_s, event.request.cached_tokens)
 
     def _served(self, number: int, from_s: float, to_s: float) -> None:
         if len(self._spans) < MOST_SPANS:
             self._spans.append((number, self._backend[number], from_s, to_s))
 
-    def _over(self, number: int, now_s: float) -> None:
-        """A request is done with, answered or not."""
+    def _over(self, number: int, now_s: float, cached_tokens: int | None = None) -> None:
+        """A request is done with: answered, with so many `cached_tokens`, or not."""
         request = self._requests.pop(number, None)
         if request is not None:
-            self._started_s[number] = request.started_s if request.started_s >= 0.0 else nan
+            self._runs.left(number, request, cached_tokens, now_s)
             self._preemptions[number] = request.preemptions
             assert request.state in (State.FINISHED, State.REJECTED)
         self._ended += 1
         for follower in self._trace.followers.get(number, ()):
+            if self._missing:
+                self._missing[follower] -= 1
+                if self._missing[follower]:
+                    continue
             at_s = now_s + float(self._trace.gap_s[follower])
             heappush(self._released, (at_s, follower))
 

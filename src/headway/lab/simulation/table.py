@@ -28,6 +28,9 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], Text], ...] = (
 """Heading, number of Measures, and its text."""
 
 WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
+    ("runs mean s", ("run_latency_s", "mean"), figures, 0.0),
+    ("runs p99 s", ("run_latency_s", "p99"), figures, 0.0),
+    ("runs in time", ("run_deadlines_met",), share, 1.0),
     ("rejected", ("rejected",), lambda value: f"{value:.0f}", 0.0),
     ("KV use", ("kv_use",), share, 0.0),
     ("good- put", ("goodput",), share, 1.0),

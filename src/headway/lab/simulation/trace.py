@@ -38,10 +38,15 @@ class Trace:
     tenants: Sequence[str] = ()
     tiers: Sequence[Tier] = ()
     programs: Sequence[str] = ()
+    """The run that each is part of; empty: none."""
+    steps: Sequence[str] = ()
+    """The name of each in its run; empty: none."""
     prompt_ids: Sequence[str] = ()
     """The id of the prompt where texts are kept."""
     deadline_s: np.ndarray = field(default_factory=lambda: np.empty(0))
     """Seconds after arrival; NaN: none."""
+    run_deadline_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """The deadline of its run, in seconds after the run's first request was sent; NaN: none."""
     max_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """0: none."""
     predicted_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -50,10 +55,17 @@ class Trace:
     """A hash for each BLOCK_TOKENS of the prompt, as far as other prompts may begin alike."""
     after: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """Number of the request that has to end first, as in an agent's session; -1: none."""
+    joins: Sequence[tuple[int, ...]] = ()
+    """Numbers of further requests that have to end first, where branches of a run meet again."""
     gap_s: np.ndarray = field(default_factory=lambda: np.empty(0))
-    """Seconds from that end until this one is sent: the time of a tool or a person."""
+    """Seconds from the last such end until this one is sent: the time of a tool or a person."""
     shared_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """Prompt tokens shared with the request in `after`."""
+    waited_s: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Seconds that it had waited when it arrives here: for a trace that begins in the middle."""
+    produced_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """Output tokens of one that runs when the trace begins; -1: it does not. Those that run come
+    first, at 0."""
 
     def __post_init__(self) -> None:
         if not len(self):
@@ -88,11 +100,14 @@ class Trace:
                 name,
                 f"are more than any model has; correct it to at most {MOST_TOKENS:,}",
             )
-        self._refuse(
-            np.isinf(self.deadline_s) | (self.deadline_s <= 0),
-            "deadline_s",
-            "must be above 0; give seconds after arrival, or nothing where there is no deadline",
-        )
+        for name, since in (("deadline_s", "arrival"), ("run_deadline_s", "its run began")):
+            values = getattr(self, name)
+            self._refuse(
+                np.isinf(values) | (values <= 0),
+                name,
+                f"must be above 0; give seconds after {since}, or nothing where there is no "
+                f"deadline",
+            )
         self._refuse(
             self.max_tokens < 0,
             "max_tokens",
@@ -101,6 +116,19 @@ class Trace:
         self._refuse(
             self.shared_tokens < 0, "shared_tokens", "must not be negative; give nothing for none"
         )
+        self._refuse(self.waited_s < 0, "waited_s", "must not be negative; give nothing for none")
+        if len(self.produced_tokens):
+            self._refuse(
+                self.produced_tokens >= self.output_tokens,
+                "produced_tokens",
+                "are its whole answer; leave requests out that have ended",
+            )
+            runs = self.produced_tokens >= 0
+            self._refuse(
+                runs & ((self.arrival_s > 0) | (np.cumsum(~runs) > 0)),
+                "produced_tokens",
+                "are of a request that does not run from the beginning; put those that do first",
+            )
         if len(self.shared_tokens):
             self._refuse(
                 self.shared_tokens > self.prompt_tokens,
@@ -120,6 +148,13 @@ class Trace:
             raise SimulationError(
                 f"{self.name}, row {late[0] + 1}: `after` must name a row above it"
             )
+        for number, joined in enumerate(self.joins):
+            waits = len(self.after) and self.after[number] >= 0
+            if joined and not (waits and min(joined) >= 0 and max(joined) < number):
+                raise SimulationError(
+                    f"{self.name}, row {number + 1}: `joins` must name rows above it, besides the "
+                    f"one in `after`"
+                )
 
     def _refuse(self, bad: np.ndarray, column: str, why: str) -> None:
         rows = np.flatnonzero(bad)
@@ -141,6 +176,9 @@ class Trace:
         followers: dict[int, list[int]] = {}
         for number in np.flatnonzero(self.after >= 0).tolist():
             followers.setdefault(int(self.after[number]), []).append(number)
+        for number, joined in enumerate(self.joins):
+            for before in joined:
+                followers.setdefault(before, []).append(number)
         return followers
 
     @cached_property
@@ -151,6 +189,17 @@ class Trace:
             if before >= 0:
                 began[number] = began[before]  # a row above: known already
         return np.array(began)
+
+    @cached_property
+    def runs(self) -> np.ndarray:
+        """Number of the first request of each one's run: of its program, else of its session."""
+        runs = self.began.tolist() if len(self.after) else list(range(len(self)))
+        firsts: dict[tuple[str, str], int] = {}
+        for number, program in enumerate(self.programs):
+            if program:
+                tenant = self.tenants[number] if self.tenants else ""
+                runs[number] = firsts.setdefault((tenant, program), number)
+        return np.array(runs)
 
     def from_zero(self) -> Trace:
         """The same requests, the first of which arrives at 0."""
@@ -186,6 +235,10 @@ class Trace:
             place[chosen] = np.arange(len(chosen))
             kept = columns["after"]
             columns["after"] = np.where(kept >= 0, place[kept], -1)
+            columns["joins"] = [
+                tuple(int(place[before]) for before in joined if place[before] >= 0)
+                for joined in columns["joins"]
+            ]
         return replace(self, **columns)
 
 
@@ -200,13 +253,18 @@ OPTIONAL = (
     "tenants",
     "tiers",
     "programs",
+    "steps",
     "prompt_ids",
     "deadline_s",
+    "run_deadline_s",
     "max_tokens",
     "predicted_tokens",
     "prefix_hashes",
     "after",
+    "joins",
     "gap_s",
     "shared_tokens",
+    "waited_s",
+    "produced_tokens",
 )
 """Columns that may be empty."""

@@ -25,12 +25,19 @@ NUMBERS: dict[str, tuple[type[float] | type[int], float]] = {
     "prompt_tokens": (int, 0),
     "output_tokens": (int, 0),
     "deadline_s": (float, float("nan")),
+    "run_deadline_s": (float, float("nan")),
     "max_tokens": (int, 0),
     "gap_s": (float, 0.0),
     "shared_tokens": (int, 0),
 }
 """Columns of numbers, and what an empty cell of them means."""
-TEXTS = {"id": "ids", "tenant": "tenants", "program": "programs", "prompt_id": "prompt_ids"}
+TEXTS = {
+    "id": "ids",
+    "tenant": "tenants",
+    "program": "programs",
+    "step": "steps",
+    "prompt_id": "prompt_ids",
+}
 """Columns of text, and what a trace calls them."""
 OTHERS = ("tier", "prefix_hashes", "after")
 COLUMNS = (*NUMBERS, *TEXTS, *OTHERS)
@@ -82,8 +89,14 @@ def write_trace(trace: Trace, path: Path) -> None:
     """Write `trace` as `read_trace` reads it, columns that are empty left out.
 
     Raises:
-        SimulationError: it is to be Parquet or .zst, and pyarrow is not there.
+        SimulationError: it is to be Parquet or .zst, and pyarrow is not there; or requests wait
+            for several others, for which there is no column.
     """
+    if any(trace.joins):
+        raise SimulationError(
+            f"{trace.name} has requests that wait for several others, which a trace file cannot "
+            f"say; leave out `joins`, or keep the trace in Python"
+        )
     columns: dict[str, Iterator[object]] = {
         name: _cells(getattr(trace, name)) for name in NUMBERS if len(getattr(trace, name))
     }

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.recorded import refuse_repeated
 from headway.lab.simulation.importers.rows import json_lines
+from headway.lab.simulation.runs import LearnedRuns, Runs
 from headway.lab.simulation.trace import Trace
 from headway.prediction.learning.logged import features_of
 from headway.prediction.learning.prompt_lines import PromptLine
@@ -54,6 +56,10 @@ class Trained:
 
     def finished(self, number: int) -> None:
         """Nothing new."""
+
+    def runs(self, trace: Trace, cost: CostModel) -> Runs:
+        """Learned from those that ended."""
+        return LearnedRuns(trace, cost)
 
 
 @lru_cache(maxsize=1)

@@ -192,7 +192,9 @@ def train_on_log(
 
 def _enough(target: str, examples: int, least: int = LEAST_EXAMPLES) -> None:
     if examples < least:
-        raise ExamplesError(f"{examples} examples of {target!r} are too few; {least} are the least")
+        raise ExamplesError(
+            f"too few examples of {target!r}: {examples}, and training takes {least} or more"
+        )
 
 
 def _predictor(

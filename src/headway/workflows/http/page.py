@@ -81,8 +81,10 @@ def _form(step: StepRow) -> str:
         answers += "<button>Go on with this</button>"
     else:
         answers = "<button>Approve</button>"
+    # A browser presses the first button for who presses Enter beside "why not": not Approve.
     return f"""<form method="post" action="/">
 <p><strong>{escape(question.text)}</strong></p>
+<button disabled hidden></button>
 <p class="small">run {escape(step.run)}, step {escape(step.path)}{due}</p>
 {about}
 <input type="hidden" name="run" value="{escape(step.run)}">

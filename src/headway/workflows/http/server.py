@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -10,7 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
+from yarl import URL
 
+from headway.workflows import values
 from headway.workflows.catalog import Catalog
 from headway.workflows.errors import WorkflowError
 from headway.workflows.http.page import answered_page, page
@@ -26,6 +29,18 @@ from headway.workflows.triggers.webhook import WrongMessage
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 16 * 2**20
+MOST_HOOK_BYTES = 4 * 2**20
+"""Of a webhook: whoever reaches the port may send one."""
+MOST_S = 60.0
+"""For one request, its body included."""
+SAFE = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+}
+"""Other sites may not show the page in a frame, where people click what they do not see."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 COOKIE = "headway_key"
 
@@ -115,7 +130,14 @@ class HttpServer:
     ) -> web.StreamResponse:
         try:
             self._check(request)
-            return await handler(request)
+            async with asyncio.timeout(MOST_S):
+                answer = await handler(request)
+            answer.headers.update(SAFE)
+            return answer
+        except TimeoutError:
+            return _refused(408, WorkflowError(f"the request took longer than {MOST_S:g} s"))
+        except (UnicodeError, RecursionError) as error:
+            return _refused(400, WorkflowError(f"the request is no text that can be read: {error}"))
         except NoSuchRun as error:
             return _refused(404, error)
         except (Answered, TooLate) as error:
@@ -133,7 +155,7 @@ class HttpServer:
         if self._key is not None:
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
             given = given or request.cookies.get(COOKIE, "") or request.query.get("key", "")
-            if not hmac.compare_digest(given.encode(), self._key.encode()):
+            if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._key.encode()):
                 raise web.HTTPUnauthorized(text="send Authorization: Bearer KEY, or ?key=KEY\n")
         elif request.url.host not in LOOPBACK:  # a page of another site that names this machine
             raise web.HTTPForbidden(text="ask for 127.0.0.1 or localhost\n")
@@ -141,6 +163,9 @@ class HttpServer:
             "same-origin",
             "none",
         ):
+            raise web.HTTPForbidden(text="pages of other sites may not answer\n")
+        origin = request.headers.get("origin")
+        if request.method == "POST" and origin and URL(origin).authority != request.host:
             raise web.HTTPForbidden(text="pages of other sites may not answer\n")
 
     async def _healthz(self, request: web.Request) -> web.Response:
@@ -153,17 +178,17 @@ class HttpServer:
             raise web.HTTPNotFound(text=f"there is no webhook {name}\n")
         event = hook.event(
             {key.lower(): value for key, value in request.headers.items()},
-            await request.read(),
+            await _within(request, MOST_HOOK_BYTES),
             self._clock(),
         )
         row = await self._triggers.webhooks[name](event)
         return web.json_response({"run": row.id}, status=202)
 
     async def _begin(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "workflow", "input", "key")
         name, given, key = body.get("workflow"), body.get("input", {}), body.get("key")
-        if not isinstance(name, str) or not isinstance(given, dict):
-            raise WorkflowError('send {"workflow": NAME, "input": {…}}')
+        if not isinstance(name, str) or not isinstance(given, dict) or not _is_text(key):
+            raise WorkflowError('send {"workflow": NAME, "input": {…}, "key": EVENT}')
         row = await start(self._journal, self._catalog, self._catalog.named(name), given, key=key)
         self._wake()
         return web.json_response(_view(row), status=201)
@@ -192,16 +217,19 @@ class HttpServer:
         return web.json_response(_view(row))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        body = await _json(request)
+        body = await _json(request, "from")
+        if not _is_text(body.get("from")):
+            raise WorkflowError('send {"from": STEP}')
         row = await self._journal.again(request.match_info["run"], body.get("from"), None)
         self._wake()
         return web.json_response(_view(row))
 
     async def _send(self, request: web.Request) -> web.Response:
-        body = await request.json() if request.can_read_body else None
+        body = await _value(request, None)
         path = request.match_info["path"]
         row = await self._journal.run(request.match_info["run"])
-        await self._journal.answer(row.id, path, json.dumps(body), "event", lambda _: None)
+        text = values.to_json(body, "the data of the event")
+        await self._journal.answer(row.id, path, text, "event", lambda _: None)
         self._wake()
         return web.json_response({"run": row.id, "received": path})
 
@@ -222,14 +250,18 @@ class HttpServer:
         )
 
     async def _answer(self, request: web.Request) -> web.Response:
-        body = await _json(request)
-        run, path = request.match_info["run"], request.match_info["path"]
+        body = await _json(request, "accept", "value", "why", "by")
+        if not isinstance(body.get("accept"), bool):
+            raise WorkflowError(
+                'send {"accept": true}, with {"value": …} for a choice or what was edited, or '
+                '{"accept": false, "why": "…"}'
+            )
         step = await self._accept(
-            run,
-            path,
-            accept=body.get("accept", True),
+            request.match_info["run"],
+            request.match_info["path"],
+            accept=body["accept"],
             value=body.get("value"),
-            why=body.get("why", ""),
+            why=str(body.get("why") or ""),
             by=str(body.get("by") or "the API"),
         )
         return web.json_response(step)
@@ -241,16 +273,18 @@ class HttpServer:
         step = (await self._journal.steps(row.id)).get(path)
         question = Question("") if step is None else Question.of(step.question_json)
         text = question.accept(value) if accept else question.reject(why)
+        by = by.replace("\0", "")[:200]  # PostgreSQL has no texts with NUL
         step = await self._journal.answer(row.id, path, text, by, lambda _: None)
         self._wake()
         return {"run": step.run, "path": step.path, "answered_by": step.answered_by}
 
     async def _page(self, request: web.Request) -> web.Response:
-        html = page(await self._journal.questions(), await self._journal.runs(most=50))
-        response = web.Response(text=html, content_type="text/html")
-        if self._key is not None and request.query.get("key") == self._key:
+        if self._key is not None and "key" in request.query:  # not left in the address
+            response = web.Response(status=303, headers={"location": "/"})
             response.set_cookie(COOKIE, self._key, httponly=True, samesite="Strict")
-        return response
+            return response
+        html = page(await self._journal.questions(), await self._journal.runs(most=50))
+        return web.Response(text=html, content_type="text/html")
 
     async def _form(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
@@ -276,14 +310,35 @@ class HttpServer:
         raise web.HTTPSeeOther("/")
 
 
-async def _json(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json() if request.can_read_body else {}
-    except ValueError:
-        raise WorkflowError("the body is no JSON") from None
+async def _json(request: web.Request, *known: str) -> dict[str, Any]:
+    """The object in a body. Raises WorkflowError: there is none, or it has unknown fields."""
+    body = await _value(request, {})
     if not isinstance(body, dict):
         raise WorkflowError("the body has to be a JSON object")
+    if unknown := [name for name in body if name not in known]:
+        raise WorkflowError(f"unknown field {unknown[0]!r}; known here: {', '.join(known)}")
     return body
+
+
+async def _value(request: web.Request, default: Any) -> Any:
+    try:
+        return await request.json() if request.can_read_body else default
+    except ValueError:
+        raise WorkflowError("the body is no JSON") from None
+
+
+async def _within(request: web.Request, most: int) -> bytes:
+    """The body, which nobody has signed yet. Raises web.HTTPRequestEntityTooLarge."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise web.HTTPRequestEntityTooLarge(most, len(body))
+    return bytes(body)
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and "\0" not in value)
 
 
 def _view(row: RunRow) -> dict[str, Any]:

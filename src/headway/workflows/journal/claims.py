@@ -6,67 +6,92 @@ from collections.abc import Sequence
 
 from headway.store.owner import died, lives
 from headway.store.transactions import Connection
-from headway.workflows.journal.rows import RunRow
-from headway.workflows.journal.schema import RUN_COLUMNS, marks, run_of
-
-ORDER = "CASE WHEN deadline_at IS NULL THEN 1 ELSE 0 END, deadline_at, created_at, id"
+from headway.workflows.journal import endings
+from headway.workflows.journal.rows import RunRow, RunState
+from headway.workflows.journal.schema import ORDER, RUN_COLUMNS, marks, run_of
 
 
 def claim(
     now: float,
     owner: str,
-    workflows: Sequence[str] | None,
+    workflows: Sequence[str],
     most: int,
     lease_s: float,
+    holding: Sequence[str],
     connection: Connection,
 ) -> list[RunRow]:
-    """Claim up to `most` runs that may run now; those of owners that died are among them."""
-    _free_abandoned(now, connection)
-    named = "" if workflows is None else f" AND workflow IN ({marks(len(workflows))})"
-    rows = connection.query(
-        "SELECT id FROM runs WHERE (state = 'ready' OR (state = 'waiting' AND wake_at <= ?))"
-        f"{named} ORDER BY {ORDER} LIMIT ?" + connection.skip_locked,
-        (now, *(workflows or ()), most),
+    """Claim up to `most` runs that may run now; those of owners that died are among them.
+
+    What `owner` holds besides `holding` is freed first: a claim whose answer was lost.
+    """
+    _free_abandoned(now, owner, holding, connection)
+    connection.query(
+        "UPDATE runs SET state = 'ready', wake_at = NULL WHERE state = 'waiting' AND wake_at <= ?",
+        (now,),
     )
-    claimed = []
-    for (run,) in rows:
+    ready: dict[str, RunRow] = {}
+    for workflow in workflows:
+        for column in ("workflow", "root_workflow"):
+            rows = connection.query(
+                f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'ready' AND {column} = ? "
+                f"ORDER BY {ORDER} LIMIT ?" + connection.skip_locked,
+                (workflow, most),
+            )
+            ready |= {row.id: row for row in map(run_of, rows)}
+    if not ready:
+        return []
+    claimed, lease_until = [], connection.now() + lease_s
+    for run in sorted(ready.values(), key=_order)[:most]:
         connection.query(
             "UPDATE runs SET state = 'running', owner = ?, fence = fence + 1, lease_until = ?, "
             "wake_at = NULL, started_at = COALESCE(started_at, ?) WHERE id = ?",
-            (owner, now + lease_s, now, run),
+            (owner, lease_until, now, run.id),
         )
-        claimed += connection.query(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", (run,))
+        claimed += connection.query(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", (run.id,))
     return [run_of(row) for row in claimed]
 
 
-def _free_abandoned(now: float, connection: Connection) -> None:
-    """Make the runs of dead owners ready."""
+def _order(run: RunRow) -> tuple[int, float, float, str]:
+    """The same as ORDER."""
+    rank = {"interactive": 0, "batch": 2}.get(run.tier or "", 1)
+    deadline_at = 1e300 if run.deadline_at is None else run.deadline_at
+    return rank, deadline_at, run.created_at, run.id
+
+
+def _free_abandoned(now: float, owner: str, holding: Sequence[str], connection: Connection) -> None:
+    """Make the runs of dead owners ready, and those that `owner` holds without knowing it."""
     held = connection.query(
         "SELECT owner, MAX(lease_until) FROM runs WHERE state = 'running' GROUP BY owner"
     )
-    for owner, lease_until in held:
-        if died(owner) or (lease_until < now and not lives(owner)):
-            connection.query(
-                "UPDATE runs SET state = 'ready', owner = NULL, lease_until = NULL, "
-                "fence = fence + 1 WHERE owner = ? AND state = 'running'",
-                (owner,),
-            )
+    for other, lease_until in held:
+        if other == owner:
+            _free(now, owner, holding, connection)
+        elif died(other) or (lease_until < connection.now() and not lives(other)):
+            _free(now, other, (), connection)
 
 
-def renew(now: float, owner: str, lease_s: float, connection: Connection) -> None:
+def _free(now: float, owner: str, but: Sequence[str], connection: Connection) -> None:
+    rows = connection.query(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE owner = ? AND state = 'running' "
+        "ORDER BY id" + connection.lock,
+        (owner,),
+    )
+    for row in map(run_of, rows):
+        if row.id not in but:
+            endings.put_down(now, row, RunState.READY, connection)
+
+
+def renew(owner: str, lease_s: float, connection: Connection) -> None:
     """Keep what `owner` holds for another `lease_s`."""
     connection.query(
         "UPDATE runs SET lease_until = ? WHERE owner = ? AND state = 'running'",
-        (now + lease_s, owner),
+        (connection.now() + lease_s, owner),
     )
 
 
-def next_due(connection: Connection) -> float | None:
-    """When the first wait of a run that is put down is due."""
-    due: float | None = connection.query("SELECT MIN(wake_at) FROM runs WHERE state = 'waiting'")[
-        0
-    ][0]
-    return due
+def release(now: float, owner: str, connection: Connection) -> None:
+    """Free all that `owner` holds."""
+    _free(now, owner, (), connection)
 
 
 def cancelled_among(runs: Sequence[str], connection: Connection) -> set[str]:

@@ -15,6 +15,10 @@ class NotEnded(JournalError):
     """The run has not ended."""
 
 
+class Finished(JournalError):
+    """The run has finished: nothing of it failed that could run again."""
+
+
 class NoSuchQuestion(JournalError):
     """Nothing is asked at this step."""
 
@@ -25,6 +29,18 @@ class Answered(JournalError):
 
 class TooLate(JournalError):
     """The time for an answer is over, or the run has ended."""
+
+
+class KeyTaken(JournalError):
+    """The key started a run of another workflow."""
+
+
+class Pruned(JournalError):
+    """The steps of the run were deleted."""
+
+
+class NewerJournal(Exception):
+    """A newer Headway wrote the journal."""
 
 
 class LostRun(JournalError):

@@ -15,7 +15,7 @@ from functools import partial
 
 from headway.store.owner import Owner
 from headway.store.transactions import Connection, Transactions
-from headway.workflows.journal import answers, claims, progress, tables
+from headway.workflows.journal import again, answers, children, claims, progress, pruning, tables
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
 
 
@@ -40,25 +40,53 @@ class Journal:
     # What workers ask.
 
     async def add(self, run: RunRow, definition: Definition) -> RunRow:
-        """Add a run; return it, or the run that its key started before."""
+        """Add a run; return it, or the run that its key started before. Raises KeyTaken."""
         return await self._transactions.run(partial(tables.add, run, definition))
 
-    async def claim(
-        self, owner: Owner, workflows: Sequence[str] | None, most: int, lease_s: float
-    ) -> list[RunRow]:
-        """Claim up to `most` runs that may run now, those with the first deadline before others.
+    async def begin_child(
+        self, step: StepRow, fence: int, child: RunRow, definition: Definition
+    ) -> StepRow:
+        """Wait at `step` for the end of `child`, which is started unless it is there; return it.
 
-        Runs of owners that died are among them. `workflows` are the names to look for; None: all.
+        Raises:
+            LostRun: another worker has the run.
         """
         return await self._transactions.run(
-            partial(claims.claim, self._clock(), str(owner), workflows, most, lease_s)
+            partial(children.begin, self._clock(), step, fence, child, definition)
         )
+
+    async def claim(
+        self,
+        owner: Owner,
+        workflows: Sequence[str],
+        most: int,
+        lease_s: float,
+        holding: Sequence[str] = (),
+    ) -> list[RunRow]:
+        """Claim up to `most` runs that may run now, the upper tiers and first deadlines first.
+
+        Runs of owners that died are among them.
+
+        Args:
+            owner: who claims.
+            workflows: whose runs, with the runs that those started.
+            most: how many.
+            lease_s: how long they are held.
+            holding: the runs that `owner` has; what it holds besides is freed.
+        """
+        return await self._transactions.run(
+            partial(
+                claims.claim, self._clock(), str(owner), workflows, most, lease_s, tuple(holding)
+            )
+        )
+
+    async def release(self, owner: Owner) -> None:
+        """Free all that `owner` holds."""
+        await self._transactions.run(partial(claims.release, self._clock(), str(owner)))
 
     def renew(self, owner: Owner, lease_s: float) -> None:
         """Keep what `owner` holds for another `lease_s`. For a thread: it waits."""
-        self._transactions.submit(
-            partial(claims.renew, self._clock(), str(owner), lease_s)
-        ).result()
+        self._transactions.submit(partial(claims.renew, str(owner), lease_s)).result()
 
     async def steps(self, run: str) -> dict[str, StepRow]:
         """The steps of a run by path, in the order in which they began."""
@@ -82,15 +110,17 @@ class Journal:
 
     async def suspend(self, run: str, fence: int, paths: Sequence[str]) -> RunState:
         """Put a run down that waits at `paths`; READY if one has ended. Raises LostRun."""
-        return await self._transactions.run(partial(progress.suspend, run, fence, paths))
+        return await self._transactions.run(
+            partial(progress.suspend, self._clock(), run, fence, paths)
+        )
 
     async def give_back(self, run: str, fence: int) -> None:
         """Put a run down that another worker may take at once."""
-        await self._transactions.run(partial(progress.give_back, run, fence))
+        await self._transactions.run(partial(progress.give_back, self._clock(), run, fence))
 
     async def block(self, run: str, fence: int, why: str) -> None:
         """Put a run down that cannot go on by itself. Raises LostRun."""
-        await self._transactions.run(partial(progress.block, run, fence, why))
+        await self._transactions.run(partial(progress.block, self._clock(), run, fence, why))
 
     async def end(self, run: RunRow) -> None:
         """Write how a run ended, and pass it to the run that waits for it. Raises LostRun."""
@@ -134,8 +164,12 @@ class Journal:
         Raises:
             NoSuchRun: there is none, or it has no such step.
             NotEnded: it runs or waits.
+            Pruned: its steps were deleted.
+            Finished: it has finished, and no step is named.
         """
-        return await self._transactions.run(partial(answers.again, run, from_path, definition))
+        return await self._transactions.run(
+            partial(again.again, self._clock(), run, from_path, definition)
+        )
 
     async def run(self, run: str) -> RunRow:
         """The run whose id is or begins with `run`. Raises NoSuchRun."""
@@ -170,9 +204,12 @@ class Journal:
         """Write how far a trigger has come."""
         await self._transactions.run(partial(tables.set_mark, name, value))
 
-    async def next_due(self) -> float | None:
-        """When the first wait of a run that is put down is due."""
-        return await self._transactions.run(claims.next_due)
+    async def prune(self, before: float, most: int) -> int:
+        """Delete up to `most` runs that ended before then, with their steps; return how many.
+
+        One with a key leaves its row, so that its event starts no second run.
+        """
+        return await self._transactions.run(partial(pruning.prune, before, most))
 
     async def ended_among(self, run: str, paths: Sequence[str]) -> list[StepRow]:
         """Those of the steps of a run that have ended."""

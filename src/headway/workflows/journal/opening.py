@@ -8,9 +8,10 @@ from pathlib import Path
 
 from headway.extras import install_extra
 from headway.store.sqlite import SqliteConnection
+from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
-from headway.workflows.journal.schema import TABLES
+from headway.workflows.journal.schema import prepare
 
 
 class NoJournal(Exception):
@@ -33,7 +34,9 @@ def open_journal(address: str | None) -> Journal:
         return _postgres(address)
     path = default_path() if address is None else Path(address)
     try:
-        return Journal(lambda: SqliteConnection(path, TABLES))
+        return Journal(lambda: SqliteConnection(path, prepare))
+    except NewerJournal as error:
+        raise NoJournal(f"{path}: {error}") from None
     except (sqlite3.Error, OSError) as error:
         raise NoJournal(
             f"the journal {path} cannot be opened: {error}; name another one with --journal"
@@ -48,5 +51,14 @@ def _postgres(address: str) -> Journal:
     except ModuleNotFoundError:
         raise NoJournal(f"PostgreSQL needs `{install_extra('postgres')}`") from None
     except Exception as error:
-        why = " ".join(str(error).split())
-        raise NoJournal(f"the journal's database cannot be reached: {why}") from None
+        why = _without(address, " ".join(str(error).split()))
+        raise NoJournal(f"the journal's database cannot be used: {why}") from None
+
+
+def _without(address: str, text: str) -> str:
+    """`text` without the user and the password of an address."""
+    before, at, _ = address.partition("://")[2].rpartition("@")
+    for secret in {before, before.partition(":")[2], address}:
+        if at and secret:
+            text = text.replace(secret, "***")
+    return text

@@ -67,12 +67,19 @@ class RunRow:
     parent_run: str | None = None
     parent_path: str | None = None
     """The run and the step that wait for its end."""
+    root_workflow: str = ""
+    """The workflow of the run that began it all: who knows that one can run this one, too."""
     owner: str | None = None
     """The worker that holds it."""
     fence: int = 0
     """Counts its claims: what a worker writes with an older number is refused."""
     lease_until: float | None = None
     cancelling: bool = False
+    rounds: int = 0
+    """How often somebody asked for it to run again: its calls are new ones then."""
+    pruned: bool = False
+    """Whether its steps and its result were deleted. What is left keeps its key from starting
+    another run."""
 
 
 @dataclass(frozen=True, slots=True)

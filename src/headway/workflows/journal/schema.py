@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
 VERSION = 1
+VERSION_MARK = "journal.version"
+
+ORDER = (
+    "(CASE tier WHEN 'interactive' THEN 0 WHEN 'batch' THEN 2 ELSE 1 END), "
+    "(COALESCE(deadline_at, 1e300)), created_at, id"
+)
+"""In which order runs are claimed: upper tiers before lower ones, then the first deadline."""
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS runs (
@@ -17,7 +25,8 @@ TABLES = (
         key TEXT UNIQUE, tier TEXT, created_at DOUBLE PRECISION NOT NULL,
         started_at DOUBLE PRECISION, ended_at DOUBLE PRECISION, deadline_at DOUBLE PRECISION,
         wake_at DOUBLE PRECISION, parent_run TEXT, parent_path TEXT, owner TEXT,
-        fence INTEGER NOT NULL, lease_until DOUBLE PRECISION, cancelling INTEGER NOT NULL)""",
+        fence INTEGER NOT NULL, lease_until DOUBLE PRECISION, cancelling INTEGER NOT NULL,
+        root_workflow TEXT NOT NULL, rounds INTEGER NOT NULL, pruned INTEGER NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS steps (
         run TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
         fingerprint TEXT NOT NULL, attempt INTEGER NOT NULL, output_json TEXT, error_json TEXT,
@@ -27,9 +36,16 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS definitions (
         hash TEXT PRIMARY KEY, workflow TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
         saved_at DOUBLE PRECISION NOT NULL)""",
-    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, wake_at)",
-    "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at)",
+    f"CREATE INDEX IF NOT EXISTS runs_to_claim ON runs (workflow, {ORDER}) WHERE state = 'ready'",
+    "CREATE INDEX IF NOT EXISTS children_to_claim "
+    f"ON runs (root_workflow, {ORDER}) WHERE state = 'ready'",
+    "CREATE INDEX IF NOT EXISTS runs_that_wait ON runs (state, wake_at)",
+    "CREATE INDEX IF NOT EXISTS runs_that_run ON runs (owner) WHERE state = 'running'",
+    "CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, created_at, id)",
+    "CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at, id)",
+    "CREATE INDEX IF NOT EXISTS runs_by_workflow ON runs (workflow, created_at, id)",
+    "CREATE INDEX IF NOT EXISTS runs_by_end ON runs (workflow, state, ended_at)",
+    "CREATE INDEX IF NOT EXISTS runs_to_prune ON runs (ended_at) WHERE pruned = 0",
     "CREATE INDEX IF NOT EXISTS runs_by_parent ON runs (parent_run)",
     "CREATE INDEX IF NOT EXISTS steps_that_wait ON steps (kind, state)",
 )
@@ -38,11 +54,34 @@ RUN_COLUMNS = ", ".join(field.name for field in fields(RunRow))
 STEP_COLUMNS = ", ".join(field.name for field in fields(StepRow))
 
 
+def prepare(query: Callable[..., list[tuple[Any, ...]]]) -> None:
+    """Make the tables that are missing.
+
+    Args:
+        query: runs a statement, with its values.
+
+    Raises:
+        NewerJournal: a newer Headway wrote the journal.
+    """
+    query("CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    found = query("SELECT value FROM marks WHERE name = ?", (VERSION_MARK,))
+    if found and found[0][0] != str(VERSION):
+        raise NewerJournal(
+            f"the journal has version {found[0][0]}, this Headway knows version {VERSION}: "
+            "upgrade Headway, or name another journal with --journal"
+        )
+    for statement in TABLES:
+        query(statement)
+    if not found:
+        query("INSERT INTO marks (name, value) VALUES (?, ?)", (VERSION_MARK, str(VERSION)))
+
+
 def run_of(row: Sequence[Any]) -> RunRow:
     """The run in a row of RUN_COLUMNS."""
     values = dict(zip((field.name for field in fields(RunRow)), row, strict=True))
     values["state"] = RunState(values["state"])
     values["cancelling"] = bool(values["cancelling"])
+    values["pruned"] = bool(values["pruned"])
     return RunRow(**values)
 
 

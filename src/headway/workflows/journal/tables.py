@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 from headway.store.transactions import Connection
-from headway.workflows.journal.errors import LostRun, NoSuchRun
+from headway.workflows.journal.errors import KeyTaken, LostRun, NoSuchRun
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
 from headway.workflows.journal.schema import (
     RUN_COLUMNS,
@@ -19,18 +19,22 @@ from headway.workflows.journal.schema import (
 
 
 def add(run: RunRow, definition: Definition, connection: Connection) -> RunRow:
-    """Add a run, or return the one that its id or key started before."""
+    """Add a run, or return the one that its id or key started before. Raises KeyTaken."""
+    run = replace(run, root_workflow=run.root_workflow or run.workflow)
     values = columns(run)
     connection.query(
         f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({marks(len(values))}) ON CONFLICT DO NOTHING",
         values,
     )
-    save(definition, connection)
-    return run_of(
+    added = run_of(
         connection.query(
             f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ? OR key = ?", (run.id, run.key)
         )[0]
     )
+    if added.workflow != run.workflow:
+        raise KeyTaken(f"the key {run.key} started run {added.id} of {added.workflow} before")
+    save(definition, connection)
+    return added
 
 
 def save(definition: Definition, connection: Connection) -> None:
@@ -52,13 +56,16 @@ def definition(hash_: str, connection: Connection) -> Definition | None:
 
 def find(run: str, connection: Connection) -> RunRow:
     """The run whose id is or begins with `run`. Raises NoSuchRun."""
+    rows = connection.query(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", (run,))
+    if rows:
+        return run_of(rows[0])
     rows = connection.query(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 2",
         (len(run), run),
     )
     if not rows or not run:
         raise NoSuchRun(f"there is no run {run}; `headway runs list` lists them")
-    if len(rows) > 1 and rows[0][0] != run:
+    if len(rows) > 1 and not rows[1][0].startswith(rows[0][0] + "."):  # a child is no other one
         raise NoSuchRun(f"several runs begin with {run}; write more of the id")
     return run_of(rows[0])
 
@@ -78,10 +85,21 @@ def held(run: str, fence: int, connection: Connection) -> RunRow:
 def locked(run: str, connection: Connection) -> RunRow:
     """The run with the id `run`, which nobody else changes now. Raises NoSuchRun."""
     found = find(run, connection)
+    if found.parent_run is not None:
+        lock((found.parent_run,), connection)
     rows = connection.query(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?" + connection.lock, (found.id,)
     )
     return run_of(rows[0])
+
+
+def lock(runs: Sequence[str], connection: Connection) -> None:
+    """Lock runs until the end of the transaction."""
+    if connection.lock:
+        connection.query(
+            f"SELECT id FROM runs WHERE id IN ({marks(len(runs))}) ORDER BY id" + connection.lock,
+            tuple(runs),
+        )
 
 
 def runs(

@@ -12,6 +12,8 @@ from headway.workflows.journal.rows import RunState
 from headway.workflows.triggers.event import Around, Event, Fire
 
 LOOK_EVERY_S = 0.5
+OVERLAP_S = 60.0
+"""Looks back so far: an end is written a moment after it was, and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,25 @@ class After:
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event for each run that ends, also while no worker was up."""
         mark = await around.journal.mark(around.name)
-        last = around.clock() if mark is None else float(mark)
-        if mark is None:
-            await around.journal.set_mark(around.name, repr(last))
+        now = around.clock()
+        first, last = (now, now) if mark is None else json.loads(mark)
+        fired: dict[str, float] = {}
         while True:
-            for run in await around.journal.ended_since(self.workflow, RunState(self.state), last):
+            since = max(first, last - OVERLAP_S)
+            for run in await around.journal.ended_since(self.workflow, RunState(self.state), since):
+                if run.id in fired:
+                    continue
                 data = {
                     "run": run.id,
                     "state": str(run.state),
                     "output": json.loads(run.output_json or "null"),
                 }
                 await fire(Event(run.id, data))
+                fired[run.id] = run.ended_at or 0.0
                 last = max(last, run.ended_at or 0.0)
-                await around.journal.set_mark(around.name, repr(last))
+                mark = None
+            if mark is None:
+                mark = json.dumps([first, last])
+                await around.journal.set_mark(around.name, mark)
+                fired = {run: at for run, at in fired.items() if at >= last - OVERLAP_S}
             await asyncio.sleep(LOOK_EVERY_S)

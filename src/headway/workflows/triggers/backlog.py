@@ -42,13 +42,15 @@ class Backlog:
         while True:
             mark = await around.journal.mark(around.name)
             now = around.clock()
-            if mark is None or now - float(mark) >= self.rest_s:
+            # A mark in the future: the clock was set back.
+            if mark is None or not 0 <= now - float(mark) < self.rest_s:
                 try:
                     waiting = await around.gateway.waiting()
                 except Refused as error:
                     logger.debug("the gateway's queue is not known: %s", error)
                 else:
                     if waiting < self.below:
-                        await fire(Event(repr(now), {"waiting": waiting}))
+                        # All workers name it so, and start one run.
+                        await fire(Event(f"after {mark}", {"waiting": waiting}))
                         await around.journal.set_mark(around.name, repr(now))
             await asyncio.sleep(self.look_every_s)

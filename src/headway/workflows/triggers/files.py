@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Files:
         if not folder.is_dir():
             raise ValueError(f"the folder {folder} of a trigger does not exist")
         changed, fired = asyncio.Event(), set[str]()
+        seen_s: dict[str, float] = {}
+        """Since when each file was seen as it is: its own time may be in the future."""
         watching = asyncio.create_task(_watch(folder, changed))
         try:
             while True:
@@ -59,11 +62,14 @@ class Files:
                     if found is None or found[0] in fired:
                         continue
                     stamp, changed_at = found
-                    if around.clock() - changed_at < self.settled_s:
+                    now_s = time.monotonic()
+                    as_it_is_s = now_s - seen_s.setdefault(stamp, now_s)
+                    if max(around.clock() - changed_at, as_it_is_s) < self.settled_s:
                         unsettled = True
                         continue
                     await fire(Event(stamp, {"path": str(file)}))
                     fired.add(stamp)
+                    del seen_s[stamp]
                 wait_s = max(self.settled_s / 2, 0.05) if unsettled else LOOK_EVERY_S
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):

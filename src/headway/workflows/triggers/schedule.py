@@ -206,6 +206,9 @@ async def _watch(schedule: Schedule, around: Around, fire: Fire) -> None:
             last = now
         else:
             last = datetime.fromisoformat(text)
+            if last > now:  # the clock was set back: it must not wait for the time it showed before
+                await around.journal.set_mark(around.name, now.isoformat())
+                last = now
         times, handled = due(schedule, last, now)
         for moment in times:
             at = moment.isoformat()

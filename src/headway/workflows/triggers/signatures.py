@@ -52,27 +52,31 @@ def verified(secret: str, headers: Mapping[str, str], now: float, body: bytes) -
         raise WrongSignature(
             f"the header {missing.args[0]} is missing; sign as standardwebhooks.com says"
         ) from None
-    if not stamp.isdecimal():
+    if not stamp.isdecimal() or len(stamp) > 15:
         raise WrongSignature("webhook-timestamp has to be seconds since 1970")
     if abs(now - int(stamp)) > TOLERANCE_S:
         raise WrongSignature("the message was signed more than five minutes ago: send it anew")
     expected = _digest(secret, id_, stamp, body)
-    if not any(hmac.compare_digest(f"v1,{expected}".encode(), one.encode()) for one in signatures):
+    if not any(hmac.compare_digest(f"v1,{expected}".encode(), _bytes(one)) for one in signatures):
         raise WrongSignature("the signature is wrong: another secret, or a changed body")
     return id_
 
 
 def _github(secret: str, headers: Mapping[str, str], signature: str, body: bytes) -> str:
     expected = hmac.new(secret_bytes(secret), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(f"sha256={expected}".encode(), signature.encode()):
+    if not hmac.compare_digest(f"sha256={expected}".encode(), _bytes(signature)):
         raise WrongSignature("the signature is wrong: another secret, or a changed body")
     if not headers.get("x-github-delivery"):
         raise WrongSignature("the header x-github-delivery is missing")
     return headers["x-github-delivery"]
 
 
+def _bytes(header: str) -> bytes:
+    return header.encode(errors="surrogateescape")
+
+
 def _digest(secret: str, id_: str, stamp: str, body: bytes) -> str:
-    message = f"{id_}.{stamp}.".encode() + body
+    message = _bytes(f"{id_}.{stamp}.") + body
     return base64.b64encode(
         hmac.new(secret_bytes(secret), message, hashlib.sha256).digest()
     ).decode()

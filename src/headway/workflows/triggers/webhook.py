@@ -69,7 +69,7 @@ class Webhook:
         """
         id_ = verified(self.secret(), headers, now, body)
         if "ce-specversion" in headers or "cloudevents" in headers.get("content-type", ""):
-            return _cloud_event(headers, body)
+            return _cloud_event(id_, headers, body)
         try:
             data = json.loads(body or b"{}")
         except ValueError:
@@ -77,7 +77,9 @@ class Webhook:
         return Event(id_, data if isinstance(data, dict) else {"data": data})
 
 
-def _cloud_event(headers: Mapping[str, str], body: bytes) -> Event:
+def _cloud_event(id_: str, headers: Mapping[str, str], body: bytes) -> Event:
+    """The event that a message holds. Where its own id is in headers, which nobody signed, it is
+    known by that of the message."""
     from cloudevents.core.bindings.http import HTTPMessage, from_http_event
     from cloudevents.core.exceptions import BaseCloudEventException
     from cloudevents.core.formats.json import JSONFormat
@@ -93,7 +95,8 @@ def _cloud_event(headers: Mapping[str, str], body: bytes) -> Event:
         except ValueError:
             data = {"data": data if isinstance(data, str) else data.decode(errors="replace")}
     fields = {"type": event.get_type(), "source": event.get_source(), "id": event.get_id()}
+    is_signed = "ce-specversion" not in headers
     return Event(
-        f"{event.get_source()} {event.get_id()}",
+        f"{event.get_source()} {event.get_id()}" if is_signed else id_,
         fields | (data if isinstance(data, dict) else {"data": data}),
     )

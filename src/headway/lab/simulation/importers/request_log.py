@@ -43,37 +43,24 @@ def answered(path: Path, after: int = 0) -> list[RequestRecord]:
     return [records[n] for n in in_order([record.arrival_unix_s for record in records])]
 
 
-def recent_trace(
-    answered: Sequence[RequestRecord],
-    unfinished: Sequence[RequestRecord],
-    window_s: float,
-    name: str,
+def trace_of(
+    records: Sequence[RequestRecord], name: str, since_unix_s: float | None = None
 ) -> Trace:
-    """The newest traffic: requests that came at most `window_s` before the last answered one.
+    """The traffic of `records`, which are in the order of their arrival.
 
-    Args:
-        answered: in the order of their arrival, at least one.
-        unfinished: requests that wait or run, with their predicted lengths. Without them, a policy
-            that lets long requests wait would seem to have none.
-        window_s: how far back.
-        name: of the trace.
+    It begins with the first of them, or at `since_unix_s`: then those that came before it come
+    first, in any order, and arrive at 0.
     """
-    since_unix_s = answered[-1].arrival_unix_s - window_s
-    records = [one for one in (*answered, *unfinished) if one.arrival_unix_s >= since_unix_s]
-    return trace_of(sorted(records, key=lambda one: one.arrival_unix_s), name)
-
-
-def trace_of(records: Sequence[RequestRecord], name: str) -> Trace:
-    """The traffic of `records`, which are in the order of their arrival."""
-    first_s = records[0].arrival_unix_s
+    first_s = records[0].arrival_unix_s if since_unix_s is None else since_unix_s
     return Trace(
         name,
-        np.array([record.arrival_unix_s - first_s for record in records]),
+        np.array([max(0.0, record.arrival_unix_s - first_s) for record in records]),
         np.array([record.prompt_tokens for record in records], int),
         np.array([record.output_tokens for record in records], int),
         tenants=[record.tenant for record in records],
         tiers=[Tier.parse(record.tier) for record in records],
         programs=[record.program for record in records],
+        steps=[record.step for record in records],
         prompt_ids=[record.id for record in records],
         max_tokens=np.array([record.max_tokens or 0 for record in records], int),
         predicted_tokens=np.array([record.predicted_tokens or 0.0 for record in records]),

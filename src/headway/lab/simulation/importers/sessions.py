@@ -50,6 +50,7 @@ class Session(msgspec.Struct):
     steps: list[Step]
     start_unix: float = 0.0
     workflow: str = ""
+    model: str = ""
 
 
 def load(path: Path) -> Trace:
@@ -61,7 +62,10 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
     """A step is sent when the one before has ended, plus what came between: a tool, a person.
 
     Steps without output are left out. The context that a step shares with the one before is what
-    the session says, or else what was cached then. Raises SimulationError.
+    the session says, or else what was cached then. Its workflow, or else its model, is the tenant.
+
+    Raises:
+        SimulationError: a session comes twice, or a number of tokens makes no sense.
     """
     refuse_repeated(name, [session.session for session in sessions])
     for session in sessions:
@@ -87,7 +91,7 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
         np.array([at_s for at_s, _, _ in rows]),
         tokens_column(name, [max(1, step.prompt_tokens) for step in steps]),
         tokens_column(name, [step.output_tokens for step in steps]),
-        tenants=[sessions[session].workflow for _, session, _ in rows],
+        tenants=[sessions[session].workflow or sessions[session].model for _, session, _ in rows],
         programs=[sessions[session].session for _, session, _ in rows],
         after=after,
         gap_s=gap_s,
