@@ -30,7 +30,7 @@ class Connection(SqliteConnection):
     clock: Callable[[], float]
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, prepare)
         self._database.execute("PRAGMA synchronous = OFF")
 
     def now(self) -> float:
@@ -41,7 +41,7 @@ class Journals(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.connection = Connection(self.folder / "workflows.db", prepare)
+        self.connection = Connection(self.folder / "workflows.db")
         self.now = 1000.0
         self.connection.clock = lambda: self.now
         self.owners = ["elsewhere/1/1/0", "elsewhere/2/2/0"]
