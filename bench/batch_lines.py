@@ -29,6 +29,8 @@ from tests.gateway.fake_backend import FakeBackend
 
 BACKEND = Path(__file__).parent.parent / "tests/gateway/fake_backend.py"
 WORDS = " word" * 40
+MOST_LINE_MS, MOST_MB, MOST_CANCEL_S, MOST_TAKE_OVER_S = 1.2, 200.0, 8.0, 10.0
+"""The bars."""
 
 
 class Line(msgspec.Struct):
@@ -57,7 +59,7 @@ def free_port() -> int:
         return port
 
 
-async def cost(lines: int, folder: Path) -> None:
+async def cost(lines: int, folder: Path) -> bool:
     port = free_port()
     backend = await asyncio.create_subprocess_exec(sys.executable, str(BACKEND), str(port))
     gateway = None
@@ -88,14 +90,16 @@ async def cost(lines: int, folder: Path) -> None:
                     seen.update(
                         msgspec.json.decode(o, type=Line).custom_id for o in text.splitlines()
                     )
+        line_ms, most_mb = used_s / lines * 1000, memory_mb(pid, "VmHWM")
         once = seen == {f"c{n}": 1 for n in range(lines)}
         print(
             f"{lines:,} lines, {path.stat().st_size / 2**20:.0f} MB: {batch.status}, every "
-            f"custom_id once: {once}; {wall_s:.0f} s, CPU {used_s / lines * 1000:.2f} ms a line "
+            f"custom_id once: {once}; {wall_s:.0f} s, CPU {line_ms:.2f} ms a line "
             f"(upload {upload_cpu_s:.1f} s of it), memory {idle_mb:.0f} MB idle, "
-            f"{memory_mb(pid, 'VmHWM'):.0f} MB at most",
+            f"{most_mb:.0f} MB at most",
             flush=True,
         )
+        return once and line_ms <= MOST_LINE_MS and most_mb <= MOST_MB
     finally:
         if gateway is not None:
             await gateway.stop()
@@ -103,7 +107,7 @@ async def cost(lines: int, folder: Path) -> None:
         await backend.wait()
 
 
-async def cancelled(lines: int, folder: Path) -> None:
+async def cancelled(lines: int, folder: Path) -> bool:
     backend = FakeBackend(record=False)
     await backend.start()
     gateway = await Gateway.start(backend.url, folder, slots=4)
@@ -127,12 +131,13 @@ async def cancelled(lines: int, folder: Path) -> None:
             counts = batch.request_counts
             assert counts is not None and counts.completed + counts.failed == lines
             print(f"{lines:,} lines cancelled in {took_s:.1f} s, {kept:,} answers kept", flush=True)
+            return took_s <= MOST_CANCEL_S
     finally:
         await gateway.stop()
         await backend.stop()
 
 
-async def kills(count: int, lines: int, folder: Path) -> None:
+async def kills(count: int, lines: int, folder: Path) -> bool:
     report = await run_and_kill(folder, lines=lines, kills=count)
     missing = lines - len(report.answers)
     twice = sum(n > 1 for n in report.answers.values())
@@ -144,24 +149,30 @@ async def kills(count: int, lines: int, folder: Path) -> None:
         f"{max(report.taken_over_s):.1f} s at most; the start of the process is "
         f"{median(report.starts_s):.1f} s of it"
     )
+    lost = missing or twice or report.ran_again
+    return not lost and max(report.taken_over_s) <= MOST_TAKE_OVER_S
 
 
-async def main() -> None:
+async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=50_000)
     parser.add_argument("--cancelled", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--killed-lines", type=int, default=2000)
     options = parser.parse_args()
+    cleared: list[bool] = []
     if options.lines:
         with tempfile.TemporaryDirectory() as folder:
-            await cost(options.lines, Path(folder))
+            cleared.append(await cost(options.lines, Path(folder)))
     if options.cancelled:
         with tempfile.TemporaryDirectory() as folder:
-            await cancelled(options.cancelled, Path(folder))
+            cleared.append(await cancelled(options.cancelled, Path(folder)))
     if options.kills:
         with tempfile.TemporaryDirectory() as folder:
-            await kills(options.kills, options.killed_lines, Path(folder))
+            cleared.append(await kills(options.kills, options.killed_lines, Path(folder)))
+    if not all(cleared):
+        print("a bar was missed")
+    return 0 if all(cleared) else 1
 
 
-asyncio.run(main())
+sys.exit(asyncio.run(main()))
