@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "store": {"core", "store"},
     "prompts": {"extras", "unreachable", "prompts"},
     "batching": {"core", "batching"},
+    "batches": {"core", "extras", "store", "batches"},
     "models": {
         "core",
         "cache",
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     },
     "gateway": {
         "core",
+        "batches",
         "extras",
         "loopback",
         "redaction",
@@ -68,10 +70,11 @@ MAY_IMPORT = {
         "lab.simulation",
     },
     "lab.tuning": {"core", "batching", "models", "lab.simulation", "lab.report", "lab.tuning"},
-    "workflows": {"core", "extras", "engines", "unreachable", "workflows"},
-    "config": {"core", "loopback", "redaction", "config"},
+    "workflows": {"core", "engines", "extras", "store", "unreachable", "workflows"},
+    "config": {"core", "batches", "loopback", "redaction", "config"},
     "cli": {
         "core",
+        "batches",
         "engines",
         "store",
         "prediction",

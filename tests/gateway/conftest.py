@@ -17,6 +17,7 @@ from tests.gateway.fake_backend import FakeBackend
 from tests.models.functions_source import function
 from tests.models.graphs import doubled, echoed, embedder
 
+from headway.batches.settings import BatchSettings
 from headway.core.batching import BatchingSettings
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
@@ -59,11 +60,13 @@ def serve(stack: AsyncExitStack) -> Serve:
         catalog: Catalog | None = None,
         endpoint: dict[str, Any] | None = None,
         responses: ResponseStore | None = None,
+        batches: BatchSettings | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
         if backends and not isinstance(backends[0], FakeBackend):
-            gateway = Gateway(settings, pool=EnginePool(*backends), responses=responses)
+            pool = EnginePool(*backends)
+            gateway = Gateway(settings, pool=pool, responses=responses, batches=batches)
         else:
             endpoints = [
                 Endpoint(
@@ -71,7 +74,9 @@ def serve(stack: AsyncExitStack) -> Serve:
                 )
                 for number, backend in enumerate(backends)
             ]
-            gateway = Gateway(settings, endpoints, catalog=catalog, responses=responses)
+            gateway = Gateway(
+                settings, endpoints, catalog=catalog, responses=responses, batches=batches
+            )
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         return gateway
@@ -80,7 +85,9 @@ def serve(stack: AsyncExitStack) -> Serve:
 
 
 @contextmanager
-def in_thread(catalog: Catalog | None, with_backend: bool) -> Iterator[str]:
+def in_thread(
+    catalog: Catalog | None, with_backend: bool, batches: BatchSettings | None = None
+) -> Iterator[str]:
     """The address of a gateway in a thread of its own: for clients that block."""
     started: list[str] = []
     ready, stop = threading.Event(), threading.Event()
@@ -89,7 +96,8 @@ def in_thread(catalog: Catalog | None, with_backend: bool) -> Iterator[str]:
         backend = FakeBackend()
         await backend.start()
         endpoints = [Endpoint("b0", backend.url)] if with_backend else []
-        gateway = Gateway(GatewaySettings(port=0), endpoints, catalog=catalog)
+        settings = GatewaySettings(port=0)
+        gateway = Gateway(settings, endpoints, catalog=catalog, batches=batches)
         await gateway.start()
         started.append(gateway.address)
         ready.set()
@@ -117,10 +125,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(tiny: Path) -> Iterator[str]:
+def address(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A gateway over a fake backend, with models of its own that embed and classify."""
     catalog = catalog_of("mood", text=source_of(str(tiny / "text")))
-    with in_thread(catalog, with_backend=True) as address:
+    batches = BatchSettings(tmp_path_factory.mktemp("batches"))
+    with in_thread(catalog, with_backend=True, batches=batches) as address:
         yield address
 
 

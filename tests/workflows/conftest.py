@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from tests.workflows import postgres_server
 
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.catalog import Catalog
 from headway.workflows.definition import Workflow
 from headway.workflows.http.server import HttpServer
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import RunRow, StepRow
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import prepare
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.triggers.runner import Triggers
@@ -40,7 +41,7 @@ def postgres() -> Iterator[str]:
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
     """An empty journal."""
     if request.param == "sqlite":
-        opened = Journal(lambda: SqliteConnection(tmp_path / "workflows.db"))
+        opened = Journal(lambda: SqliteConnection(tmp_path / "workflows.db", prepare))
     else:
         address = request.getfixturevalue("postgres")
         _empty(address)

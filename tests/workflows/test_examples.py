@@ -22,9 +22,10 @@ import aiohttp
 import pytest
 from tests.workflows.conftest import Bench
 
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.catalog import load
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import prepare
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPEECH = ("ffmpeg", "espeak-ng")
@@ -149,7 +150,7 @@ async def test_at_night_a_better_prompt_is_found_and_a_person_puts_it_into_produ
     night = datetime(2030, 1, 15, 1, 59, 59, 500_000, tzinfo=UTC).timestamp()
     later_s = night - time.time()  # half a second before three o'clock in Berlin
     file = reader.folder / "evaluation.db"
-    journal = Journal(lambda: SqliteConnection(file))
+    journal = Journal(lambda: SqliteConnection(file, prepare))
     bench = Bench(journal, reader.url)
     async with bench.serving(evaluation, clock=lambda: time.time() + later_s):
         while not (asked := await journal.questions()):

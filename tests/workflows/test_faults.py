@@ -14,14 +14,15 @@ import pytest
 from tests.workflows.conftest import Bench
 
 import headway
+from headway.store.owner import Owner
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.catalog import Catalog, load
 from headway.workflows.journal import progress, tables
 from headway.workflows.journal.errors import KeyTaken, NewerJournal, Pruned
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
-from headway.workflows.journal.sqlite import SqliteConnection
-from headway.workflows.owner import Owner
+from headway.workflows.journal.schema import prepare
 from headway.workflows.question import Question
 from headway.workflows.retention import prune
 from headway.workflows.starting import start
@@ -463,7 +464,7 @@ async def test_upper_tiers_are_claimed_before_lower_ones_and_deadlines_in_order(
 
 
 def test_a_claim_sorts_nothing(tmp_path: Path) -> None:
-    SqliteConnection(tmp_path / "workflows.db").close()
+    SqliteConnection(tmp_path / "workflows.db", prepare).close()
     database = sqlite3.connect(tmp_path / "workflows.db")
     from headway.workflows.journal.schema import ORDER
 
@@ -489,7 +490,7 @@ async def test_a_full_disk_pauses_runs_and_fails_none(tmp_path: Path) -> None:
     connections: list[SqliteConnection] = []
 
     def connect() -> SqliteConnection:
-        connections.append(SqliteConnection(tmp_path / "workflows.db"))
+        connections.append(SqliteConnection(tmp_path / "workflows.db", prepare))
         return connections[-1]
 
     @headway.task
@@ -519,8 +520,8 @@ async def test_a_full_disk_pauses_runs_and_fails_none(tmp_path: Path) -> None:
 async def test_a_locked_database_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headway.workflows.journal.sqlite.BUSY_S", 0.01)
-    bench = Bench(Journal(lambda: SqliteConnection(tmp_path / "workflows.db")))
+    monkeypatch.setattr("headway.store.sqlite.BUSY_S", 0.01)
+    bench = Bench(Journal(lambda: SqliteConnection(tmp_path / "workflows.db", prepare)))
     bench.journal._transactions._retry_s = 0.05
     failing[0] = False
     async with bench.working(inner):

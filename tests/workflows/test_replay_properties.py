@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from tests.workflows.conftest import Bench
 
 import headway
+from headway.store.sqlite import SqliteConnection
 from headway.workflows import scope
 from headway.workflows.catalog import Catalog
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import prepare
 from headway.workflows.starting import start
 
 Step = tuple[str, str]
@@ -171,7 +172,7 @@ async def interrupted(folder: Path, does: Program, moments: list[int]) -> tuple[
     stop = asyncio.Event()
     began.clear()
     interrupt_at[:] = accumulate(moments)
-    journal = Journal(lambda: SqliteConnection(folder / "workflows.db"))
+    journal = Journal(lambda: SqliteConnection(folder / "workflows.db", prepare))
     bench = Bench(journal)
     row = await start(journal, Catalog(), program, {"does": does})
     ended: set[Step] = set()

@@ -43,6 +43,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
 GROUPS = {
     "trace": ("headway.cli.trace", "Inspect, convert and generate traces."),
+    "batch": ("headway.cli.batch", "Run files of requests as batches, and look at them."),
     "prompts": ("headway.cli.prompts", "Look at registered prompts, test and publish them."),
 }
 """The same for groups of commands."""

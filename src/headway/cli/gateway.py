@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from headway.batches.journal import JournalError
+from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
@@ -123,6 +125,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 predictor=predictor,
                 request_log=log,
                 responses=responses,
+                batches=batches_of(settings),
                 learned=learned,
                 catalog=catalog,
                 prompts=prompts,
@@ -131,7 +134,13 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
 
         try:
             finished = run(gateway, lambda started: _ready(settings, catalog, started), reload.run)
-        except (CertificateError, EventLogError, GgufError, ModelFailure) as error:
+        except (
+            CertificateError,
+            EventLogError,
+            GgufError,
+            JournalError,
+            ModelFailure,
+        ) as error:
             raise Failure(error) from None
         except OSError as error:
             raise _os_failure(error, settings) from None
@@ -159,6 +168,23 @@ def responses_of(settings: Settings) -> ResponseStore | None:
         return None
     path = database.expanduser().with_name("responses.db")
     return ResponseStore(path, limits.max_age_days * DAY_S, limits.max_mb * 1024 * 1024)
+
+
+def batches_of(settings: Settings) -> BatchSettings | None:
+    """Where files and batches are kept: by default beside the request log; None: nowhere."""
+    database, batch = settings.log.requests_db, settings.batch
+    folder = batch.folder
+    if folder is None:
+        if database is None:
+            return None
+        folder = database.with_name("batches")
+    return BatchSettings(
+        folder.expanduser(),
+        max_file_bytes=batch.max_file_mb * 1024 * 1024,
+        max_lines=batch.max_lines,
+        max_line_bytes=settings.limits.max_body_bytes,
+        window=batch.window or "",
+    )
 
 
 def prompts_of(settings: Settings) -> WatchedRegistry | None:

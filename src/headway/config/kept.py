@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import (
     Field,
+    field_validator,
 )
 
+from headway.batches.window import Window
 from headway.config.section import (
     Count,
     Section,
@@ -39,6 +41,26 @@ class ResponsesConfig(Section):
     """Older ones are deleted; 0: none are kept."""
     max_mb: Count = 1024
     """Prompts and answers of all of them together; the oldest ones above it are deleted."""
+
+
+class BatchConfig(Section):
+    """Files and batches of `/v1/files` and `/v1/batches`."""
+
+    folder: Path | None = None
+    """Where they are kept; null: in `batches`, beside the request log."""
+    max_file_mb: Count = 200
+    """A larger upload is answered 413."""
+    max_lines: Count = 50_000
+    """Requests in one batch."""
+    window: str | None = None
+    """When lines may begin, as "22:00-06:00 Europe/Berlin"; null: at all hours."""
+
+    @field_validator("window")
+    @classmethod
+    def _is_a_window(cls, window: str | None) -> str | None:
+        if window is not None:
+            Window.parse(window)
+        return window
 
 
 def default_requests_db() -> Path:

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
-from headway.config.kept import LogConfig, ResponsesConfig
+from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
 from headway.config.models import ModelConfig
 from headway.config.scheduling import (
     AUTO,
@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     keys: tuple[KeyConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     responses: ResponsesConfig = ResponsesConfig()
+    batch: BatchConfig = BatchConfig()
     log: LogConfig = Field(default_factory=LogConfig)
 
     @classmethod

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from headway.batches.batches import Batches
+from headway.batches.settings import BatchSettings
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
@@ -20,6 +22,7 @@ from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
+from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
@@ -38,6 +41,8 @@ from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.inference import Inference
+from headway.gateway.routes.lines import Lines
+from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
@@ -71,6 +76,7 @@ class Gateway:
         predictor: predicts lengths from prompts; None: only history does.
         request_log: records requests; None: they are not recorded.
         responses: keeps responses of `/v1/responses`; None: none are kept.
+        batches: where files and batches are kept, and their limits; None: none are kept.
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
@@ -88,6 +94,7 @@ class Gateway:
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         responses: ResponseStore | None = None,
+        batches: BatchSettings | None = None,
         learned: Path | None = None,
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
@@ -139,6 +146,12 @@ class Gateway:
         entrance = Entrance(self._keys, bodies)
         self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
+        self._batches: Batches | None = None
+        answers = Answers(self.dispatcher, accounts, self._keep_alive)
+        texts = TextRoutes(inference, entrance)
+        if batches is not None:
+            lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
+            self._batches = Batches(batches, lines)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -149,7 +162,9 @@ class Gateway:
             entrance,
             self._prompts,
             inference,
-            self._keep_alive,
+            answers,
+            texts,
+            self._batches,
             responses,
             self._advisor,
         )
@@ -185,6 +200,8 @@ class Gateway:
         except BaseException:
             await self.stop()
             raise
+        if self._batches is not None:
+            self._batches.start()
 
     def use_keys(self, keys: Iterable[ApiKey]) -> None:
         """Let in these API keys from now on; what is under way goes on."""
@@ -208,12 +225,16 @@ class Gateway:
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
         limit_s = self.settings.drain_s
+        if self._batches is not None:
+            self._batches.pause()
         return all(
             await asyncio.gather(self.dispatcher.drain(limit_s), self._inference.drain(limit_s))
         )
 
     async def stop(self) -> None:
         """Close everything now; remaining requests end with an error."""
+        if self._batches is not None:
+            await self._batches.stop()
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()

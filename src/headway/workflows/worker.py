@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from headway.store.owner import Owner
 from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
 from headway.workflows.costs import Costs
@@ -21,7 +22,6 @@ from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.llm import Gateway
 from headway.workflows.otlp import Exporter
-from headway.workflows.owner import Owner
 from headway.workflows.resources import Capacity
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal import again, answers, children, claims, progress, tables
 from headway.workflows.journal.errors import JournalError, LostRun, NotEnded
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import prepare
 
 LEASE_S = 30.0
 DEFINITION = Definition("hash", "w", "w.py", "")
@@ -29,7 +30,7 @@ class Connection(SqliteConnection):
     clock: Callable[[], float]
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, prepare)
         self._database.execute("PRAGMA synchronous = OFF")
 
     def now(self) -> float:

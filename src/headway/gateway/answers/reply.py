@@ -23,13 +23,13 @@ class Reply:
     """The answer to one chat or text completion.
 
     Args:
-        request: the request that it answers.
+        request: the request that it answers; None: nobody is connected, so nothing is streamed.
         dialect: translates the answer to the client's API; None: it needs no translation.
     """
 
     __slots__ = ("_dialect", "_ended", "_request", "_sent_s", "stream")
 
-    def __init__(self, request: web.Request, dialect: Dialect | None = None) -> None:
+    def __init__(self, request: web.Request | None, dialect: Dialect | None = None) -> None:
         self._request = request
         self._dialect = dialect
         self._sent_s = time.monotonic()
@@ -55,6 +55,7 @@ class Reply:
             ConnectionResetError: the client is gone; every method that sends raises it.
         """
         if self.stream is None:
+            assert self._request is not None
             self.stream = web.StreamResponse(headers={**HEADERS, **self._named(headers)})
             await self.stream.prepare(self._request)
 
@@ -98,6 +99,7 @@ class Reply:
 
         Sends nothing to a client that does not read.
         """
+        assert self._request is not None
         protocol = self._request.protocol
         if self._ended or protocol.transport is None or protocol.writing_paused:
             return

@@ -14,12 +14,11 @@ import msgspec
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
+from headway.batches.batches import Batches
 from headway.engines.pool import BackendPool
-from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
+from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.accounts.metrics import CONTENT_TYPE, Metrics
-from headway.gateway.answers.exact import ExactResponder
-from headway.gateway.answers.forwarded import Forwarder
-from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.repeats import HEADER, Repeats
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
@@ -28,7 +27,6 @@ from headway.gateway.api.views import Health, PolicyView
 from headway.gateway.api.wire import Model, ModelList
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
-from headway.gateway.dispatch.slot import Slot
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.http.body import off_loop
 from headway.gateway.http.browsers import Browsers
@@ -37,7 +35,9 @@ from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
-from headway.gateway.routes import docs_page, status_page
+from headway.gateway.routes import docs_page, files, status_page
+from headway.gateway.routes.batches import BatchesRoutes
+from headway.gateway.routes.files import FilesRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -57,7 +57,6 @@ from headway.gateway.routes.token_counts import CHAT, TokenCounter
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
-from headway.store.request_record import Outcome
 from headway.store.responses import ResponseStore
 
 Translate = Callable[[Admitted], Awaitable[Dialect]]
@@ -80,7 +79,9 @@ class Routes:
         entrance: Entrance,
         prompts: Prompts,
         inference: Inference,
-        keep_alive: KeepAlive,
+        answers: Answers,
+        texts: TextRoutes,
+        batches: Batches | None,
         responses: ResponseStore | None,
         advisor: Advisor | None,
     ) -> None:
@@ -94,16 +95,16 @@ class Routes:
         self._entrance = entrance
         self._prompts = prompts
         self._inference = inference
-        self._keep_alive = keep_alive
+        self._answers = answers
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
-        self._texts = TextRoutes(inference, entrance)
+        self._texts = texts
+        self._files = FilesRoutes(entrance, batches, settings.read_timeout_s)
+        self._batches = BatchesRoutes(entrance, batches)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
         self._responses = ResponsesRoutes(
             entrance, prompts, counter, responses, settings.max_body_bytes
         )
-        self._exact = ExactResponder(dispatcher, accounts)
-        self._forwarder = Forwarder(dispatcher, accounts)
         self._repeats = Repeats(dispatcher.clock)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
@@ -122,6 +123,15 @@ class Routes:
             "response": self._responses.retrieve,
             "delete_response": self._responses.delete,
             "response_input": self._responses.input_items,
+            "upload": self._files.upload,
+            "files": self._files.files,
+            "file": self._files.file,
+            "file_content": self._files.content,
+            "delete_file": self._files.delete,
+            "create_batch": self._batches.create,
+            "batches": self._batches.batches,
+            "batch": self._batches.batch,
+            "cancel_batch": self._batches.cancel,
             "rerank": self._texts.rerank,
             "classify": self._texts.classify,
             "predict": PredictRoute(self._inference, self._entrance).predict,
@@ -201,7 +211,9 @@ class Routes:
     async def _expected(self, request: web.Request) -> web.StreamResponse | None:
         """Answer `Expect: 100-continue`; a refusal ends the connection."""
         try:
-            await self._entrance.expected(request)
+            if request.path == files.PATH:
+                self._files.refuse_too_large(request)
+            await self._entrance.expected(request, limited=request.path != files.PATH)
         except ApiError as error:
             response = self._refused(request, error)
             response.force_close()
@@ -218,7 +230,7 @@ class Routes:
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """Run on a model of the catalog if there is one of that name, else on a backend."""
         admitted = await self._entrance.admit(request)
-        response = await self._texts.embeddings(request, admitted)
+        response = await self._texts.embeddings(request.headers, admitted)
         if response is not None:
             return response
         return await self._generate(request, admitted=admitted)
@@ -267,36 +279,7 @@ class Routes:
         admitted: Admitted | None,
     ) -> web.StreamResponse:
         work, dialect = await self._read(request, translate, admitted)
-        reply = Reply(request, dialect)
-        if work.stream:
-            self._keep_alive.watch(work, reply)
-        outcome: Outcome = "failed"
-        status, reason = 500, "internal_error"
-        try:
-            async with Slot(self._dispatcher, work) as slot:
-                runner = self._forwarder if work.generation is None else self._exact
-                response = await runner.answer(reply, slot)
-            failure = work.turn.failure
-            if failure is None:
-                outcome, status, reason = "finished", 200, ""
-            else:
-                status, reason = 200, failure.code or failure.message
-            return response
-        except ApiError as error:
-            if work.request.started_s < 0.0:
-                outcome = "rejected"
-            status, reason = error.status, error.code or error.message
-            error.settled = True
-            if reply.stream is None:
-                raise
-            self._keep_alive.forget(work)
-            return await reply.fail(error)
-        except (asyncio.CancelledError, ConnectionError):
-            outcome, status, reason = "cancelled", CLIENT_GONE, "client_gone"
-            raise
-        finally:
-            self._keep_alive.forget(work)
-            self._accounts.settle(work, outcome, status, reason, self._dispatcher.clock())
+        return await self._answers.answer(work, Reply(request, dialect))
 
     # ---- views ------------------------------------------------------------------------------
 

@@ -34,6 +34,11 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "/v1/classify": {"model": _ENCODER, "input": ["a text"]},
     "/v1/models/{model:.+}:predict": {"instances": ["a text"]},
+    "/v1/batches": {
+        "input_file_id": "file-123",
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+    },
     "/v2/models/{model}/infer": _TENSORS,
     "/v2/models/{model}/versions/{version}/infer": _TENSORS,
 }
@@ -44,6 +49,8 @@ PARAMETERS = {
     "version": "1",
     "verb": "load",
     "response_id": "resp_123",
+    "file_id": "file-123",
+    "batch_id": "batch_123",
     "limit": 20,
     "order": "desc",
 }
@@ -61,8 +68,10 @@ def curl(route: Route) -> str:
     """The command that sends the example of `route`."""
     path = re.sub(r"\{(\w+)[^}]*\}", lambda found: str(parameter(route, found[1])), route.path)
     words = ["curl", BASE + path]
-    body = BODIES.get(route.path)
-    if body is not None:
+    body = BODIES.get(route.path) if route.method == "POST" else None
+    if route.form is not None:
+        words += ["-F purpose=batch", "-F file=@requests.jsonl"]
+    elif body is not None:
         text = json.dumps(body).replace("'", "'\\''")
         words += ["-H 'content-type: application/json'", f"-d '{text}'"]
     elif route.method != "GET":

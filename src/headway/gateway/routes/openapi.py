@@ -43,6 +43,7 @@ ERRORS = {
     "401": "No key, or an unknown one.",
     "404": "No such model, or no such path.",
     "408": "The client took too long to send its request.",
+    "409": "The batch is over, and cannot be cancelled.",
     "413": "The body is too large.",
     "415": "The content encoding is neither gzip nor deflate.",
     "417": "`Expect` is not 100-continue.",
@@ -51,12 +52,14 @@ ERRORS = {
     "502": "The backend failed and the request could not be continued.",
     "503": "No backend can be reached, or Headway is shutting down.",
     "504": "The deadline cannot be met.",
+    "507": "The gateway's disk is full.",
 }
 
 
 TAGS = {
     "Generate": "Text from models, in the APIs of OpenAI and Anthropic.",
     "Encode": "Models that answer a whole batch at once: embeddings, ranks, classes, predictions.",
+    "Batches": "Files of requests that are answered within a day, in OpenAI's API.",
     "Open Inference Protocol": "`/v2`, for clients of Triton and KServe.",
     "Headway": "What it serves, and how it is.",
 }
@@ -166,12 +169,18 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
                 }
             },
         }
+    if route.form is not None:
+        form = {"type": "object", "required": [*route.form], "properties": route.form}
+        content = {"multipart/form-data": {"schema": form}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _tag(route: Route) -> str:
     if route.path.startswith("/v2"):
         return "Open Inference Protocol"
+    if route.path.startswith(("/v1/files", "/v1/batches")):
+        return "Batches"
     if route.body is None and not route.path.startswith("/v1/responses"):
         return "Headway"
     return "Generate" if route.path.startswith(GENERATE) else "Encode"

@@ -15,6 +15,8 @@ from headway.gateway.api import views, wire
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
+from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
+from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 
 
@@ -39,6 +41,8 @@ class Route:
     """Whether the answer may be server-sent events."""
     content_type: str = "application/json"
     """Content type of the answer."""
+    form: Mapping[str, Mapping[str, Any]] | None = None
+    """JSON Schemas of the fields of a form, by name; None: it takes no form."""
     query: Mapping[str, Mapping[str, Any]] | None = None
     """JSON Schemas of the query parameters, by name."""
 
@@ -49,6 +53,18 @@ PAGES: dict[str, dict[str, Any]] = {
     "order": {"enum": ["asc", "desc"]},
     "after": {"type": "string"},
 }
+FILES, FILE = PATH, f"{PATH}/{{file_id}}"
+BATCHES, BATCH = "/v1/batches", "/v1/batches/{batch_id}"
+UPLOAD: dict[str, dict[str, Any]] = {
+    "purpose": {"const": "batch"},
+    "file": {"type": "string", "format": "binary"},
+}
+FILE_PAGES: dict[str, dict[str, Any]] = {
+    **PAGES,
+    "limit": {"type": "integer", "minimum": 1, "maximum": 10_000},
+    "purpose": {"type": "string"},
+}
+BATCH_PAGES = {"limit": PAGES["limit"], "after": PAGES["after"]}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
 
 TABLE: tuple[Route, ...] = (
@@ -117,6 +133,21 @@ TABLE: tuple[Route, ...] = (
         CountTokensRequest,
         wire.TokensView,
     ),
+    Route("POST", FILES, "upload", "Upload a file of requests", None, FileView, form=UPLOAD),
+    Route("GET", FILES, "files", "All files", None, FileList, query=FILE_PAGES),
+    Route("GET", FILE, "file", "One file", None, FileView),
+    Route("DELETE", FILE, "delete_file", "Delete a file", None, DeletedFile),
+    Route(
+        "GET",
+        f"{FILE}/content",
+        "file_content",
+        "What is in a file",
+        content_type="application/octet-stream",
+    ),
+    Route("POST", BATCHES, "create_batch", "Begin a batch", BatchRequest, BatchView),
+    Route("GET", BATCHES, "batches", "All batches", None, BatchList, query=BATCH_PAGES),
+    Route("GET", BATCH, "batch", "One batch", None, BatchView),
+    Route("POST", f"{BATCH}/cancel", "cancel_batch", "Cancel a batch", None, BatchView),
     Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
     Route(
         "POST",

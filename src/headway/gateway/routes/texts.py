@@ -7,7 +7,7 @@ import math
 import os
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -49,14 +49,16 @@ class TextRoutes:
         self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
 
-    async def embeddings(self, request: web.Request, admitted: Admitted) -> web.Response | None:
+    async def embeddings(
+        self, headers: Mapping[str, str], admitted: Admitted
+    ) -> web.Response | None:
         """OpenAI's embeddings; None if the catalog does not have the model. Raises ApiError."""
         if not self._inference.serves_any:
             return None
         call = await _read(admitted.body, _embedding_decoder)
         if not self._inference.serves(call.model):
             return None
-        urgency = self._urgency(request, admitted, call)
+        urgency = self._urgency(headers, admitted, call)
         texts = _inputs(call.input)
         model = await self._inference.model_for(call.model, EMBED)
         if len(texts) > MOST_INPUTS:
@@ -87,10 +89,13 @@ class TextRoutes:
         )
 
     async def rerank(self, request: web.Request) -> web.Response:
+        """Documents ranked by relevance. Raises ApiError."""
+        return await self.rank(request.headers, await self._entrance.admit(request))
+
+    async def rank(self, headers: Mapping[str, str], admitted: Admitted) -> web.Response:
         """Documents ranked by relevance, as in the APIs of Cohere and Jina. Raises ApiError."""
-        admitted = await self._entrance.admit(request)
         call = await _read(admitted.body, _rerank_decoder)
-        urgency = self._urgency(request, admitted, call)
+        urgency = self._urgency(headers, admitted, call)
         model = await self._inference.model_for(call.model, RERANK)
         documents = [one if isinstance(one, str) else one.text for one in call.documents]
         scores, tokens = await self._scores(model, call.query, documents, urgency, call)
@@ -115,7 +120,7 @@ class TextRoutes:
         """The class of each text, as in vLLM. Raises ApiError."""
         admitted = await self._entrance.admit(request)
         call = await _read(admitted.body, _classify_decoder)
-        urgency = self._urgency(request, admitted, call)
+        urgency = self._urgency(request.headers, admitted, call)
         texts = _inputs(call.input)
         model = await self._inference.model_for(call.model, CLASSIFY)
         signature = await self._inference.described(model)
@@ -209,9 +214,9 @@ class TextRoutes:
         except BadItem as error:
             raise _not_read(error, call, param) from None
 
-    def _urgency(self, request: web.Request, admitted: Admitted, call: TextCall) -> Urgency:
+    def _urgency(self, headers: Mapping[str, str], admitted: Admitted, call: TextCall) -> Urgency:
         return self._inference.urgency(
-            request.headers, admitted.caller, call.metadata, call.service_tier, call.user
+            headers, admitted.caller, call.metadata, call.service_tier, call.user
         )
 
     def _id(self, kind: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from headway.store.transactions import Connection
 from headway.workflows.journal import endings, tables
 from headway.workflows.journal.errors import Finished, NoSuchRun, NotEnded, Pruned
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
-from headway.workflows.journal.transactions import Connection
 
 
 def again(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from headway.store.transactions import Connection
 from headway.workflows.journal import endings, tables
 from headway.workflows.journal.errors import Answered, NoSuchQuestion, TooLate
 from headway.workflows.journal.rows import RunRow, StepRow, StepState
-from headway.workflows.journal.transactions import Connection
 
 Check = Callable[[StepRow], None]
 """Sees the step that is answered, and raises for an answer that does not fit its question."""

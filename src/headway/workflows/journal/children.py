@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headway.store.transactions import Connection
 from headway.workflows.journal import again, tables
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 from headway.workflows.journal.schema import RUN_COLUMNS, run_of
-from headway.workflows.journal.transactions import Connection
 
 
 def begin(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headway.store.owner import died, lives
+from headway.store.transactions import Connection
 from headway.workflows.journal import endings
 from headway.workflows.journal.rows import RunRow, RunState
 from headway.workflows.journal.schema import ORDER, RUN_COLUMNS, marks, run_of
-from headway.workflows.journal.transactions import Connection
-from headway.workflows.owner import died, lives
 
 
 def claim(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headway.store.transactions import Connection
 from headway.workflows.journal import tables
 from headway.workflows.journal.rows import RunRow, RunState, StepState
 from headway.workflows.journal.schema import RUN_COLUMNS, run_of
-from headway.workflows.journal.transactions import Connection
 
 CANCELLED = '{"type": "headway.workflows.errors.Cancelled", "message": "it was cancelled"}'
 PUT_DOWN = "owner = NULL, lease_until = NULL"

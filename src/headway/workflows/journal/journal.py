@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
+from headway.store.owner import Owner
+from headway.store.transactions import Connection, Transactions
 from headway.workflows.journal import again, answers, children, claims, progress, pruning, tables
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
-from headway.workflows.journal.transactions import Connection, Transactions
-from headway.workflows.owner import Owner
 
 
 class Journal:

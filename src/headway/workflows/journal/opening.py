@@ -7,10 +7,11 @@ import sqlite3
 from pathlib import Path
 
 from headway.extras import install_extra
+from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.postgres import PostgresConnection
-from headway.workflows.journal.sqlite import SqliteConnection
+from headway.workflows.journal.schema import prepare
 
 
 class NoJournal(Exception):
@@ -33,7 +34,7 @@ def open_journal(address: str | None) -> Journal:
         return _postgres(address)
     path = default_path() if address is None else Path(address)
     try:
-        return Journal(lambda: SqliteConnection(path))
+        return Journal(lambda: SqliteConnection(path, prepare))
     except NewerJournal as error:
         raise NoJournal(f"{path}: {error}") from None
     except (sqlite3.Error, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headway.workflows.journal.transactions import Connection
+from headway.store.transactions import Connection
 
 
 def prune(before: float, most: int, connection: Connection) -> int:

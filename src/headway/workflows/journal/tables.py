@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 
+from headway.store.transactions import Connection
 from headway.workflows.journal.errors import KeyTaken, LostRun, NoSuchRun
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
 from headway.workflows.journal.schema import (
@@ -15,7 +16,6 @@ from headway.workflows.journal.schema import (
     run_of,
     step_of,
 )
-from headway.workflows.journal.transactions import Connection
 
 
 def add(run: RunRow, definition: Definition, connection: Connection) -> RunRow:

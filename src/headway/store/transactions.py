@@ -1,7 +1,7 @@
 """Runs functions on a database in a thread of its own; those that wait share a commit.
 
-A commit that is safe from a power failure waits for the disk, some 2 ms. Steps that end at about
-the same time wait for one of them together, so that a busy worker pays a fraction of it each.
+A commit that is safe from a power failure waits for the disk, some 2 ms. What ends at about
+the same time waits for one of them together, so that a busy process pays a fraction of it each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who holds a run: a process of some machine, and whether it still lives.
+"""Who holds durable work (a run, a batch): a process of some machine, and whether it lives.
 
 A lease lasts for seconds, so that a machine that died is noticed. A process of the same machine
-that died is noticed at once, and one that lives keeps its runs, whatever the clock says.
+that died is noticed at once, and one that lives keeps what it holds, whatever the clock says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One worker. Its text is what the journal keeps."""
+    """One process that holds work. Its text is what the journal keeps."""
 
     machine: str
     pid: int
@@ -25,7 +25,7 @@ class Owner:
 
     @classmethod
     def this(cls) -> Owner:
-        """A new worker in this process."""
+        """A new owner in this process."""
         return cls(_machine(), os.getpid(), _began(os.getpid()), secrets.token_hex(4))
 
     def __str__(self) -> str:

@@ -1,14 +1,14 @@
-"""The journal in an SQLite file: one machine, several processes."""
+"""A journal in an SQLite file: one machine, several processes."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.workflows.journal.schema import prepare
+from headway.store.transactions import Query
 
 BUSY_S = 30.0
 """How long one process waits for the writes of another."""
@@ -32,6 +32,10 @@ class SqliteConnection:
     Commits wait for the disk (`synchronous = FULL`), so that no answer that was paid is lost in a
     power failure.
 
+    Args:
+        path: the file.
+        prepare: makes the tables that are missing, with a function that runs a statement.
+
     Raises:
         sqlite3.Error: it cannot be opened or written.
         OSError: likewise.
@@ -40,7 +44,7 @@ class SqliteConnection:
     lock = ""
     skip_locked = ""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, prepare: Callable[[Query], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         self._database = sqlite3.connect(

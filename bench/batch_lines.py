@@ -1,0 +1,178 @@
+"""A batch against a backend that answers at once: what a line costs; and a gateway that is killed.
+
+    python bench/batch_lines.py [--lines 50000] [--cancelled 20000] [--kills 20]
+
+The first part prints CPU time of the gateway for each line, and its memory; the second how long a
+cancellation takes; the third kills the
+gateway with SIGKILL while a batch runs, starts it again, and counts what was lost or run twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.batches.crashes import CHAT, Gateway, request, run_and_kill
+from tests.gateway.fake_backend import FakeBackend
+
+BACKEND = Path(__file__).parent.parent / "tests/gateway/fake_backend.py"
+WORDS = " word" * 40
+MOST_LINE_MS, MOST_MB, MOST_CANCEL_S, MOST_TAKE_OVER_S = 1.2, 200.0, 8.0, 10.0
+"""The bars."""
+
+
+class Line(msgspec.Struct):
+    """What is counted of an output line."""
+
+    custom_id: str
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int, name: str) -> float:
+    """VmRSS or VmHWM of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise KeyError(name)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def cost(lines: int, folder: Path) -> bool:
+    port = free_port()
+    backend = await asyncio.create_subprocess_exec(sys.executable, str(BACKEND), str(port))
+    gateway = None
+    try:
+        await asyncio.sleep(1.0)
+        gateway = await Gateway.start(f"http://127.0.0.1:{port}", folder, slots=16)
+        pid = gateway.process.pid
+        path = folder / "in.jsonl"
+        with path.open("wb") as file:
+            for n in range(lines):
+                file.write(request(n, WORDS))
+        async with gateway.client() as client:
+            idle_mb = memory_mb(pid, "VmRSS")
+            began_s, began_cpu_s = time.monotonic(), cpu_s(pid)
+            uploaded = await client.files.create(file=path, purpose="batch")
+            upload_cpu_s = cpu_s(pid) - began_cpu_s
+            batch = await client.batches.create(
+                input_file_id=uploaded.id, endpoint=CHAT, completion_window="24h"
+            )
+            while batch.status not in ("completed", "failed"):
+                await asyncio.sleep(1.0)
+                batch = await client.batches.retrieve(batch.id)
+            wall_s, used_s = time.monotonic() - began_s, cpu_s(pid) - began_cpu_s
+            seen: Counter[str] = Counter()
+            for output in (batch.output_file_id, batch.error_file_id):
+                if output is not None:
+                    text = await (await client.files.content(output)).aread()
+                    seen.update(
+                        msgspec.json.decode(o, type=Line).custom_id for o in text.splitlines()
+                    )
+        line_ms, most_mb = used_s / lines * 1000, memory_mb(pid, "VmHWM")
+        once = seen == {f"c{n}": 1 for n in range(lines)}
+        print(
+            f"{lines:,} lines, {path.stat().st_size / 2**20:.0f} MB: {batch.status}, every "
+            f"custom_id once: {once}; {wall_s:.0f} s, CPU {line_ms:.2f} ms a line "
+            f"(upload {upload_cpu_s:.1f} s of it), memory {idle_mb:.0f} MB idle, "
+            f"{most_mb:.0f} MB at most",
+            flush=True,
+        )
+        return once and line_ms <= MOST_LINE_MS and most_mb <= MOST_MB
+    finally:
+        if gateway is not None:
+            await gateway.stop()
+        backend.terminate()
+        await backend.wait()
+
+
+async def cancelled(lines: int, folder: Path) -> bool:
+    backend = FakeBackend(record=False)
+    await backend.start()
+    gateway = await Gateway.start(backend.url, folder, slots=4)
+    try:
+        async with gateway.client() as client:
+            content = b"".join(map(request, range(lines)))
+            uploaded = await client.files.create(file=("in.jsonl", content), purpose="batch")
+            batch = await client.batches.create(
+                input_file_id=uploaded.id, endpoint=CHAT, completion_window="24h"
+            )
+            while batch.request_counts is None or not batch.request_counts.completed:
+                await asyncio.sleep(0.2)
+                batch = await client.batches.retrieve(batch.id)
+            began_s = time.monotonic()
+            batch = await client.batches.cancel(batch.id)
+            while batch.status != "cancelled":
+                await asyncio.sleep(0.05)
+                batch = await client.batches.retrieve(batch.id)
+            took_s = time.monotonic() - began_s
+            kept = len((await client.files.content(batch.output_file_id or "")).text.splitlines())
+            counts = batch.request_counts
+            assert counts is not None and counts.completed + counts.failed == lines
+            print(f"{lines:,} lines cancelled in {took_s:.1f} s, {kept:,} answers kept", flush=True)
+            return took_s <= MOST_CANCEL_S
+    finally:
+        await gateway.stop()
+        await backend.stop()
+
+
+async def kills(count: int, lines: int, folder: Path) -> bool:
+    report = await run_and_kill(folder, lines=lines, kills=count)
+    missing = lines - len(report.answers)
+    twice = sum(n > 1 for n in report.answers.values())
+    asked_again = sum(n - 1 for n in report.asked.values())
+    print(
+        f"{report.kills} kills in {lines:,} lines: {report.batch.status}, {missing} missing, "
+        f"{twice} twice, {len(report.ran_again)} finished lines run again "
+        f"({asked_again} unfinished ones), taken over in {median(report.taken_over_s):.1f} s, "
+        f"{max(report.taken_over_s):.1f} s at most; the start of the process is "
+        f"{median(report.starts_s):.1f} s of it"
+    )
+    lost = missing or twice or report.ran_again
+    return not lost and max(report.taken_over_s) <= MOST_TAKE_OVER_S
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--cancelled", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--killed-lines", type=int, default=2000)
+    options = parser.parse_args()
+    cleared: list[bool] = []
+    if options.lines:
+        with tempfile.TemporaryDirectory() as folder:
+            cleared.append(await cost(options.lines, Path(folder)))
+    if options.cancelled:
+        with tempfile.TemporaryDirectory() as folder:
+            cleared.append(await cancelled(options.cancelled, Path(folder)))
+    if options.kills:
+        with tempfile.TemporaryDirectory() as folder:
+            cleared.append(await kills(options.kills, options.killed_lines, Path(folder)))
+    if not all(cleared):
+        print("a bar was missed")
+    return 0 if all(cleared) else 1
+
+
+sys.exit(asyncio.run(main()))

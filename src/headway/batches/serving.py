@@ -1,0 +1,37 @@
+"""What runs the lines of batches: the gateway, seen from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from headway.batches.batch import NO_USAGE, LineError, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a line got."""
+
+    status: int
+    """HTTP status that a client would have got."""
+    request_id: str
+    body: bytes
+    """JSON in one line: the answer, or an error object."""
+    usage: Usage = NO_USAGE
+    again_after_s: float | None = None
+    """The line was not answered, and may be asked again after so long; None: it was answered."""
+    counts: bool = True
+    """Whether it counts as an attempt: no, where nothing ran it."""
+
+
+class Serving(Protocol):
+    """Runs lines as tier `batch`, beside what clients send."""
+
+    async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
+        """Why lines for this model can never run; None: they can, or might."""
+
+    def room(self, endpoint: str, model: str) -> int:
+        """How many lines of this model should wait or run at the same time; 0: none can run."""
+
+    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
+        """Run one line, within `left_s` seconds."""

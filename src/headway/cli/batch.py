@@ -1,0 +1,214 @@
+"""`headway batch`: files of requests, answered within a day beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headway.cli.exit import BAD_CONFIG, Failure
+
+if TYPE_CHECKING:
+    from headway.cli.batch_client import BatchClient
+
+EVERY_S = 1.0
+FIRST_LINE_BYTES = 32 * 1024 * 1024
+
+Url = Annotated[str, typer.Option(envvar="HEADWAY_URL", help="The gateway.", metavar="URL")]
+ApiKey = Annotated[
+    str, typer.Option(envvar="HEADWAY_API_KEY", help="A key of the gateway.", metavar="KEY")
+]
+BatchId = Annotated[str, typer.Argument(help="Its id, as `headway batch list` shows it.")]
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="One request a line, as for OpenAI's Batch API.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Else FILE with .output.jsonl.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+) -> None:
+    """Run the requests in FILE and fetch their answers; errors go to a file beside them."""
+    from headway.cli.output_files import check_writable
+
+    endpoint = _endpoint_of(file)
+    output = output or file.with_suffix(".output.jsonl")
+    check_writable({"--output": output})
+
+    async def whole(client: BatchClient) -> dict[str, Any]:
+        batch = await client.create(await client.upload(file), endpoint)
+        print(f"{batch['id']} begins; if this stops, `headway batch fetch {batch['id']}` goes on")
+        return await _fetched(client, batch["id"], output)
+
+    _end(_asked(whole, url, api_key))
+
+
+def fetch(
+    batch: BatchId,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Else BATCH.output.jsonl.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+) -> None:
+    """Wait for a batch and fetch its answers."""
+    from headway.cli.output_files import check_writable
+
+    to = output or Path(f"{batch}.output.jsonl")
+    check_writable({"--output": to})
+    _end(_asked(lambda client: _fetched(client, batch, to), url, api_key))
+
+
+def status(
+    batch: BatchId,
+    wait: Annotated[bool, typer.Option("-w", "--wait", help="Until it is over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+) -> None:
+    """Show how far a batch is."""
+
+    async def now(client: BatchClient) -> dict[str, Any]:
+        return await (_waited(client, batch) if wait else client.batch(batch))
+
+    found = _asked(now, url, api_key)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    print(_line(found))
+    _print_errors(found)
+
+
+def cancel(batch: BatchId, url: Url = DEFAULT_URL, api_key: ApiKey = "") -> None:
+    """Cancel a batch; what is answered stays."""
+    print(_line(_asked(lambda client: client.cancel(batch), url, api_key)))
+
+
+def list_(
+    most: Annotated[int, typer.Option("--most", help="How many, the newest first.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+) -> None:
+    """List batches, the newest first."""
+    found = _asked(lambda client: client.batches(most), url, api_key)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if not found:
+        print("There are no batches; `headway batch run FILE` starts one.")
+    for one in found:
+        print(_line(one))
+
+
+COMMANDS = (run, fetch, status, cancel, list_)
+
+
+def _endpoint_of(file: Path) -> str:
+    """Where the requests of a file go: the url of its first line."""
+    try:
+        with file.open("rb") as lines:
+            first = lines.readline(FIRST_LINE_BYTES).decode("utf-8-sig")
+        url = json.loads(first)["url"]
+    except (ValueError, KeyError, TypeError):
+        raise Failure(
+            f'{file} does not begin with a request; write one a line, as {{"custom_id": "1", '
+            '"method": "POST", "url": "/v1/chat/completions", "body": {…}}',
+            BAD_CONFIG,
+        ) from None
+    return str(url)
+
+
+def _asked(question: Any, url: str, api_key: str) -> Any:
+    """What `question` makes of a client of the gateway. Raises Failure."""
+    from headway.cli.batch_client import BatchClient
+
+    async def ask() -> Any:
+        async with BatchClient(url, api_key) as client:
+            answer: Coroutine[Any, Any, Any] = question(client)
+            return await answer
+
+    return asyncio.run(ask())
+
+
+async def _fetched(client: BatchClient, id: str, output: Path) -> dict[str, Any]:
+    """The batch once it is over; its files are beside each other then."""
+    batch = await _waited(client, id)
+    errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
+    for file, path in ((batch["output_file_id"], output), (batch["error_file_id"], errors)):
+        if file is not None:
+            part = path.with_name(f"{path.name}.part")
+            with part.open("wb") as to:
+                await client.download(file, to)
+            part.replace(path)
+            print(f"{path} is written")
+    return batch
+
+
+async def _waited(client: BatchClient, id: str) -> dict[str, Any]:
+    """The batch once it is over; meanwhile its progress is shown."""
+    from headway.cli.progress import Stages
+
+    batch: dict[str, Any] = {}
+    pace = _Pace()
+    with Stages() as report:
+        async for batch in client.follow(id, EVERY_S):
+            counts = batch["request_counts"]
+            done, total = counts["completed"] + counts["failed"], counts["total"]
+            report(
+                f"{batch['status'].replace('_', ' ')}: {done:,} of {total:,} lines"
+                f"{pace.ends(done, total, time.time())}",
+                done / total if total else 0.0,
+            )
+    return batch
+
+
+class _Pace:
+    """Predicts when a batch ends, by its pace since it was first looked at."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def ends(self, done: int, total: int, now: float) -> str:
+        """When it is predicted to end, as a part of a line; empty: nothing is known yet."""
+        if self._first is None:
+            self._first = (done, now)
+        answered, took_s = done - self._first[0], now - self._first[1]
+        if answered <= 0 or done >= total:
+            return ""
+        left_s = took_s / answered * (total - done)
+        return f", ends about {datetime.fromtimestamp(now + left_s):%a %H:%M:%S}"
+
+
+def _end(batch: dict[str, Any]) -> None:
+    """Print how a batch ended. Raises Failure unless it completed without errors."""
+    print(_line(batch))
+    _print_errors(batch)
+    if batch["status"] != "completed":
+        raise Failure(f"the batch is {batch['status']}")
+    failed = batch["request_counts"]["failed"]
+    if failed:
+        raise Failure(f"{failed:,} requests failed; the errors file says why")
+
+
+def _print_errors(batch: dict[str, Any]) -> None:
+    for error in (batch["errors"] or {"data": []})["data"]:
+        print(f"  {error['code']}: {error['message']}")
+
+
+def _line(batch: dict[str, Any]) -> str:
+    began = datetime.fromtimestamp(batch["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
+    counts = batch["request_counts"]
+    failed = f", {counts['failed']:,} failed" if counts["failed"] else ""
+    return (
+        f"{batch['id']}  {began}  {batch['status']:11}  {batch['endpoint']}  "
+        f"{counts['completed']:,} of {counts['total']:,} completed{failed}"
+    )

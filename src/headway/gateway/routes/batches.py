@@ -1,0 +1,274 @@
+"""OpenAI's Batch API: requests from a file, answered within a day."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import msgspec
+from aiohttp import web
+
+from headway.batches.batch import Batch, Usage, WrongStatus
+from headway.batches.batches import Batches
+from headway.batches.input_file import PROMPT_FIELDS
+from headway.gateway.api.answer import json_answer
+from headway.gateway.api.errors import ApiError
+from headway.gateway.http.body import parsed
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.routes.files import (
+    disk_error,
+    expiry,
+    kept,
+    limit_of,
+    no_file,
+    owner_of,
+    page,
+    unknown_cursor,
+)
+
+PAGE, LARGEST_PAGE = 20, 100
+MOST_METADATA = 16
+LONGEST_KEY, LONGEST_VALUE = 64, 512
+
+
+class OutputExpiry(msgspec.Struct):
+    """How long output and error file are kept."""
+
+    anchor: str
+    seconds: int
+
+
+class BatchRequest(msgspec.Struct):
+    """What begins a batch."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str] | None = None
+    output_expires_after: OutputExpiry | None = None
+
+
+class Counts(msgspec.Struct):
+    """Lines of a batch."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class ErrorView(msgspec.Struct):
+    """What is wrong with the input."""
+
+    code: str
+    message: str
+    line: int | None
+    param: str | None
+
+
+class ErrorList(msgspec.Struct):
+    """All of that."""
+
+    data: list[ErrorView]
+    object: str = "list"
+
+
+class InputDetails(msgspec.Struct):
+    """Prompt tokens that came from a cache."""
+
+    cached_tokens: int
+
+
+class OutputDetails(msgspec.Struct):
+    """Output tokens that nobody sees."""
+
+    reasoning_tokens: int
+
+
+class UsageView(msgspec.Struct):
+    """Tokens of all answers."""
+
+    input_tokens: int
+    input_tokens_details: InputDetails
+    output_tokens: int
+    output_tokens_details: OutputDetails
+    total_tokens: int
+
+
+class BatchView(msgspec.Struct):
+    """One batch."""
+
+    id: str
+    endpoint: str
+    model: str | None
+    errors: ErrorList | None
+    input_file_id: str
+    status: str
+    output_file_id: str | None
+    error_file_id: str | None
+    created_at: int
+    in_progress_at: int | None
+    expires_at: int
+    finalizing_at: int | None
+    completed_at: int | None
+    failed_at: int | None
+    expired_at: int | None
+    cancelling_at: int | None
+    cancelled_at: int | None
+    request_counts: Counts
+    usage: UsageView
+    metadata: dict[str, str] | None
+    completion_window: str = "24h"
+    object: str = "batch"
+
+
+class BatchList(msgspec.Struct):
+    """One page of batches."""
+
+    data: list[BatchView]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+    object: str = "list"
+
+
+_request = msgspec.json.Decoder(BatchRequest)
+
+
+class BatchesRoutes:
+    """Handlers of `/v1/batches` and the paths below it.
+
+    Args:
+        entrance: authenticates requests.
+        batches: all batches; None: none are kept.
+    """
+
+    def __init__(self, entrance: Entrance, batches: Batches | None) -> None:
+        self._entrance = entrance
+        self._batches = batches
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Begin a batch. Raises ApiError 400 or 404."""
+        admitted = await self._entrance.admit(request)
+        batches = kept(self._batches)
+        asked: BatchRequest = parsed(admitted.body, _request)
+        if asked.endpoint not in PROMPT_FIELDS:
+            known = ", ".join(PROMPT_FIELDS)
+            raise _wrong(f"endpoint must be one of {known}.", "endpoint")
+        if asked.completion_window != "24h":
+            raise _wrong("completion_window must be 24h.", "completion_window")
+        _check_metadata(asked.metadata)
+        expires = asked.output_expires_after
+        if expires is not None:
+            expiry(expires.seconds, expires.anchor, "output_expires_after")
+        file = await batches.file(asked.input_file_id, owner_of(admitted.caller))
+        if file is None:
+            error = no_file(asked.input_file_id)
+            error.param = "input_file_id"
+            raise error
+        if file.purpose != "batch":
+            raise _wrong("The file must have the purpose batch.", "input_file_id")
+        try:
+            batch = await batches.create(
+                file, asked.endpoint, asked.metadata, None if expires is None else expires.seconds
+            )
+        except FileNotFoundError:  # it was deleted at this moment
+            raise no_file(asked.input_file_id) from None
+        except OSError as error:
+            raise disk_error(error) from None
+        return json_answer(view(batch))
+
+    async def batches(self, request: web.Request) -> web.Response:
+        """Batches, the newest first, page by page. Raises ApiError 400."""
+        owner = owner_of(self._entrance.caller(request))
+        limit = limit_of(request, PAGE, LARGEST_PAGE)
+        after = request.query.get("after")
+        with unknown_cursor():
+            found = await kept(self._batches).batches(owner, after, limit + 1)
+        return json_answer(BatchList(*page([view(one) for one in found], limit)))
+
+    async def batch(self, request: web.Request) -> web.Response:
+        """One batch. Raises ApiError 404."""
+        owner = owner_of(self._entrance.caller(request))
+        id = request.match_info["batch_id"]
+        batch = await kept(self._batches).batch(id, owner)
+        if batch is None:
+            raise _no_batch(id)
+        return json_answer(view(batch))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a batch; again is well. Raises ApiError 404, or 409 if it is over."""
+        owner = owner_of(self._entrance.caller(request))
+        id = request.match_info["batch_id"]
+        try:
+            batch = await kept(self._batches).cancel(id, owner)
+        except WrongStatus:
+            before = await kept(self._batches).batch(id, owner)
+            status = "over" if before is None else before.status
+            raise ApiError(
+                409,
+                f"Cannot cancel a batch with status '{status}'.",
+                code="batch_is_over",
+            ) from None
+        if batch is None:
+            raise _no_batch(id)
+        return json_answer(view(batch))
+
+
+def view(batch: Batch) -> BatchView:
+    """A batch as clients see it."""
+    errors = [ErrorView(**asdict(error)) for error in batch.errors]
+    return BatchView(
+        id=batch.id,
+        endpoint=batch.endpoint,
+        model=batch.model,
+        errors=ErrorList(errors) if errors else None,
+        input_file_id=batch.input_file_id,
+        status=str(batch.status),
+        output_file_id=batch.output_file_id,
+        error_file_id=batch.error_file_id,
+        created_at=batch.created_at,
+        in_progress_at=batch.in_progress_at,
+        expires_at=batch.expires_at,
+        finalizing_at=batch.finalizing_at,
+        completed_at=batch.completed_at,
+        failed_at=batch.failed_at,
+        expired_at=batch.expired_at,
+        cancelling_at=batch.cancelling_at,
+        cancelled_at=batch.cancelled_at,
+        request_counts=Counts(batch.total, batch.completed, batch.failed),
+        usage=_usage(batch.usage),
+        metadata=None if batch.metadata is None else dict(batch.metadata),
+    )
+
+
+def _usage(usage: Usage) -> UsageView:
+    return UsageView(
+        usage.input_tokens,
+        InputDetails(usage.cached_tokens),
+        usage.output_tokens,
+        OutputDetails(usage.reasoning_tokens),
+        usage.input_tokens + usage.output_tokens,
+    )
+
+
+def _check_metadata(metadata: dict[str, str] | None) -> None:
+    if metadata is None:
+        return
+    if len(metadata) > MOST_METADATA:
+        raise _wrong(f"metadata must have at most {MOST_METADATA} entries.", "metadata")
+    for key, value in metadata.items():
+        if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
+            raise _wrong(
+                f"metadata[{key[:LONGEST_KEY]!r}] is too long: keys may have {LONGEST_KEY} "
+                f"characters, values {LONGEST_VALUE}.",
+                "metadata",
+            )
+
+
+def _no_batch(id: str) -> ApiError:
+    return ApiError(
+        404, f"No such Batch object: {id[:100]}", code="batch_not_found", param="batch_id"
+    )
+
+
+def _wrong(message: str, param: str) -> ApiError:
+    return ApiError(400, message, code="invalid_value", param=param)
