@@ -19,6 +19,11 @@ COLOURS = {
     "mlfq": ("#8a7a10", "#cdbb4a"),
     "gittins": ("#d9731a", "#f2a05a"),
     "priority": ("#5f9a1f", "#a5d65f"),
+    "plas": ("#a8327d", "#e787c4"),
+    "atlas": ("#3d6b8e", "#8bb8d9"),
+    "urgency": ("#b3541e", "#e8935f"),
+    "run-gittins": ("#6b7d2a", "#b7cb6c"),
+    "run-fcfs": ("#4f5b66", "#b8c4ce"),
     "oracle": ("#1c2330", "#e7ebf1"),
     "constant": ("#2563c9", "#6ea3f7"),
     "adaptive": ("#0d8a5f", "#3fc493"),
@@ -69,5 +74,5 @@ def colour_of(label: str) -> str:
     """The name in COLOURS of a row."""
     if re.search(r"[+(]oracle\b", label):
         return "oracle"
-    name = re.split(r"[^a-z]", label, maxsplit=1)[0]
+    name = re.split(r"[^a-z-]", label, maxsplit=1)[0].rstrip("-")
     return name if name in COLOURS else "other"

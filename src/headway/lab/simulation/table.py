@@ -64,6 +64,9 @@ MEANINGS = {
     "failed over": "how often a request lost its backend and went on elsewhere",
     "repli- cas": "engines on or starting, mean",
     "cold starts": "how often a replica was started",
+    "runs mean s": "time of a whole run of calls, from its first request to its last token, mean",
+    "runs p99 s": "the same, which one run in a hundred exceeds",
+    "runs in time": "share of the runs with a deadline that met it",
     "cold wait": "share of all waiting for a first slot during which a replica was started and "
     "not ready yet",
     "cost": "price of the time that engines were on, from their price an hour",
