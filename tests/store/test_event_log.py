@@ -147,7 +147,7 @@ def test_a_broken_log_is_named(tmp_path: Path) -> None:
     with pytest.raises(EventLogError, match="line 1"):
         list(read_events(path))
     path.write_text('{"type": "Revised", "now_s": 1.0, "id": "a", "score": 1.0}\n')
-    with pytest.raises(EventLogError, match=r"line 1: .*'estimate'"):
+    with pytest.raises(EventLogError, match=r"line 1, is no event .*'estimate'"):
         list(read_events(path))
     with pytest.raises(EventLogError, match="it is empty; record one with"):
         list(replay([]))
