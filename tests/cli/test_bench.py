@@ -27,7 +27,7 @@ def run(*arguments: str) -> Result:
         (("--tenant", "a=0"), "must name something and be above 0"),
         (("--arrivals", "poisson:x"), "write poisson:RATE"),
         (("--url", "http://127.0.0.1:9/v1"), "no server at http://127.0.0.1:9/v1"),
-        (("--url", "nonsense"), "no server at nonsense"),
+        (("--url", "nonsense"), "nonsense is no http:// or https:// address"),
         (("--json", "/no/such/folder/x.json"), "cannot write /no/such/folder/x.json"),
     ],
 )

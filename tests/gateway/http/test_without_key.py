@@ -21,7 +21,10 @@ OPEN = {"/", "/healthz", "/readyz", "/openapi.json", "/docs"} | {
     "/v2/health/live",
     "/v2/health/ready",
 }
-VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_1"}
+VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_1"} | {
+    "file_id": "file-1",
+    "batch_id": "batch_1",
+}
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))
     for path, methods in document()["paths"].items()

@@ -63,7 +63,7 @@ const scenarios = {
     return {
       model: await failing(client.chat.completions.create({ ...fake, model: "nope" })),
       field: await failing(client.chat.completions.create({ ...fake, max_tokens: "many" })),
-      path: await failing(client.files.list()),
+      path: await failing(client.fineTuning.jobs.list()),
       stream: await failing(client.chat.completions.create({ ...fake, model: "x", stream: true })),
     };
   },

@@ -195,7 +195,8 @@ async def test_every_request_is_one_log_line_and_one_row(
     assert json.loads(finished.prompt) == HELLO
     assert (failed.outcome, failed.status) == ("failed", 400)
     assert (cancelled.outcome, cancelled.status) == ("cancelled", 499)
-    lines = [json.loads(record.message) for record in caplog.records]
+    records = [record for record in caplog.records if record.name == "headway.request"]
+    lines = [json.loads(record.message) for record in records]
     assert [line["id"] for line in lines] == [finished.id, failed.id, cancelled.id]
     assert all(line["prompt"] is None for line in lines)
 

@@ -211,6 +211,7 @@ class Routes:
     async def _expected(self, request: web.Request) -> web.StreamResponse | None:
         """Answer `Expect: 100-continue`; a refusal ends the connection."""
         try:
+            self._entrance.caller(request)
             if request.path == files.PATH:
                 self._files.refuse_too_large(request)
             await self._entrance.expected(request, limited=request.path != files.PATH)
