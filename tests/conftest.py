@@ -16,3 +16,15 @@ if DEEP:
     settings.load_profile("deep")
 else:
     settings.load_profile("ci" if os.environ.get("CI") else "ordinary")
+
+try:
+    from anthropic import _base_client as _anthropic
+    from openai import _base_client as _openai
+except ModuleNotFoundError:
+    pass
+else:
+    # A client that a test leaves open closes itself when it is collected, in some later test, whose
+    # log then says that the loop of the client is gone.
+    for _clients in (_openai, _anthropic):
+        if "__del__" in vars(_clients.AsyncHttpxClientWrapper):
+            del _clients.AsyncHttpxClientWrapper.__del__

@@ -68,7 +68,6 @@ def worker(
     from headway.workflows.worker import Worker
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("headway").setLevel(logging.INFO)
     try:
         catalog = Catalog(one for file in files for one in load(file))
     except WorkflowError as error:
@@ -131,4 +130,10 @@ def worker(
         if not working.cancelled():
             working.result()
 
-    with_journal(journal, work)
+    logger = logging.getLogger("headway")
+    level_before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        with_journal(journal, work)
+    finally:
+        logger.setLevel(level_before)
