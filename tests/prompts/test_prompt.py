@@ -82,6 +82,7 @@ def test_settings_and_tools_belong_to_the_version() -> None:
         ("x: {type: array}", ["a", None, {"b": False}], '["a", null, {"b": false}]'),
         ("x: {type: object}", '{"type": "input_text"}', '{"type": "input_text"}'),
         ("x: {default: no}", None, "no"),
+        ("x: {default: trueblue}", None, "trueblue"),
         ("x: {default: 2026-01-31}", None, "2026-01-31"),
         ("x: {required: false}", None, ""),
         ("x:", "declared by its name alone", "declared by its name alone"),

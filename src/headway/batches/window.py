@@ -8,15 +8,16 @@ from datetime import datetime, time, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from headway.daily_hours import DailyHours
+
 _WRITTEN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d) (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From one time of the day to another, on the clocks of a place; it may span midnight."""
+    """Hours of the day, on the clocks of a place."""
 
-    begins: time
-    ends: time
+    hours: DailyHours
     zone: tzinfo
 
     @classmethod
@@ -41,11 +42,8 @@ class Window:
             raise ValueError(
                 f"{found[5]!r} is not a time zone; write its name, such as Europe/Berlin or UTC"
             ) from None
-        return cls(begins, ends, zone)
+        return cls(DailyHours(begins, ends), zone)
 
     def is_open(self, unix_s: float) -> bool:
         """Whether lines may begin now."""
-        now = datetime.fromtimestamp(unix_s, self.zone).time()
-        if self.begins < self.ends:
-            return self.begins <= now < self.ends
-        return now >= self.begins or now < self.ends
+        return self.hours.include(datetime.fromtimestamp(unix_s, self.zone).time())

@@ -12,8 +12,8 @@ from pydantic import BaseModel, SecretStr
 
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.config.sources import ConfigError, Configuration, Flag, KeyPath, load
-from headway.config.yaml_text import value_of
 from headway.redaction import masked
+from headway.yaml_words import value_of
 
 _NAME = re.compile(r"\s*[a-z_]{1,40}(?:\.|\s*$)")
 

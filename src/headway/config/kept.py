@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +15,7 @@ from headway.config.section import (
     Count,
     Section,
 )
+from headway.state_folder import state_folder
 
 
 class LogConfig(Section):
@@ -65,10 +64,4 @@ class BatchConfig(Section):
 
 def default_requests_db() -> Path:
     """Where the request log lies on this system, for this user."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path("~/Library/Application Support")
-    else:
-        base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    return base.expanduser() / "headway" / "requests.db"
+    return state_folder() / "requests.db"

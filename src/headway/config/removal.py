@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from headway.yaml_words import value_of
+
 
 class Entry(NamedTuple):
     """Where an entry of a list stands in a file."""
@@ -40,10 +42,10 @@ def without(text: str, section: str, name: str) -> str | None:
         return None
     lines = text.splitlines(keepends=True)
     left = "".join(lines[: entry.first_line - 1] + lines[entry.last_line :])
-    expected: dict[str, Any] = yaml.safe_load(text)
+    expected: dict[str, Any] = value_of(text)
     expected[section] = [one for one in expected[section] if one.get("name") != name]
     try:
-        return left if expected[section] and yaml.safe_load(left) == expected else None
+        return left if expected[section] and value_of(left) == expected else None
     except yaml.YAMLError:
         return None
 

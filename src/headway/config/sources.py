@@ -21,8 +21,8 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from headway.config.section import UnknownName
 from headway.config.settings import Settings
-from headway.config.yaml_text import value_of
 from headway.redaction import HIDDEN, is_secret, masked
+from headway.yaml_words import value_of
 
 KeyPath = tuple[str | int, ...]
 PREFIX = "HEADWAY_"

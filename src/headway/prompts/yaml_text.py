@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from typing import Any
 
 import yaml
 
 from headway.prompts.errors import PromptError
+from headway.yaml_words import WordsLoader
 
 
 def loaded(text: str, place: str, first_line: int = 1) -> Any:
@@ -31,11 +31,11 @@ def loaded(text: str, place: str, first_line: int = 1) -> Any:
         raise PromptError(f"{place}: is not YAML text") from None
 
 
-_BOOLEAN, _DATE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+_DATE = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads `no` and `off` as words, as YAML 1.2 does, and a date as text, as JSON has none.
+class _Loader(WordsLoader):
+    """Reads a date as text, as JSON has none.
 
     A key that stands twice is refused; YAML's own loader drops the first.
     """
@@ -54,9 +54,6 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [one for one in resolvers if one[0] not in (_BOOLEAN, _DATE)]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: [one for one in resolvers if one[0] != _DATE]
+    for first, resolvers in WordsLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    _BOOLEAN, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
-)

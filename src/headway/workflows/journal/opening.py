@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
 from headway.extras import install_extra
+from headway.state_folder import state_folder
 from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.journal import Journal
@@ -18,21 +18,16 @@ class NoJournal(Exception):
     """The journal cannot be opened; says why."""
 
 
-def default_path() -> Path:
-    """Where the journal lies unless somebody says otherwise: in the user's state folder."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    return base.expanduser() / "headway" / "workflows.db"
-
-
 def open_journal(address: str | None) -> Journal:
-    """The journal at `address`: a file, or `postgresql://…`; None: the default file.
+    """The journal at `address`: a file, or `postgresql://…`; None: workflows.db in the user's state
+    folder.
 
     Raises:
         NoJournal: it cannot be opened.
     """
     if address is not None and "://" in address:
         return _postgres(address)
-    path = default_path() if address is None else Path(address)
+    path = state_folder() / "workflows.db" if address is None else Path(address)
     try:
         return Journal(lambda: SqliteConnection(path, prepare))
     except NewerJournal as error:

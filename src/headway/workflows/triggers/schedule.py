@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from headway.daily_hours import DailyHours
 from headway.workflows.triggers.event import Around, Event, Fire
 
 logger = logging.getLogger(__name__)
@@ -39,10 +40,10 @@ class Window:
     text: str
 
     def __post_init__(self) -> None:
-        self.bounds()
+        self.hours()
 
-    def bounds(self) -> tuple[time, time]:
-        """Its beginning and its end."""
+    def hours(self) -> DailyHours:
+        """The hours that it names."""
         first, _, last = self.text.partition("-")
         try:
             begin, end = time.fromisoformat(first.strip()), time.fromisoformat(last.strip())
@@ -50,15 +51,14 @@ class Window:
             raise ValueError(f"{self.text!r} is no window of the day; write 22:00-06:00") from None
         if begin == end:
             raise ValueError(f"the window {self.text} is empty")
-        return begin, end
+        return DailyHours(begin, end)
 
     def first_in(self, moment: datetime) -> datetime:
         """The moment itself if it is in the window, else when the window begins next."""
-        begin, end = self.bounds()
-        now = moment.time().replace(tzinfo=None)
-        inside = begin <= now < end if begin < end else now >= begin or now < end
-        if inside:
+        hours = self.hours()
+        if hours.include(moment.time()):
             return moment
+        begin = hours.begins
         opening = moment.replace(
             hour=begin.hour, minute=begin.minute, second=begin.second, microsecond=0
         )

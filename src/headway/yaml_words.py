@@ -1,4 +1,4 @@
-"""YAML as settings are written in it: `on`, `off`, `yes` and `no` are words, as in YAML 1.2."""
+"""YAML as people write it: `on`, `off`, `yes` and `no` are words, as in YAML 1.2."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import yaml
 _BOOLEAN = "tag:yaml.org,2002:bool"
 
 
-class SettingsLoader(yaml.SafeLoader):
-    """Reads `fairness: off` as a name. A setting that is true or false takes these words, too."""
+class WordsLoader(yaml.SafeLoader):
+    """Reads `fairness: off` as a name; only `true` and `false` are truth values."""
 
 
-SettingsLoader.yaml_implicit_resolvers = {
+WordsLoader.yaml_implicit_resolvers = {
     first: [one for one in resolvers if one[0] != _BOOLEAN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-SettingsLoader.add_implicit_resolver(
+WordsLoader.add_implicit_resolver(
     _BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
 )
 
 
 def value_of(text: str) -> Any:
     """The value that `text` holds. Raises yaml.YAMLError, or ValueError for a date that is none."""
-    return yaml.load(text, SettingsLoader)
+    return yaml.load(text, WordsLoader)
