@@ -6,20 +6,18 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping
 
 from headway.batches.batch import MONTH_S, WINDOW_S, Batch
-from headway.batches.claims import LEASE_S
 from headway.batches.folder import Folder, Part
 from headway.batches.journal import Journal, Order
 from headway.batches.runner import Runner
 from headway.batches.schema import StoredFile
 from headway.batches.serving import Serving
 from headway.batches.settings import BatchSettings
+from headway.store.leases import Renewal
 from headway.store.owner import Owner
-from headway.store.transactions import Closed
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +47,11 @@ class Batches:
         self._clock = clock
         self._runner = Runner(self._journal, self.folder, settings, serving, clock)
         self._cleaning: asyncio.Task[None] | None = None
-        self._stopping = threading.Event()
-        self._renewing = threading.Thread(target=self._renew, name="headway-leases", daemon=True)
+        self._renewal = Renewal(lambda: self._journal.renew(clock()))
 
     def start(self) -> None:
         """Run batches from now on, also those that an earlier process left."""
-        self._renewing.start()
+        self._renewal.start()
         self._runner.start()
         self._cleaning = asyncio.ensure_future(self._clean())
 
@@ -64,7 +61,7 @@ class Batches:
 
     async def stop(self) -> None:
         """Stop what runs, and close everything. Lines that were under way run again later."""
-        self._stopping.set()
+        self._renewal.stop()
         if self._cleaning is not None:
             self._cleaning.cancel()
         await self._runner.stop()
@@ -150,14 +147,6 @@ class Batches:
         return batch
 
     # ---- beside -----------------------------------------------------------------------------
-
-    def _renew(self) -> None:
-        """Renew the leases; in a thread, so that a busy event loop loses no batch."""
-        while not self._stopping.wait(LEASE_S / 3):
-            try:
-                self._journal.renew(self._clock())
-            except (sqlite3.Error, Closed) as error:
-                logger.warning("the leases of batches cannot be renewed: %s", error)
 
     async def _clean(self) -> None:
         """Delete what has expired, and what a crash left behind."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from headway.batches.batch import Status
 from headway.batches.schema import BATCH_COLUMNS, Held, batch_of
-from headway.store.owner import died, lives
+from headway.store.leases import LEASE_S, abandoned
 from headway.store.transactions import Connection
 
-LEASE_S = 30.0
 OVER = tuple(str(status) for status in Status if status.over)
 
 
@@ -21,7 +20,7 @@ def claim(now: float, owner: str, connection: Connection) -> list[Held]:
     )
     claimed = []
     for id, holder, lease_until in rows:
-        if holder is not None and (holder == owner or _holds(holder, lease_until, now)):
+        if holder is not None and (holder == owner or not abandoned(holder, lease_until, now)):
             continue
         (row,) = connection.query(
             "UPDATE batches SET holder = ?, fence = fence + 1, lease_until = ? "
@@ -35,8 +34,3 @@ def claim(now: float, owner: str, connection: Connection) -> list[Held]:
 def renew(now: float, owner: str, connection: Connection) -> None:
     """Keep what `owner` holds for another LEASE_S."""
     connection.query("UPDATE batches SET lease_until = ? WHERE holder = ?", (now + LEASE_S, owner))
-
-
-def _holds(holder: str, lease_until: float, now: float) -> bool:
-    """Whether `holder` still runs what it holds."""
-    return not died(holder) and (lease_until >= now or lives(holder))

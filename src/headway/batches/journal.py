@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from headway.batches import claims
 from headway.batches.batch import Batch, Status
-from headway.batches.claims import LEASE_S
 from headway.batches.schema import (
     BATCH_COLUMNS,
     FILE_COLUMNS,
@@ -30,6 +29,7 @@ from headway.batches.schema import (
     json_of,
     values_of,
 )
+from headway.store.leases import LEASE_S
 from headway.store.owner import Owner
 from headway.store.sqlite import SqliteConnection
 from headway.store.transactions import Connection, Query, Transactions

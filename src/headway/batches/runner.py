@@ -209,7 +209,9 @@ class Runner:
                     return await self._journal.change(held, self._finalizing)
                 if idle:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(running.changed.wait(), LOOK_EVERY_S)
+                        # Not wait_for: it loses a cancellation that comes with the change.
+                        async with asyncio.timeout(LOOK_EVERY_S):
+                            await running.changed.wait()
                     running.changed.clear()
                     running.batch = await self._journal.status(held)
         finally:

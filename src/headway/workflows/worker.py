@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from headway.store.leases import LEASE_S, Renewal
 from headway.store.owner import Owner
 from headway.workflows.breakers import Breakers
 from headway.workflows.catalog import Catalog
@@ -26,8 +26,6 @@ from headway.workflows.resources import Capacity
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 30.0
-"""How long another machine waits before it takes over what this one held."""
 POLL_S = 0.25
 """Between two looks for what other processes wrote: runs, answers, cancellations."""
 MOST_RUNS = 200
@@ -76,9 +74,8 @@ class Worker:
             clock,
         )
         self._running: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
-        self._ends: dict[str, list[asyncio.Future[RunRow]]] = {}
         self._look = asyncio.Event()
-        self._stopped = threading.Event()
+        self._renewal = Renewal(lambda: journal.renew(self._owner, LEASE_S))
 
     def wake(self) -> None:
         """Look for runs now: something changed."""
@@ -86,8 +83,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; then let running steps end, and put every run down."""
-        renewing = threading.Thread(target=self._renew, name="headway-leases", daemon=True)
-        renewing.start()
+        self._renewal.start()
         try:
             while True:
                 self._look.clear()
@@ -102,12 +98,6 @@ class Worker:
     def runs_in_memory(self) -> list[str]:
         """The runs that it holds now."""
         return list(self._running)
-
-    async def ended(self, run: str) -> RunRow:
-        """The run once it has ended in this worker; ask before it is claimed."""
-        future: asyncio.Future[RunRow] = asyncio.get_running_loop().create_future()
-        self._ends.setdefault(run, []).append(future)
-        return await future
 
     async def _claim(self) -> None:
         room = self._most_runs - len(self._running)
@@ -160,18 +150,7 @@ class Worker:
             logger.warning("run %s of %s: %s: %s", row.id, row.workflow, row.state, why)
         if self._exporter is not None:
             self._exporter.send(row, list(steps))
-        for future in self._ends.pop(row.id, []):
-            if not future.done():
-                future.set_result(row)
         self.wake()
-
-    def _renew(self) -> None:
-        """In a thread: a task that blocks the event loop must not cost the leases."""
-        while not self._stopped.wait(LEASE_S / 3):
-            try:
-                self._journal.renew(self._owner, LEASE_S)
-            except Exception as error:
-                logger.warning("leases cannot be renewed: %s", error)
 
     async def _stop(self) -> None:
         executions = [execution for execution, _ in self._running.values()]
@@ -179,5 +158,5 @@ class Worker:
         await asyncio.gather(*(execution.stop(GRACE_S) for execution in executions))
         if tasks:
             await asyncio.wait(tasks)
-        self._stopped.set()
+        self._renewal.stop()
         await self._journal.release(self._owner)  # what it claimed and had not begun

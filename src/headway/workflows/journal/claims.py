@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headway.store.owner import died, lives
+from headway.store.leases import abandoned
 from headway.store.transactions import Connection
 from headway.workflows.journal import endings
 from headway.workflows.journal.rows import RunRow, RunState
@@ -66,7 +66,7 @@ def _free_abandoned(now: float, owner: str, holding: Sequence[str], connection: 
     for other, lease_until in held:
         if other == owner:
             _free(now, owner, holding, connection)
-        elif died(other) or (lease_until < connection.now() and not lives(other)):
+        elif abandoned(other, lease_until, connection.now()):
             _free(now, other, (), connection)
 
 

@@ -1,0 +1,47 @@
+"""Leases of durable work: they are renewed while their owner lives, and end without it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from headway.store.owner import died, lives
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+"""How long another machine waits before it takes over what this one held."""
+
+
+def abandoned(owner: str, lease_until: float, now: float) -> bool:
+    """Whether `owner` does not run any more what it holds until `lease_until`."""
+    return died(owner) or (lease_until < now and not lives(owner))
+
+
+class Renewal:
+    """Renews leases in a thread: work that blocks the event loop must not cost them.
+
+    Args:
+        renew: keeps all that this process holds for another LEASE_S; waits for the disk.
+    """
+
+    def __init__(self, renew: Callable[[], None]) -> None:
+        self._renew = renew
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="headway-leases", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Renew nothing any more."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LEASE_S / 3):
+            try:
+                self._renew()
+            except Exception as error:
+                logger.warning("leases cannot be renewed: %s", error)
