@@ -67,6 +67,11 @@ class ApiError(Exception):
         return b"data: " + self.body() + b"\n\ndata: [DONE]\n\n"
 
 
+def invalid_value(message: str, param: str) -> ApiError:
+    """A field, header or parameter has a value that it may not have."""
+    return ApiError(400, message, code="invalid_value", param=param)
+
+
 def from_reject(reject: Reject) -> ApiError:
     """The error for a request that the scheduler rejected."""
     retry_after_s = max(1, ceil(reject.retry_after_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import HttpVersion11, web
@@ -51,19 +52,21 @@ class Entrance:
         """Authenticate the request and read its body. Raises ApiError."""
         return Admitted(self.caller(request), await self._bodies.read(request))
 
-    async def expected(self, request: web.Request, *, limited: bool) -> None:
+    async def expected(
+        self, request: web.Request, refuse: Callable[[web.Request], None] | None = None
+    ) -> None:
         """Ask for the body of a request with `Expect: 100-continue`, if it may be read.
 
         Args:
             request: whose header has arrived.
-            limited: whether the limit of bodies holds for it; not for those that go to disk.
+            refuse: raises ApiError if the body is too large; None: the limit of bodies, which
+                does not hold for those that go to disk.
 
         Raises:
             ApiError: 401, 413, or 417 for another expectation.
         """
         self.caller(request)
-        if limited:
-            self._bodies.refuse_too_large(request)
+        (refuse or self._bodies.refuse_too_large)(request)
         if request.headers["Expect"].lower() != "100-continue":
             raise ApiError(
                 417, "Only 'Expect: 100-continue' is supported.", code="expectation_failed"

@@ -211,10 +211,9 @@ class Routes:
     async def _expected(self, request: web.Request) -> web.StreamResponse | None:
         """Answer `Expect: 100-continue`; a refusal ends the connection."""
         try:
-            self._entrance.caller(request)
-            if request.path == files.PATH:
-                self._files.refuse_too_large(request)
-            await self._entrance.expected(request, limited=request.path != files.PATH)
+            to_disk = request.path == files.PATH
+            refuse = self._files.refuse_too_large if to_disk else None
+            await self._entrance.expected(request, refuse)
         except ApiError as error:
             response = self._refused(request, error)
             response.force_close()

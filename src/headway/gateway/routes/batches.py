@@ -11,7 +11,7 @@ from headway.batches.batch import Batch, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.input_file import PROMPT_FIELDS
 from headway.gateway.api.answer import json_answer
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.http.body import parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.routes.files import (
@@ -152,9 +152,9 @@ class BatchesRoutes:
         asked: BatchRequest = parsed(admitted.body, _request)
         if asked.endpoint not in PROMPT_FIELDS:
             known = ", ".join(PROMPT_FIELDS)
-            raise _wrong(f"endpoint must be one of {known}.", "endpoint")
+            raise invalid_value(f"endpoint must be one of {known}.", "endpoint")
         if asked.completion_window != "24h":
-            raise _wrong("completion_window must be 24h.", "completion_window")
+            raise invalid_value("completion_window must be 24h.", "completion_window")
         _check_metadata(asked.metadata)
         expires = asked.output_expires_after
         if expires is not None:
@@ -165,7 +165,7 @@ class BatchesRoutes:
             error.param = "input_file_id"
             raise error
         if file.purpose != "batch":
-            raise _wrong("The file must have the purpose batch.", "input_file_id")
+            raise invalid_value("The file must have the purpose batch.", "input_file_id")
         try:
             batch = await batches.create(
                 file, asked.endpoint, asked.metadata, None if expires is None else expires.seconds
@@ -254,10 +254,10 @@ def _check_metadata(metadata: dict[str, str] | None) -> None:
     if metadata is None:
         return
     if len(metadata) > MOST_METADATA:
-        raise _wrong(f"metadata must have at most {MOST_METADATA} entries.", "metadata")
+        raise invalid_value(f"metadata must have at most {MOST_METADATA} entries.", "metadata")
     for key, value in metadata.items():
         if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
-            raise _wrong(
+            raise invalid_value(
                 f"metadata[{key[:LONGEST_KEY]!r}] is too long: keys may have {LONGEST_KEY} "
                 f"characters, values {LONGEST_VALUE}.",
                 "metadata",
@@ -268,7 +268,3 @@ def _no_batch(id: str) -> ApiError:
     return ApiError(
         404, f"No such Batch object: {id[:100]}", code="batch_not_found", param="batch_id"
     )
-
-
-def _wrong(message: str, param: str) -> ApiError:
-    return ApiError(400, message, code="invalid_value", param=param)

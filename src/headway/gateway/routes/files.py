@@ -18,7 +18,7 @@ from headway.batches.folder import Part
 from headway.batches.journal import Order, UnknownCursor
 from headway.batches.schema import StoredFile
 from headway.gateway.api.answer import SERVER, json_answer
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import Caller
 
@@ -92,15 +92,15 @@ class FilesRoutes:
         batches = kept(self._batches)
         self.refuse_too_large(request)
         if request.content_type != "multipart/form-data":
-            raise _wrong("Send the file as multipart/form-data, with its purpose.", "file")
+            raise invalid_value("Send the file as multipart/form-data, with its purpose.", "file")
         part: Part | None = None
         try:
             part, filename, fields = await self._received(request, batches)
             expires_s = _expiry(fields)
             if fields.get("purpose") != "batch":
-                raise _wrong("purpose must be batch: files are for batches here.", "purpose")
+                raise invalid_value("purpose must be batch: files are for batches here.", "purpose")
             if part is None:
-                raise _wrong("There is no file; send it in the field file.", "file")
+                raise invalid_value("There is no file; send it in the field file.", "file")
             file = await batches.add_file(part, owner, "batch", filename, expires_s or MONTH_S)
         except OSError as error:
             raise disk_error(error) from None
@@ -134,7 +134,7 @@ class FilesRoutes:
                     408, "The file did not arrive in time.", code="request_timeout"
                 ) from None
             if isinstance(error, MALFORMED):
-                raise _wrong(
+                raise invalid_value(
                     f"The form is malformed: {error or 'it ends early'}.", "file"
                 ) from None
             raise
@@ -175,7 +175,7 @@ class FilesRoutes:
         owner = owner_of(self._entrance.caller(request))
         order = request.query.get("order", "desc")
         if order not in ("asc", "desc"):
-            raise _wrong("order must be asc or desc.", "order")
+            raise invalid_value("order must be asc or desc.", "order")
         limit = limit_of(request, LARGEST_PAGE, LARGEST_PAGE)
         after = request.query.get("after")
         with unknown_cursor():
@@ -220,7 +220,9 @@ def unknown_cursor() -> Iterator[None]:
     try:
         yield
     except UnknownCursor as error:
-        raise _wrong(f"There is nothing with the id {str(error)[:100]!r} here.", "after") from None
+        raise invalid_value(
+            f"There is nothing with the id {str(error)[:100]!r} here.", "after"
+        ) from None
 
 
 def view(file: StoredFile) -> FileView:
@@ -241,7 +243,7 @@ def limit_of(request: web.Request, default: int, most: int) -> int:
     """The query parameter `limit`. Raises ApiError 400."""
     limit = request.query.get("limit", str(default))
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:7]) <= most):
-        raise _wrong(f"limit must be an integer from 1 to {most}.", "limit")
+        raise invalid_value(f"limit must be an integer from 1 to {most}.", "limit")
     return int(limit[:7])
 
 
@@ -282,9 +284,9 @@ def disk_error(error: OSError) -> ApiError:
 def expiry(seconds: int, anchor: str, param: str) -> int:
     """Seconds that a file is kept. Raises ApiError 400."""
     if anchor != "created_at":
-        raise _wrong(f"{param}.anchor must be created_at.", f"{param}.anchor")
+        raise invalid_value(f"{param}.anchor must be created_at.", f"{param}.anchor")
     if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise _wrong(
+        raise invalid_value(
             f"{param}.seconds must be from {SHORTEST_S} to {LONGEST_S}.", f"{param}.seconds"
         )
     return seconds
@@ -306,7 +308,3 @@ def _too_large(most_bytes: int) -> ApiError:
         code="body_too_large",
         param="file",
     )
-
-
-def _wrong(message: str, param: str) -> ApiError:
-    return ApiError(400, message, code="invalid_value", param=param)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from headway.gateway.api.answer import answer, json_answer
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dialects.fields import unsupported
 from headway.gateway.dialects.responses import Responses
@@ -112,16 +112,16 @@ class ResponsesRoutes:
         order = request.query.get("order", "desc")
         limit = request.query.get("limit", str(PAGE))
         if order not in ("asc", "desc"):
-            raise _wrong("order must be asc or desc.", "order")
+            raise invalid_value("order must be asc or desc.", "order")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:4]) <= LARGEST_PAGE):
-            raise _wrong(f"limit must be an integer from 1 to {LARGEST_PAGE}.", "limit")
+            raise invalid_value(f"limit must be an integer from 1 to {LARGEST_PAGE}.", "limit")
         if order == "desc":
             items.reverse()
         after = request.query.get("after")
         if after is not None:
             places = [place for place, item in enumerate(items) if item["id"] == after]
             if not places:
-                raise _wrong(f"There is no item {after[:100]!r} in this input.", "after")
+                raise invalid_value(f"There is no item {after[:100]!r} in this input.", "after")
             items = items[places[0] + 1 :]
         page = items[: int(limit)]
         return json_answer(
@@ -190,7 +190,3 @@ def _not_found(id: str) -> ApiError:
         code="response_not_found",
         param="response_id",
     )
-
-
-def _wrong(message: str, param: str) -> ApiError:
-    return ApiError(400, message, code="invalid_value", param=param)
