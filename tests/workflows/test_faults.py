@@ -119,7 +119,7 @@ async def test_branches_that_a_failure_cancelled_do_not_run_again(bench: Bench) 
     async with bench.working(work):
         row = await bench.start(work)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "go", "1", "test", lambda _: None)
+        await bench.journal.answer(row.id, "go", "1", "test")
         row = await bench.until(row.id, "finished")
     assert row.output_json == '"caught not today"'
     assert calls == [7, "sometimes"]
@@ -218,7 +218,7 @@ async def test_a_workflow_that_catches_its_cancellation_is_put_down_all_the_same
     async with bench.working(work):
         row = await bench.start(work)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "ask", Question("").accept(), "ada", lambda _: None)
+        await bench.journal.answer(row.id, "ask", Question("").accept(), "ada")
         row = await bench.until(row.id, "finished")
         go_on[0] = False
     assert row.output_json == '"True"'
@@ -260,7 +260,7 @@ async def test_the_answer_to_another_question_is_not_taken(bench: Bench) -> None
     async with bench.working(work):
         row = await bench.start(work)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "ask", Question("").accept(), "ada", lambda _: None)
+        await bench.journal.answer(row.id, "ask", Question("").accept(), "ada")
         row = await bench.until(row.id, "finished", "blocked")
     assert row.state is RunState.BLOCKED
     assert "step ask was a person called with other arguments" in (row.why or "")

@@ -204,7 +204,5 @@ async def answered(journal: Journal, run_: str) -> None:
     """Answer all that is asked until the run has ended."""
     while not (row := await journal.run(run_)).state.ended and row.state != "blocked":
         for one in await journal.questions():
-            await journal.answer(
-                one.run, one.path, '{"accepted": true, "value": null}', "ada", lambda _: None
-            )
+            await journal.answer(one.run, one.path, '{"accepted": true, "value": null}', "ada")
         await asyncio.sleep(0.002)

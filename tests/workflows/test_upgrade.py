@@ -47,13 +47,13 @@ async def test_waiting_runs_end_on_the_old_definition(bench: Bench, tmp_path: Pa
     new = load(file)
     async with bench.working(*new):
         for row in rows:
-            await bench.journal.answer(row.id, "ask", yes(), "ada", lambda _: None)
+            await bench.journal.answer(row.id, "ask", yes(), "ada")
         for row in rows:
             ended = await bench.until(row.id, "finished")
             assert ended.output_json == '["old first", "old last"]'
         fresh = await start(bench.journal, Catalog(new), new[0], {})
         await bench.until(fresh.id, "waiting")
-        await bench.journal.answer(fresh.id, "ask", yes(), "ada", lambda _: None)
+        await bench.journal.answer(fresh.id, "ask", yes(), "ada")
         assert (await bench.until(fresh.id, "finished")).output_json == '["none", "new last"]'
 
 
@@ -74,7 +74,7 @@ async def test_an_old_definition_that_does_not_load_blocks_its_runs_with_a_sente
     file.write_text(NEW.format(more=""))
     new = load(file)
     async with bench.working(*new):
-        await bench.journal.answer(row.id, "ask", yes(), "ada", lambda _: None)
+        await bench.journal.answer(row.id, "ask", yes(), "ada")
         row = await bench.until(row.id, "blocked")
         assert "its old source does not load any more (ModuleNotFoundError" in (row.why or "")
         assert f"headway runs retry {row.id} --on-new" in (row.why or "")

@@ -53,7 +53,7 @@ async def both() -> list[str]:
 async def answer(bench: Bench, run: str, path: str = "ask", *, no: str | None = None) -> None:
     question = Question("")
     text = question.accept() if no is None else question.reject(no)
-    await bench.journal.answer(run, path, text, "ada", lambda _: None)
+    await bench.journal.answer(run, path, text, "ada")
 
 
 async def test_a_run_that_waits_for_a_person_is_a_row_and_goes_on_elsewhere(bench: Bench) -> None:
@@ -118,7 +118,7 @@ async def test_a_choice_is_one_of_those_offered(bench: Bench) -> None:
     async with bench.working(chosen):
         row = await bench.start(chosen)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "ask", asked.accept("blue"), "ada", lambda _: None)
+        await bench.journal.answer(row.id, "ask", asked.accept("blue"), "ada")
         row = await bench.until(row.id, "finished")
     assert row.output_json == '"blue"'
 
@@ -128,7 +128,7 @@ async def test_what_a_person_edits_is_returned(bench: Bench) -> None:
         row = await bench.start(edited)
         await bench.until(row.id, "waiting")
         text = Question("", edit={}).accept({"text": "hello"})
-        await bench.journal.answer(row.id, "ask", text, "ada", lambda _: None)
+        await bench.journal.answer(row.id, "ask", text, "ada")
         row = await bench.until(row.id, "finished")
     assert json.loads(row.output_json or "") == {"text": "hello"}
 
@@ -142,7 +142,7 @@ async def test_two_questions_wait_at_a_time(bench: Bench) -> None:
             "gather[1]/ask",
         }
         text = Question("", ("red",)).accept("red")
-        await bench.journal.answer(row.id, "gather[1]/ask", text, "ada", lambda _: None)
+        await bench.journal.answer(row.id, "gather[1]/ask", text, "ada")
         await bench.until(row.id, "waiting")
         await answer(bench, row.id, "gather[0]/ask")
         row = await bench.until(row.id, "finished")

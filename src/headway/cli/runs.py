@@ -216,7 +216,7 @@ def approve(
         if path is None:
             raise Failure(f"run {row.id} asks nothing; it is {row.state}")
         text = _answer(mine[0].question_json if mine else None, choose, edit, reject)
-        return await opened.answer(row.id, path, text, by or _user(), lambda _: None)
+        return await opened.answer(row.id, path, text, by or _user())
 
     answered = with_journal(journal, work)
     if answered is not None:
@@ -241,7 +241,7 @@ def _answer(
 ) -> str:
     from headway.workflows.question import Question
 
-    question = Question("") if question_json is None else Question.from_json(question_json)
+    question = Question.of(question_json)
     if reject is not None:
         return question.reject(reject)
     value: Any = choose

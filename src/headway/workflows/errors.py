@@ -41,10 +41,6 @@ class Cancelled(WorkflowError):
     """The run was cancelled."""
 
 
-class Changed(WorkflowError):
-    """A run that goes on meets a step that is not the one it had before."""
-
-
 class NotStorable(WorkflowError):
     """A value is not one that JSON can hold."""
 

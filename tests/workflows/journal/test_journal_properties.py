@@ -187,7 +187,7 @@ class Journals(RuleBasedStateMachine):
         run = rows[index % len(rows)]
         step = tables.step(run.id, path, self.connection)
         try:
-            self.do(answers.answer, self.now, run.id, path, '"yes"', "ada", lambda _: None)
+            self.do(answers.answer, self.now, run.id, path, '"yes"', "ada")
         except JournalError:
             assert (
                 step is None

@@ -173,15 +173,15 @@ class HttpServer:
 
     async def _hook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        hook = self._triggers.hooks.get(name)
-        if hook is None:
+        if name not in self._triggers.hooks:
             raise web.HTTPNotFound(text=f"there is no webhook {name}\n")
+        hook, start_run = self._triggers.hooks[name]
         event = hook.event(
             {key.lower(): value for key, value in request.headers.items()},
             await _within(request, MOST_HOOK_BYTES),
             self._clock(),
         )
-        row = await self._triggers.webhooks[name](event)
+        row = await start_run(event)
         return web.json_response({"run": row.id}, status=202)
 
     async def _begin(self, request: web.Request) -> web.Response:
@@ -229,7 +229,7 @@ class HttpServer:
         path = request.match_info["path"]
         row = await self._journal.run(request.match_info["run"])
         text = values.to_json(body, "the data of the event")
-        await self._journal.answer(row.id, path, text, "event", lambda _: None)
+        await self._journal.answer(row.id, path, text, "event")
         self._wake()
         return web.json_response({"run": row.id, "received": path})
 
@@ -274,7 +274,7 @@ class HttpServer:
         question = Question("") if step is None else Question.of(step.question_json)
         text = question.accept(value) if accept else question.reject(why)
         by = by.replace("\0", "")[:200]  # PostgreSQL has no texts with NUL
-        step = await self._journal.answer(row.id, path, text, by, lambda _: None)
+        step = await self._journal.answer(row.id, path, text, by)
         self._wake()
         return {"run": step.run, "path": step.path, "answered_by": step.answered_by}
 

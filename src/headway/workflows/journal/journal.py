@@ -128,16 +128,14 @@ class Journal:
 
     # What people ask.
 
-    async def answer(
-        self, run: str, path: str, answer_json: str, by: str, check: answers.Check
-    ) -> StepRow:
-        """Answer the question at a step of a run; `check` sees the question and may raise.
+    async def answer(self, run: str, path: str, answer_json: str, by: str) -> StepRow:
+        """Answer the question at a step of a run.
 
         Raises:
             NoSuchRun, NoSuchQuestion, Answered, TooLate: what its name says.
         """
         return await self._transactions.run(
-            partial(answers.answer, self._clock(), run, path, answer_json, by, check)
+            partial(answers.answer, self._clock(), run, path, answer_json, by)
         )
 
     async def questions(self) -> list[StepRow]:

@@ -52,8 +52,8 @@ class Triggers:
         self._wake = wake
         self._clock = clock
         self._watched: list[tuple[str, Workflow[..., Any], Trigger]] = []
-        self.webhooks: dict[str, Callable[[Event], Awaitable[RunRow]]] = {}
-        self.hooks: dict[str, Webhook] = {}
+        self.hooks: dict[str, tuple[Webhook, Callable[[Event], Awaitable[RunRow]]]] = {}
+        """Webhooks by name, each with what starts the run of an event."""
         for workflow in catalog:
             for number, trigger in enumerate(workflow.triggers):
                 name = f"{workflow.name}.{type(trigger).__name__.lower()}{number}"
@@ -61,8 +61,8 @@ class Triggers:
                 if isinstance(trigger, Webhook):
                     if trigger.name in self.hooks:
                         raise WorkflowError(f"two webhooks are called {trigger.name}")
-                    self.hooks[trigger.name] = trigger
-                    self.webhooks[trigger.name] = partial(self._start, name, workflow, trigger)
+                    starts = partial(self._start, name, workflow, trigger)
+                    self.hooks[trigger.name] = trigger, starts
 
     async def run(self) -> None:
         """Watch all of them until cancelled."""
