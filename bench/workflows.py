@@ -93,7 +93,7 @@ async def waiting(journal: Journal, runs: int = 2000) -> None:
     took = []
     for row in rows[::100]:
         began_s = time.perf_counter()
-        await journal.answer(row.id, "ask", Question("").accept(), "bench", lambda _: None)
+        await journal.answer(row.id, "ask", Question("").accept(), "bench")
         while (await journal.run(row.id)).state is not RunState.FINISHED:
             await asyncio.sleep(0.005)
         took.append(time.perf_counter() - began_s)

@@ -127,6 +127,11 @@ class Request:
         return self.estimate.remaining_mean(self.output_tokens)
 
     @property
+    def after_s(self) -> float:
+        """Expected service of its run after its answer, in seconds of a slot; 0 if not known."""
+        return 0.0 if self.to_come is None else self.to_come.mean / 1000.0
+
+    @property
     def kv_tokens(self) -> int:
         """KV cache to reserve, in tokens: its prompt and its longest possible answer."""
         longest = self.max_tokens if self.max_tokens is not None else self.estimate.longest

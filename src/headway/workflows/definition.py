@@ -49,6 +49,13 @@ class TaskSettings:
     """Wait before the first retry; doubled by each, with jitter."""
     max_backoff_s: float = 60.0
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: a number is out of range."""
+        if self.retries < 0 or self.backoff_s < 0 or self.max_backoff_s < 0:
+            raise ValueError("retries, backoff_s and max_backoff_s must not be negative")
+        if self.timeout_s is not None and self.timeout_s <= 0:
+            raise ValueError(f"timeout_s is {self.timeout_s}; it must be positive")
+
 
 class Task(Generic[P, R]):
     """A step of workflows: its result is kept, and it does not run again once it has one."""
@@ -262,10 +269,6 @@ def task(
         TypeError: `function` is none, or a resource is unknown.
         ValueError: a number is out of range, or there is no such tier.
     """
-    if retries < 0 or backoff_s < 0 or max_backoff_s < 0:
-        raise ValueError("retries, backoff_s and max_backoff_s must not be negative")
-    if timeout_s is not None and timeout_s <= 0:
-        raise ValueError(f"timeout_s is {timeout_s}; it must be positive")
     settings = TaskSettings(
         retries=retries,
         timeout_s=timeout_s,

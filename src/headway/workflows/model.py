@@ -41,24 +41,7 @@ async def llm(
     body = {"model": model, "messages": messages, **settings}
     if body.get("stream"):
         raise WorkflowError("headway.llm returns whole answers; leave stream out")
-    return await _ask("llm", body)
-
-
-async def _ask(name: str, body: Mapping[str, Any]) -> Answer:
-    inside = scope.current()
-    if inside is None:
-        return await _outside(lambda gateway: gateway.chat(body, None))
-    path = inside.reserve(name)
-    answer: Answer = await steps.once(
-        inside.run,
-        path,
-        "llm",
-        values.fingerprint("llm", (), body),
-        lambda: inside.run.services.gateway.chat(body, asker(inside, path, body)),
-        Answer,
-        asked_json=values.to_json(body, "a call of a model"),
-    )
-    return answer
+    return await _chat("llm", body)
 
 
 async def prompt(
@@ -86,7 +69,7 @@ async def prompt(
     if version is not None:
         used["version"] = str(version)
     body = {"prompt": used, **({} if model is None else {"model": model}), **settings}
-    return await _ask("prompt", body)
+    return await _chat("prompt", body)
 
 
 async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[float]]:
@@ -95,18 +78,13 @@ async def embed(texts: Sequence[str], *, model: str = "default") -> list[list[fl
     Raises:
         Refused: the gateway refused it, or did not answer several times.
     """
-    inside = scope.current()
-    if inside is None:
-        return await _outside(lambda gateway: gateway.embed(texts, model, None))
-    path = inside.reserve("embed")
-    vectors: list[list[float]] = await steps.once(
-        inside.run,
-        path,
+    body = {"model": model, "input": list(texts)}
+    vectors: list[list[float]] = await _kept(
         "embed",
+        "embed",
+        body,
         values.fingerprint("embed", (list(texts), model), {}),
-        lambda: inside.run.services.gateway.embed(
-            texts, model, asker(inside, path, {"model": model, "input": list(texts)})
-        ),
+        lambda gateway, asker: gateway.embed(texts, model, asker),
         Any,
     )
     return vectors
@@ -122,18 +100,13 @@ async def predict(model: str, items: Sequence[Any]) -> list[Any]:
     Raises:
         Refused: the gateway refused it, or did not answer several times.
     """
-    inside = scope.current()
-    if inside is None:
-        return await _outside(lambda gateway: gateway.predict(items, model, None))
-    path = inside.reserve("predict")
-    results: list[Any] = await steps.once(
-        inside.run,
-        path,
+    body = {"model": model, "items": list(items)}
+    results: list[Any] = await _kept(
         "predict",
+        "predict",
+        body,
         values.fingerprint("predict", (list(items), model), {}),
-        lambda: inside.run.services.gateway.predict(
-            items, model, asker(inside, path, {"model": model, "items": list(items)})
-        ),
+        lambda gateway, asker: gateway.predict(items, model, asker),
         Any,
     )
     return results
@@ -187,6 +160,42 @@ def asker(inside: Scope, path: str, body: Mapping[str, Any]) -> Asker:
 def gateway_of_environment() -> Gateway:
     """The gateway that HEADWAY_URL and HEADWAY_API_KEY name."""
     return Gateway(os.environ.get("HEADWAY_URL", DEFAULT_URL), os.environ.get("HEADWAY_API_KEY"))
+
+
+async def _chat(name: str, body: Mapping[str, Any]) -> Answer:
+    answer: Answer = await _kept(
+        name,
+        "llm",
+        body,
+        values.fingerprint("llm", (), body),
+        lambda gateway, asker: gateway.chat(body, asker),
+        Answer,
+    )
+    return answer
+
+
+async def _kept(
+    name: str,
+    kind: str,
+    body: Mapping[str, Any],
+    fingerprint: str,
+    call: Callable[[Gateway, Asker | None], Awaitable[Any]],
+    type_: Any,
+) -> Any:
+    """What `call` returns: in a run as a step called `name`, which is kept."""
+    inside = scope.current()
+    if inside is None:
+        return await _outside(lambda gateway: call(gateway, None))
+    path = inside.reserve(name)
+    return await steps.once(
+        inside.run,
+        path,
+        kind,
+        fingerprint,
+        lambda: call(inside.run.services.gateway, asker(inside, path, body)),
+        type_,
+        asked_json=values.to_json(body, "a call of a model") if kind == "llm" else None,
+    )
 
 
 async def _outside(call: Callable[[Gateway], Awaitable[Result]]) -> Result:

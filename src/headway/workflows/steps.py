@@ -186,15 +186,16 @@ async def once(
             result = await work()
             text = values.to_json(result, f"what {path} returned")
         except Exception as error:
+            written = errors.to_json(error)
             await run.write(
                 replace(
                     step,
                     state=StepState.FAILED,
-                    error_json=errors.to_json(error),
+                    error_json=written,
                     ended_at=run.services.clock(),
                 )
             )
-            raise errors.from_json(errors.to_json(error)) from error
+            raise errors.from_json(written) from error
         if isinstance(result, Answer):
             step = replace(
                 step,

@@ -110,9 +110,7 @@ async def test_models_commands_and_people(bench: Bench, tmp_path: Path) -> None:
         [asked] = await bench.journal.questions()
         question = Question.of(asked.question_json)
         assert question.text == "Is fine fine?"
-        await bench.journal.answer(
-            row.id, asked.path, question.accept("yes"), "ada", lambda _: None
-        )
+        await bench.journal.answer(row.id, asked.path, question.accept("yes"), "ada")
         row = await bench.until(row.id, "finished")
     await runner.cleanup()
     assert json.loads(row.output_json or "") == ["fine", [1, 2], "yes"]
@@ -199,6 +197,7 @@ def test_values_are_never_read_as_expressions() -> None:
         ("tasks: {a: {value: 1}}\ntier: urgent", "unknown tier 'urgent'"),
         ("tasks: {a: {value: 1}}\ninputs: {n: {type: number of}}", "is no JSON Schema"),
         ("tasks: {a: {llm: x, resources: {ram: 3}}}", "unknown resource ram"),
+        ("tasks: {a: {llm: x, retries: -2}}", "retries, backoff_s and max_backoff_s must not"),
         ("tasks: [", "is no YAML"),
     ],
 )

@@ -17,5 +17,4 @@ class Slack(Policy):
     def rank(self, request: Request) -> float:
         if request.deadline_s is None:
             return float("inf")
-        after_s = 0.0 if request.to_come is None else request.to_come.mean / 1000.0
-        return request.deadline_s - self.cost.duration_s(request) - after_s
+        return request.deadline_s - self.cost.duration_s(request) - request.after_s

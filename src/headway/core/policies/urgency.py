@@ -21,7 +21,6 @@ class Urgency(Policy):
         if request.deadline_s is None:
             return float("inf")
         own_s = self.cost.whole_s(request)
-        after_s = 0.0 if request.to_come is None else request.to_come.mean / 1000.0
-        share = own_s / (own_s + after_s)
+        share = own_s / (own_s + request.after_s)
         step_s = (request.deadline_s - request.arrival_s) * share
         return request.arrival_s + step_s - self.cost.duration_s(request)

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,10 @@ def _arguments(kind: str, task: TaskEntry, given: Mapping[str, Any]) -> dict[str
 async def _llm(
     said: Any, model: str, settings: dict[str, Any], fallback_model: str | None, as_json: bool
 ) -> Any:
-    try:
-        answer = await llm(said, model=model, **settings)
-    except Exception:
-        if fallback_model is None:
-            raise
-        answer = await llm(said, model=fallback_model, **settings)
-    return _read(answer, as_json)
+    async def asked(model: str) -> Answer:
+        return await llm(said, model=model, **settings)
+
+    return _read(await _answer(asked, model, fallback_model), as_json)
 
 
 async def _prompt(
@@ -98,17 +95,25 @@ async def _prompt(
     fallback_model: str | None,
     as_json: bool,
 ) -> Any:
+    async def asked(model: str | None) -> Answer:
+        return await prompt(
+            said["id"], said["variables"], version=said["version"], model=model, **settings
+        )
+
     own = None if model == "default" else model
-    version, variables = said["version"], said["variables"]
+    return _read(await _answer(asked, own, fallback_model), as_json)
+
+
+async def _answer(
+    asked: Callable[[Any], Awaitable[Answer]], model: str | None, fallback_model: str | None
+) -> Answer:
+    """The answer of a model, or of another one if it fails. Raises what the last one raised."""
     try:
-        answer = await prompt(said["id"], variables, version=version, model=own, **settings)
+        return await asked(model)
     except Exception:
         if fallback_model is None:
             raise
-        answer = await prompt(
-            said["id"], variables, version=version, model=fallback_model, **settings
-        )
-    return _read(answer, as_json)
+        return await asked(fallback_model)
 
 
 def _read(answer: Answer, as_json: bool) -> Any:
