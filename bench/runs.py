@@ -8,9 +8,9 @@ sessions of the other four fifths, as from a request log. Latency is that of who
 included.
 
 Policies by call see calls that name no program. `srpt, programs named` sees what the policies by
-run do: lengths by program, and what is cached of a run's context. `run-gittins, known` is told
+run do: lengths by program, and what is cached of a run's context. `run-gittins, known` knows
 what comes after each call, as by a client that sends `x-headway-remaining-ms`; `off by half` is
-told that with errors of a factor of two (one standard deviation).
+knows that with errors of a factor of two (one standard deviation).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Remembering(Predictions):
 class Folds(Runs):
     """Each run is predicted from the sessions of other folds; nothing is learned on the way.
 
-    Sessions are drawn more than once: what ended on the way would tell what another does.
+    Sessions are drawn more than once: what ended on the way would show what another does.
     """
 
     def __init__(self, apart: list[LearnedRuns], fold_of: np.ndarray) -> None:

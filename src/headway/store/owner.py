@@ -45,7 +45,7 @@ def lives(text: str) -> bool:
 
 
 def _machine() -> str:
-    try:  # tells containers and boots apart, which share a name
+    try:  # containers and boots may share a name
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
         space = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
     except OSError:

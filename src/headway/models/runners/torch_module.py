@@ -31,7 +31,7 @@ class TorchModule:
     """
 
     def __init__(self, location: str, threads: int) -> None:
-        # torch.export reads weights and constants with pickle, unless told not to.
+        # torch.export reads weights and constants with pickle by default.
         os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
         try:
             import torch
