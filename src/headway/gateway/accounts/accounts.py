@@ -223,6 +223,8 @@ class Accounts:
             prompt=prompt,
             prompt_name=work.prompt.name if work.prompt else "",
             prompt_version=work.prompt.version if work.prompt else None,
+            key="" if work.caller is None else work.caller.name,
+            charged_tokens=round(_used_tokens(work, outcome)),
         )
 
 
