@@ -11,7 +11,6 @@ import logging
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -21,6 +20,8 @@ from typing import Any
 import msgspec
 
 from headway.store.database import move_aside, open_database
+from headway.store.history.rollups import SCHEMA as ROLLUPS
+from headway.store.history.upkeep import Upkeep
 from headway.store.request_record import ADDED, INDEX_OF_ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
 
 logger = logging.getLogger(__name__)
@@ -34,14 +35,6 @@ would have to be taken back from the event loop for every row."""
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
-TOO_OLD = """
-DELETE FROM requests WHERE number IN (
-    SELECT number FROM requests WHERE arrival_unix_s < ? ORDER BY arrival_unix_s LIMIT ?
-) AND number < (SELECT max(number) FROM requests)
-"""
-"""The newest row stays: SQLite would give its number again, and readers go by numbers."""
-DELETED_AT_ONCE = 5000
-TRIM_EVERY_S = 600.0
 FEATURES, PROMPT = FIELDS.index("features"), FIELDS.index("prompt")
 DESCRIBED_AT_ONCE = 64
 """Prompts that may wait for their features; further records get none. At such a rate serving
@@ -85,9 +78,7 @@ class RequestLog:
         max_waiting: int = 10_000,
     ) -> None:
         self.path = path
-        self._keep_s = keep_s
-        self._trim_at_s = 0.0
-        """When old rows are next deleted, on the clock of `time.monotonic`."""
+        self._upkeep = Upkeep(path, keep_s)
         self.keep_prompts = keep_prompts
         self.written = 0
         """Records on disk."""
@@ -127,9 +118,9 @@ class RequestLog:
 
     def _run(self) -> None:
         while True:
-            self._trim()
+            self._upkeep.step(self._database)
             try:
-                first = self._waiting.get(timeout=None if self._keep_s is None else TRIM_EVERY_S)
+                first = self._waiting.get(timeout=self._upkeep.next_s())
             except queue.Empty:
                 continue
             if first is None:
@@ -171,6 +162,7 @@ class RequestLog:
                 self._database.close()  # exactly this class means a corrupt file
                 move_aside(self.path, str(error), "request log")
                 self._database = _open(self.path)
+                self._upkeep.begin()
                 written = self._insert(batch)
         except (sqlite3.Error, RequestLogError, OSError) as error:
             self.dropped += len(batch)
@@ -184,26 +176,11 @@ class RequestLog:
             self._warned = True
         else:
             self.written += written
+            self._upkeep.written()
             self.dropped += len(batch) - written
             if self._warned:
                 logger.warning("request log %s is written again", self.path)
             self._warned = False
-
-    def _trim(self) -> None:
-        """Delete some of the rows that are too old, if it is time."""
-        now_s = time.monotonic()
-        if self._keep_s is None or now_s < self._trim_at_s:
-            return
-        self._trim_at_s = now_s + TRIM_EVERY_S
-        try:
-            with self._database:
-                too_old = (time.time() - self._keep_s, DELETED_AT_ONCE)
-                deleted = self._database.execute(TOO_OLD, too_old).rowcount
-        except sqlite3.Error as error:
-            logger.warning("old rows of request log %s cannot be deleted: %s", self.path, error)
-            return
-        if deleted == DELETED_AT_ONCE:
-            self._trim_at_s = now_s  # the rest follows between the next rows
 
     def _insert(self, batch: Sequence[RequestRecord]) -> int:
         """Commit the batch; returns the number of rows."""
@@ -312,7 +289,8 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        database = open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        database = open_database(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
+        database.text_factory = _text
         with database:
             for name in set(ADDED).difference(_columns(database)):
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")

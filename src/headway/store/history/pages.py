@@ -1,0 +1,212 @@
+"""Pages of requests, the newest first, by a cursor: any page costs what the first costs.
+
+No index has every mixture of filters. What requests of a tenant, model, tier and outcome, and how
+slow, there are in which hour and minute is known from the rollups; only those times are read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from headway.store.history.filters import Filters
+from headway.store.history.rollups import HOUR_S, MINUTE_S, folded_to
+
+COLUMNS = (
+    "number",
+    "id",
+    "arrival_unix_s",
+    "tier",
+    "tenant",
+    "program",
+    "model",
+    "backend",
+    "prompt_tokens",
+    "output_tokens",
+    "predicted_tokens",
+    "queue_ms",
+    "ttft_ms",
+    "total_ms",
+    "preemptions",
+    "outcome",
+    "status",
+    "reason",
+    "key",
+    "cost",
+)
+MOST_NEW_ROWS = 20_000
+"""Rows that the rollups do not have yet: if there are more, they are no help."""
+
+
+class Cursor(NamedTuple):
+    """The last request of a page: the next page goes on behind it."""
+
+    arrival_unix_s: float
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.arrival_unix_s!r}_{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """The cursor that was written as `text`. Raises ValueError."""
+        arrival, _, number = text.partition("_")
+        cursor = cls(float(arrival), int(number))
+        if not abs(cursor.arrival_unix_s) < 1e15 or not 0 <= cursor.number < 2**63:
+            raise ValueError(f"{text!r} is no cursor")
+        return cursor
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A request in a page."""
+
+    id: str
+    arrival_unix_s: float
+    tier: str
+    tenant: str
+    program: str
+    model: str
+    backend: str
+    prompt_tokens: int | None
+    output_tokens: int | None
+    predicted_tokens: float | None
+    queue_ms: float | None
+    ttft_ms: float | None
+    total_ms: float | None
+    preemptions: int
+    outcome: str
+    status: int
+    reason: str
+    key: str
+    cost: float | None
+
+
+class Page(NamedTuple):
+    """Some requests, and where the next ones begin."""
+
+    rows: list[Row]
+    next: Cursor | None
+    """None: there are no more."""
+
+
+def page(
+    database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None = None
+) -> Page:
+    """The next `limit` requests behind `after`; None: the newest ones."""
+    found = list(islice(_rows(database, filters, limit + 1, after), limit + 1))
+    rows = [
+        msgspec.convert(dict(zip(COLUMNS[1:], values[1:], strict=True)), Row, strict=False)
+        for values in found[:limit]
+    ]
+    last = found[limit - 1] if len(found) > limit else None
+    return Page(rows, None if last is None else Cursor(last[2], last[0]))
+
+
+def _rows(
+    database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None
+) -> Iterator[tuple[Any, ...]]:
+    conditions, values = filters.of_rows()
+    if after is not None:
+        conditions.append("(arrival_unix_s, number) < (?, ?)")
+        values += after
+    conditions += ["arrival_unix_s >= ?", "arrival_unix_s < ?"]
+    query = (
+        f"SELECT {', '.join(COLUMNS)} FROM requests WHERE {' AND '.join(conditions)} "
+        "ORDER BY arrival_unix_s DESC, number DESC LIMIT ?"
+    )
+    least_s = -1e15 if filters.since_s is None else filters.since_s
+    most_s = 1e15 if filters.until_s is None else filters.until_s
+    if after is not None:
+        most_s = min(most_s, after.arrival_unix_s + 0.001)
+    left = limit
+    for since_s, until_s in _stretches(database, filters, least_s, most_s):
+        bounds = (max(since_s, least_s), min(until_s, most_s))
+        for row in database.execute(query, (*values, *bounds, left)):
+            left -= 1
+            yield row
+        if left == 0:
+            return
+
+
+def _stretches(
+    database: sqlite3.Connection, filters: Filters, least_s: float, most_s: float
+) -> Iterator[tuple[float, float]]:
+    """The stretches of time in which requests may be, the newest first."""
+    new_hours = None
+    if filters.names or filters.least:
+        new_hours = _new_hours(database)
+    if new_hours is None:
+        yield least_s, most_s
+        return
+    hours = _times(database, filters, HOUR_S, least_s, most_s)
+    for hour in _descending(hours, new_hours):
+        if hour in new_hours or not _has_minutes(database, hour):
+            yield hour, hour + HOUR_S
+        else:
+            yield from _joined(_times(database, filters, MINUTE_S, hour, hour + HOUR_S))
+
+
+def _new_hours(database: sqlite3.Connection) -> set[int] | None:
+    """Hours of requests that the rollups do not have yet; None: there are too many."""
+    number = folded_to(database)
+    (newest,) = database.execute("SELECT max(number) FROM requests").fetchone()
+    if (newest or 0) - number > MOST_NEW_ROWS:
+        return None
+    found = database.execute(
+        "SELECT DISTINCT CAST(arrival_unix_s / 3600 AS INTEGER) * 3600 FROM requests "
+        "WHERE number > ?",
+        (number,),
+    )
+    return {hour for (hour,) in found}
+
+
+def _times(
+    database: sqlite3.Connection, filters: Filters, level: int, least_s: float, most_s: float
+) -> Iterator[int]:
+    """When hours or minutes began that have such requests, the newest first."""
+    condition, values = filters.of_groups()
+    slow = "".join(f" AND {name}_most >= ?" for name in filters.least)
+    query = (
+        "SELECT DISTINCT began FROM rollups WHERE level = ? AND began > ? AND began < ? "
+        f"AND group_id IN (SELECT id FROM rollup_groups WHERE {condition}){slow} "
+        "ORDER BY began DESC"
+    )
+    bounds = (level, least_s - level, most_s)
+    for (began,) in database.execute(query, (*bounds, *values, *filters.least.values())):
+        yield began
+
+
+def _has_minutes(database: sqlite3.Connection, hour: int) -> bool:
+    query = "SELECT 1 FROM rollups WHERE level = ? AND began >= ? AND began < ? LIMIT 1"
+    bounds = (MINUTE_S, hour, hour + HOUR_S)
+    return database.execute(query, bounds).fetchone() is not None
+
+
+def _descending(hours: Iterator[int], more: set[int]) -> Iterator[int]:
+    """All hours once, the newest first."""
+    others = sorted(more)
+    for hour in hours:
+        while others and others[-1] > hour:
+            yield others.pop()
+        if others and others[-1] == hour:
+            others.pop()
+        yield hour
+    yield from reversed(others)
+
+
+def _joined(minutes: Iterator[int]) -> Iterator[tuple[float, float]]:
+    """Stretches of minutes that follow each other, as one."""
+    first = last = None
+    for minute in minutes:
+        if first is not None and last is not None:
+            if minute == first - MINUTE_S:
+                first = minute
+                continue
+            yield first, last + MINUTE_S
+        first = last = minute
+    if first is not None and last is not None:
+        yield first, last + MINUTE_S
