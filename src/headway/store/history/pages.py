@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -91,6 +92,8 @@ class Page(NamedTuple):
     rows: list[Row]
     next: Cursor | None
     """None: there are no more."""
+    damaged: int
+    """Rows that were left out, because they make no sense."""
 
 
 def page(
@@ -98,12 +101,12 @@ def page(
 ) -> Page:
     """The next `limit` requests behind `after`; None: the newest ones."""
     found = list(islice(_rows(database, filters, limit + 1, after), limit + 1))
-    rows = [
-        msgspec.convert(dict(zip(COLUMNS[1:], values[1:], strict=True)), Row, strict=False)
-        for values in found[:limit]
-    ]
-    last = found[limit - 1] if len(found) > limit else None
-    return Page(rows, None if last is None else Cursor(last[2], last[0]))
+    rows = []
+    for _, *values in found[:limit]:
+        with suppress(msgspec.ValidationError):
+            rows.append(msgspec.convert(dict(zip(COLUMNS[1:], values, strict=True)), Row))
+    behind = Cursor(found[limit - 1][2], found[limit - 1][0]) if len(found) > limit else None
+    return Page(rows, behind, min(len(found), limit) - len(rows))
 
 
 def _rows(
@@ -144,7 +147,7 @@ def _stretches(
         return
     hours = _times(database, filters, HOUR_S, least_s, most_s)
     for hour in _descending(hours, new_hours):
-        if hour in new_hours or not _has_minutes(database, hour):
+        if hour in new_hours or not _minutes_are_whole(database, filters, hour):
             yield hour, hour + HOUR_S
         else:
             yield from _joined(_times(database, filters, MINUTE_S, hour, hour + HOUR_S))
@@ -180,10 +183,18 @@ def _times(
         yield began
 
 
-def _has_minutes(database: sqlite3.Connection, hour: int) -> bool:
-    query = "SELECT 1 FROM rollups WHERE level = ? AND began >= ? AND began < ? LIMIT 1"
-    bounds = (MINUTE_S, hour, hour + HOUR_S)
-    return database.execute(query, bounds).fetchone() is not None
+def _minutes_are_whole(database: sqlite3.Connection, filters: Filters, hour: int) -> bool:
+    """Whether the minutes of an hour have all its requests: old ones are deleted."""
+    condition, values = filters.of_groups()
+    query = (
+        "SELECT sum(requests) FROM rollups WHERE level = ? AND began >= ? AND began < ? "
+        f"AND group_id IN (SELECT id FROM rollup_groups WHERE {condition})"
+    )
+    of_hour, of_minutes = (
+        database.execute(query, (level, hour, hour + HOUR_S, *values)).fetchone()
+        for level in (HOUR_S, MINUTE_S)
+    )
+    return bool(of_hour == of_minutes)
 
 
 def _descending(hours: Iterator[int], more: set[int]) -> Iterator[int]:
