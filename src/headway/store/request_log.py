@@ -20,15 +20,22 @@ from typing import Any
 import msgspec
 
 from headway.store.database import move_aside, open_database
+from headway.store.history.life import Life
 from headway.store.history.rollups import SCHEMA as ROLLUPS
 from headway.store.history.upkeep import Upkeep
-from headway.store.request_record import ADDED, INDEX_OF_ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
+from headway.store.request_record import (
+    ADDED,
+    INDEX_OF_ADDED,
+    SCHEMA,
+    SCHEMA_VERSION,
+    RequestRecord,
+)
 
 logger = logging.getLogger(__name__)
 
 FIELDS = RequestRecord.__struct_fields__
-INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES "
-ROW = f"({', '.join('?' * len(FIELDS))})"
+INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}, life) VALUES "
+ROW = f"({', '.join('?' * len(FIELDS))}, ?)"
 ROWS_AT_ONCE = 64
 """Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
 would have to be taken back from the event loop for every row."""
@@ -40,6 +47,9 @@ DESCRIBED_AT_ONCE = 64
 """Prompts that may wait for their features; further records get none. At such a rate serving
 matters more, and thousands of request bodies would fill the memory."""
 
+_Waiting = tuple[RequestRecord, Any, Life | None]
+"""A record, the prompt whose features it gets, and its life."""
+_Row = tuple[RequestRecord, Life | None]
 MakeFeatures = Callable[[Sequence[Any]], Sequence[tuple[int, ...]]]
 """Makes the features of several prompts; a batch costs a tenth of one by one."""
 
@@ -87,7 +97,7 @@ class RequestLog:
         self._make_features = make_features
         self._batch_s = batch_s
         self._max_waiting = max_waiting
-        self._waiting: queue.SimpleQueue[tuple[RequestRecord, Any] | None]
+        self._waiting: queue.SimpleQueue[_Waiting | None]
         self._waiting = queue.SimpleQueue()
         self._closing = threading.Event()
         self._warned = False
@@ -95,18 +105,19 @@ class RequestLog:
         self._thread = threading.Thread(target=self._run, name="headway-request-log", daemon=True)
         self._thread.start()
 
-    def write(self, record: RequestRecord, prompt: Any = None) -> None:
+    def write(self, record: RequestRecord, prompt: Any = None, life: Life | None = None) -> None:
         """Queue one record for writing. Never blocks and never raises.
 
         Args:
             record: of a finished request.
             prompt: input of `make_features`; None: `record` keeps its own features.
+            life: what History shows of it beside the record.
         """
         waiting = self._waiting.qsize()
         if self._closing.is_set() or waiting >= self._max_waiting:
             self.dropped += 1
         else:
-            self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None))
+            self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None, life))
 
     def close(self) -> None:
         """Write what is queued and close the file. A second call does nothing."""
@@ -132,13 +143,14 @@ class RequestLog:
                     self._waiting.put(None)  # ends the loop after this batch
                     break
                 batch.append(more)
-            self._commit(self._described(batch))
+            lives = [life for _, _, life in batch]
+            self._commit(list(zip(self._described(batch), lives, strict=True)))
         self._database.close()
 
-    def _described(self, batch: Sequence[tuple[RequestRecord, Any]]) -> list[RequestRecord]:
+    def _described(self, batch: Sequence[_Waiting]) -> list[RequestRecord]:
         """The records, with the features of their prompts."""
-        described = [record for record, _ in batch]
-        places = [place for place, (_, prompt) in enumerate(batch) if prompt is not None]
+        described = [record for record, _, _ in batch]
+        places = [place for place, (_, prompt, _) in enumerate(batch) if prompt is not None]
         if self._make_features is None or not places:
             return described
         try:
@@ -152,7 +164,7 @@ class RequestLog:
             described[place] = msgspec.structs.replace(described[place], features=features)
         return described
 
-    def _commit(self, batch: list[RequestRecord]) -> None:
+    def _commit(self, batch: list[_Row]) -> None:
         try:
             try:
                 written = self._insert(batch)
@@ -182,7 +194,7 @@ class RequestLog:
                 logger.warning("request log %s is written again", self.path)
             self._warned = False
 
-    def _insert(self, batch: Sequence[RequestRecord]) -> int:
+    def _insert(self, batch: Sequence[_Row]) -> int:
         """Commit the batch; returns the number of rows."""
         with self._database:
             return sum(
@@ -190,22 +202,23 @@ class RequestLog:
                 for begin in range(0, len(batch), ROWS_AT_ONCE)
             )
 
-    def _insert_some(self, records: Sequence[RequestRecord]) -> int:
-        values = [value for record in records for value in self._row(record)]
+    def _insert_some(self, rows: Sequence[_Row]) -> int:
         try:
-            self._database.execute(INSERT + ", ".join([ROW] * len(records)), values)
+            values = [value for row in rows for value in self._row(*row)]
+            self._database.execute(INSERT + ", ".join([ROW] * len(rows)), values)
         except (OverflowError, ValueError) as error:  # in one of the rows
-            if len(records) > 1:
-                return sum(self._insert_some([record]) for record in records)
-            logger.warning("request %r has no row in the log: %s", records[0].id, error)
+            if len(rows) > 1:
+                return sum(self._insert_some([row]) for row in rows)
+            logger.warning("request %r has no row in the log: %s", rows[0][0].id, error)
             return 0
-        return len(records)
+        return len(rows)
 
-    def _row(self, record: RequestRecord) -> list[Any]:
+    def _row(self, record: RequestRecord, life: Life | None) -> list[Any]:
         row = list(msgspec.structs.astuple(record))
         row[FEATURES] = msgspec.json.encode(record.features).decode()
         if not self.keep_prompts:
             row[PROMPT] = None
+        row.append(None if life is None else msgspec.json.encode(life).decode())
         return row
 
 
@@ -258,8 +271,12 @@ _text = partial(str, encoding="utf-8", errors="replace")
 
 def _columns(database: sqlite3.Connection) -> list[str]:
     """The fields of a record, without those that an older log does not have."""
-    there = {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+    there = _there(database)
     return [name for name in FIELDS if name not in ADDED or name in there]
+
+
+def _there(database: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in database.execute("PRAGMA table_info(requests)")}
 
 
 def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
@@ -292,7 +309,7 @@ def _open(path: Path) -> sqlite3.Connection:
         database = open_database(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
         database.text_factory = _text
         with database:
-            for name in set(ADDED).difference(_columns(database)):
+            for name in set(ADDED) - _there(database):
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
             database.execute(INDEX_OF_ADDED)
         return database

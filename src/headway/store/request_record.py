@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS requests (
     key TEXT NOT NULL DEFAULT '',
     batch TEXT NOT NULL DEFAULT '',
     charged_tokens INTEGER,
-    cost REAL
+    cost REAL,
+    life TEXT
 );
 CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
 """
@@ -56,6 +57,7 @@ ADDED = {
     "batch": "TEXT NOT NULL DEFAULT ''",
     "charged_tokens": "INTEGER",
     "cost": "REAL",
+    "life": "TEXT",
 }
 """Columns that logs from before do not have. They get them when a gateway opens them."""
 

@@ -58,12 +58,10 @@ def add(database: sqlite3.Connection, records: Iterable[RequestRecord]) -> None:
                 msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
                 for value in values
             ]
-            database.execute(INSERT + ROW, values)
+            database.execute(INSERT + ROW, [*values, None])
 
 
 def fold(database: sqlite3.Connection, now_s: float = NOW_S) -> None:
     """Bring the rollups up to date."""
     while rollups.advance(database, now_s):
         pass
-
-

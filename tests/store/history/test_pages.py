@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.store.history.rows import NOW_S, add, fold, new_log, record
 
 from headway.store.history.filters import Filters
@@ -47,10 +48,7 @@ FILTERS = st.builds(
 
 
 def numbered(records: list[RequestRecord]) -> list[RequestRecord]:
-    return [
-        record(number, **{name: getattr(one, name) for name in one.__struct_fields__} | {"id": f"r{number}"})
-        for number, one in enumerate(records, 1)
-    ]
+    return [replace(one, id=f"r{number}") for number, one in enumerate(records, 1)]
 
 
 def expected(records: list[RequestRecord], filters: Filters) -> list[str]:

@@ -36,8 +36,7 @@ RECORDS = st.builds(
     total_ms=DURATIONS,
 )
 STEPS = st.lists(
-    st.lists(RECORDS, min_size=1, max_size=20)
-    | st.sampled_from(["fold", "crash", "trim"]),
+    st.lists(RECORDS, min_size=1, max_size=20) | st.sampled_from(["fold", "crash", "trim"]),
     max_size=12,
 )
 

@@ -10,6 +10,7 @@ from collections import deque
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import request_lines
+from headway.gateway.accounts.lives import life_of
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.refusals import Refusals
 from headway.gateway.api.wire import HeadwayUsage
@@ -154,7 +155,7 @@ class Accounts:
                 self._count(work, outcome, reason)
                 if written:
                     record = self._record(work, outcome, status, reason, zero_unix_s)
-                    self._keep(record, work)
+                    self._keep(record, work, outcome)
                     if outcome != "rejected" or self.refusals.has_line(record):
                         records.append(record)
             except Exception:  # the others must still be recorded
@@ -179,12 +180,12 @@ class Accounts:
             self._foresight.ended(work)  # before history learns the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
 
-    def _keep(self, record: RequestRecord, work: Work) -> None:
+    def _keep(self, record: RequestRecord, work: Work, outcome: Outcome) -> None:
         if self._request_log is not None:
             prompt = None
             if work.kind is not None and record.outcome == "finished":
                 prompt = LoggedPrompt(work.kind, work.fields)
-            self._request_log.write(record, prompt)
+            self._request_log.write(record, prompt, life_of(work, outcome))
 
     def _record(
         self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float

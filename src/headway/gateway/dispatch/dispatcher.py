@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
@@ -153,7 +154,7 @@ class Dispatcher:
             avoid: backends that it failed on.
         """
         now_s = self.clock()
-        self._lose(work, now_s, avoid)
+        self._lose(work, now_s, "failed", avoid)
         self._step(now_s, [work])
 
     async def pause(self, work: Work, pause_s: float, avoid: frozenset[str]) -> None:
@@ -166,7 +167,7 @@ class Dispatcher:
         """
         now_s = self.clock()
         turn = work.turn
-        turn.end(now_s)
+        work.lost_slot("failed", now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
         work.request.avoid = avoid
@@ -237,9 +238,10 @@ class Dispatcher:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
+                work.served.began_s = now_s
                 work.turn.wake()
             elif isinstance(decision, Preempt):
-                work.turn.end(now_s)
+                work.lost_slot("preempted", now_s)
                 work.turn.interrupt()
                 began.append(work)
             else:
@@ -268,13 +270,19 @@ class Dispatcher:
     def _move(self, works: Sequence[Work], now_s: float) -> None:
         """Take `works` off their backends: they wait in their old places, and go on elsewhere."""
         for work in works:
-            self._lose(work, now_s)
+            self._lose(work, now_s, "moved")
             work.turn.interrupt()
         self._step(now_s, works)
 
-    def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+    def _lose(
+        self,
+        work: Work,
+        now_s: float,
+        why: Literal["failed", "moved"],
+        avoid: frozenset[str] = frozenset(),
+    ) -> None:
         """`work` lost its backend and waits in its old place."""
-        work.turn.end(now_s)
+        work.lost_slot(why, now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)
 

@@ -47,6 +47,8 @@ MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
 """Parts of a message that are not text; usually large and in base64."""
 MEDIA_TOKENS = 1000
 """Approximate tokens of each such part: images have some hundreds or thousands, of any size."""
+MOST_USER_AGENT = 120
+"""Characters of a client's name that are kept."""
 PREFIX_BYTES = 512
 """Number of first bytes of the prompt that decide where its prefix is probably cached."""
 
@@ -182,6 +184,7 @@ class Intake:
             origin=origin,
             body=body,
             fields=fields,
+            user_agent=headers.get("user-agent", "")[:MOST_USER_AGENT],
             trace=trace_headers(headers),
             renamed=renamed,
             # The one text where they are equal: a thousand waiting requests share it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -11,7 +12,7 @@ from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.keys.keys import Admission, Caller
 from headway.gateway.work.predicted import Predicted
-from headway.gateway.work.served import Served
+from headway.gateway.work.served import EndedRun, Served
 from headway.gateway.work.turn import Turn
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
@@ -41,6 +42,7 @@ class Work:
     """The body as the client sent it."""
     fields: dict[str, msgspec.Raw]
     """The fields of the body, with their values unchanged."""
+    user_agent: str = ""
     trace: Mapping[str, str] = field(default_factory=dict)
     """Tracing headers: sent to the backend, and returned to the client."""
     renamed: bool = False
@@ -67,6 +69,16 @@ class Work:
     turn: Turn = field(default_factory=Turn)
     served: Served = field(default_factory=Served)
     predicted: Predicted = field(default_factory=Predicted)
+
+    def lost_slot(self, why: Literal["preempted", "failed", "moved"], now_s: float) -> None:
+        """Its run ended, but its answer did not; the scheduler still has it running."""
+        served, turn = self.served, self.turn
+        if served.began_s >= 0.0:
+            first_s = served.began_s + turn.first_byte_s if turn.arrived else -1.0
+            run = (served.backend, served.began_s, first_s, now_s, why, self.output_tokens)
+            served.runs.append(EndedRun(*run))
+            served.began_s = -1.0
+        turn.end(now_s)
 
     @property
     def output_tokens(self) -> int:

@@ -37,22 +37,18 @@ def bucket_of(duration_ms: float) -> int:
     return min(ceil(log(duration_ms) * _PER_LOG + _OFFSET), BUCKETS - 1)
 
 
-def encoded(counts: Mapping[int, int]) -> bytes:
-    """Counts by bucket, as `merged` and `matrix` read them."""
-    return b"".join([_ENTRY.pack(bucket, count) for bucket, count in counts.items()])
-
-
 def merged(histogram: bytes, counts: Mapping[int, int]) -> bytes:
-    """`histogram` with `counts` added."""
-    both = dict(_ENTRY.iter_unpack(histogram))
-    for bucket, count in counts.items():
-        both[bucket] = both.get(bucket, 0) + count
-    return encoded(both)
+    """`histogram`, which is empty at first, with counts by bucket added."""
+    if histogram:
+        both = dict(_ENTRY.iter_unpack(histogram))
+        for bucket, count in counts.items():
+            both[bucket] = both.get(bucket, 0) + count
+        counts = both
+    pack = _ENTRY.pack
+    return b"".join([pack(*entry) for entry in counts.items()])
 
 
-def matrix(
-    histograms: Iterable[bytes], rows: Iterable[int], count: int
-) -> npt.NDArray[np.float64]:
+def matrix(histograms: Iterable[bytes], rows: Iterable[int], count: int) -> npt.NDArray[np.float64]:
     """Sums of histograms, one row of buckets each.
 
     Args:
@@ -65,7 +61,8 @@ def matrix(
     sizes = np.fromiter(map(len, parts), np.int64, len(parts)) // _ENTRY.size
     row_of = np.repeat(np.fromiter(rows, np.int64, len(parts)), sizes)
     places = row_of * BUCKETS + entries["bucket"]
-    sums = np.bincount(places, weights=entries["count"], minlength=count * BUCKETS)
+    sums = np.zeros(count * BUCKETS)
+    sums += np.bincount(places, weights=entries["count"], minlength=count * BUCKETS)
     return sums.reshape(count, BUCKETS)
 
 

@@ -56,8 +56,8 @@ class Retention:
         with database:
             if self._keep_s is not None:
                 kept_s[HOUR_S] = max(HOURS_KEPT_S, self._keep_s)
-                old = (now_s - self._keep_s, limit, folded_to(database))
-                deleted = database.execute(OLD_ROWS, old).rowcount
+                rows = (now_s - self._keep_s, limit, folded_to(database))
+                deleted = database.execute(OLD_ROWS, rows).rowcount
             for level, keep_s in kept_s.items():
                 if deleted < limit:
                     old = (level, now_s - keep_s, limit - deleted)

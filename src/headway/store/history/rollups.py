@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from headway.store.history.histogram import bucket_of, encoded, merged
+from headway.store.history.histogram import bucket_of, merged
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 LEVELS = (MINUTE_S, HOUR_S, DAY_S)
@@ -47,11 +47,11 @@ CREATE TABLE IF NOT EXISTS rollups (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS rollups_by_time ON rollups (level, began, group_id);
 """
-"""`tenant` is NULL in the groups of all tenants together. `…_most` is -1 where none was measured."""
+"""`tenant` is NULL in the groups of all tenants together; `…_most` is -1 if none was measured."""
 
 MOST = 1e12
 """What a row has beyond it, of tokens or seconds, is damage."""
-AT_ONCE = 5000
+AT_ONCE = 2000
 """Rows in one transaction."""
 FOLDED_TO = "SELECT value FROM meta WHERE key = 'rolled_up_to'"
 ROWS = """
@@ -80,6 +80,8 @@ ON CONFLICT (level, began, group_id) DO UPDATE SET
     queue_ms = excluded.queue_ms
 """
 
+NOTHING = (b"", b"", b"")
+"""Histograms of a cell that is not there yet."""
 Names = tuple[str | None, str, str, str]
 """Tenant (None: all of them), model, tier and outcome."""
 
@@ -99,7 +101,9 @@ class Cell:
         self.counts: tuple[dict[int, int], ...] = ({}, {}, {})
         """Of each measure, by bucket."""
 
-    def add(self, prompt_tokens: Any, output_tokens: Any, cost: Any, durations: Iterable[Any]) -> None:
+    def add(
+        self, prompt_tokens: Any, output_tokens: Any, cost: Any, durations: Iterable[Any]
+    ) -> None:
         """Add one row. What is no number does not count: rows may be damaged."""
         self.requests += 1
         if type(prompt_tokens) is int and 0 < prompt_tokens < MOST:
@@ -123,9 +127,13 @@ class Cell:
         self.cost += other.cost
         for place, counts in enumerate(other.counts):
             own = self.counts[place]
-            for bucket, count in counts.items():
-                own[bucket] = own.get(bucket, 0) + count
-            self.most[place] = max(self.most[place], other.most[place])
+            if not own:
+                own.update(counts)
+            else:
+                for bucket, count in counts.items():
+                    own[bucket] = own.get(bucket, 0) + count
+            if other.most[place] > self.most[place]:
+                self.most[place] = other.most[place]
 
 
 Cells = dict[tuple[int, int, Names], Cell]
@@ -176,18 +184,35 @@ def folded(rows: Iterable[tuple[Any, ...]]) -> Cells:
 
 def all_levels(minutes: Cells, minutes_from_s: float) -> Cells:
     """The cells of all levels, with and without tenants; no minutes before `minutes_from_s`."""
+    hours = _coarser(minutes, HOUR_S)
+    days = _coarser(hours, DAY_S)
+    minutes = {key: cell for key, cell in minutes.items() if key[1] >= minutes_from_s}
     cells: Cells = {}
-    for (_, minute, names), cell in minutes.items():
-        for level in LEVELS:
-            began = minute // level * level
-            if level == MINUTE_S and minute < minutes_from_s:
-                continue
-            for group in (names, (None, *names[1:])):
-                whole = cells.get((level, began, group))
-                if whole is None:
-                    whole = cells[level, began, group] = Cell()
-                whole.merge(cell)
+    for level in (minutes, hours, days):
+        cells |= level
+        cells |= _without_tenants(level)
     return cells
+
+
+def _coarser(cells: Cells, level: int) -> Cells:
+    merged: Cells = {}
+    for (_, began, names), cell in cells.items():
+        _merge(merged, (level, began // level * level, names), cell)
+    return merged
+
+
+def _without_tenants(cells: Cells) -> Cells:
+    merged: Cells = {}
+    for (level, began, names), cell in cells.items():
+        _merge(merged, (level, began, (None, *names[1:])), cell)
+    return merged
+
+
+def _merge(into: Cells, key: tuple[int, int, Names], cell: Cell) -> None:
+    whole = into.get(key)
+    if whole is None:
+        whole = into[key] = Cell()
+    whole.merge(cell)
 
 
 def _write(database: sqlite3.Connection, cells: Cells) -> None:
@@ -198,10 +223,7 @@ def _write(database: sqlite3.Connection, cells: Cells) -> None:
         if group is None:
             group = ids[names] = _group(database, names)
         kept = database.execute(KEPT, (level, began, group)).fetchone()
-        if kept is None:
-            histograms = map(encoded, cell.counts)
-        else:
-            histograms = map(merged, kept, cell.counts)
+        histograms = map(merged, kept or NOTHING, cell.counts)
         sums = (cell.requests, cell.prompt_tokens, cell.output_tokens, cell.cost)
         rows.append((level, began, group, *sums, *cell.most, *histograms))
     database.executemany(ADD, rows)

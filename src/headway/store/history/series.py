@@ -86,9 +86,7 @@ def step_of(since_s: float, until_s: float, now_s: float) -> int:
     return ceil(length_s / DAY_S / MOST_POINTS) * DAY_S
 
 
-def series(
-    database: sqlite3.Connection, filters: Filters, by: By | None, step_s: int
-) -> Series:
+def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s: int) -> Series:
     """Figures of the requests that `filters` names, from `since_s` to `until_s` of it.
 
     Args:
@@ -122,9 +120,7 @@ def series(
 class _Read:
     """Sums and histograms of one line, a row each step."""
 
-    def __init__(
-        self, sums: npt.NDArray[np.float64], histograms: npt.NDArray[np.float64]
-    ) -> None:
+    def __init__(self, sums: npt.NDArray[np.float64], histograms: npt.NDArray[np.float64]) -> None:
         self.sums = sums
         self.histograms = histograms
 

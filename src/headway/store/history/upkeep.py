@@ -1,4 +1,4 @@
-"""What the request log's own thread does beside writing: rollups, indexes, and the end of old rows."""
+"""What the request log's own thread does beside writing: rollups, indexes, retention."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from headway.store.history.retention import Retention
 
 logger = logging.getLogger(__name__)
 
-FOLD_EVERY_S = 2.0
+FOLD_EVERY_S = 5.0
 """Charts are behind by as much. Folding more rows together costs less for each."""
 TRIM_EVERY_S = 600.0
-REST_S = 0.02
-"""Between two pieces of one job, so that neither the disk nor a core is taken from others."""
+REST = 3.0
+"""Rest after a piece of a long job, in multiples of what it took: the cores are for serving."""
 AGAIN_S = 60.0
 """After an error of the disk."""
 INDEXES = (
@@ -84,16 +84,18 @@ class Upkeep:
             with database:
                 database.execute(self._indexes[0])
             del self._indexes[0]
-            self._fold_at_s = now_s + REST_S
         more = rollups.advance(database, time.time())
-        if more:
-            self._fold_at_s = time.monotonic() + REST_S
-        elif not self._indexes:
-            self._fold_at_s = None
+        self._fold_at_s = _rested(now_s) if more or self._indexes else None
 
     def _trim(self, database: sqlite3.Connection) -> None:
         now_s = time.monotonic()
         if now_s < self._trim_at_s:
             return
         more = self._retention.trim(database, time.time())
-        self._trim_at_s = time.monotonic() + (REST_S if more else TRIM_EVERY_S)
+        self._trim_at_s = _rested(now_s) if more else now_s + TRIM_EVERY_S
+
+
+def _rested(began_s: float) -> float:
+    """When to go on with a job of which a piece began at `began_s`."""
+    now_s = time.monotonic()
+    return now_s + REST * (now_s - began_s)
