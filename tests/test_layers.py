@@ -150,6 +150,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "intake",
         },
         "answers": {"api", "http", "dialects", "work", "dispatch", "accounts", "answers"},
+        "console": {"api", "keys", "work", "foresight", "dispatch", "console"},
         "routes": {
             "api",
             "http",
@@ -162,9 +163,11 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "accounts",
             "intake",
             "answers",
+            "console",
             "routes",
         },
         "server": {
+            "console",
             "http",
             "keys",
             "settings",

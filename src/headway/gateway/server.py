@@ -24,6 +24,7 @@ from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.console.live import Live
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
@@ -171,7 +172,12 @@ class Gateway:
             self._batches,
             responses,
             self._advisor,
-            ConsoleRoutes(entrance, sessions, bodies),
+            ConsoleRoutes(
+                entrance,
+                sessions,
+                bodies,
+                Live(self.dispatcher, foresight, self._advisor is not None),
+            ),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

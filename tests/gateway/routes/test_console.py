@@ -61,9 +61,7 @@ async def test_each_file_is_packed_and_kept_by_browsers(
 
 
 @pytest.mark.parametrize("name", ["assets.py", "none.js", "../gateway/server.py", "%2e%2e/x"])
-async def test_nothing_else_is_served(
-    name: str, serve: Serve, http: aiohttp.ClientSession
-) -> None:
+async def test_nothing_else_is_served(name: str, serve: Serve, http: aiohttp.ClientSession) -> None:
     gateway = await serve(ExactEngine())
     async with http.get(f"{gateway.address}/console/{name}") as answer:
         assert answer.status == 404
@@ -75,9 +73,7 @@ async def test_addresses_hold_below_any_prefix(serve: Serve, http: aiohttp.Clien
         assert (answer.status, answer.headers["Location"]) == (308, "../console")
 
 
-@pytest.mark.parametrize(
-    "headers", [{"X-Forwarded-For": "1.2.3.4"}, {"Forwarded": "for=1.2.3.4"}]
-)
+@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "1.2.3.4"}, {"Forwarded": "for=1.2.3.4"}])
 async def test_without_keys_it_is_off_for_other_machines(
     headers: dict[str, str], serve: Serve, http: aiohttp.ClientSession
 ) -> None:

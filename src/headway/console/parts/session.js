@@ -11,7 +11,7 @@ import { signal } from '../vendor/libraries.js'
  * @property {string} csrf
  * @property {boolean} may_operate
  * @property {string} version
- * @property {string[]} policies
+ * @property {{name: string, about: string}[]} policies
  */
 
 const SESSION = 'console/api/session'
@@ -66,14 +66,17 @@ export async function ask(path, options) {
   return answer.status === 204 ? null : answer.json()
 }
 
-/** Find out who looks; tries again while the gateway does not answer. */
-export async function loadSession() {
+/**
+ * Find out who looks.
+ * @param {boolean} [again] whether to try again while the gateway does not answer
+ */
+export async function loadSession(again = true) {
   try {
     session.value = await (await fetch(SESSION, { cache: 'no-store' })).json()
-    gatewayLost.value = ''
+    if (again) gatewayLost.value = ''
   } catch {
     gatewayLost.value = 'The gateway does not answer; trying again …'
-    setTimeout(loadSession, 2000)
+    if (again) setTimeout(loadSession, 2000)
   }
 }
 

@@ -71,14 +71,19 @@ class Entrance:
         """
         caller = self.caller(request)
         if caller is None and not self.from_here(request):
-            raise ApiError(
-                403,
-                "Without API keys only this machine may operate the gateway; add a key with "
-                "`admin: true`.",
-                type="permission_error",
-                code="admin_only",
-            )
+            raise _only_here("operate the gateway")
         must_be_admin(caller)
+        return caller
+
+    def viewer(self, request: web.Request) -> Caller | None:
+        """The key of a request that looks at what goes on; None: this machine, without keys.
+
+        Raises:
+            ApiError: as `caller`, and 403 from another machine if there are no keys.
+        """
+        caller = self.caller(request)
+        if caller is None and not self.from_here(request):
+            raise _only_here("look at the console")
         return caller
 
     def from_here(self, request: web.Request) -> bool:
@@ -128,3 +133,12 @@ class Entrance:
     def release(self, request: web.Request) -> bytes:
         """The request has ended: its body no longer counts. Returns the last bytes of it."""
         return self._bodies.release(request)
+
+
+def _only_here(what: str) -> ApiError:
+    return ApiError(
+        403,
+        f"Without API keys only this machine may {what}; add a key with `admin: true`.",
+        type="permission_error",
+        code="admin_only",
+    )

@@ -13,14 +13,18 @@ from aiohttp import web
 from headway import __version__
 from headway.console.assets import INDEX, assets
 from headway.core.policies import POLICIES
+from headway.core.request import Tier
 from headway.gateway.api.answer import answer, json_answer
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.console.live import Live
+from headway.gateway.console.picture import MOST_ROWS, Window
 from headway.gateway.http.body import Bodies
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.sessions import COOKIE, LASTS_S, Sessions
 
 PATH = "/console"
 SESSION = f"{PATH}/api/session"
+LIVE = f"{PATH}/api/live"
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -58,6 +62,13 @@ class Viewer(msgspec.Struct, kw_only=True):
     read_only: bool
 
 
+class PolicyAbout(msgspec.Struct):
+    """A policy, in a few words."""
+
+    name: str
+    about: str
+
+
 class ConsoleSession(msgspec.Struct, kw_only=True):
     """GET /console/api/session: what this browser may see and do."""
 
@@ -71,16 +82,17 @@ class ConsoleSession(msgspec.Struct, kw_only=True):
     may_operate: bool
     """Whether it may cancel requests, drain backends and switch the policy."""
     version: str
-    policies: list[str]
+    policies: list[PolicyAbout]
 
 
 class ConsoleRoutes:
     """Serves the console's files, and signs browsers in and out."""
 
-    def __init__(self, entrance: Entrance, sessions: Sessions, bodies: Bodies) -> None:
+    def __init__(self, entrance: Entrance, sessions: Sessions, bodies: Bodies, live: Live) -> None:
         self._entrance = entrance
         self._sessions = sessions
         self._bodies = bodies
+        self._live = live
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes: they are the console's own, and in no document."""
@@ -89,6 +101,7 @@ class ConsoleRoutes:
         router.add_get(SESSION, self._session)
         router.add_post(SESSION, self._sign_in)
         router.add_delete(SESSION, self._sign_out)
+        router.add_get(LIVE, self._watch, allow_head=False)
         router.add_get(PATH + "/{name:.+}", self._file)
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -125,6 +138,28 @@ class ConsoleRoutes:
         response.del_cookie(COOKIE, path="/")
         return response
 
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        """Looks at the queue as they come, as server-sent events, until the browser leaves."""
+        window = _window(request.query)
+        self._entrance.viewer(request)
+        response = web.StreamResponse(headers=STREAM)
+        self._live.watch()
+        try:
+            await response.prepare(request)
+            await response.write(b"retry: 1000\n\n")
+            tick = 0
+            while True:
+                viewer = self._entrance.viewer(request)  # its key may have been revoked
+                tick, message = await self._live.message(viewer, window, tick)
+                await response.write(b"data: %b\n\n" % message)
+        except ApiError as error:
+            if not response.prepared:
+                raise
+            await response.write(b"event: refused\ndata: %b\n\n" % error.body())
+        finally:
+            self._live.leave()
+        return response
+
     def _state(self, request: web.Request) -> ConsoleSession:
         session = self._sessions.of(request.headers)
         caller, access = None, "open"
@@ -150,11 +185,38 @@ class ConsoleRoutes:
             csrf="" if session is None else session.csrf,
             may_operate=operates,
             version=__version__,
-            policies=list(POLICIES),
+            policies=[
+                PolicyAbout(name=name, about=(policy.__doc__ or "").partition("\n")[0])
+                for name, policy in POLICIES.items()
+            ],
         )
 
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+STREAM = {**PRIVATE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+
+
+def _window(query: Mapping[str, str]) -> Window:
+    """The rows that a page shows. Raises ApiError 400."""
+    tier = query.get("tier", "")
+    try:
+        return Window(
+            first=_number(query, "first", 0, 10_000_000),
+            rows=_number(query, "rows", 50, MOST_ROWS),
+            tier=Tier.parse(tier) if tier else None,
+            find=query.get("find", "").strip().lower()[:200],
+        )
+    except ValueError as error:
+        raise invalid_value(f"{error}.", "tier") from None
+
+
+def _number(query: Mapping[str, str], name: str, otherwise: int, most: int) -> int:
+    text = query.get(name, str(otherwise))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most):
+        raise invalid_value(f"{name} must be an integer from 0 to {most}.", name)
+    return int(text)
 
 
 def _asset(name: str, request: web.Request) -> web.Response:
