@@ -74,6 +74,11 @@ class Outlook:
             ahead += before * waiting / max(1, len(sample))
         return round(ahead)
 
+    def place(self, request: Request) -> tuple[Tier, float, int]:
+        """The order of waiting requests, as far as it does not change with time: by tier, then by
+        the policy's rank, then by arrival. Holds while the request's `ticket` stays the same."""
+        return request.tier, self._preemption.policy.rank(request), request.sequence
+
     def explain(self, request: Request, now_s: float) -> str:
         """Why `request` runs or waits, in one sentence."""
         if request.state is State.RUNNING:

@@ -24,6 +24,7 @@ from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.console.live import Live
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
@@ -39,12 +40,15 @@ from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import KeyRing
+from headway.gateway.keys.sessions import Sessions
 from headway.gateway.routes.application import Routes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
+from headway.loopback import is_loopback
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
@@ -143,7 +147,8 @@ class Gateway:
             settings, self.catalog, of_models, accounts, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
-        entrance = Entrance(self._keys, bodies)
+        sessions = Sessions(self._keys, clock)
+        entrance = Entrance(self._keys, sessions, bodies, is_loopback(settings.host))
         self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         self._batches: Batches | None = None
@@ -167,6 +172,12 @@ class Gateway:
             self._batches,
             responses,
             self._advisor,
+            ConsoleRoutes(
+                entrance,
+                sessions,
+                bodies,
+                Live(self.dispatcher, foresight, self._advisor is not None),
+            ),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

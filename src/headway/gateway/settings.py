@@ -22,7 +22,9 @@ class ApiKey:
     may_name_tenants: bool = False
     """Whether its requests may name any tenant: for a service that acts for many."""
     admin: bool = False
-    """Whether it may see all requests and metrics, and load and unload models."""
+    """Whether it may see all requests and metrics, and operate the gateway."""
+    read_only: bool = False
+    """Whether it may only look: it changes nothing, and asks for no work."""
     max_tier: Tier | None = None
     """The best tier that it may use; a request for a better tier gets this one."""
     requests_per_minute: float | None = None

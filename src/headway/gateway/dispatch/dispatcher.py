@@ -20,6 +20,7 @@ from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import from_reject, no_backend, shutting_down
 from headway.gateway.dispatch.departures import Departures
+from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
@@ -56,6 +57,8 @@ class Dispatcher:
         self.works = works
         self.settings = settings
         self.clock = clock
+        self.recent = Recent()
+        """What was decided lately."""
         self._silence = Silence(pool)
         self._foresight = foresight
         self._timer: asyncio.TimerHandle | None = None
@@ -78,6 +81,12 @@ class Dispatcher:
         """Number of requests that run on the backend `name`."""
         backend = self.scheduler.backends.get(name)
         return 0 if backend is None else len(backend.running)
+
+    def explain(self, work: Work, now_s: float) -> str:
+        """Why `work` runs or waits, in one sentence."""
+        if work.request.state is State.NEW:  # between two runs it is not in the scheduler
+            return "waits to be retried: it failed on its backend"
+        return self.scheduler.outlook.explain(work.request, now_s)
 
     def backend_changed(self, status: BackendStatus) -> None:
         """The status of a backend changed: its health, slots, models or cost, or it is leaving."""
@@ -234,7 +243,10 @@ class Dispatcher:
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
         """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""
         began = list(arrived)
-        for decision in self.scheduler.step(now_s):
+        decisions = self.scheduler.step(now_s)
+        if decisions:
+            self.recent.decided(decisions, now_s)
+        for decision in decisions:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend

@@ -37,6 +37,7 @@ from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes import docs_page, files, status_page
 from headway.gateway.routes.batches import BatchesRoutes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.files import FilesRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
@@ -84,9 +85,11 @@ class Routes:
         batches: Batches | None,
         responses: ResponseStore | None,
         advisor: Advisor | None,
+        console: ConsoleRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
+        self._console = console
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -162,6 +165,7 @@ class Routes:
             )
             if route.scheduled:
                 self._work_resources.add(added.resource)
+        self._console.add_to(application.router)
         return application
 
     # ---- around every handler ---------------------------------------------------------------

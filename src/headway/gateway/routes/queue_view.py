@@ -72,10 +72,10 @@ def _sees(viewer: Caller | None, work: Work) -> bool:
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
-    pauses = request.state is State.NEW  # between two runs it is not in the scheduler
     return QueuedRequest(
         id=request.id,
-        state=State.WAITING.value if pauses else request.state.value,
+        # Between two runs it is not in the scheduler.
+        state=(State.WAITING if request.state is State.NEW else request.state).value,
         model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
@@ -86,9 +86,5 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         output_tokens=work.output_tokens,
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
-        why=(
-            "waits to be retried: it failed on its backend"
-            if pauses
-            else dispatcher.scheduler.outlook.explain(request, now_s)
-        ),
+        why=dispatcher.explain(work, now_s),
     )

@@ -1,0 +1,14 @@
+// @ts-check
+// The pages of the console, in the order of the navigation.
+
+import * as now from './pages/now.js'
+
+/**
+ * @typedef {object} Page
+ * @property {string} name in the address, after `#/`
+ * @property {string} title
+ * @property {(props: {query: URLSearchParams}) => any} Page
+ */
+
+/** @type {Page[]} */
+export const PAGES = [now]

@@ -1,0 +1,35 @@
+"""The files of the console: small, and complete."""
+
+from __future__ import annotations
+
+import re
+
+from headway.console.assets import FOLDER, assets
+
+MOST_BYTES = 120_000
+
+
+def test_all_of_it_is_small() -> None:
+    assert sum(len(asset.packed) for asset in assets().values()) <= MOST_BYTES
+
+
+def test_libraries_come_with_their_licences() -> None:
+    licences = (FOLDER / "vendor" / "LICENSES.txt").read_text()
+    for library in ("preact", "@preact/signals", "htm", "uplot"):
+        assert re.search(rf"^{library} \d", licences, re.MULTILINE), library
+
+
+def test_pages_load_nothing_from_elsewhere_and_write_no_html() -> None:
+    ours = [path for path in FOLDER.rglob("*.js") if path.parent.name != "vendor"]
+    assert len(ours) > 5
+    for path in ours:
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("// @ts-check\n"), path
+        assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|https?://(?!127)", text), path
+        for module in re.findall(r"from '([^']+)'", text):
+            assert (path.parent / module).is_file(), f"{path} imports {module}"
+
+
+def test_the_page_has_no_inline_script_or_style() -> None:
+    page = (FOLDER / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]* src=)|<style|style=|\son\w+=", page)
