@@ -19,14 +19,13 @@ import pytest
 
 from headway.store.request_log import (
     DESCRIBED_AT_ONCE,
-    FIELDS,
     RequestLog,
     RequestLogError,
     answers_of,
     newest,
     read,
 )
-from headway.store.request_record import ADDED, RequestRecord
+from headway.store.request_record import ADDED, FIELDS, RequestRecord
 
 
 def record(number: int, **changes: object) -> RequestRecord:

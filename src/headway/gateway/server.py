@@ -43,6 +43,7 @@ from headway.gateway.keys.keys import KeyRing
 from headway.gateway.keys.sessions import Sessions
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.console import ConsoleRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.texts import TextRoutes
@@ -57,6 +58,7 @@ from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.watched import WatchedRegistry
+from headway.store.history.reader import HistoryReader
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 
@@ -157,6 +159,7 @@ class Gateway:
         if batches is not None:
             lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
             self._batches = Batches(batches, lines)
+        self._reader = None if request_log is None else HistoryReader(request_log.path)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -178,6 +181,7 @@ class Gateway:
                 bodies,
                 Live(self.dispatcher, foresight, self._advisor is not None),
             ),
+            HistoryRoutes(entrance, self._reader),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -248,6 +252,8 @@ class Gateway:
             await self._batches.stop()
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
+        if self._reader is not None:
+            self._reader.close()
         await self._keep_alive.stop()
         await self._lag.stop()
         await self._prompts.close()

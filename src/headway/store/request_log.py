@@ -25,6 +25,7 @@ from headway.store.history.rollups import SCHEMA as ROLLUPS
 from headway.store.history.upkeep import Upkeep
 from headway.store.request_record import (
     ADDED,
+    FIELDS,
     INDEX_OF_ADDED,
     SCHEMA,
     SCHEMA_VERSION,
@@ -33,7 +34,6 @@ from headway.store.request_record import (
 
 logger = logging.getLogger(__name__)
 
-FIELDS = RequestRecord.__struct_fields__
 INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}, life) VALUES "
 ROW = f"({', '.join('?' * len(FIELDS))}, ?)"
 ROWS_AT_ONCE = 64

@@ -119,3 +119,6 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     """Tokens that count against rates and budgets: prompt and output, as far as it came."""
     cost: float | None = None
     """What it cost, in the currency of the prices; None: something that it ran on has no price."""
+
+
+FIELDS = RequestRecord.__struct_fields__

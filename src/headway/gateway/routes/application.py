@@ -39,6 +39,7 @@ from headway.gateway.routes import docs_page, files, status_page
 from headway.gateway.routes.batches import BatchesRoutes
 from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.files import FilesRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -86,10 +87,12 @@ class Routes:
         responses: ResponseStore | None,
         advisor: Advisor | None,
         console: ConsoleRoutes,
+        history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
+        self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -142,6 +145,10 @@ class Routes:
             "model": self._model,
             "queue": self._queue,
             "policy": self._policy,
+            "history": self._history.page,
+            "history_csv": self._history.csv,
+            "history_series": self._history.series,
+            "history_request": self._history.one,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,

@@ -51,6 +51,7 @@ PARAMETERS = {
     "response_id": "resp_123",
     "file_id": "file-123",
     "batch_id": "batch_123",
+    "request_id": "req-0a1b2c3d-1",
     "limit": 20,
     "order": "desc",
 }

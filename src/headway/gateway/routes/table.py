@@ -12,12 +12,14 @@ from typing import Any, Literal
 import msgspec
 
 from headway.gateway.api import views, wire
+from headway.gateway.api.history import HistoryPage, HistoryRequest
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.models.open_inference import InferenceRequest, InferenceResponse
+from headway.store.history.series import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,24 @@ FILE_PAGES: dict[str, dict[str, Any]] = {
     "purpose": {"type": "string"},
 }
 BATCH_PAGES = {"limit": PAGES["limit"], "after": PAGES["after"]}
+FILTERS: dict[str, dict[str, Any]] = {
+    "since": {"type": "string", "description": "Unix time in seconds, or ISO 8601"},
+    "until": {"type": "string"},
+    "tenant": {"type": "string"},
+    "model": {"type": "string"},
+    "tier": {"type": "string"},
+    "outcome": {"type": "string"},
+}
+HISTORY = "/v1/headway/history"
+ROW_FILTERS: dict[str, dict[str, Any]] = {
+    **FILTERS,
+    "key": {"type": "string"},
+    "program": {"type": "string"},
+    "min_latency_ms": {"type": "number", "minimum": 0},
+    "min_ttft_ms": {"type": "number", "minimum": 0},
+    "min_wait_ms": {"type": "number", "minimum": 0},
+    "after": {"type": "string"},
+}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
 
 TABLE: tuple[Route, ...] = (
@@ -191,6 +211,40 @@ TABLE: tuple[Route, ...] = (
         "The policy in use, and what speaks for it",
         None,
         views.PolicyView,
+    ),
+    Route(
+        "GET",
+        HISTORY,
+        "history",
+        "Requests that have ended, the newest first",
+        None,
+        HistoryPage,
+        query={**ROW_FILTERS, "limit": {"type": "integer", "minimum": 1, "maximum": 200}},
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}.csv",
+        "history_csv",
+        "The same as CSV, all of them",
+        content_type="text/csv",
+        query=ROW_FILTERS,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/series",
+        "history_series",
+        "Latency, throughput, tokens and cost over time",
+        None,
+        Series,
+        query={**FILTERS, "by": {"enum": ["tenant", "model", "tier", "outcome"]}},
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/{{request_id}}",
+        "history_request",
+        "The life of one request",
+        None,
+        HistoryRequest,
     ),
     Route(
         "GET",
