@@ -64,6 +64,7 @@ def scanned(rows: list[RequestRecord]) -> dict[tuple[object, ...], tuple[object,
                 continue
             for tenant in (row.tenant, None):
                 groups[level, began, tenant, row.model, row.tier, row.outcome].append(row)
+                groups[level, began, tenant, None, None, None].append(row)
     return {
         names: (
             len(of),
@@ -141,6 +142,7 @@ def test_a_damaged_row_harms_no_other(damage: str) -> None:
     assert rollups.folded_to(database) == 3
     (requests,) = database.execute(
         "SELECT sum(requests) FROM rollups JOIN rollup_groups ON id = group_id "
-        "WHERE level = 3600 AND tenant = 'acme' AND outcome = 'finished'"
+        "WHERE level = 3600 AND tenant = 'acme' AND model IS NOT NULL "
+        "AND outcome = 'finished'"
     ).fetchone()
     assert requests >= 2

@@ -19,7 +19,7 @@ from headway.store.request_record import RequestRecord
 
 FILTERS = st.builds(
     Filters,
-    since_s=st.sampled_from([NOW_S - 3 * 86400, NOW_S - 15 * 86400]),
+    since_s=st.sampled_from([NOW_S - 2 * 86400, NOW_S - 7 * 86400]),
     until_s=st.just(NOW_S + 1),
     tenant=st.sampled_from([None, None, "acme"]),
     model=st.sampled_from([None, None, "smol"]),
@@ -36,7 +36,7 @@ def nearest_rank(values: list[float], share: float) -> float | None:
     st.lists(RECORDS, max_size=40),
     FILTERS,
     st.sampled_from([None, "tenant", "model", "tier", "outcome"]),
-    st.sampled_from([HOUR_S, DAY_S, 3 * DAY_S]),
+    st.sampled_from([HOUR_S, 6 * HOUR_S, DAY_S, 3 * DAY_S]),
 )
 @settings(deadline=None)
 def test_figures_are_those_of_a_scan_over_all_rows(
@@ -100,7 +100,9 @@ def test_an_empty_log_has_figures_too() -> None:
 def test_a_stretch_has_a_step_that_suits_it() -> None:
     now_s = NOW_S
     assert step_of(now_s - 3600, now_s, now_s) == MINUTE_S
+    assert step_of(now_s - DAY_S, now_s, now_s) == 15 * MINUTE_S
     assert step_of(now_s - 20 * DAY_S, now_s - 20 * DAY_S + 3600, now_s) == HOUR_S
     assert step_of(now_s - 7 * DAY_S, now_s, now_s) == HOUR_S
+    assert step_of(now_s - 30 * DAY_S, now_s, now_s) == 6 * HOUR_S
     assert step_of(now_s - 90 * DAY_S, now_s, now_s) == DAY_S
-    assert step_of(0.0, now_s, now_s) == 50 * DAY_S
+    assert step_of(0.0, now_s, now_s) == 110 * DAY_S

@@ -46,12 +46,17 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 conditions.append(f"{name} != ''")
         return conditions, [*equal.values(), *self.least.values()]
 
-    def of_groups(self) -> tuple[str, list[Any]]:
-        """A condition on groups of rollups, and its values."""
+    def of_groups(self, by: str | None = None) -> tuple[str, list[Any]]:
+        """A condition on the fewest groups of rollups that know these names, and its values.
+
+        Args:
+            by: a dimension that they have to know, too.
+        """
         names = self.names
+        known = {*names} if by is None else {*names, by}
         conditions = [f"{name} = ?" for name in names]
-        if "tenant" not in names:
-            conditions.append("tenant IS NULL")
+        conditions.append(f"tenant IS {'NOT ' if 'tenant' in known else ''}NULL")
+        conditions.append(f"model IS {'' if known <= {'tenant'} else 'NOT '}NULL")
         return " AND ".join(conditions), [*names.values()]
 
     def _given(self, names: tuple[str, ...]) -> dict[str, Any]:

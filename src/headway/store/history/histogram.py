@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import ceil, log
 from struct import Struct
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,11 @@ _PER_LOG = 1.0 / log(GROWTH)
 _OFFSET = -log(LEAST_MS) / log(GROWTH)
 _ENTRY = Struct("<HI")
 _ENTRIES = np.dtype([("bucket", "<u2"), ("count", "<u4")])
-VALUES_MS = LEAST_MS * GROWTH ** (np.arange(BUCKETS) - 1) * (1.0 + ERROR)
+SHOWN_MS = [0.0] + [
+    float(f"{LEAST_MS * GROWTH ** (bucket - 1) * (1.0 + ERROR):.4g}")
+    for bucket in range(1, BUCKETS)
+]
 """The duration that stands for each bucket."""
-VALUES_MS[0] = 0.0
 
 
 def bucket_of(duration_ms: float) -> int:
@@ -48,36 +51,62 @@ def merged(histogram: bytes, counts: Mapping[int, int]) -> bytes:
     return b"".join([pack(*entry) for entry in counts.items()])
 
 
-def matrix(histograms: Iterable[bytes], rows: Iterable[int], count: int) -> npt.NDArray[np.float64]:
-    """Sums of histograms, one row of buckets each.
+class Histograms:
+    """Many histograms, in rows: in each row they count as one.
 
     Args:
-        histograms: encoded.
-        rows: to which row each of them is added.
-        count: of rows.
+        places: row times BUCKETS plus bucket, of each count.
+        counts: to be added up.
     """
-    parts = list(histograms)
-    entries = np.frombuffer(b"".join(parts), _ENTRIES)
-    sizes = np.fromiter(map(len, parts), np.int64, len(parts)) // _ENTRY.size
-    row_of = np.repeat(np.fromiter(rows, np.int64, len(parts)), sizes)
-    places = row_of * BUCKETS + entries["bucket"]
-    sums = np.zeros(count * BUCKETS)
-    sums += np.bincount(places, weights=entries["count"], minlength=count * BUCKETS)
-    return sums.reshape(count, BUCKETS)
 
+    def __init__(self, places: npt.NDArray[np.int64], counts: npt.NDArray[Any]) -> None:
+        sums = np.bincount(places, weights=counts)
+        self._places = np.flatnonzero(sums)
+        self._counts = sums[self._places]
 
-def percentile(sums: npt.NDArray[np.float64], share: float) -> list[float | None]:
-    """The percentile of each row of `matrix`, in ms; None: the row is empty.
+    @classmethod
+    def of(cls, histograms: Iterable[bytes], rows: npt.NDArray[np.int64]) -> Histograms:
+        """These histograms, each in its row."""
+        parts = list(histograms)
+        entries = np.frombuffer(b"".join(parts), _ENTRIES)
+        sizes = np.fromiter(map(len, parts), np.int64, len(parts)) // _ENTRY.size
+        return cls(np.repeat(rows * BUCKETS, sizes) + entries["bucket"], entries["count"])
 
-    Args:
-        sums: from `matrix`.
-        share: such as 0.99.
-    """
-    upto = np.cumsum(sums, axis=1)
-    totals = upto[:, -1]
-    ranks = np.maximum(np.ceil(share * totals - 1e-9), 1.0)
-    buckets = (upto < ranks[:, None]).sum(axis=1)
-    return [
-        float(f"{VALUES_MS[bucket]:.4g}") if total else None
-        for bucket, total in zip(buckets, totals, strict=True)
-    ]
+    def between(self, first: int, behind: int) -> Histograms:
+        """Some of the rows; the first becomes row 0."""
+        low, high = np.searchsorted(self._places, (first * BUCKETS, behind * BUCKETS))
+        return Histograms(self._places[low:high] - first * BUCKETS, self._counts[low:high])
+
+    def together(self) -> Histograms:
+        """All of them in row 0."""
+        return Histograms(self._places % BUCKETS, self._counts)
+
+    def without(self, others: Iterable[Histograms]) -> Histograms:
+        """What is left where the counts of `others`, which are among these, are taken off."""
+        others = list(others)
+        return Histograms(
+            np.concatenate([self._places, *(other._places for other in others)]),
+            np.concatenate([self._counts, *(-other._counts for other in others)]),
+        )
+
+    def percentiles(self, rows: int, shares: Iterable[float]) -> list[list[float | None]]:
+        """Percentiles of each row, in ms; None: the row is empty.
+
+        Args:
+            rows: how many there are.
+            shares: such as 0.99; each has a list of its own.
+        """
+        if not len(self._places):
+            return [[None] * rows for _ in shares]
+        places = self._places
+        upto = np.cumsum(self._counts)
+        ends = np.searchsorted(places, np.arange(rows + 1) * BUCKETS)
+        at_ends = np.concatenate([[0], upto])[ends]
+        before, totals = at_ends[:-1], np.diff(at_ends)
+        found: list[list[float | None]] = []
+        for share in shares:
+            ranks = before + np.maximum(np.ceil(share * totals - 1e-9), 1.0)
+            at = np.minimum(np.searchsorted(upto, ranks), len(places) - 1)
+            pairs = zip((places[at] % BUCKETS).tolist(), totals.tolist(), strict=True)
+            found.append([SHOWN_MS[bucket] if total else None for bucket, total in pairs])
+        return found

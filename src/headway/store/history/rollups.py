@@ -24,12 +24,12 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS rollup_groups (
     id INTEGER PRIMARY KEY,
     tenant TEXT,
-    model TEXT NOT NULL,
-    tier TEXT NOT NULL,
-    outcome TEXT NOT NULL
+    model TEXT,
+    tier TEXT,
+    outcome TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS rollup_groups_by_name
-    ON rollup_groups (model, tier, outcome, tenant);
+    ON rollup_groups (tenant, model, tier, outcome);
 CREATE TABLE IF NOT EXISTS rollups (
     level INTEGER NOT NULL,
     began INTEGER NOT NULL,
@@ -47,7 +47,8 @@ CREATE TABLE IF NOT EXISTS rollups (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS rollups_by_time ON rollups (level, began, group_id);
 """
-"""`tenant` is NULL in the groups of all tenants together; `…_most` is -1 if none was measured."""
+"""NULL: all of them together. There are groups of the four, of all but the tenant, of the tenant
+alone, and of all requests, so that common questions need few. `…_most`: -1 if none was measured."""
 
 MOST = 1e12
 """What a row has beyond it, of tokens or seconds, is damage."""
@@ -60,7 +61,7 @@ SELECT number, arrival_unix_s, tenant, model, tier, outcome,
 FROM requests WHERE number > ? ORDER BY number LIMIT ?
 """
 GROUP = """
-SELECT id FROM rollup_groups WHERE model = ? AND tier = ? AND outcome = ? AND tenant IS ?
+SELECT id FROM rollup_groups WHERE tenant IS ? AND model IS ? AND tier IS ? AND outcome IS ?
 """
 KEPT = """
 SELECT total_ms, ttft_ms, queue_ms FROM rollups WHERE level = ? AND began = ? AND group_id = ?
@@ -82,8 +83,8 @@ ON CONFLICT (level, began, group_id) DO UPDATE SET
 
 NOTHING = (b"", b"", b"")
 """Histograms of a cell that is not there yet."""
-Names = tuple[str | None, str, str, str]
-"""Tenant (None: all of them), model, tier and outcome."""
+Names = tuple[str | None, str | None, str | None, str | None]
+"""Tenant, model, tier and outcome; None: all of them."""
 
 
 class Cell:
@@ -189,8 +190,10 @@ def all_levels(minutes: Cells, minutes_from_s: float) -> Cells:
     minutes = {key: cell for key, cell in minutes.items() if key[1] >= minutes_from_s}
     cells: Cells = {}
     for level in (minutes, hours, days):
-        cells |= level
-        cells |= _without_tenants(level)
+        of_all_tenants = _together(level, "tenant")
+        cells |= level | of_all_tenants
+        cells |= _together(level, "model", "tier", "outcome")
+        cells |= _together(of_all_tenants, "model", "tier", "outcome")
     return cells
 
 
@@ -201,10 +204,15 @@ def _coarser(cells: Cells, level: int) -> Cells:
     return merged
 
 
-def _without_tenants(cells: Cells) -> Cells:
+def _together(cells: Cells, *dimensions: str) -> Cells:
+    """The cells of all values of these dimensions together."""
+    kept = [name not in dimensions for name in DIMENSIONS]
     merged: Cells = {}
     for (level, began, names), cell in cells.items():
-        _merge(merged, (level, began, (None, *names[1:])), cell)
+        tenant, model, tier, outcome = (
+            name if keep else None for name, keep in zip(names, kept, strict=True)
+        )
+        _merge(merged, (level, began, (tenant, model, tier, outcome)), cell)
     return merged
 
 
@@ -230,8 +238,7 @@ def _write(database: sqlite3.Connection, cells: Cells) -> None:
 
 
 def _group(database: sqlite3.Connection, names: Names) -> int:
-    tenant, *others = names
-    found = database.execute(GROUP, (*others, tenant)).fetchone()
+    found = database.execute(GROUP, names).fetchone()
     if found is not None:
         return int(found[0])
     added = database.execute(

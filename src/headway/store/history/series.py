@@ -5,24 +5,30 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from headway.store.history.filters import Filters
-from headway.store.history.histogram import matrix, percentile
-from headway.store.history.rollups import DAY_S, HOUR_S, MEASURES, MINUTE_S, MINUTES_KEPT_S
+from headway.store.history.histogram import Histograms
+from headway.store.history.rollups import DAY_S, HOUR_S, LEVELS, MEASURES, MINUTE_S, MINUTES_KEPT_S
 
 By = Literal["tenant", "model", "tier", "outcome"]
-MOST_POINTS = 400
+MOST_POINTS = 180
 MOST_LINES = 8
 """The largest ones; the others are one line together."""
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUMS = ("requests", "prompt_tokens", "output_tokens", "cost")
-MINUTES_UP_TO_S, HOURS_UP_TO_S = 6 * HOUR_S, 16 * DAY_S
-"""Longer stretches are shown by the next coarser step."""
+STEPS = (
+    (2, MINUTE_S),
+    (8, 5 * MINUTE_S),
+    (26, 15 * MINUTE_S),
+    (178, HOUR_S),
+    (31 * 24, 6 * HOUR_S),
+)
+"""Hours that are shown at most by each step; longer stretches are shown by days."""
 
 
 class Percentiles(msgspec.Struct, kw_only=True):
@@ -77,12 +83,12 @@ class TooLong(ValueError):
 
 
 def step_of(since_s: float, until_s: float, now_s: float) -> int:
-    """The step by which a stretch of time is shown: a minute, an hour or a number of days."""
+    """The step by which a stretch of time is shown: some minutes, hours or days."""
     length_s = until_s - since_s
-    if length_s <= MINUTES_UP_TO_S and since_s >= now_s - MINUTES_KEPT_S + HOUR_S:
-        return MINUTE_S
-    if length_s <= HOURS_UP_TO_S:
-        return HOUR_S
+    for hours, step_s in STEPS:
+        has_minutes = since_s >= now_s - MINUTES_KEPT_S + HOUR_S
+        if length_s <= hours * HOUR_S and (step_s >= HOUR_S or has_minutes):
+            return step_s
     return ceil(length_s / DAY_S / MOST_POINTS) * DAY_S
 
 
@@ -96,7 +102,7 @@ def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s
         step_s: from `step_of`.
     """
     assert filters.since_s is not None and filters.until_s is not None
-    level = min(step_s, DAY_S)
+    level = max(level for level in LEVELS if level <= step_s)
     first = int(filters.since_s // step_s) * step_s
     times = list(range(first, ceil(filters.until_s), step_s)) or [first]
     if len(times) > MOST_POINTS + 2:
@@ -104,50 +110,59 @@ def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s
     bounds = (level, times[0], times[-1] + step_s)
     cells = _Cells(database, filters, bounds, len(times), step_s)
     if by is None:
-        return Series(step_s=step_s, times=times, lines=[cells.read("").line(None)])
+        (all_of_it,) = cells.read([None])
+        return Series(step_s=step_s, times=times, lines=[all_of_it.line(None)])
     names = cells.largest(by)
-    found = {name: cells.read(f" AND {by} = ?", (name,), by) for name in names[:MOST_LINES]}
-    lines = [one.line(name) for name, one in found.items()]
+    shown = names[:MOST_LINES]
+    found = cells.read(shown, by)
+    lines = [one.line(name) for name, one in zip(shown, found, strict=True)]
     if len(names) > MOST_LINES:
-        rest = cells.read("")
-        for one in found.values():
-            rest.sums -= one.sums
-            rest.histograms -= one.histograms
-        lines.append(rest.line(None))
+        (rest,) = cells.read([None])
+        lines.append(rest.without(found).line(None))
     return Series(step_s=step_s, times=times, lines=lines)
 
 
-class _Read:
-    """Sums and histograms of one line, a row each step."""
+class _Read(NamedTuple):
+    """Sums and histograms of one line, in a row each step."""
 
-    def __init__(self, sums: npt.NDArray[np.float64], histograms: npt.NDArray[np.float64]) -> None:
-        self.sums = sums
-        self.histograms = histograms
+    sums: npt.NDArray[np.float64]
+    histograms: list[Histograms]
+    """Of each measure."""
+
+    def without(self, others: Sequence[_Read]) -> _Read:
+        """What is left without `others`."""
+        histograms = [
+            own.without(other.histograms[place] for other in others)
+            for place, own in enumerate(self.histograms)
+        ]
+        return _Read(self.sums - np.sum([one.sums for one in others], axis=0), histograms)
 
     def line(self, name: str | None) -> Line:
+        """The figures as they are shown."""
         requests, prompt_tokens, output_tokens, cost = self.sums.T.tolist()
         whole = [round(value, 6) for value in self.sums.sum(axis=0).tolist()]
-        per_step = [
-            {label: percentile(one, share) for label, share in SHARES.items()}
-            for one in self.histograms
-        ]
-        of_all = [
-            {label: percentile(one.sum(axis=0)[None], share)[0] for label, share in SHARES.items()}
-            for one in self.histograms
-        ]
+        shares = SHARES.values()
+        per_step = [one.percentiles(len(requests), shares) for one in self.histograms]
+        of_all = [one.together().percentiles(1, shares) for one in self.histograms]
         return Line(
             name=name,
             requests=[round(value) for value in requests],
             prompt_tokens=[round(value) for value in prompt_tokens],
             output_tokens=[round(value) for value in output_tokens],
             cost=[round(value, 6) for value in cost],
-            **{name: Percentiles(**one) for name, one in zip(MEASURES, per_step, strict=True)},
+            **{
+                measure: Percentiles(**dict(zip(SHARES, each, strict=True)))
+                for measure, each in zip(MEASURES, per_step, strict=True)
+            },
             whole=Figures(
                 requests=round(whole[0]),
                 prompt_tokens=round(whole[1]),
                 output_tokens=round(whole[2]),
                 cost=whole[3],
-                **dict(zip(MEASURES, of_all, strict=True)),
+                **{
+                    measure: {label: each[0] for label, each in zip(SHARES, shown, strict=True)}
+                    for measure, shown in zip(MEASURES, of_all, strict=True)
+                },
             ),
         )
 
@@ -171,37 +186,50 @@ class _Cells:
 
     def largest(self, by: By) -> list[str]:
         """Names of the groups, those with the most requests first; one more than have a line."""
-        condition, values = self._of_groups(by)
+        condition, values = self._filters.of_groups(by)
         query = (
             f"SELECT {by}, sum(requests) AS requests FROM rollups "
-            "JOIN rollup_groups ON id = group_id "
+            "CROSS JOIN rollup_groups ON id = group_id "
             f"WHERE level = ? AND began >= ? AND began < ? AND {condition} "
             f"GROUP BY {by} ORDER BY requests DESC, {by} LIMIT ?"
         )
         found = self._database.execute(query, (*self._bounds, *values, MOST_LINES + 1))
         return [name for name, _ in found]
 
-    def read(self, more: str, more_values: Sequence[str] = (), by: By | None = None) -> _Read:
-        """The line of the groups that `more` narrows down to."""
-        condition, values = self._of_groups(by)
+    def read(self, names: Sequence[str | None], by: By | None = None) -> list[_Read]:
+        """The lines of these groups of a dimension; without one, a single line of all."""
+        condition, values = self._filters.of_groups(by)
+        line = "0"
+        if by is not None:
+            marks = ", ".join("?" * len(names))
+            condition = f"{condition} AND {by} IN ({marks})"
+            values = [*values, *names]
+            line = by
         query = (
-            f"SELECT (began - ?) / ?, {', '.join(SUMS)}, {', '.join(MEASURES)} FROM rollups "
-            "WHERE level = ? AND began >= ? AND began < ? AND group_id IN "
-            f"(SELECT id FROM rollup_groups WHERE {condition}{more})"
+            f"SELECT (began - ?) / ?, {line}, {', '.join(SUMS)}, {', '.join(MEASURES)} "
+            "FROM rollups CROSS JOIN rollup_groups ON id = group_id "
+            f"WHERE level = ? AND began >= ? AND began < ? AND {condition}"
         )
         steps = (self._bounds[1], self._step_s)
-        rows = self._database.execute(query, (*steps, *self._bounds, *values, *more_values))
-        columns = list(zip(*rows, strict=True)) or [()] * (1 + len(SUMS) + len(MEASURES))
-        at = np.array(columns[0], np.int64)
-        sums = [
-            np.bincount(at, weights=np.array(column, np.float64), minlength=self._steps)
-            for column in columns[1 : 1 + len(SUMS)]
+        rows = self._database.execute(query, (*steps, *self._bounds, *values))
+        columns = list(zip(*rows, strict=True)) or [()] * (2 + len(SUMS) + len(MEASURES))
+        count = len(names) * self._steps
+        places = np.array(columns[0], np.int64)
+        if by is not None:
+            place_of = {name: place * self._steps for place, name in enumerate(names)}
+            places += np.array([place_of[name] for name in columns[1]], np.int64)
+        sums: npt.NDArray[np.float64] = np.stack(
+            [
+                np.bincount(places, weights=np.array(column, np.float64), minlength=count)
+                for column in columns[2 : 2 + len(SUMS)]
+            ],
+            axis=1,
+        )
+        histograms = [Histograms.of(column, places) for column in columns[-len(MEASURES) :]]
+        return [
+            _Read(
+                sums[at : at + self._steps],
+                [one.between(at, at + self._steps) for one in histograms],
+            )
+            for at in range(0, count, self._steps)
         ]
-        histograms = [matrix(column, columns[0], self._steps) for column in columns[-3:]]
-        return _Read(np.stack(sums, axis=1), np.stack(histograms))
-
-    def _of_groups(self, by: By | None) -> tuple[str, list[str]]:
-        condition, values = self._filters.of_groups()
-        if by == "tenant" and "tenant" not in self._filters.names:
-            condition = condition.replace("tenant IS NULL", "tenant IS NOT NULL")
-        return condition, values
