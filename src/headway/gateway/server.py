@@ -45,6 +45,7 @@ from headway.gateway.routes.application import Routes
 from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
@@ -177,6 +178,14 @@ class Gateway:
                 sessions,
                 bodies,
                 Live(self.dispatcher, foresight, self._advisor is not None),
+            ),
+            Operations(
+                entrance,
+                bodies,
+                self.dispatcher,
+                self.pool,
+                foresight,
+                self._advisor is not None,
             ),
         )
         self._http = HttpServer(routes.application(), settings)

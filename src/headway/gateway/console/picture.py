@@ -267,4 +267,4 @@ def _state(status: BackendStatus) -> str:
         return "leaving"
     if not status.healthy:
         return "starting" if status.starting else "down"
-    return "up"
+    return "draining" if status.held else "up"

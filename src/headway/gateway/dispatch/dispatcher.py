@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 
 from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
-from headway.core.request import Request, State
+from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
-from headway.gateway.api.errors import from_reject, no_backend, shutting_down
+from headway.gateway.api.errors import ApiError, from_reject, no_backend, shutting_down
 from headway.gateway.dispatch.departures import Departures
 from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.rotation import Rotation
@@ -189,6 +189,17 @@ class Dispatcher:
             raise from_reject(reject)
         self._step(now_s, [work])
 
+    def end(self, work: Work, error: ApiError) -> None:
+        """End `work` now, whether it waits or runs: its client gets `error`."""
+        work.turn.fail(error)
+        work.turn.stop(error)
+
+    def move(self, work: Work, tier: Tier) -> None:
+        """`work`, which waits, belongs to `tier` from now on. Raises ValueError if it runs."""
+        now_s = self.clock()
+        self.scheduler.move(work.request.id, tier, now_s)
+        self._step(now_s)
+
     def release(self, work: Work, *, finished: bool) -> None:
         """Give back the slot or the place in the queue. A second call has no effect."""
         if self.works.pop(work.request.id, None) is None:
@@ -236,8 +247,7 @@ class Dispatcher:
             self._timer.cancel()
             self._timer = None
         for work in list(self.works.values()):
-            work.turn.fail(shutting_down())
-            work.turn.stop(shutting_down())
+            self.end(work, shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
         """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""

@@ -48,6 +48,7 @@ from headway.gateway.routes.messages import (
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -86,10 +87,12 @@ class Routes:
         responses: ResponseStore | None,
         advisor: Advisor | None,
         console: ConsoleRoutes,
+        operations: Operations,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
+        self._operations = operations
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -142,6 +145,11 @@ class Routes:
             "model": self._model,
             "queue": self._queue,
             "policy": self._policy,
+            "use_policy": self._operations.use_policy,
+            "cancel_request": self._operations.cancel,
+            "move_request": self._operations.move,
+            "drain_backend": self._operations.drain,
+            "resume_backend": self._operations.resume,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
