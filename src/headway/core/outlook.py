@@ -76,8 +76,15 @@ class Outlook:
         the policy's rank, then by arrival. Holds while the request's `ticket` stays the same."""
         return request.tier, self._preemption.policy.rank(request), request.sequence
 
-    def explain(self, request: Request, now_s: float) -> str:
-        """Why `request` runs or waits, in one sentence."""
+    def explain(self, request: Request, now_s: float, ahead: tuple[int, int] | None = None) -> str:
+        """Why `request` runs or waits, in one sentence.
+
+        Args:
+            request: waits or runs.
+            now_s: the time.
+            ahead: how many wait before it, of other tiers and of its own; None: to be estimated,
+                of its lane only.
+        """
         if request.state is State.RUNNING:
             return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
         if not any(backend.slots for backend in self._backends.of_lane(request.lane)):
@@ -90,14 +97,12 @@ class Outlook:
         if request.due_s <= now_s:
             return "waits for the next slot: it is due by its starvation bound"
         before = self._before(request)
-        own, higher = 0, 0
-        for one in before:
-            if one.tier is request.tier:
-                own = round(one.requests)
-            else:
-                higher += round(one.requests)
+        if ahead is None:
+            of_own = sum(round(one.requests) for one in before if one.tier is request.tier)
+            ahead = sum(round(one.requests) for one in before) - of_own, of_own
+        others, own = ahead
         policy, wait_s = self._preemption.policy.name, self._wait_s(request, before)
-        behind = [f"{higher} of higher tiers"] if higher else []
+        behind = [f"{others} of other tiers"] if others else []
         behind += [f"{own} of tier {request.tier.label} by {policy}"] if own else []
         place = f"behind {' and '.join(behind)}" if behind else "for the next slot, first in line"
         return f"waits {place}, predicted wait {wait_s:.1f} s"

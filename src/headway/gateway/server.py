@@ -25,6 +25,7 @@ from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.console.live import Live
+from headway.gateway.console.trend import Trend
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
@@ -158,6 +159,7 @@ class Gateway:
         if batches is not None:
             lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
             self._batches = Batches(batches, lines)
+        self._trend = Trend(core)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -178,6 +180,7 @@ class Gateway:
                 sessions,
                 bodies,
                 Live(self.dispatcher, foresight, self._advisor is not None),
+                self._trend,
             ),
             Operations(
                 entrance,
@@ -206,6 +209,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._trend.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -259,6 +263,7 @@ class Gateway:
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
         await self._lag.stop()
+        self._trend.stop()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:

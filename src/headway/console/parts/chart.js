@@ -12,6 +12,9 @@ import { html, uPlot, useEffect, useRef } from '../vendor/libraries.js'
 
 const DARK = matchMedia('(prefers-color-scheme: dark)')
 
+/** A chart of less time would show only noise. */
+const LEAST_S = 120
+
 /**
  * A chart as wide as there is room.
  * @param {object} props
@@ -60,10 +63,17 @@ function options(width, height, lines) {
     stroke: colour('--soft'), font: '11.5px system-ui, sans-serif',
     grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 }
   }
+  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
   return {
-    width, height, legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
-    scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(4, high * 1.1)] } },
-    axes: [{ ...axis, space: 70 }, { ...axis, size: 44, space: 34 }],
+    width, height, padding: [8, 4, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
+    scales: {
+      x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(low, high - LEAST_S), high] },
+      y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(4, high * 1.1)] }
+    },
+    axes: [{
+      ...axis, space: 64, size: 26, incrs: [30, 60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
+      values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map(time => clock.format(time * 1000))
+    }, { ...axis, size: 44, space: 30 }],
     series: [{}, ...lines.map(line => ({
       label: line.label, stroke: colour(line.colour), width: 2, points: { show: false },
       fill: line.filled ? `${colour(line.colour)}22` : undefined

@@ -81,11 +81,11 @@ class Dispatcher:
         backend = self.scheduler.backends.get(name)
         return 0 if backend is None else len(backend.running)
 
-    def explain(self, work: Work, now_s: float) -> str:
-        """Why `work` runs or waits, in one sentence."""
+    def explain(self, work: Work, now_s: float, ahead: tuple[int, int] | None = None) -> str:
+        """Why `work` runs or waits, in one sentence; see `Outlook.explain`."""
         if work.request.state is State.NEW:  # between two runs it is not in the scheduler
             return "waits to be retried: it failed on its backend"
-        return self.scheduler.outlook.explain(work.request, now_s)
+        return self.scheduler.outlook.explain(work.request, now_s, ahead)
 
     def backend_changed(self, status: BackendStatus) -> None:
         """The status of a backend changed: its health, slots, models or cost, or it is leaving."""
