@@ -51,6 +51,10 @@ class Console:
     async def press(self, button: str) -> None:
         await self.page.get_by_role("button", name=button, exact=True).first.click()
 
+    async def press_in_dialog(self, button: str) -> None:
+        dialog = self.page.get_by_role("dialog")
+        await dialog.get_by_role("button", name=button, exact=True).click()
+
     async def violations(self, axe: str) -> list[str]:
         """What axe-core finds wrong for people who cannot see or point well."""
         await self.page.evaluate(axe)

@@ -23,7 +23,7 @@ function Frame() {
   useEffect(() => { document.title = `${page.title} · Headway` }, [page])
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-    <header class="bar">
+    <header class="top">
       <a class="brand" href="#/${PAGES[0].name}"><img src="console/icon.svg" alt="" width="24" height="24"/>Headway</a>
       <nav aria-label="Pages">
         ${PAGES.map(one => html`
@@ -44,10 +44,10 @@ function skip(event) {
 
 function Who() {
   const now = session.value
-  if (now?.viewer == null) return html`<span class="who">on this machine</span>`
+  if (now?.viewer == null) return html`<span class="viewer">on this machine</span>`
   const { name, admin, read_only } = now.viewer
   const role = [admin ? 'admin' : '', read_only ? 'read-only' : ''].filter(Boolean).join(', ')
-  return html`<span class="who"><span>${name}${role && ` (${role})`}</span>
+  return html`<span class="viewer"><span>${name}${role && ` (${role})`}</span>
     <button class="quiet" onClick=${signOut}>Log out</button></span>`
 }
 

@@ -1,6 +1,7 @@
 // @ts-check
 // The pages of the console, in the order of the navigation.
 
+import * as history from './pages/history.js'
 import * as now from './pages/now.js'
 
 /**
@@ -11,4 +12,4 @@ import * as now from './pages/now.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now]
+export const PAGES = [now, history]

@@ -166,6 +166,20 @@ class Scheduler:
         else:
             self.backends[request.backend].revised(request)
 
+    def move(self, request_id: str, tier: Tier, now_s: float) -> None:
+        """A waiting request belongs to `tier` from now on; its due time only moves earlier.
+
+        Raises:
+            ValueError: if it does not wait.
+        """
+        request = self._requests.get(request_id)
+        if request is None or request.state is State.RUNNING:
+            state = "is not known" if request is None else "runs already"
+            raise ValueError(f"request {request_id!r} {state}; only a waiting one can be moved")
+        self._lanes.dequeue(request)
+        self._promises.move(request, tier)
+        self._lanes.enqueue(request)
+
     def add(self, request: Request, now_s: float) -> Reject | None:
         """Add a new request. It waits from now on; returns the rejection if it is refused.
 

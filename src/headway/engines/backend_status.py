@@ -30,6 +30,8 @@ class BackendStatus:
     """Models named in the configuration."""
     leaving: bool = False
     """Whether it was taken out of the configuration: it finishes what it runs."""
+    held: bool = False
+    """Whether an operator drains it: it finishes what it runs, and gets no new requests."""
 
     @property
     def models(self) -> tuple[str, ...]:

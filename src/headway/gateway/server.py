@@ -25,6 +25,7 @@ from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.console.live import Live
+from headway.gateway.console.trend import Trend
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
@@ -46,6 +47,7 @@ from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
@@ -160,6 +162,7 @@ class Gateway:
             lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
             self._batches = Batches(batches, lines)
         self._reader = None if request_log is None else HistoryReader(request_log.path)
+        self._trend = Trend(core)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -180,6 +183,15 @@ class Gateway:
                 sessions,
                 bodies,
                 Live(self.dispatcher, foresight, self._advisor is not None),
+                self._trend,
+            ),
+            Operations(
+                entrance,
+                bodies,
+                self.dispatcher,
+                self.pool,
+                foresight,
+                self._advisor is not None,
             ),
             HistoryRoutes(entrance, self._reader),
         )
@@ -201,6 +213,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._trend.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -256,6 +269,7 @@ class Gateway:
             self._reader.close()
         await self._keep_alive.stop()
         await self._lag.stop()
+        self._trend.stop()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:

@@ -43,7 +43,7 @@ function Summary({ now }) {
       <div><dt>Policy</dt><dd class="policy"><i class=${`dot c-${now.policy}`}></i>${now.policy}
         ${mayOperate() && html`<button class="quiet" onClick=${() => switchPolicy(now.policy)}>Switch</button>`}</dd></div>
     </dl>
-    <${Chart} label=${`${count(now.running)} requests run and ${count(now.waiting)} wait; their numbers since this page was opened`}
+    <${Chart} label=${`${count(now.running)} requests run and ${count(now.waiting)} wait; their numbers in the last hour`}
       data=${trend.value} height=${130}
       lines=${[{ label: 'running', colour: '--running' }, { label: 'waiting', colour: '--waiting', filled: true }]}/>
     ${now.draining && html`<p class="strip bad">The gateway is shutting down: it finishes what it has.</p>`}

@@ -2,7 +2,7 @@
 // What runs and waits, as the gateway sends it once a second.
 
 import { signal } from '../vendor/libraries.js'
-import { gatewayLost, loadSession } from './session.js'
+import { ask, gatewayLost, loadSession } from './session.js'
 
 /** @typedef {Record<string, any>} Live see LiveView in gateway/console/views.py */
 
@@ -14,7 +14,8 @@ export const live = signal(null)
  * @type {import('../vendor/libraries.js').Signal<number[][]>}
  */
 export const trend = signal([[], [], []])
-const MOST_POINTS = 900
+const MOST_POINTS = 720
+const EVERY_S = 4.5
 
 /** What of the waiting requests is asked for. */
 export const asked = { first: 0, rows: 50, tier: '', find: '' }
@@ -28,6 +29,7 @@ let silence = 0
 export function watch() {
   watching = true
   connect()
+  past()
   const turned = () => (document.hidden ? disconnect() : connect())
   document.addEventListener('visibilitychange', turned)
   return () => {
@@ -82,12 +84,25 @@ function lost() {
   }, AGAIN_MS)
 }
 
+/** What was before this page was opened. */
+async function past() {
+  try {
+    const { unix_s, running, waiting } = await ask('console/api/trend')
+    trend.value = [unix_s, running, waiting]
+  } catch { /* the stream says what is wrong */ }
+}
+
 /** @param {Live} seen */
-function remember({ unix_s, running, waiting }) {
+function remember({ unix_s, running, waiting, others }) {
   const [times, ran, waited] = trend.value
+  const last = times[times.length - 1] ?? 0
+  if (unix_s < last) return // a clock that was set back
   const from = times.length >= MOST_POINTS ? 1 : 0
-  if (times.length && unix_s <= times[times.length - 1]) return // a clock that was set back
+  // Between two points of the gateway's own, the last one moves along.
+  const to = times.length > 1 && last - times[times.length - 2] < EVERY_S ? -1 : undefined
   trend.value = [
-    [...times.slice(from), unix_s], [...ran.slice(from), running], [...waited.slice(from), waiting]
+    [...times.slice(from, to), unix_s],
+    [...ran.slice(from, to), running + others.running],
+    [...waited.slice(from, to), waiting + others.waiting]
   ]
 }

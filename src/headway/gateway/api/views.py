@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -117,6 +119,27 @@ class PolicyView(Struct, kw_only=True):
     """Times that it was changed since the start."""
     advice: PolicyAdvice | None
     """None before the first replay."""
+
+
+class TierChange(Struct):
+    """The tier that a waiting request is moved to."""
+
+    tier: Literal["interactive", "standard", "batch"]
+
+
+class PolicyChange(Struct):
+    """The policy to order by from now on."""
+
+    policy: str
+    instead_of: str | None = None
+    """The policy that the operator saw; if another is in use by now, nothing changes."""
+
+
+class Operated(Struct):
+    """What an operator's action did."""
+
+    done: str
+    """In one sentence, as in the log."""
 
 
 class Health(Struct, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from headway.core.request import Tier
 from headway.core.settings import INFINITE
@@ -57,13 +58,22 @@ class Window:
         )
 
 
+class InLine(NamedTuple):
+    """A waiting request, and its place in the whole order."""
+
+    work: Work
+    place: int
+    """1: it is first."""
+    own: int
+    """How many of its tier are before it."""
+
+
 @dataclass(slots=True)
 class Seen:
     """What one tenant, or an admin, sees of a picture."""
 
     running: Sequence[Work]
-    waiting: Sequence[tuple[int, Work]]
-    """With their places in the whole order."""
+    waiting: Sequence[InLine]
     tally: Tally
 
 
@@ -89,7 +99,7 @@ class Picture:
         scheduler, statuses = self.dispatcher.scheduler, self.dispatcher.pool.statuses.values()
         rows = seen.waiting
         if window.tier is not None or window.find:
-            rows = [one for one in rows if window.shows(one[1])]
+            rows = [one for one in rows if window.shows(one.work)]
         first = max(0, min(window.first, len(rows) - 1))
         return LiveView(
             tick=self.tick,
@@ -123,10 +133,7 @@ class Picture:
             runs=[self._run(one) for one in seen.running[:MOST_RUNS] if one.request.backend],
             first=first,
             found=len(rows),
-            rows=[
-                self._row(place, work)
-                for place, work in rows[first : first + min(window.rows, MOST_ROWS)]
-            ],
+            rows=[self._row(one) for one in rows[first : first + min(window.rows, MOST_ROWS)]],
             preemptions=self._preemptions(tenant),
         )
 
@@ -134,12 +141,12 @@ class Picture:
         seen = self._of_tenants.get(tenant)
         if seen is None:
             running = [one for one in self.all.running if one.request.tenant == tenant]
-            waiting = [one for one in self.all.waiting if one[1].request.tenant == tenant]
+            waiting = [one for one in self.all.waiting if one.work.request.tenant == tenant]
             tally = Tally()
             for work in running:
                 tally.runs(work)
-            for _, work in waiting:
-                tally.waits(work)
+            for one in waiting:
+                tally.waits(one.work)
             seen = self._of_tenants[tenant] = Seen(running, waiting, tally)
         return seen
 
@@ -191,14 +198,15 @@ class Picture:
             not_preemptible_because=work.obstacle,
         )
 
-    def _row(self, place: int, work: Work) -> WaitingNow:
-        request = work.request
+    def _row(self, one: InLine) -> WaitingNow:
+        work, request = one.work, one.work.request
         why = self._why.get(request.id)
         if why is None:
-            why = self._why[request.id] = self.dispatcher.explain(work, self.now_s)
+            ahead = one.place - 1 - one.own, one.own
+            why = self._why[request.id] = self.dispatcher.explain(work, self.now_s, ahead)
         return WaitingNow(
             id=request.id,
-            place=place,
+            place=one.place,
             model=work.origin.model,
             tier=request.tier.label,
             tenant=request.tenant,
@@ -253,11 +261,12 @@ async def picture(
     tally = Tally()
     for work in running:
         tally.runs(work)
-    waiting = [(place, work) for place, work in enumerate(ordered, start=1)]
-    for start in range(0, len(waiting), SLICE):
-        for _, work in waiting[start : start + SLICE]:
-            tally.waits(work)
-        await slices.pause()
+    waiting: list[InLine] = []
+    for work in ordered:
+        waiting.append(InLine(work, len(waiting) + 1, tally.tiers[work.request.tier].waiting))
+        tally.waits(work)
+        if len(waiting) % SLICE == 0:
+            await slices.pause()
     seen = Seen(running, waiting, tally)
     return Picture(tick, now_s, dispatcher, foresight, automatic, seen)
 
@@ -267,4 +276,4 @@ def _state(status: BackendStatus) -> str:
         return "leaving"
     if not status.healthy:
         return "starting" if status.starting else "down"
-    return "up"
+    return "draining" if status.held else "up"

@@ -13,12 +13,12 @@ from typing import Literal
 
 from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
-from headway.core.request import Request, State
+from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
-from headway.gateway.api.errors import from_reject, no_backend, shutting_down
+from headway.gateway.api.errors import ApiError, from_reject, no_backend, shutting_down
 from headway.gateway.dispatch.departures import Departures
 from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.rotation import Rotation
@@ -82,11 +82,11 @@ class Dispatcher:
         backend = self.scheduler.backends.get(name)
         return 0 if backend is None else len(backend.running)
 
-    def explain(self, work: Work, now_s: float) -> str:
-        """Why `work` runs or waits, in one sentence."""
+    def explain(self, work: Work, now_s: float, ahead: tuple[int, int] | None = None) -> str:
+        """Why `work` runs or waits, in one sentence; see `Outlook.explain`."""
         if work.request.state is State.NEW:  # between two runs it is not in the scheduler
             return "waits to be retried: it failed on its backend"
-        return self.scheduler.outlook.explain(work.request, now_s)
+        return self.scheduler.outlook.explain(work.request, now_s, ahead)
 
     def backend_changed(self, status: BackendStatus) -> None:
         """The status of a backend changed: its health, slots, models or cost, or it is leaving."""
@@ -190,6 +190,17 @@ class Dispatcher:
             raise from_reject(reject)
         self._step(now_s, [work])
 
+    def end(self, work: Work, error: ApiError) -> None:
+        """End `work` now, whether it waits or runs: its client gets `error`."""
+        work.turn.fail(error)
+        work.turn.stop(error)
+
+    def move(self, work: Work, tier: Tier) -> None:
+        """`work`, which waits, belongs to `tier` from now on. Raises ValueError if it runs."""
+        now_s = self.clock()
+        self.scheduler.move(work.request.id, tier, now_s)
+        self._step(now_s)
+
     def release(self, work: Work, *, finished: bool) -> None:
         """Give back the slot or the place in the queue. A second call has no effect."""
         if self.works.pop(work.request.id, None) is None:
@@ -237,8 +248,7 @@ class Dispatcher:
             self._timer.cancel()
             self._timer = None
         for work in list(self.works.values()):
-            work.turn.fail(shutting_down())
-            work.turn.stop(shutting_down())
+            self.end(work, shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
         """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""

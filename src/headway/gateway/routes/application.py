@@ -49,6 +49,7 @@ from headway.gateway.routes.messages import (
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
@@ -87,11 +88,13 @@ class Routes:
         responses: ResponseStore | None,
         advisor: Advisor | None,
         console: ConsoleRoutes,
+        operations: Operations,
         history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
+        self._operations = operations
         self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
@@ -145,6 +148,11 @@ class Routes:
             "model": self._model,
             "queue": self._queue,
             "policy": self._policy,
+            "use_policy": self._operations.use_policy,
+            "cancel_request": self._operations.cancel,
+            "move_request": self._operations.move,
+            "drain_backend": self._operations.drain,
+            "resume_backend": self._operations.resume,
             "history": self._history.page,
             "history_csv": self._history.csv,
             "history_series": self._history.series,

@@ -18,12 +18,14 @@ from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.console.live import Live
 from headway.gateway.console.picture import MOST_ROWS, Window
+from headway.gateway.console.trend import Trend
 from headway.gateway.http.body import Bodies
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.sessions import COOKIE, LASTS_S, Sessions
 
 PATH = "/console"
 SESSION = f"{PATH}/api/session"
+TREND = f"{PATH}/api/trend"
 LIVE = f"{PATH}/api/live"
 POLICY = "; ".join(
     (
@@ -88,11 +90,19 @@ class ConsoleSession(msgspec.Struct, kw_only=True):
 class ConsoleRoutes:
     """Serves the console's files, and signs browsers in and out."""
 
-    def __init__(self, entrance: Entrance, sessions: Sessions, bodies: Bodies, live: Live) -> None:
+    def __init__(
+        self,
+        entrance: Entrance,
+        sessions: Sessions,
+        bodies: Bodies,
+        live: Live,
+        trend: Trend,
+    ) -> None:
         self._entrance = entrance
         self._sessions = sessions
         self._bodies = bodies
         self._live = live
+        self._trend = trend
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes: they are the console's own, and in no document."""
@@ -101,6 +111,7 @@ class ConsoleRoutes:
         router.add_get(SESSION, self._session)
         router.add_post(SESSION, self._sign_in)
         router.add_delete(SESSION, self._sign_out)
+        router.add_get(TREND, self._past)
         router.add_get(LIVE, self._watch, allow_head=False)
         router.add_get(PATH + "/{name:.+}", self._file)
 
@@ -137,6 +148,10 @@ class ConsoleRoutes:
         response = answer(b"", status=204, headers=PRIVATE)
         response.del_cookie(COOKIE, path="/")
         return response
+
+    async def _past(self, request: web.Request) -> web.Response:
+        self._entrance.viewer(request)
+        return json_answer(self._trend.view(), headers=PRIVATE)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         """Looks at the queue as they come, as server-sent events, until the browser leaves."""

@@ -16,6 +16,7 @@ export function when(unix_s) {
 /** @param {number | null | undefined} value a duration, such as `340 ms` or `4.2 s` */
 export function ms(value) {
   if (value == null) return '–'
+  if (value === 0) return '0'
   if (value < 10) return `${value.toFixed(1)} ms`
   if (value < 1000) return `${Math.round(value)} ms`
   return seconds(value / 1000)

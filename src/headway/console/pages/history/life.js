@@ -23,7 +23,7 @@ export function Life({ id }) {
     ${error && html`<p class="error" role="alert">${error}</p>`}
     ${answer === null ? !error && html`<p class="soft" role="status">Looking …</p>` : html`
       <${Timeline} one=${answer}/>
-      <div class="columns"><${Prediction} one=${answer}/><${Facts} one=${answer}/></div>
+      <div class="pair"><${Prediction} one=${answer}/><${Facts} one=${answer}/></div>
       ${answer.prompt !== null && html`<${Prompt} text=${answer.prompt}/>`}`}`
 }
 

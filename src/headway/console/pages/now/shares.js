@@ -2,17 +2,17 @@
 // How the slots and the waiting are shared: among tiers, among tenants; and who yielded to whom.
 
 import { html } from '../../vendor/libraries.js'
-import { count, seconds } from '../../parts/format.js'
+import { count, plural, seconds } from '../../parts/format.js'
 
 /** @param {{now: any}} props */
 export function Tiers({ now }) {
   return html`<section aria-label="Tiers"><h2>Tiers</h2>
     <div class="wide" tabindex="0" role="group" aria-label="Table of tiers"><table><thead><tr><th scope="col">tier</th><th scope="col">running</th>
-      <th scope="col">waiting</th><th scope="col">backlog</th><th scope="col">longest wait</th>
+      <th scope="col">waiting</th><th scope="col" class="extra">backlog</th><th scope="col">longest wait</th>
       <th scope="col">worst, 1 h</th><th scope="col">bound</th></tr></thead>
     <tbody>${now.tiers.map((/** @type {any} */ one) => html`<tr>
       <th scope="row"><span class=${`tag ${one.tier}`}>${one.tier}</span></th>
-      <td>${count(one.running)}</td><td>${count(one.waiting)}</td><td>${seconds(one.backlog_s)}</td>
+      <td>${count(one.running)}</td><td>${count(one.waiting)}</td><td class="extra">${seconds(one.backlog_s)}</td>
       <td class=${late(one.longest_wait_s, one)}>${seconds(one.longest_wait_s)}</td>
       <td class=${late(one.worst_wait_s, one)}>${seconds(one.worst_wait_s)}</td>
       <td>${bound(one)}</td></tr>`)}</tbody></table></div>
@@ -55,14 +55,14 @@ export function Tenants({ now }) {
 
 /** @param {{now: any}} props */
 export function Preemptions({ now }) {
-  return html`<section aria-label="Preemptions"><h2>Preemptions</h2>
+  return html`<section aria-label="Preemptions" class="both"><h2>Preemptions</h2>
     ${now.preemptions.length === 0 && html`<p class="soft">${now.preemption
       ? 'No request has had to yield its slot lately.'
       : 'Preemption is off.'}</p>`}
     <ol class="feed">${now.preemptions.map((/** @type {any} */ one) => html`
       <li key=${`${one.id}-${one.output_tokens}`}><span class="soft ago">${seconds(one.ago_s)} ago</span>
-        <span><span class="mono">${one.id}</span> (${one.tier}, ${count(one.output_tokens)} tokens so far) yielded on
-        ${' '}${one.backend} to ${one.winner_id === null ? `another tenant's request (${one.winner_tier})`
-          : html`<span class="mono">${one.winner_id}</span> (${one.winner_tier})`}</span></li>`)}</ol>
+        <span><span class=${`tag ${one.tier}`}>${one.tier}</span> kept its ${plural(one.output_tokens, 'token')} and left its slot
+        on ${one.backend} to${' '}<span class=${`tag ${one.winner_tier}`}>${one.winner_tier}</span>
+        <br/><small class="mono soft">${one.id} → ${one.winner_id ?? 'another tenant’s'}</small></span></li>`)}</ol>
   </section>`
 }

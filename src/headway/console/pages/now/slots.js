@@ -24,11 +24,12 @@ function Slot({ run }) {
   const from = run.output_tokens + run.rest_low
   return html`<button class=${`slot ${run.tier}`} onClick=${() => openRequest(run)}
       title=${`${run.id}: ${run.tier}, ${run.tenant || 'no tenant'}, ${run.model}`}>
-    <span class="who">${run.tenant || run.model}</span><span class="rest">${seconds(run.rest_s)}</span>
+    <span class="who">${run.tenant || run.model}</span>
     <span class="track" aria-hidden="true">
       <i class="done" style=${{ width: share(run.output_tokens) }}></i>
       <i class="range" style=${{ left: share(from), right: '0' }}></i>
     </span>
-    <small>${count(run.output_tokens)} + ${between(run.rest_low, run.rest_high)} tokens</small>
+    <small>${count(run.output_tokens)} + ${between(run.rest_low, run.rest_high)}<span class="unseen"> tokens, ends in about </span></small>
+    <small class="rest">${seconds(run.rest_s)}</small>
   </button>`
 }
