@@ -70,7 +70,7 @@ def questions(options: argparse.Namespace, seed: int) -> list[tuple[str, str]]:
             by = draw.choice(("tenant", "model", "tier", "outcome", None))
             narrow = draw.choice(({}, {"tenant": tenant}, {"model": model, "tier": tier}))
             lines = {} if by is None else {"by": by}
-            ask(f"chart: {days:.3g} days", "/series", since=now_s - days * DAY_S, **narrow, **lines)
+            ask(f"chart: {days:.2g} days", "/series", since=now_s - days * DAY_S, **narrow, **lines)
     draw.shuffle(found)
     return found
 

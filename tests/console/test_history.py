@@ -20,6 +20,7 @@ from headway.store.request_log import RequestLog
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = '<img src=x onerror="document.title=1">\u202eevil\U0001f980'
+DASH = "\u2013"
 TEAM = '<b onclick="x()">\u05e9\u05dc\u05d5\u05dd\U0001f980'
 
 
@@ -119,7 +120,7 @@ async def test_a_life_with_a_preemption_is_told(
     await console.see("preempted for another request")
     phases = await console.page.locator(".stretches tbody th").all_inner_texts()
     assert phases == ["queued", "prefill", "decode", "stopped", "prefill", "decode"]
-    await console.see("25 output tokens (80%: 12–40), before the first, from its prompt")
+    await console.see(f"25 output tokens (80%: 12{DASH}40), before the first, from its prompt")
     await console.see("20 tokens, within the interval")
 
 

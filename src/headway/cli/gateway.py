@@ -42,6 +42,8 @@ from headway.prompts.watched import WatchedRegistry
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
+from headway.traces.otlp import Collector, NoExporter
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
+            tracer = tracer_of(settings)
         except (
             GgufError,
             ModelFailure,
@@ -91,6 +94,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ResponsesError,
             ArtefactError,
             PromptError,
+            NoExporter,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -129,6 +133,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 learned=learned,
                 catalog=catalog,
                 prompts=prompts,
+                tracer=tracer,
                 scheduler=scheduler,
             )
 
@@ -216,6 +221,13 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     if choice == "off":
         return None
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
+
+
+def tracer_of(settings: Settings) -> Tracer | None:
+    """What sends traces, if there is a collector. Raises NoExporter."""
+    if settings.traces.endpoint is None:
+        return None
+    return Tracer(Collector(settings.traces.endpoint), settings.traces.sample)
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -63,6 +63,7 @@ from headway.prompts.watched import WatchedRegistry
 from headway.store.history.reader import HistoryReader
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Gateway:
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
+        tracer: sends traces of requests; None: none are sent.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -106,6 +108,7 @@ class Gateway:
         learned: Path | None = None,
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
+        tracer: Tracer | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -129,13 +132,13 @@ class Gateway:
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log, tracer
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
         intake = Intake(
-            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases, tracer
         )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
@@ -145,6 +148,9 @@ class Gateway:
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
+        self._tracer = tracer
+        if tracer is not None:
+            metrics.traces(tracer)
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
@@ -272,6 +278,8 @@ class Gateway:
         self._trend.stop()
         await self._prompts.close()
         self._accounts.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
         if self.perception is not None:
             await self.perception.close()
         if self._advisor is not None:

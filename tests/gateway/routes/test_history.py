@@ -129,9 +129,11 @@ async def test_figures_over_time(serve: Serve, log: RequestLog) -> None:
         "umbrella": 3,
     }
     acme = next(line for line in found["lines"] if line["name"] == "acme")
-    assert acme["whole"]["total_ms"]["p99"] == pytest.approx(600.0, rel=0.01)
+    assert acme["whole"]["percentiles_ms"]["p99"] == pytest.approx(600.0, rel=0.01)
     assert sum(acme["output_tokens"]) == 60
-    assert len(acme["total_ms"]["p50"]) == len(found["times"])
+    waits = await get(gateway, "/series", since=NOW_S - 3600.0, measure="wait")
+    assert waits["lines"][0]["whole"]["percentiles_ms"]["p50"] == pytest.approx(5.0, rel=0.01)
+    assert len(acme["percentiles_ms"]["p50"]) == len(found["times"])
 
 
 async def test_csv_has_all_rows_and_nothing_that_a_spreadsheet_would_compute(
@@ -156,6 +158,7 @@ async def test_csv_has_all_rows_and_nothing_that_a_spreadsheet_would_compute(
         ("", {"min_latency_ms": "-1"}),
         ("", {"min_wait_ms": "nan"}),
         ("/series", {"by": "colour"}),
+        ("/series", {"measure": "mood"}),
         ("/series", {"since": "2026-01-02", "until": "2026-01-01"}),
         ("/series", {"min_wait_ms": "5"}),
         (".csv", {"until": "1e99"}),

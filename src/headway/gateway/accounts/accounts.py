@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from functools import partial
 
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
@@ -13,6 +14,7 @@ from headway.gateway.accounts import request_lines
 from headway.gateway.accounts.lives import life_of
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.refusals import Refusals
+from headway.gateway.accounts.spans import spans_of
 from headway.gateway.api.wire import HeadwayUsage
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
@@ -21,6 +23,7 @@ from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome, RequestRecord
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Accounts:
         foresight: Foresight,
         ahead: RunsAhead,
         request_log: RequestLog | None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._metrics = metrics
@@ -50,6 +54,7 @@ class Accounts:
         self._foresight = foresight
         self._ahead = ahead
         self._request_log = request_log
+        self._tracer = tracer
         self.refusals = Refusals(metrics, request_log)
         """Writes down what was refused."""
         self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
@@ -147,7 +152,7 @@ class Accounts:
 
     def _write_batch(self) -> None:
         logged = request_lines.wanted()
-        written = logged or self._request_log is not None
+        written = logged or self._request_log is not None or self._tracer is not None
         records = []
         for _ in range(min(len(self._ended), AT_ONCE)):
             work, outcome, status, reason, zero_unix_s = self._ended.popleft()
@@ -181,11 +186,16 @@ class Accounts:
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
 
     def _keep(self, record: RequestRecord, work: Work, outcome: Outcome) -> None:
+        if self._request_log is None and work.span is None:
+            return
+        life = life_of(work, outcome)
+        if self._tracer is not None and work.span is not None:
+            self._tracer.write(partial(spans_of, record, life, work.span))
         if self._request_log is not None:
             prompt = None
             if work.kind is not None and record.outcome == "finished":
                 prompt = LoggedPrompt(work.kind, work.fields)
-            self._request_log.write(record, prompt, life_of(work, outcome))
+            self._request_log.write(record, prompt, life)
 
     def _record(
         self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float

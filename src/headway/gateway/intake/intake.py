@@ -42,6 +42,7 @@ from headway.prediction.live.history import (
 )
 from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 from headway.prompts.prompt import PromptId
+from headway.traces.tracer import Tracer
 
 MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
 """Parts of a message that are not text; usually large and in base64."""
@@ -98,6 +99,7 @@ class Intake:
         pool: the backends.
         batched: names of the models that answer whole batches.
         aliases: the operator's names of models.
+        tracer: samples traces; None: none are sampled.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Intake:
         pool: BackendPool,
         batched: Sequence[str],
         aliases: Aliases,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
@@ -119,6 +122,7 @@ class Intake:
         self._pool = pool
         self._batched = batched
         self._aliases = aliases
+        self._tracer = tracer
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -160,6 +164,11 @@ class Intake:
         else:
             estimate = self._history.estimate(origin, limit)
         obstacle = self._obstacle(kind, model, fields)
+        trace, span = trace_headers(headers), None
+        if self._tracer is not None:
+            span = self._tracer.begin(trace.get("traceparent", ""))
+            if span is not None:
+                trace = {**trace, "traceparent": span.traceparent}
         request = Request(
             id=f"req-{self._prefix}-{next(self._numbers)}",
             arrival_s=now_s,
@@ -185,7 +194,8 @@ class Intake:
             body=body,
             fields=fields,
             user_agent=headers.get("user-agent", "")[:MOST_USER_AGENT],
-            trace=trace_headers(headers),
+            trace=trace,
+            span=span,
             renamed=renamed,
             # The one text where they are equal: a thousand waiting requests share it.
             asked_model=model if call.model in ("default", model) else call.model,

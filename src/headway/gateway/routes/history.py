@@ -31,7 +31,9 @@ CSV_PAGE = 1000
 SERIES_S = 24 * 3600.0
 """How far figures go back where the client does not say."""
 NAMES = ("tenant", "model", "tier", "outcome", "key", "program")
-LEAST = {"min_latency_ms": "total_ms", "min_ttft_ms": "ttft_ms", "min_wait_ms": "queue_ms"}
+MEASURES = {"latency": "total_ms", "ttft": "ttft_ms", "wait": "queue_ms"}
+"""As the log has them, by their names in queries."""
+LEAST = {f"min_{name}_ms": measure for name, measure in MEASURES.items()}
 """Query parameters, and the measures that they limit."""
 PRIVATE = {"Cache-Control": "no-store"}
 
@@ -64,6 +66,9 @@ class HistoryRoutes:
         filters, by = self._filters(request), request.query.get("by")
         if by is not None and by not in get_args(By):
             raise invalid_value(f"by must be one of {', '.join(get_args(By))}.", "by")
+        measure = request.query.get("measure", "latency")
+        if measure not in MEASURES:
+            raise invalid_value(f"measure must be one of {', '.join(MEASURES)}.", "measure")
         for name in (*LEAST, "key", "program"):
             if name in request.query:
                 raise invalid_value(f"Figures cannot be narrowed down by {name}.", name)
@@ -76,7 +81,13 @@ class HistoryRoutes:
         step_s = step_of(since_s, until_s, now_s)
         try:
             found = await self._ask(
-                partial(series, filters=filters, by=cast(By | None, by), step_s=step_s)
+                partial(
+                    series,
+                    filters=filters,
+                    by=cast(By | None, by),
+                    step_s=step_s,
+                    measure=MEASURES[measure],
+                )
             )
         except TooLong as error:
             raise invalid_value(f"{error}; ask for a shorter one.", "since") from None

@@ -276,7 +276,11 @@ TABLE: tuple[Route, ...] = (
         "Latency, throughput, tokens and cost over time",
         None,
         Series,
-        query={**FILTERS, "by": {"enum": ["tenant", "model", "tier", "outcome"]}},
+        query={
+            **FILTERS,
+            "by": {"enum": ["tenant", "model", "tier", "outcome"]},
+            "measure": {"enum": ["latency", "ttft", "wait"]},
+        },
     ),
     Route(
         "GET",

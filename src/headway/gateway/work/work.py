@@ -17,6 +17,7 @@ from headway.gateway.work.turn import Turn
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
 from headway.prompts.prompt import PromptId
+from headway.traces.span import Context
 
 BYTES_PER_TOKEN = 4
 """Approximate bytes of JSON per token, for scheduling until an engine has counted."""
@@ -45,6 +46,8 @@ class Work:
     user_agent: str = ""
     trace: Mapping[str, str] = field(default_factory=dict)
     """Tracing headers: sent to the backend, and returned to the client."""
+    span: Context | None = None
+    """Its place in its trace; None: it is not sampled."""
     renamed: bool = False
     """Whether `fields` names another model than `body`: the client used `default` or an alias."""
     asked_model: str = ""

@@ -21,13 +21,7 @@ MOST_LINES = 8
 """The largest ones; the others are one line together."""
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUMS = ("requests", "prompt_tokens", "output_tokens", "cost")
-STEPS = (
-    (2, MINUTE_S),
-    (8, 5 * MINUTE_S),
-    (26, 15 * MINUTE_S),
-    (178, HOUR_S),
-    (31 * 24, 6 * HOUR_S),
-)
+STEPS = ((2, MINUTE_S), (8, 5 * MINUTE_S), (26, 15 * MINUTE_S), (178, HOUR_S))
 """Hours that are shown at most by each step; longer stretches are shown by days."""
 
 
@@ -50,9 +44,8 @@ class Line(msgspec.Struct, kw_only=True):
     output_tokens: list[int]
     cost: list[float]
     """Of the requests whose models have a price."""
-    total_ms: Percentiles
-    ttft_ms: Percentiles
-    queue_ms: Percentiles
+    percentiles_ms: Percentiles
+    """Of the measure that was asked for."""
     whole: Figures
     """Over the whole stretch of time."""
 
@@ -64,14 +57,14 @@ class Figures(msgspec.Struct, kw_only=True):
     prompt_tokens: int
     output_tokens: int
     cost: float
-    total_ms: dict[str, float | None]
-    ttft_ms: dict[str, float | None]
-    queue_ms: dict[str, float | None]
+    percentiles_ms: dict[str, float | None]
 
 
 class Series(msgspec.Struct, kw_only=True):
     """Figures over time, of requests by the time of their arrival."""
 
+    measure: str
+    """`total_ms`: latency; `ttft_ms`: time to first token; `queue_ms`: wait."""
     step_s: int
     times: list[int]
     """When each step begins, in Unix time; days are those of UTC."""
@@ -92,7 +85,9 @@ def step_of(since_s: float, until_s: float, now_s: float) -> int:
     return ceil(length_s / DAY_S / MOST_POINTS) * DAY_S
 
 
-def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s: int) -> Series:
+def series(
+    database: sqlite3.Connection, filters: Filters, by: By | None, step_s: int, measure: str
+) -> Series:
     """Figures of the requests that `filters` names, from `since_s` to `until_s` of it.
 
     Args:
@@ -100,6 +95,7 @@ def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s
         filters: `since_s` and `until_s` are given; tenant, model, tier and outcome may be.
         by: what has a line of its own; None: one line for all.
         step_s: from `step_of`.
+        measure: one of MEASURES, of which there are percentiles.
     """
     assert filters.since_s is not None and filters.until_s is not None
     level = max(level for level in LEVELS if level <= step_s)
@@ -108,10 +104,13 @@ def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s
     if len(times) > MOST_POINTS + 2:
         raise TooLong("the stretch of time has too many steps")
     bounds = (level, times[0], times[-1] + step_s)
-    cells = _Cells(database, filters, bounds, len(times), step_s)
+    if measure not in MEASURES:
+        raise ValueError(f"there is no measure {measure!r}")
+    cells = _Cells(database, filters, bounds, len(times), step_s, measure)
     if by is None:
         (all_of_it,) = cells.read([None])
-        return Series(step_s=step_s, times=times, lines=[all_of_it.line(None)])
+        lines = [all_of_it.line(None)]
+        return Series(measure=measure, step_s=step_s, times=times, lines=lines)
     names = cells.largest(by)
     shown = names[:MOST_LINES]
     found = cells.read(shown, by)
@@ -119,49 +118,41 @@ def series(database: sqlite3.Connection, filters: Filters, by: By | None, step_s
     if len(names) > MOST_LINES:
         (rest,) = cells.read([None])
         lines.append(rest.without(found).line(None))
-    return Series(step_s=step_s, times=times, lines=lines)
+    return Series(measure=measure, step_s=step_s, times=times, lines=lines)
 
 
 class _Read(NamedTuple):
     """Sums and histograms of one line, in a row each step."""
 
     sums: npt.NDArray[np.float64]
-    histograms: list[Histograms]
-    """Of each measure."""
+    histograms: Histograms
 
     def without(self, others: Sequence[_Read]) -> _Read:
         """What is left without `others`."""
-        histograms = [
-            own.without(other.histograms[place] for other in others)
-            for place, own in enumerate(self.histograms)
-        ]
-        return _Read(self.sums - np.sum([one.sums for one in others], axis=0), histograms)
+        sums = self.sums - np.sum([other.sums for other in others], axis=0)
+        return _Read(sums, self.histograms.without(other.histograms for other in others))
 
     def line(self, name: str | None) -> Line:
         """The figures as they are shown."""
         requests, prompt_tokens, output_tokens, cost = self.sums.T.tolist()
         whole = [round(value, 6) for value in self.sums.sum(axis=0).tolist()]
         shares = SHARES.values()
-        per_step = [one.percentiles(len(requests), shares) for one in self.histograms]
-        of_all = [one.together().percentiles(1, shares) for one in self.histograms]
+        each = self.histograms.percentiles(len(requests), shares)
+        of_all = self.histograms.together().percentiles(1, shares)
         return Line(
             name=name,
             requests=[round(value) for value in requests],
             prompt_tokens=[round(value) for value in prompt_tokens],
             output_tokens=[round(value) for value in output_tokens],
             cost=[round(value, 6) for value in cost],
-            **{
-                measure: Percentiles(**dict(zip(SHARES, each, strict=True)))
-                for measure, each in zip(MEASURES, per_step, strict=True)
-            },
+            percentiles_ms=Percentiles(**dict(zip(SHARES, each, strict=True))),
             whole=Figures(
                 requests=round(whole[0]),
                 prompt_tokens=round(whole[1]),
                 output_tokens=round(whole[2]),
                 cost=whole[3],
-                **{
-                    measure: {label: each[0] for label, each in zip(SHARES, shown, strict=True)}
-                    for measure, shown in zip(MEASURES, of_all, strict=True)
+                percentiles_ms={
+                    label: values[0] for label, values in zip(SHARES, of_all, strict=True)
                 },
             ),
         )
@@ -177,12 +168,14 @@ class _Cells:
         bounds: Sequence[int],
         steps: int,
         step_s: int,
+        measure: str,
     ) -> None:
         self._database = database
         self._filters = filters
         self._bounds = bounds
         self._steps = steps
         self._step_s = step_s
+        self._measure = measure
 
     def largest(self, by: By) -> list[str]:
         """Names of the groups, those with the most requests first; one more than have a line."""
@@ -206,13 +199,13 @@ class _Cells:
             values = [*values, *names]
             line = by
         query = (
-            f"SELECT (began - ?) / ?, {line}, {', '.join(SUMS)}, {', '.join(MEASURES)} "
+            f"SELECT (began - ?) / ?, {line}, {', '.join(SUMS)}, {self._measure} "
             "FROM rollups CROSS JOIN rollup_groups ON id = group_id "
             f"WHERE level = ? AND began >= ? AND began < ? AND {condition}"
         )
         steps = (self._bounds[1], self._step_s)
         rows = self._database.execute(query, (*steps, *self._bounds, *values))
-        columns = list(zip(*rows, strict=True)) or [()] * (2 + len(SUMS) + len(MEASURES))
+        columns = list(zip(*rows, strict=True)) or [()] * (3 + len(SUMS))
         count = len(names) * self._steps
         places = np.array(columns[0], np.int64)
         if by is not None:
@@ -225,11 +218,8 @@ class _Cells:
             ],
             axis=1,
         )
-        histograms = [Histograms.of(column, places) for column in columns[-len(MEASURES) :]]
+        histograms = Histograms.of(columns[-1], places)
         return [
-            _Read(
-                sums[at : at + self._steps],
-                [one.between(at, at + self._steps) for one in histograms],
-            )
+            _Read(sums[at : at + self._steps], histograms.between(at, at + self._steps))
             for at in range(0, count, self._steps)
         ]

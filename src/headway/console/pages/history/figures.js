@@ -9,7 +9,7 @@ import { historyAddress } from './filters.js'
 import { cost, ms } from './format.js'
 
 const BY = ['tenant', 'model', 'tier', 'outcome']
-const MEASURES = { total_ms: 'Latency', ttft_ms: 'Time to first token', queue_ms: 'Wait' }
+const MEASURES = { latency: 'Latency', ttft: 'Time to first token', wait: 'Wait' }
 const SHARES = ['p50', 'p90', 'p99']
 const COLOURS = ['--l1', '--l2', '--l3', '--l4', '--l5', '--l6', '--l7', '--l8', '--soft']
 const TAKEN = { key: 'API key', program: 'run', min_latency_ms: 'slowness', min_ttft_ms: 'slowness', min_wait_ms: 'slowness' }
@@ -23,9 +23,9 @@ const TAKEN = { key: 'API key', program: 'run', min_latency_ms: 'slowness', min_
  * @param {string[]} props.leavesOut filters that figures do not know
  */
 export function Figures({ query, asked, leavesOut }) {
-  const [measure, setMeasure] = useState(/** @type {keyof MEASURES} */ ('total_ms'))
+  const [measure, setMeasure] = useState(/** @type {keyof MEASURES} */ ('latency'))
   const by = BY.includes(query.get('by') ?? '') ? /** @type {string} */ (query.get('by')) : ''
-  const path = new URLSearchParams([...asked, ...(by ? [['by', by]] : [])])
+  const path = new URLSearchParams([...asked, ['measure', measure], ...(by ? [['by', by]] : [])])
   const { answer, error, busy } = useAnswer(`v1/headway/history/series?${path}`)
   return html`<section aria-label="Figures" aria-busy=${busy}>
     <div class="row head"><h2>Figures</h2>
@@ -40,7 +40,7 @@ export function Figures({ query, asked, leavesOut }) {
         ${BY.map(one => html`<option value=${one}>by ${one}</option>`)}</select></div>
     ${leavesOut.length > 0 && html`<p class="soft">Figures are not narrowed down by ${[...new Set(leavesOut.map(name => TAKEN[/** @type {keyof TAKEN} */ (name)]))].join(' and ')}; the requests below are.</p>`}
     ${error && html`<p class="error" role="alert">${error}</p>`}
-    ${answer && html`<${Charts} key=${`${by} ${measure}`} answer=${answer} by=${by} measure=${measure} until=${Number(asked.get('until'))}/>
+    ${answer && html`<${Charts} key=${by} answer=${answer} by=${by} measure=${measure} until=${Number(asked.get('until'))}/>
       <${Sums} lines=${answer.lines} by=${by} measure=${measure}/>`}
   </section>`
 }
@@ -71,8 +71,8 @@ function Charts({ answer, by, measure, until }) {
   const charts = useMemo(() => [
     { title: by ? `${MEASURES[measure]}, 99th percentile` : MEASURES[measure],
       axes: { show: ms, least: 1, days: true },
-      ...(by ? each(line => line[measure].p99) : {
-        data: [times, ...SHARES.map(share => lines[0][measure][share])],
+      ...(by ? each(line => line.percentiles_ms.p99) : {
+        data: [times, ...SHARES.map(share => lines[0].percentiles_ms[share])],
         lines: SHARES.map((share, number) => ({ label: share, colour: COLOURS[number] }))
       }) },
     { title: 'Requests a minute', axes: { show: few, least: 0.01, days: true },
@@ -102,7 +102,7 @@ function Sums({ lines, by, measure }) {
     <tbody>${lines.map((line, number) => html`<tr key=${line.name}>
       <th scope="row">${by !== '' && html`<i class="dash" style=${{ background: `var(${COLOURS[number]})` }}></i>`}<bdi>${called(line, by)}</bdi></th>
       <td>${count(line.whole.requests)}</td>
-      ${SHARES.map(share => html`<td>${ms(line.whole[measure][share])}</td>`)}
+      ${SHARES.map(share => html`<td>${ms(line.whole.percentiles_ms[share])}</td>`)}
       <td>${count(line.whole.prompt_tokens)}</td><td>${count(line.whole.output_tokens)}</td>
       <td>${cost(line.whole.cost)}</td></tr>`)}</tbody></table></div>`
 }
