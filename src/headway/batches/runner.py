@@ -24,7 +24,7 @@ from headway.batches.running import READ_AHEAD, RunningBatch
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
 from headway.batches.serving import Serving
 from headway.batches.settings import BatchSettings
-from headway.batches.window import Window
+from headway.daily_hours import ZonedHours
 from headway.store.transactions import Closed
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Runner:
         self._settings = settings
         self._serving = serving
         self._clock = clock
-        self._window = Window.parse(settings.window) if settings.window else None
+        self._window = ZonedHours.parse(settings.window) if settings.window else None
         self._running: dict[str, RunningBatch] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._unwritten_bytes = 0
@@ -273,7 +273,7 @@ class Runner:
     def _feed(self) -> None:
         """Begin as many lines as there is room for."""
         now = self._clock()
-        if self._paused or (self._window is not None and not self._window.is_open(now)):
+        if self._paused or (self._window is not None and not self._window.include(now)):
             return
         batches = list(self._running.values())
         if len(batches) > 1:
@@ -308,7 +308,7 @@ class Runner:
         batch, now = running.batch, self._clock()
         try:
             answer = await self._serving.answer(
-                batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
+                batch.id, batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
             )
         except OSError as error:
             logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)

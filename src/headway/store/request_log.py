@@ -21,7 +21,13 @@ from typing import Any
 import msgspec
 
 from headway.store.database import move_aside, open_database
-from headway.store.request_record import ADDED, INDEX_OF_ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
+from headway.store.request_record import (
+    ADDED,
+    INDEX_OF_ADDED,
+    SCHEMA,
+    SCHEMA_VERSION,
+    RequestRecord,
+)
 
 logger = logging.getLogger(__name__)
 

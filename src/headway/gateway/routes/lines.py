@@ -106,8 +106,10 @@ class Lines:
         )
         return slots + BESIDE_SLOTS if slots else 0
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
-        """Run one line, within `left_s` seconds."""
+    async def answer(
+        self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
+    ) -> Answer:
+        """Run one line of a batch, within `left_s` seconds."""
         headers = {
             "x-headway-tier": "batch",
             "x-headway-deadline-ms": str(max(1, int(left_s * 1000.0))),
@@ -115,7 +117,7 @@ class Lines:
         if tenant:
             headers["x-headway-tenant"] = tenant
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body))
+            response = await self._response(endpoint, headers, Admitted(None, body, batch=batch))
         except ApiError as error:
             return _refused(error)
         except Exception:
