@@ -151,8 +151,8 @@ async def test_a_cancellation_by_another_process_is_noticed(
     batches = Batches(BatchSettings(tmp_path), Engine(slots=0))
     batches.start()
     batch = await begun(batches, ["ok"])
-    other = Journal(tmp_path / "batches.db", Owner.this())
-    await other.cancel(batch.id, "ann", 2000.0)
+    other = Journal.open(tmp_path / "batches.db", Owner.this())
+    await other.ask(batch.id, "ann", lambda batch: batch.cancelled(2000.0))
     assert (await over(batches, batch.id)).status == "cancelled"
     other.close()
     await batches.stop()

@@ -33,6 +33,7 @@ from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 from headway.gateway.work.work import Work
 from headway.models.source import source_of
+from headway.store.transactions import Refused
 
 CHAT = "/v1/chat/completions"
 
@@ -335,7 +336,7 @@ async def test_answers_wait_for_a_disk_that_refuses_them(
 
     async def full(self: Journal, held: Held, results: Sequence[Result]) -> Any:
         if next(refusals) < 3:
-            raise sqlite3.OperationalError("database or disk is full")
+            raise Refused("database or disk is full")
         return await record(self, held, results)
 
     monkeypatch.setattr(Journal, "record", full)

@@ -191,9 +191,12 @@ class FilesRoutes:
     async def content(self, request: web.Request) -> web.StreamResponse:
         """What is in a file. Raises ApiError 404."""
         file = await self._found(request)
-        path = kept(self._batches).folder.path(file.id)
-        if not path.exists():
-            raise no_file(file.id)
+        try:
+            path = await kept(self._batches).path(file)
+        except FileNotFoundError:
+            raise no_file(file.id) from None
+        except OSError as error:
+            raise disk_error(error) from None
         headers = {"Server": SERVER, "Content-Type": "application/octet-stream"}
         return web.FileResponse(path, headers=headers)
 
