@@ -38,7 +38,9 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
+    async def answer(
+        self, endpoint: str, body: bytes, tenant: str, left_s: float, key: str
+    ) -> Answer:
         text = json.loads(body)["messages"]
         self.asked[text] += 1
         self.running += 1

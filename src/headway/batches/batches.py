@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headway.batches.batch import MONTH_S, WINDOW_S, Batch
+from headway.batches.batch import MONTH_S, WINDOW_S, Batch, WrongStatus
 from headway.batches.folder import Folder, Part
+from headway.batches.input_file import ENVELOPE_BYTES
 from headway.batches.journal import Journal, Order
+from headway.batches.retrying import copy_failed
 from headway.batches.runner import Runner
 from headway.batches.schema import StoredFile
 from headway.batches.serving import Serving
@@ -23,9 +25,15 @@ from headway.store.transactions import Refused
 
 logger = logging.getLogger(__name__)
 
+MOST_METADATA = 16
+"""Entries that a batch may have."""
 CLEAN_EVERY_S = 60.0
 LEFT_BEHIND_S = 24 * 3600.0
 """An unknown file of that age is what a crash left: no upload takes so long."""
+
+
+class NothingFailed(Exception):
+    """No request of the batch failed."""
 
 
 class Batches:
@@ -52,6 +60,11 @@ class Batches:
         self._runner = Runner(self._journal, self.folder, self._shared, settings, serving, clock)
         self._cleaning: asyncio.Task[None] | None = None
         self._renewal = Renewal(self._journal.renew)
+
+    @property
+    def away(self) -> bool:
+        """Whether their database is away: what is asked now waits until it is back."""
+        return self._journal.away
 
     def start(self) -> None:
         """Run batches from now on, also those that an earlier process left."""
@@ -172,6 +185,43 @@ class Batches:
     async def resume_batch(self, id: str, owner: str) -> Batch | None:
         """Let the lines of a batch begin again; None if this owner has no such batch."""
         return await self._ask(id, owner, Batch.resumed)
+
+    async def retry(self, id: str, owner: str) -> Batch | None:
+        """Begin a batch of the requests that failed in another; None if this owner has none such.
+
+        Raises:
+            WrongStatus: it is not over.
+            NothingFailed: it has no error file.
+            FileNotFoundError: its input or its error file was deleted, or has expired.
+            OSError, Refused: the requests cannot be written.
+        """
+        batch = await self.batch(id, owner)
+        if batch is None:
+            return None
+        if not batch.status.over:
+            raise WrongStatus(f"batch {id} is {batch.status}")
+        if batch.error_file_id is None:
+            raise NothingFailed(id)
+        inputs = await self._file_there(batch.input_file_id, owner)
+        errors = await self._file_there(batch.error_file_id, owner)
+        part = self.folder.new()
+        try:
+            paths = await self.path(inputs), await self.path(errors)
+            most_bytes = self.settings.max_line_bytes + ENVELOPE_BYTES
+            await asyncio.to_thread(copy_failed, *paths, part, most_bytes)
+            file = await self.add_file(part, owner, "batch", f"{id}_retry.jsonl", MONTH_S)
+        finally:
+            await asyncio.to_thread(part.discard)
+        metadata = dict(batch.metadata or {})
+        if len(metadata) < MOST_METADATA:
+            metadata["retry_of"] = id
+        return await self.create(file, batch.endpoint, metadata, batch.output_expires_s)
+
+    async def _file_there(self, id: str, owner: str) -> StoredFile:
+        file = await self.file(id, owner)
+        if file is None:
+            raise FileNotFoundError(id)
+        return file
 
     async def _ask(self, id: str, owner: str, change: Callable[[Batch], Batch]) -> Batch | None:
         batch = await self._journal.ask(id, owner, change)

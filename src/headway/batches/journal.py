@@ -71,6 +71,11 @@ class Journal:
         """Commit what was begun, and close the connection."""
         self._transactions.close()
 
+    @property
+    def away(self) -> bool:
+        """Whether the database is away: what is asked now waits until it is back."""
+        return self._transactions.away
+
     # ---- files ------------------------------------------------------------------------------
 
     async def add_file(self, file: StoredFile) -> None:

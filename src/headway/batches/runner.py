@@ -329,7 +329,11 @@ class Runner:
         batch, now = running.batch, self._clock()
         try:
             answer = await self._serving.answer(
-                batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
+                batch.endpoint,
+                running.body(line),
+                batch.owner,
+                batch.expires_at - now,
+                f"{batch.id}-{line.line}-{attempt}",
             )
         except OSError as error:
             logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)

@@ -33,5 +33,10 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
-        """Run one line, within `left_s` seconds."""
+    async def answer(
+        self, endpoint: str, body: bytes, tenant: str, left_s: float, key: str
+    ) -> Answer:
+        """Run one line, within `left_s` seconds.
+
+        `key` is that of this attempt alone: who knows it has the answer already.
+        """

@@ -83,6 +83,8 @@ class Transactions:
         self._changed = threading.Condition()
         self._hurry = False
         self._closed = False
+        self.away = False
+        """Whether the server is away: what is asked now waits until it is back."""
         self._connection = connect()
         self._thread = threading.Thread(target=self._run, name="headway-journal", daemon=True)
         self._thread.start()
@@ -189,6 +191,7 @@ class Transactions:
     def _connect_again(self, error: Exception) -> bool:
         """Whether there is a connection again; waits until there is, or until it is closed."""
         logger.warning("the journal's database is away, and is tried again: %s", error)
+        self.away = True
         while not self._closed:
             try:
                 self._connection.close()
@@ -202,6 +205,7 @@ class Transactions:
                     self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
             else:
                 logger.warning("the journal's database is back")
+                self.away = False
                 return True
         return False
 

@@ -256,12 +256,20 @@ def owner_of(caller: Caller | None) -> str:
 
 
 def kept(batches: Batches | None) -> Batches:
-    """The batches of this gateway. Raises ApiError 404 where it keeps none."""
+    """The batches of this gateway. Raises ApiError 404 where it keeps none, 503 if it cannot."""
     if batches is None:
         raise ApiError(
             404,
             "This gateway keeps no files and batches; its operator can set batch.folder.",
             code="batches_off",
+        )
+    if batches.away:
+        raise ApiError(
+            503,
+            "The database of files and batches is away; try again in a moment.",
+            type="server_error",
+            code="database_away",
+            headers={"Retry-After": "5"},
         )
     return batches
 

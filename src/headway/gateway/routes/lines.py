@@ -106,7 +106,9 @@ class Lines:
         )
         return slots + BESIDE_SLOTS if slots else 0
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
+    async def answer(
+        self, endpoint: str, body: bytes, tenant: str, left_s: float, key: str
+    ) -> Answer:
         """Run one line, within `left_s` seconds."""
         headers = {
             "x-headway-tier": "batch",
@@ -115,7 +117,7 @@ class Lines:
         if tenant:
             headers["x-headway-tenant"] = tenant
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body))
+            response = await self._response(endpoint, headers, Admitted(None, body), key)
         except ApiError as error:
             return _refused(error)
         except Exception:
@@ -131,7 +133,7 @@ class Lines:
         )
 
     async def _response(
-        self, endpoint: str, headers: dict[str, str], admitted: Admitted
+        self, endpoint: str, headers: dict[str, str], admitted: Admitted, key: str
     ) -> web.StreamResponse:
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
@@ -142,6 +144,7 @@ class Lines:
         admitted = await self._prompts.filled(endpoint, admitted)
         given = await off_loop(partial(read, endpoint), admitted.body)
         work = self._intake.work(endpoint, headers, admitted, given)
+        work.idempotency_key = key
         return await self._answers.answer(work, Reply(None))
 
     def _batched(self, endpoint: str, model: str) -> bool:
