@@ -18,6 +18,7 @@ from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
 from headway.config.backends import EMBEDDED
+from headway.config.kept import default_requests_db
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
@@ -38,7 +39,6 @@ from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
-from headway.state_folder import state_folder
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
@@ -176,12 +176,9 @@ def batches_of(settings: Settings) -> BatchSettings | None:
     database, batch = settings.log.requests_db, settings.batch
     folder = batch.folder
     if folder is None:
-        if database is not None:
-            folder = database.with_name("batches")
-        elif batch.database is not None:
-            folder = state_folder() / "batches"
-        else:
+        if database is None and batch.database is None:
             return None
+        folder = (database or default_requests_db()).with_name("batches")
     return BatchSettings(
         folder.expanduser(),
         database=batch.database or "",

@@ -21,12 +21,14 @@ def abandoned(owner: str, lease_until: float, connection: Connection) -> bool:
     """Whether `owner` does not run any more what it holds until `lease_until`.
 
     Among processes of one machine, one that lives keeps what it holds, even if it was stopped for
-    longer than a lease. Where several machines share the database only the lease counts.
+    longer than a lease. Where several machines share the database only the lease counts; and when
+    the database comes back after it was away, those who live may renew theirs first.
     """
     if died(owner):
         return True
-    late = lease_until < connection.now()
-    return late and not (connection.one_machine and lives(owner))
+    if connection.one_machine:
+        return lease_until < connection.now() and not lives(owner)
+    return connection.age_s > LEASE_S and lease_until < connection.now()
 
 
 class Renewal:

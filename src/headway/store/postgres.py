@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class PostgresConnection:
         import psycopg
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+        self._since_s = time.monotonic()
         given = conninfo_to_dict(url)
         ours = {name: value for name, value in OURS.items() if name not in given}
         self._database = psycopg.connect(make_conninfo(url, **ours), prepare_threshold=2)
@@ -66,6 +68,11 @@ class PostgresConnection:
         except BaseException:
             self._database.close()
             raise
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._since_s
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the server ended the connection."""

@@ -53,6 +53,7 @@ class SqliteConnection:
     words: Mapping[str, str] = WORDS
 
     def __init__(self, path: Path, prepare: Callable[[Connection], None]) -> None:
+        self._since_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         self._database = sqlite3.connect(
@@ -79,6 +80,11 @@ class SqliteConnection:
                 if not self.may_pass(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the file was opened."""
+        return time.monotonic() - self._since_s
 
     def is_gone(self, error: Exception) -> bool:
         """Never: a file does not go away as a server does."""

@@ -34,6 +34,12 @@ class Connection(Protocol):
     """What makes it leave out rows that others have locked."""
     one_machine: bool
     """Whether all who share the database are processes of one machine."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made."""
+        ...
+
     words: Mapping[str, str]
     """What tables are made of in its SQL: `bytes`, a type; `counted`, a key that counts rows;
     `by_key`, which keeps a table in the order of its key."""
