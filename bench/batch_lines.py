@@ -1,10 +1,11 @@
 """A batch against a backend that answers at once: what a line costs; and a gateway that is killed.
 
-    python bench/batch_lines.py [--lines 50000] [--cancelled 20000] [--kills 20]
+    python bench/batch_lines.py [--postgres] [--lines 50000] [--cancelled 20000] [--kills 20]
 
 The first part prints CPU time of the gateway for each line, and its memory; the second how long a
-cancellation takes; the third kills the
-gateway with SIGKILL while a batch runs, starts it again, and counts what was lost or run twice.
+cancellation takes; the third kills the gateway with SIGKILL while a batch runs, starts it again,
+and counts what was lost or run twice. With --postgres the journal is in a PostgreSQL of its own,
+and the third part has gateways on two hosts, as far as they know: another one takes over.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -24,8 +27,9 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.batches.crashes import CHAT, Gateway, request, run_and_kill
+from tests.batches.crashes import CHAT, Gateway, Site, request, run_and_kill, run_on_two_hosts
 from tests.gateway.fake_backend import FakeBackend
+from tests.store import postgres_server
 
 BACKEND = Path(__file__).parent.parent / "tests/gateway/fake_backend.py"
 WORDS = " word" * 40
@@ -59,13 +63,14 @@ def free_port() -> int:
         return port
 
 
-async def cost(lines: int, folder: Path) -> bool:
+async def cost(lines: int, folder: Path, database: str | None) -> bool:
     port = free_port()
     backend = await asyncio.create_subprocess_exec(sys.executable, str(BACKEND), str(port))
     gateway = None
     try:
         await asyncio.sleep(1.0)
-        gateway = await Gateway.start(f"http://127.0.0.1:{port}", folder, slots=16)
+        site = Site(folder, f"http://127.0.0.1:{port}", 16, database)
+        gateway = await Gateway.start(site)
         pid = gateway.process.pid
         path = folder / "in.jsonl"
         with path.open("wb") as file:
@@ -107,10 +112,10 @@ async def cost(lines: int, folder: Path) -> bool:
         await backend.wait()
 
 
-async def cancelled(lines: int, folder: Path) -> bool:
+async def cancelled(lines: int, folder: Path, database: str | None) -> bool:
     backend = FakeBackend(record=False)
     await backend.start()
-    gateway = await Gateway.start(backend.url, folder, slots=4)
+    gateway = await Gateway.start(Site(folder, backend.url, 4, database))
     try:
         async with gateway.client() as client:
             content = b"".join(map(request, range(lines)))
@@ -137,8 +142,12 @@ async def cancelled(lines: int, folder: Path) -> bool:
         await backend.stop()
 
 
-async def kills(count: int, lines: int, folder: Path) -> bool:
-    report = await run_and_kill(folder, lines=lines, kills=count)
+async def kills(count: int, lines: int, folder: Path, database: str | None) -> bool:
+    if database is None:
+        report = await run_and_kill(folder, lines=lines, kills=count)
+    else:
+        # Slower, as the batch goes on while the killed gateway starts.
+        report, _ = await run_on_two_hosts(folder, database, lines=lines, kills=count, line_s=0.2)
     missing = lines - len(report.answers)
     twice = sum(n > 1 for n in report.answers.values())
     asked_again = sum(n - 1 for n in report.asked.values())
@@ -146,8 +155,12 @@ async def kills(count: int, lines: int, folder: Path) -> bool:
         f"{report.kills} kills in {lines:,} lines: {report.batch.status}, {missing} missing, "
         f"{twice} twice, {len(report.ran_again)} finished lines run again "
         f"({asked_again} unfinished ones), taken over in {median(report.taken_over_s):.1f} s, "
-        f"{max(report.taken_over_s):.1f} s at most; the start of the process is "
-        f"{median(report.starts_s):.1f} s of it"
+        f"{max(report.taken_over_s):.1f} s at most"
+        + (
+            f"; the start of the process is {median(report.starts_s):.1f} s of it"
+            if report.starts_s
+            else ""
+        )
     )
     lost = missing or twice or report.ran_again
     return not lost and max(report.taken_over_s) <= MOST_TAKE_OVER_S
@@ -159,17 +172,21 @@ async def main() -> int:
     parser.add_argument("--cancelled", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--killed-lines", type=int, default=2000)
+    parser.add_argument("--postgres", action="store_true")
     options = parser.parse_args()
     cleared: list[bool] = []
-    if options.lines:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await cost(options.lines, Path(folder)))
-    if options.cancelled:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await cancelled(options.cancelled, Path(folder)))
-    if options.kills:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await kills(options.kills, options.killed_lines, Path(folder)))
+    with postgres_server.temporary() if options.postgres else nullcontext() as server:
+        for n, (measured, count) in enumerate(
+            (
+                (cost, options.lines),
+                (cancelled, options.cancelled),
+                (partial(kills, options.kills), options.kills and options.killed_lines),
+            )
+        ):
+            if count:
+                database = server and postgres_server.new_tables(server, f"part{n}")
+                with tempfile.TemporaryDirectory() as folder:
+                    cleared.append(await measured(count, Path(folder), database))
     if not all(cleared):
         print("a bar was missed")
     return 0 if all(cleared) else 1

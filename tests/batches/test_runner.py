@@ -38,9 +38,7 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    async def answer(
-        self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
-    ) -> Answer:
+    async def answer(self, batch: Batch, body: bytes, left_s: float, key: str) -> Answer:
         text = json.loads(body)["messages"]
         self.asked[text] += 1
         self.running += 1
@@ -153,8 +151,8 @@ async def test_a_cancellation_by_another_process_is_noticed(
     batches = Batches(BatchSettings(tmp_path), Engine(slots=0))
     batches.start()
     batch = await begun(batches, ["ok"])
-    other = Journal(tmp_path / "batches.db", Owner.this())
-    await other.cancel(batch.id, "ann", 2000.0)
+    other = Journal.open(tmp_path / "batches.db", Owner.this())
+    await other.ask(batch.id, "ann", lambda batch: batch.cancelled(2000.0))
     assert (await over(batches, batch.id)).status == "cancelled"
     other.close()
     await batches.stop()

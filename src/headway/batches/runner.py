@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,25 +15,29 @@ from dataclasses import replace
 from functools import partial
 
 from headway.batches.batch import Batch, LineError, Status, WrongStatus
+from headway.batches.claims import LostBatch
 from headway.batches.folder import Folder
 from headway.batches.input_file import in_order, read_input
-from headway.batches.journal import Journal, LostBatch
+from headway.batches.journal import Journal
 from headway.batches.output_files import answered, write_files
 from headway.batches.running import READ_AHEAD, RunningBatch
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
 from headway.batches.serving import Serving
 from headway.batches.settings import BatchSettings
+from headway.batches.shared_files import SharedFiles
 from headway.daily_hours import ZonedHours
-from headway.store.transactions import Closed
+from headway.store.transactions import Closed, Refused
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 """How often a batch is looked at without cause: it may have expired, or another process may have
 cancelled it."""
-CLAIM_EVERY_S = 2.0
+CLAIM_EVERY_S = 1.0
 RETRY_S = 1.0
 """Pause before the disk is tried again."""
+STOP_S = 10.0
+"""How long the last answers wait for a database that is away."""
 MOST_ATTEMPTS = 4
 """Runs of one line that may fail."""
 MOST_UNWRITTEN_BYTES = 32 * 1024 * 1024
@@ -47,6 +50,7 @@ class Runner:
     Args:
         journal: what is to be done, and what is done.
         folder: inputs and outputs.
+        shared: the originals of these, where gateways share a database.
         settings: limits, and the window.
         serving: runs the lines.
         clock: seconds since 1970.
@@ -56,12 +60,14 @@ class Runner:
         self,
         journal: Journal,
         folder: Folder,
+        shared: SharedFiles | None,
         settings: BatchSettings,
         serving: Serving,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._folder = folder
+        self._shared = shared
         self._settings = settings
         self._serving = serving
         self._clock = clock
@@ -83,7 +89,7 @@ class Runner:
         life.add_done_callback(lambda _: self._lives.pop(held.batch.id, None))
 
     def look(self, batch: str) -> None:
-        """The batch was cancelled: look at it now."""
+        """Somebody changed the batch: look at it now."""
         if batch in self._running:
             self._running[batch].changed.set()
 
@@ -97,19 +103,23 @@ class Runner:
         tasks = [*self._lives.values(), *([self._claiming] if self._claiming else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(sqlite3.Error, Closed):
-            await self._journal.release()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with suppress(Refused, Closed):
+                    await self._journal.release()
+        except TimeoutError:
+            logger.warning("the database of batches is away: what it did not get runs again")
 
     # ---- the life of a batch ----------------------------------------------------------------
 
     async def _claim(self) -> None:
         while True:
             try:
-                for held in await self._journal.claim(self._clock()):
+                for held in await self._journal.claim():
                     logger.info("batch %s goes on: %s", held.batch.id, held.batch.status)
                     self.take(held)
-            except sqlite3.Error as error:
+            except Refused as error:
                 logger.warning("batches cannot be claimed: %s", error)
             await asyncio.sleep(CLAIM_EVERY_S)
 
@@ -124,7 +134,7 @@ class Runner:
             except LostBatch:
                 logger.warning("batch %s is run by another process now", held.batch.id)
                 return
-            except (sqlite3.Error, OSError) as error:
+            except (Refused, OSError) as error:
                 if isinstance(error, FileNotFoundError):
                     await self._give_up(held, "input_file_lost", f"The input is gone: {error}.")
                     return
@@ -137,6 +147,8 @@ class Runner:
 
     async def _go_on(self, held: Held) -> None:
         batch = await self._journal.status(held)
+        if self._shared is not None and batch.status is not Status.FINALIZING:
+            await self._shared.copy_input(batch.id, batch.input_file_id)
         if not batch.total and batch.status in (Status.VALIDATING, Status.CANCELLING):
             batch = await self._validate(held, batch)
         if batch.status is Status.IN_PROGRESS:
@@ -149,6 +161,8 @@ class Runner:
             await self._finish(held, batch, Status.EXPIRED)
         self._folder.forget_input(batch.id)
         await self._journal.forget_lines(batch.id)
+        if self._shared is not None:
+            await self._journal.forget_pieces(batch.input_file_id)
 
     async def _give_up(self, held: Held, code: str, message: str) -> None:
         def fail(batch: Batch) -> Batch:
@@ -157,7 +171,7 @@ class Runner:
             failed = batch.moved(Status.FAILED, self._clock())
             return replace(failed, errors=(LineError(code, message),))
 
-        with suppress(LostBatch, sqlite3.Error):
+        with suppress(LostBatch, Refused):
             await self._journal.change(held, fail)
 
     async def _validate(self, held: Held, batch: Batch) -> Batch:
@@ -255,10 +269,15 @@ class Runner:
             )
 
         try:
+            if self._shared is not None:
+                for file in files:
+                    await self._shared.keep(file.id)
             batch = await self._journal.change(held, finished, files)
         except BaseException:
             for file in files:
                 self._folder.remove(file.id)
+                if self._shared is not None:
+                    await self._shared.forget(file.id)
             raise
         logger.info(
             "batch %s is %s: %d of %d lines completed",
@@ -281,6 +300,8 @@ class Runner:
         in_hand = sum(len(one.tasks) + len(one.unwritten) for one in batches)
         for running in batches:
             batch = running.batch
+            if batch.paused_at is not None:
+                continue
             room = self._serving.room(batch.endpoint, batch.model or "") - sum(
                 len(one.tasks) for one in batches if one.batch.model == batch.model
             )
@@ -308,7 +329,10 @@ class Runner:
         batch, now = running.batch, self._clock()
         try:
             answer = await self._serving.answer(
-                batch.id, batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
+                batch,
+                running.body(line),
+                batch.expires_at - now,
+                f"{batch.id}-{line.line}-{attempt}",
             )
         except OSError as error:
             logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)
@@ -338,7 +362,7 @@ class Runner:
                 try:
                     running.batch = await self._journal.record(running.held, results)
                     return True
-                except sqlite3.Error as error:
+                except Refused as error:
                     if self._stopping:
                         raise
                     logger.warning(

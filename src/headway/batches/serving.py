@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from headway.batches.batch import NO_USAGE, LineError, Usage
+from headway.batches.batch import NO_USAGE, Batch, LineError, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    async def answer(
-        self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
-    ) -> Answer:
-        """Run one line of a batch, within `left_s` seconds."""
+    async def answer(self, batch: Batch, body: bytes, left_s: float, key: str) -> Answer:
+        """Run one line of a batch, within `left_s` seconds.
+
+        `key` is that of this attempt alone: who knows it has the answer already.
+        """

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from headway.batches.journal import JournalError
 from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
@@ -19,6 +18,7 @@ from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
 from headway.config.backends import EMBEDDED
+from headway.config.kept import default_requests_db
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
@@ -40,6 +40,7 @@ from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
+from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.responses import ResponsesError, ResponseStore
 
@@ -138,8 +139,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             CertificateError,
             EventLogError,
             GgufError,
-            JournalError,
             ModelFailure,
+            NoDatabase,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -175,11 +176,12 @@ def batches_of(settings: Settings) -> BatchSettings | None:
     database, batch = settings.log.requests_db, settings.batch
     folder = batch.folder
     if folder is None:
-        if database is None:
+        if database is None and batch.database is None:
             return None
-        folder = database.with_name("batches")
+        folder = (database or default_requests_db()).with_name("batches")
     return BatchSettings(
         folder.expanduser(),
+        database=batch.database or "",
         max_file_bytes=batch.max_file_mb * 1024 * 1024,
         max_lines=batch.max_lines,
         max_line_bytes=settings.limits.max_body_bytes,

@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
-from headway.batches.batch import NO_USAGE, LineError, Usage
+from headway.batches.batch import NO_USAGE, Batch, LineError, Usage
 from headway.batches.serving import Answer
 from headway.engines.pool import BackendPool
 from headway.gateway.answers.answers import Answers
@@ -106,18 +106,18 @@ class Lines:
         )
         return slots + BESIDE_SLOTS if slots else 0
 
-    async def answer(
-        self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
-    ) -> Answer:
+    async def answer(self, batch: Batch, body: bytes, left_s: float, key: str) -> Answer:
         """Run one line of a batch, within `left_s` seconds."""
         headers = {
             "x-headway-tier": "batch",
             "x-headway-deadline-ms": str(max(1, int(left_s * 1000.0))),
         }
-        if tenant:
-            headers["x-headway-tenant"] = tenant
+        if batch.owner:
+            headers["x-headway-tenant"] = batch.owner
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body, batch=batch))
+            response = await self._response(
+                batch.endpoint, headers, Admitted(None, body, batch=batch.id), key
+            )
         except ApiError as error:
             return _refused(error)
         except Exception:
@@ -133,7 +133,7 @@ class Lines:
         )
 
     async def _response(
-        self, endpoint: str, headers: dict[str, str], admitted: Admitted
+        self, endpoint: str, headers: dict[str, str], admitted: Admitted, key: str
     ) -> web.StreamResponse:
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
@@ -144,6 +144,7 @@ class Lines:
         admitted = await self._prompts.filled(endpoint, admitted)
         given = await off_loop(partial(read, endpoint), admitted.body)
         work = self._intake.work(endpoint, headers, admitted, given)
+        work.idempotency_key = key
         return await self._answers.answer(work, Reply(None))
 
     def _batched(self, endpoint: str, model: str) -> bool:
