@@ -57,6 +57,7 @@ from headway.prediction.models.predictor import Predictor
 from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Gateway:
         endpoints: OpenAI-compatible servers, used as backends.
         embedded: embedded engines, used as backends.
         history: output lengths of earlier requests; learns while serving.
+        earlier: requests that were answered before a restart, from the log.
         predictor: predicts lengths from prompts; None: only history does.
         request_log: records requests; None: they are not recorded.
         responses: keeps responses of `/v1/responses`; None: none are kept.
@@ -94,6 +96,7 @@ class Gateway:
         *,
         embedded: Sequence[EmbeddedServer] = (),
         history: LengthHistory | None = None,
+        earlier: Sequence[RequestRecord] = (),
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         responses: ResponseStore | None = None,
@@ -114,7 +117,8 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
-        ahead = RunsAhead(core, RunHistory(Watch()))
+        self._ahead = ahead = RunsAhead(core, RunHistory(Watch()))
+        self._earlier = earlier
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
@@ -206,6 +210,9 @@ class Gateway:
         except BaseException:
             await self.stop()
             raise
+        # Only now the cost of tokens is known.
+        self._ahead.recall(self._earlier, self.dispatcher.clock(), time.time())
+        self._earlier = ()
         if self._batches is not None:
             self._batches.start()
 
