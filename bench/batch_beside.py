@@ -180,8 +180,10 @@ def main() -> int:
     ]
     ratio = percentile(beside.ttft_s, 0.5) / percentile(idle.ttft_s, 0.5)
     print(f"p50 TTFT, beside a batch / idle: {ratio:.2f}")
-    print(f"lines/s, beside interactive requests / alone: "
-          f"{beside.lines_per_s / alone.lines_per_s:.2f}")
+    print(
+        f"lines/s, beside interactive requests / alone: "
+        f"{beside.lines_per_s / alone.lines_per_s:.2f}"
+    )
     details = {
         "settings": {name: str(value) for name, value in vars(options).items()},
         "parts": {name: asdict(part) for name, part in parts.items()},
