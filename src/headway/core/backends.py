@@ -53,6 +53,8 @@ class Backends:
             known.lanes = backend.lanes
             known.kv_tokens = backend.kv_tokens
             known.cost = backend.cost
+            known.piecewise = backend.piecewise
+            known.piecewise = backend.piecewise
         self._map_lanes()
 
     def remove(self, name: str) -> None:
