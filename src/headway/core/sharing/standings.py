@@ -1,0 +1,101 @@
+"""What a scheduler shows to others who share its backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headway.core.backend import Backend
+from headway.core.backends import Backends
+from headway.core.lanes import Lanes
+from headway.core.placement import permitted
+from headway.core.preemption import PreemptionRule, frees_its_slot_soon
+from headway.core.request import Request, Tier
+from headway.core.sharing.messages import Choice, Entry, Offer
+from headway.core.sharing.place import place, sortable
+
+
+class Standings:
+    """The first waiting requests of one scheduler, and the running ones that may be stopped.
+
+    Args:
+        lanes: all waiting requests.
+        backends: all running requests, and the caps on them.
+        preemption: which running requests may be stopped, and the policy.
+    """
+
+    def __init__(self, lanes: Lanes, backends: Backends, preemption: PreemptionRule) -> None:
+        self._lanes = lanes
+        self._backends = backends
+        self._preemption = preemption
+
+    def entries(self, most: int, now_s: float) -> tuple[Entry, ...]:
+        """At most `most` waiting requests of each lane: those to start next, in order."""
+        running, policy = self._backends.running, self._preemption.policy
+        found: list[Entry] = []
+        for lane, queue in self._lanes.queues.items():
+            serving = [one for one in self._backends.of_lane(lane) if one.slots]
+            if not queue.count or not serving:
+                continue
+            last = ""
+            for request in queue.first(most, now_s, running.tier_room, running.tenant_gate):
+                position = queue.position(request.tier)
+                rank = policy.rank_at(request, now_s)
+                # Its own order decides, where a rank alone does not make it (see `hrrn`).
+                last = max(last, place(request.due_s, position, rank, request.arrival_s, now_s))
+                choices = _choices(request, serving)
+                found.append(Entry(request.id, int(request.tier), last, choices))
+        return tuple(found)
+
+    def offers(self, most: int, now_s: float) -> tuple[Offer, ...]:
+        """At most `most` running requests that may be stopped now, the least urgent first."""
+        rule, backends = self._preemption, self._backends.by_name.values()
+        if not rule.possible or not any(map(self._may_yield, backends)):
+            return ()
+        self._backends.catch_up(backends, now_s)
+        found = []
+        for negated_tier, negated_rank, _, request, backend in rule.stoppable(backends, now_s):
+            if request.preemptible and not frees_its_slot_soon(request, backend):
+                worth = sortable(-negated_rank) + sortable(request.arrival_s)
+                found.append(Offer(request.id, backend.name, -negated_tier, "", worth))
+        found.sort(key=lambda offer: (offer.tier, offer.worth), reverse=True)
+        return tuple(found[:most])
+
+    def loads_us(self) -> dict[str, int]:
+        """By backend: predicted time that what runs there delays a new request."""
+        return {
+            name: _microseconds(backend.queue_s())
+            for name, backend in self._backends.by_name.items()
+            if backend.running
+        }
+
+    def rested_s(self, now_s: float) -> Iterator[float]:
+        """When each running request that may be stopped at some time, but not yet, may be."""
+        if not self._preemption.possible:
+            return
+        min_run_s = self._preemption.settings.min_run_s
+        for backend in self._backends.by_name.values():
+            for request in backend.running.values():
+                if request.tier is not Tier.INTERACTIVE and request.preemptible:
+                    rested_s = request.resumed_s + min_run_s
+                    if rested_s > now_s:
+                        yield rested_s
+
+    def _may_yield(self, backend: Backend) -> bool:
+        return any(one.tier is not Tier.INTERACTIVE for one in backend.running.values())
+
+
+def _choices(request: Request, serving: list[Backend]) -> tuple[Choice, ...]:
+    if len(serving) == 1:
+        return (Choice(serving[0].name),)
+    return tuple(
+        Choice(
+            backend.name,
+            _microseconds(backend.own_s(request)),
+            _microseconds(backend.adds_s(request)),
+        )
+        for backend in permitted(request, serving)
+    )
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)
