@@ -152,12 +152,6 @@ class Waiting:
                     room[tier] -= 1
         return found
 
-    def position(self, tier: Tier) -> int:
-        """0 for the tier to serve first, of those with waiting requests."""
-        if self._tier_order.preempts:
-            return int(tier)
-        return self._tiers(lambda _: True).index(tier)
-
     def due(
         self,
         now_s: float,

@@ -12,6 +12,7 @@ from headway.core.preemption import PreemptionRule, frees_its_slot_soon
 from headway.core.request import Request, Tier
 from headway.core.sharing.messages import Choice, Entry, Offer
 from headway.core.sharing.place import place, sortable
+from headway.core.waiting import Waiting
 
 
 class Standings:
@@ -30,21 +31,42 @@ class Standings:
 
     def entries(self, most: int, now_s: float) -> tuple[Entry, ...]:
         """At most `most` waiting requests of each lane: those to start next, in order."""
-        running, policy = self._backends.running, self._preemption.policy
         found: list[Entry] = []
         for lane, queue in self._lanes.queues.items():
             serving = [one for one in self._backends.of_lane(lane) if one.slots]
             if not queue.count or not serving:
                 continue
             last = ""
-            for request in queue.first(most, now_s, running.tier_room, running.tenant_gate):
-                position = queue.position(request.tier)
-                rank = policy.rank_at(request, now_s)
-                # Its own order decides, where a rank alone does not make it (see `hrrn`).
-                last = max(last, place(request.due_s, position, rank, request.arrival_s, now_s))
+            for request in self._first(queue, most, now_s):
+                # Its own order decides, where a place alone does not make it (see `hrrn`).
+                last = max(last, self.place(request, now_s))
                 choices = _choices(request, serving)
                 found.append(Entry(request.id, int(request.tier), last, choices))
         return tuple(found)
+
+    def first(self, backend: str, now_s: float) -> list[Request]:
+        """The waiting requests to start next on a backend: one a lane."""
+        found: list[Request] = []
+        for lane in self._backends.by_name[backend].lanes:
+            queue = self._lanes.queues.get(lane)
+            if queue is not None and queue.count:
+                found += self._first(queue, 1, now_s)
+        serving = self._backends.of_lane
+        return [
+            one
+            for one in found
+            if any(backend == other.name for other in permitted(one, serving(one.lane)))
+        ]
+
+    def place(self, request: Request, now_s: float) -> str:
+        """Where `request` stands in the order of all who share the backends, if it waits."""
+        position = self._lanes.position(request.tier)
+        rank = self._preemption.policy.rank_at(request, now_s)
+        return place(request.due_s, position, rank, request.arrival_s, now_s)
+
+    def _first(self, queue: Waiting, most: int, now_s: float) -> list[Request]:
+        running = self._backends.running
+        return queue.first(most, now_s, running.tier_room, running.tenant_gate)
 
     def offers(self, most: int, now_s: float) -> tuple[Offer, ...]:
         """At most `most` running requests that may be stopped now, the least urgent first."""
