@@ -9,7 +9,7 @@ from dataclasses import replace
 from headway.core.backend import Backend
 from headway.core.decision import Decision
 from headway.core.scheduler import Scheduler
-from headway.core.sharing.messages import Grant, Post, SlotDecision
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision
 
 MOST_ENTRIES = 16
 """Waiting requests of a lane to post: as many as may start between two posts."""
@@ -64,6 +64,7 @@ class Member:
             standings.entries(self._most, now_s),
             standings.offers(MOST_OFFERS, now_s),
             standings.loads_us(),
+            standings.scale_us(),
         )
         if post == self._posted:
             return None
@@ -80,6 +81,8 @@ class Member:
             if isinstance(decision, Grant):
                 self._seen = decision.number
                 granted[decision.backend] += 1
+            elif isinstance(decision, Rescale):
+                self._scheduler.standings.scale_of_others(decision.scale_us)
             elif self._runs(decision.id, decision.backend):
                 todo.append(self._scheduler.give_way(decision.id, now_s))
             # Else it has ended meanwhile, or waits: the next post gives its slot back.
@@ -88,9 +91,9 @@ class Member:
         self._use(Counter(), now_s)
         return todo
 
-    def next_post_s(self, now_s: float) -> float | None:
-        """When to post again even if nothing happens: a request may be stopped from then on."""
-        return min(self._scheduler.standings.rested_s(now_s), default=None)
+    def next_post_s(self, now_s: float) -> float:
+        """When to post again even if nothing happens; infinite if never."""
+        return self._scheduler.standings.next_change_s(now_s)
 
     def _runs(self, request_id: str, backend: str) -> bool:
         known = self._scheduler.backends.get(backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from headway.core.backend import Backend
 from headway.core.backends import Backends
@@ -10,9 +11,14 @@ from headway.core.lanes import Lanes
 from headway.core.placement import permitted
 from headway.core.preemption import PreemptionRule, frees_its_slot_soon
 from headway.core.request import Request, Tier
-from headway.core.sharing.messages import Choice, Entry, Offer
+from headway.core.sharing.messages import NO_SCALE, Choice, Entry, Offer
 from headway.core.sharing.place import place, sortable
 from headway.core.waiting import Waiting
+
+AGEING = 0.02
+LEAST_S, MOST_S = 0.01, 1.0
+"""An order that changes with time is shown anew after a wait that is longer by this share, and
+within these limits."""
 
 
 class Standings:
@@ -44,13 +50,13 @@ class Standings:
                 found.append(Entry(request.id, int(request.tier), last, choices))
         return tuple(found)
 
-    def first(self, backend: str, now_s: float) -> list[Request]:
-        """The waiting requests to start next on a backend: one a lane."""
+    def first(self, backend: str, most: int, now_s: float) -> list[Request]:
+        """At most `most` waiting requests of each lane: those to start next on a backend."""
         found: list[Request] = []
         for lane in self._backends.by_name[backend].lanes:
             queue = self._lanes.queues.get(lane)
             if queue is not None and queue.count:
-                found += self._first(queue, 1, now_s)
+                found += self._first(queue, most, now_s)
         serving = self._backends.of_lane
         return [
             one
@@ -90,7 +96,35 @@ class Standings:
             if backend.running
         }
 
-    def rested_s(self, now_s: float) -> Iterator[float]:
+    def scale_us(self) -> int:
+        """The scale of the policy, while requests wait that it matters for; else NO_SCALE."""
+        tail = self._preemption.policy.tail
+        if tail is None or not tail.steered or not self._lanes.backlog.requests:
+            return NO_SCALE
+        return _microseconds(tail.scale_s)
+
+    def scale_of_others(self, scale_us: int) -> None:
+        """The least scale of the others has changed."""
+        scale_s = inf if scale_us == NO_SCALE else scale_us / 1e6
+        self._preemption.policy.scale_of_others(scale_s)
+
+    def next_change_s(self, now_s: float) -> float:
+        """When `entries` or `offers` change next, if nothing happens; infinite if never."""
+        lanes = self._lanes
+        if not lanes.backlog.requests:
+            return min(self._rested_s(now_s), default=inf)
+        change_s = min(lanes.next_due_s(now_s), *self._rested_s(now_s), inf)
+        if self._preemption.policy.ages:
+            longest_s = max(now_s - one.arrival_s for one in self._heads(now_s))
+            change_s = min(change_s, now_s + min(max(AGEING * longest_s, LEAST_S), MOST_S))
+        return change_s
+
+    def _heads(self, now_s: float) -> Iterator[Request]:
+        for queue in self._lanes.queues.values():
+            if queue.count:
+                yield from self._first(queue, 1, now_s)
+
+    def _rested_s(self, now_s: float) -> Iterator[float]:
         """When each running request that may be stopped at some time, but not yet, may be."""
         if not self._preemption.possible:
             return

@@ -13,7 +13,7 @@ import numpy as np
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Start
 from headway.core.sharing.member import MOST_ENTRIES, Member
-from headway.core.sharing.messages import Post, SlotDecision
+from headway.core.sharing.messages import Grant, Post, SlotDecision
 from headway.core.sharing.slots import SharedSlots
 from headway.lab.simulation.station import Station
 
@@ -56,6 +56,8 @@ class Gateways:
         """Arrival, order, gateway and post of those under way."""
         self._answers: list[tuple[float, int, int, list[SlotDecision]]] = []
         """The same with decisions."""
+        self._under_way: set[str] = set()
+        """Requests that were granted a slot and do not know yet."""
         self._starts = 0
         self._inversions = 0
 
@@ -117,6 +119,8 @@ class Gateways:
             self._slots.post(str(number), self._members[number].token, post)
             answers[number] = []
         for decision in self._slots.decide() if answers else ():
+            if isinstance(decision, Grant):
+                self._under_way.add(decision.id)
             answers.setdefault(int(decision.gateway), []).append(decision)
         for number, answer in answers.items():
             entry = now_s + self._delay_s, next(self._order), number, answer
@@ -124,6 +128,7 @@ class Gateways:
 
     def _received(self, number: int, answer: list[SlotDecision], now_s: float) -> list[Decision]:
         decisions = self._members[number].receive(answer, now_s)
+        self._under_way.difference_update(one.id for one in answer if isinstance(one, Grant))
         for decision in decisions:
             if isinstance(decision, Start):
                 self._starts += 1
@@ -134,15 +139,16 @@ class Gateways:
         """Whether another gateway's request that may run there goes before the one that starts."""
         standings = self._stations[number].scheduler.standings
         place = standings.place(start.request, now_s)
+        most = 1 + len(self._under_way)
         return any(
-            standings.place(request, now_s) < place
+            request.id not in self._under_way and standings.place(request, now_s) < place
             for other, station in enumerate(self._stations)
             if other != number
-            for request in station.scheduler.standings.first(start.backend, now_s)
+            for request in station.scheduler.standings.first(start.backend, most, now_s)
         )
 
     def _set_wakeup(self, number: int, now_s: float) -> None:
         station = self._stations[number]
         step_s = station.scheduler.next_wakeup_s(now_s)
         post_s = self._members[number].next_post_s(now_s)
-        station.wakeup_s = min(inf if step_s is None else step_s, inf if post_s is None else post_s)
+        station.wakeup_s = post_s if step_s is None else min(step_s, post_s)
