@@ -22,10 +22,10 @@ from headway.batches.journal import Journal
 from headway.batches.output_files import answered, write_files
 from headway.batches.running import READ_AHEAD, RunningBatch
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
-from headway.batches.serving import Serving
+from headway.batches.serving import Asked, Serving
 from headway.batches.settings import BatchSettings
 from headway.batches.shared_files import SharedFiles
-from headway.batches.window import Window
+from headway.daily_hours import ZonedHours
 from headway.store.transactions import Closed, Refused
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Runner:
         self._settings = settings
         self._serving = serving
         self._clock = clock
-        self._window = Window.parse(settings.window) if settings.window else None
+        self._window = ZonedHours.parse(settings.window) if settings.window else None
         self._running: dict[str, RunningBatch] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._unwritten_bytes = 0
@@ -292,7 +292,7 @@ class Runner:
     def _feed(self) -> None:
         """Begin as many lines as there is room for."""
         now = self._clock()
-        if self._paused or (self._window is not None and not self._window.is_open(now)):
+        if self._paused or (self._window is not None and not self._window.include(now)):
             return
         batches = list(self._running.values())
         if len(batches) > 1:
@@ -329,11 +329,14 @@ class Runner:
         batch, now = running.batch, self._clock()
         try:
             answer = await self._serving.answer(
-                batch.endpoint,
-                running.body(line),
-                batch.owner,
-                batch.expires_at - now,
-                f"{batch.id}-{line.line}-{attempt}",
+                Asked(
+                    batch=batch.id,
+                    endpoint=batch.endpoint,
+                    tenant=batch.owner,
+                    body=running.body(line),
+                    left_s=batch.expires_at - now,
+                    key=f"{batch.id}-{line.line}-{attempt}",
+                )
             )
         except OSError as error:
             logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)

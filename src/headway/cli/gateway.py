@@ -229,6 +229,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        prices=settings.prices.prices(),
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),

@@ -1,4 +1,4 @@
-"""The settings that a running gateway takes over: keys, backends and aliases."""
+"""The settings that a running gateway takes over: keys, backends, aliases and prices."""
 
 from __future__ import annotations
 
@@ -89,6 +89,12 @@ LIVE = (
         "aliases",
         lambda settings: settings.aliases,
         lambda gateway, settings: gateway.use_aliases(settings.aliases),
+        "removed",
+    ),
+    LiveSetting(
+        "prices",
+        lambda settings: {**settings.prices.models, **settings.prices.backends},
+        lambda gateway, settings: gateway.use_prices(settings.prices.prices()),
         "removed",
     ),
 )

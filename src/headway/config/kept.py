@@ -10,11 +10,12 @@ from pydantic import (
     field_validator,
 )
 
-from headway.batches.window import Window
+from headway.config.money import DailyBudgetConfig
 from headway.config.section import (
     Count,
     Section,
 )
+from headway.daily_hours import ZonedHours
 from headway.state_folder import state_folder
 
 
@@ -56,6 +57,8 @@ class BatchConfig(Section):
     """Requests in one batch."""
     window: str | None = None
     """When lines may begin, as "22:00-06:00 Europe/Berlin"; null: at all hours."""
+    budget: DailyBudgetConfig | None = None
+    """What lines may spend each day; what is left waits for the next one. null: any amount."""
 
     @field_validator("database")
     @classmethod
@@ -68,7 +71,7 @@ class BatchConfig(Section):
     @classmethod
     def _is_a_window(cls, window: str | None) -> str | None:
         if window is not None:
-            Window.parse(window)
+            ZonedHours.parse(window)
         return window
 
 

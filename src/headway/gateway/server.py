@@ -39,6 +39,8 @@ from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import KeyRing
+from headway.gateway.money.pricing import Pricing
+from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
@@ -52,6 +54,7 @@ from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
+from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
@@ -115,13 +118,15 @@ class Gateway:
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
-        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
+        pricing = Pricing(settings.prices, clock)
+        self._spot_prices = SpotPrices(pricing, settings.prices)
+        self.dispatcher = Dispatcher(core, self.pool, works, foresight, pricing, settings, clock)
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, pricing, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
@@ -140,7 +145,7 @@ class Gateway:
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
-            settings, self.catalog, of_models, accounts, aliases
+            settings, self.catalog, of_models, accounts, pricing, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
@@ -186,6 +191,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._spot_prices.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -222,6 +228,10 @@ class Gateway:
         """Know models by these names from now on, beside their own."""
         self._aliases.replace(aliases)
 
+    def use_prices(self, prices: Prices) -> None:
+        """These are the prices from now on."""
+        self._spot_prices.use(prices)
+
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
         limit_s = self.settings.drain_s
@@ -239,6 +249,7 @@ class Gateway:
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
         await self._lag.stop()
+        await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:

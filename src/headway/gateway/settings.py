@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
+from headway.prices.table import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class GatewaySettings:
     """How to choose the policy by itself, beginning with that of `scheduler`; None: it stays."""
     keys: tuple[ApiKey, ...] = ()
     """Empty: everybody who can connect may use the gateway."""
+    prices: Prices = field(default_factory=Prices)
     host: str = "127.0.0.1"
     port: int = 8080
     """0: any free port."""

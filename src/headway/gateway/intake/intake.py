@@ -129,7 +129,7 @@ class Intake:
         now_s = self._dispatcher.clock()
         endpoint = _ENDPOINTS[path]
         kind = endpoint.kind
-        caller, body, prompt = admitted
+        caller, body, prompt, batch = admitted
         call, fields = given
         model = self.model(checked_name(call.model, "model"))
         renamed = "model" not in fields or call.model != model
@@ -191,6 +191,7 @@ class Intake:
             obstacle=obstacle,
             caller=caller,
             prompt=prompt,
+            batch=batch,
         )
         if claimed_tokens is not None and claim_counts:
             work.predicted.claim_counts = True

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -19,11 +20,20 @@ from headway.gateway.api.names import checked_name
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.asked import Asked, Urgency
 from headway.gateway.keys.keys import Caller
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, Task
 from headway.store.request_record import Outcome, RequestRecord
+
+
+@dataclass(slots=True)
+class _Used:
+    """What a request used, as far as it came."""
+
+    length: int = 0
+    """Of the items that ran, or may have: in tokens where the model has a tokenizer."""
 
 
 class Inference:
@@ -35,12 +45,14 @@ class Inference:
         catalog: Catalog,
         metrics: ModelMetrics,
         accounts: Accounts,
+        pricing: Pricing,
         aliases: Aliases,
     ) -> None:
         self.catalog = catalog
         self._settings = settings
         self._metrics = metrics
         self._accounts = accounts
+        self._pricing = pricing
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
         self._aliases = aliases
@@ -145,8 +157,9 @@ class Inference:
         began_s = time.monotonic()
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
+        used = _Used()
         try:
-            results = await self._run(model, items, lengths, urgency)
+            results = await self._run(model, items, lengths, urgency, used)
             outcome, status, reason = "finished", 200, ""
             return results
         except ApiError as error:
@@ -159,6 +172,7 @@ class Inference:
             raise
         finally:
             took_s = time.monotonic() - began_s
+            cost = self._cost(model, used.length)
             self._accounts.inferred(
                 RequestRecord(
                     id=f"inf-{self._prefix}-{next(self._numbers)}",
@@ -170,11 +184,26 @@ class Inference:
                     outcome=outcome,
                     status=status,
                     reason=reason,
+                    key="" if urgency.caller is None else urgency.caller.name,
+                    batch=urgency.batch,
+                    charged_tokens=used.length,
+                    cost=cost,
                 )
             )
 
+    def _cost(self, model: ServedModel, length: int) -> float | None:
+        """What items of that length cost together; only those of a tokenizer have a price."""
+        if not length:
+            return 0.0
+        return None if model.tokens is None else self._pricing.of_items(model.name, length)
+
     async def _run(
-        self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
+        self,
+        model: ServedModel,
+        items: Sequence[Any],
+        lengths: Sequence[int],
+        urgency: Urgency,
+        used: _Used,
     ) -> list[Any]:
         if self.draining:
             raise shutting_down()
@@ -186,24 +215,25 @@ class Inference:
         except ApiError as error:
             self._metrics.ended(model.name, urgency.tier, error.code or "invalid", None)
             raise
-        used = tokens  # also if the client leaves: its items may have run
+        used.length = tokens  # also if the client leaves: its items may have run
         self._under_way += 1
         try:
             results = await model.run(
                 items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
             )
             refused = [isinstance(result, Refused) for result in results]
-            used = sum(n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+            ran = (n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+            used.length = sum(ran)
         except Refused as refusal:
-            used = 0
+            used.length = 0
             self._metrics.ended(model.name, urgency.tier, refusal.rejection.reason.value, None)
             raise _refused(refusal) from None
         except asyncio.CancelledError:
             self._metrics.ended(model.name, urgency.tier, "cancelled", None)
             raise
         finally:
-            if admission is not None and used:
-                admission.settle(used, loop.time())
+            if admission is not None and used.length:
+                admission.settle(used.length, loop.time())
             elif admission is not None:
                 admission.withdraw(loop.time())
             self._under_way -= 1

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
-from headway.batches.serving import Answer
+from headway.batches.serving import Answer, Asked
 from headway.engines.pool import BackendPool
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -106,18 +106,16 @@ class Lines:
         )
         return slots + BESIDE_SLOTS if slots else 0
 
-    async def answer(
-        self, endpoint: str, body: bytes, tenant: str, left_s: float, key: str
-    ) -> Answer:
-        """Run one line, within `left_s` seconds."""
+    async def answer(self, asked: Asked) -> Answer:
+        """Run one line."""
         headers = {
             "x-headway-tier": "batch",
-            "x-headway-deadline-ms": str(max(1, int(left_s * 1000.0))),
+            "x-headway-deadline-ms": str(max(1, int(asked.left_s * 1000.0))),
         }
-        if tenant:
-            headers["x-headway-tenant"] = tenant
+        if asked.tenant:
+            headers["x-headway-tenant"] = asked.tenant
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body), key)
+            response = await self._response(asked, headers)
         except ApiError as error:
             return _refused(error)
         except Exception:
@@ -132,9 +130,8 @@ class Lines:
             response.status, response.headers.get("x-request-id") or _id(), text, _usage(text)
         )
 
-    async def _response(
-        self, endpoint: str, headers: dict[str, str], admitted: Admitted, key: str
-    ) -> web.StreamResponse:
+    async def _response(self, asked: Asked, headers: dict[str, str]) -> web.StreamResponse:
+        endpoint, admitted = asked.endpoint, Admitted(None, asked.body, batch=asked.batch)
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
         if endpoint == EMBEDDINGS:
@@ -144,7 +141,7 @@ class Lines:
         admitted = await self._prompts.filled(endpoint, admitted)
         given = await off_loop(partial(read, endpoint), admitted.body)
         work = self._intake.work(endpoint, headers, admitted, given)
-        work.idempotency_key = key
+        work.idempotency_key = asked.key
         return await self._answers.answer(work, Reply(None))
 
     def _batched(self, endpoint: str, model: str) -> bool:
