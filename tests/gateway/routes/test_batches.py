@@ -28,7 +28,7 @@ from tests.gateway.routes.batches import (
     works_of,
 )
 
-from headway.batches import runner
+from headway.batches import feeding, runner
 from headway.batches.journal import Journal
 from headway.batches.schema import Held, Result
 from headway.batches.settings import BatchSettings
@@ -301,7 +301,7 @@ async def test_a_line_that_fails_is_tried_again_and_then_has_its_error(
     assert (failed["custom_id"], failed["response"]["status_code"]) == ("c1", 500)
     assert answered == ["c0", "c2", "c3"]
     asked = [body["messages"][0]["content"] for _, body in backend.requests]
-    assert asked.count("Number 1") == runner.MOST_ATTEMPTS
+    assert asked.count("Number 1") == feeding.MOST_ATTEMPTS
     assert asked.count("Number 2") == 2
 
 
