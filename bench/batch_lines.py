@@ -1,11 +1,13 @@
 """A batch against a backend that answers at once: what a line costs; and a gateway that is killed.
 
-    python bench/batch_lines.py [--postgres] [--lines 50000] [--cancelled 20000] [--kills 20]
+    python bench/batch_lines.py [--postgres] [--lines 50000] [--upload-mb 2048]
+        [--cancelled 20000] [--kills 20]
 
-The first part prints CPU time of the gateway for each line, and its memory; the second how long a
-cancellation takes; the third kills the gateway with SIGKILL while a batch runs, starts it again,
-and counts what was lost or run twice. With --postgres the journal is in a PostgreSQL of its own,
-and the third part has gateways on two hosts, as far as they know: another one takes over.
+The first part prints CPU time of the gateway for each line, and its memory; the second its memory
+during a large upload; the third how long a cancellation takes; the fourth kills the gateway with
+SIGKILL while a batch runs, starts it again, and counts what was lost or run twice. With --postgres
+the journal is in a PostgreSQL of its own, and the last part has gateways on two hosts, as far as
+they know: another one takes over.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+import aiohttp
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -112,6 +116,34 @@ async def cost(lines: int, folder: Path, database: str | None) -> bool:
         await backend.wait()
 
 
+async def uploaded(megabytes: int, folder: Path, database: str | None) -> bool:
+    site = Site(folder, "http://127.0.0.1:9", 4, database, max_file_mb=megabytes + 1)
+    gateway = await Gateway.start(site)
+    piece = request(0, " word" * 13_000)
+
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(megabytes * 2**20 // len(piece)):
+            yield piece
+
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as http:
+            idle_mb, began_s = memory_mb(gateway.process.pid, "VmRSS"), time.monotonic()
+            form = aiohttp.FormData({"purpose": "batch"})
+            form.add_field("file", content(), filename="in.jsonl")
+            async with http.post(f"{gateway.address}/v1/files", data=form) as answer:
+                file = await answer.json()
+            took_s = time.monotonic() - began_s
+            most_mb = memory_mb(gateway.process.pid, "VmHWM")
+        print(
+            f"{file['bytes'] / 2**20:,.0f} MB uploaded in {took_s:.0f} s, memory {idle_mb:.0f} MB "
+            f"idle, {most_mb:.0f} MB at most",
+            flush=True,
+        )
+        return most_mb <= MOST_MB
+    finally:
+        await gateway.stop()
+
+
 async def cancelled(lines: int, folder: Path, database: str | None) -> bool:
     backend = FakeBackend(record=False)
     await backend.start()
@@ -169,6 +201,7 @@ async def kills(count: int, lines: int, folder: Path, database: str | None) -> b
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--upload-mb", type=int, default=2048)
     parser.add_argument("--cancelled", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--killed-lines", type=int, default=2000)
@@ -179,6 +212,7 @@ async def main() -> int:
         for n, (measured, count) in enumerate(
             (
                 (cost, options.lines),
+                (uploaded, options.upload_mb),
                 (cancelled, options.cancelled),
                 (partial(kills, options.kills), options.kills and options.killed_lines),
             )

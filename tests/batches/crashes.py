@@ -48,6 +48,7 @@ class Site:
     """The machine that it is on; None: this one."""
     lease_s: float | None = None
     """None: as long as leases are."""
+    max_file_mb: int = 200
 
     def program(self) -> str:
         """The program of a process there."""
@@ -63,6 +64,7 @@ class Site:
         settings = [
             f"log.requests_db={self.folder / 'requests.db'}",
             f"batch.folder={self.folder / 'batches'}",
+            f"batch.max_file_mb={self.max_file_mb}",
             "models=[]",
         ]
         if self.database is not None:

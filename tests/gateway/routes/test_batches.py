@@ -218,6 +218,8 @@ async def test_an_expired_batch_returns_what_is_finished(
     assert len(await rows(client, batch.output_file_id)) == 4
     failed = await rows(client, batch.error_file_id)
     assert [one["error"]["code"] for one in failed] == ["batch_expired"] * 5
+    with pytest.raises(openai.ConflictError, match="status 'expired'"):
+        await client.batches.cancel(batch.id)
 
 
 # ---- restarts -----------------------------------------------------------------------------------
