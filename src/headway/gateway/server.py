@@ -156,7 +156,9 @@ class Gateway:
         answers = Answers(self.dispatcher, accounts, self._keep_alive)
         texts = TextRoutes(inference, entrance)
         if batches is not None:
-            lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
+            lines = Lines(
+                intake, self._prompts, answers, texts, inference, self.pool, settings.scheduler
+            )
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)
         routes = Routes(

@@ -33,7 +33,7 @@ from headway.batches.journal import Journal
 from headway.batches.schema import Held, Result
 from headway.batches.settings import BatchSettings
 from headway.core.request import Tier
-from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
@@ -169,6 +169,21 @@ async def test_few_lines_are_in_memory_and_slots_are_kept_busy(
         assert len(works_of(gateway)) <= 8
         backend.open.set()
         assert (await ended(client, batch.id)).status == "completed"
+
+
+async def test_no_more_are_in_memory_than_the_tier_may_run_and_some_behind_them(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings
+) -> None:
+    backend.open.clear()
+    capped = SchedulerSettings(tiers={Tier.BATCH: TierSettings(max_running=1)})
+    gateway = await serve(backend, slots=50, batches=kept, scheduler=capped)
+    async with client_of(gateway) as client:
+        batch = await begin(client, jsonl(*map(line, range(500))))
+        await until(lambda: len(works_of(gateway)) == 1 + lines.BESIDE_SLOTS)
+        backend.open.set()
+        backend.event_pause_s = 0.0
+        await client.batches.cancel(batch.id)
+        assert (await ended(client, batch.id)).status == "cancelled"
 
 
 # ---- cancelling and expiry ----------------------------------------------------------------------

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
 from headway.batches.serving import Answer, Asked
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings
 from headway.engines.pool import BackendPool
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -72,6 +74,7 @@ class Lines:
         texts: TextRoutes,
         inference: Inference,
         pool: BackendPool,
+        scheduler: SchedulerSettings,
     ) -> None:
         self._intake = intake
         self._prompts = prompts
@@ -79,6 +82,7 @@ class Lines:
         self._texts = texts
         self._inference = inference
         self._pool = pool
+        self._most_running = scheduler.tier(Tier.BATCH).max_running
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         """Why lines for this model can never run; None: they can, or might."""
@@ -104,6 +108,8 @@ class Lines:
         slots = sum(
             status.slots for status in self._pool.statuses.values() if name in status.models
         )
+        if self._most_running is not None:
+            slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
 
     async def answer(self, asked: Asked) -> Answer:
