@@ -41,13 +41,15 @@ class Site:
     """Where a gateway runs, and what it shares with others."""
 
     folder: Path
-    backend: str
+    backend: str | None
+    """Its address; None: the embedded engine."""
     slots: int
     database: str | None = None
     host: str | None = None
     """The machine that it is on; None: this one."""
     lease_s: float | None = None
     """None: as long as leases are."""
+    max_file_mb: int = 200
 
     def program(self) -> str:
         """The program of a process there."""
@@ -58,11 +60,18 @@ class Site:
             lines.append(f"leases.LEASE_S = {self.lease_s}")
         return "; ".join([*lines, "from headway.cli import main; main()"])
 
+    def engine(self) -> list[str]:
+        """The options that say where its lines run."""
+        if self.backend is None:
+            return ["--slots", str(self.slots)]
+        return ["--backend", self.backend, "--max-concurrency", str(self.slots)]
+
     def settings(self) -> list[str]:
         """Its settings."""
         settings = [
             f"log.requests_db={self.folder / 'requests.db'}",
             f"batch.folder={self.folder / 'batches'}",
+            f"batch.max_file_mb={self.max_file_mb}",
             "models=[]",
         ]
         if self.database is not None:
@@ -84,8 +93,8 @@ class Gateway:
         site.folder.mkdir(exist_ok=True)
         with (site.folder / "log.txt").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", site.program(), "serve", "--backend", site.backend,
-                "--port", "0", "--max-concurrency", str(site.slots), "--log-level", "warning",
+                sys.executable, "-c", site.program(), "serve",
+                *site.engine(), "--port", "0", "--log-level", "warning",
                 *(word for one in site.settings() for word in ("--set", one)),
                 stdout=asyncio.subprocess.PIPE, stderr=log,
             )  # fmt: skip

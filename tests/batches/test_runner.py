@@ -17,7 +17,7 @@ from headway.batches import runner
 from headway.batches.batch import Batch, LineError, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.journal import Journal
-from headway.batches.serving import Answer
+from headway.batches.serving import Answer, Asked
 from headway.batches.settings import BatchSettings
 from headway.store.owner import Owner
 
@@ -38,8 +38,8 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    async def answer(self, batch: Batch, body: bytes, left_s: float, key: str) -> Answer:
-        text = json.loads(body)["messages"]
+    async def answer(self, asked: Asked) -> Answer:
+        text = json.loads(asked.body)["messages"]
         self.asked[text] += 1
         self.running += 1
         self.most = max(self.most, self.running)

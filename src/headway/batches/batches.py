@@ -13,6 +13,7 @@ from headway.batches.batch import MONTH_S, WINDOW_S, Batch, WrongStatus
 from headway.batches.folder import Folder, Part
 from headway.batches.input_file import ENVELOPE_BYTES
 from headway.batches.journal import Journal, Order
+from headway.batches.progress import Progress
 from headway.batches.retrying import copy_failed
 from headway.batches.runner import Runner
 from headway.batches.schema import StoredFile
@@ -65,6 +66,10 @@ class Batches:
     def away(self) -> bool:
         """Whether their database is away: what is asked now waits until it is back."""
         return self._journal.away
+
+    def progress(self) -> Progress:
+        """How far the batches are that this process runs."""
+        return self._runner.progress()
 
     def start(self) -> None:
         """Run batches from now on, also those that an earlier process left."""

@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from headway.batches.batch import NO_USAGE, Batch, LineError, Usage
+from headway.batches.batch import NO_USAGE, LineError, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One line, to be run."""
+
+    batch: str
+    endpoint: str
+    tenant: str
+    """Empty where the gateway has no keys."""
+    body: bytes
+    left_s: float
+    """Within how many seconds."""
+    key: str
+    """That of this attempt alone: who knows it has the answer already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +48,5 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    async def answer(self, batch: Batch, body: bytes, left_s: float, key: str) -> Answer:
-        """Run one line of a batch, within `left_s` seconds.
-
-        `key` is that of this attempt alone: who knows it has the answer already.
-        """
+    async def answer(self, asked: Asked) -> Answer:
+        """Run one line."""

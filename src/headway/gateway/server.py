@@ -19,6 +19,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.batch_metrics import BatchMetrics
 from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
@@ -159,8 +160,11 @@ class Gateway:
         answers = Answers(self.dispatcher, accounts, self._keep_alive)
         texts = TextRoutes(inference, entrance)
         if batches is not None:
-            lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
+            lines = Lines(
+                intake, self._prompts, answers, texts, inference, self.pool, settings.scheduler
+            )
             self._batches = Batches(batches, lines)
+            BatchMetrics(self._batches, metrics.registry)
         routes = Routes(
             settings,
             self.dispatcher,

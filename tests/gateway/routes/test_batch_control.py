@@ -6,13 +6,16 @@ import asyncio
 import sqlite3
 from itertools import count
 
+import aiohttp
 import openai
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.gateway.conftest import Serve, client_of, until
 from tests.gateway.fake_backend import FakeBackend
 from tests.gateway.routes.batches import (
     begin,
     ended,
+    hang_after,
     jsonl,
     line,
     post,
@@ -45,7 +48,7 @@ async def test_a_paused_batch_begins_no_line_until_it_is_resumed_restarts_includ
     assert asked < 40
     gateway = await serve(backend, batches=kept)
     async with client_of(gateway) as client:
-        await until(lambda: gateway._batches._runner._running)  # type: ignore[union-attr]
+        await until(lambda: gateway._batches.progress().batches.get("paused"))  # type: ignore[union-attr]
         await asyncio.sleep(0.05)  # it would begin by now
         assert len(backend.requests) == asked
         _, resumed = await post(gateway, f"/v1/batches/{batch.id}/resume")
@@ -115,3 +118,35 @@ async def test_a_backend_may_know_a_line_by_its_key(
         batch = await ended(client, (await begin(client, jsonl(line(0)))).id)
     keys = [head["idempotency-key"] for head in backend.heads]
     assert keys == [f"{batch.id}-1-1", f"{batch.id}-1-2"]
+
+
+async def test_prometheus_sees_how_far_batches_are(
+    client: openai.AsyncOpenAI, gateway: Gateway, backend: FakeBackend
+) -> None:
+    wrong = 400, {"error": {"message": "too odd", "type": "invalid_request_error"}}
+    backend.refuses = lambda body: wrong if "Number 3" in str(body) else None
+    await ended(client, (await begin(client, jsonl(*map(line, range(8))))).id)
+    await ended(client, (await begin(client, b"no request\n")).id)
+    hang_after(backend, 4)
+    batch = await begin(client, jsonl(*map(line, range(20))))
+    await until_completed(client, batch.id, 4)
+    paused = await begin(client, jsonl(*map(line, range(5))))
+    await post(gateway, f"/v1/batches/{paused.id}/pause")
+    await until(lambda: gateway._batches.progress().batches.get("paused") == 1)  # type: ignore[union-attr]
+    async with aiohttp.ClientSession() as http:
+        found = await (await http.get(gateway.address + "/metrics")).text()
+    values = {
+        sample.name + "".join(sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(found)
+        for sample in family.samples
+        if sample.name.startswith("headway_batch")
+    }
+    assert values["headway_batchesin_progress"] == values["headway_batchespaused"] == 1
+    assert values["headway_batches_ended_totalcompleted"] == 1
+    assert values["headway_batches_ended_totalfailed"] == 1
+    assert values["headway_batch_lines_total200"] == 7 + 4
+    assert values["headway_batch_lines_total400"] == 1
+    assert values["headway_batch_lines_open"] == 16 + 5
+    assert values["headway_batch_lines_running"] > 0
+    assert values["headway_batch_seconds_to_end"] > 0
+    assert 0 < values["headway_batch_slack_seconds"] < 24 * 3600

@@ -41,6 +41,14 @@ async def test_a_model_that_does_not_exist(client: openai.AsyncOpenAI) -> None:
     ]
 
 
+async def test_a_model_that_does_not_exist_in_a_file_of_several(
+    client: openai.AsyncOpenAI, backend: FakeBackend
+) -> None:
+    mixed = jsonl(line(0), line(1, model="gpt-9"), line(2))
+    assert await errors_of(client, mixed) == [(2, "mismatched_model", "body.model")]
+    assert not backend.requests
+
+
 async def test_a_byte_order_mark_and_windows_lines_are_read(client: openai.AsyncOpenAI) -> None:
     content = b"\xef\xbb\xbf" + jsonl(line(0), line(1)).replace(b"\n", b"\r\n") + b"\r\n"
     batch = await ended(client, (await begin(client, content)).id)

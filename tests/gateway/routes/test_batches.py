@@ -28,12 +28,12 @@ from tests.gateway.routes.batches import (
     works_of,
 )
 
-from headway.batches import runner
+from headway.batches import feeding, runner
 from headway.batches.journal import Journal
 from headway.batches.schema import Held, Result
 from headway.batches.settings import BatchSettings
 from headway.core.request import Tier
-from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
@@ -171,6 +171,21 @@ async def test_few_lines_are_in_memory_and_slots_are_kept_busy(
         assert (await ended(client, batch.id)).status == "completed"
 
 
+async def test_no_more_are_in_memory_than_the_tier_may_run_and_some_behind_them(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings
+) -> None:
+    backend.open.clear()
+    capped = SchedulerSettings(tiers={Tier.BATCH: TierSettings(max_running=1)})
+    gateway = await serve(backend, slots=50, batches=kept, scheduler=capped)
+    async with client_of(gateway) as client:
+        batch = await begin(client, jsonl(*map(line, range(500))))
+        await until(lambda: len(works_of(gateway)) == 1 + lines.BESIDE_SLOTS)
+        backend.open.set()
+        backend.event_pause_s = 0.0
+        await client.batches.cancel(batch.id)
+        assert (await ended(client, batch.id)).status == "cancelled"
+
+
 # ---- cancelling and expiry ----------------------------------------------------------------------
 
 
@@ -218,6 +233,8 @@ async def test_an_expired_batch_returns_what_is_finished(
     assert len(await rows(client, batch.output_file_id)) == 4
     failed = await rows(client, batch.error_file_id)
     assert [one["error"]["code"] for one in failed] == ["batch_expired"] * 5
+    with pytest.raises(openai.ConflictError, match="status 'expired'"):
+        await client.batches.cancel(batch.id)
 
 
 # ---- restarts -----------------------------------------------------------------------------------
@@ -301,7 +318,7 @@ async def test_a_line_that_fails_is_tried_again_and_then_has_its_error(
     assert (failed["custom_id"], failed["response"]["status_code"]) == ("c1", 500)
     assert answered == ["c0", "c2", "c3"]
     asked = [body["messages"][0]["content"] for _, body in backend.requests]
-    assert asked.count("Number 1") == runner.MOST_ATTEMPTS
+    assert asked.count("Number 1") == feeding.MOST_ATTEMPTS
     assert asked.count("Number 2") == 2
 
 
