@@ -91,6 +91,12 @@ class Runner:
         """Begin no more lines; those under way go on."""
         self._paused = True
 
+    def waits(self, owner: str) -> str:
+        """Why no lines of this owner's batches begin now; empty: they may."""
+        if self._window is not None and not self._window.include(self._clock()):
+            return f"lines begin at {self._settings.window}"
+        return self._serving.pause(owner)
+
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
         self._paused = self._stopping = True
@@ -273,7 +279,7 @@ class Runner:
     def _feed(self) -> None:
         """Begin as many lines as there is room for."""
         now = self._clock()
-        if self._paused or (self._window is not None and not self._window.include(now)):
+        if self._paused:
             return
         batches = list(self._running.values())
         if len(batches) > 1:
@@ -281,6 +287,8 @@ class Runner:
         in_hand = sum(len(one.tasks) + len(one.unwritten) for one in batches)
         for running in batches:
             batch = running.batch
+            if self.waits(batch.owner):
+                continue
             room = self._serving.room(batch.endpoint, batch.model or "") - sum(
                 len(one.tasks) for one in batches if one.batch.model == batch.model
             )

@@ -33,6 +33,9 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+
     async def answer(
         self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
     ) -> Answer:

@@ -19,6 +19,7 @@ from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.keys.budgets import Budgets
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.texts import TextRoutes
 
@@ -72,6 +73,7 @@ class Lines:
         texts: TextRoutes,
         inference: Inference,
         pool: BackendPool,
+        budgets: Budgets,
     ) -> None:
         self._intake = intake
         self._prompts = prompts
@@ -79,6 +81,7 @@ class Lines:
         self._texts = texts
         self._inference = inference
         self._pool = pool
+        self._budgets = budgets
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         """Why lines for this model can never run; None: they can, or might."""
@@ -105,6 +108,10 @@ class Lines:
             status.slots for status in self._pool.statuses.values() if name in status.models
         )
         return slots + BESIDE_SLOTS if slots else 0
+
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+        return self._budgets.pause(tenant or "anonymous")
 
     async def answer(
         self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
