@@ -72,7 +72,10 @@ class CostsRoutes:
             found, (total,), without = await asyncio.to_thread(_read, self._log, by, chosen)
         except sqlite3.Error as error:
             raise ApiError(
-                503, f"The request log cannot be read: {error}.", type="server_error", code="log"
+                503,
+                f"The request log cannot be read: {error}.",
+                type="server_error",
+                code="log_unreadable",
             ) from None
         view = CostsView(
             since=since_s,
