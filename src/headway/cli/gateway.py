@@ -13,7 +13,7 @@ from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.live_settings import api_keys, endpoints_of
+from headway.cli.live_settings import api_keys, budget_of, endpoints_of, tenant_budgets
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
@@ -239,6 +239,8 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         port=settings.port,
         aliases=settings.aliases,
         prices=settings.prices.prices(),
+        tenant_budgets=tenant_budgets(settings),
+        batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),
