@@ -22,10 +22,11 @@ from headway.core.request import Request, State
 from headway.core.routing import router_of
 from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.engine import EngineModel, FirstToken
+from headway.lab.simulation.engine import EngineModel, FirstToken, PieceDone
 from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fitting import Fitting
+from headway.lab.simulation.held_prompts import HeldPrompts
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.replicas import Replicas
@@ -103,6 +104,7 @@ class Simulation:
             for station, queue in zip(self._stations, queues, strict=True)
             for site in queue
         }
+        self._held = HeldPrompts()
         self._open: list[Station] = []
         """Where requests may be routed to."""
         self._unrouted: list[Request] = []
@@ -260,16 +262,20 @@ class Simulation:
                 first = isnan(self._started_s[number])
                 if first:
                     self._started_s[number] = now_s
-                if first and running.produced:
+                if request.in_pieces:
+                    self._held.hold(request, running, engine, scheduler)
+                elif first and running.produced:
                     engine.go_on(running, now_s)
                 else:
                     engine.submit(running, now_s)
             elif isinstance(decision, Preempt):
                 running = self._sequences.pop(request.id)
+                self._held.stop(request.id)
                 self._engines[decision.backend].cancel(running, now_s)
                 self._served(number, self._resumed_s.pop(number), now_s)
             else:
                 self._over(number, now_s)
+        self._held.let_on(now_s)
         station.wakeup_s = scheduler.next_wakeup_s(now_s) or inf
 
     def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
@@ -286,24 +292,27 @@ class Simulation:
         """Pass an engine's events to the scheduler."""
         for event in engine.advance(now_s):
             number = event.request.number
+            request = self._requests[number]
+            station = self._station_of[request.backend]
+            scheduler = station.scheduler
+            if isinstance(event, PieceDone):
+                self._held.hold(request, event.request, engine, scheduler)
+                continue
             if isinstance(event, FirstToken):
                 if isnan(self._first_s[number]):
                     self._first_s[number] = now_s
-                if len(self._sites) > 1:  # its prompt hinders no placement any more
-                    request = self._requests[number]
-                    scheduler = self._station_of[request.backend].scheduler
+                if len(self._sites) > 1 or engine.profile.piecewise:  # it hinders none any more
                     scheduler.progress(request.id, event.request.produced, now_s)
                 continue
-            request = self._requests[number]
             del self._sequences[request.id]
-            station = self._station_of[request.backend]
-            station.scheduler.progress(request.id, event.request.output_tokens, now_s)
-            station.scheduler.finish(request.id, now_s)
+            scheduler.progress(request.id, event.request.output_tokens, now_s)
+            scheduler.finish(request.id, now_s)
             station.wakeup_s = now_s
             self._predictions.finished(number)
             self._ended_s[number] = now_s
             self._served(number, self._resumed_s.pop(number), now_s)
             self._over(number, now_s, event.request.cached_tokens)
+        self._held.let_on(now_s)
 
     def _served(self, number: int, from_s: float, to_s: float) -> None:
         if len(self._spans) < MOST_SPANS:
@@ -362,6 +371,7 @@ class Simulation:
             tokens = engine.produced(self._sequences.pop(request.id), now_s)
             scheduler.progress(request.id, tokens, now_s)
             self._served(number, self._resumed_s.pop(number), now_s)
+            self._held.stop(request.id)
             self._failovers[number] += 1
             if self._failovers[number] > MOST_FAILOVERS:
                 raise SimulationError(
