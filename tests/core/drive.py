@@ -134,10 +134,10 @@ tight_events = st.lists(
 tight_slots = st.sampled_from([{"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 2, "y": 0}])
 
 
-def backend(name: str, slots: int, cost: CostModel) -> Backend:
+def backend(name: str, slots: int, cost: CostModel, piecewise: bool = False) -> Backend:
     """Backend x serves both models, y only one, with little KV cache."""
     lanes = frozenset({"m", "n"}) if name == "x" else frozenset({"m"})
-    return Backend(name, slots, lanes, None if name == "x" else 2000, cost)
+    return Backend(name, slots, lanes, None if name == "x" else 2000, cost, piecewise)
 
 
 @dataclass
@@ -147,12 +147,17 @@ class Driver(EventDriver):
     settings: SchedulerSettings
     rejected: set[str] = field(default_factory=set)
     slots: dict[str, int] = field(default_factory=lambda: {"x": 2, "y": 1})
+    piecewise: bool = False
+    """Whether the backends take prompts in pieces."""
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.settings)
         self.slots = dict(self.slots)
         for name, slots in self.slots.items():
-            self.scheduler.set_backend(backend(name, slots, self.settings.cost), 0.0)
+            self.scheduler.set_backend(self.backend(name, slots), 0.0)
+
+    def backend(self, name: str, slots: int) -> Backend:
+        return backend(name, slots, self.settings.cost, self.piecewise)
 
     @property
     def machine(self) -> Scheduler:
@@ -207,7 +212,7 @@ class Driver(EventDriver):
     def set_slots(self, of: tuple[str, int]) -> None:
         name, slots = of
         self.slots[name] = slots
-        self.scheduler.set_backend(backend(name, slots, self.settings.cost), self.now_s)
+        self.scheduler.set_backend(self.backend(name, slots), self.now_s)
 
     def remove(self, name: str) -> None:
         if name in self.scheduler.backends:

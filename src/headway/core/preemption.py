@@ -77,12 +77,12 @@ class PreemptionRule:
                 continue
             for running in backend.running.values():
                 tokens = running.output_tokens
-                if (running.resumed_s > rested_s or tokens <= running.resumed_tokens) and not (
-                    running.in_pieces and running.tier > tier
-                ):
-                    # Every run produces at least one token, lest its prefill be lost; what was
-                    # computed in pieces is not.
+                # What was computed in pieces stays in the cache: a stop loses next to nothing.
+                yields = backend.piecewise and running.tier > tier
+                if running.resumed_s > rested_s and not yields:
                     continue
+                if tokens <= running.resumed_tokens and not (yields and running.in_pieces):
+                    continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
                     continue  # it has waited enough, and runs to its end
                 if limit_c is not None and tokens >= limit_c * running.predicted_tokens:

@@ -275,7 +275,7 @@ class Scheduler:
         wakeup_s = self._lanes.next_missed_s(now_s)
         if self._takeovers.possible:
             if self._running.requests:
-                look_again_s = now_s + max(0.01, self.settings.preemption.min_run_s)
+                look_again_s = now_s + max(0.01, self._takeovers.pause_s)
                 wakeup_s = min(wakeup_s, look_again_s)
             wakeup_s = min(wakeup_s, self._lanes.next_due_s(now_s))
         return wakeup_s if wakeup_s < inf else None
