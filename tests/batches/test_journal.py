@@ -123,11 +123,28 @@ async def test_a_dead_process_s_batch_is_taken_over_and_its_late_answers_refused
     lost = await planned(dead)
     (held,) = await journal.claim()
     assert held.fence == lost.fence + 1
-    assert await journal.claim() == []
+    assert await journal.claim(["batch_1"]) == []
     for late in (dead.record(lost, [result(1)]), dead.change(lost, lambda batch: batch)):
         with pytest.raises(LostBatch):
             await late
     assert (await journal.record(held, [result(1)])).completed == 1
+
+
+async def test_a_claim_whose_answer_was_lost_is_made_again(journal: Journal) -> None:
+    await planned(journal)
+    assert await journal.claim(["batch_1"]) == []
+    (held,) = await journal.claim([])
+    assert held.fence == 2
+
+
+async def test_what_is_added_again_is_there_once(journal: Journal) -> None:
+    file = StoredFile("file-1", "ann", "batch", "in", 6, 100, None)
+    for _ in range(2):  # the connection was lost while the first time was committed
+        await journal.add(NEW)
+        await journal.add_file(file)
+        await journal.add_piece("file-1", 0, b"one", 100.0)
+    assert await journal.batches("ann", None, 10) == [NEW]
+    assert await journal.files("ann", None, None, 10, "asc", 100.0) == [file]
 
 
 async def test_another_machine_s_batch_is_taken_over_once_its_lease_has_ended(

@@ -162,7 +162,7 @@ class Batches:
         )
         if self._shared is None:
             self.folder.keep_input(batch.id, file.id)
-        self._runner.take(await self._journal.add(batch))
+        await self._runner.begin(batch)
         return batch
 
     async def batch(self, id: str, owner: str) -> Batch | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headway.batches.batch import Batch, Status
 from headway.batches.schema import BATCH_COLUMNS, Held, batch_of, marks, values_of
 from headway.store.leases import LEASE_S, abandoned
@@ -19,16 +21,17 @@ def add(batch: Batch, owner: str, connection: Connection) -> Held:
     values = values_of(batch)
     connection.query(
         f"INSERT INTO batches ({BATCH_COLUMNS}, holder, fence, lease_until) "
-        f"VALUES ({marks(len(values))}, ?, 1, ?)",
+        f"VALUES ({marks(len(values))}, ?, 1, ?) ON CONFLICT DO NOTHING",  # added, answer lost
         (*values, owner, connection.now() + LEASE_S),
     )
     return Held(batch, 1)
 
 
-def claim(owner: str, connection: Connection) -> list[Held]:
+def claim(owner: str, holding: Collection[str], connection: Connection) -> list[Held]:
     """Claim the batches that nobody holds, or whose holder died.
 
-    One that is being written at this moment is left for the next time.
+    Those that `owner` has besides `holding` are among them: the answer to a claim may have been
+    lost. One that is being written at this moment is left for the next time.
     """
     rows = connection.query(
         f"SELECT id, holder, fence, lease_until FROM batches WHERE status NOT IN "
@@ -37,7 +40,10 @@ def claim(owner: str, connection: Connection) -> list[Held]:
     )
     claimed = []
     for id, holder, fence, lease_until in rows:
-        if holder == owner or (holder and not abandoned(holder, lease_until, connection)):
+        if holder == owner:
+            if id in holding:
+                continue
+        elif holder and not abandoned(holder, lease_until, connection):
             continue
         if not connection.query(
             f"SELECT id FROM batches WHERE id = ? AND fence = ?{connection.skip_locked}",

@@ -1,4 +1,7 @@
-"""Which files there are, and what is in them where gateways share no folder."""
+"""Which files there are, and what is in them where gateways share no folder.
+
+What is added may be there: a connection that is lost at the commit leaves open whether it was made.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from headway.store.transactions import Connection
 def add(file: StoredFile, connection: Connection) -> None:
     """Add a file."""
     values = astuple(file)
-    connection.query(f"INSERT INTO files ({FILE_COLUMNS}) VALUES ({marks(len(values))})", values)
+    connection.query(
+        f"INSERT INTO files ({FILE_COLUMNS}) VALUES ({marks(len(values))}) ON CONFLICT DO NOTHING",
+        values,
+    )
 
 
 def remove(id: str, owner: str, connection: Connection) -> bool:
@@ -36,7 +42,8 @@ def remove_expired(now: float, connection: Connection) -> list[str]:
 def add_piece(file: str, number: int, content: bytes, now: float, connection: Connection) -> None:
     """Keep one piece of a file, counted from 0."""
     connection.query(
-        "INSERT INTO pieces (file, number, content, written_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO pieces (file, number, content, written_at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
         (file, number, content, int(now)),
     )
 

@@ -7,7 +7,7 @@ the number of its claim (`fence`); once another process has claimed the batch, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -191,9 +191,12 @@ class Journal:
 
     # ---- batches, for the process that runs them ----------------------------------------------
 
-    async def claim(self) -> list[Held]:
-        """Claim the batches that nobody holds, or whose holder died."""
-        return await self._transactions.run(partial(claims.claim, self._owner))
+    async def claim(self, holding: Collection[str] = ()) -> list[Held]:
+        """Claim the batches that nobody holds, or whose holder died.
+
+        `holding` are those that this process knows to have.
+        """
+        return await self._transactions.run(partial(claims.claim, self._owner, holding))
 
     def renew(self) -> None:
         """Keep what this process holds for another LEASE_S. For a thread: it waits."""

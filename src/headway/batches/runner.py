@@ -68,6 +68,7 @@ class Runner:
         self._clock = clock
         self._feeder = Feeder(settings, serving, clock)
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self._beginning: set[str] = set()
         self._standing: dict[str, str] = {}
         """Where each batch in `_lives` stands."""
         self._ended: Counter[str] = Counter()
@@ -78,7 +79,15 @@ class Runner:
         """Claim batches that nobody holds, from now on."""
         self._claiming = asyncio.ensure_future(self._claim())
 
-    def take(self, held: Held) -> None:
+    async def begin(self, batch: Batch) -> None:
+        """Add a batch, and run it."""
+        self._beginning.add(batch.id)
+        try:
+            self._take(await self._journal.add(batch))
+        finally:
+            self._beginning.discard(batch.id)
+
+    def _take(self, held: Held) -> None:
         """Run this batch, which this process holds."""
         life = asyncio.ensure_future(self._live(held))
         self._lives[held.batch.id] = life
@@ -140,9 +149,9 @@ class Runner:
     async def _claim(self) -> None:
         while True:
             try:
-                for held in await self._journal.claim():
+                for held in await self._journal.claim({*self._lives, *self._beginning}):
                     logger.info("batch %s goes on: %s", held.batch.id, held.batch.status)
-                    self.take(held)
+                    self._take(held)
             except Refused as error:
                 logger.warning("batches cannot be claimed: %s", error)
             await asyncio.sleep(CLAIM_EVERY_S)

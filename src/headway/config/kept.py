@@ -64,7 +64,7 @@ class BatchConfig(Section):
     @classmethod
     def _is_postgresql(cls, database: str | None) -> str | None:
         if database is not None and not database.startswith(("postgresql://", "postgres://")):
-            raise ValueError("write it as postgresql://USER@HOST/DATABASE")
+            raise ValueError("it must begin with postgresql://")
         return database
 
     @field_validator("window")

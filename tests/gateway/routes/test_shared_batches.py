@@ -104,11 +104,7 @@ async def test_while_the_database_is_away_clients_are_told_so_and_lines_wait(
     async with client_of(gateway) as client:
         batch = await begin(client, jsonl(*map(line, range(20))))
         await until(lambda: backend.running > 0)
-        with psycopg.connect(hosts[0].database) as database:
-            database.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'headway'"
-            )
+        drop_connections(hosts[0])
         backend.open.set()
         await until(lambda: transactions.away)
         with pytest.raises(openai.InternalServerError) as refused:
@@ -138,11 +134,35 @@ async def test_a_gateway_stops_though_its_database_is_away(
         await begin(client, jsonl(line(0)))
         await until(lambda: backend.running > 0)
     transactions._connect = refuse  # type: ignore[assignment]
-    with psycopg.connect(hosts[0].database) as database:
-        database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'headway'"
-        )
+    drop_connections(hosts[0])
     await until(lambda: transactions.away)
     async with asyncio.timeout(10.0):
         await gateway.stop()
+
+
+async def test_a_server_that_drops_its_connections_costs_no_line(
+    serve: Serve, backend: FakeBackend, hosts: list[BatchSettings]
+) -> None:
+    gateway = await serve(backend, batches=hosts[0])
+    assert gateway._batches is not None
+    gateway._batches._journal._transactions._retry_s = 0.01
+    async with client_of(gateway) as client:
+        batch = await begin(client, jsonl(*map(line, range(300))))
+        drops = 0
+        while batch.status not in ("completed", "failed"):
+            drops += drop_connections(hosts[0])
+            await asyncio.sleep(0.02)
+            batch = await client.with_options(max_retries=10).batches.retrieve(batch.id)
+        answers = await rows(client, batch.output_file_id)
+    assert sorted(one["custom_id"] for one in answers) == sorted(f"c{n}" for n in range(300))
+    assert len(backend.requests) == 300
+    assert drops > 1
+
+
+def drop_connections(host: BatchSettings) -> int:
+    """End all connections of gateways; returns how many there were."""
+    with psycopg.connect(host.database) as database:
+        return database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'headway'"
+        ).rowcount
