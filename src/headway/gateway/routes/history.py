@@ -35,6 +35,34 @@ MEASURES = {"latency": "total_ms", "ttft": "ttft_ms", "wait": "queue_ms"}
 """As the log has them, by their names in queries."""
 LEAST = {f"min_{name}_ms": measure for name, measure in MEASURES.items()}
 """Query parameters, and the measures that they limit."""
+HISTORY = "/v1/headway/history"
+_FILTERS: dict[str, dict[str, Any]] = {
+    "since": {"type": "string", "description": "Unix time in seconds, or ISO 8601"},
+    "until": {"type": "string"},
+    "tenant": {"type": "string"},
+    "model": {"type": "string"},
+    "tier": {"type": "string"},
+    "outcome": {"type": "string"},
+}
+ROWS_QUERY: dict[str, dict[str, Any]] = {
+    **_FILTERS,
+    "key": {"type": "string"},
+    "program": {"type": "string"},
+    "min_latency_ms": {"type": "number", "minimum": 0},
+    "min_ttft_ms": {"type": "number", "minimum": 0},
+    "min_wait_ms": {"type": "number", "minimum": 0},
+    "after": {"type": "string"},
+}
+PAGE_QUERY: dict[str, dict[str, Any]] = {
+    **ROWS_QUERY,
+    "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+}
+SERIES_QUERY: dict[str, dict[str, Any]] = {
+    **_FILTERS,
+    "by": {"enum": list(get_args(By))},
+    "measure": {"enum": list(MEASURES)},
+}
+"""What each path takes, as JSON Schemas by name."""
 PRIVATE = {"Cache-Control": "no-store"}
 
 Result = TypeVar("Result")

@@ -18,7 +18,9 @@ from headway.gateway.dialects.messages_request import CountTokensRequest, Messag
 from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
+from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
 from headway.models.open_inference import InferenceRequest, InferenceResponse
+from headway.store.costs import GROUPS
 from headway.store.history.series import Series
 
 
@@ -67,25 +69,13 @@ FILE_PAGES: dict[str, dict[str, Any]] = {
     "purpose": {"type": "string"},
 }
 BATCH_PAGES = {"limit": PAGES["limit"], "after": PAGES["after"]}
-FILTERS: dict[str, dict[str, Any]] = {
-    "since": {"type": "string", "description": "Unix time in seconds, or ISO 8601"},
-    "until": {"type": "string"},
-    "tenant": {"type": "string"},
-    "model": {"type": "string"},
-    "tier": {"type": "string"},
-    "outcome": {"type": "string"},
-}
-HISTORY = "/v1/headway/history"
-ROW_FILTERS: dict[str, dict[str, Any]] = {
-    **FILTERS,
-    "key": {"type": "string"},
-    "program": {"type": "string"},
-    "min_latency_ms": {"type": "number", "minimum": 0},
-    "min_ttft_ms": {"type": "number", "minimum": 0},
-    "min_wait_ms": {"type": "number", "minimum": 0},
-    "after": {"type": "string"},
-}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
+COSTS: dict[str, dict[str, Any]] = {
+    "by": {"type": "string", "description": f"Some of {', '.join(GROUPS)}, with commas between"},
+    "since": {"type": "string", "description": "A date as 2026-11-01, or an age as 7d"},
+    "until": {"type": "string", "description": "The same"},
+    "tenant": {"type": "string"},
+}
 
 TABLE: tuple[Route, ...] = (
     Route(
@@ -168,6 +158,9 @@ TABLE: tuple[Route, ...] = (
     Route("GET", BATCHES, "batches", "All batches", None, BatchList, query=BATCH_PAGES),
     Route("GET", BATCH, "batch", "One batch", None, BatchView),
     Route("POST", f"{BATCH}/cancel", "cancel_batch", "Cancel a batch", None, BatchView),
+    Route("POST", f"{BATCH}/pause", "pause_batch", "Begin no more of its lines", None, BatchView),
+    Route("POST", f"{BATCH}/resume", "resume_batch", "Let its lines begin again", None, BatchView),
+    Route("POST", f"{BATCH}/retry", "retry_batch", "Run what failed in it again", None, BatchView),
     Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
     Route(
         "POST",
@@ -203,6 +196,15 @@ TABLE: tuple[Route, ...] = (
         None,
         views.QueueView,
         query=LIMIT,
+    ),
+    Route(
+        "GET",
+        "/v1/headway/costs",
+        "costs",
+        "What requests cost, and what may still be spent",
+        None,
+        views.CostsView,
+        query=COSTS,
     ),
     Route(
         "GET",
@@ -259,7 +261,7 @@ TABLE: tuple[Route, ...] = (
         "Requests that have ended, the newest first",
         None,
         HistoryPage,
-        query={**ROW_FILTERS, "limit": {"type": "integer", "minimum": 1, "maximum": 200}},
+        query=PAGE_QUERY,
     ),
     Route(
         "GET",
@@ -267,7 +269,7 @@ TABLE: tuple[Route, ...] = (
         "history_csv",
         "The same as CSV, all of them",
         content_type="text/csv",
-        query=ROW_FILTERS,
+        query=ROWS_QUERY,
     ),
     Route(
         "GET",
@@ -276,11 +278,7 @@ TABLE: tuple[Route, ...] = (
         "Latency, throughput, tokens and cost over time",
         None,
         Series,
-        query={
-            **FILTERS,
-            "by": {"enum": ["tenant", "model", "tier", "outcome"]},
-            "measure": {"enum": ["latency", "ttft", "wait"]},
-        },
+        query=SERIES_QUERY,
     ),
     Route(
         "GET",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+Lost = Literal["preempted", "failed", "moved"]
+"""Why a run lost its slot: for another request, its backend failed, or is down or leaving."""
+
 
 class EndedRun(NamedTuple):
     """A run that lost its slot."""
@@ -14,7 +17,7 @@ class EndedRun(NamedTuple):
     first_s: float
     """When its first part came; -1: none came."""
     ended_s: float
-    why: Literal["preempted", "failed", "moved"]
+    why: Lost
     output_tokens: int
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 
 from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.keys.keys import Admission, Caller
+from headway.gateway.work.bill import Bill
 from headway.gateway.work.predicted import Predicted
-from headway.gateway.work.served import EndedRun, Served
+from headway.gateway.work.served import EndedRun, Lost, Served
 from headway.gateway.work.turn import Turn
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
@@ -29,7 +29,7 @@ class Work:
 
     Intake writes what the client asked for. The Scheduler writes `request`, the engine client
     `generation`. The Dispatcher, the Slot and the writer of the answer write `turn` and `served`;
-    Foresight and ClaimedLengths write `predicted`.
+    Foresight and ClaimedLengths write `predicted`, Pricing writes `bill`.
     """
 
     request: Request
@@ -48,6 +48,8 @@ class Work:
     """Tracing headers: sent to the backend, and returned to the client."""
     span: Context | None = None
     """Its place in its trace; None: it is not sampled."""
+    idempotency_key: str | None = None
+    """Sent to the backend, which may know the answer already; it is that of no other request."""
     renamed: bool = False
     """Whether `fields` names another model than `body`: the client used `default` or an alias."""
     asked_model: str = ""
@@ -64,16 +66,20 @@ class Work:
     caller: Caller | None = None
     prompt: PromptId | None = None
     """The registered prompt that it was made from."""
+    batch: str = ""
+    """The batch that it is a line of; empty: none."""
     admission: Admission | None = None
     """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None
     """Its text generation, if it can be continued exactly; None: it is forwarded."""
 
+    bill: Bill | None = None
+    """What its runs cost; None: it has not run."""
     turn: Turn = field(default_factory=Turn)
     served: Served = field(default_factory=Served)
     predicted: Predicted = field(default_factory=Predicted)
 
-    def lost_slot(self, why: Literal["preempted", "failed", "moved"], now_s: float) -> None:
+    def lost_slot(self, why: Lost, now_s: float) -> None:
         """Its run ended, but its answer did not; the scheduler still has it running."""
         served, turn = self.served, self.turn
         if served.began_s >= 0.0:

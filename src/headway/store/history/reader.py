@@ -66,9 +66,9 @@ class HistoryReader:
                 ) from None
 
     def close(self) -> None:
-        """Close the file. Nothing may be asked any more."""
-        self._threads.submit(self._close)
+        """Close the file; nothing may be asked any more. A second call does nothing."""
         self._threads.shutdown()
+        self._close()
 
     async def _interrupted(self, running: asyncio.Future[Result]) -> None:
         """Interrupt the question until it has ended: it may just be between two statements."""
