@@ -146,11 +146,16 @@ def _stretches(
         yield least_s, most_s
         return
     hours = _times(database, filters, HOUR_S, least_s, most_s)
+    if filters.key is not None or filters.program is not None:
+        # They have indexes of their own: fewer stretches are more than exact ones.
+        yield from _joined(_descending(hours, new_hours), HOUR_S)
+        return
     for hour in _descending(hours, new_hours):
         if hour in new_hours or not _minutes_are_whole(database, filters, hour):
             yield hour, hour + HOUR_S
         else:
-            yield from _joined(_times(database, filters, MINUTE_S, hour, hour + HOUR_S))
+            minutes = _times(database, filters, MINUTE_S, hour, hour + HOUR_S)
+            yield from _joined(minutes, MINUTE_S)
 
 
 def _new_hours(database: sqlite3.Connection) -> set[int] | None:
@@ -174,9 +179,9 @@ def _times(
     condition, values = filters.of_groups()
     slow = "".join(f" AND {name}_most >= ?" for name in filters.least)
     query = (
-        "SELECT DISTINCT began FROM rollups WHERE level = ? AND began > ? AND began < ? "
-        f"AND group_id IN (SELECT id FROM rollup_groups WHERE {condition}){slow} "
-        "ORDER BY began DESC"
+        "SELECT DISTINCT began FROM rollup_groups CROSS JOIN rollups "
+        "ON group_id = id AND level = ? AND began > ? AND began < ? "
+        f"WHERE {condition}{slow} ORDER BY began DESC"
     )
     bounds = (level, least_s - level, most_s)
     for (began,) in database.execute(query, (*bounds, *values, *filters.least.values())):
@@ -187,8 +192,8 @@ def _minutes_are_whole(database: sqlite3.Connection, filters: Filters, hour: int
     """Whether the minutes of an hour have all its requests: old ones are deleted."""
     condition, values = filters.of_groups()
     query = (
-        "SELECT sum(requests) FROM rollups WHERE level = ? AND began >= ? AND began < ? "
-        f"AND group_id IN (SELECT id FROM rollup_groups WHERE {condition})"
+        "SELECT sum(requests) FROM rollup_groups CROSS JOIN rollups "
+        f"ON group_id = id AND level = ? AND began >= ? AND began < ? WHERE {condition}"
     )
     of_hour, of_minutes = (
         database.execute(query, (level, hour, hour + HOUR_S, *values)).fetchone()
@@ -209,15 +214,15 @@ def _descending(hours: Iterator[int], more: set[int]) -> Iterator[int]:
     yield from reversed(others)
 
 
-def _joined(minutes: Iterator[int]) -> Iterator[tuple[float, float]]:
-    """Stretches of minutes that follow each other, as one."""
+def _joined(times: Iterator[int], length_s: int) -> Iterator[tuple[float, float]]:
+    """Stretches of hours or minutes that follow each other, as one; the newest first."""
     first = last = None
-    for minute in minutes:
+    for time in times:
         if first is not None and last is not None:
-            if minute == first - MINUTE_S:
-                first = minute
+            if time == first - length_s:
+                first = time
                 continue
-            yield first, last + MINUTE_S
-        first = last = minute
+            yield first, last + length_s
+        first = last = time
     if first is not None and last is not None:
-        yield first, last + MINUTE_S
+        yield first, last + length_s

@@ -23,7 +23,8 @@ DELETE FROM requests WHERE number IN (
 that the rollups do not have yet."""
 OLD_ROLLUPS = """
 DELETE FROM rollups WHERE rowid IN (
-    SELECT rowid FROM rollups WHERE level = ? AND began < ? ORDER BY began LIMIT ?
+    SELECT rollups.rowid FROM rollup_groups CROSS JOIN rollups
+        ON group_id = id AND level = ? AND began < ? LIMIT ?
 )
 """
 

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS rollups (
     ttft_ms BLOB NOT NULL,
     queue_ms BLOB NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS rollups_by_time ON rollups (level, began, group_id);
+CREATE UNIQUE INDEX IF NOT EXISTS rollups_by_group ON rollups (level, group_id, began);
 """
 """NULL: all of them together. There are groups of the four, of all but the tenant, of the tenant
 alone, and of all requests, so that common questions need few. `…_most`: -1 if none was measured."""
@@ -64,11 +64,11 @@ GROUP = """
 SELECT id FROM rollup_groups WHERE tenant IS ? AND model IS ? AND tier IS ? AND outcome IS ?
 """
 KEPT = """
-SELECT total_ms, ttft_ms, queue_ms FROM rollups WHERE level = ? AND began = ? AND group_id = ?
+SELECT total_ms, ttft_ms, queue_ms FROM rollups WHERE level = ? AND group_id = ? AND began = ?
 """
 ADD = """
 INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (level, began, group_id) DO UPDATE SET
+ON CONFLICT (level, group_id, began) DO UPDATE SET
     requests = requests + excluded.requests,
     prompt_tokens = prompt_tokens + excluded.prompt_tokens,
     output_tokens = output_tokens + excluded.output_tokens,
@@ -230,7 +230,7 @@ def _write(database: sqlite3.Connection, cells: Cells) -> None:
         group = ids.get(names)
         if group is None:
             group = ids[names] = _group(database, names)
-        kept = database.execute(KEPT, (level, began, group)).fetchone()
+        kept = database.execute(KEPT, (level, group, began)).fetchone()
         histograms = map(merged, kept or NOTHING, cell.counts)
         sums = (cell.requests, cell.prompt_tokens, cell.output_tokens, cell.cost)
         rows.append((level, began, group, *sums, *cell.most, *histograms))

@@ -21,6 +21,10 @@ MOST_LINES = 8
 """The largest ones; the others are one line together."""
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUMS = ("requests", "prompt_tokens", "output_tokens", "cost")
+JOINED = (
+    "rollup_groups CROSS JOIN rollups ON group_id = id AND level = ? AND began >= ? AND began < ?"
+)
+"""In this order, by its index: of each group the cells of the time."""
 STEPS = ((2, MINUTE_S), (8, 5 * MINUTE_S), (26, 15 * MINUTE_S), (178, HOUR_S))
 """Hours that are shown at most by each step; longer stretches are shown by days."""
 
@@ -181,9 +185,7 @@ class _Cells:
         """Names of the groups, those with the most requests first; one more than have a line."""
         condition, values = self._filters.of_groups(by)
         query = (
-            f"SELECT {by}, sum(requests) AS requests FROM rollups "
-            "CROSS JOIN rollup_groups ON id = group_id "
-            f"WHERE level = ? AND began >= ? AND began < ? AND {condition} "
+            f"SELECT {by}, sum(requests) AS requests FROM {JOINED} WHERE {condition} "
             f"GROUP BY {by} ORDER BY requests DESC, {by} LIMIT ?"
         )
         found = self._database.execute(query, (*self._bounds, *values, MOST_LINES + 1))
@@ -200,8 +202,7 @@ class _Cells:
             line = by
         query = (
             f"SELECT (began - ?) / ?, {line}, {', '.join(SUMS)}, {self._measure} "
-            "FROM rollups CROSS JOIN rollup_groups ON id = group_id "
-            f"WHERE level = ? AND began >= ? AND began < ? AND {condition}"
+            f"FROM {JOINED} WHERE {condition}"
         )
         steps = (self._bounds[1], self._step_s)
         rows = self._database.execute(query, (*steps, *self._bounds, *values))
