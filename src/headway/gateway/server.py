@@ -160,6 +160,7 @@ class Gateway:
             lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
             self._batches = Batches(batches, lines)
         self._trend = Trend(core)
+        self._live = Live(self.dispatcher, foresight, self._advisor is not None)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -179,7 +180,7 @@ class Gateway:
                 entrance,
                 sessions,
                 bodies,
-                Live(self.dispatcher, foresight, self._advisor is not None),
+                self._live,
                 self._trend,
             ),
             Operations(
