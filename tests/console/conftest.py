@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from tests.gateway.conftest import Serve, serving
+from tests.gateway.fake_backend import FakeBackend
 
 from headway.cache import cache_folder
 from headway.gateway.server import Gateway
@@ -98,6 +99,14 @@ async def browser() -> AsyncIterator[Browser]:
 async def stack() -> AsyncIterator[AsyncExitStack]:
     async with AsyncExitStack() as stack:
         yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def backend(stack: AsyncExitStack) -> FakeBackend:
+    backend = FakeBackend()
+    await backend.start()
+    stack.push_async_callback(backend.stop)
+    return backend
 
 
 @pytest.fixture

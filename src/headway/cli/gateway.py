@@ -227,6 +227,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),

@@ -2,6 +2,7 @@
 // The pages of the console, in the order of the navigation.
 
 import * as now from './pages/now.js'
+import * as playground from './pages/playground.js'
 
 /**
  * @typedef {object} Page
@@ -11,4 +12,4 @@ import * as now from './pages/now.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now]
+export const PAGES = [now, playground]

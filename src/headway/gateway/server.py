@@ -182,6 +182,7 @@ class Gateway:
                 bodies,
                 self._live,
                 self._trend,
+                settings.base_path,
             ),
             Operations(
                 entrance,
