@@ -16,9 +16,7 @@ from tests.gateway.fake_backend import FakeBackend
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLACE = "#/playground"
-HOSTILE = (
-    '<img src=x onerror="alert(1)"><script>alert(2)</script> [a](data:b) \u202e\U0001f980'
-)
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script> [a](data:b) \u202e\U0001f980'
 
 
 async def chat(console: Console, text: str) -> None:
@@ -95,6 +93,14 @@ async def test_what_goes_wrong_is_said(
     await chat(console, "Odd.")
     await console.see("The prompt is too odd.")
     console.complaints.clear()  # the browser itself reports the 400
+    await chat(console, "Even.")
+    await console.see("word99")
+    said = [one["content"] for one in backend.requests[-1][1]["messages"]]
+    assert said == ["Even."], "what got no answer is not sent again"
+    await chat(console, "And on.")
+    await console.page.get_by_text("word99").nth(1).wait_for()
+    said = [one["role"] for one in backend.requests[-1][1]["messages"]]
+    assert said == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize("shown", ["curl", "Python"])

@@ -64,7 +64,9 @@ async def test_it_shows_what_runs_and_what_waits_in_its_order(
     assert [(row["place"], row["id"]) for row in view["rows"]] == [
         (1, "first"), (2, "second"), (3, "late"),
     ]  # fmt: skip
-    assert view["rows"][2]["why"].startswith("waits behind 2 of other tiers, predicted wait")
+    assert view["rows"][2]["why"].startswith(
+        "waits behind 2 of higher tiers or due, predicted wait"
+    )
     assert (view["running"], view["waiting"], view["slots"]) == (1, 3, 1)
     batch = view["tiers"][2]
     assert (batch["tier"], batch["waiting"], batch["max_wait_s"]) == ("batch", 1, 60.0)

@@ -49,8 +49,8 @@ export function Page() {
     setPrompt('')
     await Promise.all(sides.map((side, number) => {
       const answer = answers[number]
-      const hearing = answer.begin(text)
       const chat = chatOf(side, [...answer.history(), { role: 'user', content: text }])
+      const hearing = answer.begin(text)
       return converse(chat, side.tier, hearing, control.signal)
         .then(() => answer.end(), error => answer.end(control.signal.aborted ? 'stopped' : error.message))
     }))

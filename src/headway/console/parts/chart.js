@@ -71,7 +71,7 @@ function options(width, height, lines) {
       y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(4, high * 1.1)] }
     },
     axes: [{
-      ...axis, space: 64, size: 26, incrs: [30, 60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
+      ...axis, space: 64, size: 26, incrs: [60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
       values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map(time => clock.format(time * 1000))
     }, { ...axis, size: 44, space: 30 }],
     series: [{}, ...lines.map(line => ({

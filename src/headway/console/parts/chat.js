@@ -32,7 +32,7 @@ export async function converse(chat, tier, hearing, signal) {
   const headers = tier ? { 'x-headway-tier': tier } : {}
   const answer = await send('v1/chat/completions', { json: body, headers, signal })
   hearing.onBegin(answer.headers)
-  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body)
+  const reader = /** @type {ReadableStream<any>} */ (answer.body)
     .pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   for (;;) {

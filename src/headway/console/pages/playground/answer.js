@@ -25,9 +25,10 @@ export function useAnswer() {
   const state = now.current
   return {
     state,
-    /** @returns {{role: string, content: string}[]} what was said, without answers that failed */
-    history: () => state.turns.filter(one => one.blocks.length > 0).map(
-      ({ role, blocks }) => ({ role, content: blocks.join('') })),
+    /** @returns {{role: string, content: string}[]} what was said, less what got no answer */
+    history: () => state.turns
+      .filter((one, number) => (one.role === 'user' ? state.turns[number + 1] : one).blocks.length > 0)
+      .map(({ role, blocks }) => ({ role, content: blocks.join('') })),
     /** @param {string} prompt @returns {import('../../parts/chat.js').Hearing} */
     begin(prompt) {
       const began = performance.now()
