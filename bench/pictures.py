@@ -72,7 +72,7 @@ PAGES = {"now": now, "playground": playground}
 
 
 async def take(server: Server, seconds: float, folder: Path) -> None:
-    """Run the clients for `seconds`, then take each page, and Now in the dark and on a phone."""
+    """Run the clients for `seconds`, then take each page."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     lines = PROMPTS.read_text(encoding="utf-8").splitlines()
     prompts = [json.loads(line)["prompt"] for line in lines]
@@ -84,15 +84,11 @@ async def take(server: Server, seconds: float, folder: Path) -> None:
     await asyncio.sleep(seconds)
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        looks = [(name, name, 1280, "light") for name in PAGES]
-        looks += [("now-dark", "now", 1280, "dark"), ("now-phone", "now", 400, "light")]
-        for file, name, width, scheme in looks:
-            page = await browser.new_page(
-                viewport={"width": width, "height": 860}, color_scheme=scheme
-            )
+        for name, prepare in PAGES.items():
+            page = await browser.new_page(viewport={"width": 1280, "height": 720})
             await page.goto(f"{server.url}/console#/{name}")
-            await PAGES[name](page)
-            await page.screenshot(path=folder / f"{file}.png", full_page=width > 400)
+            await prepare(page)
+            await page.screenshot(path=folder / f"{name}.png", full_page=True)
             await page.close()
     for task in clients:
         task.cancel()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
 
-from headway.console.assets import FOLDER, assets
+from headway.console.assets import FOLDER, INDEX, assets
 
 MOST_BYTES = 120_000
 
@@ -39,6 +40,12 @@ def test_the_types_in_the_comments_hold(typescript: str) -> None:
         [typescript, *options, str(FOLDER / "app.js")], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_all_modules_are_loaded_at_once() -> None:
+    page = gzip.decompress(assets()[INDEX].packed).decode()
+    named = set(re.findall(r'rel="modulepreload" href="console/([^"]+)"', page))
+    assert named == {name for name in assets() if name.endswith(".js")}
 
 
 def test_the_page_has_no_inline_script_or_style() -> None:

@@ -57,6 +57,21 @@ async def test_two_models_answer_side_by_side(serve: Serve, open_console: OpenCo
     assert await console.page.locator(".turn.assistant").count() == 2
 
 
+async def test_tools_and_schemas_are_sent(
+    serve: Serve, backend: FakeBackend, open_console: OpenConsole
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    backend.message = {"content": None, "tool_calls": [call]}
+    console = await open_console(await serve(backend), PLACE)
+    await console.page.get_by_text("Tools, JSON schema").click()
+    await console.press("Tools")
+    await chat(console, "How is the weather?")
+    await console.see("→ weather {}")
+    assert backend.requests[-1][1]["tools"][0]["function"]["name"] == "weather"
+    await console.page.get_by_label("Further fields").fill("{nonsense")
+    await console.see("This is no JSON object, so nothing is sent.")
+
+
 async def test_it_can_be_stopped(serve: Serve, open_console: OpenConsole) -> None:
     engine = ExactEngine()
     gateway = await serve(engine)

@@ -18,10 +18,36 @@ export const title = 'Playground'
  * @property {string} system
  * @property {string} temperature
  * @property {string} maxTokens
+ * @property {string} further fields of the request, as JSON: tools, a schema for the answer
  */
 
 /** @type {Side} */
-const FRESH = { model: 'default', tier: '', system: '', temperature: '', maxTokens: '256' }
+const FRESH = { model: 'default', tier: '', system: '', temperature: '', maxTokens: '256', further: '' }
+
+/** What may be put into further fields, to begin with. */
+const EXAMPLES = {
+  'JSON schema': {
+    response_format: {
+      type: 'json_schema',
+      json_schema: {
+        name: 'city',
+        schema: {
+          type: 'object', required: ['name', 'country'], additionalProperties: false,
+          properties: { name: { type: 'string' }, country: { type: 'string' } }
+        }
+      }
+    }
+  },
+  Tools: {
+    tools: [{
+      type: 'function',
+      function: {
+        name: 'weather', description: 'The weather in a city now',
+        parameters: { type: 'object', required: ['city'], properties: { city: { type: 'string' } } }
+      }
+    }]
+  }
+}
 
 export function Page() {
   const [models, setModels] = useState(/** @type {string[] | null} */ (null))
@@ -43,7 +69,7 @@ export function Page() {
   /** @param {Event} [event] */
   async function submit(event) {
     event?.preventDefault()
-    if (busy || !prompt.trim()) return
+    if (busy || !prompt.trim() || sides.some(side => furtherOf(side) === null)) return
     const control = stop.current = new AbortController()
     const text = prompt
     setPrompt('')
@@ -92,7 +118,16 @@ function chatOf(side, messages) {
   }
   if (side.temperature !== '') chat.temperature = Number(side.temperature)
   if (side.maxTokens !== '') chat.max_tokens = Number(side.maxTokens)
-  return chat
+  return { ...chat, ...furtherOf(side) }
+}
+
+/** @param {Side} side @returns {object | null} its further fields; null: they are not JSON */
+function furtherOf(side) {
+  if (!side.further.trim()) return {}
+  try {
+    const fields = JSON.parse(side.further)
+    return typeof fields === 'object' && !Array.isArray(fields) ? fields : null
+  } catch { return null }
 }
 
 /** @param {{side: Side, number: number, models: string[] | null, onChange: (change: Partial<Side>) => void}} props */
@@ -110,6 +145,14 @@ function Settings({ side, number, models, onChange }) {
       placeholder="model's" value=${side.temperature} onInput=${set('temperature')}/></label>
     <label for=${id('tokens')}>Most tokens <input id=${id('tokens')} type="number" min="1" step="1"
       placeholder="no limit" value=${side.maxTokens} onInput=${set('maxTokens')}/></label>
+    <details class="long"><summary>Tools, JSON schema and other fields</summary>
+      <label for=${id('further')}>Further fields of the request, as a JSON object</label>
+      <textarea id=${id('further')} rows="5" spellcheck="false" value=${side.further} onInput=${set('further')}
+        aria-invalid=${furtherOf(side) === null ? 'true' : null} aria-describedby=${id('wrong')}></textarea>
+      <p id=${id('wrong')} class="error small">${furtherOf(side) === null ? 'This is no JSON object, so nothing is sent.' : ''}</p>
+      <div class="row">${Object.entries(EXAMPLES).map(([label, fields]) => html`
+        <button class="quiet" onClick=${() => onChange({ further: JSON.stringify(fields, null, 2) })}>${label}</button>`)}</div>
+    </details>
     <label class="long" for=${id('system')}>System prompt <input id=${id('system')} value=${side.system} placeholder="none" onInput=${set('system')}/></label>
   </div>`
 }

@@ -55,6 +55,10 @@ function hear(line, hearing) {
     if (event.error) throw new Error(event.error.message)
     const choice = event.choices?.[0]
     if (choice?.delta?.content) hearing.onText(choice.delta.content)
+    for (const call of choice?.delta?.tool_calls ?? []) {
+      const { name, arguments: given } = call.function ?? {}
+      hearing.onText((name ? `→ ${name} ` : '') + (given ?? ''))
+    }
     if (choice?.finish_reason) hearing.onEnd(choice.finish_reason)
     if (event.usage) hearing.onUsage(event.usage)
   }
