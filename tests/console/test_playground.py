@@ -10,7 +10,7 @@ import sys
 import pytest
 from tests.console.conftest import Console, OpenConsole
 from tests.gateway.conftest import Serve
-from tests.gateway.doubles import ExactEngine
+from tests.gateway.doubles import ExactEngine, work
 from tests.gateway.fake_backend import FakeBackend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -55,6 +55,21 @@ async def test_two_models_answer_side_by_side(serve: Serve, open_console: OpenCo
     await chat(console, "Count.")
     await console.see("2 tokens")
     assert await console.page.locator(".turn.assistant").count() == 2
+
+
+async def test_a_prediction_comes_before_it_is_sent(
+    serve: Serve, open_console: OpenConsole
+) -> None:
+    engine = ExactEngine()
+    gateway = await serve(engine)
+    console = await open_console(gateway, PLACE)
+    await console.page.get_by_label("Message").fill("Count to a hundred.")
+    await console.see("at once.")
+    gateway.dispatcher.submit(work("runs"))
+    gateway.dispatcher.submit(work("waits"))
+    await console.page.get_by_label("Message").fill("Count to two hundred.")
+    await console.see("behind 1 other by srpt")
+    assert len(gateway.dispatcher.works) == 2, "nothing was sent"
 
 
 async def test_tools_and_schemas_are_sent(

@@ -47,6 +47,7 @@ from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.operations import Operations
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, GatewaySettings
 from headway.gateway.work.work import Work
@@ -192,6 +193,7 @@ class Gateway:
                 foresight,
                 self._advisor is not None,
             ),
+            PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

@@ -4,7 +4,7 @@
 import { html, useEffect, useRef, useState } from '../vendor/libraries.js'
 import { asCurl, asPython, converse } from '../parts/chat.js'
 import { say } from '../parts/dialog.js'
-import { count, seconds } from '../parts/format.js'
+import { between, count, plural, seconds } from '../parts/format.js'
 import { ask, session } from '../parts/session.js'
 import { Answer, useAnswer } from './playground/answer.js'
 
@@ -62,6 +62,8 @@ export function Page() {
     return () => stop.current?.abort()
   }, [])
 
+  const predicted = usePredictions(sides, answers.map(one => one.history()), prompt, busy)
+
   /** @param {number} number @param {Partial<Side>} change */
   function alter(number, change) {
     setSides(sides.map((one, place) => place === number ? { ...one, ...change } : one))
@@ -95,6 +97,7 @@ export function Page() {
       ${sides.map((side, number) => html`<section key=${number} aria-label=${two ? `Answer ${number + 1}` : 'Answer'}>
         <${Settings} side=${side} number=${number} models=${models} onChange=${(/** @type {Partial<Side>} */ change) => alter(number, change)}/>
         <${Answer} state=${answers[number].state}/>
+        <${Predicted} predicted=${predicted[number]}/>
         <${Figures} figures=${answers[number].state.figures}/>
         <${Code} chat=${chatOf(side, [...answers[number].history(), { role: 'user', content: prompt || 'Hello!' }])} tier=${side.tier}/>
       </section>`)}
@@ -107,6 +110,44 @@ export function Page() {
         ? html`<button type="button" class="main danger" onClick=${() => stop.current?.abort()}>Stop</button>`
         : html`<button class="main" disabled=${!prompt.trim()}>Send</button>`}
     </form>`
+}
+
+/**
+ * What is predicted of the message as it is typed, for each side; empty while nothing is typed.
+ * @param {Side[]} sides @param {{role: string, content: string}[][]} histories
+ * @param {string} prompt @param {boolean} busy
+ * @returns {any[]}
+ */
+function usePredictions(sides, histories, prompt, busy) {
+  const [predicted, setPredicted] = useState(/** @type {any[]} */ ([]))
+  const wanted = busy || !prompt.trim() ? '' : JSON.stringify([sides, prompt])
+  useEffect(() => {
+    setPredicted([])
+    if (!wanted) return
+    let late = false
+    const timer = setTimeout(async () => {
+      const found = await Promise.all(sides.map((side, number) => {
+        const chat = chatOf(side, [...histories[number], { role: 'user', content: prompt }])
+        /** @type {Record<string, string>} */
+        const headers = side.tier ? { 'x-headway-tier': side.tier } : {}
+        return ask('v1/headway/predict', { json: chat, headers }).catch(() => null)
+      }))
+      if (!late) setPredicted(found)
+    }, SETTLED_MS)
+    return () => { late = true; clearTimeout(timer) }
+  }, [wanted])
+  return predicted
+}
+
+const SETTLED_MS = 400
+
+/** @param {{predicted: any}} props */
+function Predicted({ predicted }) {
+  if (!predicted) return null
+  const { output_tokens, output_low, output_high, wait_s, ahead, policy } = predicted
+  return html`<p class="soft small" role="status">If it is sent now: about ${count(output_tokens)} tokens
+    (80%: ${between(output_low, output_high)}), ${wait_s < 0.05 ? 'at once' : `after about ${seconds(wait_s)}`}${
+      ahead ? `, behind ${plural(ahead, 'other')} by ${policy}` : ''}.</p>`
 }
 
 /** @param {Side} side @param {{role: string, content: string}[]} messages */

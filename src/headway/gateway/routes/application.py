@@ -50,6 +50,7 @@ from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
@@ -88,11 +89,13 @@ class Routes:
         advisor: Advisor | None,
         console: ConsoleRoutes,
         operations: Operations,
+        predicted: PredictedRoute,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
         self._operations = operations
+        self._predicted = predicted
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -145,6 +148,7 @@ class Routes:
             "model": self._model,
             "queue": self._queue,
             "policy": self._policy,
+            "predicted": self._predicted.predicted,
             "use_policy": self._operations.use_policy,
             "cancel_request": self._operations.cancel,
             "move_request": self._operations.move,
