@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import signal
-import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from headway.batches.batches import Batches
@@ -19,6 +16,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.batch_metrics import BatchMetrics
 from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
@@ -34,22 +32,26 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
-from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
+from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.keys.sessions import Sessions
+from headway.gateway.money.pricing import Pricing
+from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.console import ConsoleRoutes
+from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.texts import TextRoutes
-from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.loopback import is_loopback
 from headway.models.catalog import Catalog
@@ -59,15 +61,14 @@ from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
+from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
 
 logger = logging.getLogger(__name__)
 
-GC_ALLOCATIONS = 10_000
-"""Allocations between garbage collections of the youngest generation."""
-SWITCH_S = 0.0005
 CLOSE_S = 0.5
 """Time for connections to end after their requests are done."""
 
@@ -80,6 +81,7 @@ class Gateway:
         endpoints: OpenAI-compatible servers, used as backends.
         embedded: embedded engines, used as backends.
         history: output lengths of earlier requests; learns while serving.
+        earlier: requests that were answered before a restart, from the log.
         predictor: predicts lengths from prompts; None: only history does.
         request_log: records requests; None: they are not recorded.
         responses: keeps responses of `/v1/responses`; None: none are kept.
@@ -98,6 +100,7 @@ class Gateway:
         *,
         embedded: Sequence[EmbeddedServer] = (),
         history: LengthHistory | None = None,
+        earlier: Sequence[RequestRecord] = (),
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         responses: ResponseStore | None = None,
@@ -118,23 +121,37 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
-        ahead = RunsAhead(core, RunHistory(Watch()))
+        self._ahead = ahead = RunsAhead(core, RunHistory(Watch()))
+        self._earlier = earlier
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
-        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
+        pricing = Pricing(settings.prices, clock)
+        self._spot_prices = SpotPrices(pricing, settings.prices)
+        self.dispatcher = Dispatcher(core, self.pool, works, foresight, pricing, settings, clock)
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
+        self._budgets = Budgets(settings.keys, settings.tenant_budgets, settings.batch_budget)
+        self._log_path = log_path = None if request_log is None else request_log.path
+        admissions = Admissions(self._budgets, pricing, self.pool)
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, pricing, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
         intake = Intake(
-            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+            settings,
+            self.dispatcher,
+            history,
+            claimed,
+            ahead,
+            self.pool,
+            batched,
+            aliases,
+            admissions,
         )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
@@ -147,7 +164,7 @@ class Gateway:
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
-            settings, self.catalog, of_models, accounts, aliases
+            settings, self.catalog, of_models, accounts, pricing, admissions, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         sessions = Sessions(self._keys, clock)
@@ -158,8 +175,18 @@ class Gateway:
         answers = Answers(self.dispatcher, accounts, self._keep_alive)
         texts = TextRoutes(inference, entrance)
         if batches is not None:
-            lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
+            lines = Lines(
+                intake,
+                self._prompts,
+                answers,
+                texts,
+                inference,
+                self.pool,
+                settings.scheduler,
+                self._budgets,
+            )
             self._batches = Batches(batches, lines)
+            BatchMetrics(self._batches, metrics.registry)
         self._trend = Trend(core)
         self._live = Live(self.dispatcher, foresight, self._advisor is not None)
         routes = Routes(
@@ -175,6 +202,7 @@ class Gateway:
             answers,
             texts,
             self._batches,
+            CostsRoutes(entrance, self._budgets, log_path),
             responses,
             self._advisor,
             ConsoleRoutes(
@@ -210,10 +238,12 @@ class Gateway:
             GgufError: an embedded engine cannot load its model.
             ModelFailure: a model of the catalog cannot be loaded.
         """
+        await self._budgets.read_log(self._log_path)
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
         self._trend.start()
+        self._spot_prices.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
@@ -228,12 +258,22 @@ class Gateway:
         except BaseException:
             await self.stop()
             raise
+        # Only now the cost of tokens is known.
+        self._ahead.recall(self._earlier, self.dispatcher.clock(), time.time())
+        self._earlier = ()
         if self._batches is not None:
             self._batches.start()
 
-    def use_keys(self, keys: Iterable[ApiKey]) -> None:
+    async def use_keys(self, keys: Sequence[ApiKey]) -> None:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
+        self._budgets.use_keys(keys)
+        await self._budgets.read_log(self._log_path)
+
+    async def use_tenant_budgets(self, budgets: Mapping[str, BudgetSettings]) -> None:
+        """These are the budgets of tenants from now on; what is spent stays spent."""
+        self._budgets.use_tenants(budgets)
+        await self._budgets.read_log(self._log_path)
 
     async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
         """Run on these servers from now on, beside the embedded engines.
@@ -249,6 +289,10 @@ class Gateway:
     def use_aliases(self, aliases: Mapping[str, str]) -> None:
         """Know models by these names from now on, beside their own."""
         self._aliases.replace(aliases)
+
+    def use_prices(self, prices: Prices) -> None:
+        """These are the prices from now on."""
+        self._spot_prices.use(prices)
 
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
@@ -268,6 +312,7 @@ class Gateway:
         await self._keep_alive.stop()
         await self._lag.stop()
         self._trend.stop()
+        await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:
@@ -276,99 +321,3 @@ class Gateway:
             await self._advisor.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
-
-
-Beside = Callable[[Gateway], Coroutine[object, object, None]]
-"""Runs beside a gateway from when it listens, its engines may still start, until it stops."""
-
-
-async def serve(
-    gateway: Gateway,
-    on_ready: Callable[[Gateway], None] | None = None,
-    beside: Beside | None = None,
-) -> bool:
-    """Serve until SIGTERM or SIGINT, then drains; a second signal stops it at once.
-
-    Args:
-        gateway: not started yet.
-        on_ready: called once the gateway takes requests.
-        beside: runs from when clients can connect, and is cancelled at the end.
-
-    Returns:
-        Whether all requests could be finished.
-
-    Raises:
-        OSError: the port is in use, or the host is not an address of this machine.
-        GgufError: an embedded engine cannot load its model.
-    """
-    loop = asyncio.get_running_loop()
-    signals: asyncio.Queue[None] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, None)
-    interrupted = asyncio.ensure_future(signals.get())
-    watching: list[asyncio.Future[None]] = []
-
-    def listening() -> None:
-        if beside is not None:
-            watching.append(asyncio.ensure_future(beside(gateway)))
-
-    starting = asyncio.ensure_future(gateway.start(listening))
-    drained = True
-    try:
-        await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait((starting,))
-            return True
-        starting.result()
-        if on_ready is not None:
-            on_ready(gateway)
-        await interrupted
-        logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
-        draining = asyncio.ensure_future(gateway.drain())
-        interrupted = asyncio.ensure_future(signals.get())
-        await asyncio.wait((draining, interrupted), return_when=asyncio.FIRST_COMPLETED)
-        drained = draining.done() and draining.result()
-        draining.cancel()
-    finally:
-        interrupted.cancel()
-        for task in watching:
-            task.cancel()
-        await gateway.stop()
-    return drained
-
-
-def run(
-    gateway: Callable[[], Gateway],
-    on_ready: Callable[[Gateway], None] | None = None,
-    beside: Beside | None = None,
-) -> bool:
-    """Run `serve` in a new event loop, on uvloop where it exists.
-
-    Args:
-        gateway: creates the gateway, inside the loop.
-        on_ready: called once the gateway takes requests.
-        beside: see `serve`.
-    """
-
-    raise_limit()
-
-    async def main() -> bool:
-        return await serve(gateway(), ready, beside)
-
-    def ready(started: Gateway) -> None:
-        # Objects that exist now live on: scanning them all in a collection costs more than
-        # collecting what a thousand requests leave behind.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_ALLOCATIONS, 10, 50)
-        # Threads that write logs must not delay the event loop for long.
-        sys.setswitchinterval(SWITCH_S)
-        if on_ready is not None:
-            on_ready(started)
-
-    if sys.platform == "win32":
-        return asyncio.run(main())
-    import uvloop
-
-    return uvloop.run(main())

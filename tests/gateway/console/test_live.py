@@ -135,7 +135,7 @@ async def test_a_revoked_key_sees_no_more(
     headers = {"Authorization": "Bearer team-key"}
     async with http.get(gateway.address + LIVE, headers=headers) as answer:
         await answer.content.readuntil(b"\n\ndata")
-        gateway.use_keys((ADMIN,))
+        await gateway.use_keys((ADMIN,))
         assert b"event: refused" in await answer.content.read()
 
 
