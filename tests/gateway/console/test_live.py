@@ -111,8 +111,14 @@ async def test_a_tenant_sees_its_own_only(serve: Serve, http: aiohttp.ClientSess
     assert view["runs"] == [] and view["others"] == {"running": 1, "waiting": 1}
     assert [one["tenant"] for one in view["tenants"]] == ["team"]
     assert "theirs" not in str(view)
+    named = work("for another tenant")
+    named.request.tenant, named.caller = "customer", gateway._keys.known(TEAM.sha256)
+    gateway.dispatcher.submit(named)
+    async with watching(gateway, http, Authorization="Bearer team-key") as views:
+        rows = (await anext(views))["rows"]
+    assert {row["id"] for row in rows} == {"ours", "for another tenant"}, "it sent both"
     async with watching(gateway, http, Authorization="Bearer admin-key") as views:
-        assert (await anext(views))["waiting"] == 2
+        assert (await anext(views))["waiting"] == 3
 
 
 async def test_nobody_else_sees_anything(serve: Serve, http: aiohttp.ClientSession) -> None:

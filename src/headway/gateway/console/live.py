@@ -44,7 +44,7 @@ class Live:
         self._spent_s = 0.0
         """Since the last look began, with what it cost to show it to everybody."""
         self._messages: dict[tuple[str | None, Window], bytes] = {}
-        """Of the present picture, by tenant (None: all) and window."""
+        """Of the present picture, by the name of the key (None: sees all) and window."""
 
     def watch(self) -> None:
         """Somebody begins to watch; `leave` must follow."""
@@ -68,14 +68,16 @@ class Live:
             if self._next is None or self._next.done():
                 self._next = asyncio.get_running_loop().create_future()
             seen = await asyncio.shield(self._next)
-        tenant = None if viewer is None or viewer.admin else viewer.tenant
-        message = self._messages.get((tenant, window)) if seen is self._picture else None
+        if viewer is not None and viewer.admin:
+            viewer = None
+        key = None if viewer is None else viewer.name, window
+        message = self._messages.get(key) if seen is self._picture else None
         if message is None:
             slices = Slices()
-            message = msgspec.json.encode(await seen.view(tenant, window, slices))
+            message = msgspec.json.encode(await seen.view(viewer, window, slices))
             self._spent_s += slices.spent_s()
             if seen is self._picture:
-                self._messages[tenant, window] = message
+                self._messages[key] = message
         return seen.tick, message
 
     async def _look(self) -> None:

@@ -24,6 +24,7 @@ from headway.gateway.console.views import (
 )
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
 
@@ -62,7 +63,7 @@ class Window:
 
 @dataclass(slots=True)
 class Seen:
-    """What one tenant, or an admin, sees of a picture."""
+    """What one key, or an admin, sees of a picture."""
 
     running: Sequence[Work]
     waiting: Sequence[int]
@@ -83,13 +84,13 @@ class Picture:
     order: Order
     """Of all that waits."""
     all: Seen
-    _of_tenants: dict[str, Seen] = field(default_factory=dict)
+    _of_keys: dict[str, Seen] = field(default_factory=dict)
     _why: dict[str, str] = field(default_factory=dict)
     """Sentences that some viewer has got already, by id."""
 
-    async def view(self, tenant: str | None, window: Window, slices: Slices) -> LiveView:
-        """What `tenant` sees through `window`; None: one who sees all."""
-        seen = self.all if tenant is None else self._of(tenant)
+    async def view(self, viewer: Caller | None, window: Window, slices: Slices) -> LiveView:
+        """What `viewer` sees through `window`; None: one who sees all."""
+        seen = self.all if viewer is None else self._of(viewer)
         scheduler, statuses = self.dispatcher.scheduler, self.dispatcher.pool.statuses.values()
         places = seen.waiting
         if window.tier is not None or window.find:
@@ -134,19 +135,19 @@ class Picture:
             first=first,
             found=len(places),
             rows=rows,
-            preemptions=self._preemptions(tenant),
+            preemptions=self._preemptions(None if viewer is None else viewer.tenant),
         )
 
-    def _of(self, tenant: str) -> Seen:
-        seen = self._of_tenants.get(tenant)
+    def _of(self, viewer: Caller) -> Seen:
+        seen = self._of_keys.get(viewer.name)
         if seen is None:
             works = self.order.works
-            running = [one for one in self.all.running if one.request.tenant == tenant]
-            waiting = [n for n, one in enumerate(works) if one.request.tenant == tenant]
+            running = [one for one in self.all.running if sees(viewer, one)]
+            waiting = [place for place, one in enumerate(works) if sees(viewer, one)]
             tally = Tally(self.tick)
             tally.run(running)
             tally.wait(works[place] for place in waiting)
-            seen = self._of_tenants[tenant] = Seen(running, waiting, tally)
+            seen = self._of_keys[viewer.name] = Seen(running, waiting, tally)
         return seen
 
     def _tier(self, tier: Tier, tally: Tally) -> TierNow:
@@ -279,6 +280,11 @@ async def picture(
             await slices.pause()
     seen = Seen(running, range(len(ordered.works)), tally)
     return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen)
+
+
+def sees(viewer: Caller | None, work: Work) -> bool:
+    """Whether a key may see `work`: its own, and its tenant's; None: without keys, all."""
+    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
 
 
 def _state(status: BackendStatus) -> str:
