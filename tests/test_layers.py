@@ -179,6 +179,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "console",
             "routes",
         },
+        "serving": {"http", "server"},
         "server": {
             "console",
             "http",

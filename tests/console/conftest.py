@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from tests.gateway.conftest import Serve, serving
+from tests.gateway.fake_backend import FakeBackend
 
 from headway.cache import cache_folder
 from headway.gateway.server import Gateway
@@ -20,7 +21,7 @@ from headway.gateway.server import Gateway
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-background-networking"]
 LIMIT_MS = 10_000
-AXE = "axe-core@4.14.1"
+AXE, TYPESCRIPT = "axe-core@4.14.1", "typescript@7.0.2"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 
 
@@ -100,6 +101,14 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def backend(stack: AsyncExitStack) -> FakeBackend:
+    backend = FakeBackend()
+    await backend.start()
+    stack.push_async_callback(backend.stop)
+    return backend
+
+
 @pytest.fixture
 def serve(stack: AsyncExitStack) -> Serve:
     return serving(stack)
@@ -113,24 +122,27 @@ async def open_console(browser: Browser, stack: AsyncExitStack) -> AsyncIterator
         assert console.complaints == []
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def axe() -> str:
-    """The script of axe-core, fetched once into Headway's cache."""
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    return (fetched(AXE) / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def typescript() -> str:
+    """The compiler of TypeScript, which also checks the types in comments."""
+    return str(fetched(TYPESCRIPT) / ".bin" / "tsc")
+
+
+def fetched(package: str) -> Path:
+    """The modules of a package of npm, fetched once into Headway's cache."""
     if shutil.which("npm") is None:
-        pytest.skip("npm, which fetches axe-core, is not installed")
-    folder = cache_folder() / "node" / AXE
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        await _fetch(folder)
-    return script.read_text(encoding="utf-8")
-
-
-async def _fetch(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), AXE]
-    fetching = await asyncio.create_subprocess_exec(
-        *install, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    said, _ = await fetching.communicate()
-    if fetching.returncode:
-        pytest.skip(f"npm cannot fetch axe-core: {said.decode().strip()[:200]}")
+        pytest.skip(f"npm, which fetches {package}, is not installed")
+    folder = cache_folder() / "node" / package
+    if not (folder / "node_modules").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), package]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=100)
+        if done.returncode:
+            pytest.skip(f"npm cannot fetch {package}: {done.stderr.strip()[:200]}")
+    return folder / "node_modules"

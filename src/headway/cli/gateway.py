@@ -29,7 +29,8 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
-from headway.gateway.server import Gateway, run
+from headway.gateway.server import Gateway
+from headway.gateway.serving import run
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
@@ -250,6 +251,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

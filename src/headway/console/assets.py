@@ -17,6 +17,10 @@ from headway.lab.report.colours import COLOURS
 
 FOLDER = Path(__file__).parent
 INDEX = "index.html"
+MODULES = b"<!-- modules -->"
+"""In the page: where all modules are named, so that browsers load them at once, and not each when
+the one that imports it has come."""
+PRELOAD = '<link rel="modulepreload" href="console/%s">'
 COLOUR_STYLES = "colours.css"
 """Made from the colours of reports, so that a policy has the same one everywhere."""
 TYPES = {
@@ -46,6 +50,8 @@ def assets() -> Mapping[str, Asset]:
         if path.suffix in TYPES
     }
     found[COLOUR_STYLES] = _colours().encode()
+    preloads = [PRELOAD % name for name in found if name.endswith(".js")]
+    found[INDEX] = found[INDEX].replace(MODULES, "\n".join(preloads).encode())
     return {name: _asset(name, content) for name, content in found.items()}
 
 

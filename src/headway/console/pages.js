@@ -3,6 +3,7 @@
 
 import * as history from './pages/history.js'
 import * as now from './pages/now.js'
+import * as playground from './pages/playground.js'
 
 /**
  * @typedef {object} Page
@@ -12,4 +13,4 @@ import * as now from './pages/now.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now, history]
+export const PAGES = [now, history, playground]

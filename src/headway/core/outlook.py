@@ -82,8 +82,8 @@ class Outlook:
         Args:
             request: waits or runs.
             now_s: the time.
-            ahead: how many wait before it, of other tiers and of its own; None: to be estimated,
-                of its lane only.
+            ahead: how many wait before it because they are due or of higher tiers, and how many
+                others of its own; None: to be estimated, of its lane only.
         """
         if request.state is State.RUNNING:
             return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
@@ -102,7 +102,7 @@ class Outlook:
             ahead = sum(round(one.requests) for one in before) - of_own, of_own
         others, own = ahead
         policy, wait_s = self._preemption.policy.name, self._wait_s(request, before)
-        behind = [f"{others} of other tiers"] if others else []
+        behind = [f"{others} of higher tiers or due"] if others else []
         behind += [f"{own} of tier {request.tier.label} by {policy}"] if own else []
         place = f"behind {' and '.join(behind)}" if behind else "for the next slot, first in line"
         return f"waits {place}, predicted wait {wait_s:.1f} s"

@@ -92,6 +92,8 @@ class GatewaySettings:
     """0: any free port."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Models by alias; `*` in an alias matches any text."""
+    base_path: str = ""
+    """Requests may have it before their path: where a proxy has the gateway, such as `/headway`."""
     hosts: tuple[str, ...] = ()
     """Further names of the gateway; see `Browsers`."""
     allow_origins: tuple[str, ...] = ()

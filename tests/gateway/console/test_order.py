@@ -39,7 +39,7 @@ def work(name: str, tokens: int = 5, tier: Tier = Tier.STANDARD, arrival_s: floa
 
 async def look(order: WaitingOrder, works: dict[str, Work], now_s: float) -> list[str]:
     found = await order.look(works.values(), now_s, Slices())
-    return [one.request.id for one in found]
+    return [one.request.id for one in found.works]
 
 
 @settings(max_examples=60, deadline=None)

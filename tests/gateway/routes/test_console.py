@@ -140,7 +140,7 @@ async def test_a_revoked_key_takes_its_sessions_with_it(
     gateway: Gateway, browser: aiohttp.ClientSession
 ) -> None:
     await sign_in(gateway, browser, "team-key")
-    gateway.use_keys((ADMIN,))
+    await gateway.use_keys((ADMIN,))
     async with browser.get(gateway.address + "/v1/models") as answer:
         assert answer.status == 401
 

@@ -2,7 +2,6 @@
 // What was served: figures over time, requests page by page, and the life of one.
 
 import { html, useEffect, useState } from '../vendor/libraries.js'
-import { ask } from '../parts/session.js'
 import { Figures } from './history/figures.js'
 import { FIGURES_TAKE, Filters, filtersOf, historyAddress, spanOf } from './history/filters.js'
 import { Life } from './history/life.js'
@@ -15,26 +14,6 @@ export const title = 'History'
 export function Page({ query }) {
   const id = query.get('id')
   return id === null ? html`<${List} query=${query}/>` : html`<${Life} id=${id} key=${id}/>`
-}
-
-/**
- * What the gateway answers to `path`, asked again whenever that changes.
- * @param {string} path
- */
-export function useAnswer(path) {
-  const [state, setState] = useState(/** @type {{answer: any, error: string, busy: boolean}} */ (
-    { answer: null, error: '', busy: true }))
-  useEffect(() => {
-    const leaving = new AbortController()
-    setState(before => ({ ...before, busy: true }))
-    ask(path, { signal: leaving.signal }).then(
-      answer => setState({ answer, error: '', busy: false }),
-      error => {
-        if (!leaving.signal.aborted) setState({ answer: null, error: error.message, busy: false })
-      })
-    return () => leaving.abort()
-  }, [path])
-  return state
 }
 
 /** @param {{query: URLSearchParams}} props */

@@ -41,7 +41,7 @@ function Summary({ now }) {
       <div><dt>Waiting</dt><dd>${count(now.waiting)}</dd></div>
       <div><dt>Backlog</dt><dd>${seconds(now.backlog_s)}</dd></div>
       <div><dt>Policy</dt><dd class="policy"><i class=${`dot c-${now.policy}`}></i>${now.policy}
-        ${mayOperate() && html`<button class="quiet" onClick=${() => switchPolicy(now.policy)}>Switch</button>`}</dd></div>
+        ${mayOperate() && !now.automatic && html`<button class="quiet" onClick=${() => switchPolicy(now.policy)}>Switch</button>`}</dd></div>
     </dl>
     <${Chart} label=${`${count(now.running)} requests run and ${count(now.waiting)} wait; their numbers in the last hour`}
       data=${trend.value} height=${130}

@@ -79,7 +79,7 @@ function Choice({ present, onChoice }) {
   const [name, setName] = useState(present)
   const policies = session.value?.policies ?? []
   const about = policies.find(one => one.name === name)?.about
-  return html`<p><label for="policy">Policy</label> <select id="policy" value=${name}
+  return html`<p class="row"><label for="policy">Policy</label><select id="policy" value=${name}
       onChange=${(/** @type {any} */ event) => { setName(event.target.value); onChoice(event.target.value) }}>
       ${policies.map(one => html`<option value=${one.name}>${one.name}</option>`)}
     </select></p>

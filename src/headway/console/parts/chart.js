@@ -79,7 +79,7 @@ function options(width, height, lines, { show, least = 4, days = false }) {
       y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(least, high * 1.1)] }
     },
     axes: [days ? { ...axis, font: '12px system-ui, sans-serif', space: 70 } : {
-      ...axis, space: 64, size: 26, incrs: [30, 60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
+      ...axis, space: 64, size: 26, incrs: [60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
       values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map(time => clock.format(time * 1000))
     }, {
       ...axis, size: show ? 60 : 44, space: 30,

@@ -180,6 +180,25 @@ class PolicyView(Struct, kw_only=True):
     """None before the first replay."""
 
 
+class PredictedChat(Struct, kw_only=True):
+    """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
+
+    model: str
+    tier: str
+    policy: str
+    prompt_tokens: int
+    """Estimated from the size of the prompt."""
+    output_tokens: float
+    """The expected number."""
+    output_low: int
+    output_high: int
+    """The real number is between these two in 80% of cases."""
+    wait_s: float
+    """Predicted time until it would start."""
+    ahead: int
+    """Requests that wait and would start before it."""
+
+
 class TierChange(Struct):
     """The tier that a waiting request is moved to."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 import msgspec
 
@@ -39,23 +38,24 @@ class Live:
         self._picture: Picture | None = None
         self._next: asyncio.Future[Picture] | None = None
         """Completed by the next look."""
-        self._watchers = 0
+        self.watchers = 0
+        """How many watch."""
         self._looking: asyncio.Task[None] | None = None
         self._spent_s = 0.0
         """Since the last look began, with what it cost to show it to everybody."""
         self._messages: dict[tuple[str | None, Window], bytes] = {}
-        """Of the present picture, by tenant (None: all) and window."""
+        """Of the present picture, by the name of the key (None: sees all) and window."""
 
     def watch(self) -> None:
         """Somebody begins to watch; `leave` must follow."""
-        self._watchers += 1
+        self.watchers += 1
         if self._looking is None:
             self._looking = asyncio.create_task(self._look(), name="look at the queue")
 
     def leave(self) -> None:
         """Somebody stops watching."""
-        self._watchers -= 1
-        if not self._watchers and self._looking is not None:
+        self.watchers -= 1
+        if not self.watchers and self._looking is not None:
             self._looking.cancel()
             self._looking = self._picture = None
             self._order = WaitingOrder(self._dispatcher.scheduler)  # keeps no ended requests
@@ -68,14 +68,16 @@ class Live:
             if self._next is None or self._next.done():
                 self._next = asyncio.get_running_loop().create_future()
             seen = await asyncio.shield(self._next)
-        tenant = None if viewer is None or viewer.admin else viewer.tenant
-        message = self._messages.get((tenant, window)) if seen is self._picture else None
+        if viewer is not None and viewer.admin:
+            viewer = None
+        key = None if viewer is None else viewer.name, window
+        message = self._messages.get(key) if seen is self._picture else None
         if message is None:
-            began_s = time.perf_counter()
-            message = msgspec.json.encode(seen.view(viewer, window))
-            self._spent_s += time.perf_counter() - began_s
+            slices = Slices()
+            message = msgspec.json.encode(await seen.view(viewer, window, slices))
+            self._spent_s += slices.spent_s()
             if seen is self._picture:
-                self._messages[tenant, window] = message
+                self._messages[key] = message
         return seen.tick, message
 
     async def _look(self) -> None:
@@ -85,8 +87,9 @@ class Live:
             slices = Slices()
             try:
                 taken = await picture(
-                    tick, self._dispatcher, self._foresight, self._automatic, self._order, slices
-                )
+                    tick, self._dispatcher, self._foresight, self._automatic, self._order, slices,
+                    self._picture,
+                )  # fmt: skip
             except Exception:  # a page must not end the gateway, nor the page for good
                 logger.exception("the queue cannot be shown")
             else:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from headway.core.request import Tier
 from headway.core.settings import INFINITE
 from headway.engines.backend_status import BackendStatus
 from headway.gateway.api.views import OtherRequests
-from headway.gateway.console.order import SLICE, WaitingOrder
+from headway.gateway.console.order import SLICE, Order, WaitingOrder
 from headway.gateway.console.slices import Slices
 from headway.gateway.console.tally import Tally
 from headway.gateway.console.views import (
@@ -33,6 +32,10 @@ LOW, HIGH = 0.1, 0.9
 """Quantiles of predicted lengths: the real one is between them in 80% of cases."""
 MOST_RUNS = 512
 MOST_ROWS = 200
+TALLIED_A_LOOK = 2000
+"""Requests that are counted at a look, on average."""
+ROWS_AT_ONCE = 8
+"""Rows that are explained without a pause."""
 MOST_TENANTS = 12
 MOST_PREEMPTIONS = 20
 
@@ -58,22 +61,13 @@ class Window:
         )
 
 
-class InLine(NamedTuple):
-    """A waiting request, and its place in the whole order."""
-
-    work: Work
-    place: int
-    """1: it is first."""
-    own: int
-    """How many of its tier are before it."""
-
-
 @dataclass(slots=True)
 class Seen:
-    """What one tenant, or an admin, sees of a picture."""
+    """What one key, or an admin, sees of a picture."""
 
     running: Sequence[Work]
-    waiting: Sequence[InLine]
+    waiting: Sequence[int]
+    """Places in the order of the picture, from 0."""
     tally: Tally
 
 
@@ -87,20 +81,27 @@ class Picture:
     foresight: Foresight
     automatic: bool
     """Whether the gateway chooses the policy by itself."""
+    order: Order
+    """Of all that waits."""
     all: Seen
-    _of_tenants: dict[str, Seen] = field(default_factory=dict)
+    _of_keys: dict[str, Seen] = field(default_factory=dict)
     _why: dict[str, str] = field(default_factory=dict)
     """Sentences that some viewer has got already, by id."""
 
-    def view(self, viewer: Caller | None, window: Window) -> LiveView:
-        """What `viewer` sees through `window`."""
-        tenant = None if viewer is None or viewer.admin else viewer.tenant
-        seen = self.all if tenant is None else self._of(tenant)
+    async def view(self, viewer: Caller | None, window: Window, slices: Slices) -> LiveView:
+        """What `viewer` sees through `window`; None: one who sees all."""
+        seen = self.all if viewer is None else self._of(viewer)
         scheduler, statuses = self.dispatcher.scheduler, self.dispatcher.pool.statuses.values()
-        rows = seen.waiting
+        places = seen.waiting
         if window.tier is not None or window.find:
-            rows = [one for one in rows if window.shows(one.work)]
-        first = max(0, min(window.first, len(rows) - 1))
+            places = [place for place in places if window.shows(self.order.works[place])]
+        first = max(0, min(window.first, len(places) - 1))
+        rows = []
+        for number, place in enumerate(places[first : first + min(window.rows, MOST_ROWS)]):
+            if number % ROWS_AT_ONCE == 0:
+                await slices.pause()
+            rows.append(self._row(place))
+        await slices.pause()
         return LiveView(
             tick=self.tick,
             unix_s=round(time.time(), 3),
@@ -132,22 +133,21 @@ class Picture:
             backends=[self._backend(status) for status in statuses],
             runs=[self._run(one) for one in seen.running[:MOST_RUNS] if one.request.backend],
             first=first,
-            found=len(rows),
-            rows=[self._row(one) for one in rows[first : first + min(window.rows, MOST_ROWS)]],
-            preemptions=self._preemptions(tenant),
+            found=len(places),
+            rows=rows,
+            preemptions=self._preemptions(None if viewer is None else viewer.tenant),
         )
 
-    def _of(self, tenant: str) -> Seen:
-        seen = self._of_tenants.get(tenant)
+    def _of(self, viewer: Caller) -> Seen:
+        seen = self._of_keys.get(viewer.name)
         if seen is None:
-            running = [one for one in self.all.running if one.request.tenant == tenant]
-            waiting = [one for one in self.all.waiting if one.work.request.tenant == tenant]
-            tally = Tally()
-            for work in running:
-                tally.runs(work)
-            for one in waiting:
-                tally.waits(one.work)
-            seen = self._of_tenants[tenant] = Seen(running, waiting, tally)
+            works = self.order.works
+            running = [one for one in self.all.running if sees(viewer, one)]
+            waiting = [place for place, one in enumerate(works) if sees(viewer, one)]
+            tally = Tally(self.tick)
+            tally.run(running)
+            tally.wait(works[place] for place in waiting)
+            seen = self._of_keys[viewer.name] = Seen(running, waiting, tally)
         return seen
 
     def _tier(self, tier: Tier, tally: Tally) -> TierNow:
@@ -198,15 +198,17 @@ class Picture:
             not_preemptible_because=work.obstacle,
         )
 
-    def _row(self, one: InLine) -> WaitingNow:
-        work, request = one.work, one.work.request
+    def _row(self, place: int) -> WaitingNow:
+        work = self.order.works[place]
+        request = work.request
         why = self._why.get(request.id)
         if why is None:
-            ahead = one.place - 1 - one.own, one.own
+            others = min(place, self.order.starts[request.tier])
+            ahead = others, place - others
             why = self._why[request.id] = self.dispatcher.explain(work, self.now_s, ahead)
         return WaitingNow(
             id=request.id,
-            place=one.place,
+            place=place + 1,
             model=work.origin.model,
             tier=request.tier.label,
             tenant=request.tenant,
@@ -248,8 +250,19 @@ async def picture(
     automatic: bool,
     order: WaitingOrder,
     slices: Slices,
+    before: Picture | None = None,
 ) -> Picture:
-    """Look at everything, in slices."""
+    """Look at everything, in slices.
+
+    Args:
+        tick: the number of this look.
+        dispatcher: has the requests.
+        foresight: knows which policy was chosen.
+        automatic: whether the gateway chooses the policy by itself.
+        order: kept from one look to the next.
+        slices: pauses between them.
+        before: the last one; with many requests its tally is kept for some looks.
+    """
     now_s = dispatcher.clock()
     ordered = await order.look(dispatcher.works.values(), now_s, slices)
     running = [
@@ -258,17 +271,20 @@ async def picture(
         for request_id in backend.running
         if request_id in dispatcher.works
     ]
-    tally = Tally()
-    for work in running:
-        tally.runs(work)
-    waiting: list[InLine] = []
-    for work in ordered:
-        waiting.append(InLine(work, len(waiting) + 1, tally.tiers[work.request.tier].waiting))
-        tally.waits(work)
-        if len(waiting) % SLICE == 0:
+    tally = None if before is None else before.all.tally
+    if tally is None or tick - tally.tick >= len(ordered.works) / TALLIED_A_LOOK:
+        tally = Tally(tick)
+        tally.run(running)
+        for start in range(0, len(ordered.works), SLICE):
+            tally.wait(ordered.works[start : start + SLICE])
             await slices.pause()
-    seen = Seen(running, waiting, tally)
-    return Picture(tick, now_s, dispatcher, foresight, automatic, seen)
+    seen = Seen(running, range(len(ordered.works)), tally)
+    return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen)
+
+
+def sees(viewer: Caller | None, work: Work) -> bool:
+    """Whether a key may see `work`: its own, and its tenant's; None: without keys, all."""
+    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
 
 
 def _state(status: BackendStatus) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 
 from headway.core.request import Tier
@@ -25,26 +26,38 @@ class Count:
 
 
 class Tally:
-    """Counts of requests, by tier and by tenant."""
+    """Counts of requests, by tier and by tenant.
 
-    def __init__(self) -> None:
-        self.tiers = {tier: Count() for tier in Tier}
+    Args:
+        tick: the look at which they were counted.
+    """
+
+    def __init__(self, tick: int) -> None:
+        self.tick = tick
+        self.tiers = [Count() for _ in Tier]
+        """By tier: a list, as an enumeration is slow to hash."""
         self.tenants: dict[str, Count] = {}
 
-    def runs(self, work: Work) -> None:
-        """Count a running request."""
-        request = work.request
-        self.tiers[request.tier].running += 1
-        self._tenant(request.tenant).running += 1
+    def run(self, works: Iterable[Work]) -> None:
+        """Count running requests."""
+        for work in works:
+            self.tiers[work.request.tier].running += 1
+            self._tenant(work.request.tenant).running += 1
 
-    def waits(self, work: Work) -> None:
-        """Count a waiting request."""
-        request = work.request
-        arrival_s = request.arrival_s
-        for count in (self.tiers[request.tier], self._tenant(request.tenant)):
-            count.waiting += 1
-            if arrival_s < count.oldest_s:
-                count.oldest_s = arrival_s
+    def wait(self, works: Iterable[Work]) -> None:
+        """Count waiting requests."""
+        tiers, tenants = self.tiers, self.tenants
+        for work in works:
+            request = work.request
+            arrival_s, tenant = request.arrival_s, request.tenant
+            of_tier = tiers[request.tier]
+            of_tier.waiting += 1
+            if arrival_s < of_tier.oldest_s:
+                of_tier.oldest_s = arrival_s
+            of_tenant = tenants.get(tenant) or self._tenant(tenant)
+            of_tenant.waiting += 1
+            if arrival_s < of_tenant.oldest_s:
+                of_tenant.oldest_s = arrival_s
 
     def largest(self, most: int) -> list[tuple[str, Count]]:
         """The tenants with most requests."""

@@ -52,6 +52,7 @@ from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
@@ -91,12 +92,14 @@ class Routes:
         advisor: Advisor | None,
         console: ConsoleRoutes,
         operations: Operations,
+        predicted: PredictedRoute,
         history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
         self._operations = operations
+        self._predicted = predicted
         self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
@@ -155,6 +158,7 @@ class Routes:
             "queue": self._queue,
             "costs": self._costs.costs,
             "policy": self._policy,
+            "predicted": self._predicted.predicted,
             "use_policy": self._operations.use_policy,
             "cancel_request": self._operations.cancel,
             "move_request": self._operations.move,

@@ -97,12 +97,14 @@ class ConsoleRoutes:
         bodies: Bodies,
         live: Live,
         trend: Trend,
+        base_path: str,
     ) -> None:
         self._entrance = entrance
         self._sessions = sessions
         self._bodies = bodies
         self._live = live
         self._trend = trend
+        self._cookie_path = base_path or "/"
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes: they are the console's own, and in no document."""
@@ -138,15 +140,20 @@ class ConsoleRoutes:
         response = answer(b"", status=204, headers=PRIVATE)
         secure = request.secure or request.headers.get("x-forwarded-proto", "") == "https"
         response.set_cookie(
-            COOKIE, cookie, max_age=int(LASTS_S), path="/", httponly=True, samesite="Strict",
+            COOKIE,
+            cookie,
+            max_age=int(LASTS_S),
+            path=self._cookie_path,
+            httponly=True,
+            samesite="Strict",
             secure=secure,
-        )  # fmt: skip
+        )
         return response
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         self._sessions.end(request.headers)
         response = answer(b"", status=204, headers=PRIVATE)
-        response.del_cookie(COOKIE, path="/")
+        response.del_cookie(COOKIE, path=self._cookie_path)
         return response
 
     async def _past(self, request: web.Request) -> web.Response:

@@ -39,6 +39,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "endpoint": "/v1/chat/completions",
         "completion_window": "24h",
     },
+    "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
     "/v1/headway/policy": {"policy": "srpt"},
     "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
     "/v2/models/{model}/infer": _TENSORS,

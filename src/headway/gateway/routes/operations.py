@@ -111,6 +111,8 @@ class Operations:
             raise _conflict("The gateway chooses its policy by itself; set `policy` to choose it.")
         if change.instead_of not in (None, present, self._dispatcher.scheduler.policy_name):
             raise _conflict(f"The policy is {present} by now{self._by('')}; look again.")
+        if change.policy == present and change.instead_of is None:
+            return self._done(caller, f"policy {present} stays")
         if change.policy == present:
             raise _conflict(f"The policy is {present} already{self._by('')}.")
         self._foresight.choose_policy(change.policy)

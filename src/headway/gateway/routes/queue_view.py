@@ -5,6 +5,7 @@ from __future__ import annotations
 from headway.core.request import State
 from headway.core.tail_keeper import TailKeeper
 from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.console.picture import sees
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
@@ -30,7 +31,7 @@ def queue_view(
     works: list[Work] = []
     others: list[Work] = []
     for work in dispatcher.works.values():
-        (works if _sees(viewer, work) else others).append(work)
+        (works if sees(viewer, work) else others).append(work)
     works.sort(key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence))
     others_running = sum(work.request.state is State.RUNNING for work in others)
     return QueueView(
@@ -64,10 +65,6 @@ def _tail(keeper: TailKeeper | None) -> TailView | None:
         measured=None if stretch is None else round(stretch, 3),
         scale_s=round(keeper.scale_s, 3),
     )
-
-
-def _sees(viewer: Caller | None, work: Work) -> bool:
-    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
 
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:

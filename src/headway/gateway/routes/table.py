@@ -216,6 +216,14 @@ TABLE: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/v1/headway/predict",
+        "predicted",
+        "What is predicted of a chat, without sending it",
+        wire.ChatRequest,
+        views.PredictedChat,
+    ),
+    Route(
+        "POST",
         "/v1/headway/policy",
         "use_policy",
         "Order by another policy, until the next start",

@@ -2,9 +2,9 @@
 // Figures over time: how long requests took, how many there were, tokens, cost.
 
 import { html, useMemo, useState } from '../../vendor/libraries.js'
+import { useAnswer } from '../../parts/answer.js'
 import { Chart } from '../../parts/chart.js'
 import { count, plural } from '../../parts/format.js'
-import { useAnswer } from '../history.js'
 import { historyAddress } from './filters.js'
 import { cost, ms } from './format.js'
 

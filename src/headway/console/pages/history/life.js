@@ -2,8 +2,8 @@
 // The life of one request: what it did and when, its prediction against the truth, what it cost.
 
 import { html, useState } from '../../vendor/libraries.js'
+import { useAnswer } from '../../parts/answer.js'
 import { between, count } from '../../parts/format.js'
-import { useAnswer } from '../history.js'
 import { cost, ms, when } from './format.js'
 
 const NAMES = { queued: 'queued', prefill: 'prefill', decode: 'decode', stopped: 'stopped' }

@@ -2,8 +2,8 @@
 // Requests, a page at a time: the newest first.
 
 import { html } from '../../vendor/libraries.js'
+import { useAnswer } from '../../parts/answer.js'
 import { count } from '../../parts/format.js'
-import { useAnswer } from '../history.js'
 import { cost, ms, when } from './format.js'
 
 const ROWS = 50
