@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "text_files": {"extras"},
     "unreachable": set(),
     "engines": {"core", "cache", "extras", "wheel", "child_process", "unreachable", "engines"},
-    "store": {"core", "store"},
+    "store": {"core", "extras", "store"},
     "prompts": {"extras", "unreachable", "yaml_words", "prompts"},
     "batching": {"core", "batching"},
     "batches": {"core", "daily_hours", "extras", "store", "batches"},

@@ -86,6 +86,16 @@ def test_files_that_are_not_there(lines: dict[str, str], finding: str) -> None:
     assert finding in done.stdout
 
 
+def test_a_database_of_batches_is_tried(postgres: str) -> None:
+    write(backends="[]", batch=f"{{database: '{postgres}'}}")
+    assert "batches  " in headway("check").stdout
+    write(backends="[]", batch="{database: 'postgresql://ann:secret@127.0.0.1:1/x'}")
+    done = headway("check")
+    assert done.returncode == 1
+    assert "the database of batch.database cannot be used" in done.stdout
+    assert "secret" not in done.stdout
+
+
 def test_wrong_settings_are_one_line_and_exit_code_2() -> None:
     write(polcy="fcfs")
     assert "did you mean policy?" in one_line_failure(headway("check"), 2)

@@ -24,6 +24,8 @@ from headway.models.signature import ModelFailure
 from headway.prediction.models.artefact import ArtefactError
 from headway.prompts.errors import PromptError
 from headway.prompts.registry import read_registry
+from headway.redaction import masked
+from headway.store.opening import NoDatabase, open_database
 
 ANSWER_S = 10.0
 """How long a backend may take to say what it can do."""
@@ -46,6 +48,7 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         *_models(settings),
         *_scheduling(settings),
         *_files(settings),
+        *_batches(settings),
         *_prompts(settings),
         *_prices(settings),
         *asyncio.run(_backends(endpoints_of(settings.backends))),
@@ -106,6 +109,23 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("log", str(database))
     else:
         yield Finding("log", f"{database}: {folder} cannot be written by this user", works=False)
+
+
+def _batches(settings: Settings) -> Iterator[Finding]:
+    """Whether the database of batches can be used; nothing is written there."""
+    if settings.batch.database is None:
+        return
+    try:
+        open_database(
+            settings.batch.database,
+            lambda connection: None,
+            "batch.database",
+            lambda connect: connect().close(),
+        )
+    except NoDatabase as error:
+        yield Finding("batches", str(error), works=False)
+    else:
+        yield Finding("batches", masked(settings.batch.database))
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

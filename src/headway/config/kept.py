@@ -48,6 +48,9 @@ class BatchConfig(Section):
 
     folder: Path | None = None
     """Where they are kept; null: in `batches`, beside the request log."""
+    database: str | None = None
+    """`postgresql://USER@HOST/DATABASE` that has them for gateways on several hosts; null: the
+    folder has them."""
     max_file_mb: Count = 200
     """A larger upload is answered 413."""
     max_lines: Count = 50_000
@@ -56,6 +59,13 @@ class BatchConfig(Section):
     """When lines may begin, as "22:00-06:00 Europe/Berlin"; null: at all hours."""
     budget: DailyBudgetConfig | None = None
     """What lines may spend each day; what is left waits for the next one. null: any amount."""
+
+    @field_validator("database")
+    @classmethod
+    def _is_postgresql(cls, database: str | None) -> str | None:
+        if database is not None and not database.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql://")
+        return database
 
     @field_validator("window")
     @classmethod

@@ -19,6 +19,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.batch_metrics import BatchMetrics
 from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
@@ -60,6 +61,7 @@ from headway.prediction.models.predictor import Predictor
 from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
+from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Gateway:
         endpoints: OpenAI-compatible servers, used as backends.
         embedded: embedded engines, used as backends.
         history: output lengths of earlier requests; learns while serving.
+        earlier: requests that were answered before a restart, from the log.
         predictor: predicts lengths from prompts; None: only history does.
         request_log: records requests; None: they are not recorded.
         responses: keeps responses of `/v1/responses`; None: none are kept.
@@ -97,6 +100,7 @@ class Gateway:
         *,
         embedded: Sequence[EmbeddedServer] = (),
         history: LengthHistory | None = None,
+        earlier: Sequence[RequestRecord] = (),
         predictor: Predictor | None = None,
         request_log: RequestLog | None = None,
         responses: ResponseStore | None = None,
@@ -117,7 +121,8 @@ class Gateway:
             if request_log is not None and learned is not None:
                 refits = Refits(live, request_log.path, learned)
         claimed = ClaimedLengths(core, works, clock, history)
-        ahead = RunsAhead(core, RunHistory(Watch()))
+        self._ahead = ahead = RunsAhead(core, RunHistory(Watch()))
+        self._earlier = earlier
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
@@ -170,9 +175,17 @@ class Gateway:
         texts = TextRoutes(inference, entrance)
         if batches is not None:
             lines = Lines(
-                intake, self._prompts, answers, texts, inference, self.pool, self._budgets
+                intake,
+                self._prompts,
+                answers,
+                texts,
+                inference,
+                self.pool,
+                settings.scheduler,
+                self._budgets,
             )
             self._batches = Batches(batches, lines)
+            BatchMetrics(self._batches, metrics.registry)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -224,6 +237,9 @@ class Gateway:
         except BaseException:
             await self.stop()
             raise
+        # Only now the cost of tokens is known.
+        self._ahead.recall(self._earlier, self.dispatcher.clock(), time.time())
+        self._earlier = ()
         if self._batches is not None:
             self._batches.start()
 

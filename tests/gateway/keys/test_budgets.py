@@ -195,10 +195,10 @@ async def test_lines_of_batches_pause_when_their_budget_is_spent(
                 return await answer.json()  # type: ignore[no-any-return]
 
         async with asyncio.timeout(10):
-            while (one := await shown())["headway"]["cost"] != 3.0 or not one["headway"]["paused"]:
+            while (one := await shown())["headway"]["cost"] != 3.0 or not one["headway"]["waits"]:
                 await asyncio.sleep(0.01)
         assert one["status"] == "in_progress"
-        assert "the budget of batches is spent; it begins anew at 20" in one["headway"]["paused"]
+        assert "the budget of batches is spent; it begins anew at 20" in one["headway"]["waits"]
         assert len(backend.requests) == 3
         await ask(client)  # no line: it is not held back
         await client.batches.cancel(batch.id)

@@ -12,6 +12,7 @@ from headway.engines.reported import reported_count
 from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.answers.answer_tokens import answer_tokens
 from headway.gateway.answers.refusals import refused
+from headway.gateway.answers.repeats import HEADER
 from headway.gateway.answers.reply import Reply
 from headway.gateway.answers.sse import EventRelay
 from headway.gateway.api.errors import ApiError, backend_lost, from_engine
@@ -63,9 +64,12 @@ class Forwarder:
         work = slot.work
         engine = await slot.engine()
         backend = work.served.backend
+        headers = work.trace
+        if work.idempotency_key is not None:
+            headers = {**headers, HEADER: work.idempotency_key}
         while True:
             sent = self._body(work)
-            upstream = await slot.read(engine.forward(work.path, sent, work.trace))
+            upstream = await slot.read(engine.forward(work.path, sent, headers))
             if work.turn.activity is not None:
                 work.turn.activity.heard(self._dispatcher.clock())
             if upstream.status == 200:

@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import web
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
-from headway.batches.serving import Answer
+from headway.batches.serving import Answer, Asked
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings
 from headway.engines.pool import BackendPool
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -73,6 +75,7 @@ class Lines:
         texts: TextRoutes,
         inference: Inference,
         pool: BackendPool,
+        scheduler: SchedulerSettings,
         budgets: Budgets,
     ) -> None:
         self._intake = intake
@@ -81,6 +84,7 @@ class Lines:
         self._texts = texts
         self._inference = inference
         self._pool = pool
+        self._most_running = scheduler.tier(Tier.BATCH).max_running
         self._budgets = budgets
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
@@ -107,24 +111,24 @@ class Lines:
         slots = sum(
             status.slots for status in self._pool.statuses.values() if name in status.models
         )
+        if self._most_running is not None:
+            slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
 
     def pause(self, tenant: str) -> str:
         """Why lines of this tenant's batches begin no more; empty: they may."""
         return self._budgets.pause(tenant or "anonymous")
 
-    async def answer(
-        self, batch: str, endpoint: str, body: bytes, tenant: str, left_s: float
-    ) -> Answer:
-        """Run one line of a batch, within `left_s` seconds."""
+    async def answer(self, asked: Asked) -> Answer:
+        """Run one line."""
         headers = {
             "x-headway-tier": "batch",
-            "x-headway-deadline-ms": str(max(1, int(left_s * 1000.0))),
+            "x-headway-deadline-ms": str(max(1, int(asked.left_s * 1000.0))),
         }
-        if tenant:
-            headers["x-headway-tenant"] = tenant
+        if asked.tenant:
+            headers["x-headway-tenant"] = asked.tenant
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body, batch=batch))
+            response = await self._response(asked, headers)
         except ApiError as error:
             return _refused(error)
         except Exception:
@@ -139,9 +143,8 @@ class Lines:
             response.status, response.headers.get("x-request-id") or _id(), text, _usage(text)
         )
 
-    async def _response(
-        self, endpoint: str, headers: dict[str, str], admitted: Admitted
-    ) -> web.StreamResponse:
+    async def _response(self, asked: Asked, headers: dict[str, str]) -> web.StreamResponse:
+        endpoint, admitted = asked.endpoint, Admitted(None, asked.body, batch=asked.batch)
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
         if endpoint == EMBEDDINGS:
@@ -151,6 +154,7 @@ class Lines:
         admitted = await self._prompts.filled(endpoint, admitted)
         given = await off_loop(partial(read, endpoint), admitted.body)
         work = self._intake.work(endpoint, headers, admitted, given)
+        work.idempotency_key = asked.key
         return await self._answers.answer(work, Reply(None))
 
     def _batched(self, endpoint: str, model: str) -> bool:

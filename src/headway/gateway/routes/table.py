@@ -155,6 +155,9 @@ TABLE: tuple[Route, ...] = (
     Route("GET", BATCHES, "batches", "All batches", None, BatchList, query=BATCH_PAGES),
     Route("GET", BATCH, "batch", "One batch", None, BatchView),
     Route("POST", f"{BATCH}/cancel", "cancel_batch", "Cancel a batch", None, BatchView),
+    Route("POST", f"{BATCH}/pause", "pause_batch", "Begin no more of its lines", None, BatchView),
+    Route("POST", f"{BATCH}/resume", "resume_batch", "Let its lines begin again", None, BatchView),
+    Route("POST", f"{BATCH}/retry", "retry_batch", "Run what failed in it again", None, BatchView),
     Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
     Route(
         "POST",

@@ -44,6 +44,8 @@ class Work:
     """The fields of the body, with their values unchanged."""
     trace: Mapping[str, str] = field(default_factory=dict)
     """Tracing headers: sent to the backend, and returned to the client."""
+    idempotency_key: str | None = None
+    """Sent to the backend, which may know the answer already; it is that of no other request."""
     renamed: bool = False
     """Whether `fields` names another model than `body`: the client used `default` or an alias."""
     asked_model: str = ""
