@@ -34,12 +34,13 @@ from headway.lab.simulation.site_list import sites_of
 from headway.lab.simulation.trace import Trace
 
 TRACES = {
-    "Azure chat": ("azure2023_conv.csv.gz", 1, 2.0),
-    "Azure code": ("azure2023_code.csv.gz", 1, 2.0),
-    "ServeGen R1": ("servegen_deepseek_r1", 30, 10.0),
+    "Azure chat": ("azure2023_conv.csv.gz", 1, 32, 2.0),
+    "Azure code": ("azure2023_code.csv.gz", 1, 16, 2.0),
+    "ServeGen R1": ("servegen_deepseek_r1", 30, 16, 30.0),
 }
-"""File, of how many requests one is taken, and the SLO: p99 TTFT in seconds. R1's longest prompts
-take this engine 5 s alone."""
+"""File, of how many requests one is taken, slots, and the SLO: p99 TTFT in seconds. As many slots
+as the memory holds prompts of that size: more would only queue inside the engine, where no policy
+and no scaling sees it. R1's longest prompts take this engine 5 s alone, its answers half a minute."""
 DAY_S = 24 * 3600.0
 HALF_A_DAY_S = DAY_S / 2
 """A shorter trace has no hours off-peak."""
@@ -163,7 +164,6 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--profile", default="llama-3.1-8b-rtx4090")
-    parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--requests", type=int, default=50_000)
     parser.add_argument("--predict", default="noise:0.7")
     parser.add_argument("--cold-start-s", type=float, default=120.0)
@@ -176,14 +176,14 @@ def main() -> int:
     folder = Path(os.environ.get("HEADWAY_DATA", "../shared/data")) / "traces"
     bench, rows, details = Bench(options), [], {}
     for name in options.traces.split(","):
-        file, of, ttft_s = TRACES[name]
+        file, of, slots, ttft_s = TRACES[name]
         trace = thinned(load_trace(folder / file), of).first(options.requests)
         (alone,) = sites_of(options.profile, 1)
         fits = trace.prompt_tokens + trace.output_tokens < alone.profile.kv_tokens
         print(f"{name}: {fits.sum()} requests, {(~fits).sum()} too large left out", flush=True)
         trace, baseline = trace.rows(np.flatnonzero(fits)), None
         hint = ceil(float(alone_s(trace, alone.profile).sum()) / trace.span_s)
-        for way in ways(options.slots):
+        for way in ways(slots):
             if way.off_peak and trace.span_s < HALF_A_DAY_S:
                 way = replace(way, off_peak=False)
                 if way.name != "all of it":

@@ -24,6 +24,8 @@ class Admitted(NamedTuple):
     """The registered prompt that is filled into the body."""
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of the key that began that batch; empty: none."""
 
 
 class Entrance:
