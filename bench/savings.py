@@ -38,9 +38,12 @@ TRACES = {
     "Azure code": ("azure2023_code.csv.gz", 1, 16, 2.0),
     "ServeGen R1": ("servegen_deepseek_r1", 30, 16, 30.0),
 }
-"""File, of how many requests one is taken, slots, and the SLO: p99 TTFT in seconds. As many slots
-as the memory holds prompts of that size: more would only queue inside the engine, where no policy
-and no scaling sees it. R1's longest prompts take this engine 5 s alone, its answers half a minute."""
+"""File, of how many requests one is taken, slots, and the SLO: p99 TTFT in seconds.
+
+As many slots as the memory holds prompts of that size: more would only queue inside the engine,
+where no policy and no scaling sees it. R1's longest prompts take this engine 5 s alone, and its
+answers half a minute.
+"""
 DAY_S = 24 * 3600.0
 HALF_A_DAY_S = DAY_S / 2
 """A shorter trace has no hours off-peak."""
