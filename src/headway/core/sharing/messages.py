@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+NO_SCALE = 1 << 50
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -61,6 +63,8 @@ class Post:
     """Its running requests that may be stopped now."""
     loads_us: Mapping[str, int] = field(default_factory=dict)
     """By backend: predicted time that what it runs there delays a new request."""
+    scale_us: int = NO_SCALE
+    """Of its policy's head starts (`boost`): all use the least one of those who have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +90,14 @@ class Yield:
     id: str
 
 
-SlotDecision = Grant | Yield
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """The least scale of the other gateways has changed (`Post.scale_us`); the next post has to
+    have places by it."""
+
+    gateway: str
+    token: int
+    scale_us: int
+
+
+SlotDecision = Grant | Yield | Rescale

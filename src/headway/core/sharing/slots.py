@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from headway.core.sharing.messages import Choice, Entry, Grant, Offer, Post, SlotDecision, Yield
+from headway.core.sharing.messages import (
+    NO_SCALE,
+    Choice,
+    Entry,
+    Grant,
+    Offer,
+    Post,
+    Rescale,
+    SlotDecision,
+    Yield,
+)
 
 
 @dataclass(slots=True)
@@ -27,6 +37,9 @@ class _Lease:
     """By id, without those in `unseen`."""
     offers: dict[str, Offer] = field(default_factory=dict)
     loads_us: Mapping[str, int] = field(default_factory=dict)
+    scale_us: int = NO_SCALE
+    of_others_us: int = NO_SCALE
+    """The least scale of the others, as the gateway knows it."""
     yielding: set[str] = field(default_factory=set)
     """Ids of those `offers` that have been asked to yield."""
 
@@ -88,6 +101,7 @@ class SharedSlots:
         lease.offers = {one.id: one for one in post.offers}
         lease.yielding &= lease.offers.keys()
         lease.loads_us = post.loads_us
+        lease.scale_us = post.scale_us
         return True
 
     # ---- decisions --------------------------------------------------------------------------
@@ -113,6 +127,7 @@ class SharedSlots:
             loads_us[choice.backend] += choice.adds_us
             decisions.append(self._grant(gateway, id, choice))
         self._ask_to_yield(passed, decisions)
+        self._rescale(decisions)
         return decisions
 
     # ---- questions --------------------------------------------------------------------------
@@ -192,6 +207,15 @@ class SharedSlots:
                     decisions.append(Yield(owner, lease.token, offer.backend, id))
                 del open_offers[place]
                 break
+
+    def _rescale(self, decisions: list[SlotDecision]) -> None:
+        """Say by what scale the others order, where that has changed."""
+        for gateway, lease in self._leases.items():
+            others = (one.scale_us for one in self._leases.values() if one is not lease)
+            least_us = min(others, default=NO_SCALE)
+            if least_us != lease.of_others_us:
+                lease.of_others_us = least_us
+                decisions.append(Rescale(gateway, lease.token, least_us))
 
 
 def _best(
