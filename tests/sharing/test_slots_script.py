@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redis_server import RedisServer
 
-from headway.core.sharing.messages import Choice, Entry, Grant, Offer, Post, SlotDecision
+from headway.core.sharing.messages import NO_SCALE, Choice, Entry, Grant, Offer, Post, SlotDecision
 from headway.core.sharing.place import sortable
 from headway.core.sharing.slots import SharedSlots
 from headway.sharing.script import Event, SlotScript
@@ -21,6 +21,7 @@ from headway.sharing.wire import Answer, join_message, post_message, read_answer
 
 GATEWAYS = ("a0", "b1", "c2")
 BACKENDS = ("x", "y")
+NAMES = {name: name for name in BACKENDS}
 LEASE_S = 3600.0
 _prefixes = count()
 
@@ -51,7 +52,7 @@ class Twins:
     def call(self, event: Event, gateway: str, said: bytes = b"") -> tuple[Answer, list[Any]]:
         """The answer, and all that was decided."""
         command = self._script.call(event, gateway, self.tokens[gateway], LEASE_S, said)
-        answer = read_answer(gateway, self._redis.execute_command(*command))
+        answer = read_answer(gateway, NAMES, self._redis.execute_command(*command))
         self._redis.publish(self._script.channel("end"), b"")
         decided = list(answer.decisions)
         while True:
@@ -61,7 +62,7 @@ class Twins:
             name = notice["channel"].decode().rpartition(":")[2]
             if name == "end":
                 break
-            decided += read_notice(name, notice["data"])
+            decided += read_notice(name, NAMES, notice["data"]).decisions
         return answer, [one for one in decided if self._is_new(one)]
 
     def _is_new(self, decision: SlotDecision) -> bool:
@@ -90,7 +91,7 @@ class Twins:
 
     def join(self, gateway: str, uses: dict[str, int], pinned: dict[str, int]) -> None:
         self.granted[gateway], self.unseen[gateway] = 0, []
-        said = join_message(self.named[gateway], uses, pinned, [])
+        said = join_message(NAMES, self.named[gateway], uses, pinned, [])
         answer, decided = self.call("join", gateway, said)
         self._redis.hset(self._script.keys[3], "settled", 0)  # nobody else uses anything
         self.tokens[gateway], self.held[gateway] = answer.token, dict(answer.held)
@@ -110,7 +111,7 @@ class Twins:
         self.agree(decided)
 
     def post(self, gateway: str, post: Post) -> None:
-        said = post_message(post, self.named[gateway], (0, 0, 0))
+        said = post_message(post, NAMES, self.named[gateway], (0, 0, 0))
         self._name_slots()
         taken = self.reference.post(gateway, self.tokens[gateway], post)
         answer, decided = self.call("post", gateway, said)
@@ -152,6 +153,7 @@ offers = st.lists(
     max_size=4,
     unique_by=lambda one: one.id,
 ).map(tuple)
+scales = st.integers(1, 3) | st.just(NO_SCALE)
 loads = st.dictionaries(st.sampled_from(BACKENDS), times)
 
 
@@ -178,5 +180,5 @@ def test_the_script_and_the_reference_decide_alike(redis: RedisServer, data: st.
                 both.held[gateway] = held
                 if data.draw(st.integers(0, 9)) == 0:
                     both.named[gateway] = data.draw(slots)
-                post = Post(seen, held, data.draw(entries), data.draw(offers), data.draw(loads))
+                post = Post(seen, held, data.draw(entries), data.draw(offers), data.draw(loads), data.draw(scales))
                 both.post(gateway, post)

@@ -1,7 +1,7 @@
 -- Which gateway gets which slot: headway.core.sharing.slots, on what Redis keeps.
 --
 -- KEYS  1 leases: by gateway, its token, the number of its last grant, the grants that it has not
---         seen, and those of its offers that are asked to yield
+--         seen, those of its offers that are asked to yield, and the scale that it knows of others
 --       2 posts: by gateway, what it holds, wants and offers, as it came
 --       3 alive: gateways by the moment at which their leases lapse, in ms
 --       4 state: `token`, the last one; `settled`, when slots may be granted again, in ms; `cold`,
@@ -9,22 +9,26 @@
 --       5 expected: gateways that may use slots, and have not come back yet
 -- ARGV  1 what happens: join, post, sync (post, and answer with all that was not seen), beat, leave
 --       2 the gateway  3 its token  4 how long its lease is, in ms  5 what it says, in MessagePack
--- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; ms until
--- slots are granted again; after join, sync and beat the gateways, and slots by backend and waiting
--- requests by tier of all. Others get their grants and yields on the channel `KEYS[1]:gateway`.
+-- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; the scale of
+-- others, if it has changed; ms until slots are granted again; after join, sync and beat the
+-- gateways, and slots by backend and waiting requests by tier of all. Others get what was decided
+-- for them on the channel `KEYS[1]:gateway`, and the gateways once one comes or goes.
 
 local event, gateway, token, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local said = ARGV[5] ~= '' and cmsgpack.unpack(ARGV[5]) or nil
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local TOKEN, GRANTED, UNSEEN, YIELDING = 1, 2, 3, 4 -- of a lease
+local TOKEN, GRANTED, UNSEEN, YIELDING, OTHERS = 1, 2, 3, 4, 5 -- of a lease
 local NUMBER, BACKEND, REQUEST, ADDS = 1, 2, 3, 4 -- of a grant
-local SEEN, HELD, ENTRIES, OFFERS, LOADS, SLOTS, WAITING = 1, 2, 3, 4, 5, 6, 7 -- of a post
+local SEEN, HELD, ENTRIES, OFFERS, LOADS, SCALE, SLOTS, WAITING = 1, 2, 3, 4, 5, 6, 7, 8 -- of a post
 local ID, TIER, PLACE, CHOICES = 1, 2, 3, 4 -- of an entry
 local OF, BAR, WORTH = 3, 4, 5 -- of an offer, whose ID and TIER are as in an entry; OF: its backend
 
+local NO_SCALE = 2 ^ 50
+
 local leases, posts, changed = {}, {}, {}
+local others_changed = false -- whether a gateway came or went
 
 local function read(key, into)
   local flat = redis.call('HGETALL', key)
@@ -32,6 +36,7 @@ local function read(key, into)
 end
 
 local function lose(name)
+  others_changed = others_changed or leases[name] ~= nil
   leases[name], posts[name], changed[name] = nil, nil, nil
   redis.call('HDEL', KEYS[1], name)
   redis.call('HDEL', KEYS[2], name)
@@ -92,7 +97,7 @@ local function join(slots, uses, pinned, members)
   lose(gateway)
   settle(members)
   token = redis.call('HINCRBY', KEYS[4], 'token', 1)
-  posts[gateway] = {0, {}, {}, {}, {}, slots, {}}
+  posts[gateway] = {0, {}, {}, {}, {}, NO_SCALE, slots, {}}
   local all, granted, held = slots_by_backend(), granted_by_backend(), {}
   for backend, number in pairs(uses) do
     local room = math.min(number, (all[backend] or 0) - (granted[backend] or 0))
@@ -101,7 +106,8 @@ local function join(slots, uses, pinned, members)
   end
   posts[gateway][HELD] = held
   redis.call('HSET', KEYS[2], gateway, cmsgpack.pack(posts[gateway]))
-  leases[gateway], changed[gateway] = {token, 0, {}, {}}, true
+  leases[gateway], changed[gateway] = {token, 0, {}, {}, NO_SCALE}, true
+  others_changed = true
   redis.call('ZADD', KEYS[3], now_ms + lease_ms, gateway)
 end
 
@@ -128,7 +134,7 @@ end
 
 -- Decisions ---------------------------------------------------------------------------------------
 
-local grants, yields = {}, {} -- by gateway
+local grants, yields, scales = {}, {}, {} -- by gateway
 
 local function best(choices, free, loads)
   local chosen, least
@@ -259,6 +265,18 @@ local function decide()
   end
 end
 
+local function rescale()
+  for name, lease in pairs(leases) do
+    local least = NO_SCALE
+    for other, post in pairs(posts) do
+      if other ~= name and post[SCALE] < least then least = post[SCALE] end
+    end
+    if least ~= lease[OTHERS] then
+      lease[OTHERS], changed[name], scales[name] = least, true, least
+    end
+  end
+end
+
 -- What is answered --------------------------------------------------------------------------------
 
 read(KEYS[1], leases)
@@ -280,26 +298,30 @@ end
 
 local pause_ms = unsettled_ms()
 if pause_ms == 0 then decide() end
+rescale()
 for name in pairs(changed) do redis.call('HSET', KEYS[1], name, cmsgpack.pack(leases[name])) end
+local members = {}
+for name in pairs(leases) do members[#members + 1] = name end
 for name, lease in pairs(leases) do
-  if name ~= gateway and (grants[name] or yields[name]) then
-    local decided = {lease[TOKEN], grants[name] or {}, yields[name] or {}}
+  if name ~= gateway and (grants[name] or yields[name] or scales[name] or others_changed) then
+    local decided = {lease[TOKEN], grants[name] or {}, yields[name] or {}, scales[name] or false}
+    if others_changed then decided[5] = members end
     redis.call('PUBLISH', KEYS[1] .. ':' .. name, cmsgpack.pack(decided))
   end
 end
 
 local mine = leases[gateway]
-local answer = {token, mine and mine[UNSEEN] or {}, yields[gateway] or {}, pause_ms}
+local answer = {token, mine and mine[UNSEEN] or {}, yields[gateway] or {}, scales[gateway] or false}
+answer[5] = pause_ms
 if event ~= 'post' and mine then
-  local members, waiting = {}, {0, 0, 0}
-  for name, post in pairs(posts) do
-    members[#members + 1] = name
+  local waiting = {0, 0, 0}
+  for _, post in pairs(posts) do
     for tier, number in ipairs(post[WAITING]) do waiting[tier] = waiting[tier] + number end
   end
-  answer[5], answer[6], answer[7] = members, slots_by_backend(), waiting
-  answer[8] = posts[gateway][HELD]
+  answer[6], answer[7], answer[8] = members, slots_by_backend(), waiting
+  answer[9] = posts[gateway][HELD]
   if event == 'sync' then
-    answer[3] = {}
+    answer[3], answer[4] = {}, mine[OTHERS]
     local asked = {}
     for _, id in ipairs(mine[YIELDING]) do asked[id] = true end
     for _, offer in ipairs(posts[gateway][OFFERS]) do

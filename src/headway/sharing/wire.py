@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
-from headway.core.sharing.messages import Grant, Post, SlotDecision, Yield
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +31,54 @@ class Answer:
     """By backend: the slots that this gateway keeps."""
 
 
-def post_message(post: Post, slots: Mapping[str, int], waiting: Iterable[int]) -> bytes:
-    """A post, with what the gateway knows of the backends, and how many requests wait in all."""
+Names = Mapping[str, str]
+"""Of backends: a gateway's own by those that all gateways share, or the other way round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was decided at another gateway's call."""
+
+    decisions: tuple[SlotDecision, ...]
+    members: tuple[str, ...] | None
+    """All gateways, if one came or went."""
+
+
+def post_message(
+    post: Post, names: Names, slots: Mapping[str, int], waiting: Iterable[int]
+) -> bytes:
+    """What a gateway says.
+
+    Args:
+        post: with its own names of backends.
+        names: of all shared backends, by its own.
+        slots: by backend, as it knows them; those that are down are not in it.
+        waiting: how many requests wait in all, by tier.
+    """
     return _encode(
         (
             post.seen,
-            post.held,
+            {names[name]: number for name, number in post.held.items()},
             [
                 (
                     entry.id,
                     entry.tier,
                     entry.place,
-                    [(one.backend, one.own_us, one.adds_us) for one in entry.choices],
+                    [(names[one.backend], one.own_us, one.adds_us) for one in entry.choices],
                 )
                 for entry in post.entries
             ],
-            [(one.id, one.tier, one.backend, one.bar, one.worth) for one in post.offers],
-            post.loads_us,
-            slots,
+            [(one.id, one.tier, names[one.backend], one.bar, one.worth) for one in post.offers],
+            {names[name]: load_us for name, load_us in post.loads_us.items()},
+            post.scale_us,
+            {names[name]: number for name, number in slots.items()},
             tuple(waiting),
         )
     )
 
 
 def join_message(
+    names: Names,
     slots: Mapping[str, int],
     uses: Mapping[str, int],
     pinned: Mapping[str, int],
@@ -62,18 +87,20 @@ def join_message(
     """A gateway comes, or comes back.
 
     Args:
+        names: of all shared backends, by its own.
         slots: by backend, as it knows them.
         uses: of those, how many it uses now.
         pinned: of those, how many it cannot stop using.
         members: the gateways that it last knew of; empty: it was in none of their groups.
     """
-    return _encode((slots, uses, pinned, list(members)))
+    by_backend = ({names[name]: n for name, n in one.items()} for one in (slots, uses, pinned))
+    return _encode((*by_backend, list(members)))
 
 
-def read_answer(gateway: str, answer: bytes) -> Answer:
-    """What the script answered to `gateway`."""
-    token, grants, yields, pause_ms, *rest = msgspec.msgpack.decode(answer)
-    decisions = _decisions(gateway, token, grants, yields)
+def read_answer(gateway: str, own: Names, answer: bytes) -> Answer:
+    """What the script answered to `gateway`; `own` has its names by the shared ones."""
+    token, grants, yields, scale_us, pause_ms, *rest = _decode(answer)
+    decisions = _decisions(gateway, own, token, grants, yields, scale_us)
     if not rest:
         return Answer(token, decisions, pause_ms / 1000.0)
     members, slots, waiting, held = rest
@@ -82,27 +109,42 @@ def read_answer(gateway: str, answer: bytes) -> Answer:
         decisions,
         pause_ms / 1000.0,
         tuple(sorted(members)),
-        slots or {},  # Lua's empty table is a list
+        _by_own_name(own, slots),
         tuple(waiting),
-        held or {},
+        _by_own_name(own, held),
     )
 
 
-def read_notice(gateway: str, notice: bytes) -> tuple[SlotDecision, ...]:
-    """What was decided at another gateway's call."""
-    return _decisions(gateway, *msgspec.msgpack.decode(notice))
+def read_notice(gateway: str, own: Names, notice: bytes) -> Notice:
+    """What `gateway` was sent because of another one's call."""
+    token, grants, yields, scale_us, *members = _decode(notice)
+    decisions = _decisions(gateway, own, token, grants, yields, scale_us)
+    return Notice(decisions, tuple(sorted(members[0])) if members else None)
 
 
 def _decisions(
-    gateway: str, token: int, grants: list[list[int | str]], yields: list[list[str]]
+    gateway: str,
+    own: Names,
+    token: int,
+    grants: list[tuple[int, str, str, int]],
+    yields: list[tuple[str, str]],
+    scale_us: int | Literal[False],
 ) -> tuple[SlotDecision, ...]:
-    return (
-        *(
-            Grant(gateway, token, int(number), str(backend), str(request))
-            for number, backend, request, *_ in grants
-        ),
-        *(Yield(gateway, token, backend, request) for backend, request in yields),
-    )
+    decisions: list[SlotDecision] = [
+        Grant(gateway, token, number, own.get(backend, backend), request)
+        for number, backend, request, _ in grants
+    ]
+    decisions += [Yield(gateway, token, own.get(name, name), request) for name, request in yields]
+    if scale_us is not False:
+        decisions.append(Rescale(gateway, token, int(scale_us)))
+    return tuple(decisions)
+
+
+def _by_own_name(own: Names, numbers: dict[str, int] | list[int]) -> dict[str, int]:
+    if isinstance(numbers, list):  # Lua's empty table
+        return {}
+    return {own[name]: number for name, number in numbers.items() if name in own}
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
