@@ -180,5 +180,5 @@ def test_the_script_and_the_reference_decide_alike(redis: RedisServer, data: st.
                 both.held[gateway] = held
                 if data.draw(st.integers(0, 9)) == 0:
                     both.named[gateway] = data.draw(slots)
-                post = Post(seen, held, data.draw(entries), data.draw(offers), data.draw(loads), data.draw(scales))
-                both.post(gateway, post)
+                said = (data.draw(part) for part in (entries, offers, loads, scales))
+                both.post(gateway, Post(seen, held, *said))

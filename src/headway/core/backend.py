@@ -38,6 +38,11 @@ class Backend:
     """Time of the prompts of requests that run here and have no token yet."""
     _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other schedulers have a part of its slots."""
+        return self.granted != UNSHARED
+
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""
         if len(self.running) >= self.slots or len(self.running) >= self.granted:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.batches.batches import Batches
 from headway.batches.settings import BatchSettings
@@ -53,8 +54,12 @@ from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.settings import QueueSettings
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
+
+if TYPE_CHECKING:
+    from headway.sharing.shared_queue import SharedQueue
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +85,7 @@ class Gateway:
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
+        queue: where gateways share one order of requests; None: this one has its own.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -98,6 +104,7 @@ class Gateway:
         learned: Path | None = None,
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
+        queue: QueueSettings | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -115,7 +122,13 @@ class Gateway:
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
-        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
+        self.queue: SharedQueue | None = None
+        """Shares slots with other gateways; None: this one shares none."""
+        if queue is not None:
+            from headway.sharing.shared_queue import SharedQueue  # which needs an extra
+
+            self.queue = SharedQueue(queue, core, clock)
+        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock, self.queue)
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
@@ -190,6 +203,8 @@ class Gateway:
         self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
+        if self.queue is not None:
+            self.queue.start(self.dispatcher.carry_out)
         starting = asyncio.gather(
             self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
         )
@@ -238,6 +253,8 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        if self.queue is not None:
+            await self.queue.close()
         await self._lag.stop()
         await self._prompts.close()
         self._accounts.close()
