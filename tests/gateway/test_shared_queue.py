@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
+import msgspec.msgpack as msgpack
+import openai
 import pytest
 from tests.gateway.conftest import ask, until
 from tests.gateway.doubles import EnginePool, ExactEngine
 from tests.redis_server import RedisServer, redis_server
 
-from headway.core.settings import SchedulerSettings
+from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.gateway.api.errors import ApiError
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.sharing.settings import QueueSettings
 from headway.sharing.shared_queue import Mode
+
+FCFS = SchedulerSettings(policy="fcfs")
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +40,11 @@ class Group:
         self._stack = stack
         self.gateways: list[Gateway] = []
 
-    async def add(self, engine: ExactEngine, policy: str = "fcfs", **options: Any) -> Gateway:
+    async def add(
+        self, engine: ExactEngine, scheduler: SchedulerSettings = FCFS, **options: Any
+    ) -> Gateway:
         """One more gateway, which has joined."""
-        settings = GatewaySettings(port=0, scheduler=SchedulerSettings(policy=policy), **options)
+        settings = GatewaySettings(port=0, scheduler=scheduler, **options)
         queue = QueueSettings(self.server.url, lease_s=0.8, prefix=self._prefix)
         gateway = Gateway(settings, pool=EnginePool(engine), queue=queue)
         await gateway.start()
@@ -64,13 +72,167 @@ async def group(redis: RedisServer, request: pytest.FixtureRequest) -> AsyncIter
         yield Group(redis, request.node.name, stack)
 
 
-async def test_two_gateways_use_the_slots_of_a_backend_once(group: Group) -> None:
+@pytest.fixture
+def engine() -> ExactEngine:
     engine = ExactEngine(slots=3)
     engine.url = "http://127.0.0.1:9"
+    return engine
+
+
+def tier(name: str) -> dict[str, Any]:
+    return {"extra_headers": {"x-headway-tier": name}}
+
+
+def text(tokens: int) -> str:
+    return "".join(f"{number} " for number in range(tokens))
+
+
+async def answered(*answers: asyncio.Task[Any], tokens: int = 3) -> None:
+    """Every answer is complete, whatever its request went through."""
+    async with asyncio.timeout(20):
+        for answer in await asyncio.gather(*answers):
+            assert answer.choices[0].text == text(tokens)
+
+
+async def test_two_gateways_use_the_slots_of_a_backend_once(
+    group: Group, engine: ExactEngine
+) -> None:
     gateways = [await group.add(engine) for _ in range(2)]
     answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(5)]
     await until(lambda: engine.running == 3 and group.waiting() == 7)
     engine.allow()
-    for answer in await asyncio.gather(*answers):
-        assert answer.choices[0].text == "0 1 2 "
+    await answered(*answers)
     assert engine.most_running == 3
+
+
+async def test_the_first_come_of_all_gateways_is_served_first(
+    group: Group, engine: ExactEngine
+) -> None:
+    engine.description = replace(engine.description, slots=1)
+    one, other = [await group.add(engine) for _ in range(2)]
+    running = ask(one, "runs")
+    await until(lambda: engine.running == 1)
+    order: list[str] = []
+    answers = []
+    for number, gateway in enumerate([other, one, other, one]):
+        answers.append(ask(gateway, f"{number}"))
+        answers[-1].add_done_callback(lambda _, number=number: order.append(str(number)))
+        await until(lambda: group.waiting() == len(answers))
+    engine.allow()
+    await answered(running, *answers)
+    assert order == ["0", "1", "2", "3"]
+    assert engine.most_running == 1
+
+
+async def test_a_batch_line_here_gives_way_to_an_interactive_request_there(
+    group: Group, engine: ExactEngine
+) -> None:
+    settings = SchedulerSettings(policy="fcfs", preemption=PreemptionSettings(min_run_s=0.0))
+    engine.description = replace(engine.description, slots=1)
+    one, other = [await group.add(engine, settings) for _ in range(2)]
+    line = ask(one, "line", 200, **tier("batch"))
+    await until(lambda: engine.running == 1)
+    engine.allow(2)
+    await until(lambda: [w.output_tokens for w in one.dispatcher.works.values()] == [2])
+    question = ask(other, "question", **tier("interactive"))
+    await until(lambda: len(other.dispatcher.works) == 1 and group.waiting() == 1)
+    await until(lambda: bool(other.dispatcher.scheduler.running()))
+    engine.allow(3)
+    await answered(question)
+    engine.allow()
+    await answered(line, tokens=200)
+    assert engine.starts == [0, 0, 2]
+    assert engine.most_running == 1
+
+
+async def test_the_slots_of_a_dead_gateway_are_others_within_its_lease(
+    group: Group, engine: ExactEngine
+) -> None:
+    dead, alive = [await group.add(engine) for _ in range(2)]
+    lost = [ask(dead, f"{n}") for n in range(3)]
+    await until(lambda: engine.running == 3)
+    answer = ask(alive, "alive")
+    await until(lambda: group.waiting() == 1)
+    await go_silent(dead)
+    for work in list(dead.dispatcher.works.values()):
+        work.turn.fail(ApiError(500, "dead"))
+        work.turn.stop(ApiError(500, "dead"))
+    await until(lambda: engine.running == 1)
+    engine.allow()
+    await answered(answer)
+    for one in lost:
+        with pytest.raises(openai.APIError):
+            await one
+
+
+async def test_a_gateway_that_was_taken_for_dead_uses_only_what_it_is_granted_anew(
+    group: Group, engine: ExactEngine
+) -> None:
+    late, other = [await group.add(engine) for _ in range(2)]
+    its = [ask(late, f"{n}", 50) for n in range(3)]
+    await until(lambda: engine.running == 3)
+    others = [ask(other, f"{n}", 50) for n in range(2)]
+    await until(lambda: group.waiting() == 2)
+    late.queue._beat._stopped.set()  # its heart stops, and it does not notice
+    await until(lambda: other.dispatcher.scheduler.running() == 2)
+    late.queue._heard_beat(0.0, msgpack.encode([0, [], [], False, 0]))  # its next beat
+    await until(lambda: engine.running == 3 and late.dispatcher.scheduler.running() == 1)
+    engine.allow()
+    await answered(*its, *others, tokens=50)
+
+
+async def test_a_redis_that_comes_back_empty_learns_what_runs(
+    group: Group, engine: ExactEngine
+) -> None:
+    gateways = [await group.add(engine) for _ in range(3)]
+    answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(4)]
+    await until(lambda: engine.running == 3)
+    group.server.kill()
+    group.server.start()
+    await until(lambda: all(one.queue.mode is not Mode.SHARED for one in gateways))
+    await group.shared()
+    engine.allow()
+    await answered(*answers)
+    assert engine.most_running == 3
+
+
+async def test_without_redis_each_goes_on_with_its_share_and_says_so(
+    group: Group, engine: ExactEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateways = [await group.add(engine) for _ in range(3)]
+    greedy = [ask(gateways[0], f"{n}", 40) for n in range(3)]
+    await until(lambda: engine.running == 3)
+    group.server.kill()
+    others = [ask(gateway, "other", 40) for gateway in gateways[1:]]
+    await until(lambda: [one.dispatcher.scheduler.running() for one in gateways] == [1, 1, 1])
+    assert "going on without the other gateways" in caplog.text
+    group.server.start()
+    await group.shared()
+    engine.allow()
+    await answered(*greedy, *others, tokens=40)
+    assert engine.most_running == 3
+
+
+async def test_a_redis_that_hangs_is_one_that_is_gone(group: Group, engine: ExactEngine) -> None:
+    gateways = [await group.add(engine) for _ in range(3)]
+    group.server.freeze()
+    answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(2)]
+    await until(lambda: engine.running == 3)
+    engine.allow(9)
+    await answered(*answers[::2])
+    group.server.thaw()
+    await group.shared()
+    engine.allow()
+    await answered(*answers)
+    assert engine.most_running == 3
+
+
+async def go_silent(gateway: Gateway) -> None:
+    """As if its process had been killed: no call, no sign of life, no farewell."""
+    queue = gateway.queue
+    assert queue is not None
+    queue._beat.stop()
+    for task in queue._tasks:
+        task.cancel()
+    await asyncio.wait(queue._tasks)
+    queue._token = 0

@@ -111,7 +111,7 @@ class Gateway:
         self.settings = settings
         history = LengthHistory() if history is None else history
         self.pool = pool(endpoints, embedded=embedded)
-        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), time.monotonic
+        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), _clock(queue)
         live = refits = None
         if predictor is not None:
             live = LivePredictor(predictor, history, shipped_refinement())
@@ -264,6 +264,14 @@ class Gateway:
             await self._advisor.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
+
+
+def _clock(queue: QueueSettings | None) -> Callable[[], float]:
+    """Seconds: the same for all gateways of a queue."""
+    if queue is None or not queue.clock_ahead_s:
+        return time.monotonic
+    ahead_s = queue.clock_ahead_s
+    return lambda: time.monotonic() + ahead_s
 
 
 Beside = Callable[[Gateway], Coroutine[object, object, None]]

@@ -51,7 +51,7 @@ def check_server(url: str) -> str:
     return f"Redis {version} at {masked(url)}"
 
 
-def clock_of(url: str) -> float:
+def clock_ahead_s(url: str) -> float:
     """Seconds to add to this machine's monotonic clock to get the time of Redis.
 
     Raises:

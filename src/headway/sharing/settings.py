@@ -18,6 +18,9 @@ class QueueSettings:
     prefix: str = PREFIX
     """Of the keys: gateways with the same one share."""
 
+    clock_ahead_s: float = 0.0
+    """What to add to this machine's monotonic clock, so that all gateways have one."""
+
     @property
     def beat_s(self) -> float:
         """Time between two signs of life."""
