@@ -14,6 +14,14 @@ from pathlib import Path
 import pytest
 
 
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class RedisServer:
     """One server with nothing on disk: it comes back empty.
 
@@ -26,9 +34,7 @@ class RedisServer:
         server = shutil.which("redis-server")
         if server is None:
             pytest.skip("redis-server is not installed")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._command += ["--dir", str(folder), *options]
         self._process: subprocess.Popen[bytes] | None = None

@@ -19,8 +19,8 @@ from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.gateway.api.errors import ApiError
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
+from headway.sharing.mode import Mode
 from headway.sharing.settings import QueueSettings
-from headway.sharing.shared_queue import Mode
 
 FCFS = SchedulerSettings(policy="fcfs")
 

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from enum import Enum
 from uuid import uuid4
 
 from headway.core.backend import Backend
@@ -20,6 +19,7 @@ from headway.core.sharing.messages import Grant, Post, SlotDecision
 from headway.redaction import masked
 from headway.sharing.heartbeat import Heartbeat
 from headway.sharing.line import Line, LineDown
+from headway.sharing.mode import Mode
 from headway.sharing.own_share import OwnShare
 from headway.sharing.script import Event, SlotScript
 from headway.sharing.settings import QueueSettings
@@ -32,17 +32,6 @@ CarryOut = Callable[[list[Decision], float], None]
 ACKNOWLEDGE_S = 0.02
 """Grants are acknowledged with the next post, or after this time."""
 RETRY_S = 0.25
-
-
-class Mode(Enum):
-    """How a gateway gets slots."""
-
-    SHARED = "shared"
-    """Each one is granted."""
-    SETTLING = "settling"
-    """None is granted until all gateways are back; it keeps what it has."""
-    APART = "apart"
-    """It cannot reach the others, and uses what it had, then its share."""
 
 
 class _Lapsed(Exception):
@@ -67,7 +56,7 @@ class SharedQueue:
         self.name = uuid4().hex
         self.mode = Mode.APART
         self.waiting: tuple[int, ...] = (0, 0, 0)
-        """Requests that wait at all gateways, by tier, as last heard."""
+        """Requests that wait at the other gateways, by tier, as last heard."""
         self._settings = settings
         self._scheduler = scheduler
         self._member = Member(scheduler)

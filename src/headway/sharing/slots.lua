@@ -11,7 +11,7 @@
 --       2 the gateway  3 its token  4 how long its lease is, in ms  5 what it says, in MessagePack
 -- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; the scale of
 -- others, if it has changed; ms until slots are granted again; after join, sync and beat the
--- gateways, and slots by backend and waiting requests by tier of all. Others get what was decided
+-- gateways, the slots of all by backend, and the waiting requests of others by tier. Others get what was decided
 -- for them on the channel `KEYS[1]:gateway`, and the gateways once one comes or goes.
 
 local event, gateway, token, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -315,8 +315,10 @@ local answer = {token, mine and mine[UNSEEN] or {}, yields[gateway] or {}, scale
 answer[5] = pause_ms
 if event ~= 'post' and mine then
   local waiting = {0, 0, 0}
-  for _, post in pairs(posts) do
-    for tier, number in ipairs(post[WAITING]) do waiting[tier] = waiting[tier] + number end
+  for name, post in pairs(posts) do
+    for tier, number in ipairs(name ~= gateway and post[WAITING] or {}) do
+      waiting[tier] = waiting[tier] + number
+    end
   end
   answer[6], answer[7], answer[8] = members, slots_by_backend(), waiting
   answer[9] = posts[gateway][HELD]

@@ -26,7 +26,7 @@ class Answer:
     slots: Mapping[str, int] = field(default_factory=dict)
     """By backend: those that all gateways share."""
     waiting: tuple[int, ...] = ()
-    """Requests that wait at any gateway, by tier."""
+    """Requests that wait at the other gateways, by tier."""
     held: Mapping[str, int] = field(default_factory=dict)
     """By backend: the slots that this gateway keeps."""
 
