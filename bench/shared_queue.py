@@ -294,7 +294,12 @@ async def _faults(options: argparse.Namespace) -> int:
         folder = Path(named)
         with redis_server(folder) as redis:
             async with CountingBackend(options.takes) as backend:
-                command = [str(Path(sys.executable).with_name("headway")), "serve", "--backend", backend.url]
+                command = [
+                    str(Path(sys.executable).with_name("headway")),
+                    "serve",
+                    "--backend",
+                    backend.url,
+                ]
                 command += ["--max-concurrency", str(slots), "--set", f"queue={redis.url}"]
                 command += ["--set", "log.requests_db=null", "--set", "models=[]"]
                 ports = [free_port() for _ in range(GATEWAYS)]

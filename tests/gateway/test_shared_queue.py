@@ -227,6 +227,35 @@ async def test_a_redis_that_hangs_is_one_that_is_gone(group: Group, engine: Exac
     assert engine.most_running == 3
 
 
+async def test_a_request_with_a_key_is_answered_once_whichever_gateway_is_asked(
+    group: Group, engine: ExactEngine
+) -> None:
+    gateways = [await group.add(engine) for _ in range(2)]
+    key = {"extra_headers": {"idempotency-key": "order 17"}}
+    first = ask(gateways[0], "x", **key)
+    await until(lambda: engine.running == 1)
+    second = ask(gateways[1], "x", **key)
+    engine.allow()
+    await answered(first, second, ask(gateways[1], "x", **key))
+    assert len(engine.starts) == 1
+    with pytest.raises(openai.UnprocessableEntityError, match="another request"):
+        await ask(gateways[1], "y", **key)
+
+
+async def test_a_request_with_a_key_whose_gateway_died_is_answered_by_the_next(
+    group: Group, engine: ExactEngine
+) -> None:
+    dead, alive = [await group.add(engine) for _ in range(2)]
+    key = {"extra_headers": {"idempotency-key": "order 18"}}
+    lost = ask(dead, "x", **key)
+    await until(lambda: engine.running == 1)
+    await go_silent(dead)
+    again = ask(alive, "x", **key)
+    await until(lambda: engine.running == 2)
+    engine.allow()
+    await answered(lost, again)
+
+
 async def go_silent(gateway: Gateway) -> None:
     """As if its process had been killed: no call, no sign of life, no farewell."""
     queue = gateway.queue

@@ -17,6 +17,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.sharing.member import MOST_ENTRIES, Member
 from headway.core.sharing.messages import Grant, Post, SlotDecision
 from headway.redaction import masked
+from headway.sharing.answers import SharedAnswers
 from headway.sharing.heartbeat import Heartbeat
 from headway.sharing.line import Line, LineDown
 from headway.sharing.mode import Mode
@@ -62,6 +63,8 @@ class SharedQueue:
         self._member = Member(scheduler)
         self._clock = clock
         self._script = SlotScript(settings.prefix)
+        self.answers = SharedAnswers(settings, self.name, self._script.keys[2])
+        """To requests with an Idempotency-Key."""
         self._line = Line(settings.url, self._script, settings.answer_s)
         self._ear = Line(settings.url, self._script, settings.answer_s)
         self._beat = Heartbeat(settings, self._script, self.name, self._beat_answered, clock)
@@ -118,6 +121,7 @@ class SharedQueue:
                 await self._call("leave")
         await self._line.close()
         await self._ear.close()
+        await self.answers.close()
 
     # ---- what the dispatcher reports --------------------------------------------------------
 
