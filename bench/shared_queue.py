@@ -244,9 +244,11 @@ class Faults:
         limit = aiohttp.ClientTimeout(total=HUNG_S)
         async with aiohttp.ClientSession(timeout=limit) as session:
 
-            async def client(at: int) -> None:
+            async def client(home: int) -> None:
+                at = home
                 while self._going:
                     url = self._urls[at % len(self._urls)]
+                    at = home
                     try:
                         body = {"model": "fake", "messages": [{"role": "user", "content": "x"}]}
                         async with session.post(f"{url}/v1/chat/completions", json=body) as got:
@@ -255,9 +257,10 @@ class Faults:
                             self.failed += got.status != 200
                     except TimeoutError:
                         self.hung += 1
+                        print(f"a request to {url} hangs", flush=True)
                     except aiohttp.ClientError:
                         self.failed += 1
-                        at += 1
+                        at = home + 1
                         await asyncio.sleep(0.05)
 
             await asyncio.gather(*(client(at) for at in range(number)))
@@ -280,7 +283,10 @@ class Faults:
             "longest_without_all_slots_s": longest_s,
             "answers_per_s": (self.answered - before) / seconds,
         }
-        print(f"{name:34}" + "  ".join(f"{key} {value:7.2f}" for key, value in row.items()))
+        print(
+            f"{time.strftime('%T')} {name:34}"
+            + "  ".join(f"{key} {value:7.2f}" for key, value in row.items())
+        )
         return row
 
 
@@ -301,7 +307,14 @@ async def _faults(options: argparse.Namespace) -> int:
                     backend.url,
                 ]
                 command += ["--max-concurrency", str(slots), "--set", f"queue={redis.url}"]
-                command += ["--set", "log.requests_db=null", "--set", "models=[]"]
+                command += [
+                    "--policy",
+                    "fcfs",
+                    "--set",
+                    "log.requests_db=null",
+                    "--set",
+                    "models=[]",
+                ]
                 ports = [free_port() for _ in range(GATEWAYS)]
                 urls = [f"http://127.0.0.1:{port}" for port in ports]
 
@@ -344,7 +357,8 @@ async def _faults(options: argparse.Namespace) -> int:
                         gateway.wait()
                     if options.logs:
                         for path in sorted(folder.glob("*.log")):
-                            print(path.name, path.read_text(), sep="\n")
+                            lines = path.read_text().splitlines()
+                            print(path.name, *(one for one in lines if "req-" not in one), sep="\n")
     lost_s = max(row["longest_without_all_slots_s"] for row in rows.values())
     claims = [
         Claim("most in flight", max(row["most_in_flight"] for row in rows.values()), slots),

@@ -140,8 +140,7 @@ class SharedQueue:
         else:
             self._slots.pop(backend.name, None)
         self._member.set_backend(backend, now_s)
-        self._resync = True  # so that its slots are posted even if nothing else has changed
-        self._wanted.set()
+        self._ask_again()  # its slots are posted even if nothing else has changed
 
     def forget(self, name: str) -> None:
         """A backend is gone."""
@@ -169,7 +168,7 @@ class SharedQueue:
                 self._lost(str(error))
                 await asyncio.sleep(RETRY_S * min(1.0, self._settings.lease_s))
             except _Lapsed:
-                logger.warning("the other gateways took this one for gone: it joins again")
+                logger.warning("its place among the gateways is not known any more: it joins again")
                 self._apart({})
                 self._token = 0
 
@@ -213,11 +212,15 @@ class SharedQueue:
         if isinstance(decision, Grant):
             if decision.number != self._seen + 1:
                 if decision.number > self._seen:
-                    self._resync = True
-                    self._wanted.set()
+                    self._ask_again()
                 return False
             self._seen = decision.number
         return True
+
+    def _ask_again(self) -> None:
+        """Post even if nothing has changed, and hear all that may have been missed."""
+        self._resync = True
+        self._wanted.set()
 
     def _acknowledged(self) -> None:
         self._acknowledge = None
@@ -230,8 +233,7 @@ class SharedQueue:
                 await self._ear.open()
                 async for notice in self._ear.notices(self.name):
                     if not notice:  # some may have been missed before
-                        self._resync = True
-                        self._wanted.set()
+                        self._ask_again()
                         continue
                     heard = read_notice(self.name, self._own_names, notice)
                     if heard.members is not None:
@@ -239,6 +241,7 @@ class SharedQueue:
                     if self.mode is Mode.SHARED:
                         self._receive(heard.decisions, self._clock())
             except LineDown:
+                self._ask_again()
                 await asyncio.sleep(RETRY_S * min(1.0, self._settings.lease_s))
 
     # ---- coming and going -------------------------------------------------------------------
@@ -260,8 +263,7 @@ class SharedQueue:
             self.members,
         )
         self._why = ""
-        self._resync = True
-        self._wanted.set()
+        self._ask_again()
 
     async def _join(self) -> Answer:
         self._token = self._beat.token = 0
@@ -300,10 +302,12 @@ class SharedQueue:
         self._use(self._used, self._clock())
 
     async def _watch(self) -> None:
-        """While it is apart, use what it may."""
+        """While it is apart, use what it may; else find out whether it is."""
         while True:
             await asyncio.sleep(self._settings.lease_s / 10.0)
-            if self.mode is Mode.APART:
+            if self.mode is Mode.SHARED and self._silence_s() > 1.5 * self._settings.beat_s:
+                self._ask_again()
+            elif self.mode is Mode.APART:
                 self._use(self._share.allowed(self._used, self._silence_s()), self._clock())
 
     def _use(self, slots: Mapping[str, int], now_s: float) -> None:
@@ -350,8 +354,7 @@ class SharedQueue:
     def _heard_beat(self, sent_s: float, answered: bytes) -> None:
         answer = read_answer(self.name, self._own_names, answered)
         if not answer.token:
-            self._resync = True  # the next call says so, too, if it still holds
-            self._wanted.set()
+            self._ask_again()  # that says so, too, if it still holds
             return
         self._heard(sent_s, answer)
         if self.mode is Mode.SHARED:
