@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import msgspec.msgpack as msgpack
 import openai
 import pytest
 from tests.gateway.conftest import ask, until
 from tests.gateway.doubles import EnginePool, ExactEngine
+from tests.gateway.fake_backend import FakeBackend
 from tests.redis_server import RedisServer, redis_server
 
 from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.engines.endpoint import Endpoint
 from headway.gateway.api.errors import ApiError
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
@@ -36,28 +41,36 @@ class Group:
 
     def __init__(self, server: RedisServer, prefix: str, stack: AsyncExitStack) -> None:
         self.server = server
-        self._prefix = prefix
+        self.prefix = prefix
         self._stack = stack
         self.gateways: list[Gateway] = []
 
     async def add(
-        self, engine: ExactEngine, scheduler: SchedulerSettings = FCFS, **options: Any
+        self,
+        engine: ExactEngine | Endpoint,
+        scheduler: SchedulerSettings = FCFS,
+        *,
+        others: int = 0,
+        **options: Any,
     ) -> Gateway:
-        """One more gateway, which has joined."""
+        """One more gateway, which has joined those here and so many others."""
         settings = GatewaySettings(port=0, scheduler=scheduler, **options)
-        queue = QueueSettings(self.server.url, lease_s=0.8, prefix=self._prefix)
-        gateway = Gateway(settings, pool=EnginePool(engine), queue=queue)
+        queue = QueueSettings(self.server.url, lease_s=0.8, prefix=self.prefix)
+        if isinstance(engine, Endpoint):
+            gateway = Gateway(settings, [engine], queue=queue)
+        else:
+            gateway = Gateway(settings, pool=EnginePool(engine), queue=queue)
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
         self.gateways.append(gateway)
-        await self.shared()
+        await self.shared(others)
         return gateway
 
-    async def shared(self) -> None:
+    async def shared(self, others: int = 0) -> None:
         """Once all of them get slots as they are granted, and know of each other."""
         await until(
             lambda: all(
-                one.queue.mode is Mode.SHARED and one.queue.members == len(self.gateways)
+                one.queue.mode is Mode.SHARED and one.queue.members == len(self.gateways) + others
                 for one in self.gateways
             )
         )
@@ -162,6 +175,61 @@ async def test_the_slots_of_a_dead_gateway_are_others_within_its_lease(
     await answered(answer)
     for one in lost:
         with pytest.raises(openai.APIError):
+            await one
+
+
+GATEWAY = """
+import asyncio, sys
+from headway.engines.endpoint import Endpoint
+from headway.gateway.server import Gateway
+from headway.gateway.settings import GatewaySettings
+from headway.sharing.settings import QueueSettings
+
+async def main(backend, url, prefix):
+    queue = QueueSettings(url, lease_s=0.8, prefix=prefix)
+    endpoint = Endpoint("b", backend, max_concurrency=3)
+    gateway = Gateway(GatewaySettings(port=0), [endpoint], queue=queue)
+    await gateway.start()
+    print(gateway.address, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_process_that_is_killed_among_three_gives_its_slots_back(
+    group: Group, stack: AsyncExitStack
+) -> None:
+    backend = FakeBackend()
+    await backend.start()
+    stack.push_async_callback(backend.stop)
+    backend.open.clear()
+    arguments = [backend.url, group.server.url, group.prefix]
+    process = subprocess.Popen(
+        [sys.executable, "-c", GATEWAY, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    stack.callback(process.kill)
+    assert process.stdout is not None
+    address = (await asyncio.to_thread(process.stdout.readline)).strip()
+    endpoint = Endpoint("b", backend.url, max_concurrency=3)
+    gateways = [await group.add(endpoint, others=1) for _ in range(2)]
+    http = await stack.enter_async_context(aiohttp.ClientSession())
+    question = {"model": "fake", "prompt": "x"}
+
+    def asked(at: str) -> asyncio.Task[aiohttp.ClientResponse]:
+        return asyncio.ensure_future(http.post(f"{at}/v1/completions", json=question))
+
+    lost = [asked(address) for _ in range(3)]
+    await until(lambda: backend.running == 3)
+    answers = [asked(one.address) for one in gateways for _ in range(3)]
+    await until(lambda: group.waiting() == 6)
+    process.kill()
+    await until(lambda: backend.aborted == 3)
+    await until(lambda: sum(one.dispatcher.scheduler.running() for one in gateways) == 3)
+    backend.open.set()
+    assert [(await answer).status for answer in answers] == [200] * 6
+    for one in lost:
+        with pytest.raises(aiohttp.ClientError):
             await one
 
 
