@@ -2,7 +2,7 @@
 
     python bench/shared_queue.py grants     3 processes, 64 slots, requests that end at once
     python bench/shared_queue.py faults     3 gateways: SIGKILL, Redis restarted, Redis gone
-    python bench/shared_queue.py ttft       interactive requests beside a saturating batch
+    python bench/shared_queue.py order      3 schedulers in one process, against one that sees all
 
 `grants` drives the scheduler without HTTP: a request is added, starts once its slot is granted, and
 ends in the same turn of the event loop. At a light load that is what a grant adds to a request;
@@ -20,7 +20,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import aiohttp
@@ -29,6 +31,7 @@ from aiohttp import web
 
 from claims import Claim, publish
 from headway.core.backend import Backend
+from headway.core.cost import CostModel
 from headway.core.decision import Decision, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
@@ -41,6 +44,10 @@ from redis_server import free_port, redis_server
 
 SLOTS = 64
 GATEWAYS = 3
+ORDER_SLOTS = 64
+MEAN_S = 0.5
+"""Of a request."""
+APART_S = 0.005
 HUNG_S = 45.0
 ESTIMATE = SizeEstimate.exactly(100)
 
@@ -184,6 +191,135 @@ def grants(options: argparse.Namespace) -> int:
         Claim("grants a second", rows["heavy"]["grants_per_s"], 2000.0, at_most=False),
     ]
     return publish(claims, {"rows": rows}, options.json)
+
+
+class Served:
+    """Requests that take their predicted time, on the slots of one backend.
+
+    Args:
+        schedulers: how many there are; more than one share the slots through Redis.
+        url: of Redis.
+        policy: orders the requests.
+    """
+
+    def __init__(self, schedulers: int, url: str, policy: str) -> None:
+        cost = CostModel(prefill_s_per_token=0.0, decode_s_per_token=0.001)
+        settings = SchedulerSettings(policy=policy, cost=cost)
+        self._schedulers = [Scheduler(settings) for _ in range(schedulers)]
+        self._queues = []
+        backend = partial(Backend, "b", ORDER_SLOTS, frozenset({"m"}), cost=cost)
+        for scheduler in self._schedulers:
+            if schedulers == 1:
+                scheduler.set_backend(backend(), time.monotonic())
+            else:
+                queue = SharedQueue(QueueSettings(url, prefix=f"order-{policy}"), scheduler)
+                queue.set_backend(backend(), "bench/b", time.monotonic())
+                self._queues.append(queue)
+        self.ended: dict[str, tuple[Request, float, float]] = {}
+        """Each request, when it started and when it ended."""
+
+    async def start(self) -> None:
+        for number, queue in enumerate(self._queues):
+            queue.start(partial(self._carry_out, number))
+        while any(
+            one.mode is not Mode.SHARED or one.members < len(self._queues) for one in self._queues
+        ):
+            await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        for queue in self._queues:
+            await queue.close()
+
+    def add(self, request: Request, number: int) -> None:
+        number %= len(self._schedulers)
+        now_s = time.monotonic()
+        self._schedulers[number].add(request, now_s)
+        self._changed(number, now_s)
+
+    def _changed(self, number: int, now_s: float) -> None:
+        if self._queues:
+            self._queues[number].changed(now_s)
+        else:
+            self._carry_out(0, self._schedulers[0].step(now_s), now_s)
+
+    def _carry_out(self, number: int, decisions: Sequence[Decision], now_s: float) -> None:
+        for decision in decisions:
+            if isinstance(decision, Start):
+                request = decision.request
+                takes_s = request.estimate.mean / 1000.0
+                asyncio.get_running_loop().call_later(takes_s, self._end, number, request, now_s)
+
+    def _end(self, number: int, request: Request, started_s: float) -> None:
+        now_s = time.monotonic()
+        self._schedulers[number].finish(request.id, now_s)
+        self.ended[request.id] = request, started_s, now_s
+        self._changed(number, now_s)
+
+
+def inversions(served: Served, policy: str) -> float:
+    """The share of starts that a request of any gateway should have preceded.
+
+    It had arrived APART_S before, and started as much later: what is nearer is on its way.
+    """
+    rank = {
+        "fcfs": lambda request: request.arrival_s,
+        "sjf": lambda request: (request.estimate.mean, request.arrival_s),
+    }[policy]
+    rows = sorted((started_s, rank(one), one) for one, started_s, _ in served.ended.values())
+    wrong = 0
+    for at, (started_s, place, _) in enumerate(rows):
+        wrong += any(
+            later_s > started_s + APART_S
+            and other < place
+            and request.arrival_s < started_s - APART_S
+            for later_s, other, request in rows[at + 1 : at + 400]
+        )
+    return wrong / len(rows)
+
+
+def order(options: argparse.Namespace) -> int:
+    claims, details = [], {}
+    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as redis:
+        for policy in ("fcfs", "sjf"):
+            rows = uvloop.run(_order(redis.url, policy, options))
+            details[policy] = rows
+            of = {name: fmean(row["mean_s"] for row in rows[name]) for name in rows}
+            share = max(row["inversions"] for row in rows["three"])
+            print(f"{policy}: mean latency {of}, inversions {share:.4f}")
+            claims += [
+                Claim(f"{policy}: inversions, share of starts", share, 0.01),
+                Claim(f"{policy}: mean latency over one's", of["three"] / of["one"], 1.03),
+            ]
+    return publish(claims, details, options.json)
+
+
+async def _order(
+    url: str, policy: str, options: argparse.Namespace
+) -> dict[str, list[dict[str, float]]]:
+    import random
+
+    rows: dict[str, list[dict[str, float]]] = {"one": [], "three": []}
+    for number in range(options.rounds):
+        for name, schedulers in (("one", 1), ("three", GATEWAYS))[:: 1 - 2 * (number % 2)]:
+            rng = random.Random(number)
+            served = Served(schedulers, url, policy)
+            await served.start()
+            at_s, rate, sent = time.monotonic(), options.load * ORDER_SLOTS / MEAN_S, 0
+            until_s = at_s + options.seconds
+            while (at_s := at_s + rng.expovariate(rate)) < until_s:
+                size = SizeEstimate.exactly(max(1, round(rng.expovariate(1 / MEAN_S) * 1000)))
+                await asyncio.sleep(max(0.0, at_s - time.monotonic()))
+                sent += 1
+                now_s = time.monotonic()
+                served.add(Request(f"r{sent}", now_s, 1, size, "m"), rng.randrange(GATEWAYS))
+            while len(served.ended) < sent:
+                await asyncio.sleep(0.05)
+            await served.close()
+            latencies_s = [ended_s - one.arrival_s for one, _, ended_s in served.ended.values()]
+            rows[name].append(
+                {"mean_s": fmean(latencies_s), "inversions": inversions(served, policy)}
+            )
+    return rows
 
 
 class CountingBackend:
@@ -402,6 +538,12 @@ def main() -> int:
     kind.add_argument("--logs", action="store_true", help="print what the gateways said")
     kind.add_argument("--json", type=Path, default=Path("results/shared_queue_faults.json"))
     kind.set_defaults(run=faults)
+    kind = kinds.add_parser("order")
+    kind.add_argument("--seconds", type=float, default=10.0, help="of each round")
+    kind.add_argument("--rounds", type=int, default=4)
+    kind.add_argument("--load", type=float, default=0.95)
+    kind.add_argument("--json", type=Path, default=Path("results/shared_queue_order.json"))
+    kind.set_defaults(run=order)
     kind = kinds.add_parser("drive")
     kind.add_argument("--url")
     kind.add_argument("--seconds", type=float)
