@@ -139,7 +139,9 @@ choices = st.lists(st.builds(Choice, st.sampled_from(BACKENDS), times, times), m
 )
 ids = st.sampled_from([f"r{number}" for number in range(8)])
 entries = st.lists(
-    st.builds(Entry, ids, tiers, places, choices), max_size=5, unique_by=lambda one: one.id
+    st.builds(Entry, ids, tiers, places, choices, st.booleans()),
+    max_size=5,
+    unique_by=lambda one: one.id,
 ).map(tuple)
 offers = st.lists(
     st.builds(

@@ -40,8 +40,8 @@ class Backend:
 
     @property
     def shared(self) -> bool:
-        """Whether other schedulers have a part of its slots."""
-        return self.granted != UNSHARED
+        """Whether other schedulers use slots of it."""
+        return self.granted < UNSHARED
 
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""

@@ -1,7 +1,8 @@
 -- Which gateway gets which slot: headway.core.sharing.slots, on what Redis keeps.
 --
 -- KEYS  1 leases: by gateway, its token, the number of its last grant, the grants that it has not
---         seen, those of its offers that are asked to yield, and the scale that it knows of others
+--         seen, those of its offers that are asked to yield, the scale that it knows of others, and
+--         those of its entries for which others yield
 --       2 posts: by gateway, what it holds, wants and offers, as it came
 --       3 alive: gateways by the moment at which their leases lapse, in ms
 --       4 state: `token`, the last one; `settled`, when slots may be granted again, in ms; `cold`,
@@ -9,8 +10,8 @@
 --       5 expected: gateways that may use slots, and have not come back yet
 -- ARGV  1 what happens: join, post, sync (post, and answer with all that was not seen), beat, leave
 --       2 the gateway  3 its token  4 how long its lease is, in ms  5 what it says, in MessagePack
--- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; the scale of
--- others, if it has changed; ms until slots are granted again; after join, sync and beat the
+-- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; the
+-- entries for which others yield, and the scale of others, each if it has changed; ms until slots are granted again; after join, sync and beat the
 -- gateways, the slots of all by backend, and the waiting requests of others by tier. Others get what was decided
 -- for them on the channel `KEYS[1]:gateway`, and the gateways once one comes or goes.
 
@@ -19,10 +20,10 @@ local said = ARGV[5] ~= '' and cmsgpack.unpack(ARGV[5]) or nil
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local TOKEN, GRANTED, UNSEEN, YIELDING, OTHERS = 1, 2, 3, 4, 5 -- of a lease
+local TOKEN, GRANTED, UNSEEN, YIELDING, OTHERS, WAITS = 1, 2, 3, 4, 5, 6 -- of a lease
 local NUMBER, BACKEND, REQUEST, ADDS = 1, 2, 3, 4 -- of a grant
 local SEEN, HELD, ENTRIES, OFFERS, LOADS, SCALE, SLOTS, WAITING = 1, 2, 3, 4, 5, 6, 7, 8 -- of a post
-local ID, TIER, PLACE, CHOICES = 1, 2, 3, 4 -- of an entry
+local ID, TIER, PLACE, CHOICES, ASKS = 1, 2, 3, 4, 5 -- of an entry
 local OF, BAR, WORTH = 3, 4, 5 -- of an offer, whose ID and TIER are as in an entry; OF: its backend
 
 local NO_SCALE = 2 ^ 50
@@ -67,6 +68,27 @@ local function granted_by_backend()
   return granted
 end
 
+-- Helpers -----------------------------------------------------------------------------------------
+
+local function set(list)
+  local found = {}
+  for _, one in ipairs(list) do found[one] = true end
+  return found
+end
+
+local function same(one, other)
+  local known = set(other)
+  for _, id in ipairs(one) do
+    if not known[id] then return false end
+  end
+  return #one == #other
+end
+
+local function add(lists, name, one)
+  lists[name] = lists[name] or {}
+  table.insert(lists[name], one)
+end
+
 -- Events ------------------------------------------------------------------------------------------
 
 local function unsettled_ms()
@@ -106,7 +128,7 @@ local function join(slots, uses, pinned, members)
   end
   posts[gateway][HELD] = held
   redis.call('HSET', KEYS[2], gateway, cmsgpack.pack(posts[gateway]))
-  leases[gateway], changed[gateway] = {token, 0, {}, {}, NO_SCALE}, true
+  leases[gateway], changed[gateway] = {token, 0, {}, {}, NO_SCALE, {}}, true
   others_changed = true
   redis.call('ZADD', KEYS[3], now_ms + lease_ms, gateway)
 end
@@ -123,8 +145,7 @@ local function post()
     lease[UNSEEN], changed[gateway] = unseen, true
   end
   if #lease[YIELDING] > 0 then
-    local asked, yielding = {}, {}
-    for _, id in ipairs(lease[YIELDING]) do asked[id] = true end
+    local asked, yielding = set(lease[YIELDING]), {}
     for _, offer in ipairs(said[OFFERS]) do
       if asked[offer[ID]] then yielding[#yielding + 1] = offer[ID] end
     end
@@ -134,7 +155,7 @@ end
 
 -- Decisions ---------------------------------------------------------------------------------------
 
-local grants, yields, scales = {}, {}, {} -- by gateway
+local grants, yields, waits, scales = {}, {}, {}, {} -- by gateway
 
 local function best(choices, free, loads)
   local chosen, least
@@ -174,21 +195,23 @@ local function decide()
     any_free = any_free or free[backend] > 0
   end
 
-  local open, coming, bars = {}, {}, false
+  local open, coming = {}, {}
+  local lowest, bars = -1, {} -- tier of an offer; by tier, the last place that one yields to
   for name, lease in pairs(leases) do
-    local asked = {}
-    for _, id in ipairs(lease[YIELDING]) do asked[id] = true end
+    local asked = set(lease[YIELDING])
     for _, offer in ipairs(posts[name][OFFERS]) do
       if asked[offer[ID]] then
         coming[offer[OF]] = (coming[offer[OF]] or 0) + 1
       else
         open[#open + 1] = {gateway = name, offer = offer}
-        bars = bars or offer[BAR] ~= ''
+        lowest = math.max(lowest, offer[TIER])
+        if offer[BAR] > (bars[offer[TIER]] or '') then bars[offer[TIER]] = offer[BAR] end
       end
     end
   end
-  local lowest = -1 -- tier of an offer
-  for _, one in ipairs(open) do lowest = math.max(lowest, one.offer[TIER]) end
+  local function may_take(entry)
+    return entry[ASKS] and (entry[TIER] < lowest or entry[PLACE] < (bars[entry[TIER]] or ''))
+  end
 
   local waiting, any_may_take = {}, false
   for name, lease in pairs(leases) do
@@ -197,12 +220,12 @@ local function decide()
     for _, entry in ipairs(posts[name][ENTRIES]) do
       if not unseen[entry[ID]] then
         waiting[#waiting + 1] = {place = entry[PLACE], gateway = name, entry = entry}
-        any_may_take = any_may_take or bars or entry[TIER] < lowest
+        any_may_take = any_may_take or may_take(entry)
       end
     end
   end
-  if #waiting == 0 or not (any_free or any_may_take) then return end
-  table.sort(waiting, goes_first)
+  local look = any_may_take or next(coming) ~= nil
+  if any_free or look then table.sort(waiting, goes_first) end
 
   local passed = waiting
   if any_free then
@@ -223,44 +246,50 @@ local function decide()
         lease[GRANTED], changed[one.gateway] = lease[GRANTED] + 1, true
         local grant = {lease[GRANTED], backend, one.entry[ID], choice[3]}
         table.insert(lease[UNSEEN], grant)
-        grants[one.gateway] = grants[one.gateway] or {}
-        table.insert(grants[one.gateway], grant)
+        add(grants, one.gateway, grant)
       else
         passed[#passed + 1] = one
       end
     end
   end
-  if not any_may_take then return end
 
-  for backend, number in pairs(slots) do
-    -- A slot beyond those that the backend still has is not for others.
-    coming[backend] = (coming[backend] or 0) - math.max(0, (granted[backend] or 0) - number)
-  end
-  table.sort(open, yields_first)
-  for _, one in ipairs(passed) do
-    if #open == 0 then return end
-    local able, promised = {}, nil
-    for _, choice in ipairs(one.entry[CHOICES]) do
-      able[choice[1]] = true
-      if not promised and (coming[choice[1]] or 0) > 0 then promised = choice[1] end
+  local waits_now = {}
+  if look then
+    for backend, number in pairs(slots) do
+      -- A slot beyond those that the backend still has is not for others.
+      coming[backend] = (coming[backend] or 0) - math.max(0, (granted[backend] or 0) - number)
     end
-    if promised then
-      coming[promised] = coming[promised] - 1
-    elseif bars or one.entry[TIER] < open[1].offer[TIER] then
-      for at, offered in ipairs(open) do
-        local offer = offered.offer
-        if able[offer[OF]] and would_yield(offer, one.entry) then
-          -- One of its own gateway is left to that gateway.
-          if offered.gateway ~= one.gateway then
-            table.insert(leases[offered.gateway][YIELDING], offer[ID])
-            changed[offered.gateway] = true
-            yields[offered.gateway] = yields[offered.gateway] or {}
-            table.insert(yields[offered.gateway], {offer[OF], offer[ID]})
+    table.sort(open, yields_first)
+    for _, one in ipairs(passed) do
+      local able, promised = {}, nil
+      for _, choice in ipairs(one.entry[CHOICES]) do
+        able[choice[1]] = true
+        if not promised and (coming[choice[1]] or 0) > 0 then promised = choice[1] end
+      end
+      if promised then
+        coming[promised] = coming[promised] - 1
+        add(waits_now, one.gateway, one.entry[ID])
+      elseif may_take(one.entry) then
+        for at, offered in ipairs(open) do
+          local offer = offered.offer
+          if able[offer[OF]] and would_yield(offer, one.entry) then
+            if offered.gateway ~= one.gateway then -- else its gateway sees to it
+              table.insert(leases[offered.gateway][YIELDING], offer[ID])
+              changed[offered.gateway] = true
+              add(yields, offered.gateway, {offer[OF], offer[ID]})
+              add(waits_now, one.gateway, one.entry[ID])
+            end
+            table.remove(open, at)
+            break
           end
-          table.remove(open, at)
-          break
         end
       end
+    end
+  end
+  for name, lease in pairs(leases) do
+    local ids = waits_now[name] or {}
+    if not same(ids, lease[WAITS]) then
+      lease[WAITS], waits[name], changed[name] = ids, ids, true
     end
   end
 end
@@ -303,16 +332,18 @@ for name in pairs(changed) do redis.call('HSET', KEYS[1], name, cmsgpack.pack(le
 local members = {}
 for name in pairs(leases) do members[#members + 1] = name end
 for name, lease in pairs(leases) do
-  if name ~= gateway and (grants[name] or yields[name] or scales[name] or others_changed) then
-    local decided = {lease[TOKEN], grants[name] or {}, yields[name] or {}, scales[name] or false}
-    if others_changed then decided[5] = members end
+  if name ~= gateway and (grants[name] or yields[name] or waits[name] or scales[name]
+      or others_changed) then
+    local decided = {lease[TOKEN], grants[name] or {}, yields[name] or {}, waits[name] or false,
+      scales[name] or false}
+    if others_changed then decided[6] = members end
     redis.call('PUBLISH', KEYS[1] .. ':' .. name, cmsgpack.pack(decided))
   end
 end
 
 local mine = leases[gateway]
-local answer = {token, mine and mine[UNSEEN] or {}, yields[gateway] or {}, scales[gateway] or false}
-answer[5] = pause_ms
+local answer = {token, mine and mine[UNSEEN] or {}, yields[gateway] or {}, waits[gateway] or false,
+  scales[gateway] or false, pause_ms}
 if event ~= 'post' and mine then
   local waiting = {0, 0, 0}
   for name, post in pairs(posts) do
@@ -320,12 +351,11 @@ if event ~= 'post' and mine then
       waiting[tier] = waiting[tier] + number
     end
   end
-  answer[6], answer[7], answer[8] = members, slots_by_backend(), waiting
-  answer[9] = posts[gateway][HELD]
+  answer[7], answer[8], answer[9] = members, slots_by_backend(), waiting
+  answer[10] = posts[gateway][HELD]
   if event == 'sync' then
-    answer[3], answer[4] = {}, mine[OTHERS]
-    local asked = {}
-    for _, id in ipairs(mine[YIELDING]) do asked[id] = true end
+    answer[3], answer[4], answer[5] = {}, mine[WAITS], mine[OTHERS]
+    local asked = set(mine[YIELDING])
     for _, offer in ipairs(posts[gateway][OFFERS]) do
       if asked[offer[ID]] then table.insert(answer[3], {offer[OF], offer[ID]}) end
     end

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Yield
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Wait, Yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ def post_message(
                     entry.tier,
                     entry.place,
                     [(names[one.backend], one.own_us, one.adds_us) for one in entry.choices],
+                    entry.asks,
                 )
                 for entry in post.entries
             ],
@@ -99,8 +100,8 @@ def join_message(
 
 def read_answer(gateway: str, own: Names, answer: bytes) -> Answer:
     """What the script answered to `gateway`; `own` has its names by the shared ones."""
-    token, grants, yields, scale_us, pause_ms, *rest = _decode(answer)
-    decisions = _decisions(gateway, own, token, grants, yields, scale_us)
+    token, grants, yields, waits, scale_us, pause_ms, *rest = _decode(answer)
+    decisions = _decisions(gateway, own, token, grants, yields, waits, scale_us)
     if not rest:
         return Answer(token, decisions, pause_ms / 1000.0)
     members, slots, waiting, held = rest
@@ -117,8 +118,8 @@ def read_answer(gateway: str, own: Names, answer: bytes) -> Answer:
 
 def read_notice(gateway: str, own: Names, notice: bytes) -> Notice:
     """What `gateway` was sent because of another one's call."""
-    token, grants, yields, scale_us, *members = _decode(notice)
-    decisions = _decisions(gateway, own, token, grants, yields, scale_us)
+    token, grants, yields, waits, scale_us, *members = _decode(notice)
+    decisions = _decisions(gateway, own, token, grants, yields, waits, scale_us)
     return Notice(decisions, tuple(sorted(members[0])) if members else None)
 
 
@@ -128,6 +129,7 @@ def _decisions(
     token: int,
     grants: list[tuple[int, str, str, int]],
     yields: list[tuple[str, str]],
+    waits: list[str] | Literal[False],
     scale_us: int | Literal[False],
 ) -> tuple[SlotDecision, ...]:
     decisions: list[SlotDecision] = [
@@ -135,6 +137,8 @@ def _decisions(
         for number, backend, request, _ in grants
     ]
     decisions += [Yield(gateway, token, own.get(name, name), request) for name, request in yields]
+    if waits is not False:
+        decisions.append(Wait(gateway, token, frozenset(waits)))
     if scale_us is not False:
         decisions.append(Rescale(gateway, token, int(scale_us)))
     return tuple(decisions)

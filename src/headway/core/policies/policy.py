@@ -68,6 +68,10 @@ class Policy(ABC):
         """How long `request` takes a slot, in seconds. The default suits ranks in seconds."""
         return self.rank(request)
 
+    def bar(self, running: Request, gain_s: float) -> float:
+        """The rank that a waiting request must be before, for a gain of more than `gain_s`."""
+        return self.rank(running) - gain_s
+
     def gain_s(self, waiting: Request, running: Request) -> float:
         """Time saved by giving the slot of `running` to `waiting`, in seconds.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from headway.core.backend import Backend
 from headway.core.decision import Decision
 from headway.core.scheduler import Scheduler
-from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Wait
 
 MOST_ENTRIES = 16
 """Waiting requests of a lane to post: as many as may start between two posts."""
@@ -41,7 +41,16 @@ class Member:
         return self._token
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
-        """Add a shared backend, of which nothing is granted yet, or update it."""
+        """Add a shared backend, of which nothing is granted yet, or update it.
+
+        Raises:
+            ValueError: it has a KV budget, which nobody shares out.
+        """
+        if backend.kv_tokens is not None:
+            raise ValueError(
+                f"the KV budget of backend {backend.name!r} cannot be shared by several gateways; "
+                f"leave kv_tokens out and limit its slots"
+            )
         known = self._scheduler.backends.get(backend.name)
         granted = known.granted if known is not None and known.shared else 0
         self._scheduler.set_backend(replace(backend, granted=granted), now_s)
@@ -54,6 +63,7 @@ class Member:
     def joined(self, token: int) -> None:
         """It has a new lease, on what it held when it asked; grants under another are void."""
         self._token, self._seen, self._posted = token, 0, None
+        self._scheduler.standings.hold_back(frozenset())
 
     def post(self, now_s: float) -> Post | None:
         """What to send now, or None if nothing has changed. Gives back what is not in use."""
@@ -88,6 +98,8 @@ class Member:
                 granted[decision.backend] += 1
             elif isinstance(decision, Rescale):
                 self._scheduler.standings.scale_of_others(decision.scale_us)
+            elif isinstance(decision, Wait):
+                self._scheduler.standings.hold_back(decision.ids)
             elif self._runs(decision.id, decision.backend):
                 todo.append(self._scheduler.give_way(decision.id, now_s))
             # Else it has ended meanwhile, or waits: the next post gives its slot back.

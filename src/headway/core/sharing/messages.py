@@ -33,6 +33,8 @@ class Entry:
     """`place.place`: the smallest of all gateways goes first."""
     choices: tuple[Choice, ...]
     """It takes the free one where load and own time are least; ties go to the first."""
+    asks: bool = True
+    """Whether running requests shall yield to it now: not where none would a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +102,14 @@ class Rescale:
     scale_us: int
 
 
-SlotDecision = Grant | Yield | Rescale
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Requests of other gateways are yielding for these; none of its own should."""
+
+    gateway: str
+    token: int
+    ids: frozenset[str]
+    """As a whole: it replaces the one before."""
+
+
+SlotDecision = Grant | Yield | Wait | Rescale

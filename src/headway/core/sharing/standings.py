@@ -7,16 +7,18 @@ from math import inf
 
 from headway.core.backend import Backend
 from headway.core.backends import Backends
+from headway.core.exchange import Exchange
 from headway.core.lanes import Lanes
 from headway.core.placement import permitted
 from headway.core.preemption import PreemptionRule, frees_its_slot_soon
 from headway.core.request import Request, Tier
 from headway.core.sharing.messages import NO_SCALE, Choice, Entry, Offer
 from headway.core.sharing.place import place, sortable
+from headway.core.takeover import Takeovers
 from headway.core.waiting import Waiting
 
-AGEING = 0.02
-LEAST_S, MOST_S = 0.01, 1.0
+AGEING = 0.005
+LEAST_S, MOST_S = 0.005, 1.0
 """An order that changes with time is shown anew after a wait that is longer by this share, and
 within these limits."""
 
@@ -28,12 +30,16 @@ class Standings:
         lanes: all waiting requests.
         backends: all running requests, and the caps on them.
         preemption: which running requests may be stopped, and the policy.
+        takeovers: which of them do yield here.
     """
 
-    def __init__(self, lanes: Lanes, backends: Backends, preemption: PreemptionRule) -> None:
+    def __init__(
+        self, lanes: Lanes, backends: Backends, preemption: PreemptionRule, takeovers: Takeovers
+    ) -> None:
         self._lanes = lanes
         self._backends = backends
         self._preemption = preemption
+        self._takeovers = takeovers
 
     def entries(self, most: int, now_s: float) -> tuple[Entry, ...]:
         """At most `most` waiting requests of each lane: those to start next, in order."""
@@ -47,7 +53,8 @@ class Standings:
                 # Its own order decides, where a place alone does not make it (see `hrrn`).
                 last = max(last, self.place(request, now_s))
                 choices = _choices(request, serving)
-                found.append(Entry(request.id, int(request.tier), last, choices))
+                asks = self._takeovers.may_look(lane, request, now_s)
+                found.append(Entry(request.id, int(request.tier), last, choices, asks))
         return tuple(found)
 
     def first(self, backend: str, most: int, now_s: float) -> list[Request]:
@@ -81,13 +88,41 @@ class Standings:
         if not rule.possible or not any(map(self._may_yield, backends)):
             return ()
         self._backends.catch_up(backends, now_s)
+        exchanges = self._exchanges()
         found = []
         for negated_tier, negated_rank, _, request, backend in rule.stoppable(backends, now_s):
             if request.preemptible and not frees_its_slot_soon(request, backend):
                 worth = sortable(-negated_rank) + sortable(request.arrival_s)
-                found.append(Offer(request.id, backend.name, -negated_tier, "", worth))
+                bar = self._bar(request, backend, exchanges)
+                found.append(Offer(request.id, backend.name, -negated_tier, bar, worth))
         found.sort(key=lambda offer: (offer.tier, offer.worth), reverse=True)
         return tuple(found[:most])
+
+    def _exchanges(self) -> dict[str, Exchange]:
+        """By lane, for a policy by length that preempts."""
+        policy = self._preemption.policy
+        if not (policy.preemptive and policy.by_length):
+            return {}
+        return {
+            name: Exchange(policy, queue, self._backends.of_lane(name))
+            for name, queue in self._lanes.queues.items()
+        }
+
+    def _bar(self, running: Request, backend: Backend, exchanges: dict[str, Exchange]) -> str:
+        """The place that a waiting request of its tier must be before; empty: none is."""
+        policy = self._preemption.policy
+        rank = self._preemption.bar(running, backend)
+        if policy.by_length and rank is not None:
+            # Only where the rank is the size: half of it is that of a request that is worth a stop.
+            exchange, half_s = exchanges.get(running.lane), policy.size_s(running) / 2.0
+            if exchange is None or policy.rank(running) != 2.0 * half_s:
+                return ""
+            if not exchange.pays_for_one_elsewhere(running, backend, half_s):
+                return ""
+            rank = half_s
+        if rank is None:
+            return ""
+        return f"1{self._lanes.position(running.tier)}" + sortable(rank) + "0" * 16
 
     def loads_us(self) -> dict[str, int]:
         """By backend: predicted time that what runs there delays a new request."""
@@ -109,12 +144,21 @@ class Standings:
         scale_s = inf if scale_us == NO_SCALE else scale_us / 1e6
         self._preemption.policy.scale_of_others(scale_s)
 
+    def hold_back(self, request_ids: frozenset[str]) -> None:
+        """Running requests of others yield for these, so none here does."""
+        self._takeovers.held_back = request_ids
+
     def next_change_s(self, now_s: float) -> float:
-        """When `entries` or `offers` change next, if nothing happens; infinite if never."""
-        lanes = self._lanes
-        if not lanes.backlog.requests:
-            return min(self._rested_s(now_s), default=inf)
-        change_s = min(lanes.next_due_s(now_s), *self._rested_s(now_s), inf)
+        """When to look for changes of `entries` and `offers` if nothing happens; infinite if
+        never."""
+        # As often as takeovers are looked for: sooner, and more requests would be stopped.
+        rested_s = now_s + max(0.01, self._preemption.settings.min_run_s)
+        change_s = rested_s if self._some_rest_later(now_s) else inf
+        if not self._lanes.backlog.requests:
+            return change_s
+        if self._preemption.possible:
+            change_s = rested_s
+        change_s = min(change_s, self._lanes.next_due_s(now_s))
         if self._preemption.policy.ages:
             longest_s = max(now_s - one.arrival_s for one in self._heads(now_s))
             change_s = min(change_s, now_s + min(max(AGEING * longest_s, LEAST_S), MOST_S))
@@ -125,19 +169,22 @@ class Standings:
             if queue.count:
                 yield from self._first(queue, 1, now_s)
 
-    def _rested_s(self, now_s: float) -> Iterator[float]:
-        """When each running request that may be stopped at some time, but not yet, may be."""
+    def _some_rest_later(self, now_s: float) -> bool:
+        """Whether a running request may not be stopped yet, but later."""
         if not self._preemption.possible:
-            return
-        min_run_s = self._preemption.settings.min_run_s
-        for backend in self._backends.by_name.values():
-            for request in backend.running.values():
-                if request.tier is not Tier.INTERACTIVE and request.preemptible:
-                    rested_s = request.resumed_s + min_run_s
-                    if rested_s > now_s:
-                        yield rested_s
+            return False
+        rested_s = now_s - self._preemption.settings.min_run_s
+        of_its_tier = self._preemption.policy.preemptive
+        return any(
+            one.resumed_s > rested_s and one.preemptible
+            for backend in self._backends.by_name.values()
+            for one in backend.running.values()
+            if of_its_tier or one.tier is not Tier.INTERACTIVE
+        )
 
     def _may_yield(self, backend: Backend) -> bool:
+        if self._preemption.policy.preemptive:
+            return bool(backend.running)
         return any(one.tier is not Tier.INTERACTIVE for one in backend.running.values())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Start
 from headway.core.sharing.member import MOST_ENTRIES, Member
-from headway.core.sharing.messages import Grant, Post, SlotDecision
+from headway.core.sharing.messages import Grant, Post, SlotDecision, Wait
 from headway.core.sharing.slots import SharedSlots
 from headway.lab.simulation.station import Station
 
@@ -58,6 +58,8 @@ class Gateways:
         """The same with decisions."""
         self._under_way: set[str] = set()
         """Requests that were granted a slot and do not know yet."""
+        self._promised: list[frozenset[str]] = [frozenset()] * len(stations)
+        """By gateway, the requests for which others are yielding."""
         self._starts = 0
         self._inversions = 0
 
@@ -121,6 +123,8 @@ class Gateways:
         for decision in self._slots.decide() if answers else ():
             if isinstance(decision, Grant):
                 self._under_way.add(decision.id)
+            elif isinstance(decision, Wait):
+                self._promised[int(decision.gateway)] = decision.ids
             answers.setdefault(int(decision.gateway), []).append(decision)
         for number, answer in answers.items():
             entry = now_s + self._delay_s, next(self._order), number, answer
@@ -136,12 +140,14 @@ class Gateways:
         return decisions
 
     def _is_inversion(self, number: int, start: Start, now_s: float) -> bool:
-        """Whether another gateway's request that may run there goes before the one that starts."""
+        """Whether another gateway's request that may run there goes before the one that starts, and
+        no slot is on its way to it."""
         standings = self._stations[number].scheduler.standings
         place = standings.place(start.request, now_s)
-        most = 1 + len(self._under_way)
+        coming = self._under_way.union(*self._promised)
+        most = 1 + len(coming)
         return any(
-            request.id not in self._under_way and standings.place(request, now_s) < place
+            request.id not in coming and standings.place(request, now_s) < place
             for other, station in enumerate(self._stations)
             if other != number
             for request in station.scheduler.standings.first(start.backend, most, now_s)
