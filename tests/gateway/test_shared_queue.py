@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import aiohttp
-import msgspec.msgpack as msgpack
 import openai
 import pytest
 from tests.gateway.conftest import ask, until
@@ -55,7 +54,7 @@ class Group:
     ) -> Gateway:
         """One more gateway, which has joined those here and so many others."""
         settings = GatewaySettings(port=0, scheduler=scheduler, **options)
-        queue = QueueSettings(self.server.url, lease_s=0.8, prefix=self.prefix)
+        queue = QueueSettings(self.server.url, lease_s=1.2, prefix=self.prefix)
         if isinstance(engine, Endpoint):
             gateway = Gateway(settings, [engine], queue=queue)
         else:
@@ -186,7 +185,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.sharing.settings import QueueSettings
 
 async def main(backend, url, prefix):
-    queue = QueueSettings(url, lease_s=0.8, prefix=prefix)
+    queue = QueueSettings(url, lease_s=1.2, prefix=prefix)
     endpoint = Endpoint("b", backend, max_concurrency=3)
     gateway = Gateway(GatewaySettings(port=0), [endpoint], queue=queue)
     await gateway.start()
@@ -243,7 +242,7 @@ async def test_a_gateway_that_was_taken_for_dead_uses_only_what_it_is_granted_an
     await until(lambda: group.waiting() == 2)
     late.queue._beat._stopped.set()  # its heart stops, and it does not notice
     await until(lambda: other.dispatcher.scheduler.running() == 2)
-    late.queue._heard_beat(0.0, msgpack.encode([0, [], [], False, 0]))  # its next beat
+    late.queue._ask_again()  # as after its next beat
     await until(lambda: engine.running == 3 and late.dispatcher.scheduler.running() == 1)
     engine.allow()
     await answered(*its, *others, tokens=50)
