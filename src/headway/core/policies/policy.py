@@ -52,10 +52,6 @@ class Policy(ABC):
     def rank(self, request: Request) -> float:
         """The present rank of `request`."""
 
-    def rank_at(self, request: Request, now_s: float) -> float:
-        """The rank at this time, to compare with those of other schedulers."""
-        return self.rank(request)
-
     def queue(self) -> WaitingQueue:
         """A new queue in this policy's order."""
         return RankHeap(self.rank)

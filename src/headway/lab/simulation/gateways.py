@@ -43,6 +43,7 @@ class Gateways:
         self, sharing: Sharing, stations: Sequence[Station], requests: int, seed: int
     ) -> None:
         self._delay_s = sharing.delay_s
+        self._most = sharing.entries
         self._stations = stations
         self._number = {station: number for number, station in enumerate(stations)}
         self._members = [Member(station.scheduler, sharing.entries) for station in stations]
@@ -131,26 +132,41 @@ class Gateways:
             heappush(self._answers, entry)
 
     def _received(self, number: int, answer: list[SlotDecision], now_s: float) -> list[Decision]:
+        before = self._standings_now(number, now_s)
         decisions = self._members[number].receive(answer, now_s)
         self._under_way.difference_update(one.id for one in answer if isinstance(one, Grant))
         for decision in decisions:
             if isinstance(decision, Start):
                 self._starts += 1
-                self._inversions += self._is_inversion(number, decision, now_s)
+                place = before.get(decision.backend, {}).get(decision.request.id)
+                if place is not None:
+                    self._inversions += self._goes_before(place, number, decision.backend, now_s)
         return decisions
 
-    def _is_inversion(self, number: int, start: Start, now_s: float) -> bool:
-        """Whether another gateway's request that may run there goes before the one that starts, and
-        no slot is on its way to it."""
-        standings = self._stations[number].scheduler.standings
-        place = standings.place(start.request, now_s)
+    def _standings_now(self, number: int, now_s: float) -> dict[str, dict[str, str]]:
+        """By backend, the places of the gateway's first waiting requests."""
+        scheduler = self._stations[number].scheduler
+        if not scheduler.waiting():
+            return {}
+        return {
+            name: {
+                request.id: place
+                for request, place in scheduler.standings.placed(name, self._most, now_s)
+            }
+            for name in scheduler.backends
+        }
+
+    def _goes_before(self, place: str, number: int, backend: str, now_s: float) -> bool:
+        """Whether a request of another gateway goes before that place on the backend, and no slot
+        is on its way to it."""
         coming = self._under_way.union(*self._promised)
-        most = 1 + len(coming)
         return any(
-            request.id not in coming and standings.place(request, now_s) < place
+            request.id not in coming and other_place < place
             for other, station in enumerate(self._stations)
-            if other != number
-            for request in station.scheduler.standings.first(start.backend, most, now_s)
+            if other != number and station.scheduler.waiting()
+            for request, other_place in station.scheduler.standings.placed(
+                backend, 1 + len(coming), now_s
+            )
         )
 
     def _set_wakeup(self, number: int, now_s: float) -> None:
