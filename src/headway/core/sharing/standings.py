@@ -17,8 +17,8 @@ from headway.core.sharing.place import place, sortable
 from headway.core.takeover import Takeovers
 from headway.core.waiting import Waiting
 
-AGEING = 0.005
-LEAST_S, MOST_S = 0.005, 1.0
+AGEING = 0.01
+LEAST_S, MOST_S = 0.01, 1.0
 """An order that changes with time is shown anew after a wait that is longer by this share, and
 within these limits."""
 
@@ -133,10 +133,9 @@ class Standings:
             return NO_SCALE
         return _microseconds(tail.scale_s)
 
-    def scale_of_others(self, scale_us: int) -> None:
-        """The least scale of the others has changed."""
-        scale_s = inf if scale_us == NO_SCALE else scale_us / 1e6
-        self._preemption.policy.scale_of_others(scale_s)
+    def use_scale(self, scale_us: int) -> None:
+        """All who share the backends order by this scale; NO_SCALE: by its own."""
+        self._preemption.policy.use_scale(None if scale_us == NO_SCALE else scale_us / 1e6)
 
     def hold_back(self, request_ids: frozenset[str]) -> None:
         """Running requests of others yield for these, so none here does."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Start
+from headway.core.request import Request
 from headway.core.sharing.member import MOST_ENTRIES, Member
 from headway.core.sharing.messages import Grant, Post, SlotDecision, Wait
 from headway.core.sharing.slots import SharedSlots
@@ -27,6 +28,9 @@ class Sharing:
     """From a gateway to the shared state of the slots, and as long back."""
     entries: int = MOST_ENTRIES
     """Waiting requests of a lane that a gateway posts."""
+    sticky: bool = False
+    """Whether prompts that begin alike come to one gateway, as a load balancer does that keeps
+    sessions; else each request comes to any."""
 
 
 class Gateways:
@@ -52,6 +56,9 @@ class Gateways:
             member.joined(self._slots.join(str(number), {}))
         dealt = np.random.default_rng(seed).integers(len(stations), size=requests)
         self._dealt: list[int] = dealt.tolist()
+        self._sticky = sharing.sticky
+        self._dealt_before: dict[int, int] = {}
+        """By prefix of the prompt."""
         self._order = count()
         self._posts: list[tuple[float, int, int, Post]] = []
         """Arrival, order, gateway and post of those under way."""
@@ -76,9 +83,12 @@ class Gateways:
         could have run in that slot."""
         return self._inversions / max(1, self._starts)
 
-    def of(self, request: int) -> Station:
+    def of(self, number: int, request: Request) -> Station:
         """The gateway that this request is sent to."""
-        return self._stations[self._dealt[request]]
+        dealt = self._dealt[number]
+        if self._sticky and request.prefix:
+            dealt = self._dealt_before.setdefault(request.prefix, dealt)
+        return self._stations[dealt]
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
         """Every gateway may use this backend, or knows better what it is like."""
