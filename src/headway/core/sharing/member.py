@@ -97,7 +97,7 @@ class Member:
                 self._seen = decision.number
                 granted[decision.backend] += 1
             elif isinstance(decision, Rescale):
-                self._scheduler.standings.scale_of_others(decision.scale_us)
+                self._scheduler.standings.use_scale(decision.scale_us)
             elif isinstance(decision, Wait):
                 self._scheduler.standings.hold_back(decision.ids)
             elif self._runs(decision.id, decision.backend):
