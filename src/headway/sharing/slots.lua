@@ -1,7 +1,7 @@
 -- Which gateway gets which slot: headway.core.sharing.slots, on what Redis keeps.
 --
 -- KEYS  1 leases: by gateway, its token, the number of its last grant, the grants that it has not
---         seen, those of its offers that are asked to yield, the scale that it knows of others, and
+--         seen, those of its offers that are asked to yield, the scale of all as it knows it, and
 --         those of its entries for which others yield
 --       2 posts: by gateway, what it holds, wants and offers, as it came
 --       3 alive: gateways by the moment at which their leases lapse, in ms
@@ -11,7 +11,7 @@
 -- ARGV  1 what happens: join, post, sync (post, and answer with all that was not seen), beat, leave
 --       2 the gateway  3 its token  4 how long its lease is, in ms  5 what it says, in MessagePack
 -- Answers in MessagePack: the token (0: it has no lease, and must join); grants; yields; the
--- entries for which others yield, and the scale of others, each if it has changed; ms until slots are granted again; after join, sync and beat the
+-- entries for which others yield, and the scale of all, each if it has changed; ms until slots are granted again; after join, sync and beat the
 -- gateways, the slots of all by backend, and the waiting requests of others by tier. Others get what was decided
 -- for them on the channel `KEYS[1]:gateway`, and the gateways once one comes or goes.
 
@@ -20,7 +20,7 @@ local said = ARGV[5] ~= '' and cmsgpack.unpack(ARGV[5]) or nil
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local TOKEN, GRANTED, UNSEEN, YIELDING, OTHERS, WAITS = 1, 2, 3, 4, 5, 6 -- of a lease
+local TOKEN, GRANTED, UNSEEN, YIELDING, OF_ALL, WAITS = 1, 2, 3, 4, 5, 6 -- of a lease
 local NUMBER, BACKEND, REQUEST, ADDS = 1, 2, 3, 4 -- of a grant
 local SEEN, HELD, ENTRIES, OFFERS, LOADS, SCALE, SLOTS, WAITING = 1, 2, 3, 4, 5, 6, 7, 8 -- of a post
 local ID, TIER, PLACE, CHOICES, ASKS = 1, 2, 3, 4, 5 -- of an entry
@@ -295,14 +295,13 @@ local function decide()
 end
 
 local function rescale()
+  local sum, known = 0, 0
+  for _, post in pairs(posts) do
+    if post[SCALE] ~= NO_SCALE then sum, known = sum + post[SCALE], known + 1 end
+  end
+  local mean = known > 1 and math.floor(sum / known) or NO_SCALE
   for name, lease in pairs(leases) do
-    local least = NO_SCALE
-    for other, post in pairs(posts) do
-      if other ~= name and post[SCALE] < least then least = post[SCALE] end
-    end
-    if least ~= lease[OTHERS] then
-      lease[OTHERS], changed[name], scales[name] = least, true, least
-    end
+    if mean ~= lease[OF_ALL] then lease[OF_ALL], changed[name], scales[name] = mean, true, mean end
   end
 end
 
@@ -354,7 +353,7 @@ if event ~= 'post' and mine then
   answer[7], answer[8], answer[9] = members, slots_by_backend(), waiting
   answer[10] = posts[gateway][HELD]
   if event == 'sync' then
-    answer[3], answer[4], answer[5] = {}, mine[WAITS], mine[OTHERS]
+    answer[3], answer[4], answer[5] = {}, mine[WAITS], mine[OF_ALL]
     local asked = set(mine[YIELDING])
     for _, offer in ipairs(posts[gateway][OFFERS]) do
       if asked[offer[ID]] then table.insert(answer[3], {offer[OF], offer[ID]}) end
