@@ -174,6 +174,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "answers",
             "routes",
         },
+        "process": {"http", "server"},
         "server": {
             "http",
             "keys",

@@ -29,7 +29,8 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
-from headway.gateway.server import Gateway, run
+from headway.gateway.process import run
+from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
