@@ -31,12 +31,16 @@ class Engine:
         self.slots = slots
         self.asked: Counter[str] = Counter()
         self.most = self.running = 0
+        self.paused = ""
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         return None
 
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
+
+    def pause(self, tenant: str) -> str:
+        return self.paused
 
     async def answer(self, asked: Asked) -> Answer:
         text = json.loads(asked.body)["messages"]

@@ -120,3 +120,12 @@ def test_what_a_backend_can_do_is_a_sentence() -> None:
         "an OpenAI-compatible server; serves a; does not say how many requests at once; "
         "is not preempted: it takes no token ids"
     )
+
+
+def test_prices_of_what_is_not_there_and_budgets_without_prices(url: str) -> None:
+    write(backends=f"[{{url: '{url}', name: gpu}}]", prices="{backends: {gpx: {hour: 1}}}")
+    done = headway("check")
+    assert done.returncode == 1
+    assert "prices.backends: 'gpx' is none of embedded, gpu" in done.stdout
+    write(backends=f"[{{url: '{url}'}}]", tenant_budgets="{acme: {money_per_day: 5}}")
+    assert "budgets of money and no prices" in headway("check").stdout

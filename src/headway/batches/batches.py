@@ -81,6 +81,10 @@ class Batches:
         """Begin no more lines; those under way go on."""
         self._runner.pause()
 
+    def waits(self, batch: Batch) -> str:
+        """Why no lines of a batch begin now; empty: they may, or none are left."""
+        return "" if batch.status.over else self._runner.waits(batch)
+
     async def stop(self) -> None:
         """Stop what runs, and close everything. Lines that were under way run again later."""
         self._renewal.stop()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from headway.batches.batch import Batch
 from headway.batches.output_files import answered
 from headway.batches.running import RunningBatch
 from headway.batches.schema import PlannedLine, Result
@@ -52,10 +53,16 @@ class Feeder:
         """Begin no more lines; those under way go on."""
         self._paused = True
 
+    def waits(self, batch: Batch) -> str:
+        """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
+        if self._window is not None and not self._window.include(self._clock()):
+            return f"lines begin at {self._settings.window}"
+        return self._serving.pause(batch.owner)
+
     def feed(self) -> None:
         """Begin as many lines as there is room for."""
         now = self._clock()
-        if self._paused or (self._window is not None and not self._window.include(now)):
+        if self._paused:
             return
         batches = list(self.running.values())
         if len(batches) > 1:
@@ -63,7 +70,7 @@ class Feeder:
         in_hand = sum(len(one.tasks) + len(one.unwritten) for one in batches)
         for running in batches:
             batch = running.batch
-            if batch.paused_at is not None:
+            if batch.paused_at is not None or self.waits(batch):
                 continue
             room = self._serving.room(batch.endpoint, batch.model or "") - sum(
                 len(one.tasks) for one in batches if one.batch.model == batch.model

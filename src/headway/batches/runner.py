@@ -125,6 +125,10 @@ class Runner:
             slack_s=min((one.slack_s(now) for one in running), default=None),
         )
 
+    def waits(self, batch: Batch) -> str:
+        """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
+        return self._feeder.waits(batch)
+
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
         self._feeder.pause()

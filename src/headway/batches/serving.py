@@ -48,5 +48,8 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""

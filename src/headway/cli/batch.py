@@ -246,7 +246,12 @@ def _line(batch: dict[str, Any]) -> str:
     began = datetime.fromtimestamp(batch["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
     counts = batch["request_counts"]
     failed = f", {counts['failed']:,} failed" if counts["failed"] else ""
+    extras = batch.get("headway") or {}
+    cost = f", cost {extras['cost']:.4f}" if extras.get("cost") is not None else ""
+    if extras.get("unpriced"):
+        cost += f", {extras['unpriced']:,} requests without a price"
+    waits = f", waits: {extras['waits']}" if extras.get("waits") else ""
     return (
         f"{batch['id']}  {began}  {_status(batch):11}  {batch['endpoint']}  "
-        f"{counts['completed']:,} of {counts['total']:,} completed{failed}"
+        f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{waits}"
     )

@@ -50,6 +50,7 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         *_files(settings),
         *_batches(settings),
         *_prompts(settings),
+        *_prices(settings),
         *asyncio.run(_backends(endpoints_of(settings.backends))),
     ]
 
@@ -140,6 +141,27 @@ def _prompts(settings: Settings) -> Iterator[Finding]:
     yield Finding("prompts", f"{settings.prompts}: {names or 'none yet'}")
     for problem in registry.problems:
         yield Finding("prompts", problem, works=False)
+
+
+def _prices(settings: Settings) -> Iterator[Finding]:
+    """What has a price, and prices of what is not there."""
+    prices = settings.prices
+    named = [*prices.models, *prices.backends]
+    if named:
+        yield Finding("prices", ", ".join(named))
+    known = {EMBEDDED, *(one.name for one in endpoints_of(settings.backends))}
+    for name in prices.backends:
+        if name not in known:
+            text = f"prices.backends: {name!r} is none of {', '.join(sorted(known))}"
+            yield Finding("prices", text, works=False)
+    budgets = [*(key.budget for key in settings.keys), *settings.tenant_budgets.values()]
+    daily = [one for one in (*budgets, settings.batch.budget) if one is not None]
+    in_money = any(one.money_per_day is not None for one in daily) or any(
+        one is not None and one.money_per_month is not None for one in budgets
+    )
+    if in_money and not named:
+        text = "there are budgets of money and no prices: every request of theirs is refused"
+        yield Finding("prices", text, works=False)
 
 
 async def _backends(endpoints: list[Endpoint]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.live_settings import api_keys, endpoints_of
+from headway.cli.live_settings import api_keys, budget_of, endpoints_of, tenant_budgets
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
@@ -27,6 +27,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
+from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import AutoSettings, GatewaySettings
@@ -34,7 +35,7 @@ from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
 from headway.prediction.live.censored import cut_off
-from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.live.history import LengthHistory
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
@@ -42,6 +43,7 @@ from headway.prompts.watched import WatchedRegistry
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
+from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
 
 logger = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                     keep_s=None if days is None else days * DAY_S,
                 )
             responses = responses_of(settings)
-            history = lengths_in(database.expanduser()) if database else LengthHistory()
+            earlier = answered_in(database.expanduser()) if database else []
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
@@ -122,7 +124,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 gateway_settings(settings),
                 endpoints,
                 embedded=embedded,
-                history=history,
+                history=lengths_of(earlier),
+                earlier=earlier,
                 predictor=predictor,
                 request_log=log,
                 responses=responses,
@@ -195,21 +198,27 @@ def prompts_of(settings: Settings) -> WatchedRegistry | None:
     return None if folder is None else WatchedRegistry(folder.expanduser())
 
 
-def lengths_in(database: Path) -> LengthHistory:
-    """Output lengths of the newest requests in the log, so that they survive a restart.
+def answered_in(database: Path) -> list[RequestRecord]:
+    """The newest requests of the log that were answered: what they teach outlives a restart.
 
-    If the log cannot be read, the history starts empty, with a warning.
+    If the log cannot be read, there are none, with a warning.
     """
-    history = LengthHistory()
+    answered: list[RequestRecord] = []
     try:
         for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
             if record.outcome == "finished" and record.output_tokens:
-                template = int(record.template or "0", 16)
-                origin = Origin(record.model, record.tenant, template, record.program)
-                was_cut = cut_off(record.output_tokens, record.max_tokens)
-                history.observe(origin, record.output_tokens, was_cut)
+                answered.append(record)
     except RequestLogError as error:
-        logger.warning("lengths of earlier answers are not known: %s", error)
+        logger.warning("earlier answers are not known: %s", error)
+    return answered
+
+
+def lengths_of(answered: Iterable[RequestRecord]) -> LengthHistory:
+    """The output lengths of earlier answers."""
+    history = LengthHistory()
+    for record in answered:
+        was_cut = cut_off(record.output_tokens or 0, record.max_tokens)
+        history.observe(origin_of(record), record.output_tokens or 0, was_cut)
     return history
 
 
@@ -230,6 +239,8 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         port=settings.port,
         aliases=settings.aliases,
         prices=settings.prices.prices(),
+        tenant_budgets=tenant_budgets(settings),
+        batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.gateway.conftest import until
 
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.money.spot_prices import SpotPrices, printed_price
@@ -25,12 +26,6 @@ def hour(pricing: Pricing) -> float | None:
     price = pricing.prices.of("gpu", "m")
     assert isinstance(price, HourlyPrice)
     return price.hour
-
-
-async def until(done: object) -> None:
-    async with asyncio.timeout(20):
-        while not done():  # type: ignore[operator]
-            await asyncio.sleep(0.005)
 
 
 async def test_the_price_follows_the_command(tmp_path: Path) -> None:

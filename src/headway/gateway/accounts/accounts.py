@@ -139,7 +139,7 @@ class Accounts:
             if work.request.started_s < 0.0 and outcome != "cancelled":
                 work.admission.withdraw(now_s)
             else:
-                work.admission.settle(tokens, now_s)
+                work.admission.settle(tokens, now_s, cost)
         zero_unix_s = time.time() - now_s
         self._ended.append(_Ended(work, outcome, status, reason, zero_unix_s, tokens, cost))
         self._write_soon()

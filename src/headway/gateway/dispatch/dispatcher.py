@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from headway.core.backend import Backend
 from headway.core.decision import Preempt, Start
+from headway.core.prompt_turns import piece_tokens
 from headway.core.request import Request, State
 from headway.core.scheduler import Scheduler
 from headway.engines.backend_status import BackendStatus
@@ -67,6 +68,8 @@ class Dispatcher:
         """When waiting requests that no backend serves were last looked for."""
         self._drained: asyncio.Future[None] | None = None
         self._draining = False
+        self._held: set[Work] = set()
+        """Those whose prompts wait for others' between two pieces."""
         self._rotation = Rotation()
         self._departures = Departures()
         for status in pool.statuses.values():
@@ -99,6 +102,7 @@ class Dispatcher:
                 slots=status.slots if status.healthy else 0,
                 lanes=description.lanes,
                 cost=description.cost,
+                piecewise=description.piecewise,
             ),
             now_s,
         )
@@ -136,9 +140,26 @@ class Dispatcher:
 
     def progressed(self, work: Work, output_tokens: int, now_s: float) -> None:
         """`work` has produced `output_tokens` in total."""
+        first = not work.request.output_tokens
         self.scheduler.progress(work.request.id, output_tokens, now_s)
+        if first:
+            self._let_on(now_s)
         if output_tokens >= work.predicted.look_at:
             self._foresight.progressed(work)
+
+    async def turn(self, work: Work) -> None:
+        """Wait until the next piece of the prompt of `work` may be computed, or it is stopped."""
+        turn = work.turn
+        self._held.add(work)
+        try:
+            while turn.stopped is None and not self._may_go_on(work, self.clock()):
+                await turn.change()
+        finally:
+            self._held.discard(work)
+
+    def piece_tokens(self, work: Work) -> int:
+        """Number of tokens in a piece of the prompt of `work`, which runs."""
+        return piece_tokens(self.scheduler.backends[work.served.backend].cost)
 
     def able(self, request: Request, *, even_busy: bool) -> list[str]:
         """Backends that serve `request` and have slots, or if `even_busy` are healthy."""
@@ -253,9 +274,21 @@ class Dispatcher:
         wait = [work for work in began if not work.request.backend and work.turn.failure is None]
         if wait:
             self._foresight.contended(wait)
+        self._let_on(now_s)
         self._let_go(now_s)
         if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
+
+    def _let_on(self, now_s: float) -> None:
+        """Wake those whose prompts may go on."""
+        for work in self._held:
+            if self._may_go_on(work, now_s):
+                work.turn.wake()
+
+    def _may_go_on(self, work: Work, now_s: float) -> bool:
+        """Whether the next piece of its prompt may be computed; False: it does not run."""
+        request = work.request
+        return bool(request.backend) and self.scheduler.may_go_on(request.id, now_s)
 
     def _let_go(self, now_s: float) -> None:
         """Forget the leaving backends on which nothing runs any more."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from headway.core.cost import CostModel
+from headway.engines.backend_status import BackendStatus
 from headway.gateway.money.used_tokens import used_tokens
 from headway.gateway.work.bill import Bill, BilledRun
 from headway.gateway.work.work import Work
-from headway.prices.hours import SharedHours
+from headway.prices.hours import HOUR_S, SharedHours
 from headway.prices.table import Prices
 from headway.prices.tokens import TokenPrice, Tokens
 from headway.store.request_record import Outcome
@@ -94,6 +96,31 @@ class Pricing:
             bill.unpriced = True
         else:
             bill.cost += cost
+
+    def expected(
+        self, backends: Iterable[BackendStatus], model: str, tokens: Tokens
+    ) -> float | None:
+        """The most that a request may cost on one of these backends; None: one has no price.
+
+        Args:
+            backends: those that serve the model.
+            model: that it runs on.
+            tokens: predicted.
+        """
+        most, unix_s = None, self._unix()
+        for status in backends:
+            price = self.prices.of(status.name, model)
+            if isinstance(price, TokenPrice):
+                cost = price.cost(tokens)
+            elif price is None or (hour := price.at(unix_s)) is None:
+                return None
+            else:
+                of = CostModel() if status.description is None else status.description.cost
+                takes_s = of.prefill_s_per_token * tokens.prompt
+                takes_s += of.decode_s_per_token * tokens.output
+                cost = hour * takes_s / HOUR_S / max(1, status.slots)
+            most = cost if most is None else max(most, cost)
+        return most
 
     def of_items(self, model: str, tokens: int) -> float | None:
         """What a model of this process costs that read so many tokens; None: it has no price."""

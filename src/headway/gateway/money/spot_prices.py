@@ -120,20 +120,20 @@ async def printed_price(command: str, limit_s: float) -> float:
                     break
                 output += part
             else:
-                raise PriceError(f"{command!r} prints more than a price")
+                raise PriceError("its command prints more than a price")
             status = await process.wait()
     except TimeoutError:
-        raise PriceError(f"{command!r} took longer than {limit_s:g} s") from None
+        raise PriceError(f"its command took longer than {limit_s:g} s") from None
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
         await process.wait()
     if status != 0:
-        raise PriceError(f"{command!r} ended with status {status}")
+        raise PriceError(f"its command ended with status {status}")
     text = output.decode(errors="replace").strip()
     try:
         price = checked_price(float(text), "it")
     except ValueError:
-        raise PriceError(f"{command!r} printed {text[:40]!r}, which is no price") from None
+        raise PriceError(f"its command printed {text[:40]!r}, which is no price") from None
     assert price is not None
     return price

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from headway.batches.batch import Batch, Usage, WrongStatus
 from headway.batches.batches import MOST_METADATA, Batches, NothingFailed
@@ -15,6 +16,7 @@ from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.http.body import parsed
 from headway.gateway.intake.entrance import Entrance
+from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import (
     disk_error,
     expiry,
@@ -93,6 +95,17 @@ class UsageView(msgspec.Struct):
     total_tokens: int
 
 
+class BatchExtras(msgspec.Struct):
+    """What OpenAI's API does not have."""
+
+    cost: float | None
+    """Of all its requests so far, failed ones included; null: nothing has a price yet."""
+    unpriced: int
+    """Requests whose cost is unknown; it is not in `cost`."""
+    waits: str | None
+    """Why no lines begin; null: they may."""
+
+
 class BatchView(msgspec.Struct):
     """One batch."""
 
@@ -120,6 +133,8 @@ class BatchView(msgspec.Struct):
     """Not in OpenAI's API."""
     completion_window: str = "24h"
     object: str = "batch"
+    headway: BatchExtras | UnsetType = UNSET
+    """Only where one batch is asked for."""
 
 
 class BatchList(msgspec.Struct):
@@ -141,11 +156,13 @@ class BatchesRoutes:
     Args:
         entrance: authenticates requests.
         batches: all batches; None: none are kept.
+        costs: knows what batches cost.
     """
 
-    def __init__(self, entrance: Entrance, batches: Batches | None) -> None:
+    def __init__(self, entrance: Entrance, batches: Batches | None, costs: CostsRoutes) -> None:
         self._entrance = entrance
         self._batches = batches
+        self._costs = costs
 
     async def create(self, request: web.Request) -> web.Response:
         """Begin a batch. Raises ApiError 400 or 404."""
@@ -194,7 +211,14 @@ class BatchesRoutes:
         batch = await kept(self._batches).batch(id, owner)
         if batch is None:
             raise _no_batch(id)
-        return json_answer(view(batch))
+        shown = view(batch)
+        cost = await self._costs.of_batch(id)
+        shown.headway = BatchExtras(
+            cost=None if cost is None else cost.cost,
+            unpriced=0 if cost is None else cost.unpriced,
+            waits=kept(self._batches).waits(batch) or None,
+        )
+        return json_answer(shown)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a batch; again is well. Raises ApiError 404, or 409 if it is over."""

@@ -6,20 +6,23 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
+from headway.core.request import Tier
 from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.accounts.refusals import FAILURES
 from headway.gateway.api.errors import ApiError, from_reject, shutting_down
 from headway.gateway.api.names import checked_name
+from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.asked import Asked, Urgency
-from headway.gateway.keys.keys import Caller
+from headway.gateway.keys.budgets import Downgrade, Spender
+from headway.gateway.keys.keys import Admission, Caller
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
@@ -32,6 +35,7 @@ from headway.store.request_record import Outcome, RequestRecord
 class _Used:
     """What a request used, as far as it came."""
 
+    tier: Tier
     length: int = 0
     """Of the items that ran, or may have: in tokens where the model has a tokenizer."""
 
@@ -46,6 +50,7 @@ class Inference:
         metrics: ModelMetrics,
         accounts: Accounts,
         pricing: Pricing,
+        admissions: Admissions,
         aliases: Aliases,
     ) -> None:
         self.catalog = catalog
@@ -53,6 +58,7 @@ class Inference:
         self._metrics = metrics
         self._accounts = accounts
         self._pricing = pricing
+        self._admissions = admissions
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
         self._aliases = aliases
@@ -157,7 +163,7 @@ class Inference:
         began_s = time.monotonic()
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
-        used = _Used()
+        used = _Used(urgency.tier)
         try:
             results = await self._run(model, items, lengths, urgency, used)
             outcome, status, reason = "finished", 200, ""
@@ -177,7 +183,7 @@ class Inference:
                 RequestRecord(
                     id=f"inf-{self._prefix}-{next(self._numbers)}",
                     arrival_unix_s=time.time() - took_s,
-                    tier=urgency.tier.label,
+                    tier=used.tier.label,
                     tenant=urgency.tenant,
                     model=model.name,
                     total_ms=round(took_s * 1000.0, 3),
@@ -190,6 +196,14 @@ class Inference:
                     cost=cost,
                 )
             )
+
+    def _admitted(
+        self, model: str, length: int, urgency: Urgency, now_s: float, downgraded: bool
+    ) -> Admission | None:
+        """What is reserved for items. Raises ApiError and Downgrade."""
+        key = "" if urgency.caller is None else urgency.caller.name
+        spender = Spender(key, urgency.tenant, bool(urgency.batch))
+        return self._admissions.of_items(urgency.caller, spender, model, length, now_s, downgraded)
 
     def _cost(self, model: ServedModel, length: int) -> float | None:
         """What items of that length cost together; only those of a tokenizer have a price."""
@@ -211,7 +225,11 @@ class Inference:
         began_s = loop.time()
         tokens = sum(lengths)
         try:
-            admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+            try:
+                admission = self._admitted(model.name, tokens, urgency, began_s, False)
+            except Downgrade:  # to whichever model: here it runs on in tier batch
+                used.tier, urgency = Tier.BATCH, replace(urgency, tier=Tier.BATCH)
+                admission = self._admitted(model.name, tokens, urgency, began_s, True)
         except ApiError as error:
             self._metrics.ended(model.name, urgency.tier, error.code or "invalid", None)
             raise
@@ -233,7 +251,7 @@ class Inference:
             raise
         finally:
             if admission is not None and used.length:
-                admission.settle(used.length, loop.time())
+                admission.settle(used.length, loop.time(), self._cost(model, used.length))
             elif admission is not None:
                 admission.withdraw(loop.time())
             self._under_way -= 1

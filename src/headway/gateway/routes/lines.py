@@ -21,6 +21,7 @@ from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.keys.budgets import Budgets
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.texts import TextRoutes
 
@@ -75,6 +76,7 @@ class Lines:
         inference: Inference,
         pool: BackendPool,
         scheduler: SchedulerSettings,
+        budgets: Budgets,
     ) -> None:
         self._intake = intake
         self._prompts = prompts
@@ -83,6 +85,7 @@ class Lines:
         self._inference = inference
         self._pool = pool
         self._most_running = scheduler.tier(Tier.BATCH).max_running
+        self._budgets = budgets
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         """Why lines for this model can never run; None: they can, or might."""
@@ -111,6 +114,10 @@ class Lines:
         if self._most_running is not None:
             slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
+
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+        return self._budgets.pause(tenant or "anonymous")
 
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""
