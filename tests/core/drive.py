@@ -154,7 +154,7 @@ class Driver(EventDriver):
         self.scheduler = Scheduler(self.settings)
         self.slots = dict(self.slots)
         for name, slots in self.slots.items():
-            self.scheduler.set_backend(self.backend(name, slots), 0.0)
+            self.set_backend(self.backend(name, slots))
 
     def backend(self, name: str, slots: int) -> Backend:
         return backend(name, slots, self.settings.cost, self.piecewise)
@@ -212,11 +212,17 @@ class Driver(EventDriver):
     def set_slots(self, of: tuple[str, int]) -> None:
         name, slots = of
         self.slots[name] = slots
-        self.scheduler.set_backend(self.backend(name, slots), self.now_s)
+        self.set_backend(self.backend(name, slots))
+
+    def set_backend(self, backend: Backend) -> None:
+        self.scheduler.set_backend(backend, self.now_s)
+
+    def remove_backend(self, name: str) -> list[Request]:
+        return self.scheduler.remove_backend(name, self.now_s)
 
     def remove(self, name: str) -> None:
         if name in self.scheduler.backends:
-            orphans = self.scheduler.remove_backend(name, self.now_s)
+            orphans = self.remove_backend(name)
             assert all(request.state is State.PREEMPTED for request in orphans)
             self.slots.pop(name, None)
 
@@ -239,7 +245,7 @@ class Driver(EventDriver):
             if r.state in live - {State.RUNNING}
         }
         running = [r for r in self.added.values() if r.state is State.RUNNING]
-        decisions = self.scheduler.step(self.now_s)
+        decisions = self.decide()
         for decision in decisions:
             self.log.append(str(decision))
             request = decision.request
@@ -262,6 +268,9 @@ class Driver(EventDriver):
         self.rejections_are_known()
         self.work_is_conserved()
         return decisions
+
+    def decide(self) -> list[Decision]:
+        return self.scheduler.step(self.now_s)
 
     def avoids(self, request: Request, name: str) -> bool:
         """Whether `request` must not run there, because it failed there and may run elsewhere."""

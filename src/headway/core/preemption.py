@@ -119,6 +119,13 @@ class PreemptionRule:
             heappush(candidates, candidate)
         return chosen
 
+    def bar(self, running: Request, backend: Backend) -> float | None:
+        """The rank that a waiting request of its tier must be before to take the slot of `running`;
+        None: none can. For policies that do not go by length."""
+        if not self.policy.preemptive:
+            return None
+        return self.policy.bar(running, LEAST_GAIN * backend.cost.stop_s(running))
+
     def _pays(
         self,
         gain_s: float,

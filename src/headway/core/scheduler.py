@@ -70,7 +70,7 @@ class Scheduler:
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
-        self.standings = Standings(self._lanes, self._backends, self._preemption)
+        self.standings = Standings(self._lanes, self._backends, self._preemption, self._takeovers)
         """What others who share the backends have to know."""
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 

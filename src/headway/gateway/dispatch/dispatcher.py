@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from headway.core.backend import Backend
-from headway.core.decision import Preempt, Start
+from headway.core.decision import Decision, Preempt, Start
 from headway.core.prompt_turns import piece_tokens
 from headway.core.request import Request, State
 from headway.core.scheduler import Scheduler
@@ -26,6 +27,10 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
+from headway.sharing.identity import shared_name
+
+if TYPE_CHECKING:  # it needs an extra
+    from headway.sharing.shared_queue import SharedQueue
 
 TICK_S = 0.05
 """Interval at which preemption is reconsidered while requests wait and run."""
@@ -42,6 +47,8 @@ class Dispatcher:
         pricing: bills every run.
         settings: the settings of the gateway.
         clock: returns seconds; never goes backwards.
+        queue: passes it the slots of backends that it shares with other gateways; None: all
+            slots are its own.
     """
 
     def __init__(
@@ -53,12 +60,16 @@ class Dispatcher:
         pricing: Pricing,
         settings: GatewaySettings,
         clock: Callable[[], float] = time.monotonic,
+        queue: SharedQueue | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.pool = pool
         self.works = works
         self.settings = settings
         self.clock = clock
+        self.queue = queue
+        self._began: list[Work] = []
+        """What began to wait since decisions were last carried out."""
         self._silence = Silence(pool)
         self._foresight = foresight
         self.pricing = pricing
@@ -96,16 +107,17 @@ class Dispatcher:
             return
         if not self.scheduler.backends:
             self.scheduler.calibrate(description.cost, now_s)
-        self.scheduler.set_backend(
-            Backend(
-                name=status.name,
-                slots=status.slots if status.healthy else 0,
-                lanes=description.lanes,
-                cost=description.cost,
-                piecewise=description.piecewise,
-            ),
-            now_s,
+        backend = Backend(
+            name=status.name,
+            slots=status.slots if status.healthy else 0,
+            lanes=description.lanes,
+            cost=description.cost,
+            piecewise=description.piecewise,
         )
+        if self.queue is None or status.own:
+            self.scheduler.set_backend(backend, now_s)
+        else:
+            self.queue.set_backend(backend, shared_name(status.url), now_s)
         moved: list[Work] = []
         if not status.healthy:
             # Requests that can be continued exactly move at once; others may still be answered.
@@ -257,9 +269,21 @@ class Dispatcher:
             work.turn.stop(shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
-        """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""
-        began = list(arrived)
-        for decision in self.scheduler.step(now_s):
+        """Step the scheduler and carry out its decisions; `arrived` have just begun to wait.
+
+        With a shared queue, that follows once it is known which slots there are.
+        """
+        self._began += arrived
+        if self.queue is None:
+            self.carry_out(self.scheduler.step(now_s), now_s)
+        else:
+            self.queue.changed(now_s)
+            self._arm_if_needed(now_s)
+
+    def carry_out(self, decisions: Sequence[Decision], now_s: float) -> None:
+        """Carry out what the scheduler decided when it was stepped."""
+        began, self._began = self._began, []
+        for decision in decisions:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
@@ -273,9 +297,12 @@ class Dispatcher:
                 work.turn.fail(from_reject(decision))
         wait = [work for work in began if not work.request.backend and work.turn.failure is None]
         if wait:
-            self._foresight.contended(wait)
+            self._foresight.contended([work for work in wait if work.request.id in self.works])
         self._let_on(now_s)
         self._let_go(now_s)
+        self._arm_if_needed(now_s)
+
+    def _arm_if_needed(self, now_s: float) -> None:
         if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
 
@@ -296,6 +323,8 @@ class Dispatcher:
             if not self.running_on(name):
                 if name in self.scheduler.backends:
                     self.scheduler.remove_backend(name, now_s)
+                    if self.queue is not None:
+                        self.queue.forget(name)
                 self._departures.left(name)
                 self._rotation.left(name)
                 self.pool.drop(name)

@@ -108,7 +108,8 @@ class Routes:
         self._responses = ResponsesRoutes(
             entrance, prompts, counter, responses, settings.max_body_bytes
         )
-        self._repeats = Repeats(dispatcher.clock)
+        queue = dispatcher.queue
+        self._repeats = Repeats(dispatcher.clock, None if queue is None else queue.answers)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
         self._since = int(time.time())
