@@ -13,8 +13,9 @@ from headway.core.decision import Decision, Preempt, Reject, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Request, State, Tier
-from headway.core.scheduler import TRANSITIONS, Scheduler
+from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
+from headway.core.transitions import IN_SCHEDULER
 
 COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.02, preempt_s=0.05)
 FREE = replace(COST, preempt_s=0.0)
@@ -229,7 +230,7 @@ class Driver(EventDriver):
     # decisions
 
     def step(self) -> list[Decision]:
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_SCHEDULER)
         live = {State.WAITING, State.PREEMPTED, State.RUNNING}
         # The waiting and running requests, updated with each decision.
         waiting = {
@@ -255,7 +256,7 @@ class Driver(EventDriver):
                 assert not request.output_tokens, "rejected after the client got tokens"
                 waiting.pop(request.id, None)
                 self.rejected.add(request.id)
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_SCHEDULER)
         self.capacity_is_kept(decisions)
         self.no_request_is_lost()
         self.rejections_are_known()

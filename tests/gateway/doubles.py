@@ -23,6 +23,7 @@ from headway.engines.patience import Patience
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.prediction.live.history import Origin
@@ -210,7 +211,8 @@ def dispatcher_of(
     settings = settings or GatewaySettings()
     scheduler, works = Scheduler(settings.scheduler), dict[str, Work]()
     foresight = Foresight(scheduler, works, time.monotonic, None, Watch(), "fcfs")
-    dispatcher = Dispatcher(scheduler, pool, works, foresight, settings)  # type: ignore[arg-type]
+    pricing = Pricing(settings.prices, time.monotonic)
+    dispatcher = Dispatcher(scheduler, pool, works, foresight, pricing, settings)  # type: ignore[arg-type]
     return dispatcher, foresight
 
 

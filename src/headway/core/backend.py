@@ -11,6 +11,8 @@ from headway.core.cost import CostModel
 from headway.core.request import Request, Tier
 
 REMEMBERED_PREFIXES = 1024
+UNSHARED = 1 << 30
+"""More slots than any backend has."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class Backend:
     """Its measured cost: to compare it with other backends, and to predict times."""
     piecewise: bool = False
     """Whether it takes prompts in pieces (see `prompt_turns`)."""
+    granted: int = UNSHARED
+    """Of its slots, those that are this scheduler's, where several share the backend."""
 
     running: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
     kv_reserved: int = field(default=0, init=False)
@@ -45,7 +49,7 @@ class Backend:
 
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""
-        if len(self.running) >= self.slots:
+        if len(self.running) >= self.slots or len(self.running) >= self.granted:
             return False
         return self.kv_tokens is None or self.kv_reserved + request.kv_tokens <= self.kv_tokens
 
@@ -62,14 +66,26 @@ class Backend:
 
     def finish_s(self, request: Request) -> float:
         """Predicted time until `request` would be done here, for comparing backends."""
+        return self.queue_s() + self.own_s(request)
+
+    def queue_s(self) -> float:
+        """Predicted time that what runs here delays a new request, for comparing backends."""
         queue_s = self.cost.decode_s_per_token * self.work_tokens / max(1, self.slots)
-        queue_s += self.prefilling_s
+        return queue_s + self.prefilling_s
+
+    def adds_s(self, request: Request) -> float:
+        """By how much `queue_s` would grow if `request` started here."""
+        adds_s = self.cost.decode_s_per_token * request.remaining_tokens / max(1, self.slots)
+        return adds_s if request.output_tokens else adds_s + self.cost.prefill_s(request)
+
+    def own_s(self, request: Request) -> float:
+        """Predicted time of `request` itself here, for comparing backends."""
         own_s = self.cost.decode_s_per_token * request.remaining_tokens
         if not request.prefix or request.prefix not in self._prefixes:
             own_s += self.cost.prefill_s_per_token * request.prompt_tokens
         elif request.cached_tokens:  # it is known how much of the prompt is cached
             own_s += self.cost.prefill_s(request)
-        return queue_s + own_s
+        return own_s
 
     def take(self, request: Request) -> None:
         """`request` starts here."""

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from headway.core.backend import Backend
 from headway.core.exchange import Exchange
 from headway.core.policies.policy import Policy
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, PreemptionSettings
 
 LEAST_GAIN = 2.0
@@ -55,15 +55,25 @@ class PreemptionRule:
         Skips requests that would yield neither to `waiting` nor to anything less urgent: unless
         `waiting` is due, those of its tier or a higher one that are not ranked behind it.
         """
+        before = -INFINITE if waiting.due_s <= now_s else self.policy.rank(waiting)
+        return self.stoppable(backends, now_s, waiting.tier, before)
+
+    def stoppable(
+        self,
+        backends: Iterable[Backend],
+        now_s: float,
+        tier: Tier = Tier.INTERACTIVE,
+        before: float = -INFINITE,
+    ) -> list[Candidate]:
+        """The same for any waiting request of `tier` that is ranked `before`."""
         # One loop with no calls but the rank: it runs on most arrivals.
         limits, rank = self.settings, self.policy.rank
-        tier, before = waiting.tier, -INFINITE if waiting.due_s <= now_s else rank(waiting)
         rested_s, most = now_s - limits.min_run_s, limits.max_preemptions
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
         found: list[Candidate] = []
         for backend in backends:
             # Skip a backend with too few slots: a slot freed there is not for others.
-            if not backend.slots or len(backend.running) > backend.slots:
+            if not backend.slots or len(backend.running) > min(backend.slots, backend.granted):
                 continue
             for running in backend.running.values():
                 tokens = running.output_tokens
@@ -122,10 +132,9 @@ class PreemptionRule:
             return False
         if self.policy.by_length and gain_s < INFINITE:
             return exchange.pays(running, waiting, backend)
-        least_s = LEAST_GAIN * backend.cost.stop_s(running)
-        if not gain_s > least_s:  # or is not a number, as between infinite ranks
-            return False
-        return backend.cost.remaining_s(running) > least_s  # else its slot is free soon anyway
+        if not gain_s > LEAST_GAIN * backend.cost.stop_s(running):
+            return False  # or it is not a number, as between infinite ranks
+        return not frees_its_slot_soon(running, backend)
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
         """Whether requests of `waiting`'s tier may ever take the slot of `running`."""
@@ -138,3 +147,8 @@ class PreemptionRule:
         if running.tier > waiting.tier:
             return INFINITE
         return self.policy.gain_s(waiting, running)
+
+
+def frees_its_slot_soon(running: Request, backend: Backend) -> bool:
+    """Whether stopping `running` would gain less than it costs."""
+    return backend.cost.remaining_s(running) <= LEAST_GAIN * backend.cost.stop_s(running)

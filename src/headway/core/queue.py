@@ -29,6 +29,10 @@ class WaitingQueue(Protocol):
         """The ticket of one entry was raised."""
         ...
 
+    def first(self, most: int, now_s: float) -> list[Request]:
+        """At most `most` live requests: those to run next, in order."""
+        ...
+
     def sample(self, most: int) -> Iterator[Request]:
         """At most `most` live requests, spread evenly over the entries; always the same."""
         ...
@@ -54,6 +58,13 @@ class TierQueue(Protocol):
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
         """The next request of a tenant with `tenant_ok`; None allows all tenants."""
+        ...
+
+    def first(
+        self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
+    ) -> list[Request]:
+        """At most `most` requests to run next, in order, beginning with that of `peek`. Where the
+        second depends on what the first one is charged, or on caps, only the first."""
         ...
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
@@ -94,6 +105,19 @@ class RankHeap:
     def first_key(self, now_s: float) -> tuple[float, int] | None:
         """Rank and sequence number of the next request; None if there is none."""
         return None if self.peek(now_s) is None else self._entries[0][:2]
+
+    def first(self, most: int, now_s: float) -> list[Request]:
+        # An entry can only come after its parent in the heap: look at children of those passed.
+        entries, found = self._entries, list[Request]()
+        open_entries = [(entries[0], 0)] if self.peek(now_s) is not None else []
+        while open_entries and len(found) < most:
+            entry, place = heappop(open_entries)
+            if _lives(entry):
+                found.append(entry[3])
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(entries):
+                    heappush(open_entries, (entries[child], child))
+        return found
 
     def entry_died(self) -> None:
         self._live -= 1

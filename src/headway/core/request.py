@@ -34,7 +34,7 @@ _LABELS = tuple(tier.name.lower() for tier in Tier)
 
 
 class State(Enum):
-    """Where a request stands. The Scheduler and the Batcher each have a table of TRANSITIONS."""
+    """Where a request stands; `transitions` says what may follow."""
 
     NEW = "new"
     WAITING = "waiting"

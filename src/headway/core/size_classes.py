@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from itertools import islice
 from math import floor, log2
 from operator import attrgetter
@@ -14,6 +15,10 @@ from headway.core.tenant_heap import TenantHeap
 
 SHORTEST_S = 1e-6
 """Sizes below this count as this."""
+
+
+_Entry = tuple[int, Request, float, float]
+"""Ticket, request, arrival and size."""
 
 
 class ClassOrder(Protocol):
@@ -41,8 +46,7 @@ class ClassQueue:
 
     def __init__(self, order: ClassOrder) -> None:
         self._order = order
-        self._classes: dict[int, deque[tuple[int, Request, float, float]]] = {}
-        """Ticket, request, arrival and size, by class."""
+        self._classes: dict[int, deque[_Entry]] = {}
         self._live = 0
 
     def __len__(self) -> int:
@@ -85,6 +89,22 @@ class ClassQueue:
         for size_class in empty:
             del self._classes[size_class]
         return best
+
+    def first(self, most: int, now_s: float) -> list[Request]:
+        lines = [
+            self._in_order(size_class, entries, now_s)
+            for size_class, entries in self._classes.items()
+        ]
+        return [request for _, _, request in islice(merge(*lines), most)]
+
+    def _in_order(
+        self, size_class: int, entries: Iterable[_Entry], now_s: float
+    ) -> Iterator[tuple[float, int, Request]]:
+        """The live requests of one class, with their places."""
+        place_of = self._order.place
+        for ticket, request, arrival_s, size_s in entries:
+            if ticket == request.ticket:
+                yield place_of(now_s, arrival_s, size_s, size_class), request.sequence, request
 
     def entry_died(self) -> None:
         self._live -= 1
@@ -137,6 +157,12 @@ class ClassesByTenant:
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
         return self._first(now_s, (heap.peek(now_s, tenant_ok) for heap in self._classes.values()))
+
+    def first(
+        self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
+    ) -> list[Request]:
+        head = self.peek(now_s, tenant_ok)
+        return [] if head is None else [head]
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
         return self._first(now_s, (heap.first_of(tenant, now_s) for heap in self._classes.values()))

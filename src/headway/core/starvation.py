@@ -77,6 +77,33 @@ class DueQueue:
                 best = first
         return best
 
+    def first(
+        self,
+        most: int,
+        now_s: float,
+        room: dict[Tier, int],
+        tenant_ok: Callable[[str], bool] | None,
+    ) -> list[Request]:
+        """At most `most` requests that are due, in order, as many of each tier as it has `room`
+        for, which becomes less. With caps of tenants, only the first of each tier."""
+        found: list[Request] = []
+        for tier, heap in self._tiers.items():
+            first = heap.peek(now_s)
+            if first is None or first.due_s > now_s:
+                continue
+            if isinstance(heap, TenantHeap):
+                found += heap.first(1, now_s, tenant_ok)
+            else:
+                found += heap.first(min(most, room[tier]), now_s)
+        found = [request for request in found if request.due_s <= now_s]
+        found.sort(key=lambda request: (request.due_s, request.sequence))
+        chosen = []
+        for request in found[:most]:
+            if room[request.tier] > 0:
+                room[request.tier] -= 1
+                chosen.append(request)
+        return chosen
+
     def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if never."""
         firsts = (heap.peek(now_s) for heap in self._tiers.values())

@@ -75,6 +75,13 @@ class TenantHeap:
             heappush(entries, entry)
         return chosen
 
+    def first(
+        self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None = None
+    ) -> list[Request]:
+        """The first request of a tenant with `tenant_ok`; the second may be that of any."""
+        head = self.peek(now_s, tenant_ok)
+        return [] if head is None else [head]
+
     def first_of(self, tenant: str, now_s: float) -> Request | None:
         """The first request of `tenant`."""
         queue = self._queues.by_tenant.get(tenant)

@@ -32,6 +32,9 @@ class Policy(ABC):
     limit_c: ClassVar[float | None] = None
     """A request with this multiple of its initial prediction is never stopped; None: no limit."""
 
+    ages: ClassVar[bool] = False
+    """Whether the order of waiting requests changes with time alone."""
+
     tail: TailKeeper | None = None
     """Follows all requests, for a policy that promises a p99 latency; None: it promises none."""
 
@@ -42,9 +45,16 @@ class Policy(ABC):
     def use_slots(self, slots: int) -> None:  # noqa: B027 - most orders do not depend on it
         """The backends have so many slots in all from now on."""
 
+    def scale_of_others(self, scale_s: float) -> None:  # noqa: B027 - most have no scale
+        """Other schedulers of the same backends use at most this scale (`tail.scale_s`)."""
+
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The present rank of `request`."""
+
+    def rank_at(self, request: Request, now_s: float) -> float:
+        """The rank at this time, to compare with those of other schedulers."""
+        return self.rank(request)
 
     def queue(self) -> WaitingQueue:
         """A new queue in this policy's order."""

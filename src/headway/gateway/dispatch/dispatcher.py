@@ -23,6 +23,7 @@ from headway.gateway.dispatch.departures import Departures
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 
@@ -38,6 +39,7 @@ class Dispatcher:
         pool: the backends, which report their changes to `backend_changed`.
         works: every live request by id; only the dispatcher changes it.
         foresight: predicts requests that begin to wait.
+        pricing: bills every run.
         settings: the settings of the gateway.
         clock: returns seconds; never goes backwards.
     """
@@ -48,6 +50,7 @@ class Dispatcher:
         pool: BackendPool,
         works: dict[str, Work],
         foresight: Foresight,
+        pricing: Pricing,
         settings: GatewaySettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,6 +61,7 @@ class Dispatcher:
         self.clock = clock
         self._silence = Silence(pool)
         self._foresight = foresight
+        self.pricing = pricing
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._gave_up_s = 0.0
@@ -187,7 +191,7 @@ class Dispatcher:
         """
         now_s = self.clock()
         turn = work.turn
-        turn.end(now_s)
+        self._stop(work, now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
         work.request.avoid = avoid
@@ -216,6 +220,7 @@ class Dispatcher:
             self.scheduler.cancel(work.request.id, now_s)
         if backend:
             turn = work.turn
+            self.pricing.stops(work, now_s)
             turn.end(now_s)
             if not finished:
                 self.pool.left(backend)
@@ -258,9 +263,10 @@ class Dispatcher:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
+                self.pricing.begins(work, now_s)
                 work.turn.wake()
             elif isinstance(decision, Preempt):
-                work.turn.end(now_s)
+                self._stop(work, now_s)
                 work.turn.interrupt()
                 began.append(work)
             else:
@@ -307,9 +313,14 @@ class Dispatcher:
 
     def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
         """`work` lost its backend and waits in its old place."""
-        work.turn.end(now_s)
+        self._stop(work, now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)
+
+    def _stop(self, work: Work, now_s: float) -> None:
+        """The run of `work` has ended, and another one will follow."""
+        self.pricing.loses(work, now_s)
+        work.turn.end(now_s)
 
     def _arm(self, now_s: float) -> None:
         waiting = self.scheduler.waiting()

@@ -117,6 +117,8 @@ class Slot:
                     while (delta := await self.read(anext(deltas, None))) is not None:
                         self.progress(generation.output_tokens - work.request.output_tokens)
                         served = work.served
+                        if delta.prompt_tokens is not None:
+                            self._dispatcher.pricing.prefilled(work, delta.cached_tokens)
                         if served.prompt_tokens is None and delta.prompt_tokens is not None:
                             served.prompt_tokens = delta.prompt_tokens
                             served.cached_tokens = delta.cached_tokens
