@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.core.drive import (
     event_lists,
     settings_of_every_kind,
