@@ -184,8 +184,8 @@ class SharedSlots:
         offers = self._open_offers()
         waits: dict[str, set[str]] = {gateway: set() for gateway in self._leases}
         for gateway, entry in waiting:
-            names = {choice.backend for choice in entry.choices}
-            promised = next((name for name in coming if name in names), None)
+            names = [choice.backend for choice in entry.choices]
+            promised = next((name for name in names if name in coming), None)
             if promised is not None:
                 coming[promised] -= 1
                 if not coming[promised]:

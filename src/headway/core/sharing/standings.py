@@ -45,7 +45,7 @@ class Standings:
         """At most `most` waiting requests of each lane: those to start next, in order."""
         found: list[Entry] = []
         for lane, queue in self._lanes.queues.items():
-            serving = [one for one in self._backends.of_lane(lane) if one.slots]
+            serving = [one for one in self._backends.of_lane(lane) if one.slots and one.shared]
             if not queue.count or not serving:
                 continue
             for request, where in self._placed(queue, most, now_s):
@@ -78,7 +78,8 @@ class Standings:
 
     def offers(self, most: int, now_s: float) -> tuple[Offer, ...]:
         """At most `most` running requests that may be stopped now, the least urgent first."""
-        rule, backends = self._preemption, self._backends.by_name.values()
+        rule = self._preemption
+        backends = [one for one in self._backends.by_name.values() if one.shared]
         if not rule.possible or not any(map(self._may_yield, backends)):
             return ()
         self._backends.catch_up(backends, now_s)
@@ -123,7 +124,7 @@ class Standings:
         return {
             name: _microseconds(backend.queue_s())
             for name, backend in self._backends.by_name.items()
-            if backend.running
+            if backend.running and backend.shared
         }
 
     def scale_us(self) -> int:
