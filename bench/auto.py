@@ -22,7 +22,7 @@ from tests.lab.simulation.served_log import records_of
 
 from claims import Claim, publish
 from headway.core.settings import BoostSettings, SchedulerSettings
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.choice import CANDIDATES, Choice, choose
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.loading import load_trace
@@ -179,7 +179,7 @@ def main() -> int:
                     f"{p99[name] / p99['fcfs']:.2f}",
                 ]
             )
-    show(table_console(), results_table(["phase", "policy", "mean s", "p99 s", "of fcfs"], rows))
+    show(table_console(), Results(["phase", "policy", "mean s", "p99 s", "of fcfs"], rows))
     wrong = 0
     for at_s, before, after, reason in auto.choices:
         phase = int(phase_of[min(len(day) - 1, int(np.searchsorted(day.arrival_s, at_s)))])

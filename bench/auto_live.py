@@ -26,7 +26,7 @@ from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.prompts import Prompt, load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.workload import LoadRequest, Workload
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.choice import choose
 from headway.lab.simulation.importers.request_log import answered
 from headway.lab.simulation.logged_profile import logged_sites
@@ -117,7 +117,7 @@ async def measure(options: argparse.Namespace) -> int:
     ends_unix_s = [began_unix_s + end_s for end_s in ends_s]
     claims, rows = judged(records, ends_unix_s, 60.0 * options.minutes)
     headings = ["phase", "requests", "policy", "mean s", "p99 s", "p99 of fcfs"]
-    show(table_console(), results_table(headings, rows))
+    show(table_console(), Results(headings, rows))
     print("\n".join(lines))
     return publish(claims, {"rows": rows, "capacity": rates, "log": lines}, options.json)
 

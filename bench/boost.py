@@ -30,7 +30,7 @@ from headway.core.settings import BoostSettings, SchedulerSettings
 from headway.lab.report.gain import gain_captured
 from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.comparison import Contender, Run, Scenario, compare
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import Slo
 from headway.lab.simulation.settings import settings_of

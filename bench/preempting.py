@@ -25,7 +25,7 @@ from claims import Claim, publish
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.terminal import Results, show, table_console
-from headway.lab.simulation.importers import load_trace
+from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
 from headway.lab.simulation.predictions import Noisy, Oracle, Predictions

@@ -28,7 +28,7 @@ from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
 from headway.core.settings import SchedulerSettings
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.measures import measures_of
@@ -290,7 +290,7 @@ def main() -> int:
                     policy: [asdict(one) for one in draws] for policy, draws in found.items()
                 }
     headings = ["traffic", "load", "policy", "mean s", "fcfs /", "srpt /", "p99 / fcfs"]
-    show(table_console(), results_table(headings, rows))
+    show(table_console(), Results(headings, rows))
     return publish(claims, {"cases": details}, options.json)
 
 

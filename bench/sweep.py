@@ -14,7 +14,7 @@ from pathlib import Path
 
 from claims import publish
 from headway.lab.report.figures import figures, share
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.comparison import ORACLE, Contender, Scenario, compare
 from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.load import at_load, capacity_rps
@@ -84,7 +84,7 @@ def main() -> int:
             print(*rows[-1], sep=", ", flush=True)
     headings = ["trace", "policy", "mean s", "p50 s", "p99 s", "worst wait s", "slow- down"]
     headings += ["TTFT s", "pre- empted", "oracle gain"]
-    show(table_console(), results_table(headings, rows))
+    show(table_console(), Results(headings, rows))
     return publish([], details, options.json)
 
 

@@ -27,7 +27,7 @@ from claims import Claim, publish
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
 from headway.core.settings import SchedulerSettings
-from headway.lab.report.terminal import results_table, show, table_console
+from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.cluster import Cluster
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.predictions import FromHistory, Predictions
@@ -249,7 +249,7 @@ def main() -> int:
             claims.append(Claim(f"deadline of {name} / ours", ratio, BARS[name], at_most=False))
     rates = ours_rate / np.array([rate for _, rate in found["fcfs, round robin"]])
     claims.append(Claim("tokens/s, ours / fcfs", float(np.median(rates)), 1.0, at_most=False))
-    show(table_console(), results_table(["policy", "deadline s", "/ ours", "tokens/s"], rows))
+    show(table_console(), Results(["policy", "deadline s", "/ ours", "tokens/s"], rows))
     details = {name: [list(one) for one in draws] for name, draws in found.items()}
     return publish(claims, {"found": details}, options.json)
 

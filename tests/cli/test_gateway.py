@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_command_line import headway, one_line_failure
 from tests.store.test_request_log import record
 
-from headway.cli.gateway import lengths_in, responses_of
+from headway.cli.gateway import answered_in, lengths_of, responses_of
 from headway.config.kept import LogConfig, ResponsesConfig
 from headway.config.settings import Settings
 from headway.prediction.live.history import Origin
@@ -32,7 +32,7 @@ def change(path: Path, statement: str) -> None:
 
 def test_lengths_of_earlier_answers_are_recalled(tmp_path: Path) -> None:
     write_lengths(tmp_path / "requests.db", [9] * 100)
-    history = lengths_in(tmp_path / "requests.db")
+    history = lengths_of(answered_in(tmp_path / "requests.db"))
     assert history.estimate(Origin("m", "", 0xABC), None).quantile(0.5) <= 10
 
 
@@ -52,7 +52,7 @@ def test_a_damaged_row_is_passed_over_with_one_warning(
     path = tmp_path / "requests.db"
     write_lengths(path, [9] * 100)
     change(path, f"UPDATE requests SET {damage} WHERE number IN (1, 50)")
-    history = lengths_in(path)
+    history = lengths_of(answered_in(path))
     assert history.estimate(Origin("m", "", 0xABC), None).quantile(0.5) <= 10
     (warning,) = caplog.messages
     assert "requests.db: 2 damaged rows were left out" in warning
@@ -64,9 +64,9 @@ def test_a_log_that_cannot_be_read_is_one_warning(
     path = tmp_path / "requests.db"
     write_lengths(path, [9] * 100)
     change(path, "ALTER TABLE requests RENAME COLUMN program TO another")
-    assert lengths_in(path).estimate(Origin("m"), None).mean > 100
+    assert lengths_of(answered_in(path)).estimate(Origin("m"), None).mean > 100
     (warning,) = caplog.messages
-    assert "lengths of earlier answers are not known" in warning
+    assert "earlier answers are not known" in warning
 
 
 def test_a_damaged_predictor_that_was_asked_for_is_one_line(tmp_path: Path) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from headway.batches.journal import JournalError
 from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.live_settings import api_keys, endpoints_of
+from headway.cli.live_settings import api_keys, budget_of, endpoints_of, tenant_budgets
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
 from headway.config.backends import EMBEDDED
+from headway.config.kept import default_requests_db
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
@@ -27,6 +27,7 @@ from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
+from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
 from headway.gateway.server import Gateway, run
 from headway.gateway.settings import AutoSettings, GatewaySettings
@@ -34,7 +35,7 @@ from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
 from headway.prediction.live.censored import cut_off
-from headway.prediction.live.history import LengthHistory, Origin
+from headway.prediction.live.history import LengthHistory
 from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
@@ -42,7 +43,9 @@ from headway.prompts.watched import WatchedRegistry
 from headway.sharing.errors import QueueError
 from headway.sharing.settings import QueueSettings
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
+from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
+from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
 
 logger = logging.getLogger(__name__)
@@ -83,7 +86,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                     keep_s=None if days is None else days * DAY_S,
                 )
             responses = responses_of(settings)
-            history = lengths_in(database.expanduser()) if database else LengthHistory()
+            earlier = answered_in(database.expanduser()) if database else []
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
@@ -125,7 +128,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 gateway_settings(settings),
                 endpoints,
                 embedded=embedded,
-                history=history,
+                history=lengths_of(earlier),
+                earlier=earlier,
                 predictor=predictor,
                 request_log=log,
                 responses=responses,
@@ -143,8 +147,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             CertificateError,
             EventLogError,
             GgufError,
-            JournalError,
             ModelFailure,
+            NoDatabase,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -180,11 +184,12 @@ def batches_of(settings: Settings) -> BatchSettings | None:
     database, batch = settings.log.requests_db, settings.batch
     folder = batch.folder
     if folder is None:
-        if database is None:
+        if database is None and batch.database is None:
             return None
-        folder = database.with_name("batches")
+        folder = (database or default_requests_db()).with_name("batches")
     return BatchSettings(
         folder.expanduser(),
+        database=batch.database or "",
         max_file_bytes=batch.max_file_mb * 1024 * 1024,
         max_lines=batch.max_lines,
         max_line_bytes=settings.limits.max_body_bytes,
@@ -208,21 +213,27 @@ def prompts_of(settings: Settings) -> WatchedRegistry | None:
     return None if folder is None else WatchedRegistry(folder.expanduser())
 
 
-def lengths_in(database: Path) -> LengthHistory:
-    """Output lengths of the newest requests in the log, so that they survive a restart.
+def answered_in(database: Path) -> list[RequestRecord]:
+    """The newest requests of the log that were answered: what they teach outlives a restart.
 
-    If the log cannot be read, the history starts empty, with a warning.
+    If the log cannot be read, there are none, with a warning.
     """
-    history = LengthHistory()
+    answered: list[RequestRecord] = []
     try:
         for _, record in read(database, after=max(0, newest(database) - RECALLED_REQUESTS)):
             if record.outcome == "finished" and record.output_tokens:
-                template = int(record.template or "0", 16)
-                origin = Origin(record.model, record.tenant, template, record.program)
-                was_cut = cut_off(record.output_tokens, record.max_tokens)
-                history.observe(origin, record.output_tokens, was_cut)
+                answered.append(record)
     except RequestLogError as error:
-        logger.warning("lengths of earlier answers are not known: %s", error)
+        logger.warning("earlier answers are not known: %s", error)
+    return answered
+
+
+def lengths_of(answered: Iterable[RequestRecord]) -> LengthHistory:
+    """The output lengths of earlier answers."""
+    history = LengthHistory()
+    for record in answered:
+        was_cut = cut_off(record.output_tokens or 0, record.max_tokens)
+        history.observe(origin_of(record), record.output_tokens or 0, was_cut)
     return history
 
 
@@ -242,6 +253,9 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        prices=settings.prices.prices(),
+        tenant_budgets=tenant_budgets(settings),
+        batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),

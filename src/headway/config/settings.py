@@ -22,6 +22,7 @@ from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
 from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
 from headway.config.models import ModelConfig
+from headway.config.money import BudgetConfig, PricesConfig
 from headway.config.scheduling import (
     AUTO,
     AUTO_BEGINS_WITH,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
     aliases: dict[str, str] = {}
     """Other names of models, `*` in them for any text, and the model that each means."""
+    prices: PricesConfig = PricesConfig()
     prompts: Path | None = None
     """Folder with registered prompts; null: none."""
     queue: str | None = None
@@ -96,6 +98,8 @@ class Settings(BaseSettings):
     tiers: TiersConfig = TiersConfig()
     fairness: Literal["off", "vtc", "drr"] = "off"
     tenant_weights: dict[str, Weight] = {}
+    tenant_budgets: dict[str, BudgetConfig] = {}
+    """What tenants may spend, by their names."""
     tenant_max_running: Count | None = None
     max_queue: Annotated[int, Field(ge=0)] | None = 100_000
     """Requests of all tiers that may wait."""
@@ -180,6 +184,23 @@ class Settings(BaseSettings):
         if key is not None and info.data.get("tls_cert") is None:
             raise ValueError("needs tls_cert beside it")
         return key
+
+    @field_validator("log")
+    @classmethod
+    def _keeps_what_is_spent(cls, log: LogConfig, info: ValidationInfo) -> LogConfig:
+        """After a restart, what was spent is read from the request log."""
+        keys: tuple[KeyConfig, ...] = info.data.get("keys", ())
+        tenants: dict[str, BudgetConfig] = info.data.get("tenant_budgets", {})
+        batch: BatchConfig | None = info.data.get("batch")
+        budgets = [one.budget for one in keys if one.budget is not None] + list(tenants.values())
+        if log.requests_db is None and (budgets or (batch is not None and batch.budget)):
+            raise ValueError("budgets need requests_db: what was spent is read from it at a start")
+        monthly = any(
+            one.tokens_per_month is not None or one.money_per_month is not None for one in budgets
+        )
+        if monthly and log.keep_days is not None and log.keep_days < 31:
+            raise ValueError("budgets of a month need keep_days: 31 or more")
+        return log
 
     @model_validator(mode="after")
     def _can_share(self) -> Settings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from headway.core.cost import CostModel
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 
 REMEMBERED_PREFIXES = 1024
 UNSHARED = 1 << 30
@@ -27,6 +28,8 @@ class Backend:
     """KV cache budget in tokens; None where the engine guarantees every slot its context."""
     cost: CostModel = field(default_factory=CostModel)
     """Its measured cost: to compare it with other backends, and to predict times."""
+    piecewise: bool = False
+    """Whether it takes prompts in pieces (see `prompt_turns`)."""
     granted: int = UNSHARED
     """Of its slots, those that are this scheduler's, where several share the backend."""
 
@@ -36,6 +39,12 @@ class Backend:
     """Predicted remaining output tokens of all requests that run here."""
     prefilling_s: float = field(default=0.0, init=False)
     """Time of the prompts of requests that run here and have no token yet."""
+    prompts: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
+    """The requests that run here and have no token yet, where prompts come in pieces."""
+    last_start_s: list[float] = field(
+        default_factory=lambda: [-inf] * len(Tier), init=False, repr=False
+    )
+    """When a request last started here, by tier, where prompts come in pieces."""
     _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
 
     @property
@@ -96,6 +105,8 @@ class Backend:
             # that saves, and a prefix that all requests share must not draw them all here.
             request.pending_prefill_s = self.cost.prefill_s(request)
             self.prefilling_s += request.pending_prefill_s
+            if self.piecewise:
+                self.prompts[request.id] = request
         if request.prefix:
             self._prefixes[request.prefix] = None
             self._prefixes.move_to_end(request.prefix)
@@ -105,7 +116,7 @@ class Backend:
     def progressed(self, produced: Iterable[tuple[Request, int]]) -> None:
         """Each of these requests, which run here, has that many output tokens in all."""
         # One loop without calls: it covers all running requests before each comparison.
-        work_tokens = self.work_tokens
+        work_tokens, prompts = self.work_tokens, self.prompts
         for request, output_tokens in produced:
             outstanding_tokens = request.outstanding_tokens
             if outstanding_tokens:
@@ -117,7 +128,7 @@ class Backend:
                     request.outstanding_tokens = 0.0
                     work_tokens -= outstanding_tokens
             request.output_tokens = output_tokens
-            if request.pending_prefill_s and output_tokens:
+            if output_tokens and (request.pending_prefill_s or prompts):
                 self._prefilled(request)
         self.work_tokens = work_tokens
 
@@ -140,3 +151,4 @@ class Backend:
     def _prefilled(self, request: Request) -> None:
         self.prefilling_s -= request.pending_prefill_s
         request.pending_prefill_s = 0.0
+        self.prompts.pop(request.id, None)

@@ -77,7 +77,11 @@ class PreemptionRule:
                 continue
             for running in backend.running.values():
                 tokens = running.output_tokens
-                if running.resumed_s > rested_s or tokens <= running.resumed_tokens:
+                # What was computed in pieces stays in the cache: a stop loses next to nothing.
+                yields = backend.piecewise and running.tier > tier
+                if running.resumed_s > rested_s and not yields:
+                    continue
+                if tokens <= running.resumed_tokens and not (yields and running.in_pieces):
                     continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
                     continue  # it has waited enough, and runs to its end

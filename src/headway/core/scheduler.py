@@ -24,24 +24,13 @@ from headway.core.policy_in_use import PolicyInUse
 from headway.core.preemption import PreemptionRule
 from headway.core.programs import Programs
 from headway.core.promises import Promises
+from headway.core.prompt_turns import PromptTurns
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
 from headway.core.sharing.standings import Standings
 from headway.core.tail_keeper import TailKeeper
 from headway.core.takeover import Takeovers
 from headway.core.tiers import tier_order
-
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.NEW: frozenset({State.WAITING, State.REJECTED}),
-    State.WAITING: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
-    State.RUNNING: frozenset({State.PREEMPTED, State.FINISHED, State.CANCELLED}),
-    # Rejected: its backend failed before the first token, and its deadline has since passed.
-    State.PREEMPTED: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
-    State.FINISHED: frozenset(),
-    State.CANCELLED: frozenset(),
-    State.REJECTED: frozenset(),
-}
-"""For each state of a request, the states that may follow. Tests hold the Scheduler to it."""
 
 
 class Scheduler:
@@ -77,6 +66,7 @@ class Scheduler:
         self._lanes = Lanes(policy, tiers, ledger, self._backends, by_tenant)
         self._backlog, self._running = self._lanes.backlog, self._backends.running
         self._preemption = PreemptionRule(settings.preemption, policy, tiers.preempts)
+        self._turns = PromptTurns(settings.preemption.enabled and tiers.preempts)
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
@@ -285,12 +275,21 @@ class Scheduler:
         wakeup_s = self._lanes.next_missed_s(now_s)
         if self._takeovers.possible:
             if self._running.requests:
-                look_again_s = now_s + max(0.01, self.settings.preemption.min_run_s)
+                look_again_s = now_s + max(0.01, self._takeovers.pause_s)
                 wakeup_s = min(wakeup_s, look_again_s)
             wakeup_s = min(wakeup_s, self._lanes.next_due_s(now_s))
         return wakeup_s if wakeup_s < inf else None
 
     # ---- questions --------------------------------------------------------------------------
+
+    def may_go_on(self, request_id: str, now_s: float) -> bool:
+        """Whether the next piece of the prompt of a running request may be computed now.
+
+        It may be from the first token, the end or the stop of another request on its backend on,
+        or from its own due time on.
+        """
+        request = self._one_that_runs(request_id)
+        return self._turns.may_go_on(request, self.backends[request.backend], now_s)
 
     @property
     def backends(self) -> Mapping[str, Backend]:
@@ -356,6 +355,7 @@ class Scheduler:
         if request.started_s < 0.0:
             self._tier_order.served(request.tier, request.service_s)
         request.state = State.RUNNING
+        self._turns.start(request, backend, now_s)
         self._backends.take(request, backend, now_s)
         self._policies.started(request, now_s)
         decisions.append(Start(request, backend.name))

@@ -22,6 +22,9 @@ from headway.core.waiting import Waiting
 Urgency = tuple[bool, int, float]
 """Whether a request is not due yet, its tier and its rank: smaller is more urgent."""
 
+PAUSE_S = 0.03
+"""Where requests yield that have just begun, it is worth while to look again soon."""
+
 _LEAST_URGENT: Urgency = (True, int(max(Tier)), inf)
 _NEVER = (-inf, _LEAST_URGENT)
 
@@ -126,7 +129,13 @@ class Takeovers:
         Ranks of running requests change slowly, so looking again can wait.
         """
         looked_s, most_urgent = self._looked.get(name, _NEVER)
-        return now_s < looked_s + self._rule.settings.min_run_s and urgency >= most_urgent
+        return now_s < looked_s + self.pause_s and urgency >= most_urgent
+
+    @property
+    def pause_s(self) -> float:
+        """Time until it is worth while to look again."""
+        rested_s = self._rule.settings.min_run_s
+        return min(rested_s, PAUSE_S) if self._backends.piecewise else rested_s
 
     def _pair(self, now_s: float) -> tuple[Request, Request] | None:
         """The most urgent request to which a running one yields, and that one."""

@@ -52,6 +52,12 @@ class Metrics:
         self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
         self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
         self._rejects = self._counter("rejects", "Requests rejected", "reason")
+        self._cost = self._counter(
+            "cost", "What requests cost, in the currency of the prices", "model", "tier"
+        )
+        self._unpriced = self._counter(
+            "unpriced_requests", "Requests whose cost is unknown", "model", "tier"
+        )
         # A counter that appears with its first count hides that count from Prometheus.
         for tier in Tier:
             for kind in ("prompt", "output"):
@@ -110,6 +116,13 @@ class Metrics:
             decode_s = served.last_token_s - served.first_token_s
             if decode_s > 0.0 and work.output_tokens > 1:
                 self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
+
+    def cost(self, model: str, tier: str, cost: float | None) -> None:
+        """Count what a request cost; None: it is not known."""
+        if cost is None:
+            self._unpriced.add(1, model, tier)
+        elif cost:
+            self._cost.add(cost, model, tier)
 
     def rejected(self, reason: str) -> None:
         """Count a rejected request.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
 from headway.core.scheduler import Scheduler
+from headway.gateway.foresight import earlier_runs
 from headway.gateway.work.work import Work
 from headway.prediction.live.cached_prompts import CachedPrompts
 from headway.prediction.live.history import Origin
 from headway.prediction.live.run_history import RunHistory
+from headway.store.request_record import RequestRecord
 
 LEAST_QUANTILE = 0.1
 """A claim counts as at least this quantile of what runs like this one did."""
@@ -26,6 +30,14 @@ class RunsAhead:
         self.history = history
         self._scheduler = scheduler
         self._cached = CachedPrompts()
+
+    def recall(self, answered: Sequence[RequestRecord], now_s: float, now_unix_s: float) -> None:
+        """Learn from requests that were answered before a restart.
+
+        Their service is counted by the scheduler's cost of tokens: it has to have one.
+        """
+        cost = self._scheduler.cost
+        earlier_runs.learn(answered, self.history, self._cached, cost, now_unix_s - now_s)
 
     def arrives(
         self, request: Request, origin: Origin, claimed_ms: int | None, now_s: float

@@ -92,6 +92,12 @@ class Turn:
         self.answering = False
         self.longest_gap_s = 0.0
 
+    def prefilled(self, now_s: float) -> None:
+        """A piece of the prompt was computed."""
+        if self.activity is not None:
+            self.activity.heard(now_s)
+        self.heard_s = now_s
+
     def heard(self, now_s: float) -> None:
         """A part of the answer arrived."""
         if self.activity is not None:
@@ -138,6 +144,7 @@ class Turn:
         """Stop its task from reading from the engine at once: `read` raises `why`."""
         if self.stopped is None:
             self.stopped = why
+            self.wake()
             if self._reader is not None:
                 self._cancelled = True
                 self._reader.cancel()

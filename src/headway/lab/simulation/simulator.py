@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from heapq import heappop, heappush
 from math import inf, isnan
-
-import numpy as np
 
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Preempt, Start
@@ -21,12 +18,14 @@ from headway.core.request import Request, State
 from headway.core.routing import router_of
 from headway.core.scheduler import Scheduler
 from headway.core.settings import SchedulerSettings
+from headway.lab.simulation.arrivals import Arrivals
 from headway.lab.simulation.cluster import Cluster
-from headway.lab.simulation.engine import EngineModel, FirstToken
+from headway.lab.simulation.engine import EngineModel, FirstToken, PieceDone
 from headway.lab.simulation.engine_request import EngineRequest
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fitting import Fitting
 from headway.lab.simulation.gateways import Gateways
+from headway.lab.simulation.held_prompts import HeldPrompts
 from headway.lab.simulation.outcome import Outcome
 from headway.lab.simulation.predictions import Predictions
 from headway.lab.simulation.record import Record
@@ -108,6 +107,7 @@ class Simulation:
             self._gateways = Gateways(cluster.sharing, self._stations, len(trace), cluster.seed)
         self._home: dict[int, Station] = {}
         """Where each request waits or runs."""
+        self._held = HeldPrompts()
         self._open: list[Station] = []
         """Where requests may be routed to."""
         self._unrouted: list[Request] = []
@@ -120,26 +120,15 @@ class Simulation:
         )
         self._sequences: dict[str, EngineRequest] = {}
         self._requests: dict[int, Request] = {}
-        self._released: list[tuple[float, int]] = []
-        """Requests of sessions, of which the one before has ended."""
-        self._missing = [1 + len(joined) for joined in trace.joins]
-        """How many requests each still waits for, where branches of a run meet."""
+        self._arrivals = Arrivals(trace)
         self._record = Record(len(trace), list(self._place))
         self._ended = 0
         self._events = 0
-        self._arrival_s = trace.arrival_s.tolist()
-        waits = trace.after >= 0 if len(trace.after) else np.zeros(len(trace), bool)
-        self._free: list[int] = np.flatnonzero(~waits).tolist()
-        """Requests that wait for no other's end."""
-        self._running = int((trace.produced_tokens >= 0).sum())
-        """How many run when the trace begins: the first ones."""
 
     def run(self, progress: Callable[[int], None] | None = None) -> Outcome:
         """To the end."""
         engines, stations, replicas = list(self._engines.values()), self._stations, self._replicas
-        arrivals, free, arrival_s = self._running, self._free, self._arrival_s
-        released, steering, gateways = self._released, self._steering, self._gateways
-        next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
+        arrivals, steering, gateways = self._arrivals, self._steering, self._gateways
         now_s, requests, fixed = 0.0, len(self._trace), replicas.fixed
         on = [
             Change(number, ReplicaState.OFF, state)
@@ -147,22 +136,20 @@ class Simulation:
             if state is ReplicaState.ON
         ]
         self._change(on, now_s)
-        for number in range(self._running):
+        for number in range(arrivals.running):
             self._send(number, now_s)
-        for station in stations if self._running else ():
+        for station in stations if arrivals.running else ():
             self._step(station, now_s)
         if gateways is not None:
             self._pass_messages(gateways, now_s)
         while self._ended < requests:
-            now_s = next_arrival_s
+            now_s = arrivals.next_s
             for station in stations:
                 if station.wakeup_s < now_s:
                     now_s = station.wakeup_s
             for engine in engines:
                 if engine.next_event_s < now_s:
                     now_s = engine.next_event_s
-            if released and released[0][0] < now_s:
-                now_s = released[0][0]
             if replicas.next_s < now_s:
                 now_s = replicas.next_s
             if steering.next_s < now_s:
@@ -174,12 +161,9 @@ class Simulation:
             for engine in engines:
                 if engine.next_event_s <= now_s:
                     self._pass_events(engine, now_s)
-            while next_arrival_s <= now_s:
-                self._send(free[arrivals], now_s)
-                arrivals += 1
-                next_arrival_s = arrival_s[free[arrivals]] if arrivals < len(free) else inf
-            while released and released[0][0] <= now_s:
-                self._send(heappop(released)[1], now_s)
+            while arrivals.next_s <= now_s:
+                for number in arrivals.due(now_s):
+                    self._send(number, now_s)
             if replicas.next_s <= now_s:
                 self._change(replicas.advance(now_s), now_s)
             if steering.next_s <= now_s:
@@ -260,16 +244,20 @@ class Simulation:
                 running = self._from_trace.sequence(number, request)
                 self._sequences[request.id] = running
                 first = self._record.resumed(number, self._place[decision.backend], now_s)
-                if first and running.produced:
+                if request.in_pieces:
+                    self._held.hold(request, running, engine, self._home[number].scheduler)
+                elif first and running.produced:
                     engine.go_on(running, now_s)
                 else:
                     engine.submit(running, now_s)
             elif isinstance(decision, Preempt):
                 running = self._sequences.pop(request.id)
+                self._held.stop(request.id)
                 self._engines[decision.backend].cancel(running, now_s)
                 self._record.stopped(number, now_s)
             else:
                 self._over(number, now_s)
+        self._held.let_on(now_s)
 
     def _produced(self, backend: Backend, now_s: float) -> list[tuple[Request, int]]:
         """What the requests on a backend have produced."""
@@ -286,23 +274,27 @@ class Simulation:
         record = self._record
         for event in engine.advance(now_s):
             number = event.request.number
+            request = self._requests[number]
+            station = self._home[number]
+            scheduler = station.scheduler
+            if isinstance(event, PieceDone):
+                self._held.hold(request, event.request, engine, scheduler)
+                continue
             if isinstance(event, FirstToken):
                 if isnan(record.first_s[number]):
                     record.first_s[number] = now_s
-                if len(self._sites) > 1:  # its prompt hinders no placement any more
-                    scheduler = self._home[number].scheduler
-                    scheduler.progress(str(number), event.request.produced, now_s)
+                if len(self._sites) > 1 or engine.profile.piecewise:  # it hinders none any more
+                    scheduler.progress(request.id, event.request.produced, now_s)
                 continue
-            request = self._requests[number]
             del self._sequences[request.id]
-            station = self._home[number]
-            station.scheduler.progress(request.id, event.request.output_tokens, now_s)
-            station.scheduler.finish(request.id, now_s)
+            scheduler.progress(request.id, event.request.output_tokens, now_s)
+            scheduler.finish(request.id, now_s)
             station.wakeup_s = now_s
             self._predictions.finished(number)
             record.ended_s[number] = now_s
             record.stopped(number, now_s)
             self._over(number, now_s, event.request.cached_tokens)
+        self._held.let_on(now_s)
 
     def _over(self, number: int, now_s: float, cached_tokens: int | None = None) -> None:
         """A request is done with: answered, with so many `cached_tokens`, or not."""
@@ -313,13 +305,7 @@ class Simulation:
             self._record.preemptions[number] = request.preemptions
             assert request.state in (State.FINISHED, State.REJECTED)
         self._ended += 1
-        for follower in self._trace.followers.get(number, ()):
-            if self._missing:
-                self._missing[follower] -= 1
-                if self._missing[follower]:
-                    continue
-            at_s = now_s + float(self._trace.gap_s[follower])
-            heappush(self._released, (at_s, follower))
+        self._arrivals.ended(number, now_s)
 
     # ---- replicas come and go ---------------------------------------------------------------
 
@@ -372,6 +358,7 @@ class Simulation:
             tokens = engine.produced(self._sequences.pop(request.id), now_s)
             scheduler.progress(request.id, tokens, now_s)
             self._record.stopped(number, now_s)
+            self._held.stop(request.id)
             self._record.failovers[number] += 1
             if self._record.failovers[number] > MOST_FAILOVERS:
                 raise SimulationError(

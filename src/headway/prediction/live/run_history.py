@@ -56,6 +56,8 @@ class _Run:
     """Requests that wait or run."""
     path_s: float = 0.0
     """Service along its longest path so far."""
+    before_s: float = 0.0
+    """The same up to a restart, after which callers count from 0."""
     ends: deque[_End] = field(default_factory=lambda: deque(maxlen=MOST_ANSWERS))
 
 
@@ -138,6 +140,7 @@ class RunHistory:
         run.last_s = now_s
         self._runs.move_to_end(key)
         if path_s is not None:
+            path_s += run.before_s
             unit_s = _unit_s(step, max(1e-3, path_s), run.answers)
             run.ends.append(_End(step, path_s, unit_s, predicted))
             run.answers += 1
@@ -148,6 +151,11 @@ class RunHistory:
         run = self._runs.pop((origin.tenant, origin.program), None)
         if run is not None:
             self._learn(run)
+
+    def interrupted(self) -> None:
+        """A restart: no request is left, and from now on `path_s` counts from there."""
+        for run in self._runs.values():
+            run.live, run.before_s = 0, run.path_s
 
     def _forget_idle(self, now_s: float) -> None:
         """Learn from runs that have ended, as far as can be known."""
