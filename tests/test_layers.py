@@ -81,6 +81,7 @@ MAY_IMPORT = {
         "state_folder",
         "store",
         "unreachable",
+        "yaml_words",
         "workflows",
     },
     "config": {

@@ -66,7 +66,7 @@ class Exchange:
             ahead, size_s = place * count / len(ranks), sums_s[place] / place
         else:  # the sample left out those that go first
             ahead, size_s = 1.0, self._policy.size_s(waiting)
-        wait_s = self._next_slot_s + ahead * size_s / (2.0 * self._slots)
+        wait_s = self.next_slot_s + ahead * size_s / (2.0 * self._slots)
         lost_s = count * (DELAYED * cost.preempt_s + cost.recompute_s(running))
         if ahead * wait_s <= lost_s:
             return False  # however long it would run on
@@ -87,7 +87,7 @@ class Exchange:
         return line
 
     @cached_property
-    def _next_slot_s(self) -> float:
+    def next_slot_s(self) -> float:
         """Predicted time until a slot frees: each frees once in the time of its request."""
         often = 0.0
         for backend in self._serving:

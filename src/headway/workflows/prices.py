@@ -10,6 +10,7 @@ import yaml
 
 from headway.workflows.errors import WorkflowError
 from headway.workflows.journal.rows import StepRow
+from headway.yaml_words import document
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,9 +31,9 @@ def read_prices(file: Path) -> Prices:
         WorkflowError: it cannot be read, or is wrong.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = document(file.read_text(encoding="utf-8"))
         return msgspec.convert(content, dict[str, Price])
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise WorkflowError(
             f"{file}: {why}; write MODEL: {{input: 0.15, output: 0.60}}, for a million tokens"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from headway.workflows.journal import deaths
 from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
@@ -36,6 +37,7 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS definitions (
         hash TEXT PRIMARY KEY, workflow TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
         saved_at DOUBLE PRECISION NOT NULL)""",
+    deaths.TABLE,
     f"CREATE INDEX IF NOT EXISTS runs_to_claim ON runs (workflow, {ORDER}) WHERE state = 'ready'",
     "CREATE INDEX IF NOT EXISTS children_to_claim "
     f"ON runs (root_workflow, {ORDER}) WHERE state = 'ready'",
