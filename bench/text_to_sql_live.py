@@ -5,8 +5,8 @@
 The shape of text_to_sql.py with short prompts and answers, on two llama.cpp servers with the same
 weights: as they ship (Q4_1), and widened to 32 bits, which takes longer a token (`pip install
 gguf`). A turn measures what a burst of runs is served at, which is a load of 1, and then sends
-the same runs as the same Poisson stream under each policy, in an order of its own. Every gateway begins with the request log of the first burst: what it taught of
-lengths and runs is known.
+the same runs as the same Poisson stream under each policy, in an order of its own. Every
+gateway begins with the request log of the first burst: what it taught of lengths and runs is known.
 
 One queue for both engines is one gateway. `round robin` and HexGen's rule send each call to one of
 two gateways, each with one engine; HexGen's work and speed are those of the calls under way, at
@@ -14,7 +14,7 @@ speeds measured in the beginning. Answers have given lengths, known to gateways 
 deadline is what 95% met under `run-fcfs`, which is first in each turn; what counts is the latency
 that 95% of the runs stayed below, and tokens a second.
 
-With --lock, each stretch of measuring holds that file, for machines that are shared.
+With --lock, each turn holds a lock on that file, for machines that are shared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -55,8 +55,8 @@ LOAD = 1.0
 BURST = 8
 MET = 0.95
 DAY_S = 24 * 3600.0
-OURS = "urgency"
-BARS = {"fcfs, round robin": 1.4, "hexgen": 1.0, "edf": 1.0, "run-fcfs": 1.0}
+OURS, BASE, TURNS = "slack", "run-fcfs", "fcfs, round robin"
+BARS = {TURNS: 1.4, "hexgen": 1.0, "edf": 1.0, BASE: 1.0}
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Contender:
 
 
 CONTENDERS = {
-    "run-fcfs": Contender("run-fcfs", deadlines=False),
-    "fcfs, round robin": Contender("fcfs", "round_robin", deadlines=False),
+    BASE: Contender("run-fcfs", deadlines=False),
+    TURNS: Contender("fcfs", "round_robin", deadlines=False),
     "fcfs": Contender("fcfs", deadlines=False),
     "edf": Contender("edf"),
     "hexgen": Contender("urgency", "hexgen:0.5"),
-    "slack": Contender("slack"),
-    OURS: Contender("urgency"),
+    OURS: Contender("slack"),
+    "urgency": Contender("urgency"),
 }
 
 
@@ -105,10 +105,11 @@ def widen(source: Path, target: Path) -> None:
 
 
 @asynccontextmanager
-async def engines(folder: Path) -> AsyncIterator[list[Endpoint]]:
-    """Two embedded engines of unlike speed."""
-    wide = folder / "wide.gguf"
-    widen(default_model(), wide)
+async def engines(wide: Path) -> AsyncIterator[list[Endpoint]]:
+    """Two embedded engines of unlike speed; the file of the slow one is made if it is missing."""
+    if not wide.exists():
+        widen(default_model(), wide.with_suffix(".part"))
+        wide.with_suffix(".part").rename(wide)
     async with AsyncExitStack() as stack:
         found = []
         for name, model in (("quick", default_model()), ("slow", wide)):
@@ -146,12 +147,12 @@ class Gate:
         return sum(map(self.duration_s, self.under_way)) / SLOTS
 
 
-def short(trace: Trace) -> Trace:
-    """The trace with lengths for a small engine."""
+def short(trace: Trace, factor: float) -> Trace:
+    """The trace with lengths for a small engine, times `factor`."""
     return replace(
         trace,
-        prompt_tokens=np.maximum(8, (trace.prompt_tokens * PROMPT_SHARE).astype(int)),
-        output_tokens=np.maximum(1, (trace.output_tokens * OUTPUT_SHARE).astype(int)),
+        prompt_tokens=np.maximum(8, (trace.prompt_tokens * PROMPT_SHARE * factor).astype(int)),
+        output_tokens=np.maximum(1, (trace.output_tokens * OUTPUT_SHARE * factor).astype(int)),
     )
 
 
@@ -293,102 +294,114 @@ def yesterday(log: Path) -> None:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-class Held:
-    """A file lock, if there is one to hold."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-
-    @asynccontextmanager
-    async def measuring(self) -> AsyncIterator[None]:
-        """While something is measured."""
-        if self._file is None:
-            yield
-            return
-        with self._file.open("a") as opened:
-            await asyncio.to_thread(fcntl.flock, opened, fcntl.LOCK_EX)
-            yield
+@asynccontextmanager
+async def held(file: Path | None) -> AsyncIterator[None]:
+    """While this process holds a lock on `file`, if there is one to hold."""
+    if file is None:
+        yield
+        return
+    with file.open("a") as opened:
+        await asyncio.to_thread(fcntl.flock, opened, fcntl.LOCK_EX)
+        yield
 
 
 async def measure(options: argparse.Namespace) -> int:
+    options.json.parent.mkdir(exist_ok=True)
     names = options.only.split(";") if options.only else list(CONTENDERS)
-    held = Held(options.lock)
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    loads = []
+    turns: list[dict[str, Found]] = []
     with tempfile.TemporaryDirectory() as folder:
-        async with engines(Path(folder)) as endpoints:
+        async with engines(options.json.parent / "wide.gguf") as endpoints:
             seed_log = Path(folder) / "seed.db"
-            async with held.measuring():
-                speeds_s = [await alone_s(one) for one in endpoints]
-                speeds = [one / min(speeds_s) for one in speeds_s]
-                print("seconds alone:", [f"{one:.2f}" for one in speeds_s], flush=True)
-                await taught(endpoints, seed_log)
+            speeds_s = [await alone_s(one) for one in endpoints]
+            speeds = [one / min(speeds_s) for one in speeds_s]
+            print("seconds alone:", [f"{one:.2f}" for one in speeds_s], flush=True)
+            await taught(endpoints, seed_log, options.tokens)
             yesterday(seed_log)
-            for turn in range(options.turns):
-                rng = np.random.default_rng(options.seed + turn)
-                trace = short(runs_of(options.runs, rng))
-                burst = short(runs_of(BURST, rng))
-                base = Contender("run-fcfs", deadlines=False)
-                async with (
-                    held.measuring(),
-                    gates(base, endpoints, seed_log, speeds) as [gate],
-                ):
-                    began_s = time.monotonic()
-                    await Client([gate], None, np.inf).run(burst, np.zeros(BURST))
-                    tokens_s = burst.output_tokens.sum() / (time.monotonic() - began_s)
-                rate = tokens_s / (trace.output_tokens.sum() / options.runs)
-                loads.append(float(rate))
-                arrivals_s = np.cumsum(rng.exponential(1.0 / (options.load * rate), options.runs))
-                deadline_s = options.deadline or np.inf
-                order = [n for n in names if n != "run-fcfs"]
-                rng.shuffle(order)
-                for name in ["run-fcfs", *order]:
-                    one = CONTENDERS[name]
-                    router = router_of(one.routing)
-                    given_s = deadline_s if one.deadlines else np.inf
-                    async with (
-                        held.measuring(),
-                        gates(one, endpoints, seed_log, speeds) as there,
-                    ):
-                        client = Client(there, router, given_s)
-                        latency_s, tokens_s = await client.run(trace, arrivals_s)
-                    p95_s = float(np.quantile(latency_s, MET))
-                    if name == "run-fcfs" and not options.deadline:
-                        deadline_s = p95_s
-                    met = float((latency_s <= deadline_s).mean())
-                    found.setdefault(name, []).append((p95_s, tokens_s, met))
-                    print(
-                        f"turn {turn}, {rate:.2f} runs/s: {name}: p95 {p95_s:.1f} s, mean "
-                        f"{latency_s.mean():.1f} s, {met:.0%} within {deadline_s:.1f} s, "
-                        f"{tokens_s:.1f} tokens/s",
-                        flush=True,
-                    )
-                    details = {name: list(map(list, each)) for name, each in found.items()}
-                    options.json.parent.mkdir(exist_ok=True)
-                    options.json.write_text(json.dumps(details))
+            for number in range(options.turns):
+                async with held(options.lock):
+                    turn = Turn(options, options.seed + number, names)
+                    turns.append(await turn.measured(endpoints, seed_log, speeds))
+                details = [{name: asdict(one) for name, one in turn.items()} for turn in turns]
+                options.json.write_text(json.dumps(details))
+    return judged(turns, details, options.json)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One policy in one turn."""
+
+    p95_s: float
+    """The latency that 95% of the runs stayed below."""
+    tokens_s: float
+    met: float
+    """Share of the runs within the deadline that was given."""
+
+
+class Turn:
+    """The same runs under each policy."""
+
+    def __init__(self, options: argparse.Namespace, seed: int, names: Sequence[str]) -> None:
+        self._options = options
+        self._rng = np.random.default_rng(seed)
+        self._trace = short(runs_of(options.runs, self._rng), options.tokens)
+        others = [name for name in names if name != BASE]
+        self._rng.shuffle(others)
+        self._names = [BASE, *others]
+
+    async def measured(
+        self, endpoints: Sequence[Endpoint], log: Path, speeds: Sequence[float]
+    ) -> dict[str, Found]:
+        """What became of the runs under each policy."""
+        count, trace = self._options.runs, self._trace
+        burst = short(runs_of(BURST, self._rng), self._options.tokens)
+        async with gates(CONTENDERS[BASE], endpoints, log, speeds) as there:
+            _, tokens_s = await Client(there, None, np.inf).run(burst, np.zeros(BURST))
+        rate = tokens_s / (trace.output_tokens.sum() / count)
+        gaps_s = self._rng.exponential(1.0 / (self._options.load * rate), count)
+        deadline_s, found = np.inf, dict[str, Found]()
+        for name in self._names:
+            one = CONTENDERS[name]
+            async with gates(one, endpoints, log, speeds) as there:
+                given_s = deadline_s if one.deadlines else np.inf
+                client = Client(there, router_of(one.routing), given_s)
+                latency_s, tokens_s = await client.run(trace, np.cumsum(gaps_s))
+            p95_s = float(np.quantile(latency_s, MET))
+            if name == BASE:
+                deadline_s = p95_s
+            met = float((latency_s <= deadline_s).mean())
+            found[name] = Found(p95_s, tokens_s, met)
+            print(
+                f"{rate:.2f} runs/s: {name}: p95 {p95_s:.1f} s, mean {latency_s.mean():.1f} s, "
+                f"{met:.0%} within {deadline_s:.1f} s, {tokens_s:.1f} tokens/s",
+                flush=True,
+            )
+        return found
+
+
+def judged(turns: Sequence[dict[str, Found]], details: object, json_file: Path) -> int:
+    """Medians over the turns, and the claims."""
     rows, claims = [], []
-    ours = np.array(found[OURS])
-    for name, each in found.items():
-        turns = np.array(each)
-        ratios = turns[:, 0] / ours[:, 0]
-        ratio = float(np.median(ratios))
-        spread = f"{ratios.min():.2f} to {ratios.max():.2f}"
-        medians = np.median(turns, axis=0)
-        numbers = f"{medians[1]:.1f}", f"{medians[2]:.0%}"
-        rows.append([name, f"{medians[0]:.1f}", f"{ratio:.2f}", spread, *numbers])
+    for name in turns[0]:
+        ratios = np.array([turn[name].p95_s / turn[OURS].p95_s for turn in turns])
+        p95_s, tokens_s, met = np.median(
+            [(turn[name].p95_s, turn[name].tokens_s, turn[name].met) for turn in turns], axis=0
+        )
+        ratio, spread = float(np.median(ratios)), f"{ratios.min():.2f} to {ratios.max():.2f}"
+        numbers = f"{tokens_s:.1f}", f"{met:.0%}"
+        rows.append([name, f"{p95_s:.1f}", f"{ratio:.2f}", spread, *numbers])
         if name in BARS:
             claims.append(Claim(f"deadline of {name} / ours", ratio, BARS[name], at_most=False))
     headings = ["policy", "deadline s", "/ ours", "turns", "tokens/s", "in time"]
     show(table_console(), Results(headings, rows))
-    if "fcfs, round robin" in found:
-        rates = ours[:, 1] / np.array(found["fcfs, round robin"])[:, 1]
+    if TURNS in turns[0]:
+        rates = [turn[OURS].tokens_s / turn[TURNS].tokens_s for turn in turns]
         claims.append(Claim("tokens/s, ours / fcfs", float(np.median(rates)), 1.0, at_most=False))
-    return publish(claims, {"found": details, "runs_per_s": loads}, options.json)
+    return publish(claims, {"turns": details}, json_file)
 
 
-async def taught(endpoints: Sequence[Endpoint], log: Path) -> None:
+async def taught(endpoints: Sequence[Endpoint], log: Path, factor: float) -> None:
     """A log of a burst of runs, of a draw of its own."""
-    trace = short(runs_of(2 * BURST, np.random.default_rng(1000)))
+    trace = short(runs_of(2 * BURST, np.random.default_rng(1000)), factor)
     settings = {
         "policy": "run-fcfs",
         "backends": [
@@ -407,6 +420,7 @@ def main() -> int:
     )
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--runs", type=int, default=24, help="of a turn")
+    parser.add_argument("--tokens", type=float, default=1.0, help="lengths over the usual ones")
     parser.add_argument("--load", type=float, default=LOAD)
     parser.add_argument("--deadline", type=float, default=0.0, help="seconds; 0: see above")
     parser.add_argument("--only", default="", help="only these policies, with ; between")
