@@ -1,10 +1,14 @@
 """A batch against a backend that answers at once: what a line costs; and a gateway that is killed.
 
-    python bench/batch_lines.py [--lines 50000] [--cancelled 20000] [--kills 20]
+    python bench/batch_lines.py [--postgres] [--lines 50000] [--embedded 2000]
+        [--upload-mb 2048] [--cancelled 20000] [--kills 20]
 
-The first part prints CPU time of the gateway for each line, and its memory; the second how long a
-cancellation takes; the third kills the
-gateway with SIGKILL while a batch runs, starts it again, and counts what was lost or run twice.
+The first part prints CPU time of the gateway for each line, and its memory; the second runs short
+lines on the embedded engine; the third prints the memory during a large upload; the fourth how long
+a cancellation takes; the fifth kills the gateway with SIGKILL while a batch runs, starts it again,
+and counts what was lost or run twice. A part of 0 is left out. With --postgres the journal is in a
+PostgreSQL of its own, and the last part has gateways on two hosts, as far as they know: another one
+takes over.
 """
 
 from __future__ import annotations
@@ -17,15 +21,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from statistics import median
 
+import aiohttp
 import msgspec
+import openai
+from openai.types import Batch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.batches.crashes import CHAT, Gateway, request, run_and_kill
+from tests.batches.crashes import CHAT, Gateway, Site, request, run_and_kill, run_on_two_hosts
 from tests.gateway.fake_backend import FakeBackend
+from tests.store import postgres_server
 
 BACKEND = Path(__file__).parent.parent / "tests/gateway/fake_backend.py"
 WORDS = " word" * 40
@@ -59,13 +70,14 @@ def free_port() -> int:
         return port
 
 
-async def cost(lines: int, folder: Path) -> bool:
+async def cost(lines: int, folder: Path, database: str | None) -> bool:
     port = free_port()
     backend = await asyncio.create_subprocess_exec(sys.executable, str(BACKEND), str(port))
     gateway = None
     try:
         await asyncio.sleep(1.0)
-        gateway = await Gateway.start(f"http://127.0.0.1:{port}", folder, slots=16)
+        site = Site(folder, f"http://127.0.0.1:{port}", 16, database)
+        gateway = await Gateway.start(site)
         pid = gateway.process.pid
         path = folder / "in.jsonl"
         with path.open("wb") as file:
@@ -83,13 +95,7 @@ async def cost(lines: int, folder: Path) -> bool:
                 await asyncio.sleep(1.0)
                 batch = await client.batches.retrieve(batch.id)
             wall_s, used_s = time.monotonic() - began_s, cpu_s(pid) - began_cpu_s
-            seen: Counter[str] = Counter()
-            for output in (batch.output_file_id, batch.error_file_id):
-                if output is not None:
-                    text = await (await client.files.content(output)).aread()
-                    seen.update(
-                        msgspec.json.decode(o, type=Line).custom_id for o in text.splitlines()
-                    )
+            seen = await custom_ids(client, batch)
         line_ms, most_mb = used_s / lines * 1000, memory_mb(pid, "VmHWM")
         once = seen == {f"c{n}": 1 for n in range(lines)}
         print(
@@ -107,10 +113,87 @@ async def cost(lines: int, folder: Path) -> bool:
         await backend.wait()
 
 
-async def cancelled(lines: int, folder: Path) -> bool:
+async def embedded(lines: int, folder: Path, database: str | None) -> bool:
+    gateway = await Gateway.start(Site(folder, None, 4, database))
+    path = folder / "in.jsonl"
+    with path.open("wb") as file:
+        for n in range(lines):
+            body = {"messages": [{"role": "user", "content": f"Count from {n}."}], "max_tokens": 4}
+            line = {"custom_id": f"c{n}", "method": "POST", "url": CHAT, "body": body}
+            file.write(msgspec.json.encode(line) + b"\n")
+    try:
+        async with gateway.client() as client:
+            await until_ready(gateway)
+            began_s = time.monotonic()
+            uploaded = await client.files.create(file=path, purpose="batch")
+            batch = await client.batches.create(
+                input_file_id=uploaded.id, endpoint=CHAT, completion_window="24h"
+            )
+            while batch.status not in ("completed", "failed"):
+                await asyncio.sleep(1.0)
+                batch = await client.batches.retrieve(batch.id)
+            took_s = time.monotonic() - began_s
+            seen = await custom_ids(client, batch)
+        once, counts = seen == {f"c{n}": 1 for n in range(lines)}, batch.request_counts
+        assert counts is not None
+        print(
+            f"{lines:,} lines on the embedded engine: {batch.status}, every custom_id once: "
+            f"{once}, {counts.completed:,} completed; {took_s:.0f} s, {lines / took_s:.1f} lines/s",
+            flush=True,
+        )
+        return once and counts.completed == lines
+    finally:
+        await gateway.stop()
+
+
+async def until_ready(gateway: Gateway) -> None:
+    async with aiohttp.ClientSession() as http:
+        while (await http.get(f"{gateway.address}/readyz")).status != 200:
+            await asyncio.sleep(0.5)
+
+
+async def custom_ids(client: openai.AsyncOpenAI, batch: Batch) -> Counter[str]:
+    """How often each is in the output or error file."""
+    seen: Counter[str] = Counter()
+    for output in (batch.output_file_id, batch.error_file_id):
+        if output is not None:
+            text = await (await client.files.content(output)).aread()
+            seen.update(msgspec.json.decode(o, type=Line).custom_id for o in text.splitlines())
+    return seen
+
+
+async def uploaded(megabytes: int, folder: Path, database: str | None) -> bool:
+    site = Site(folder, "http://127.0.0.1:9", 4, database, max_file_mb=megabytes + 1)
+    gateway = await Gateway.start(site)
+    piece = request(0, " word" * 13_000)
+
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(megabytes * 2**20 // len(piece)):
+            yield piece
+
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as http:
+            idle_mb, began_s = memory_mb(gateway.process.pid, "VmRSS"), time.monotonic()
+            form = aiohttp.FormData({"purpose": "batch"})
+            form.add_field("file", content(), filename="in.jsonl")
+            async with http.post(f"{gateway.address}/v1/files", data=form) as answer:
+                file = await answer.json()
+            took_s = time.monotonic() - began_s
+            most_mb = memory_mb(gateway.process.pid, "VmHWM")
+        print(
+            f"{file['bytes'] / 2**20:,.0f} MB uploaded in {took_s:.0f} s, memory {idle_mb:.0f} MB "
+            f"idle, {most_mb:.0f} MB at most",
+            flush=True,
+        )
+        return most_mb <= MOST_MB
+    finally:
+        await gateway.stop()
+
+
+async def cancelled(lines: int, folder: Path, database: str | None) -> bool:
     backend = FakeBackend(record=False)
     await backend.start()
-    gateway = await Gateway.start(backend.url, folder, slots=4)
+    gateway = await Gateway.start(Site(folder, backend.url, 4, database))
     try:
         async with gateway.client() as client:
             content = b"".join(map(request, range(lines)))
@@ -137,8 +220,12 @@ async def cancelled(lines: int, folder: Path) -> bool:
         await backend.stop()
 
 
-async def kills(count: int, lines: int, folder: Path) -> bool:
-    report = await run_and_kill(folder, lines=lines, kills=count)
+async def kills(count: int, lines: int, folder: Path, database: str | None) -> bool:
+    if database is None:
+        report = await run_and_kill(folder, lines=lines, kills=count)
+    else:
+        # Slower, as the batch goes on while the killed gateway starts.
+        report, _ = await run_on_two_hosts(folder, database, lines=lines, kills=count, line_s=0.2)
     missing = lines - len(report.answers)
     twice = sum(n > 1 for n in report.answers.values())
     asked_again = sum(n - 1 for n in report.asked.values())
@@ -146,8 +233,12 @@ async def kills(count: int, lines: int, folder: Path) -> bool:
         f"{report.kills} kills in {lines:,} lines: {report.batch.status}, {missing} missing, "
         f"{twice} twice, {len(report.ran_again)} finished lines run again "
         f"({asked_again} unfinished ones), taken over in {median(report.taken_over_s):.1f} s, "
-        f"{max(report.taken_over_s):.1f} s at most; the start of the process is "
-        f"{median(report.starts_s):.1f} s of it"
+        f"{max(report.taken_over_s):.1f} s at most"
+        + (
+            f"; the start of the process is {median(report.starts_s):.1f} s of it"
+            if report.starts_s
+            else ""
+        )
     )
     lost = missing or twice or report.ran_again
     return not lost and max(report.taken_over_s) <= MOST_TAKE_OVER_S
@@ -156,20 +247,28 @@ async def kills(count: int, lines: int, folder: Path) -> bool:
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--embedded", type=int, default=2000)
+    parser.add_argument("--upload-mb", type=int, default=2048)
     parser.add_argument("--cancelled", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--killed-lines", type=int, default=2000)
+    parser.add_argument("--postgres", action="store_true")
     options = parser.parse_args()
     cleared: list[bool] = []
-    if options.lines:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await cost(options.lines, Path(folder)))
-    if options.cancelled:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await cancelled(options.cancelled, Path(folder)))
-    if options.kills:
-        with tempfile.TemporaryDirectory() as folder:
-            cleared.append(await kills(options.kills, options.killed_lines, Path(folder)))
+    with postgres_server.temporary() if options.postgres else nullcontext() as server:
+        for n, (measured, count) in enumerate(
+            (
+                (cost, options.lines),
+                (embedded, options.embedded),
+                (uploaded, options.upload_mb),
+                (cancelled, options.cancelled),
+                (partial(kills, options.kills), options.kills and options.killed_lines),
+            )
+        ):
+            if count:
+                database = server and postgres_server.new_tables(server, f"part{n}")
+                with tempfile.TemporaryDirectory() as folder:
+                    cleared.append(await measured(count, Path(folder), database))
     if not all(cleared):
         print("a bar was missed")
     return 0 if all(cleared) else 1

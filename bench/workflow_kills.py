@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.workflows import postgres_server
+from tests.store import postgres_server
 from tests.workflows.crashes import Report, run_and_kill
 
 BRANCHES, STEPS = 8, 25

@@ -28,7 +28,7 @@ from aiohttp import web
 
 from claims import Claim, publish
 from headway.workflows.catalog import Catalog, load
-from headway.workflows.journal.opening import open_journal
+from headway.workflows.journal.journal import Journal
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.worker import Worker
@@ -87,7 +87,7 @@ async def both(url: str, journal_file: Path, turns: int) -> dict[str, list[float
     """Seconds of each turn, with a journal and without."""
     os.environ["HEADWAY_URL"] = url  # of the calls outside of runs
     (example,) = load(EXAMPLE)
-    catalog, journal, calls = Catalog([example]), open_journal(str(journal_file)), Gateway(url)
+    catalog, journal, calls = Catalog([example]), Journal.open(str(journal_file)), Gateway(url)
     worker = Worker(journal, catalog, calls)
     working = asyncio.create_task(worker.run())
 

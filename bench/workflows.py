@@ -21,12 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.workflows import postgres_server
+from tests.store import postgres_server
 
 import headway
 from headway.workflows.catalog import Catalog
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.opening import open_journal
 from headway.workflows.journal.rows import RunState
 from headway.workflows.llm import Gateway
 from headway.workflows.question import Question
@@ -111,7 +110,7 @@ def memory_mb() -> float:
 
 
 async def measured(address: str, what: str) -> None:
-    journal = open_journal(address)
+    journal = Journal.open(address)
     await {"steps": steps, "waiting": waiting}[what](journal)
     journal.close()
 

@@ -4,9 +4,13 @@ A deep run (`make test-deep`) tries many times more, from a seed that it prints 
 """
 
 import os
+from collections.abc import Iterator
+from itertools import count
 
+import pytest
 from hypothesis import settings
 from tests.deep import DEEP
+from tests.store import postgres_server
 
 # No deadlines: they are wall-clock time, so a busy machine would break them.
 settings.register_profile("ordinary", deadline=None)
@@ -28,3 +32,20 @@ else:
     for _clients in (_openai, _anthropic):
         if "__del__" in vars(_clients.AsyncHttpxClientWrapper):
             del _clients.AsyncHttpxClientWrapper.__del__
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a real server; skips where none is installed."""
+    if postgres_server.binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres_server.temporary() as address:
+        yield address
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> str:
+    """The address of one that is empty, for this test alone."""
+    return postgres_server.new_tables(postgres, f"test{next(_numbers)}")

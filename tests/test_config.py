@@ -16,6 +16,8 @@ from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import INFINITE
+from headway.prices.table import SpotCommand
+from headway.prices.tokens import TokenPrice
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +190,52 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "backends:\n- url: http://a\n  models: [gpt-*]\n",
             "headway.yaml:3: backends[0].models: 'gpt-*' needs the name of a model that it stands "
             "for: write models: {'gpt-*': NAME}",
+        ),
+        (
+            "prices:\n  models:\n    m: {input: -1, output: 2}\n",
+            "headway.yaml:3: prices.models.m.input: input should be greater than or equal to 0, "
+            "got -1",
+        ),
+        (
+            "prices:\n  models:\n    m: {input: 1, output: 2, ouput: 2}\n",
+            "headway.yaml:3: unknown setting 'prices.models.m.ouput'",
+        ),
+        (
+            "prices:\n  backends:\n    gpu: {every_s: 60}\n",
+            "headway.yaml:3: prices.backends.gpu: has no price; write hour: 2.50, or models: with "
+            "prices of tokens",
+        ),
+        (
+            "prices:\n  backends:\n    gpu: {hour: .inf}\n",
+            "headway.yaml:3: prices.backends.gpu.hour: input should be a finite number, got inf",
+        ),
+        (
+            "prices:\n  backends:\n    gpu: {by_hour: {at night: 1}}\n",
+            "headway.yaml:3: prices.backends.gpu.by_hour: 'at night' are no hours; write them as "
+            "22:00-06:00 Europe/Berlin",
+        ),
+        (
+            "tenant_budgets:\n  a: {tokens_per_day: -5}\n",
+            "headway.yaml:2: tenant_budgets.a.tokens_per_day: input should be greater than or "
+            "equal to 0, got -5",
+        ),
+        (
+            "tenant_budgets:\n  a: {tokens_per_day: 5, downgrade_to: small}\n",
+            "headway.yaml:2: tenant_budgets.a: downgrade_to needs when_spent: downgrade",
+        ),
+        (
+            "tenant_budgets:\n  a: {tokens_per_day: 5}\nlog:\n  requests_db: null\n",
+            "headway.yaml:3: log: budgets need requests_db: what was spent is read from it at a "
+            "start",
+        ),
+        (
+            "batch:\n  budget: {tokens_per_day: 5}\nlog:\n  requests_db: null\n",
+            "headway.yaml:3: log: budgets need requests_db: what was spent is read from it at a "
+            "start",
+        ),
+        (
+            "tenant_budgets:\n  a: {money_per_month: 5}\nlog:\n  keep_days: 7\n",
+            "headway.yaml:3: log: budgets of a month need keep_days: 31 or more",
         ),
         (
             "aliases:\n  gpt-*: qwen-*\n",
@@ -388,6 +436,29 @@ def test_a_tail_below_that_of_fcfs_is_refused() -> None:
         load()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("queue: 10.0.0.5:6379", "queue: '10.0.0.5:6379' is not the URL of a Redis, as redis://"),
+        ("queue: http://me:secret@gpu", "queue: it is not the URL of a Redis, as redis://"),
+        ("queue: redis://a\npolicy: auto", "policy auto chooses for one gateway alone"),
+        ("queue: redis://a\nlog: {events: e}", "log.events holds what one gateway decides"),
+    ],
+)
+def test_a_queue_that_gateways_share_is_in_a_redis(text: str, message: str) -> None:
+    told = failure(path=file(text))
+    assert message in told
+    assert "secret" not in told
+
+
+def test_the_password_of_the_queue_is_never_shown() -> None:
+    from headway.redaction import masked
+
+    url = load(path=file("queue: redis://:secret@gpu:6379/0")).settings.queue
+    assert url is not None
+    assert "secret" not in masked(url)
+
+
 def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
@@ -446,3 +517,21 @@ def test_a_model_needs_a_name_and_a_path() -> None:
 def test_a_key_of_tls_needs_its_certificate(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs tls_cert beside it"):
         load(flags=[Flag("--tls-key", ("tls_key",), str(tmp_path / "key.pem"))])
+
+
+def test_prices_and_budgets_become_plain_values() -> None:
+    Path("headway.yaml").write_text(
+        "prices:\n"
+        "  models: {m: {input: 1, output: 2, cached_input: 0}}\n"
+        "  backends:\n"
+        "    gpu: {hour: 2.5, by_hour: {'22:00-06:00 UTC': 1.0}, command: ./price, every_s: 60}\n"
+        "tenant_budgets: {acme: {money_per_day: 0}}\n"
+    )
+    settings = load().settings
+    prices = settings.prices.prices()
+    assert prices.models == {"m": TokenPrice(1.0, 2.0, 0.0)}
+    gpu = prices.backends["gpu"]
+    assert gpu.spot == SpotCommand("./price", 60.0, 30.0)
+    assert gpu.hourly is not None and gpu.hourly.hour == 2.5
+    assert [price for _, price in gpu.hourly.by_hour] == [1.0]
+    assert settings.tenant_budgets["acme"].money_per_day == 0.0

@@ -22,6 +22,7 @@ from headway.cli.exit import BAD_CONFIG
 from headway.config.backends import BackendConfig
 from headway.config.clients import KeyConfig
 from headway.config.models import ModelConfig
+from headway.config.money import BackendPriceConfig, BudgetConfig, TokenPriceConfig
 from headway.config.settings import Settings
 from headway.config.sources import load
 from headway.core.policies import POLICIES
@@ -44,11 +45,12 @@ def settings(section: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
             yield f"{path}{name}", f"`{json.dumps(value)}`"
 
 
-def items(section: type[BaseModel], path: str) -> Iterator[tuple[str, str]]:
-    """Every setting of a list's items; an empty default where it must be given."""
+def items(section: type[BaseModel], path: str, of: str = "[]") -> Iterator[tuple[str, str]]:
+    """Every setting of a list's items, or of a mapping's values where `of` is empty; an empty
+    default where it must be given."""
     for name, field in section.model_fields.items():
         default = "" if field.is_required() else f"`{json.dumps(field.default)}`"
-        yield f"{path}[].{name}", default
+        yield f"{path}{of}.{name}", default
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -64,6 +66,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
             *items(BackendConfig, "backends"),
             *items(ModelConfig, "models"),
             *items(KeyConfig, "keys"),
+            *items(TokenPriceConfig, "prices.models.MODEL", ""),
+            *items(BackendPriceConfig, "prices.backends.NAME", ""),
+            *items(BudgetConfig, "tenant_budgets.TENANT", ""),
         ]
     )
     assert len(rows) == len(documented)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time, tzinfo
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_WRITTEN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d) (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +23,39 @@ class DailyHours:
         if self.begins < self.ends:
             return self.begins <= now < self.ends
         return now >= self.begins or now < self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class ZonedHours:
+    """Hours of the day, on the clocks of a place."""
+
+    hours: DailyHours
+    zone: tzinfo
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "22:00-06:00 Europe/Berlin".
+
+        Raises:
+            ValueError: it says what is wrong, and how hours are written.
+        """
+        found = _WRITTEN.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"{text!r} are no hours; write them as 22:00-06:00 Europe/Berlin")
+        try:
+            begins, ends = (time(int(found[n]), int(found[n + 1])) for n in (1, 3))
+        except ValueError:
+            raise ValueError(f"{text!r} has a time that no clock shows") from None
+        if begins == ends:
+            raise ValueError(f"{text!r} is empty; leave it out to mean all hours")
+        try:
+            zone = ZoneInfo(found[5])
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"{found[5]!r} is not a time zone; write its name, such as Europe/Berlin or UTC"
+            ) from None
+        return cls(DailyHours(begins, ends), zone)
+
+    def include(self, unix_s: float) -> bool:
+        """Whether that moment, in seconds since 1970, is among them."""
+        return self.hours.include(datetime.fromtimestamp(unix_s, self.zone).time())

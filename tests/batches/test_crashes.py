@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.batches.crashes import run_and_kill
+from tests.batches.crashes import run_and_kill, run_on_two_hosts
 
 
 async def test_a_killed_gateway_s_batch_goes_on(tmp_path: Path) -> None:
@@ -14,3 +14,18 @@ async def test_a_killed_gateway_s_batch_goes_on(tmp_path: Path) -> None:
     assert sum(report.asked.values()) <= 150 + 20  # what was under way when it was killed
     counts = report.batch.request_counts
     assert counts is not None and (counts.completed, counts.failed) == (150, 0)
+
+
+async def test_a_frozen_host_s_batch_is_taken_over_and_a_killed_one_s_too(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    report, log = await run_on_two_hosts(
+        tmp_path, postgres_database, lines=400, freezes=1, kills=1, lease_s=1.0
+    )
+    assert report.answers == {f"c{n}": 1 for n in range(400)}
+    assert not report.ran_again
+    assert max(report.taken_over_s) < 10
+    assert sum(report.asked.values()) <= 400 + 2 * 20  # what was under way when it was lost
+    assert "is run by another process now" in log
+    counts = report.batch.request_counts
+    assert counts is not None and (counts.completed, counts.failed) == (400, 0)

@@ -17,7 +17,7 @@ from headway.batches import runner
 from headway.batches.batch import Batch, LineError, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.journal import Journal
-from headway.batches.serving import Answer
+from headway.batches.serving import Answer, Asked
 from headway.batches.settings import BatchSettings
 from headway.store.owner import Owner
 
@@ -31,6 +31,7 @@ class Engine:
         self.slots = slots
         self.asked: Counter[str] = Counter()
         self.most = self.running = 0
+        self.paused = ""
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         return None
@@ -38,8 +39,11 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
-        text = json.loads(body)["messages"]
+    def pause(self, tenant: str) -> str:
+        return self.paused
+
+    async def answer(self, asked: Asked) -> Answer:
+        text = json.loads(asked.body)["messages"]
         self.asked[text] += 1
         self.running += 1
         self.most = max(self.most, self.running)
@@ -151,8 +155,8 @@ async def test_a_cancellation_by_another_process_is_noticed(
     batches = Batches(BatchSettings(tmp_path), Engine(slots=0))
     batches.start()
     batch = await begun(batches, ["ok"])
-    other = Journal(tmp_path / "batches.db", Owner.this())
-    await other.cancel(batch.id, "ann", 2000.0)
+    other = Journal.open(tmp_path / "batches.db", Owner.this())
+    await other.ask(batch.id, "ann", lambda batch: batch.cancelled(2000.0))
     assert (await over(batches, batch.id)).status == "cancelled"
     other.close()
     await batches.stop()

@@ -67,6 +67,33 @@ def test_requests_that_fail_are_in_a_file_of_their_own(url: str, requests: Path)
     assert failed["response"]["status_code"] == 400
 
 
+def test_a_batch_is_paused_and_resumed_and_its_failures_are_tried_again(
+    url: str, requests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests.write_text(line("a") + line("b", messages=7))
+    with pytest.raises(Failure, match="1 requests failed"):
+        batch.run(requests, url=url)
+    id = capsys.readouterr().out.split()[0]
+    with pytest.raises(Failure, match="Cannot pause a batch with status 'completed'"):
+        batch.pause(id, url=url)
+    batch.resume(id, url=url)
+    assert "completed" in capsys.readouterr().out
+    again = requests.with_name("again.jsonl")
+    with pytest.raises(Failure, match="1 requests failed"):
+        batch.retry(id, again, url=url)
+    errors = rows(requests.with_name("again.errors.jsonl"))
+    assert [row["custom_id"] for row in errors] == ["b"]
+    assert not again.exists()
+
+
+def test_what_is_paused_is_shown_so() -> None:
+    found = {"status": "in_progress", "paused_at": 1}
+    assert batch._status(found) == "paused"
+    assert batch._status(found | {"paused_at": None}) == "in_progress"
+    assert batch._status({"status": "in_progress"}) == "in_progress"  # another server
+    assert batch._status(found | {"status": "cancelling"}) == "cancelling"
+
+
 def test_a_wrong_line_is_shown(
     url: str, requests: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,16 @@ def test_files_that_are_not_there(lines: dict[str, str], finding: str) -> None:
     assert finding in done.stdout
 
 
+def test_a_database_of_batches_is_tried(postgres: str) -> None:
+    write(backends="[]", batch=f"{{database: '{postgres}'}}")
+    assert "batches  " in headway("check").stdout
+    write(backends="[]", batch="{database: 'postgresql://ann:secret@127.0.0.1:1/x'}")
+    done = headway("check")
+    assert done.returncode == 1
+    assert "the database of batch.database cannot be used" in done.stdout
+    assert "secret" not in done.stdout
+
+
 def test_wrong_settings_are_one_line_and_exit_code_2() -> None:
     write(polcy="fcfs")
     assert "did you mean policy?" in one_line_failure(headway("check"), 2)
@@ -110,3 +120,12 @@ def test_what_a_backend_can_do_is_a_sentence() -> None:
         "an OpenAI-compatible server; serves a; does not say how many requests at once; "
         "is not preempted: it takes no token ids"
     )
+
+
+def test_prices_of_what_is_not_there_and_budgets_without_prices(url: str) -> None:
+    write(backends=f"[{{url: '{url}', name: gpu}}]", prices="{backends: {gpx: {hour: 1}}}")
+    done = headway("check")
+    assert done.returncode == 1
+    assert "prices.backends: 'gpx' is none of embedded, gpu" in done.stdout
+    write(backends=f"[{{url: '{url}'}}]", tenant_budgets="{acme: {money_per_day: 5}}")
+    assert "budgets of money and no prices" in headway("check").stdout

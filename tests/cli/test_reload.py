@@ -332,3 +332,22 @@ async def test_aliases_are_taken_over(farm: Farm) -> None:
     assert await farm.stream("little") == "".join(WORDS)
     with pytest.raises(openai.NotFoundError, match="'small' does not exist"):
         await farm.stream("small")
+
+
+async def test_prices_and_budgets_are_taken_over(
+    farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await farm.backend()
+    farm.write(one, prices={"models": {"fake": {"input": 0, "output": 1}}})
+    await farm.start()
+    await farm.stream("fake")
+    farm.write(
+        one,
+        prices={"models": {"fake": {"input": 0, "output": 2}}},
+        tenant_budgets={"anonymous": {"tokens_per_day": 0}},
+    )
+    await farm.take_over()
+    assert "prices were read again: changed: fake; 1 in all" in caplog.messages
+    assert "tenant_budgets were read again: new: anonymous; 1 in all" in caplog.messages
+    with pytest.raises(openai.RateLimitError, match="has spent its 0 tokens a day"):
+        await farm.stream("fake")

@@ -13,8 +13,9 @@ from headway.core.decision import Decision, Preempt, Reject, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Request, State, Tier
-from headway.core.scheduler import TRANSITIONS, Scheduler
+from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
+from headway.core.transitions import IN_SCHEDULER
 
 COST = CostModel(prefill_s_per_token=0.001, decode_s_per_token=0.02, preempt_s=0.05)
 FREE = replace(COST, preempt_s=0.0)
@@ -133,10 +134,10 @@ tight_events = st.lists(
 tight_slots = st.sampled_from([{"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 2, "y": 0}])
 
 
-def backend(name: str, slots: int, cost: CostModel) -> Backend:
+def backend(name: str, slots: int, cost: CostModel, piecewise: bool = False) -> Backend:
     """Backend x serves both models, y only one, with little KV cache."""
     lanes = frozenset({"m", "n"}) if name == "x" else frozenset({"m"})
-    return Backend(name, slots, lanes, None if name == "x" else 2000, cost)
+    return Backend(name, slots, lanes, None if name == "x" else 2000, cost, piecewise)
 
 
 @dataclass
@@ -146,12 +147,17 @@ class Driver(EventDriver):
     settings: SchedulerSettings
     rejected: set[str] = field(default_factory=set)
     slots: dict[str, int] = field(default_factory=lambda: {"x": 2, "y": 1})
+    piecewise: bool = False
+    """Whether the backends take prompts in pieces."""
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.settings)
         self.slots = dict(self.slots)
         for name, slots in self.slots.items():
-            self.scheduler.set_backend(backend(name, slots, self.settings.cost), 0.0)
+            self.set_backend(self.backend(name, slots))
+
+    def backend(self, name: str, slots: int) -> Backend:
+        return backend(name, slots, self.settings.cost, self.piecewise)
 
     @property
     def machine(self) -> Scheduler:
@@ -206,11 +212,17 @@ class Driver(EventDriver):
     def set_slots(self, of: tuple[str, int]) -> None:
         name, slots = of
         self.slots[name] = slots
-        self.scheduler.set_backend(backend(name, slots, self.settings.cost), self.now_s)
+        self.set_backend(self.backend(name, slots))
+
+    def set_backend(self, backend: Backend) -> None:
+        self.scheduler.set_backend(backend, self.now_s)
+
+    def remove_backend(self, name: str) -> list[Request]:
+        return self.scheduler.remove_backend(name, self.now_s)
 
     def remove(self, name: str) -> None:
         if name in self.scheduler.backends:
-            orphans = self.scheduler.remove_backend(name, self.now_s)
+            orphans = self.remove_backend(name)
             assert all(request.state is State.PREEMPTED for request in orphans)
             self.slots.pop(name, None)
 
@@ -224,7 +236,7 @@ class Driver(EventDriver):
     # decisions
 
     def step(self) -> list[Decision]:
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_SCHEDULER)
         live = {State.WAITING, State.PREEMPTED, State.RUNNING}
         # The waiting and running requests, updated with each decision.
         waiting = {
@@ -233,7 +245,7 @@ class Driver(EventDriver):
             if r.state in live - {State.RUNNING}
         }
         running = [r for r in self.added.values() if r.state is State.RUNNING]
-        decisions = self.scheduler.step(self.now_s)
+        decisions = self.decide()
         for decision in decisions:
             self.log.append(str(decision))
             request = decision.request
@@ -250,12 +262,15 @@ class Driver(EventDriver):
                 assert not request.output_tokens, "rejected after the client got tokens"
                 waiting.pop(request.id, None)
                 self.rejected.add(request.id)
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_SCHEDULER)
         self.capacity_is_kept(decisions)
         self.no_request_is_lost()
         self.rejections_are_known()
         self.work_is_conserved()
         return decisions
+
+    def decide(self) -> list[Decision]:
+        return self.scheduler.step(self.now_s)
 
     def avoids(self, request: Request, name: str) -> bool:
         """Whether `request` must not run there, because it failed there and may run elsewhere."""

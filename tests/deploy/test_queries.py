@@ -32,6 +32,7 @@ from tests.deploy.deployed import (
 from tests.gateway.conftest import catalog_of, until
 from tests.gateway.doubles import EnginePool, ExactEngine, Reader
 
+from headway.batches.settings import BatchSettings
 from headway.core.settings import SchedulerSettings
 from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings
@@ -69,6 +70,7 @@ class Live:
         await until(lambda: gateway._foresight.predicted == REQUESTS, LIMIT_S)
         engine.allow()
         await answers
+        await self._paused_batch(http, gateway.address)
 
     async def metrics(self) -> dict[str, Series]:
         """The labels of all series that a scrape of both finds, by name."""
@@ -86,6 +88,24 @@ class Live:
         body = {"model": "counter", "prompt": str(number % 9), "max_tokens": 1 + number % 9}
         headers = {"x-headway-tier": TIERS[number % 3]}
         async with http.post(f"{address}/v1/completions", json=body, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def _paused_batch(self, http: aiohttp.ClientSession, address: str) -> None:
+        body = {"model": "counter", "prompt": "0", "max_tokens": 1}
+        lines = [
+            {"custom_id": str(n), "method": "POST", "url": "/v1/completions", "body": body}
+            for n in range(500)
+        ]
+        form = aiohttp.FormData({"purpose": "batch"})
+        form.add_field("file", "\n".join(map(json.dumps, lines)), filename="in.jsonl")
+        async with http.post(f"{address}/v1/files", data=form) as answer:
+            file = (await answer.json())["id"]
+        asked = {
+            "input_file_id": file, "endpoint": "/v1/completions", "completion_window": "24h"
+        }  # fmt: skip
+        async with http.post(f"{address}/v1/batches", json=asked) as answer:
+            batch = (await answer.json())["id"]
+        async with http.post(f"{address}/v1/batches/{batch}/pause") as answer:
             assert answer.status == 200, await answer.text()
 
     async def _upper(self, http: aiohttp.ClientSession, address: str, tier: str) -> None:
@@ -119,6 +139,7 @@ async def live(folder: Path) -> AsyncIterator[Live]:
                 request_log=log,
                 learned=folder / name,
                 catalog=catalog_of("upper"),
+                batches=BatchSettings(folder / f"{name}-batches"),
             )
             await gateway.start()
             stack.push_async_callback(gateway.stop)

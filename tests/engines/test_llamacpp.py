@@ -236,3 +236,43 @@ async def test_a_server_that_is_not_there_is_gone() -> None:
     with pytest.raises(BackendGone):
         await run(engine, chat("x"))
     await engine.close()
+
+
+LONG = "Rain falls on the roof and on the road. " * 12 + "What does it do?"
+
+
+async def in_pieces(engine: LlamaCppEngine, request: Generation, tokens: int = 24) -> int:
+    """Compute its prompt in pieces; returns how many."""
+    count = 0
+    while await engine.prefill(request, tokens):
+        count += 1
+    return count
+
+
+async def test_a_prompt_in_pieces_is_computed_once_and_is_no_cached_one(
+    llama: LlamaCppEngine,
+) -> None:
+    request = chat("In pieces. " + LONG, max_tokens=4)
+    assert await in_pieces(llama, request) > 3
+    ended = await last(llama, request)
+    assert ended.prompt_tokens is not None and ended.cached_tokens is not None
+    computed = request.prefilled_tokens + ended.cached_tokens
+    assert ended.prompt_tokens - 24 <= computed <= ended.prompt_tokens
+    again = await last(llama, chat("In pieces. " + LONG, max_tokens=1))
+    assert again.cached_tokens == ended.prompt_tokens - 1
+
+
+async def test_pieces_begin_where_an_earlier_prompt_was_the_same(llama: LlamaCppEngine) -> None:
+    await run(llama, chat("Shared. " + LONG, max_tokens=1))
+    request = chat("Shared. " + LONG + " And then?", max_tokens=1)
+    assert await in_pieces(llama, request) == 0
+    ended = await last(llama, request)
+    assert ended.cached_tokens is not None and ended.cached_tokens > 100
+
+
+async def test_a_short_prompt_and_one_to_be_computed_at_once_come_whole(
+    llama: LlamaCppEngine,
+) -> None:
+    assert await in_pieces(llama, chat("Hi", max_tokens=1), tokens=64) == 0
+    whole = chat("At once. " + LONG, max_tokens=1, cache_prompt=False)
+    assert await in_pieces(llama, whole) == 0

@@ -26,6 +26,7 @@ from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
 from headway.models.source import ModelSource, source_of
+from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -61,12 +62,19 @@ def serve(stack: AsyncExitStack) -> Serve:
         endpoint: dict[str, Any] | None = None,
         responses: ResponseStore | None = None,
         batches: BatchSettings | None = None,
+        request_log: RequestLog | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
         if backends and not isinstance(backends[0], FakeBackend):
             pool = EnginePool(*backends)
-            gateway = Gateway(settings, pool=pool, responses=responses, batches=batches)
+            gateway = Gateway(
+                settings,
+                pool=pool,
+                responses=responses,
+                batches=batches,
+                request_log=request_log,
+            )
         else:
             endpoints = [
                 Endpoint(
@@ -75,7 +83,12 @@ def serve(stack: AsyncExitStack) -> Serve:
                 for number, backend in enumerate(backends)
             ]
             gateway = Gateway(
-                settings, endpoints, catalog=catalog, responses=responses, batches=batches
+                settings,
+                endpoints,
+                catalog=catalog,
+                responses=responses,
+                batches=batches,
+                request_log=request_log,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

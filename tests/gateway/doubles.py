@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from headway.core.cost import CostModel
 from headway.core.estimate import SizeEstimate
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 from headway.core.scheduler import Scheduler
 from headway.engines.activity import Activity
 from headway.engines.backend_status import BackendStatus
@@ -22,6 +23,7 @@ from headway.engines.patience import Patience
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.prediction.live.history import Origin
@@ -80,6 +82,26 @@ class ExactEngine:
 
     async def forward(self, path: str, body: bytes, headers: Any = None) -> Any:
         raise BackendGone("it only generates")
+
+
+class PiecewiseEngine(ExactEngine):
+    """The same; prompts have 10 pieces, each computed when the test says so."""
+
+    def __init__(self, *, slots: int) -> None:
+        super().__init__(slots=slots)
+        self.description = replace(self.description, piecewise=True)
+        self.pieces = asyncio.Semaphore(0)
+        """How many more pieces it may compute; released by the test."""
+        self.asked = 0
+        """Pieces that it was to compute."""
+        self.computed = 0
+
+    async def prefill(self, generation: Generation, tokens: int) -> bool:
+        self.asked += 1
+        await self.pieces.acquire()
+        self.computed += 1
+        generation.prefilled_tokens += 1
+        return generation.prefilled_tokens < 10
 
 
 class EnginePool:
@@ -189,14 +211,15 @@ def dispatcher_of(
     settings = settings or GatewaySettings()
     scheduler, works = Scheduler(settings.scheduler), dict[str, Work]()
     foresight = Foresight(scheduler, works, time.monotonic, None, Watch(), "fcfs")
-    dispatcher = Dispatcher(scheduler, pool, works, foresight, settings)  # type: ignore[arg-type]
+    pricing = Pricing(settings.prices, time.monotonic)
+    dispatcher = Dispatcher(scheduler, pool, works, foresight, pricing, settings)  # type: ignore[arg-type]
     return dispatcher, foresight
 
 
-def work(name: str, tokens: int = 5) -> Work:
+def work(name: str, tokens: int = 5, tier: Tier = Tier.STANDARD) -> Work:
     """A request for so many numbers, which can be stopped and continued."""
     fields = {"max_tokens": msgspec.Raw(str(tokens).encode())}
-    request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter")
+    request = Request(name, 0.0, 5, SizeEstimate.exactly(tokens), lane="counter", tier=tier)
     generation = Generation(kind="completion", body=fields, model="counter")
     origin = Origin("counter")
     return Work(

@@ -95,7 +95,7 @@ def test_every_event_of_a_scheduler_is_logged() -> None:
     """A method that changes a scheduler must be in the log, or a replay goes another way."""
     made_of_others = {"hand_over"}
     of_the_simulator_alone = {"catch_up"}
-    questions = {"next_wakeup_s"}
+    questions = {"next_wakeup_s", "may_go_on"}
     with_a_time = {
         name
         for name, method in inspect.getmembers(Scheduler, inspect.isfunction)

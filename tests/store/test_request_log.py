@@ -97,6 +97,7 @@ def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
     log.write(record(1))
     log.close()
     with sqlite3.connect(path) as database:
+        database.execute("DROP INDEX requests_by_batch")
         for name in ADDED:
             database.execute(f"ALTER TABLE requests DROP COLUMN {name}")
     assert [one for _, one in read(path)] == [record(1)]

@@ -12,29 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.workflows import postgres_server
 
+from headway.store.postgres import PostgresConnection
 from headway.store.sqlite import SqliteConnection
 from headway.workflows.catalog import Catalog
 from headway.workflows.definition import Workflow
 from headway.workflows.http.server import HttpServer
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.journal.schema import prepare
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.triggers.runner import Triggers
 from headway.workflows.worker import Worker
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a real server; skips where none is installed."""
-    if postgres_server.binaries() is None:
-        pytest.skip("PostgreSQL is not installed")
-    with postgres_server.temporary() as address:
-        yield address
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -45,13 +35,13 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
     else:
         address = request.getfixturevalue("postgres")
         _empty(address)
-        opened = Journal(lambda: PostgresConnection(address))
+        opened = Journal(lambda: PostgresConnection(address, prepare))
     yield opened
     opened.close()
 
 
 def _empty(address: str) -> None:
-    connection = PostgresConnection(address)
+    connection = PostgresConnection(address, prepare)
     for table in ("runs", "steps", "definitions", "marks", "deaths"):
         connection.query(f"TRUNCATE {table}")
     connection.commit()

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from headway.workflows.catalog import Catalog, load
-from headway.workflows.journal.opening import open_journal
+from headway.workflows.journal.journal import Journal
 from headway.workflows.starting import start
 
 PROGRAM = Path(__file__).with_name("programs") / "crashed.py"
@@ -112,7 +112,7 @@ async def run_and_kill(
     os.environ["STEPS_LOG"], os.environ["STEP_S"] = str(log), str(step_s)
     server = PayingServer(step_s)
     runner, url = await server.listen()
-    opened = open_journal(journal)
+    opened = Journal.open(journal)
     [workflow] = load(PROGRAM)
     row = await start(opened, Catalog([workflow]), workflow, {"branches": branches, "steps": steps})
     report = Report()

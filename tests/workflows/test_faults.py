@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from tests.workflows.conftest import Bench
 
 import headway
 from headway.store.owner import Owner
+from headway.store.postgres import PostgresConnection
 from headway.store.sqlite import SqliteConnection
+from headway.store.transactions import Connection
+from headway.store.versions import NewerDatabase
 from headway.workflows.catalog import Catalog, load
 from headway.workflows.journal import progress, tables
-from headway.workflows.journal.errors import KeyTaken, NewerJournal, Pruned
+from headway.workflows.journal.errors import KeyTaken, Pruned
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.postgres import PostgresConnection
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 from headway.workflows.journal.schema import prepare
 from headway.workflows.question import Question
@@ -393,7 +396,7 @@ def test_a_child_that_ends_while_its_parent_is_put_down_wakes_it(
     if "postgres" not in request.node.callspec.id:
         pytest.skip("SQLite has one transaction at a time")
     address = request.getfixturevalue("postgres")
-    one, other, third = (PostgresConnection(address) for _ in range(3))
+    one, other, third = (PostgresConnection(address, prepare) for _ in range(3))
     child = _waiting_parent(one, "elsewhere/1/1/1")
     progress.end(replace(child, state=RunState.FINISHED, output_json="1", ended_at=1.0), one)
     states: list[RunState] = []
@@ -537,14 +540,14 @@ async def test_a_locked_database_is_waited_for(
 
 
 async def test_a_server_that_drops_its_connections_costs_no_step(postgres: str) -> None:
-    bench = Bench(Journal(lambda: PostgresConnection(postgres)))
+    bench = Bench(Journal(lambda: PostgresConnection(postgres, prepare)))
     bench.journal._transactions._retry_s = 0.02
 
     @headway.workflow
     async def work() -> int:
         return sum([await double(number) for number in range(40)])
 
-    killer = PostgresConnection(postgres)
+    killer = PostgresConnection(postgres, prepare)
     async with bench.working(work):
         row = await bench.start(work)
         for _ in range(8):
@@ -562,10 +565,13 @@ async def test_a_server_that_drops_its_connections_costs_no_step(postgres: str) 
 
 
 async def test_a_journal_of_a_newer_headway_is_refused(journal: Journal, tmp_path: Path) -> None:
-    await journal.set_mark("journal.version", "2")
-    with pytest.raises(NewerJournal, match="has version 2, this Headway knows version 1: upgrade"):
+    def set_version(version: int, connection: Connection) -> None:
+        connection.query("UPDATE versions SET version = ? WHERE journal = 'runs'", (version,))
+
+    await journal._transactions.run(partial(set_version, 2))
+    with pytest.raises(NewerDatabase, match="have version 2, and this Headway knows version 1"):
         journal._transactions._connect()
-    await journal.set_mark("journal.version", "1")
+    await journal._transactions.run(partial(set_version, 1))
 
 
 async def test_old_runs_are_deleted_and_their_events_stay_known(bench: Bench) -> None:

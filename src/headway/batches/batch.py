@@ -115,6 +115,8 @@ class Batch:
     failed: int = 0
     """Lines whose answer is an error; at the end those that were never answered, too."""
     usage: Usage = NO_USAGE
+    paused_at: int | None = None
+    """Since when no line begins, by somebody's wish; None: lines begin."""
 
     @property
     def left(self) -> int:
@@ -131,6 +133,20 @@ class Batch:
             raise WrongStatus(f"a batch that is {self.status} does not become {status}")
         since: dict[str, Any] = {f"{status}_at": int(now)}
         return replace(self, status=status, **since)
+
+    def paused(self, now: float) -> Batch:
+        """This batch, whose lines do not begin any more; a second time changes nothing.
+
+        Raises:
+            WrongStatus: none of them will begin anyway.
+        """
+        if self.status not in (Status.VALIDATING, Status.IN_PROGRESS):
+            raise WrongStatus(f"a batch that is {self.status} is not paused")
+        return self if self.paused_at is not None else replace(self, paused_at=int(now))
+
+    def resumed(self) -> Batch:
+        """This batch, whose lines begin."""
+        return replace(self, paused_at=None)
 
     def cancelled(self, now: float) -> Batch:
         """This batch after somebody has cancelled it; a second time changes nothing.

@@ -40,7 +40,11 @@ class Folder:
 
     def new(self) -> Part:
         """A new file. Raises OSError."""
-        return Part(self._files, f"file-{secrets.token_hex(12)}")
+        return self.part(f"file-{secrets.token_hex(12)}")
+
+    def part(self, id: str) -> Part:
+        """The file `id`, to be written. Raises OSError."""
+        return Part(self._files, id)
 
     def keep_input(self, batch: str, file: str) -> None:
         """Keep the content of `file` for a batch. Raises OSError."""
@@ -55,9 +59,15 @@ class Folder:
         self.input(batch).unlink(missing_ok=True)
 
     def sweep(self, known: Collection[str], older_than: float) -> None:
-        """Delete what a crash left behind: files that nobody knows, from before `older_than`."""
+        """Delete files that are not `known`, from before `older_than`."""
         for path in self._files.iterdir():
             if path.name not in known and path.stat().st_mtime < older_than:
+                path.unlink(missing_ok=True)
+
+    def sweep_inputs(self, open_batches: Collection[str], older_than: float) -> None:
+        """Delete inputs that no open batch reads, kept before `older_than`: a crash left them."""
+        for path in self._inputs.iterdir():
+            if path.name not in open_batches and path.stat().st_ctime < older_than:
                 path.unlink(missing_ok=True)
 
 
@@ -73,7 +83,7 @@ class Part:
         self.id = id
         self.bytes = 0
         self._folder = folder
-        self._path = folder / f"{id}.part"
+        self._path = folder / f"{id}.{secrets.token_hex(4)}.part"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file: BinaryIO = os.fdopen(descriptor, "wb", 1024 * 1024)
 

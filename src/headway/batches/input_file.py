@@ -109,7 +109,7 @@ def read_input(path: Path, endpoint: str, max_lines: int, max_line_bytes: int) -
     first: dict[str, int] = {}
     model = ""
     with path.open("rb") as file:
-        for line, at, text in _lines(file, max_line_bytes + ENVELOPE_BYTES):
+        for line, at, text in lines_of(file, max_line_bytes + ENVELOPE_BYTES):
             if len(requests) >= max_lines:
                 errors.append(
                     LineError(
@@ -173,7 +173,7 @@ def in_order(requests: list[Request]) -> list[Request]:
     return sorted(requests, key=place)
 
 
-def _lines(file: BinaryIO, most_bytes: int) -> Iterator[tuple[int, int, bytes | None]]:
+def lines_of(file: BinaryIO, most_bytes: int) -> Iterator[tuple[int, int, bytes | None]]:
     """Number, place and text of each line that is not empty; None for one that is too long."""
     at = len(BOM) if file.read(len(BOM)) == BOM else 0
     file.seek(at)

@@ -1,44 +1,42 @@
 """Runs the batches that this process holds, each from its input to its files.
 
-Lines run as room for them allows, those of the batch with the least slack first. An answer is in
-the journal before its line counts as done; answers that come at about the same time share a commit.
+An answer is in the journal before its line counts as done; answers that come at about the same time
+share a commit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from headway.batches.batch import Batch, LineError, Status, WrongStatus
+from headway.batches.claims import LostBatch
+from headway.batches.feeding import RETRY_S, Feeder
 from headway.batches.folder import Folder
 from headway.batches.input_file import in_order, read_input
-from headway.batches.journal import Journal, LostBatch
-from headway.batches.output_files import answered, write_files
+from headway.batches.journal import Journal
+from headway.batches.output_files import write_files
+from headway.batches.progress import Progress
 from headway.batches.running import READ_AHEAD, RunningBatch
-from headway.batches.schema import Held, PlannedLine, Result, StoredFile
+from headway.batches.schema import Held, PlannedLine, StoredFile
 from headway.batches.serving import Serving
 from headway.batches.settings import BatchSettings
-from headway.batches.window import Window
-from headway.store.transactions import Closed
+from headway.batches.shared_files import SharedFiles
+from headway.store.transactions import Closed, Refused
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 """How often a batch is looked at without cause: it may have expired, or another process may have
 cancelled it."""
-CLAIM_EVERY_S = 2.0
-RETRY_S = 1.0
-"""Pause before the disk is tried again."""
-MOST_ATTEMPTS = 4
-"""Runs of one line that may fail."""
-MOST_UNWRITTEN_BYTES = 32 * 1024 * 1024
-"""Answers that wait for the disk; no line begins above it."""
+CLAIM_EVERY_S = 1.0
+STOP_S = 10.0
+"""How long the last answers wait for a database that is away."""
 
 
 class Runner:
@@ -47,6 +45,7 @@ class Runner:
     Args:
         journal: what is to be done, and what is done.
         folder: inputs and outputs.
+        shared: the originals of these, where gateways share a database.
         settings: limits, and the window.
         serving: runs the lines.
         clock: seconds since 1970.
@@ -56,60 +55,104 @@ class Runner:
         self,
         journal: Journal,
         folder: Folder,
+        shared: SharedFiles | None,
         settings: BatchSettings,
         serving: Serving,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._folder = folder
+        self._shared = shared
         self._settings = settings
         self._serving = serving
         self._clock = clock
-        self._window = Window.parse(settings.window) if settings.window else None
-        self._running: dict[str, RunningBatch] = {}
+        self._feeder = Feeder(settings, serving, clock)
         self._lives: dict[str, asyncio.Task[None]] = {}
-        self._unwritten_bytes = 0
-        self._paused = self._stopping = False
+        self._beginning: set[str] = set()
+        self._standing: dict[str, str] = {}
+        """Where each batch in `_lives` stands."""
+        self._ended: Counter[str] = Counter()
+        self._stopping = False
         self._claiming: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Claim batches that nobody holds, from now on."""
         self._claiming = asyncio.ensure_future(self._claim())
 
-    def take(self, held: Held) -> None:
+    async def begin(self, batch: Batch) -> None:
+        """Add a batch, and run it."""
+        self._beginning.add(batch.id)
+        try:
+            self._take(await self._journal.add(batch))
+        finally:
+            self._beginning.discard(batch.id)
+
+    def _take(self, held: Held) -> None:
         """Run this batch, which this process holds."""
         life = asyncio.ensure_future(self._live(held))
         self._lives[held.batch.id] = life
-        life.add_done_callback(lambda _: self._lives.pop(held.batch.id, None))
+        self._standing[held.batch.id] = str(held.batch.status)
+        life.add_done_callback(lambda _: self._forget(held.batch.id))
+
+    def _forget(self, batch: str) -> None:
+        self._lives.pop(batch, None)
+        self._standing.pop(batch, None)
 
     def look(self, batch: str) -> None:
-        """The batch was cancelled: look at it now."""
-        if batch in self._running:
-            self._running[batch].changed.set()
+        """Somebody changed the batch: look at it now."""
+        if batch in self._feeder.running:
+            self._feeder.running[batch].changed.set()
 
     def pause(self) -> None:
         """Begin no more lines; those under way go on."""
-        self._paused = True
+        self._feeder.pause()
+
+    def progress(self) -> Progress:
+        """How far the batches are that this process holds."""
+        now = self._clock()
+        running = list(self._feeder.running.values())
+        at_work = [one for one in running if one.batch.paused_at is None]
+        paused = len(running) - len(at_work)
+        by_status = Counter(self._standing.values())
+        by_status[str(Status.IN_PROGRESS)] -= paused
+        return Progress(
+            batches=by_status + Counter(paused=paused),
+            ended=self._ended,
+            answers=self._feeder.answers,
+            open_lines=sum(one.batch.left for one in running),
+            lines_under_way=sum(len(one.tasks) for one in running),
+            to_end_s=max((one.to_end_s(now) for one in at_work), default=0.0),
+            slack_s=min((one.slack_s(now) for one in running), default=None),
+        )
+
+    def waits(self, batch: Batch) -> str:
+        """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
+        return self._feeder.waits(batch)
 
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
-        self._paused = self._stopping = True
+        self._feeder.pause()
+        self._stopping = True
         tasks = [*self._lives.values(), *([self._claiming] if self._claiming else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(sqlite3.Error, Closed):
-            await self._journal.release()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                with suppress(Refused, Closed):
+                    await self._journal.release()
+        except TimeoutError:
+            logger.warning("the database of batches is away: what it did not get runs again")
 
     # ---- the life of a batch ----------------------------------------------------------------
 
     async def _claim(self) -> None:
         while True:
             try:
-                for held in await self._journal.claim(self._clock()):
+                for held in await self._journal.claim({*self._lives, *self._beginning}):
                     logger.info("batch %s goes on: %s", held.batch.id, held.batch.status)
-                    self.take(held)
-            except sqlite3.Error as error:
+                    self._take(held)
+            except Refused as error:
                 logger.warning("batches cannot be claimed: %s", error)
             await asyncio.sleep(CLAIM_EVERY_S)
 
@@ -124,7 +167,7 @@ class Runner:
             except LostBatch:
                 logger.warning("batch %s is run by another process now", held.batch.id)
                 return
-            except (sqlite3.Error, OSError) as error:
+            except (Refused, OSError) as error:
                 if isinstance(error, FileNotFoundError):
                     await self._give_up(held, "input_file_lost", f"The input is gone: {error}.")
                     return
@@ -137,10 +180,15 @@ class Runner:
 
     async def _go_on(self, held: Held) -> None:
         batch = await self._journal.status(held)
+        if self._shared is not None and batch.status is not Status.FINALIZING:
+            await self._shared.copy_input(batch.id, batch.input_file_id)
         if not batch.total and batch.status in (Status.VALIDATING, Status.CANCELLING):
             batch = await self._validate(held, batch)
+            self._ended[str(Status.FAILED)] += batch.status is Status.FAILED
+        self._standing[batch.id] = str(batch.status)
         if batch.status is Status.IN_PROGRESS:
             batch = await self._run_lines(held, batch)
+        self._standing[batch.id] = str(batch.status)
         if batch.status is Status.FINALIZING:
             await self._finish(held, batch, Status.COMPLETED)
         elif batch.status is Status.CANCELLING:
@@ -149,6 +197,8 @@ class Runner:
             await self._finish(held, batch, Status.EXPIRED)
         self._folder.forget_input(batch.id)
         await self._journal.forget_lines(batch.id)
+        if self._shared is not None:
+            await self._journal.forget_pieces(batch.input_file_id)
 
     async def _give_up(self, held: Held, code: str, message: str) -> None:
         def fail(batch: Batch) -> Batch:
@@ -157,8 +207,9 @@ class Runner:
             failed = batch.moved(Status.FAILED, self._clock())
             return replace(failed, errors=(LineError(code, message),))
 
-        with suppress(LostBatch, sqlite3.Error):
+        with suppress(LostBatch, Refused):
             await self._journal.change(held, fail)
+            self._ended[str(Status.FAILED)] += 1
 
     async def _validate(self, held: Held, batch: Batch) -> Batch:
         """Read the input, and write down which lines there are; or what is wrong with them."""
@@ -194,7 +245,7 @@ class Runner:
     async def _run_lines(self, held: Held, batch: Batch) -> Batch:
         """Run lines until all have answers, or the batch expires or is cancelled."""
         running = RunningBatch(held, batch, self._folder.input(batch.id), self._clock())
-        self._running[batch.id] = running
+        self._feeder.running[batch.id] = running
         try:
             while True:
                 expired = self._clock() >= running.batch.expires_at
@@ -203,7 +254,7 @@ class Runner:
                 if running.wants_lines:
                     found = await self._journal.next_lines(batch.id, running.last_place, READ_AHEAD)
                     running.add(found, READ_AHEAD)
-                self._feed()
+                self._feeder.feed()
                 idle = not await self._write(running)
                 if running.done:
                     return await self._journal.change(held, self._finalizing)
@@ -215,7 +266,7 @@ class Runner:
                     running.changed.clear()
                     running.batch = await self._journal.status(held)
         finally:
-            del self._running[batch.id]
+            del self._feeder.running[batch.id]
             await self._end(running)
 
     def _finalizing(self, batch: Batch) -> Batch:
@@ -231,7 +282,7 @@ class Runner:
         running.close()
         with suppress(LostBatch):
             await self._write(running)
-        self._feed()
+        self._feeder.feed()
 
     async def _finish(self, held: Held, batch: Batch, ended: Status) -> None:
         """Write the files of a batch, and with them its last status."""
@@ -255,73 +306,23 @@ class Runner:
             )
 
         try:
+            if self._shared is not None:
+                for file in files:
+                    await self._shared.keep(file.id)
             batch = await self._journal.change(held, finished, files)
         except BaseException:
             for file in files:
                 self._folder.remove(file.id)
+                if self._shared is not None:
+                    await self._shared.forget(file.id)
             raise
+        self._ended[str(ended)] += 1
         logger.info(
             "batch %s is %s: %d of %d lines completed",
             batch.id,
             ended,
             batch.completed,
             batch.total,
-        )
-
-    # ---- lines ------------------------------------------------------------------------------
-
-    def _feed(self) -> None:
-        """Begin as many lines as there is room for."""
-        now = self._clock()
-        if self._paused or (self._window is not None and not self._window.is_open(now)):
-            return
-        batches = list(self._running.values())
-        if len(batches) > 1:
-            batches.sort(key=lambda one: one.slack_s(now))
-        in_hand = sum(len(one.tasks) + len(one.unwritten) for one in batches)
-        for running in batches:
-            batch = running.batch
-            room = self._serving.room(batch.endpoint, batch.model or "") - sum(
-                len(one.tasks) for one in batches if one.batch.model == batch.model
-            )
-            while room > 0 and in_hand < self._settings.max_at_once:
-                if self._unwritten_bytes > MOST_UNWRITTEN_BYTES:
-                    return
-                found = running.next(now)
-                if found is None:
-                    break
-                task = asyncio.ensure_future(self._line(running, *found))
-                running.tasks.add(task)
-                task.add_done_callback(partial(self._ended, running))
-                room -= 1
-                in_hand += 1
-
-    def _ended(self, running: RunningBatch, task: asyncio.Task[None]) -> None:
-        running.tasks.discard(task)
-        running.changed.set()
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("a line of %s failed", running.batch.id, exc_info=task.exception())
-        self._feed()
-
-    async def _line(self, running: RunningBatch, line: PlannedLine, attempt: int) -> None:
-        """Ask one line, and keep its answer."""
-        batch, now = running.batch, self._clock()
-        try:
-            answer = await self._serving.answer(
-                batch.endpoint, running.body(line), batch.owner, batch.expires_at - now
-            )
-        except OSError as error:
-            logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)
-            running.again(line, attempt, now + RETRY_S)
-            return
-        if answer.again_after_s is not None and (not answer.counts or attempt < MOST_ATTEMPTS):
-            at = self._clock() + answer.again_after_s * (1 if not answer.counts else attempt)
-            running.again(line, attempt + answer.counts, at)
-            return
-        text = answered(batch.id, line.line, line.custom_id, answer)
-        self._unwritten_bytes += len(text)
-        running.unwritten.append(
-            Result(line.line, attempt, 200 <= answer.status < 300, text, answer.usage)
         )
 
     async def _write(self, running: RunningBatch) -> bool:
@@ -338,7 +339,7 @@ class Runner:
                 try:
                     running.batch = await self._journal.record(running.held, results)
                     return True
-                except sqlite3.Error as error:
+                except Refused as error:
                     if self._stopping:
                         raise
                     logger.warning(
@@ -347,10 +348,10 @@ class Runner:
                     await asyncio.sleep(RETRY_S)
         except asyncio.CancelledError:
             running.unwritten[:0] = results  # whether they were written or not: it does no harm
-            self._unwritten_bytes += size
+            running.unwritten_bytes += size
             raise
         finally:
-            self._unwritten_bytes -= size
+            running.unwritten_bytes -= size
 
 
 def _id(file: StoredFile | None) -> str | None:

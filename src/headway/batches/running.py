@@ -38,6 +38,8 @@ class RunningBatch:
         """The lines under way."""
         self.unwritten: list[Result] = []
         """Answers that are not in the journal yet."""
+        self.unwritten_bytes = 0
+        """Their size, with those that are being written."""
         self.last_place = -1
         """Of the lines that are known."""
         self.exhausted = False
@@ -86,9 +88,12 @@ class RunningBatch:
         """The body of a line, from the input. Raises OSError."""
         return body_of(os.pread(self._descriptor, line.bytes, line.at))
 
-    def slack_s(self, now: float) -> float:
-        """Time that is left beside what the lines without an answer will take at today's pace."""
-        batch = self.batch
-        answered = batch.total - batch.left - self._answered_before
+    def to_end_s(self, now: float) -> float:
+        """Seconds in which the lines without an answer are answered, at today's pace."""
+        answered = self.batch.total - self.batch.left - self._answered_before
         pace_s = (now - self._began) / answered if answered > 0 else 0.0
-        return batch.expires_at - now - batch.left * pace_s
+        return self.batch.left * pace_s
+
+    def slack_s(self, now: float) -> float:
+        """Seconds that are left beside those until the batch expires."""
+        return self.batch.expires_at - now - self.to_end_s(now)

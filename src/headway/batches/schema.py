@@ -9,37 +9,46 @@ from typing import Any
 import msgspec
 
 from headway.batches.batch import Batch, LineError, Status, Usage
+from headway.store.transactions import Connection
+from headway.store.versions import bring_up
 
-VERSION = 1
-
-TABLES = (
+FIRST = (
     """CREATE TABLE IF NOT EXISTS files (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-        purpose TEXT NOT NULL, filename TEXT NOT NULL, bytes INTEGER NOT NULL,
-        created_at INTEGER NOT NULL, expires_at INTEGER)""",
+        number {counted}, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+        purpose TEXT NOT NULL, filename TEXT NOT NULL, bytes BIGINT NOT NULL,
+        created_at BIGINT NOT NULL, expires_at BIGINT)""",
     """CREATE TABLE IF NOT EXISTS batches (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-        endpoint TEXT NOT NULL, input_file_id TEXT NOT NULL, created_at INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL, status TEXT NOT NULL, metadata TEXT,
-        output_expires_s INTEGER NOT NULL, model TEXT, errors TEXT NOT NULL,
-        output_file_id TEXT, error_file_id TEXT, in_progress_at INTEGER, finalizing_at INTEGER,
-        completed_at INTEGER, failed_at INTEGER, expired_at INTEGER, cancelling_at INTEGER,
-        cancelled_at INTEGER, total INTEGER NOT NULL, completed INTEGER NOT NULL,
-        failed INTEGER NOT NULL, usage TEXT NOT NULL,
-        holder TEXT, fence INTEGER NOT NULL DEFAULT 0, lease_until REAL)""",
+        number {counted}, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+        endpoint TEXT NOT NULL, input_file_id TEXT NOT NULL, created_at BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL, status TEXT NOT NULL, metadata TEXT,
+        output_expires_s BIGINT NOT NULL, model TEXT, errors TEXT NOT NULL,
+        output_file_id TEXT, error_file_id TEXT, in_progress_at BIGINT, finalizing_at BIGINT,
+        completed_at BIGINT, failed_at BIGINT, expired_at BIGINT, cancelling_at BIGINT,
+        cancelled_at BIGINT, total BIGINT NOT NULL, completed BIGINT NOT NULL,
+        failed BIGINT NOT NULL, usage TEXT NOT NULL,
+        holder TEXT, fence BIGINT NOT NULL DEFAULT 0, lease_until DOUBLE PRECISION)""",
     # What there is to do: written once, when the input has been read.
     """CREATE TABLE IF NOT EXISTS lines (
-        batch TEXT NOT NULL, place INTEGER NOT NULL, line INTEGER NOT NULL, at INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, custom_id TEXT NOT NULL, PRIMARY KEY (batch, line))
-        WITHOUT ROWID""",
+        batch TEXT NOT NULL, place BIGINT NOT NULL, line BIGINT NOT NULL, at BIGINT NOT NULL,
+        bytes BIGINT NOT NULL, custom_id TEXT NOT NULL, PRIMARY KEY (batch, line)){by_key}""",
     # What is done: one row a line, which is never changed.
     """CREATE TABLE IF NOT EXISTS results (
-        batch TEXT NOT NULL, line INTEGER NOT NULL, attempt INTEGER NOT NULL,
-        succeeded INTEGER NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (batch, line))""",
+        batch TEXT NOT NULL, line BIGINT NOT NULL, attempt INTEGER NOT NULL,
+        succeeded INTEGER NOT NULL, answer {bytes} NOT NULL, PRIMARY KEY (batch, line))""",
     "CREATE UNIQUE INDEX IF NOT EXISTS lines_by_place ON lines (batch, place)",
     "CREATE INDEX IF NOT EXISTS files_by_expiry ON files (expires_at)",
     "CREATE INDEX IF NOT EXISTS batches_by_status ON batches (status)",
 )
+SHARED = (
+    "ALTER TABLE batches ADD COLUMN paused_at BIGINT",
+    # What is in files, piece by piece, where gateways share no folder: empty in SQLite.
+    """CREATE TABLE pieces (
+        file TEXT NOT NULL, number INTEGER NOT NULL, content {bytes} NOT NULL,
+        written_at BIGINT NOT NULL, PRIMARY KEY (file, number))""",
+)
+
+STEPS = (FIRST, SHARED)
+"""What makes each version of the one before; a step is never changed once it was released."""
 
 BATCH_COLUMNS = ", ".join(field.name for field in fields(Batch))
 
@@ -93,6 +102,16 @@ class Held:
 
     batch: Batch
     fence: int
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables that are missing. Raises NewerDatabase."""
+    bring_up(connection, "batches", STEPS)
+
+
+def marks(count: int) -> str:
+    """Placeholders for `count` values."""
+    return ", ".join("?" * count)
 
 
 def values_of(batch: Batch) -> tuple[Any, ...]:

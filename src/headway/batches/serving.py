@@ -9,6 +9,21 @@ from headway.batches.batch import NO_USAGE, LineError, Usage
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One line, to be run."""
+
+    batch: str
+    endpoint: str
+    tenant: str
+    """Empty where the gateway has no keys."""
+    body: bytes
+    left_s: float
+    """Within how many seconds."""
+    key: str
+    """That of this attempt alone: who knows it has the answer already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a line got."""
 
@@ -33,5 +48,8 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
-        """Run one line, within `left_s` seconds."""
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Run one line."""

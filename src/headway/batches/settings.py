@@ -11,7 +11,9 @@ class BatchSettings:
     """Where batches lie, and how large they may be."""
 
     folder: Path
-    """Holds the journal and all files; created if missing."""
+    """Holds the journal and all files, or copies of them; created if missing."""
+    database: str = ""
+    """`postgresql://…` of the journal and the files that gateways share; empty: `folder` alone."""
     max_file_bytes: int = 200 * 1024 * 1024
     max_lines: int = 50_000
     max_line_bytes: int = 32 * 1024 * 1024

@@ -21,6 +21,7 @@ from headway.redaction import masked
 
 LATER = {
     "logs": ("headway.cli.logged_requests", "Show the newest requests of the request log."),
+    "costs": ("headway.cli.costs", "Show what requests cost."),
     "bench": ("headway.cli.bench", "Compare policies, or load a server that runs."),
     "simulate": (
         "headway.cli.simulate",

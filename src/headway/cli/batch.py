@@ -89,7 +89,39 @@ def status(
 
 def cancel(batch: BatchId, url: Url = DEFAULT_URL, api_key: ApiKey = "") -> None:
     """Cancel a batch; what is answered stays."""
-    print(_line(_asked(lambda client: client.cancel(batch), url, api_key)))
+    print(_line(_asked(lambda client: client.act(batch, "cancel"), url, api_key)))
+
+
+def pause(batch: BatchId, url: Url = DEFAULT_URL, api_key: ApiKey = "") -> None:
+    """Begin no more requests of a batch; the time until it expires goes on."""
+    print(_line(_asked(lambda client: client.act(batch, "pause"), url, api_key)))
+
+
+def resume(batch: BatchId, url: Url = DEFAULT_URL, api_key: ApiKey = "") -> None:
+    """Let the requests of a paused batch begin again."""
+    print(_line(_asked(lambda client: client.act(batch, "resume"), url, api_key)))
+
+
+def retry(
+    batch: BatchId,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Else BATCH.output.jsonl.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+) -> None:
+    """Run the requests that failed in a batch as a new one, and fetch their answers."""
+    from headway.cli.output_files import check_writable
+
+    if output is not None:
+        check_writable({"--output": output})
+
+    async def whole(client: BatchClient) -> dict[str, Any]:
+        id = (await client.act(batch, "retry"))["id"]
+        print(f"{id} begins; if this stops, `headway batch fetch {id}` goes on")
+        return await _fetched(client, id, output or Path(f"{id}.output.jsonl"))
+
+    _end(_asked(whole, url, api_key))
 
 
 def list_(
@@ -109,7 +141,7 @@ def list_(
         print(_line(one))
 
 
-COMMANDS = (run, fetch, status, cancel, list_)
+COMMANDS = (run, fetch, status, cancel, pause, resume, retry, list_)
 
 
 def _endpoint_of(file: Path) -> str:
@@ -164,7 +196,7 @@ async def _waited(client: BatchClient, id: str) -> dict[str, Any]:
             counts = batch["request_counts"]
             done, total = counts["completed"] + counts["failed"], counts["total"]
             report(
-                f"{batch['status'].replace('_', ' ')}: {done:,} of {total:,} lines"
+                f"{_status(batch).replace('_', ' ')}: {done:,} of {total:,} lines"
                 f"{pace.ends(done, total, time.time())}",
                 done / total if total else 0.0,
             )
@@ -204,11 +236,22 @@ def _print_errors(batch: dict[str, Any]) -> None:
         print(f"  {error['code']}: {error['message']}")
 
 
+def _status(batch: dict[str, Any]) -> str:
+    """Its status in OpenAI's words, or that it is paused: other servers cannot do that."""
+    paused = batch["status"] in ("validating", "in_progress") and batch.get("paused_at")
+    return "paused" if paused else str(batch["status"])
+
+
 def _line(batch: dict[str, Any]) -> str:
     began = datetime.fromtimestamp(batch["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
     counts = batch["request_counts"]
     failed = f", {counts['failed']:,} failed" if counts["failed"] else ""
+    extras = batch.get("headway") or {}
+    cost = f", cost {extras['cost']:.4f}" if extras.get("cost") is not None else ""
+    if extras.get("unpriced"):
+        cost += f", {extras['unpriced']:,} requests without a price"
+    waits = f", waits: {extras['waits']}" if extras.get("waits") else ""
     return (
-        f"{batch['id']}  {began}  {batch['status']:11}  {batch['endpoint']}  "
-        f"{counts['completed']:,} of {counts['total']:,} completed{failed}"
+        f"{batch['id']}  {began}  {_status(batch):11}  {batch['endpoint']}  "
+        f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{waits}"
     )

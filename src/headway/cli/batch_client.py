@@ -67,9 +67,9 @@ class BatchClient:
         """One batch. Raises Failure."""
         return await self._json("GET", f"/batches/{id}")
 
-    async def cancel(self, id: str) -> dict[str, Any]:
-        """Cancel a batch; returns it. Raises Failure."""
-        return await self._json("POST", f"/batches/{id}/cancel")
+    async def act(self, id: str, what: str) -> dict[str, Any]:
+        """Cancel, pause, resume or retry a batch; returns it, or the new one. Raises Failure."""
+        return await self._json("POST", f"/batches/{id}/{what}")
 
     async def batches(self, most: int) -> list[dict[str, Any]]:
         """The newest batches. Raises Failure."""

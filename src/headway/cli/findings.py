@@ -24,6 +24,10 @@ from headway.models.signature import ModelFailure
 from headway.prediction.models.artefact import ArtefactError
 from headway.prompts.errors import PromptError
 from headway.prompts.registry import read_registry
+from headway.redaction import masked
+from headway.sharing.errors import QueueError
+from headway.sharing.server import check_server
+from headway.store.opening import NoDatabase, open_database
 
 ANSWER_S = 10.0
 """How long a backend may take to say what it can do."""
@@ -45,8 +49,11 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         _keys(settings),
         *_models(settings),
         *_scheduling(settings),
+        *_queue(settings),
         *_files(settings),
+        *_batches(settings),
         *_prompts(settings),
+        *_prices(settings),
         *asyncio.run(_backends(endpoints_of(settings.backends))),
     ]
 
@@ -89,6 +96,14 @@ def _scheduling(settings: Settings) -> Iterator[Finding]:
         yield Finding("auto.slo", str(error), works=False)
 
 
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.queue is not None:
+        try:
+            yield Finding("queue", check_server(settings.queue))
+        except QueueError as error:
+            yield Finding("queue", str(error), works=False)
+
+
 def _files(settings: Settings) -> Iterator[Finding]:
     """What is read or written at the start."""
     for path in (settings.tls_cert, settings.tls_key):
@@ -107,6 +122,23 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("log", f"{database}: {folder} cannot be written by this user", works=False)
 
 
+def _batches(settings: Settings) -> Iterator[Finding]:
+    """Whether the database of batches can be used; nothing is written there."""
+    if settings.batch.database is None:
+        return
+    try:
+        open_database(
+            settings.batch.database,
+            lambda connection: None,
+            "batch.database",
+            lambda connect: connect().close(),
+        )
+    except NoDatabase as error:
+        yield Finding("batches", str(error), works=False)
+    else:
+        yield Finding("batches", masked(settings.batch.database))
+
+
 def _prompts(settings: Settings) -> Iterator[Finding]:
     """The registered prompts, and what is wrong with them."""
     if settings.prompts is None:
@@ -120,6 +152,27 @@ def _prompts(settings: Settings) -> Iterator[Finding]:
     yield Finding("prompts", f"{settings.prompts}: {names or 'none yet'}")
     for problem in registry.problems:
         yield Finding("prompts", problem, works=False)
+
+
+def _prices(settings: Settings) -> Iterator[Finding]:
+    """What has a price, and prices of what is not there."""
+    prices = settings.prices
+    named = [*prices.models, *prices.backends]
+    if named:
+        yield Finding("prices", ", ".join(named))
+    known = {EMBEDDED, *(one.name for one in endpoints_of(settings.backends))}
+    for name in prices.backends:
+        if name not in known:
+            text = f"prices.backends: {name!r} is none of {', '.join(sorted(known))}"
+            yield Finding("prices", text, works=False)
+    budgets = [*(key.budget for key in settings.keys), *settings.tenant_budgets.values()]
+    daily = [one for one in (*budgets, settings.batch.budget) if one is not None]
+    in_money = any(one.money_per_day is not None for one in daily) or any(
+        one is not None and one.money_per_month is not None for one in budgets
+    )
+    if in_money and not named:
+        text = "there are budgets of money and no prices: every request of theirs is refused"
+        yield Finding("prices", text, works=False)
 
 
 async def _backends(endpoints: list[Endpoint]) -> list[Finding]:

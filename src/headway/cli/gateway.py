@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from headway.batches.journal import JournalError
 from headway.batches.settings import BatchSettings
 from headway.cli.backend_lines import backend_lines
 from headway.cli.banner import print_banner
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.live_settings import api_keys, endpoints_of
+from headway.cli.live_settings import api_keys, budget_of, endpoints_of, tenant_budgets
 from headway.cli.logs import Logs
 from headway.cli.models import catalog_of
 from headway.cli.reload import Reload
 from headway.config.backends import EMBEDDED
+from headway.config.kept import default_requests_db
 from headway.config.scheduling import AUTO, AUTO_BEGINS_WITH
 from headway.config.settings import Settings
 from headway.config.sources import Configuration
@@ -40,7 +40,10 @@ from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.errors import QueueError
+from headway.sharing.settings import QueueSettings
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
+from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
@@ -70,6 +73,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
+            queue = queue_of(settings)
             model = find_model(settings.model) if settings.embedded else None
             database = settings.log.requests_db
             log = None
@@ -93,6 +97,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ResponsesError,
             ArtefactError,
             PromptError,
+            QueueError,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -132,6 +137,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 learned=learned,
                 catalog=catalog,
                 prompts=prompts,
+                queue=queue,
                 scheduler=scheduler,
             )
 
@@ -141,8 +147,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             CertificateError,
             EventLogError,
             GgufError,
-            JournalError,
             ModelFailure,
+            NoDatabase,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -178,16 +184,27 @@ def batches_of(settings: Settings) -> BatchSettings | None:
     database, batch = settings.log.requests_db, settings.batch
     folder = batch.folder
     if folder is None:
-        if database is None:
+        if database is None and batch.database is None:
             return None
-        folder = database.with_name("batches")
+        folder = (database or default_requests_db()).with_name("batches")
     return BatchSettings(
         folder.expanduser(),
+        database=batch.database or "",
         max_file_bytes=batch.max_file_mb * 1024 * 1024,
         max_lines=batch.max_lines,
         max_line_bytes=settings.limits.max_body_bytes,
         window=batch.window or "",
     )
+
+
+def queue_of(settings: Settings) -> QueueSettings | None:
+    """Where gateways share one order; None: this one has its own. Raises QueueError."""
+    if settings.queue is None:
+        return None
+    from headway.sharing.server import check_server, clock_ahead_s
+
+    check_server(settings.queue)
+    return QueueSettings(settings.queue, clock_ahead_s=clock_ahead_s(settings.queue))
 
 
 def prompts_of(settings: Settings) -> WatchedRegistry | None:
@@ -236,6 +253,9 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        prices=settings.prices.prices(),
+        tenant_budgets=tenant_budgets(settings),
+        batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),
         hosts=settings.hosts,
         allow_origins=settings.cors.allow_origins,
         default_tier=Tier.parse(settings.default_tier),

@@ -32,12 +32,13 @@ def with_journal(address: str | None, work: Callable[[Journal], Awaitable[Result
     Raises:
         Failure: the journal cannot be opened, or refuses.
     """
+    from headway.store.opening import NoDatabase
     from headway.workflows.errors import WorkflowError
     from headway.workflows.journal.errors import JournalError
-    from headway.workflows.journal.opening import NoJournal, open_journal
+    from headway.workflows.journal.journal import Journal
 
     async def run() -> Result:
-        journal = open_journal(address)
+        journal = Journal.open(address)
         try:
             return await work(journal)
         finally:
@@ -45,5 +46,5 @@ def with_journal(address: str | None, work: Callable[[Journal], Awaitable[Result
 
     try:
         return asyncio.run(run())
-    except (NoJournal, JournalError, WorkflowError) as error:
+    except (NoDatabase, JournalError, WorkflowError) as error:
         raise Failure(error) from None

@@ -1,4 +1,4 @@
-"""The settings that a running gateway takes over: keys, backends and aliases."""
+"""The settings that a running gateway takes over: keys, backends, aliases, prices, budgets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from headway.config.backends import EMBEDDED, BackendConfig
 from headway.config.clients import KeyConfig
+from headway.config.money import BudgetConfig, DailyBudgetConfig
 from headway.config.settings import Settings
 from headway.core.request import Tier
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
-from headway.gateway.settings import ApiKey
+from headway.gateway.settings import ApiKey, BudgetSettings
 
 
 class LiveSetting(NamedTuple):
@@ -69,7 +70,27 @@ def _api_key(key: KeyConfig) -> ApiKey:
         max_tier=Tier.parse(key.tier_ceiling),
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,
+        budget=None if key.budget is None else budget_of(key.budget),
     )
+
+
+def budget_of(budget: DailyBudgetConfig) -> BudgetSettings:
+    """A budget as a plain value."""
+    if not isinstance(budget, BudgetConfig):
+        return BudgetSettings(budget.tokens_per_day, money_per_day=budget.money_per_day)
+    return BudgetSettings(
+        budget.tokens_per_day,
+        budget.tokens_per_month,
+        budget.money_per_day,
+        budget.money_per_month,
+        budget.when_spent,
+        budget.downgrade_to or "",
+    )
+
+
+def tenant_budgets(settings: Settings) -> dict[str, BudgetSettings]:
+    """What tenants may spend."""
+    return {tenant: budget_of(budget) for tenant, budget in settings.tenant_budgets.items()}
 
 
 LIVE = (
@@ -89,6 +110,18 @@ LIVE = (
         "aliases",
         lambda settings: settings.aliases,
         lambda gateway, settings: gateway.use_aliases(settings.aliases),
+        "removed",
+    ),
+    LiveSetting(
+        "tenant_budgets",
+        lambda settings: settings.tenant_budgets,
+        lambda gateway, settings: gateway.use_tenant_budgets(tenant_budgets(settings)),
+        "removed",
+    ),
+    LiveSetting(
+        "prices",
+        lambda settings: {**settings.prices.models, **settings.prices.backends},
+        lambda gateway, settings: gateway.use_prices(settings.prices.prices()),
         "removed",
     ),
 )

@@ -63,7 +63,7 @@ def show(
     prices: Annotated[
         Path | None,
         typer.Option(
-            envvar="HEADWAY_PRICES",
+            envvar="HEADWAY_PRICES_FILE",
             help="YAML with prices of a million tokens: MODEL: {input: 0.15, output: 0.60}.",
         ),
     ] = None,
@@ -268,14 +268,15 @@ async def _with_steps(journal: Journal, run: str) -> tuple[RunRow, dict[str, Ste
 
 
 def _cost(steps: Iterable[StepRow], file: Path | None) -> str:
-    from headway.workflows.errors import WorkflowError
-    from headway.workflows.prices import cost_of, read_prices
+    from headway.prices.file import read_prices
+    from headway.prices.tokens import PriceError
+    from headway.workflows.prices import cost_of
 
     if file is None:
         return ""
     try:
         cost, unknown = cost_of(steps, read_prices(file))
-    except WorkflowError as error:
+    except PriceError as error:
         raise Failure(error, BAD_CONFIG) from None
     without = f", without {', '.join(sorted(unknown))}, which {file} lacks" if unknown else ""
     return f", cost {cost:.6f}{without}"

@@ -10,6 +10,7 @@ from pydantic import (
     field_validator,
 )
 
+from headway.config.money import BudgetConfig
 from headway.config.section import (
     Count,
     Seconds,
@@ -34,6 +35,8 @@ class KeyConfig(Section):
     """The highest tier that it may ask for."""
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
+    budget: BudgetConfig | None = None
+    """What it may spend; null: any amount."""
 
     @field_validator("name")
     @classmethod

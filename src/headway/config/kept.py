@@ -10,11 +10,12 @@ from pydantic import (
     field_validator,
 )
 
-from headway.batches.window import Window
+from headway.config.money import DailyBudgetConfig
 from headway.config.section import (
     Count,
     Section,
 )
+from headway.daily_hours import ZonedHours
 from headway.state_folder import state_folder
 
 
@@ -47,18 +48,30 @@ class BatchConfig(Section):
 
     folder: Path | None = None
     """Where they are kept; null: in `batches`, beside the request log."""
+    database: str | None = None
+    """`postgresql://USER@HOST/DATABASE` that has them for gateways on several hosts; null: the
+    folder has them."""
     max_file_mb: Count = 200
     """A larger upload is answered 413."""
     max_lines: Count = 50_000
     """Requests in one batch."""
     window: str | None = None
     """When lines may begin, as "22:00-06:00 Europe/Berlin"; null: at all hours."""
+    budget: DailyBudgetConfig | None = None
+    """What lines may spend each day; what is left waits for the next one. null: any amount."""
+
+    @field_validator("database")
+    @classmethod
+    def _is_postgresql(cls, database: str | None) -> str | None:
+        if database is not None and not database.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql://")
+        return database
 
     @field_validator("window")
     @classmethod
     def _is_a_window(cls, window: str | None) -> str | None:
         if window is not None:
-            Window.parse(window)
+            ZonedHours.parse(window)
         return window
 
 

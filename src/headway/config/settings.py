@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -21,6 +22,7 @@ from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
 from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
 from headway.config.models import ModelConfig
+from headway.config.money import BudgetConfig, PricesConfig
 from headway.config.scheduling import (
     AUTO,
     AUTO_BEGINS_WITH,
@@ -81,8 +83,12 @@ class Settings(BaseSettings):
     """Models that answer whole batches; null: all-MiniLM-L6-v2, where its libraries are."""
     aliases: dict[str, str] = {}
     """Other names of models, `*` in them for any text, and the model that each means."""
+    prices: PricesConfig = PricesConfig()
     prompts: Path | None = None
     """Folder with registered prompts; null: none."""
+    queue: str | None = None
+    """URL of a Redis through which gateways share one order, and the slots of their backends; null:
+    this gateway has its own order."""
     policy: str = "srpt"
     """One of the policies, or `auto`: replays of recent traffic choose."""
     auto: AutoConfig = AutoConfig()
@@ -92,6 +98,8 @@ class Settings(BaseSettings):
     tiers: TiersConfig = TiersConfig()
     fairness: Literal["off", "vtc", "drr"] = "off"
     tenant_weights: dict[str, Weight] = {}
+    tenant_budgets: dict[str, BudgetConfig] = {}
+    """What tenants may spend, by their names."""
     tenant_max_running: Count | None = None
     max_queue: Annotated[int, Field(ge=0)] | None = 100_000
     """Requests of all tiers that may wait."""
@@ -123,6 +131,14 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
         return policy if policy == AUTO else policy_name(policy)
+
+    @field_validator("queue")
+    @classmethod
+    def _is_a_redis(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"(rediss?|unix)://\S", url):
+            shown = "it" if "@" in url else repr(url)  # there may be a password in it
+            raise ValueError(f"{shown} is not the URL of a Redis, as redis://10.0.0.5:6379/0")
+        return url
 
     @field_validator("tail")
     @classmethod
@@ -168,6 +184,37 @@ class Settings(BaseSettings):
         if key is not None and info.data.get("tls_cert") is None:
             raise ValueError("needs tls_cert beside it")
         return key
+
+    @field_validator("log")
+    @classmethod
+    def _keeps_what_is_spent(cls, log: LogConfig, info: ValidationInfo) -> LogConfig:
+        """After a restart, what was spent is read from the request log."""
+        keys: tuple[KeyConfig, ...] = info.data.get("keys", ())
+        tenants: dict[str, BudgetConfig] = info.data.get("tenant_budgets", {})
+        batch: BatchConfig | None = info.data.get("batch")
+        budgets = [one.budget for one in keys if one.budget is not None] + list(tenants.values())
+        if log.requests_db is None and (budgets or (batch is not None and batch.budget)):
+            raise ValueError("budgets need requests_db: what was spent is read from it at a start")
+        monthly = any(
+            one.tokens_per_month is not None or one.money_per_month is not None for one in budgets
+        )
+        if monthly and log.keep_days is not None and log.keep_days < 31:
+            raise ValueError("budgets of a month need keep_days: 31 or more")
+        return log
+
+    @model_validator(mode="after")
+    def _can_share(self) -> Settings:
+        if self.queue is not None and self.policy == AUTO:
+            raise ValueError(
+                "policy auto chooses for one gateway alone, and those of a queue need the same: "
+                "name a policy"
+            )
+        if self.queue is not None and self.log.events is not None:
+            raise ValueError(
+                "log.events holds what one gateway decides by itself, and with a queue slots come "
+                "from elsewhere: leave one of them out"
+            )
+        return self
 
     @property
     def embedded(self) -> bool:

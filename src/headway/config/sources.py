@@ -36,7 +36,7 @@ NOT_SETTINGS = frozenset(
         "CONFIG",
         "DATA",
         "JOURNAL",
-        "PRICES",
+        "PRICES_FILE",
         "URL",
         "WEBHOOK_SECRET",
         "WORKER_KEY",

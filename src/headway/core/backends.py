@@ -39,6 +39,11 @@ class Backends:
         """Running requests on all backends."""
 
     @property
+    def piecewise(self) -> bool:
+        """Whether any of them takes prompts in pieces."""
+        return any(backend.piecewise for backend in self.by_name.values())
+
+    @property
     def slots(self) -> int:
         """Slots of all backends."""
         return sum(backend.slots for backend in self.by_name.values())
@@ -53,6 +58,8 @@ class Backends:
             known.lanes = backend.lanes
             known.kv_tokens = backend.kv_tokens
             known.cost = backend.cost
+            known.piecewise = backend.piecewise
+            known.piecewise = backend.piecewise
         self._map_lanes()
 
     def remove(self, name: str) -> None:
@@ -66,8 +73,9 @@ class Backends:
 
     def has_free_slot(self, lane: str) -> bool:
         """Whether a backend that serves `lane` has a free slot."""
-        for backend in self._by_lane.get(lane, ()):  # noqa: SIM110 - a generator is half as fast
-            if len(backend.running) < backend.slots:
+        for backend in self._by_lane.get(lane, ()):
+            running = len(backend.running)
+            if running < backend.slots and running < backend.granted:
                 return True
         return False
 

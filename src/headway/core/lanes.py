@@ -11,7 +11,7 @@ from headway.core.backlog import Backlog
 from headway.core.fairness import Fairness
 from headway.core.policies.policy import Policy
 from headway.core.queue import RankHeap
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 from headway.core.tiers import TierOrder
 from headway.core.waiting import Waiting
 
@@ -107,6 +107,10 @@ class Lanes:
             if request is not None and (best is None or self._precedes(request, best, now_s)):
                 best = request
         return best
+
+    def position(self, tier: Tier) -> int:
+        """0 for the tier that is served first now."""
+        return self._tier_order.ordered(list(Tier)).index(tier)
 
     def missed(self, now_s: float) -> Request | None:
         """A request that can no longer meet its deadline; None if there is none."""

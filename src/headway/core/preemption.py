@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from headway.core.backend import Backend
 from headway.core.exchange import Exchange
 from headway.core.policies.policy import Policy
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 from headway.core.rescue import rescues
 from headway.core.settings import INFINITE, PreemptionSettings
 
@@ -56,19 +56,33 @@ class PreemptionRule:
         Skips requests that would yield neither to `waiting` nor to anything less urgent: unless
         `waiting` is due, those of its tier or a higher one that are not ranked behind it.
         """
+        before = -INFINITE if waiting.due_s <= now_s else self.policy.rank(waiting)
+        return self.stoppable(backends, now_s, waiting.tier, before)
+
+    def stoppable(
+        self,
+        backends: Iterable[Backend],
+        now_s: float,
+        tier: Tier = Tier.INTERACTIVE,
+        before: float = -INFINITE,
+    ) -> list[Candidate]:
+        """The same for any waiting request of `tier` that is ranked `before`."""
         # One loop with no calls but the rank: it runs on most arrivals.
         limits, rank = self.settings, self.policy.rank
-        tier, before = waiting.tier, -INFINITE if waiting.due_s <= now_s else rank(waiting)
         rested_s, most = now_s - limits.min_run_s, limits.max_preemptions
         limit_c = limits.trail_c if limits.trail_c is not None else self.policy.limit_c
         found: list[Candidate] = []
         for backend in backends:
             # Skip a backend with too few slots: a slot freed there is not for others.
-            if not backend.slots or len(backend.running) > backend.slots:
+            if not backend.slots or len(backend.running) > min(backend.slots, backend.granted):
                 continue
             for running in backend.running.values():
                 tokens = running.output_tokens
-                if running.resumed_s > rested_s or tokens <= running.resumed_tokens:
+                # What was computed in pieces stays in the cache: a stop loses next to nothing.
+                yields = backend.piecewise and running.tier > tier
+                if running.resumed_s > rested_s and not yields:
+                    continue
+                if tokens <= running.resumed_tokens and not (yields and running.in_pieces):
                     continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
                     continue  # it has waited enough, and runs to its end
@@ -106,6 +120,13 @@ class PreemptionRule:
             heappush(candidates, candidate)
         return chosen
 
+    def bar(self, running: Request, backend: Backend) -> float | None:
+        """The rank that a waiting request of its tier must be before to take the slot of `running`;
+        None: none can. For policies that do not go by length."""
+        if not self.policy.preemptive:
+            return None
+        return self.policy.bar(running, LEAST_GAIN * backend.cost.stop_s(running))
+
     def _pays(
         self,
         gain_s: float,
@@ -120,14 +141,13 @@ class PreemptionRule:
             return False
         if self.policy.by_length and gain_s < INFINITE:
             return exchange.pays(running, waiting, backend)
-        least_s = LEAST_GAIN * backend.cost.stop_s(running)
         if self.policy.by_deadline and running.tier == waiting.tier and waiting.due_s > now_s:
             next_slot_s, cost = exchange.next_slot_s, self.policy.cost
             if not rescues(waiting, running, backend, cost, next_slot_s, now_s):
                 return False
-        elif not gain_s > least_s:  # or is not a number, as between infinite ranks
-            return False
-        return backend.cost.remaining_s(running) > least_s  # else its slot is free soon anyway
+        elif not gain_s > LEAST_GAIN * backend.cost.stop_s(running):
+            return False  # or it is not a number, as between infinite ranks
+        return not frees_its_slot_soon(running, backend)
 
     def _may_take_from(self, running: Request, waiting: Request) -> bool:
         """Whether requests of `waiting`'s tier may ever take the slot of `running`."""
@@ -140,3 +160,8 @@ class PreemptionRule:
         if running.tier > waiting.tier:
             return INFINITE
         return self.policy.gain_s(waiting, running)
+
+
+def frees_its_slot_soon(running: Request, backend: Backend) -> bool:
+    """Whether stopping `running` would gain less than it costs."""
+    return backend.cost.remaining_s(running) <= LEAST_GAIN * backend.cost.stop_s(running)

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from headway.core.request import Request
 
+Ranked = tuple[float, Request]
+"""A waiting request and the rank that it has in its queue now."""
+
 
 class WaitingQueue(Protocol):
     """The waiting requests of one tenant, in a policy's order.
@@ -27,6 +30,10 @@ class WaitingQueue(Protocol):
 
     def entry_died(self) -> None:
         """The ticket of one entry was raised."""
+        ...
+
+    def first(self, most: int, now_s: float) -> list[Ranked]:
+        """At most `most` live requests: those to run next, in order."""
         ...
 
     def sample(self, most: int) -> Iterator[Request]:
@@ -54,6 +61,13 @@ class TierQueue(Protocol):
 
     def peek(self, now_s: float, tenant_ok: Callable[[str], bool] | None) -> Request | None:
         """The next request of a tenant with `tenant_ok`; None allows all tenants."""
+        ...
+
+    def first(
+        self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
+    ) -> list[Ranked]:
+        """At most `most` requests to run next, in order, beginning with that of `peek`. Where the
+        second depends on what the first one is charged, or on caps, only the first."""
         ...
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
@@ -94,6 +108,19 @@ class RankHeap:
     def first_key(self, now_s: float) -> tuple[float, int] | None:
         """Rank and sequence number of the next request; None if there is none."""
         return None if self.peek(now_s) is None else self._entries[0][:2]
+
+    def first(self, most: int, now_s: float) -> list[Ranked]:
+        # An entry can only come after its parent in the heap: look at children of those passed.
+        entries, found = self._entries, list[Ranked]()
+        open_entries = [(entries[0], 0)] if self.peek(now_s) is not None else []
+        while open_entries and len(found) < most:
+            entry, place = heappop(open_entries)
+            if _lives(entry):
+                found.append((entry[0], entry[3]))
+            for child in (2 * place + 1, 2 * place + 2):
+                if child < len(entries):
+                    heappush(open_entries, (entries[child], child))
+        return found
 
     def entry_died(self) -> None:
         self._live -= 1

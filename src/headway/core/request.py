@@ -34,7 +34,7 @@ _LABELS = tuple(tier.name.lower() for tier in Tier)
 
 
 class State(Enum):
-    """Where a request stands. The Scheduler and the Batcher each have a table of TRANSITIONS."""
+    """Where a request stands; `transitions` says what may follow."""
 
     NEW = "new"
     WAITING = "waiting"
@@ -118,6 +118,8 @@ class Request:
     """KV cache that its backend reserves for it."""
     outstanding_tokens: float = field(default=0.0, init=False)
     """Output tokens that its backend still expects from it."""
+    in_pieces: bool = field(default=False, init=False)
+    """Whether its prompt comes in pieces in this run, between which others have their turn."""
     pending_prefill_s: float = field(default=0.0, init=False)
     """Time of its prompt until its backend has computed it."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from headway.core.request import Request, Tier
 from headway.core.settings import SchedulerSettings
 
+UNLIMITED = 1 << 30
+
 Freed = tuple[Tier | None, str | None]
 """The tier and the tenant whose caps bind now, and would not once a certain request has left."""
 
@@ -63,6 +65,11 @@ class Running:
         """Whether one more request of `tier` may run."""
         cap = self._tier_caps[tier]
         return cap is None or self._by_tier[tier] < cap
+
+    def tier_room(self, tier: Tier) -> int:
+        """How many more requests of `tier` may run."""
+        cap = self._tier_caps[tier]
+        return UNLIMITED if cap is None else max(0, cap - self._by_tier[tier])
 
     def tenant_ok(self, tenant: str) -> bool:
         """Whether one more request of `tenant` may run."""

@@ -24,23 +24,13 @@ from headway.core.policy_in_use import PolicyInUse
 from headway.core.preemption import PreemptionRule
 from headway.core.programs import Programs
 from headway.core.promises import Promises
+from headway.core.prompt_turns import PromptTurns
 from headway.core.request import Request, State, Tier
 from headway.core.settings import SchedulerSettings
+from headway.core.sharing.standings import Standings
 from headway.core.tail_keeper import TailKeeper
 from headway.core.takeover import Takeovers
 from headway.core.tiers import tier_order
-
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.NEW: frozenset({State.WAITING, State.REJECTED}),
-    State.WAITING: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
-    State.RUNNING: frozenset({State.PREEMPTED, State.FINISHED, State.CANCELLED}),
-    # Rejected: its backend failed before the first token, and its deadline has since passed.
-    State.PREEMPTED: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
-    State.FINISHED: frozenset(),
-    State.CANCELLED: frozenset(),
-    State.REJECTED: frozenset(),
-}
-"""For each state of a request, the states that may follow. Tests hold the Scheduler to it."""
 
 
 class Scheduler:
@@ -76,9 +66,12 @@ class Scheduler:
         self._lanes = Lanes(policy, tiers, ledger, self._backends, by_tenant)
         self._backlog, self._running = self._lanes.backlog, self._backends.running
         self._preemption = PreemptionRule(settings.preemption, policy, tiers.preempts)
+        self._turns = PromptTurns(settings.preemption.enabled and tiers.preempts)
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
         self.outlook = Outlook(self._lanes, self._backends, self._preemption)
         """Predicts waits, and explains them."""
+        self.standings = Standings(self._lanes, self._backends, self._preemption, self._takeovers)
+        """What others who share the backends have to know."""
         self._admission = Admission(settings, self._lanes, self._backends, self.outlook)
 
     # ---- events -----------------------------------------------------------------------------
@@ -203,8 +196,7 @@ class Scheduler:
                 f"request {request_id!r} had {request.output_tokens} output tokens already; "
                 f"report progress as the total, not as {output_tokens}"
             )
-        backend = self.backends[request.backend]
-        self._backends.progressed(backend, [(request, output_tokens)])
+        self._backends.progressed(self.backends[request.backend], [(request, output_tokens)])
 
     def pin(self, request_id: str, lane: str, now_s: float) -> None:
         """A running request can continue only on backends that serve `lane`."""
@@ -251,6 +243,14 @@ class Scheduler:
         request.avoid = avoid
         self._send_back(request)
 
+    def grant(self, backend: str, slots: int, now_s: float) -> None:
+        """So many slots of a backend are this scheduler's from now on; others use the rest."""
+        self.backends[backend].granted = slots
+
+    def give_way(self, request_id: str, now_s: float) -> Preempt:
+        """A running request is preempted for one that waits elsewhere."""
+        return self._preempted(self._one_that_runs(request_id))
+
     def catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
         """Ask a driver that does not report every token what the requests have produced."""
         self._backends.catch_up(backends, now_s)
@@ -275,12 +275,21 @@ class Scheduler:
         wakeup_s = self._lanes.next_missed_s(now_s)
         if self._takeovers.possible:
             if self._running.requests:
-                look_again_s = now_s + max(0.01, self.settings.preemption.min_run_s)
+                look_again_s = now_s + max(0.01, self._takeovers.pause_s)
                 wakeup_s = min(wakeup_s, look_again_s)
             wakeup_s = min(wakeup_s, self._lanes.next_due_s(now_s))
         return wakeup_s if wakeup_s < inf else None
 
     # ---- questions --------------------------------------------------------------------------
+
+    def may_go_on(self, request_id: str, now_s: float) -> bool:
+        """Whether the next piece of the prompt of a running request may be computed now.
+
+        It may be from the first token, the end or the stop of another request on its backend on,
+        or from its own due time on.
+        """
+        request = self._one_that_runs(request_id)
+        return self._turns.may_go_on(request, self.backends[request.backend], now_s)
 
     @property
     def backends(self) -> Mapping[str, Backend]:
@@ -334,9 +343,7 @@ class Scheduler:
         before = len(decisions)
         for request, victim in self._takeovers.found(now_s):
             backend = self.backends[victim.backend]
-            victim.preemptions += 1
-            self._send_back(victim)
-            decisions.append(Preempt(victim, backend.name))
+            decisions.append(self._preempted(victim))
             self._start(request, backend, now_s, decisions)
         return len(decisions) > before
 
@@ -348,9 +355,17 @@ class Scheduler:
         if request.started_s < 0.0:
             self._tier_order.served(request.tier, request.service_s)
         request.state = State.RUNNING
+        self._turns.start(request, backend, now_s)
         self._backends.take(request, backend, now_s)
         self._policies.started(request, now_s)
         decisions.append(Start(request, backend.name))
+
+    def _preempted(self, request: Request) -> Preempt:
+        """A running request is stopped, and waits in its old place."""
+        backend = request.backend
+        request.preemptions += 1
+        self._send_back(request)
+        return Preempt(request, backend)
 
     def _send_back(self, request: Request) -> None:
         """A running request waits again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from headway.core.queue import RankHeap
+from headway.core.queue import Ranked, RankHeap
 from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
 from headway.core.tenant_heap import TenantHeap
@@ -76,6 +76,33 @@ class DueQueue:
             if best is None or (first.due_s, first.sequence) < (best.due_s, best.sequence):
                 best = first
         return best
+
+    def first(
+        self,
+        most: int,
+        now_s: float,
+        room: dict[Tier, int],
+        tenant_ok: Callable[[str], bool] | None,
+    ) -> list[Ranked]:
+        """At most `most` requests that are due, in order, as many of each tier as it has `room`
+        for, which becomes less. With caps of tenants, only the first of each tier."""
+        found: list[Ranked] = []
+        for tier, heap in self._tiers.items():
+            first = heap.peek(now_s)
+            if first is None or first.due_s > now_s:
+                continue
+            if isinstance(heap, TenantHeap):
+                found += heap.first(1, now_s, tenant_ok)
+            else:
+                found += heap.first(min(most, room[tier]), now_s)
+        due = [one for one in found if one[0] <= now_s]
+        due.sort(key=lambda one: (one[0], one[1].sequence))
+        chosen = []
+        for due_s, request in due[:most]:
+            if room[request.tier] > 0:
+                room[request.tier] -= 1
+                chosen.append((due_s, request))
+        return chosen
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the first waiting request is due, past or future; None if never."""

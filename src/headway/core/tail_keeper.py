@@ -45,6 +45,8 @@ class TailKeeper:
         self.tail = tail
         self.scale_s = LEAST_SCALE_S
         """T."""
+        self.steered = False
+        """Whether there has been room to find a T by."""
         self._cost = cost
         self._rescale = rescale
         self._shadows: dict[tuple[str, Tier], FcfsShadow] = {}
@@ -135,5 +137,5 @@ class TailKeeper:
             return
         scale_s = max(LEAST_SCALE_S, SCALE_OF_ROOM * room_s)
         if abs(scale_s - self.scale_s) > LEAST_CHANGE * self.scale_s:
-            self.scale_s = scale_s
+            self.scale_s, self.steered = scale_s, True
             self._rescale(scale_s)

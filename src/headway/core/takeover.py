@@ -22,6 +22,9 @@ from headway.core.waiting import Waiting
 Urgency = tuple[bool, int, float]
 """Whether a request is not due yet, its tier and its rank: smaller is more urgent."""
 
+PAUSE_S = 0.03
+"""Where requests yield that have just begun, it is worth while to look again soon."""
+
 _LEAST_URGENT: Urgency = (True, int(max(Tier)), inf)
 _NEVER = (-inf, _LEAST_URGENT)
 
@@ -55,6 +58,8 @@ class Takeovers:
         self._running = backends.running
         self._tier_order = tier_order
         self._ledger = ledger
+        self.held_back: frozenset[str] = frozenset()
+        """Ids of waiting requests that take no slots of others."""
         self._looked: dict[str, tuple[float, Urgency]] = {}
         """By lane: when no request yielded last, and how urgent the waiting one was."""
 
@@ -73,6 +78,10 @@ class Takeovers:
         if running(Tier.BATCH) and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
             return True
         return bool(running(Tier.STANDARD) and waiting(Tier.INTERACTIVE))
+
+    def may_look(self, lane: str, request: Request, now_s: float) -> bool:
+        """Whether it is worth looking for a running request that yields to this one."""
+        return not self._looked_before(lane, self._urgency(request, now_s), now_s)
 
     def found(self, now_s: float) -> Iterator[tuple[Request, Request]]:
         """Pairs of a waiting request and the running request whose slot it takes.
@@ -95,7 +104,7 @@ class Takeovers:
         sought = _LEAST_URGENT
         while queue.count:
             request = queue.next(now_s, self._running.tier_ok, None)
-            if request is None:
+            if request is None or request.id in self.held_back:
                 return
             urgency = self._urgency(request, now_s)
             if self._looked_before(name, urgency, now_s):
@@ -120,7 +129,13 @@ class Takeovers:
         Ranks of running requests change slowly, so looking again can wait.
         """
         looked_s, most_urgent = self._looked.get(name, _NEVER)
-        return now_s < looked_s + self._rule.settings.min_run_s and urgency >= most_urgent
+        return now_s < looked_s + self.pause_s and urgency >= most_urgent
+
+    @property
+    def pause_s(self) -> float:
+        """Time until it is worth while to look again."""
+        rested_s = self._rule.settings.min_run_s
+        return min(rested_s, PAUSE_S) if self._backends.piecewise else rested_s
 
     def _pair(self, now_s: float) -> tuple[Request, Request] | None:
         """The most urgent request to which a running one yields, and that one."""
@@ -185,7 +200,7 @@ class Takeovers:
                         own = queue.first_of(tenant, now_s, tier_ok)
                         if heir is None or (own is not None and self._precedes(own, heir)):
                             heir = own
-                if heir is not None:
+                if heir is not None and heir.id not in self.held_back:
                     heirs[freed] = heir
         return heirs
 

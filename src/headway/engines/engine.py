@@ -94,6 +94,8 @@ class Description:
     context_tokens: int | None = None
     exact_resume: bool = False
     """Whether it takes token ids as a prompt and returns the ids that it produced."""
+    piecewise: bool = False
+    """Whether it computes prompts in pieces, by `Engine.prefill`."""
     priority: bool = False
     """Whether it accepts vLLM's `priority` field, even if it does not schedule by it."""
     embeddings: bool = False
@@ -157,6 +159,8 @@ class Generation:
     prompt_ids: list[int] | None = None
     """Set by the first engine client that tokenises the prompt."""
     pieces: list[Piece] = field(default_factory=list)
+    prefilled_tokens: int = 0
+    """Prompt tokens that `Engine.prefill` computed for it: its own, though they were cached."""
     already_sent: str = ""
     """Text that the client has but `pieces` no longer has: generated again, not delivered again."""
     _counted: int = field(default=0, init=False, repr=False)
@@ -253,6 +257,14 @@ class Engine(Protocol):
 
         Requires `Description.exact_resume`. Raises EngineError if the engine refuses or fails, and
         BackendGone if it cannot be reached or the answer breaks off.
+        """
+        ...
+
+    async def prefill(self, generation: Generation, tokens: int) -> bool:
+        """Compute the next piece of its prompt into the cache, of at most `tokens`.
+
+        False: what is left is no more than a piece, and `generate` computes it. Requires
+        `Description.piecewise`. Raises EngineError and BackendGone as `generate` does.
         """
         ...
 

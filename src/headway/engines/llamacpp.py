@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headway.engines.computed_prompts import ComputedPrompts
 from headway.engines.endpoint import Endpoint
 from headway.engines.engine import (
     BackendGone,
@@ -25,6 +26,9 @@ from headway.engines.resumable import Position, ResumableEngine
 
 _THINKING = ("<think>", "reasoning_content", "<|channel|>")
 """Markers of chat templates whose answers llama.cpp splits into reasoning and content."""
+_GROWTH = 0.4
+"""Most of a piece, over what was computed before it: the engine finds its slot again only if that
+holds most of the prompt (see `llama_child`)."""
 
 
 class LlamaCppEngine(ResumableEngine):
@@ -35,6 +39,7 @@ class LlamaCppEngine(ResumableEngine):
         # The server closes keep-alive connections after some requests, without notice.
         super().__init__(endpoint, kind="llama.cpp", keep_alive=False)
         self._cost = cost or MeasuredCost()
+        self._computed = ComputedPrompts()
         self._embeddings: bool | None = None
 
     async def describe(self) -> Description:
@@ -58,6 +63,7 @@ class LlamaCppEngine(ResumableEngine):
             slots=reported_count(props.total_slots) or None,
             context_tokens=self._context_tokens,
             exact_resume=True,
+            piecewise=True,
             embeddings=self._embeddings,
             vocabulary=hashlib.sha256(repr(ids).encode()).hexdigest()[:16],
             parses_chat=any(mark in props.chat_template for mark in _THINKING),
@@ -76,6 +82,7 @@ class LlamaCppEngine(ResumableEngine):
         if position.left == 0:
             yield Delta(finish_reason="length", prompt_tokens=prompt_tokens)
             return
+        self._computed.add(position.ids, generation)
         response = await self.forward(
             "/completion", self._request(generation, position), generation.headers
         )
@@ -102,7 +109,10 @@ class LlamaCppEngine(ResumableEngine):
                         finish_reason="length" if chunk.stop_type == "limit" else "stop",
                         stop_string=chunk.stopping_word or None,
                         prompt_tokens=prompt_tokens,
-                        cached_tokens=max(0, min(chunk.timings.cache_n, prompt_tokens)),
+                        cached_tokens=max(
+                            0,
+                            min(chunk.timings.cache_n, prompt_tokens) - generation.prefilled_tokens,
+                        ),
                     )
                     return
                 if chunk.content:
@@ -117,6 +127,26 @@ class LlamaCppEngine(ResumableEngine):
             raise self._http.gone("the stream broke off before its end")
         finally:
             response.close()
+
+    async def prefill(self, generation: Generation, tokens: int) -> bool:
+        """Compute the next piece of its prompt into the cache, of at most `tokens`.
+
+        False: what is left is no more than a piece, and `generate` computes it. It does also
+        where the client wants the whole prompt computed at once (`cache_prompt`: false).
+        """
+        if bytes(generation.body.get("cache_prompt", b"")) == b"false":
+            return False
+        ids = (await self._position(generation)).ids
+        known = self._computed.shared(ids)
+        if len(ids) - known <= tokens:
+            return False
+        end = known + (max(1, min(tokens, int(_GROWTH * known))) if known else tokens)
+        asked = {"prompt": ids[:end], "n_predict": 0}
+        done: _Chunk = await self._post("/completion", asked, _Chunk)
+        self._computed.add(ids[:end], generation)
+        self._cost.prefilled(done.timings.prompt_n, done.timings.prompt_ms / 1000)
+        generation.prefilled_tokens += done.timings.prompt_n
+        return True
 
     def _request(self, generation: Generation, position: Position) -> bytes:
         body: dict[str, Any] = dict(sampling_fields(generation.body))

@@ -67,6 +67,10 @@ class OpenAIEngine:
         """Not supported: `Description.exact_resume` is False."""
         raise EngineError.invalid(f"{self.name} cannot continue a generation; forward it instead")
 
+    async def prefill(self, generation: Generation, tokens: int) -> bool:
+        """Nothing to do: `generate` computes whole prompts."""
+        return False
+
     async def prompt_tokens(self, generation: Generation) -> int | None:
         """Always None, as OpenAI's API has no tokenizer."""
         return None

@@ -8,8 +8,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.batches.batches import Batches
 from headway.batches.settings import BatchSettings
@@ -19,6 +20,7 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
 from headway.engines.pool import BackendPool
 from headway.gateway.accounts.accounts import Accounts
+from headway.gateway.accounts.batch_metrics import BatchMetrics
 from headway.gateway.accounts.loop_lag import LoopLag
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
@@ -34,16 +36,21 @@ from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
+from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
+from headway.gateway.money.pricing import Pricing
+from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
+from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.texts import TextRoutes
-from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
@@ -52,10 +59,15 @@ from headway.prediction.live.run_history import RunHistory
 from headway.prediction.live.watch import Watch
 from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
+from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.settings import QueueSettings
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
+
+if TYPE_CHECKING:
+    from headway.sharing.shared_queue import SharedQueue
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +94,7 @@ class Gateway:
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
+        queue: where gateways share one order of requests; None: this one has its own.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -101,13 +114,14 @@ class Gateway:
         learned: Path | None = None,
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
+        queue: QueueSettings | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
         self.settings = settings
         history = LengthHistory() if history is None else history
         self.pool = pool(endpoints, embedded=embedded)
-        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), time.monotonic
+        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), _clock(queue)
         live = refits = None
         if predictor is not None:
             live = LivePredictor(predictor, history, shipped_refinement())
@@ -119,19 +133,40 @@ class Gateway:
         self._foresight = foresight = Foresight(
             core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
         )
-        self.dispatcher = Dispatcher(core, self.pool, works, foresight, settings, clock)
+        pricing = Pricing(settings.prices, clock)
+        self._spot_prices = SpotPrices(pricing, settings.prices)
+        self.queue: SharedQueue | None = None
+        """Shares slots with other gateways; None: this one shares none."""
+        if queue is not None:
+            from headway.sharing.shared_queue import SharedQueue  # which needs an extra
+
+            self.queue = SharedQueue(queue, core, clock)
+        self.dispatcher = Dispatcher(
+            core, self.pool, works, foresight, pricing, settings, clock, self.queue
+        )
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
+        self._budgets = Budgets(settings.keys, settings.tenant_budgets, settings.batch_budget)
+        self._log_path = log_path = None if request_log is None else request_log.path
+        admissions = Admissions(self._budgets, pricing, self.pool)
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, request_log
+            self.dispatcher.scheduler, metrics, history, foresight, ahead, pricing, request_log
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
         intake = Intake(
-            settings, self.dispatcher, history, claimed, ahead, self.pool, batched, aliases
+            settings,
+            self.dispatcher,
+            history,
+            claimed,
+            ahead,
+            self.pool,
+            batched,
+            aliases,
+            admissions,
         )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
@@ -144,7 +179,7 @@ class Gateway:
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
-            settings, self.catalog, of_models, accounts, aliases
+            settings, self.catalog, of_models, accounts, pricing, admissions, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
         entrance = Entrance(self._keys, bodies)
@@ -154,8 +189,18 @@ class Gateway:
         answers = Answers(self.dispatcher, accounts, self._keep_alive)
         texts = TextRoutes(inference, entrance)
         if batches is not None:
-            lines = Lines(intake, self._prompts, answers, texts, inference, self.pool)
+            lines = Lines(
+                intake,
+                self._prompts,
+                answers,
+                texts,
+                inference,
+                self.pool,
+                settings.scheduler,
+                self._budgets,
+            )
             self._batches = Batches(batches, lines)
+            BatchMetrics(self._batches, metrics.registry)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -169,6 +214,7 @@ class Gateway:
             answers,
             texts,
             self._batches,
+            CostsRoutes(entrance, self._budgets, log_path),
             responses,
             self._advisor,
         )
@@ -187,13 +233,17 @@ class Gateway:
             GgufError: an embedded engine cannot load its model.
             ModelFailure: a model of the catalog cannot be loaded.
         """
+        await self._budgets.read_log(self._log_path)
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._spot_prices.start()
         self._keep_alive.start()
         self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
+        if self.queue is not None:
+            self.queue.start(self.dispatcher.carry_out)
         starting = asyncio.gather(
             self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
         )
@@ -210,9 +260,16 @@ class Gateway:
         if self._batches is not None:
             self._batches.start()
 
-    def use_keys(self, keys: Iterable[ApiKey]) -> None:
+    async def use_keys(self, keys: Sequence[ApiKey]) -> None:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
+        self._budgets.use_keys(keys)
+        await self._budgets.read_log(self._log_path)
+
+    async def use_tenant_budgets(self, budgets: Mapping[str, BudgetSettings]) -> None:
+        """These are the budgets of tenants from now on; what is spent stays spent."""
+        self._budgets.use_tenants(budgets)
+        await self._budgets.read_log(self._log_path)
 
     async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
         """Run on these servers from now on, beside the embedded engines.
@@ -228,6 +285,10 @@ class Gateway:
     def use_aliases(self, aliases: Mapping[str, str]) -> None:
         """Know models by these names from now on, beside their own."""
         self._aliases.replace(aliases)
+
+    def use_prices(self, prices: Prices) -> None:
+        """These are the prices from now on."""
+        self._spot_prices.use(prices)
 
     async def drain(self) -> bool:
         """Refuse new requests and finish the others; False if `drain_s` was too short."""
@@ -245,7 +306,10 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         await self._keep_alive.stop()
+        if self.queue is not None:
+            await self.queue.close()
         await self._lag.stop()
+        await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
         if self.perception is not None:
@@ -254,6 +318,14 @@ class Gateway:
             await self._advisor.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
+
+
+def _clock(queue: QueueSettings | None) -> Callable[[], float]:
+    """Seconds: the same for all gateways of a queue."""
+    if queue is None or not queue.clock_ahead_s:
+        return time.monotonic
+    ahead_s = queue.clock_ahead_s
+    return lambda: time.monotonic() + ahead_s
 
 
 Beside = Callable[[Gateway], Coroutine[object, object, None]]

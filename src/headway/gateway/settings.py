@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
+from headway.prices.table import Prices
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What may be spent each day and each month (UTC); None: any amount."""
+
+    tokens_per_day: float | None = None
+    tokens_per_month: float | None = None
+    money_per_day: float | None = None
+    money_per_month: float | None = None
+    when_spent: Literal["refuse", "downgrade"] = "refuse"
+    downgrade_to: str = ""
+    """The model that requests run on then; empty: the one that they ask for, in tier batch."""
+
+    def limits(self) -> Iterator[tuple[Literal["tokens", "money"], Literal["day", "month"], float]]:
+        """Each limit there is, with its unit and period."""
+        if self.tokens_per_day is not None:
+            yield "tokens", "day", self.tokens_per_day
+        if self.tokens_per_month is not None:
+            yield "tokens", "month", self.tokens_per_month
+        if self.money_per_day is not None:
+            yield "money", "day", self.money_per_day
+        if self.money_per_month is not None:
+            yield "money", "month", self.money_per_month
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +54,8 @@ class ApiKey:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     """Prompt and output tokens together."""
+    budget: BudgetSettings | None = None
+    """What it may spend; None: any amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,11 @@ class GatewaySettings:
     """How to choose the policy by itself, beginning with that of `scheduler`; None: it stays."""
     keys: tuple[ApiKey, ...] = ()
     """Empty: everybody who can connect may use the gateway."""
+    prices: Prices = field(default_factory=Prices)
+    tenant_budgets: Mapping[str, BudgetSettings] = field(default_factory=dict)
+    """What tenants may spend."""
+    batch_budget: BudgetSettings | None = None
+    """What lines of batches may spend; None: any amount."""
     host: str = "127.0.0.1"
     port: int = 8080
     """0: any free port."""

@@ -21,7 +21,13 @@ from typing import Any
 import msgspec
 
 from headway.store.database import move_aside, open_database
-from headway.store.request_record import ADDED, SCHEMA, SCHEMA_VERSION, RequestRecord
+from headway.store.request_record import (
+    ADDED,
+    INDEX_OF_ADDED,
+    SCHEMA,
+    SCHEMA_VERSION,
+    RequestRecord,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -316,6 +322,7 @@ def _open(path: Path) -> sqlite3.Connection:
         with database:
             for name in set(ADDED).difference(_columns(database)):
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
+            database.execute(INDEX_OF_ADDED)
         return database
     except (sqlite3.Error, OSError) as error:
         if "no such column" in str(error):

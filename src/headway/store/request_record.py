@@ -37,7 +37,11 @@ CREATE TABLE IF NOT EXISTS requests (
     prompt_version INTEGER,
     step TEXT NOT NULL DEFAULT '',
     parents TEXT NOT NULL DEFAULT '',
-    to_come_ms REAL
+    to_come_ms REAL,
+    key TEXT NOT NULL DEFAULT '',
+    batch TEXT NOT NULL DEFAULT '',
+    charged_tokens INTEGER,
+    cost REAL
 );
 CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
 """
@@ -48,8 +52,17 @@ ADDED = {
     "step": "TEXT NOT NULL DEFAULT ''",
     "parents": "TEXT NOT NULL DEFAULT ''",
     "to_come_ms": "REAL",
+    "key": "TEXT NOT NULL DEFAULT ''",
+    "batch": "TEXT NOT NULL DEFAULT ''",
+    "charged_tokens": "INTEGER",
+    "cost": "REAL",
 }
 """Columns that logs from before do not have. They get them when a gateway opens them."""
+
+INDEX_OF_ADDED = """
+CREATE INDEX IF NOT EXISTS requests_by_batch ON requests (batch) WHERE batch != ''
+"""
+"""Made once those columns are there."""
 
 Outcome = Literal["finished", "cancelled", "rejected", "failed"]
 
@@ -96,3 +109,11 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     """Names of the steps of its run that it waited for, with commas between."""
     to_come_ms: float | None = None
     """Mean of what was to come after it in its run, as the scheduler had it."""
+    key: str = ""
+    """The name of the API key that it came with; empty: none."""
+    batch: str = ""
+    """The batch that it is a line of; empty: none."""
+    charged_tokens: int | None = None
+    """Tokens that count against rates and budgets: prompt and output, as far as it came."""
+    cost: float | None = None
+    """What it cost, in the currency of the prices; None: something that it ran on has no price."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.store.transactions import Query
+from headway.store.transactions import Connection
 
 BUSY_S = 30.0
 """How long one process waits for the writes of another."""
@@ -25,6 +25,12 @@ PASSING = (
 )
 """Errors that another try may not meet: somebody makes room, or lets go of the file."""
 
+WORDS = {
+    "bytes": "BLOB",
+    "counted": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "by_key": " WITHOUT ROWID",
+}
+
 
 class SqliteConnection:
     """A connection to the file at `path`; creates it, readable by its owner only.
@@ -34,7 +40,7 @@ class SqliteConnection:
 
     Args:
         path: the file.
-        prepare: makes the tables that are missing, with a function that runs a statement.
+        prepare: makes the tables that are missing.
 
     Raises:
         sqlite3.Error: it cannot be opened or written.
@@ -43,8 +49,11 @@ class SqliteConnection:
 
     lock = ""
     skip_locked = ""
+    one_machine = True
+    words: Mapping[str, str] = WORDS
 
-    def __init__(self, path: Path, prepare: Callable[[Query], None]) -> None:
+    def __init__(self, path: Path, prepare: Callable[[Connection], None]) -> None:
+        self._since_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
         self._database = sqlite3.connect(
@@ -54,7 +63,7 @@ class SqliteConnection:
         try:
             self._use_wal()
             self.begin()
-            prepare(self.query)
+            prepare(self)
             self.commit()
         except BaseException:
             self._database.close()
@@ -71,6 +80,11 @@ class SqliteConnection:
                 if not self.may_pass(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the file was opened."""
+        return time.monotonic() - self._since_s
 
     def is_gone(self, error: Exception) -> bool:
         """Never: a file does not go away as a server does."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -23,8 +23,6 @@ LAZY_S = 0.02
 """How long something waits for a commit to share if nobody waits for it."""
 
 Result = TypeVar("Result")
-Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
-"""Runs one statement with its values (marked by `?`); returns the rows of its result."""
 
 
 class Connection(Protocol):
@@ -34,6 +32,17 @@ class Connection(Protocol):
     """What makes a SELECT lock the rows that it finds until the end of the transaction."""
     skip_locked: str
     """What makes it leave out rows that others have locked."""
+    one_machine: bool
+    """Whether all who share the database are processes of one machine."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made."""
+        ...
+
+    words: Mapping[str, str]
+    """What tables are made of in its SQL: `bytes`, a type; `counted`, a key that counts rows;
+    `by_key`, which keeps a table in the order of its key."""
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the connection is gone: the functions run again on a new one."""
@@ -48,7 +57,10 @@ class Connection(Protocol):
         ...
 
     def begin(self) -> None: ...
-    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement's result; `?` marks its values."""
+        ...
+
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def close(self) -> None: ...
@@ -56,6 +68,10 @@ class Connection(Protocol):
 
 class Closed(RuntimeError):
     """The journal was closed."""
+
+
+class Refused(Exception):
+    """The database refused a transaction, for a reason that does not pass."""
 
 
 class Transactions:
@@ -73,6 +89,8 @@ class Transactions:
         self._changed = threading.Condition()
         self._hurry = False
         self._closed = False
+        self.away = False
+        """Whether the server is away: what is asked now waits until it is back."""
         self._connection = connect()
         self._thread = threading.Thread(target=self._run, name="headway-journal", daemon=True)
         self._thread.start()
@@ -84,6 +102,7 @@ class Transactions:
 
         Raises:
             Closed: the journal was closed before.
+            Refused: the database did not take it.
         """
         return await asyncio.wrap_future(self.submit(function))
 
@@ -178,6 +197,7 @@ class Transactions:
     def _connect_again(self, error: Exception) -> bool:
         """Whether there is a connection again; waits until there is, or until it is closed."""
         logger.warning("the journal's database is away, and is tried again: %s", error)
+        self.away = True
         while not self._closed:
             try:
                 self._connection.close()
@@ -191,6 +211,7 @@ class Transactions:
                     self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
             else:
                 logger.warning("the journal's database is back")
+                self.away = False
                 return True
         return False
 
@@ -201,4 +222,6 @@ def _is_of_database(error: Exception) -> bool:
 
 def _fail(batch: list[tuple[Callable[[Connection], Any], Future[Any]]], error: Exception) -> None:
     for _, future in batch:
-        future.set_exception(error)
+        refused = Refused(str(error))
+        refused.__cause__ = error
+        future.set_exception(refused)

@@ -17,12 +17,12 @@ from headway.core.batching import (
     TierBatching,
     solve,
 )
-from headway.core.batching.batcher import TRANSITIONS
 from headway.core.decision import Reject
 from headway.core.estimate import SizeEstimate
 from headway.core.policies import POLICIES
 from headway.core.request import Request, State, Tier
 from headway.core.settings import TierSettings
+from headway.core.transitions import IN_BATCHER
 
 CURVE = Curve(fixed_s=0.005, item_s=0.0005, token_s=0.00001)
 """How long the batches of the driver really take; the batcher has it as its prior."""
@@ -175,7 +175,7 @@ class Driver(EventDriver):
     # decisions
 
     def step(self) -> None:
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_BATCHER)
         for decision in self.batcher.step(self.now_s):
             self.log.append(str(decision))
             if isinstance(decision, Reject):
@@ -185,7 +185,7 @@ class Driver(EventDriver):
                 self.running[decision.batch.id] = decision.batch
                 self.limits_are_kept(decision.batch)
                 self.deadlines_are_kept(decision.batch)
-        self.transitions_are_legal(TRANSITIONS)
+        self.transitions_are_legal(IN_BATCHER)
         self.workers_are_kept()
         self.no_request_is_lost()
         self.each_item_runs_once_and_gets_one_answer()

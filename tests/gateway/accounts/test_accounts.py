@@ -40,7 +40,13 @@ class Books:
         self.log = RequestLog(path, make_features=logged_features, batch_s=0.0)
         ahead = RunsAhead(scheduler, RunHistory())
         self.accounts = Accounts(
-            scheduler, self.metrics, LengthHistory(), foresight, ahead, self.log
+            scheduler,
+            self.metrics,
+            LengthHistory(),
+            foresight,
+            ahead,
+            dispatcher.pricing,
+            self.log,
         )
 
     def finished(self) -> float | None:

@@ -42,6 +42,16 @@ FAMILIES = {
     "headway_tokens": ("counter", "Tokens of finished requests", {"tier", "kind"}),
     "headway_requests": ("counter", "Requests by outcome", {"tier", "outcome"}),
     "headway_rejects": ("counter", "Requests rejected", {"reason"}),
+    "headway_cost": (
+        "counter",
+        "What requests cost, in the currency of the prices",
+        {"model", "tier"},
+    ),
+    "headway_unpriced_requests": (
+        "counter",
+        "Requests whose cost is unknown",
+        {"model", "tier"},
+    ),
     "headway_model_requests": ("counter", "Requests by outcome", {"model", "tier", "outcome"}),
     "headway_model_latency_seconds": (
         "histogram",
@@ -115,6 +125,8 @@ def test_families_labels_buckets_and_help_are_what_they_were(metrics: Metrics) -
     stopped.request.preemptions = 1
     metrics.ended(stopped, "rejected")
     metrics.rejected("queue_full")
+    metrics.cost("a model", "batch", 0.5)
+    metrics.cost("a model", "batch", None)
     text = metrics.exposition().decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     for name, (kind, help_text, labels) in FAMILIES.items():

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-
-from headway.cache import cache_folder
+from tests.npm import fetched
 
 HERE = Path(__file__).parent
 LIMIT_S = 60
@@ -22,18 +19,7 @@ RunNode = Callable[..., Awaitable[bytes]]
 @pytest.fixture(scope="session")
 def node_folder() -> Path:
     """A folder with the scripts, and the clients that they import."""
-    for command in ("node", "npm"):
-        if shutil.which(command) is None:
-            pytest.skip(f"{command} is not installed")
-    wanted = (HERE / "package.json").read_bytes()
-    folder = cache_folder() / "node" / sha256(wanted).hexdigest()[:16]
-    if not (folder / "node_modules" / "openai").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_bytes(wanted)
-        install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        done = subprocess.run(install, capture_output=True, text=True, timeout=100)
-        if done.returncode:
-            pytest.skip(f"npm cannot fetch the clients: {done.stderr.strip()[:200]}")
+    folder = fetched(HERE / "package.json")
     for script in HERE.glob("*.js"):
         shutil.copy(script, folder)
     return folder

@@ -24,17 +24,6 @@ from headway.core.batching.workers import Workers
 from headway.core.decision import Reject, RejectReason
 from headway.core.request import Request, State, Tier
 
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.NEW: frozenset({State.WAITING, State.REJECTED}),
-    State.WAITING: frozenset({State.RUNNING, State.CANCELLED, State.REJECTED}),
-    # It waits again when its batch failed or its worker died.
-    State.RUNNING: frozenset({State.FINISHED, State.WAITING, State.CANCELLED}),
-    State.FINISHED: frozenset(),
-    State.CANCELLED: frozenset(),
-    State.REJECTED: frozenset(),
-}
-"""For each state of an item, the states that may follow. Only the Batcher changes them."""
-
 
 class Batcher:
     """Decides when to launch a batch on one model's workers, and which items it holds.

@@ -15,6 +15,7 @@ class Hrrn(Policy):
     """
 
     by_length = True
+    ages = True
     classes_per_octave = 2
 
     def rank(self, request: Request) -> float:

@@ -35,6 +35,9 @@ class Policy(ABC):
     limit_c: ClassVar[float | None] = None
     """A request with this multiple of its initial prediction is never stopped; None: no limit."""
 
+    ages: ClassVar[bool] = False
+    """Whether the order of waiting requests changes with time alone."""
+
     tail: TailKeeper | None = None
     """Follows all requests, for a policy that promises a p99 latency; None: it promises none."""
 
@@ -44,6 +47,10 @@ class Policy(ABC):
 
     def use_slots(self, slots: int) -> None:  # noqa: B027 - most orders do not depend on it
         """The backends have so many slots in all from now on."""
+
+    def use_scale(self, scale_s: float | None) -> None:  # noqa: B027 - most have no scale
+        """Order by this scale instead of `tail.scale_s`, as all who share the backends do; None: by
+        that one again."""
 
     @abstractmethod
     def rank(self, request: Request) -> float:
@@ -60,6 +67,10 @@ class Policy(ABC):
     def size_s(self, request: Request) -> float:
         """How long `request` takes a slot, in seconds. The default suits ranks in seconds."""
         return self.rank(request)
+
+    def bar(self, running: Request, gain_s: float) -> float:
+        """The rank that a waiting request must be before, for a gain of more than `gain_s`."""
+        return self.rank(running) - gain_s
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         """Time saved by giving the slot of `running` to `waiting`, in seconds.

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from collections import deque
+from typing import NamedTuple
 
-from headway.core.request import Request
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import request_lines
 from headway.gateway.accounts.metrics import Metrics
@@ -15,6 +15,8 @@ from headway.gateway.accounts.refusals import Refusals
 from headway.gateway.api.wire import HeadwayUsage
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
+from headway.gateway.money.pricing import Pricing
+from headway.gateway.money.used_tokens import predicted_tokens, used_tokens
 from headway.gateway.work.work import Work
 from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
@@ -31,6 +33,20 @@ AT_ONCE = 32
 warm CPU caches."""
 
 
+class _Ended(NamedTuple):
+    """A request that has ended and is not recorded yet."""
+
+    work: Work
+    outcome: Outcome
+    status: int
+    reason: str
+    zero_unix_s: float
+    """Unix time of the clock's zero."""
+    tokens: int
+    """That were charged."""
+    cost: float | None
+
+
 class Accounts:
     """Records each request once, at its end."""
 
@@ -41,6 +57,7 @@ class Accounts:
         history: LengthHistory,
         foresight: Foresight,
         ahead: RunsAhead,
+        pricing: Pricing,
         request_log: RequestLog | None,
     ) -> None:
         self._scheduler = scheduler
@@ -48,11 +65,11 @@ class Accounts:
         self._history = history
         self._foresight = foresight
         self._ahead = ahead
+        self._pricing = pricing
         self._request_log = request_log
         self.refusals = Refusals(metrics, request_log)
         """Writes down what was refused."""
-        self._ended: deque[tuple[Work, Outcome, int, str, float]] = deque()
-        """Work, outcome, HTTP status, reason, and the Unix time of the clock's zero."""
+        self._ended: deque[_Ended] = deque()
         self._inferred: deque[RequestRecord] = deque()
         """Requests to models that answer whole batches."""
         self._timer: asyncio.TimerHandle | None = None
@@ -60,7 +77,7 @@ class Accounts:
     def headers(self, work: Work) -> dict[str, str]:
         """The response headers that show how `work` was scheduled.
 
-        Queue time and backend are missing before it starts.
+        Queue time and backend are missing before it starts, and the cost before it ends.
         """
         request = work.request
         headers = {
@@ -68,7 +85,7 @@ class Accounts:
             **work.trace,
             "x-headway-request-id": request.id,
             "x-headway-tier": request.tier.label,
-            "x-headway-predicted-tokens": f"{_predicted_tokens(request):.0f}",
+            "x-headway-predicted-tokens": f"{predicted_tokens(request):.0f}",
         }
         if work.prompt is not None:
             headers["x-headway-prompt"] = str(work.prompt)
@@ -76,6 +93,10 @@ class Accounts:
             queue_ms = (request.started_s - request.arrival_s) * 1000.0
             headers["x-headway-queue-ms"] = f"{queue_ms:.2f}"
             headers["x-headway-backend"] = work.served.backend
+        if work.served.ended_s >= 0.0:
+            cost = self._pricing.cost(work, "finished")
+            if cost is not None:
+                headers["x-headway-cost"] = f"{cost:.9f}"
         return headers
 
     def usage(self, work: Work, now_s: float) -> HeadwayUsage:
@@ -91,12 +112,13 @@ class Accounts:
             queue_ms=_ms(request.started_s - arrival_s),
             ttft_ms=_ms(first_s - arrival_s),
             total_ms=_ms(now_s - arrival_s),
-            predicted_tokens=round(_predicted_tokens(request), 1),
+            predicted_tokens=round(predicted_tokens(request), 1),
             output_tokens=work.output_tokens,
             preemptions=request.preemptions,
             failovers=work.served.failovers,
             preemptible=work.obstacle is None,
             not_preemptible_because=work.obstacle,
+            cost=self._pricing.cost(work, "finished"),
         )
 
     def settle(self, work: Work, outcome: Outcome, status: int, reason: str, now_s: float) -> None:
@@ -111,12 +133,15 @@ class Accounts:
         """
         if work.served.ended_s < 0.0:
             work.served.ended_s = now_s
+        used, cost = used_tokens(work, outcome), self._pricing.cost(work, outcome)
+        tokens = used.prompt + used.output
         if work.admission is not None:
             if work.request.started_s < 0.0 and outcome != "cancelled":
                 work.admission.withdraw(now_s)
             else:
-                work.admission.settle(_used_tokens(work, outcome), now_s)
-        self._ended.append((work, outcome, status, reason, time.time() - now_s))
+                work.admission.settle(tokens, now_s, cost)
+        zero_unix_s = time.time() - now_s
+        self._ended.append(_Ended(work, outcome, status, reason, zero_unix_s, tokens, cost))
         self._write_soon()
 
     def inferred(self, record: RequestRecord) -> None:
@@ -149,18 +174,20 @@ class Accounts:
         written = logged or self._request_log is not None
         records = []
         for _ in range(min(len(self._ended), AT_ONCE)):
-            work, outcome, status, reason, zero_unix_s = self._ended.popleft()
+            ended = self._ended.popleft()
+            work = ended.work
             try:
-                self._count(work, outcome, reason)
+                self._count(ended)
                 if written:
-                    record = self._record(work, outcome, status, reason, zero_unix_s)
+                    record = self._record(ended)
                     self._keep(record, work)
-                    if outcome != "rejected" or self.refusals.has_line(record):
+                    if ended.outcome != "rejected" or self.refusals.has_line(record):
                         records.append(record)
             except Exception:  # the others must still be recorded
                 logger.exception("request %s cannot be recorded", work.request.id)
         for _ in range(min(len(self._inferred), AT_ONCE)):
             record = self._inferred.popleft()
+            self._metrics.cost(record.model, record.tier, record.cost)
             if self._request_log is not None:
                 self._request_log.write(record)
             if record.outcome != "rejected" or self.refusals.has_line(record):
@@ -168,10 +195,12 @@ class Accounts:
         if logged:
             request_lines.log_requests(records)
 
-    def _count(self, work: Work, outcome: Outcome, reason: str) -> None:
+    def _count(self, ended: _Ended) -> None:
+        work, outcome = ended.work, ended.outcome
         if outcome == "rejected":
-            self._metrics.rejected(reason)
+            self._metrics.rejected(ended.reason)
         self._metrics.ended(work, outcome)
+        self._metrics.cost(work.origin.model, work.request.tier.label, ended.cost)
         if work.claimed_tokens is not None:
             self._foresight.claim_ended(work, outcome == "finished")
         self._ahead.left(work, outcome == "finished")
@@ -186,9 +215,8 @@ class Accounts:
                 prompt = LoggedPrompt(work.kind, work.fields)
             self._request_log.write(record, prompt)
 
-    def _record(
-        self, work: Work, outcome: Outcome, status: int, reason: str, zero_unix_s: float
-    ) -> RequestRecord:
+    def _record(self, ended: _Ended) -> RequestRecord:
+        work = ended.work
         request, served = work.request, work.served
         arrival_s = request.arrival_s
         prompt = None
@@ -197,7 +225,7 @@ class Accounts:
             prompt = bytes(work.fields.get(field, b"")).decode(errors="replace")
         return RequestRecord(
             id=request.id,
-            arrival_unix_s=zero_unix_s + arrival_s,
+            arrival_unix_s=ended.zero_unix_s + arrival_s,
             tier=request.tier.label,
             tenant=request.tenant,
             program=request.program,
@@ -210,43 +238,24 @@ class Accounts:
             prompt_tokens=served.prompt_tokens,
             cached_tokens=served.cached_tokens,
             max_tokens=request.max_tokens,
-            predicted_tokens=_predicted_tokens(request),
+            predicted_tokens=predicted_tokens(request),
             output_tokens=work.output_tokens,
             queue_ms=_ms(request.started_s - arrival_s) if request.started_s >= 0.0 else None,
             ttft_ms=_ms(served.first_token_s - arrival_s) if served.first_token_s >= 0.0 else None,
             total_ms=_ms(served.ended_s - arrival_s),
             preemptions=request.preemptions,
-            outcome=outcome,
-            status=status,
-            reason=reason or work.obstacle or "",
+            outcome=ended.outcome,
+            status=ended.status,
+            reason=ended.reason or work.obstacle or "",
             template=f"{work.origin.template:x}",
             prompt=prompt,
             prompt_name=work.prompt.name if work.prompt else "",
             prompt_version=work.prompt.version if work.prompt else None,
+            key="" if work.caller is None else work.caller.name,
+            batch=work.batch,
+            charged_tokens=ended.tokens,
+            cost=ended.cost,
         )
-
-
-def _used_tokens(work: Work, outcome: Outcome) -> float:
-    """Tokens of `work` that count against its key's rate: prompt and output.
-
-    By the backend's count, if there is one. A prompt counts once it was sent, even if its client
-    leaves. A failed request without output does not count.
-    """
-    request = work.request
-    output_tokens: float = work.output_tokens
-    if request.started_s < 0.0 or (outcome == "failed" and not output_tokens):
-        return 0.0
-    if outcome == "cancelled" and not work.stream and work.generation is None:
-        # The answer was not streamed: how far it came is not known.
-        output_tokens = _predicted_tokens(request)
-    prompt_tokens = work.served.prompt_tokens
-    return (request.prompt_tokens if prompt_tokens is None else prompt_tokens) + output_tokens
-
-
-def _predicted_tokens(request: Request) -> float:
-    """Output tokens predicted before the first token; later estimates know part of the answer."""
-    # A request that was rejected before the scheduler saw it has only its first estimate.
-    return request.predicted_tokens or request.estimate.mean
 
 
 def _ms(seconds: float) -> float:

@@ -17,6 +17,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
+from headway.sharing.mode import Mode
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome
 
@@ -51,6 +52,12 @@ class Metrics:
         self._tokens = self._counter("tokens", "Tokens of finished requests", "tier", "kind")
         self._requests = self._counter("requests", "Requests by outcome", "tier", "outcome")
         self._rejects = self._counter("rejects", "Requests rejected", "reason")
+        self._cost = self._counter(
+            "cost", "What requests cost, in the currency of the prices", "model", "tier"
+        )
+        self._unpriced = self._counter(
+            "unpriced_requests", "Requests whose cost is unknown", "model", "tier"
+        )
         # A counter that appears with its first count hides that count from Prometheus.
         for tier in Tier:
             for kind in ("prompt", "output"):
@@ -109,6 +116,13 @@ class Metrics:
             decode_s = served.last_token_s - served.first_token_s
             if decode_s > 0.0 and work.output_tokens > 1:
                 self._tpot[tier].observe(decode_s / (work.output_tokens - 1))
+
+    def cost(self, model: str, tier: str, cost: float | None) -> None:
+        """Count what a request cost; None: it is not known."""
+        if cost is None:
+            self._unpriced.add(1, model, tier)
+        elif cost:
+            self._cost.add(cost, model, tier)
 
     def rejected(self, reason: str) -> None:
         """Count a rejected request.
@@ -305,4 +319,16 @@ class _Queue(Collector):
             "Waiting and running requests",
             len(self._dispatcher.works),
         )
-        return [depth, backlog, running, slots, healthy, in_flight]
+        metrics = [depth, backlog, running, slots, healthy, in_flight]
+        if (queue := self._dispatcher.queue) is not None:
+            metrics += [
+                GaugeMetricFamily(
+                    "headway_gateways", "Gateways that share one order", queue.members
+                ),
+                GaugeMetricFamily(
+                    "headway_gateway_apart",
+                    "1 while it gets no slots by that order",
+                    float(queue.mode is not Mode.SHARED),
+                ),
+            ]
+        return metrics

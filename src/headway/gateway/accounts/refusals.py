@@ -119,6 +119,8 @@ class Refusals:
             outcome=outcome,
             status=refusal.status,
             reason=refusal.reason,
+            charged_tokens=0,
+            cost=0.0,
         )
 
 

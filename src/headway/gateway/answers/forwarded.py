@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import msgspec
 from aiohttp import web
@@ -12,6 +13,7 @@ from headway.engines.reported import reported_count
 from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.answers.answer_tokens import answer_tokens
 from headway.gateway.answers.refusals import refused
+from headway.gateway.answers.repeats import HEADER
 from headway.gateway.answers.reply import Reply
 from headway.gateway.answers.sse import EventRelay
 from headway.gateway.api.errors import ApiError, backend_lost, from_engine
@@ -63,11 +65,14 @@ class Forwarder:
         work = slot.work
         engine = await slot.engine()
         backend = work.served.backend
+        headers = work.trace
+        if work.idempotency_key is not None:
+            headers = {**headers, HEADER: work.idempotency_key}
         while True:
             sent = self._body(work)
-            upstream = await slot.read(engine.forward(work.path, sent, work.trace))
+            upstream = await slot.read(engine.forward(work.path, sent, headers))
             if work.turn.activity is not None:
-                work.turn.activity.heard(self._dispatcher.clock())
+                work.turn.activity.heard(time.monotonic())
             if upstream.status == 200:
                 return upstream
             try:
@@ -128,9 +133,9 @@ class Forwarder:
         reported = _object(answer.get("usage"))
         if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
             work.served.billed_tokens = answer_tokens(body)
-        usage = self._with_headway(work, reported)
-        answer["usage"] = msgspec.Raw(msgspec.json.encode(usage))
+        usage = self._count(work, reported)
         slot.finish()
+        answer["usage"] = msgspec.Raw(msgspec.json.encode(self._with_headway(work, usage)))
         return reply.whole(msgspec.json.encode(answer), self._headers(work, upstream))
 
     def _relay(self, work: Work) -> EventRelay:
@@ -138,7 +143,9 @@ class Forwarder:
         if work.kind == "completion":
             choices *= _prompts(work.fields.get("prompt"))
         return EventRelay(
-            work.include_usage, lambda usage: self._with_headway(work, usage), choices
+            work.include_usage,
+            lambda usage: self._with_headway(work, self._count(work, usage)),
+            choices,
         )
 
     async def _first(self, slot: Slot, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
@@ -197,7 +204,13 @@ class Forwarder:
         return passed_on(upstream.headers) | self._accounts.headers(work)
 
     def _with_headway(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-        """Record the backend's usage object, and return it with Headway's part."""
+        """The backend's usage object, with Headway's part."""
+        mine = self._accounts.usage(work, self._dispatcher.clock())
+        usage["headway"] = msgspec.Raw(msgspec.json.encode(mine))
+        return usage
+
+    def _count(self, work: Work, usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+        """Record the backend's usage object; returns what of it can be true."""
         usage = _credible(usage)
         work.served.prompt_tokens = reported_count(usage.get("prompt_tokens"))
         produced = reported_count(usage.get("completion_tokens"))
@@ -205,8 +218,6 @@ class Forwarder:
             work.served.billed_tokens = produced
         details = _object(usage.get("prompt_tokens_details"))
         work.served.cached_tokens = reported_count(details.get("cached_tokens"))
-        mine = self._accounts.usage(work, self._dispatcher.clock())
-        usage["headway"] = msgspec.Raw(msgspec.json.encode(mine))
         return usage
 
 

@@ -5,6 +5,65 @@ from __future__ import annotations
 from msgspec import Struct
 
 
+class CostSums(Struct, kw_only=True):
+    """Requests and what they cost together."""
+
+    requests: int
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: float | None
+    """In the currency of the prices; null: none of them has a price."""
+    unpriced: int
+    """Requests whose cost is unknown; it is not in `cost`."""
+
+
+class CostGroup(CostSums, kw_only=True):
+    """Requests that are alike in what costs are summed up by."""
+
+    group: dict[str, str]
+
+
+class UnpricedModel(Struct, kw_only=True):
+    """A model without a price."""
+
+    model: str
+    backend: str
+    requests: int
+    tokens: int
+
+
+class BudgetView(Struct, kw_only=True):
+    """One limit of a budget, in its present day or month."""
+
+    scope: str
+    """`key`, `tenant` or `batches`."""
+    name: str
+    unit: str
+    """`tokens` or `money`."""
+    period: str
+    """`day` or `month`."""
+    limit: float
+    spent: float
+    reserved: float
+    """By requests under way."""
+    resets_at: int
+    """Seconds since 1970."""
+    when_spent: str
+
+
+class CostsView(Struct, kw_only=True):
+    """What requests cost, and what may still be spent."""
+
+    since: float
+    """Seconds since 1970."""
+    by: list[str]
+    total: CostSums
+    groups: list[CostGroup]
+    unpriced: list[UnpricedModel]
+    budgets: list[BudgetView]
+
+
 class QueuedRequest(Struct, kw_only=True):
     """One live request in the queue view."""
 
@@ -53,6 +112,18 @@ class TailView(Struct, kw_only=True):
     """Scale of the head starts."""
 
 
+class GatewaysView(Struct, kw_only=True):
+    """The gateways that share one order (setting `queue`)."""
+
+    mode: str
+    """`shared`: each slot is granted to the first of all; `settling`: none is granted until all
+    gateways are back; `apart`: the others cannot be reached, and this one uses its share."""
+    number: int
+    """Of gateways, as last heard."""
+    waiting_elsewhere: dict[str, int]
+    """Requests that wait at the others, by tier, as last heard."""
+
+
 class QueueView(Struct, kw_only=True):
     """GET /v1/headway/queue."""
 
@@ -62,6 +133,8 @@ class QueueView(Struct, kw_only=True):
     waiting: int
     backlog_s: float
     """Predicted seconds until all requests that wait now are done."""
+    gateways: GatewaysView | None
+    """Null: it shares no queue."""
     backends: list[BackendView]
     requests: list[QueuedRequest]
     """Running requests first, then waiting ones, each by arrival; at most `limit`."""

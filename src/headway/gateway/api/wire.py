@@ -161,6 +161,8 @@ class HeadwayUsage(Struct, kw_only=True):
     failovers: int
     preemptible: bool
     not_preemptible_because: str | None = None
+    cost: float | None = None
+    """In the currency of the prices; null: something it ran on has no price."""
 
 
 class Usage(Struct, kw_only=True):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from headway.core.backend import Backend
-from headway.core.decision import Preempt, Start
+from headway.core.decision import Decision, Preempt, Start
+from headway.core.prompt_turns import piece_tokens
 from headway.core.request import Request, State
 from headway.core.scheduler import Scheduler
 from headway.engines.backend_status import BackendStatus
@@ -22,8 +24,13 @@ from headway.gateway.dispatch.departures import Departures
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
+from headway.sharing.identity import shared_name
+
+if TYPE_CHECKING:  # it needs an extra
+    from headway.sharing.shared_queue import SharedQueue
 
 TICK_S = 0.05
 """Interval at which preemption is reconsidered while requests wait and run."""
@@ -37,8 +44,11 @@ class Dispatcher:
         pool: the backends, which report their changes to `backend_changed`.
         works: every live request by id; only the dispatcher changes it.
         foresight: predicts requests that begin to wait.
+        pricing: bills every run.
         settings: the settings of the gateway.
         clock: returns seconds; never goes backwards.
+        queue: passes it the slots of backends that it shares with other gateways; None: all
+            slots are its own.
     """
 
     def __init__(
@@ -47,22 +57,30 @@ class Dispatcher:
         pool: BackendPool,
         works: dict[str, Work],
         foresight: Foresight,
+        pricing: Pricing,
         settings: GatewaySettings,
         clock: Callable[[], float] = time.monotonic,
+        queue: SharedQueue | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.pool = pool
         self.works = works
         self.settings = settings
         self.clock = clock
+        self.queue = queue
+        self._began: list[Work] = []
+        """What began to wait since decisions were last carried out."""
         self._silence = Silence(pool)
         self._foresight = foresight
+        self.pricing = pricing
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._gave_up_s = 0.0
         """When waiting requests that no backend serves were last looked for."""
         self._drained: asyncio.Future[None] | None = None
         self._draining = False
+        self._held: set[Work] = set()
+        """Those whose prompts wait for others' between two pieces."""
         self._rotation = Rotation()
         self._departures = Departures()
         for status in pool.statuses.values():
@@ -89,15 +107,17 @@ class Dispatcher:
             return
         if not self.scheduler.backends:
             self.scheduler.calibrate(description.cost, now_s)
-        self.scheduler.set_backend(
-            Backend(
-                name=status.name,
-                slots=status.slots if status.healthy else 0,
-                lanes=description.lanes,
-                cost=description.cost,
-            ),
-            now_s,
+        backend = Backend(
+            name=status.name,
+            slots=status.slots if status.healthy else 0,
+            lanes=description.lanes,
+            cost=description.cost,
+            piecewise=description.piecewise,
         )
+        if self.queue is None or status.own:
+            self.scheduler.set_backend(backend, now_s)
+        else:
+            self.queue.set_backend(backend, shared_name(status.url), now_s)
         moved: list[Work] = []
         if not status.healthy:
             # Requests that can be continued exactly move at once; others may still be answered.
@@ -132,9 +152,26 @@ class Dispatcher:
 
     def progressed(self, work: Work, output_tokens: int, now_s: float) -> None:
         """`work` has produced `output_tokens` in total."""
+        first = not work.request.output_tokens
         self.scheduler.progress(work.request.id, output_tokens, now_s)
+        if first:
+            self._let_on(now_s)
         if output_tokens >= work.predicted.look_at:
             self._foresight.progressed(work)
+
+    async def turn(self, work: Work) -> None:
+        """Wait until the next piece of the prompt of `work` may be computed, or it is stopped."""
+        turn = work.turn
+        self._held.add(work)
+        try:
+            while turn.stopped is None and not self._may_go_on(work, self.clock()):
+                await turn.change()
+        finally:
+            self._held.discard(work)
+
+    def piece_tokens(self, work: Work) -> int:
+        """Number of tokens in a piece of the prompt of `work`, which runs."""
+        return piece_tokens(self.scheduler.backends[work.served.backend].cost)
 
     def able(self, request: Request, *, even_busy: bool) -> list[str]:
         """Backends that serve `request` and have slots, or if `even_busy` are healthy."""
@@ -166,7 +203,7 @@ class Dispatcher:
         """
         now_s = self.clock()
         turn = work.turn
-        turn.end(now_s)
+        self._stop(work, now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
         work.request.avoid = avoid
@@ -195,6 +232,7 @@ class Dispatcher:
             self.scheduler.cancel(work.request.id, now_s)
         if backend:
             turn = work.turn
+            self.pricing.stops(work, now_s)
             turn.end(now_s)
             if not finished:
                 self.pool.left(backend)
@@ -231,25 +269,53 @@ class Dispatcher:
             work.turn.stop(shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
-        """Step the scheduler and carry out its decisions; `arrived` have just begun to wait."""
-        began = list(arrived)
-        for decision in self.scheduler.step(now_s):
+        """Step the scheduler and carry out its decisions; `arrived` have just begun to wait.
+
+        With a shared queue, that follows once it is known which slots there are.
+        """
+        self._began += arrived
+        if self.queue is None:
+            self.carry_out(self.scheduler.step(now_s), now_s)
+        else:
+            self.queue.changed(now_s)
+            self._arm_if_needed(now_s)
+
+    def carry_out(self, decisions: Sequence[Decision], now_s: float) -> None:
+        """Carry out what the scheduler decided when it was stepped."""
+        began, self._began = self._began, []
+        for decision in decisions:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
+                self.pricing.begins(work, now_s)
                 work.turn.wake()
             elif isinstance(decision, Preempt):
-                work.turn.end(now_s)
+                self._stop(work, now_s)
                 work.turn.interrupt()
                 began.append(work)
             else:
                 work.turn.fail(from_reject(decision))
         wait = [work for work in began if not work.request.backend and work.turn.failure is None]
         if wait:
-            self._foresight.contended(wait)
+            self._foresight.contended([work for work in wait if work.request.id in self.works])
+        self._let_on(now_s)
         self._let_go(now_s)
+        self._arm_if_needed(now_s)
+
+    def _arm_if_needed(self, now_s: float) -> None:
         if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
+
+    def _let_on(self, now_s: float) -> None:
+        """Wake those whose prompts may go on."""
+        for work in self._held:
+            if self._may_go_on(work, now_s):
+                work.turn.wake()
+
+    def _may_go_on(self, work: Work, now_s: float) -> bool:
+        """Whether the next piece of its prompt may be computed; False: it does not run."""
+        request = work.request
+        return bool(request.backend) and self.scheduler.may_go_on(request.id, now_s)
 
     def _let_go(self, now_s: float) -> None:
         """Forget the leaving backends on which nothing runs any more."""
@@ -257,6 +323,8 @@ class Dispatcher:
             if not self.running_on(name):
                 if name in self.scheduler.backends:
                     self.scheduler.remove_backend(name, now_s)
+                    if self.queue is not None:
+                        self.queue.forget(name)
                 self._departures.left(name)
                 self._rotation.left(name)
                 self.pool.drop(name)
@@ -274,9 +342,14 @@ class Dispatcher:
 
     def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
         """`work` lost its backend and waits in its old place."""
-        work.turn.end(now_s)
+        self._stop(work, now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)
+
+    def _stop(self, work: Work, now_s: float) -> None:
+        """The run of `work` has ended, and another one will follow."""
+        self.pricing.loses(work, now_s)
+        work.turn.end(now_s)
 
     def _arm(self, now_s: float) -> None:
         waiting = self.scheduler.waiting()

@@ -9,7 +9,14 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from headway.engines.engine import BackendGone, BackendSilent, Delta, Engine, EngineError
+from headway.engines.engine import (
+    BackendGone,
+    BackendSilent,
+    Delta,
+    Engine,
+    EngineError,
+    Generation,
+)
 from headway.gateway.api.errors import from_engine, gave_up
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.work.retries import Retries
@@ -103,11 +110,15 @@ class Slot:
         while True:
             try:
                 engine = await self.engine()
+                if work.request.in_pieces:
+                    await self._prefill(engine, generation)
                 stream = cast(AsyncGenerator[Delta, None], engine.generate(generation))
                 async with aclosing(stream) as deltas:
                     while (delta := await self.read(anext(deltas, None))) is not None:
                         self.progress(generation.output_tokens - work.request.output_tokens)
                         served = work.served
+                        if delta.prompt_tokens is not None:
+                            self._dispatcher.pricing.prefilled(work, delta.cached_tokens)
                         if served.prompt_tokens is None and delta.prompt_tokens is not None:
                             served.prompt_tokens = delta.prompt_tokens
                             served.cached_tokens = delta.cached_tokens
@@ -117,6 +128,19 @@ class Slot:
                 continue
             except (BackendGone, EngineError) as error:
                 await self.failed(error)
+
+    async def _prefill(self, engine: Engine, generation: Generation) -> None:
+        """Compute the prompt piece by piece; between two, prompts that go first have their turn.
+
+        Raises what `read` does.
+        """
+        dispatcher, work = self._dispatcher, self.work
+        more = True
+        while more:
+            await dispatcher.turn(work)
+            tokens = dispatcher.piece_tokens(work)
+            more = await self.read(engine.prefill(generation, tokens))
+            work.turn.prefilled(dispatcher.clock())
 
     def progress(self, tokens: int) -> None:
         """The engine delivered a part of the answer with `tokens` new tokens."""

@@ -113,13 +113,15 @@ class PlaceInRun:
 
 @dataclass(frozen=True, slots=True)
 class Urgency:
-    """The tier, tenant and deadline of a request, and its key."""
+    """The tier, tenant and deadline of a request, its key and its batch."""
 
     tier: Tier
     tenant: str
     deadline_s: float | None
     """Seconds from now; None: no deadline."""
     caller: Caller | None
+    batch: str = ""
+    """The batch that it is a line of; empty: none."""
 
     @classmethod
     def of(

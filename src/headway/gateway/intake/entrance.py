@@ -22,6 +22,8 @@ class Admitted(NamedTuple):
     """The decompressed body."""
     prompt: PromptId | None = None
     """The registered prompt that is filled into the body."""
+    batch: str = ""
+    """The batch that it is a line of; empty: none."""
 
 
 ADMITTED = web.RequestKey("admitted", Admitted)

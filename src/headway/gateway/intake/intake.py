@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
+from math import ceil
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from headway.core.estimate import SizeEstimate
-from headway.core.request import Request
+from headway.core.request import Request, Tier
 from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
 from headway.engines.pool import BackendPool
@@ -29,9 +31,11 @@ from headway.gateway.foresight.claimed import ClaimedLengths, look_at
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import parsed
 from headway.gateway.http.trace_context import trace_headers
+from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
 from headway.gateway.intake.entrance import Admitted
+from headway.gateway.keys.budgets import Downgrade, Spender
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import BYTES_PER_TOKEN, Work
 from headway.prediction.live.history import (
@@ -41,6 +45,7 @@ from headway.prediction.live.history import (
     template_hash,
 )
 from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
+from headway.prices.tokens import Tokens
 from headway.prompts.prompt import PromptId
 
 MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
@@ -96,6 +101,7 @@ class Intake:
         pool: the backends.
         batched: names of the models that answer whole batches.
         aliases: the operator's names of models.
+        admissions: decides whether requests may run.
     """
 
     def __init__(
@@ -108,7 +114,9 @@ class Intake:
         pool: BackendPool,
         batched: Sequence[str],
         aliases: Aliases,
+        admissions: Admissions,
     ) -> None:
+        self._admissions = admissions
         self._settings = settings
         self._dispatcher = dispatcher
         self._history = history
@@ -126,12 +134,27 @@ class Intake:
         Raises:
             ApiError: 400, 403, 404, 429 or 503, naming what is wrong.
         """
+        try:
+            return self._work(path, headers, admitted, given, None)
+        except Downgrade as downgrade:
+            return self._work(path, headers, admitted, given, downgrade)
+
+    def _work(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        admitted: Admitted,
+        given: Given,
+        downgrade: Downgrade | None,
+    ) -> Work:
+        """Raises ApiError and Downgrade."""
         now_s = self._dispatcher.clock()
         endpoint = _ENDPOINTS[path]
         kind = endpoint.kind
-        caller, body, prompt = admitted
+        caller, body, prompt, batch = admitted
         call, fields = given
-        model = self.model(checked_name(call.model, "model"))
+        named = downgrade.to if downgrade is not None and downgrade.to else call.model
+        model = self.model(checked_name(named, "model"))
         renamed = "model" not in fields or call.model != model
         if renamed:
             fields["model"] = msgspec.Raw(msgspec.json.encode(model))
@@ -140,6 +163,8 @@ class Intake:
         urgency = Urgency.of(
             asked, caller, self._settings.default_tier, call.service_tier, call.user
         )
+        if downgrade is not None and not downgrade.to:
+            urgency = replace(urgency, tier=Tier.BATCH)
         place = PlaceInRun.of(asked)
         origin = Origin(
             model=model,
@@ -191,6 +216,7 @@ class Intake:
             obstacle=obstacle,
             caller=caller,
             prompt=prompt,
+            batch=batch,
         )
         if claimed_tokens is not None and claim_counts:
             work.predicted.claim_counts = True
@@ -201,12 +227,18 @@ class Intake:
             work.include_usage = bool(options and options.include_usage)
         if kind is not None and obstacle is None:
             work.generation = Generation(kind=kind, body=fields, model=model, headers=work.trace)
-        if caller is not None:
-            # Also by the history of similar requests: a low claim must not admit a long answer.
-            usual = estimate if expected is None else self._history.estimate(origin, limit)
-            answers = call.n or 1 if isinstance(call, Sampling) else 1
-            output_tokens = answers * max(estimate.mean, usual.mean)
-            work.admission = caller.admit(prompt_tokens + output_tokens, now_s)
+        # Also by the history of similar requests: a low claim must not admit a long answer.
+        usual = estimate if expected is None else self._history.estimate(origin, limit)
+        answers = call.n or 1 if isinstance(call, Sampling) else 1
+        output_tokens = answers * max(estimate.mean, usual.mean)
+        work.admission = self._admissions.of_request(
+            caller,
+            Spender("" if caller is None else caller.name, urgency.tenant, bool(batch)),
+            model,
+            Tokens(prompt_tokens, output=ceil(output_tokens)),
+            now_s,
+            downgrade is not None,
+        )
         self._ahead.arrives(request, origin, place.to_come_ms, now_s)
         return work
 

@@ -83,7 +83,7 @@ class Prompts:
                 "the variables.",
                 code="body_too_large",
             )
-        return Admitted(admitted.caller, body, id)
+        return admitted._replace(body=body, prompt=id)
 
     def _with_prompt(
         self, body: bytes, fill: Callable[[Fields, Rendered], dict[str, Any]]

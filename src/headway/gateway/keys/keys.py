@@ -8,6 +8,8 @@ from math import ceil
 
 from headway.core.request import Tier
 from headway.gateway.api.errors import ApiError
+from headway.gateway.keys.budget import Amount
+from headway.gateway.keys.budget import Reservation as OfBudgets
 from headway.gateway.keys.rate_limit import Reservation, TokenBucket
 from headway.gateway.settings import ApiKey
 
@@ -18,20 +20,36 @@ def hash_key(key: str) -> str:
 
 
 class Admission:
-    """The share of its key's rates that one request has reserved until it ends."""
+    """What one request has reserved of its key's rates and of budgets, until it ends."""
 
-    __slots__ = ("_requests", "_tokens")
+    __slots__ = ("_budgets", "_requests", "_tokens")
 
-    def __init__(self, requests: Reservation | None, tokens: Reservation | None) -> None:
+    def __init__(
+        self,
+        requests: Reservation | None,
+        tokens: Reservation | None,
+        budgets: OfBudgets | None = None,
+    ) -> None:
         self._requests = requests
         self._tokens = tokens
+        self._budgets = budgets
 
-    def settle(self, tokens: float, now_s: float) -> None:
-        """The request used `tokens` (prompt and output). A second call has no effect."""
+    def settle(self, tokens: float, now_s: float, cost: float | None = None) -> None:
+        """The request used `tokens` (prompt and output). A second call has no effect.
+
+        Args:
+            tokens: that it used.
+            now_s: the current time.
+            cost: what it cost; None: it has no price.
+        """
+        if self._budgets is not None:
+            self._budgets.settle(Amount(tokens, cost))
         self._end(1.0, tokens, now_s)
 
     def withdraw(self, now_s: float) -> None:
         """The request was rejected: it does not count."""
+        if self._budgets is not None:
+            self._budgets.withdraw()
         self._end(0.0, 0.0, now_s)
 
     def _end(self, requests: float, tokens: float, now_s: float) -> None:
@@ -55,10 +73,10 @@ class Caller:
         self._requests = _bucket(key.requests_per_minute, now_s)
         self._tokens = _bucket(key.tokens_per_minute, now_s)
 
-    def admit(self, tokens: float, now_s: float) -> Admission:
+    def admit(self, tokens: float, now_s: float, budgets: OfBudgets | None = None) -> Admission:
         """Admit one request and reserve its predicted `tokens`.
 
-        The result must be settled or withdrawn.
+        The result must be settled or withdrawn, and with it what is reserved of `budgets`.
 
         Raises:
             ApiError: 429 if the key is over its rate; Retry-After says when to retry.
@@ -84,6 +102,7 @@ class Caller:
         return Admission(
             self._requests.reserve(1.0, now_s) if self._requests else None,
             self._tokens.reserve(tokens, now_s) if self._tokens else None,
+            budgets,
         )
 
     def ceiling(self, tier: Tier) -> Tier:

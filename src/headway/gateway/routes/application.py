@@ -37,6 +37,7 @@ from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes import docs_page, files, status_page
 from headway.gateway.routes.batches import BatchesRoutes
+from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
@@ -82,6 +83,7 @@ class Routes:
         answers: Answers,
         texts: TextRoutes,
         batches: Batches | None,
+        costs: CostsRoutes,
         responses: ResponseStore | None,
         advisor: Advisor | None,
     ) -> None:
@@ -99,13 +101,15 @@ class Routes:
         self._browsers = Browsers(settings.host, settings.hosts, settings.allow_origins)
         self._texts = texts
         self._files = FilesRoutes(entrance, batches, settings.read_timeout_s)
-        self._batches = BatchesRoutes(entrance, batches)
+        self._costs = costs
+        self._batches = BatchesRoutes(entrance, batches, costs)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
         self._responses = ResponsesRoutes(
             entrance, prompts, counter, responses, settings.max_body_bytes
         )
-        self._repeats = Repeats(dispatcher.clock)
+        queue = dispatcher.queue
+        self._repeats = Repeats(dispatcher.clock, None if queue is None else queue.answers)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
         self._since = int(time.time())
@@ -132,12 +136,16 @@ class Routes:
             "batches": self._batches.batches,
             "batch": self._batches.batch,
             "cancel_batch": self._batches.cancel,
+            "pause_batch": self._batches.pause,
+            "resume_batch": self._batches.resume,
+            "retry_batch": self._batches.retry,
             "rerank": self._texts.rerank,
             "classify": self._texts.classify,
             "predict": PredictRoute(self._inference, self._entrance).predict,
             "models": self._models,
             "model": self._model,
             "queue": self._queue,
+            "costs": self._costs.costs,
             "policy": self._policy,
             "metrics": self._scrape,
             "healthz": self._healthz,

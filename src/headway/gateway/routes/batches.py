@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from headway.batches.batch import Batch, Usage, WrongStatus
-from headway.batches.batches import Batches
+from headway.batches.batches import MOST_METADATA, Batches, NothingFailed
 from headway.batches.input_file import PROMPT_FIELDS
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.http.body import parsed
 from headway.gateway.intake.entrance import Entrance
+from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import (
     disk_error,
     expiry,
@@ -26,7 +29,6 @@ from headway.gateway.routes.files import (
 )
 
 PAGE, LARGEST_PAGE = 20, 100
-MOST_METADATA = 16
 LONGEST_KEY, LONGEST_VALUE = 64, 512
 
 
@@ -93,6 +95,17 @@ class UsageView(msgspec.Struct):
     total_tokens: int
 
 
+class BatchExtras(msgspec.Struct):
+    """What OpenAI's API does not have."""
+
+    cost: float | None
+    """Of all its requests so far, failed ones included; null: nothing has a price yet."""
+    unpriced: int
+    """Requests whose cost is unknown; it is not in `cost`."""
+    waits: str | None
+    """Why no lines begin; null: they may."""
+
+
 class BatchView(msgspec.Struct):
     """One batch."""
 
@@ -116,8 +129,12 @@ class BatchView(msgspec.Struct):
     request_counts: Counts
     usage: UsageView
     metadata: dict[str, str] | None
+    paused_at: int | None
+    """Not in OpenAI's API."""
     completion_window: str = "24h"
     object: str = "batch"
+    headway: BatchExtras | UnsetType = UNSET
+    """Only where one batch is asked for."""
 
 
 class BatchList(msgspec.Struct):
@@ -139,11 +156,13 @@ class BatchesRoutes:
     Args:
         entrance: authenticates requests.
         batches: all batches; None: none are kept.
+        costs: knows what batches cost.
     """
 
-    def __init__(self, entrance: Entrance, batches: Batches | None) -> None:
+    def __init__(self, entrance: Entrance, batches: Batches | None, costs: CostsRoutes) -> None:
         self._entrance = entrance
         self._batches = batches
+        self._costs = costs
 
     async def create(self, request: web.Request) -> web.Response:
         """Begin a batch. Raises ApiError 400 or 404."""
@@ -192,21 +211,63 @@ class BatchesRoutes:
         batch = await kept(self._batches).batch(id, owner)
         if batch is None:
             raise _no_batch(id)
-        return json_answer(view(batch))
+        shown = view(batch)
+        cost = await self._costs.of_batch(id)
+        shown.headway = BatchExtras(
+            cost=None if cost is None else cost.cost,
+            unpriced=0 if cost is None else cost.unpriced,
+            waits=kept(self._batches).waits(batch) or None,
+        )
+        return json_answer(shown)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a batch; again is well. Raises ApiError 404, or 409 if it is over."""
+        return await self._asked(request, "cancel", kept(self._batches).cancel)
+
+    async def pause(self, request: web.Request) -> web.Response:
+        """Begin no more lines of a batch. Raises ApiError 404, or 409 if none will begin."""
+        return await self._asked(request, "pause", kept(self._batches).pause_batch)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """Let lines begin again. Raises ApiError 404."""
+        return await self._asked(request, "resume", kept(self._batches).resume_batch)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Begin a batch of the requests that failed in another.
+
+        Raises ApiError 404, also where the files of that one are gone, and 409 if none failed.
+        """
+        try:
+            return await self._asked(request, "retry", kept(self._batches).retry)
+        except NothingFailed:
+            raise ApiError(
+                409, "No request of this batch failed: there is no error file.", code="none_failed"
+            ) from None
+        except FileNotFoundError:
+            raise ApiError(
+                404,
+                "The input or the error file of this batch is gone; upload its requests again.",
+                code="file_not_found",
+            ) from None
+        except OSError as error:
+            raise disk_error(error) from None
+
+    async def _asked(
+        self,
+        request: web.Request,
+        what: str,
+        do: Callable[[str, str], Awaitable[Batch | None]],
+    ) -> web.Response:
         owner = owner_of(self._entrance.caller(request))
         id = request.match_info["batch_id"]
         try:
-            batch = await kept(self._batches).cancel(id, owner)
+            batch = await do(id, owner)
         except WrongStatus:
             before = await kept(self._batches).batch(id, owner)
             status = "over" if before is None else before.status
+            code = "batch_is_over" if before is None or before.status.over else "wrong_status"
             raise ApiError(
-                409,
-                f"Cannot cancel a batch with status '{status}'.",
-                code="batch_is_over",
+                409, f"Cannot {what} a batch with status '{status}'.", code=code
             ) from None
         if batch is None:
             raise _no_batch(id)
@@ -237,6 +298,7 @@ def view(batch: Batch) -> BatchView:
         request_counts=Counts(batch.total, batch.completed, batch.failed),
         usage=_usage(batch.usage),
         metadata=None if batch.metadata is None else dict(batch.metadata),
+        paused_at=batch.paused_at,
     )
 
 

@@ -191,9 +191,12 @@ class FilesRoutes:
     async def content(self, request: web.Request) -> web.StreamResponse:
         """What is in a file. Raises ApiError 404."""
         file = await self._found(request)
-        path = kept(self._batches).folder.path(file.id)
-        if not path.exists():
-            raise no_file(file.id)
+        try:
+            path = await kept(self._batches).path(file)
+        except FileNotFoundError:
+            raise no_file(file.id) from None
+        except OSError as error:
+            raise disk_error(error) from None
         headers = {"Server": SERVER, "Content-Type": "application/octet-stream"}
         return web.FileResponse(path, headers=headers)
 
@@ -253,12 +256,20 @@ def owner_of(caller: Caller | None) -> str:
 
 
 def kept(batches: Batches | None) -> Batches:
-    """The batches of this gateway. Raises ApiError 404 where it keeps none."""
+    """The batches of this gateway. Raises ApiError 404 where it keeps none, 503 if it cannot."""
     if batches is None:
         raise ApiError(
             404,
             "This gateway keeps no files and batches; its operator can set batch.folder.",
             code="batches_off",
+        )
+    if batches.away:
+        raise ApiError(
+            503,
+            "The database of files and batches is away; try again in a moment.",
+            type="server_error",
+            code="database_away",
+            headers={"Retry-After": "5"},
         )
     return batches
 

@@ -6,24 +6,38 @@ import asyncio
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
 from headway.batching.driver import Refused
 from headway.core.decision import RejectReason
+from headway.core.request import Tier
 from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.accounts.refusals import FAILURES
 from headway.gateway.api.errors import ApiError, from_reject, shutting_down
 from headway.gateway.api.names import checked_name
+from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.asked import Asked, Urgency
-from headway.gateway.keys.keys import Caller
+from headway.gateway.keys.budgets import Downgrade, Spender
+from headway.gateway.keys.keys import Admission, Caller
+from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, Task
 from headway.store.request_record import Outcome, RequestRecord
+
+
+@dataclass(slots=True)
+class _Used:
+    """What a request used, as far as it came."""
+
+    tier: Tier
+    length: int = 0
+    """Of the items that ran, or may have: in tokens where the model has a tokenizer."""
 
 
 class Inference:
@@ -35,12 +49,16 @@ class Inference:
         catalog: Catalog,
         metrics: ModelMetrics,
         accounts: Accounts,
+        pricing: Pricing,
+        admissions: Admissions,
         aliases: Aliases,
     ) -> None:
         self.catalog = catalog
         self._settings = settings
         self._metrics = metrics
         self._accounts = accounts
+        self._pricing = pricing
+        self._admissions = admissions
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
         self._aliases = aliases
@@ -145,8 +163,9 @@ class Inference:
         began_s = time.monotonic()
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
+        used = _Used(urgency.tier)
         try:
-            results = await self._run(model, items, lengths, urgency)
+            results = await self._run(model, items, lengths, urgency, used)
             outcome, status, reason = "finished", 200, ""
             return results
         except ApiError as error:
@@ -159,22 +178,46 @@ class Inference:
             raise
         finally:
             took_s = time.monotonic() - began_s
+            cost = self._cost(model, used.length)
             self._accounts.inferred(
                 RequestRecord(
                     id=f"inf-{self._prefix}-{next(self._numbers)}",
                     arrival_unix_s=time.time() - took_s,
-                    tier=urgency.tier.label,
+                    tier=used.tier.label,
                     tenant=urgency.tenant,
                     model=model.name,
                     total_ms=round(took_s * 1000.0, 3),
                     outcome=outcome,
                     status=status,
                     reason=reason,
+                    key="" if urgency.caller is None else urgency.caller.name,
+                    batch=urgency.batch,
+                    charged_tokens=used.length,
+                    cost=cost,
                 )
             )
 
+    def _admitted(
+        self, model: str, length: int, urgency: Urgency, now_s: float, downgraded: bool
+    ) -> Admission | None:
+        """What is reserved for items. Raises ApiError and Downgrade."""
+        key = "" if urgency.caller is None else urgency.caller.name
+        spender = Spender(key, urgency.tenant, bool(urgency.batch))
+        return self._admissions.of_items(urgency.caller, spender, model, length, now_s, downgraded)
+
+    def _cost(self, model: ServedModel, length: int) -> float | None:
+        """What items of that length cost together; only those of a tokenizer have a price."""
+        if not length:
+            return 0.0
+        return None if model.tokens is None else self._pricing.of_items(model.name, length)
+
     async def _run(
-        self, model: ServedModel, items: Sequence[Any], lengths: Sequence[int], urgency: Urgency
+        self,
+        model: ServedModel,
+        items: Sequence[Any],
+        lengths: Sequence[int],
+        urgency: Urgency,
+        used: _Used,
     ) -> list[Any]:
         if self.draining:
             raise shutting_down()
@@ -182,28 +225,33 @@ class Inference:
         began_s = loop.time()
         tokens = sum(lengths)
         try:
-            admission = urgency.caller.admit(tokens, began_s) if urgency.caller else None
+            try:
+                admission = self._admitted(model.name, tokens, urgency, began_s, False)
+            except Downgrade:  # to whichever model: here it runs on in tier batch
+                used.tier, urgency = Tier.BATCH, replace(urgency, tier=Tier.BATCH)
+                admission = self._admitted(model.name, tokens, urgency, began_s, True)
         except ApiError as error:
             self._metrics.ended(model.name, urgency.tier, error.code or "invalid", None)
             raise
-        used = tokens  # also if the client leaves: its items may have run
+        used.length = tokens  # also if the client leaves: its items may have run
         self._under_way += 1
         try:
             results = await model.run(
                 items, lengths, urgency.tier, urgency.tenant, urgency.deadline_s
             )
             refused = [isinstance(result, Refused) for result in results]
-            used = sum(n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+            ran = (n for n, never_ran in zip(lengths, refused, strict=True) if not never_ran)
+            used.length = sum(ran)
         except Refused as refusal:
-            used = 0
+            used.length = 0
             self._metrics.ended(model.name, urgency.tier, refusal.rejection.reason.value, None)
             raise _refused(refusal) from None
         except asyncio.CancelledError:
             self._metrics.ended(model.name, urgency.tier, "cancelled", None)
             raise
         finally:
-            if admission is not None and used:
-                admission.settle(used, loop.time())
+            if admission is not None and used.length:
+                admission.settle(used.length, loop.time(), self._cost(model, used.length))
             elif admission is not None:
                 admission.withdraw(loop.time())
             self._under_way -= 1

@@ -10,7 +10,9 @@ import msgspec
 from aiohttp import web
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
-from headway.batches.serving import Answer
+from headway.batches.serving import Answer, Asked
+from headway.core.request import Tier
+from headway.core.settings import SchedulerSettings
 from headway.engines.pool import BackendPool
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -19,6 +21,7 @@ from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.keys.budgets import Budgets
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.texts import TextRoutes
 
@@ -72,6 +75,8 @@ class Lines:
         texts: TextRoutes,
         inference: Inference,
         pool: BackendPool,
+        scheduler: SchedulerSettings,
+        budgets: Budgets,
     ) -> None:
         self._intake = intake
         self._prompts = prompts
@@ -79,6 +84,8 @@ class Lines:
         self._texts = texts
         self._inference = inference
         self._pool = pool
+        self._most_running = scheduler.tier(Tier.BATCH).max_running
+        self._budgets = budgets
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         """Why lines for this model can never run; None: they can, or might."""
@@ -104,18 +111,24 @@ class Lines:
         slots = sum(
             status.slots for status in self._pool.statuses.values() if name in status.models
         )
+        if self._most_running is not None:
+            slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
 
-    async def answer(self, endpoint: str, body: bytes, tenant: str, left_s: float) -> Answer:
-        """Run one line, within `left_s` seconds."""
+    def pause(self, tenant: str) -> str:
+        """Why lines of this tenant's batches begin no more; empty: they may."""
+        return self._budgets.pause(tenant or "anonymous")
+
+    async def answer(self, asked: Asked) -> Answer:
+        """Run one line."""
         headers = {
             "x-headway-tier": "batch",
-            "x-headway-deadline-ms": str(max(1, int(left_s * 1000.0))),
+            "x-headway-deadline-ms": str(max(1, int(asked.left_s * 1000.0))),
         }
-        if tenant:
-            headers["x-headway-tenant"] = tenant
+        if asked.tenant:
+            headers["x-headway-tenant"] = asked.tenant
         try:
-            response = await self._response(endpoint, headers, Admitted(None, body))
+            response = await self._response(asked, headers)
         except ApiError as error:
             return _refused(error)
         except Exception:
@@ -130,9 +143,8 @@ class Lines:
             response.status, response.headers.get("x-request-id") or _id(), text, _usage(text)
         )
 
-    async def _response(
-        self, endpoint: str, headers: dict[str, str], admitted: Admitted
-    ) -> web.StreamResponse:
+    async def _response(self, asked: Asked, headers: dict[str, str]) -> web.StreamResponse:
+        endpoint, admitted = asked.endpoint, Admitted(None, asked.body, batch=asked.batch)
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
         if endpoint == EMBEDDINGS:
@@ -142,6 +154,7 @@ class Lines:
         admitted = await self._prompts.filled(endpoint, admitted)
         given = await off_loop(partial(read, endpoint), admitted.body)
         work = self._intake.work(endpoint, headers, admitted, given)
+        work.idempotency_key = asked.key
         return await self._answers.answer(work, Reply(None))
 
     def _batched(self, endpoint: str, model: str) -> bool:

@@ -125,13 +125,13 @@ class OpenInferenceRoutes:
         return json_answer({"model_stats": [_statistics(model) for model in models]})
 
     async def _infer(self, request: web.Request) -> web.Response:
-        caller, body, _ = await self._entrance.admit(request)
-        urgency = self._inference.urgency(request.headers, caller)
+        admitted = await self._entrance.admit(request)
+        urgency = self._inference.urgency(request.headers, admitted.caller)
         model = self._model(request)
         signature = await self._inference.described(model)
         try:
             json_bytes = _json_bytes(request.headers)
-            asked = await off_loop(lambda body: decode_request(body, json_bytes), body)
+            asked = await off_loop(lambda body: decode_request(body, json_bytes), admitted.body)
             items, lengths, shape = await _items(model, signature, asked)
         except BadItem as error:
             raise wrong(error) from None

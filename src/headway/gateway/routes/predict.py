@@ -29,9 +29,9 @@ class PredictRoute:
 
     async def predict(self, request: web.Request) -> web.Response:
         """Answer with the predictions. Raises ApiError."""
-        caller, body, _ = await self._entrance.admit(request)
-        call = await off_loop(lambda body: parsed(body, _decoder), body)
-        urgency = self._inference.urgency(request.headers, caller)
+        admitted = await self._entrance.admit(request)
+        call = await off_loop(lambda body: parsed(body, _decoder), admitted.body)
+        urgency = self._inference.urgency(request.headers, admitted.caller)
         model = self._inference.model(request.match_info["model"])
         signature = await self._inference.described(model)
         try:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from headway.core.request import State
+from headway.core.request import Request, State, Tier
 from headway.core.tail_keeper import TailKeeper
-from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.api.views import (
+    BackendView,
+    GatewaysView,
+    OtherRequests,
+    QueuedRequest,
+    QueueView,
+    TailView,
+)
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
+from headway.sharing.mode import Mode
 
 MOST_EXPLAINED = 1000
 """Number of listed requests by default: each needs an explanation, which costs time."""
@@ -38,6 +46,7 @@ def queue_view(
         tail=_tail(scheduler.tail),
         waiting=scheduler.waiting(),
         backlog_s=round(scheduler.outlook.backlog_s(), 3),
+        gateways=_gateways(dispatcher),
         backends=[
             BackendView(
                 name=status.name,
@@ -66,6 +75,14 @@ def _tail(keeper: TailKeeper | None) -> TailView | None:
     )
 
 
+def _gateways(dispatcher: Dispatcher) -> GatewaysView | None:
+    queue = dispatcher.queue
+    if queue is None:
+        return None
+    elsewhere = {tier.label: queue.waiting[tier] for tier in Tier}
+    return GatewaysView(mode=queue.mode.value, number=queue.members, waiting_elsewhere=elsewhere)
+
+
 def _sees(viewer: Caller | None, work: Work) -> bool:
     return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
 
@@ -90,5 +107,17 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
             "waits to be retried: it failed on its backend"
             if pauses
             else dispatcher.scheduler.outlook.explain(request, now_s)
+            + _elsewhere(dispatcher, request)
         ),
     )
+
+
+def _elsewhere(dispatcher: Dispatcher, request: Request) -> str:
+    """What to add to the explanation of a waiting request: who waits at other gateways."""
+    queue = dispatcher.queue
+    if queue is None or request.state is State.RUNNING:
+        return ""
+    if queue.mode is not Mode.SHARED:
+        return "; the other gateways cannot be reached, so this one uses its share of the slots"
+    ahead = sum(queue.waiting[tier] for tier in Tier if tier <= request.tier)
+    return f"; {ahead} of its tier or a higher one wait at other gateways" if ahead else ""

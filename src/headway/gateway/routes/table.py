@@ -18,6 +18,7 @@ from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.models.open_inference import InferenceRequest, InferenceResponse
+from headway.store.costs import GROUPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ FILE_PAGES: dict[str, dict[str, Any]] = {
 }
 BATCH_PAGES = {"limit": PAGES["limit"], "after": PAGES["after"]}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
+COSTS: dict[str, dict[str, Any]] = {
+    "by": {"type": "string", "description": f"Some of {', '.join(GROUPS)}, with commas between"},
+    "since": {"type": "string", "description": "A date as 2026-11-01, or an age as 7d"},
+    "until": {"type": "string", "description": "The same"},
+    "tenant": {"type": "string"},
+}
 
 TABLE: tuple[Route, ...] = (
     Route(
@@ -148,6 +155,9 @@ TABLE: tuple[Route, ...] = (
     Route("GET", BATCHES, "batches", "All batches", None, BatchList, query=BATCH_PAGES),
     Route("GET", BATCH, "batch", "One batch", None, BatchView),
     Route("POST", f"{BATCH}/cancel", "cancel_batch", "Cancel a batch", None, BatchView),
+    Route("POST", f"{BATCH}/pause", "pause_batch", "Begin no more of its lines", None, BatchView),
+    Route("POST", f"{BATCH}/resume", "resume_batch", "Let its lines begin again", None, BatchView),
+    Route("POST", f"{BATCH}/retry", "retry_batch", "Run what failed in it again", None, BatchView),
     Route("POST", "/v1/embeddings", "embed", "Embeddings", wire.EmbeddingRequest, scheduled=True),
     Route(
         "POST",
@@ -183,6 +193,15 @@ TABLE: tuple[Route, ...] = (
         None,
         views.QueueView,
         query=LIMIT,
+    ),
+    Route(
+        "GET",
+        "/v1/headway/costs",
+        "costs",
+        "What requests cost, and what may still be spent",
+        None,
+        views.CostsView,
+        query=COSTS,
     ),
     Route(
         "GET",

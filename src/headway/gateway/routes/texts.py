@@ -8,6 +8,7 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -215,9 +216,10 @@ class TextRoutes:
             raise _not_read(error, call, param) from None
 
     def _urgency(self, headers: Mapping[str, str], admitted: Admitted, call: TextCall) -> Urgency:
-        return self._inference.urgency(
+        urgency = self._inference.urgency(
             headers, admitted.caller, call.metadata, call.service_tier, call.user
         )
+        return replace(urgency, batch=admitted.batch) if admitted.batch else urgency
 
     def _id(self, kind: str) -> str:
         return f"{kind}-{self._prefix}-{next(self._numbers)}"

@@ -10,6 +10,7 @@ import msgspec
 from headway.core.request import Request
 from headway.engines.engine import Generation, Kind
 from headway.gateway.keys.keys import Admission, Caller
+from headway.gateway.work.bill import Bill
 from headway.gateway.work.predicted import Predicted
 from headway.gateway.work.served import Served
 from headway.gateway.work.turn import Turn
@@ -27,7 +28,7 @@ class Work:
 
     Intake writes what the client asked for. The Scheduler writes `request`, the engine client
     `generation`. The Dispatcher, the Slot and the writer of the answer write `turn` and `served`;
-    Foresight and ClaimedLengths write `predicted`.
+    Foresight and ClaimedLengths write `predicted`, Pricing writes `bill`.
     """
 
     request: Request
@@ -43,6 +44,8 @@ class Work:
     """The fields of the body, with their values unchanged."""
     trace: Mapping[str, str] = field(default_factory=dict)
     """Tracing headers: sent to the backend, and returned to the client."""
+    idempotency_key: str | None = None
+    """Sent to the backend, which may know the answer already; it is that of no other request."""
     renamed: bool = False
     """Whether `fields` names another model than `body`: the client used `default` or an alias."""
     asked_model: str = ""
@@ -59,11 +62,15 @@ class Work:
     caller: Caller | None = None
     prompt: PromptId | None = None
     """The registered prompt that it was made from."""
+    batch: str = ""
+    """The batch that it is a line of; empty: none."""
     admission: Admission | None = None
     """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None
     """Its text generation, if it can be continued exactly; None: it is forwarded."""
 
+    bill: Bill | None = None
+    """What its runs cost; None: it has not run."""
     turn: Turn = field(default_factory=Turn)
     served: Served = field(default_factory=Served)
     predicted: Predicted = field(default_factory=Predicted)

@@ -8,6 +8,7 @@ from headway.core.fleet.scaling import Scaling
 from headway.core.routing import SHARED
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures
+from headway.lab.simulation.gateways import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,9 @@ class Cluster:
     """None: all sites are always on."""
     failures: Failures = field(default_factory=Failures)
     seed: int = 0
-    """Seed of random failures."""
+    """Of random failures, and of which gateway gets which request."""
+    sharing: Sharing | None = None
+    """Several gateways share all sites; None: there is one."""
 
 
 def parse_scaling(

@@ -28,13 +28,20 @@ class FirstToken:
 
 
 @dataclass(slots=True)
+class PieceDone:
+    """A piece of the prompt of a request was computed: it waits outside to be submitted again."""
+
+    request: EngineRequest
+
+
+@dataclass(slots=True)
 class Finished:
     """The answer of a request is complete."""
 
     request: EngineRequest
 
 
-Event = FirstToken | Finished
+Event = FirstToken | PieceDone | Finished
 
 
 class EngineModel:
@@ -210,7 +217,9 @@ class EngineModel:
         if self._chunks:
             for request, tokens in self._chunks:
                 request.to_prefill -= tokens
-                if not request.to_prefill and request.here:
+                if request.to_prefill and request.piece_tokens:
+                    self._piece_done(request, tokens, events)
+                elif not request.to_prefill and request.here:
                     self._prefilled(request, events)
             self._chunks = []
         ends, step = self._ends, self._step
@@ -225,6 +234,14 @@ class EngineModel:
         if self._queue:
             self._admit()
         self._begin()
+
+    def _piece_done(self, request: EngineRequest, tokens: int, events: list[Event]) -> None:
+        self._prefilling.remove(request)
+        self._prompts -= request.context_tokens
+        request.prefilled += tokens
+        self._cache.keep(("own", request.number), request.context_tokens - request.to_prefill)
+        if request.here:
+            events.append(PieceDone(request))
 
     def _prefilled(self, request: EngineRequest, events: list[Event]) -> None:
         self._prefilling.remove(request)
@@ -257,6 +274,9 @@ class EngineModel:
         elif request in self._prefilling:
             self._prefilling.remove(request)
             self._prompts -= request.context_tokens
+            if request.piece_tokens:
+                computed = request.context_tokens - request.to_prefill
+                self._cache.keep(("own", request.number), computed)
         elif request in self._queue:
             self._queue.remove(request)
 
@@ -280,7 +300,7 @@ class EngineModel:
             if profile.kv_tokens:
                 self._cache.shrink(room - tokens)
             request.to_prefill = max(1, tokens - cached)
-            request.cached_tokens = min(cached, request.prompt_tokens)
+            request.cached_tokens = max(0, min(cached, request.prompt_tokens) - request.prefilled)
             self._prefilling.append(request)
             self._prompts += tokens
 
@@ -300,7 +320,7 @@ class EngineModel:
             budget = left = max(1, profile.batch_tokens - decoding)
             attention = 0.0
             for request in self._prefilling:
-                tokens = min(left, request.to_prefill)
+                tokens = min(left, request.to_prefill, request.piece_tokens or left)
                 context = request.context_tokens - request.to_prefill
                 attention += tokens * (context + tokens / 2.0)
                 self._chunks.append((request, tokens))

@@ -21,11 +21,16 @@ class EngineRequest:
     shared_tokens: int = 0
     """Prompt tokens of that context."""
 
+    piece_tokens: int = 0
+    """Its prompt comes in pieces of so many tokens; 0: whole."""
+
     began_step: int = field(default=0, init=False)
     """The iteration after which it had `produced` tokens."""
     to_prefill: int = field(default=0, init=False)
     cached_tokens: int = field(default=0, init=False)
-    """Tokens of its prompt that were cached when it was last admitted."""
+    """Tokens of its prompt that were cached when it was last admitted, without those of pieces."""
+    prefilled: int = field(default=0, init=False)
+    """Tokens computed in pieces before."""
     decodes: bool = field(default=False, init=False)
     here: bool = field(default=True, init=False)
     """Neither finished nor cancelled."""

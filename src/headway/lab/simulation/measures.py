@@ -79,6 +79,8 @@ class Measures:
     """Jain's index of the tenants' mean slowdown: 1 if all are equal, 1/n if one has it all."""
     preemptions: int
     recomputed: int
+    inversions: float
+    """Share of starts for which a request that waited at another gateway goes before."""
     failovers: int
     """Times that a request lost its backend and continued elsewhere."""
     replica_s: float
@@ -145,6 +147,7 @@ def measures_of(
         fairness=_fairness(trace, slowdown),
         preemptions=int(outcome.preemptions.sum()),
         recomputed=outcome.recomputed,
+        inversions=outcome.inversions,
         failovers=int(outcome.failovers.sum()),
         replica_s=sum(on_s),
         replicas=sum(on_s) / lasted_s,

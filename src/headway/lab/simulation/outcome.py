@@ -38,6 +38,9 @@ class Outcome:
     starting_spans: list[tuple[int, float, float]]
     """When backends were starting: backend, from, to."""
     cold_starts: int
+    inversions: float = 0.0
+    """With several gateways: the share of starts for which a request that waited at another gateway
+    goes before by the policy, and could have run there."""
     spent_s: float = 0.0
     """Wall-clock time of the run."""
 

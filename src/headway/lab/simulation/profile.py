@@ -73,6 +73,8 @@ class Profile:
     apart: bool = False
     """Whether such an iteration is two passes through the model, one for prompts and one for
     decoding, as in llama.cpp; else all tokens share one pass."""
+    piecewise: bool = False
+    """Whether the gateway gives it prompts in pieces where higher tiers are about."""
     mixing_s: float = 0.0
     """Extra time of an iteration that computes prompts beside decoding."""
     price_per_hour: float = 0.0

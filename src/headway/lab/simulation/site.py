@@ -22,7 +22,8 @@ class Site:
     def backend(self) -> Backend:
         """The backend, as the scheduler sees it."""
         slots = self.slots or self.profile.slots
-        return Backend(self.name, slots, cost=cost_of(self.profile, slots))
+        cost = cost_of(self.profile, slots)
+        return Backend(self.name, slots, cost=cost, piecewise=self.profile.piecewise)
 
 
 def cost_of(profile: Profile, slots: int = 0) -> CostModel:

@@ -36,6 +36,7 @@ WHERE_IT_MATTERS: tuple[tuple[str, tuple[str, ...], Text, float], ...] = (
     ("good- put", ("goodput",), share, 1.0),
     ("fair- ness", ("fairness",), lambda value: f"{value:.2f}", 1.0),
     ("recom- puted", ("recomputed",), lambda value: f"{value:.0f}", 0.0),
+    ("inver- sions", ("inversions",), share, 0.0),
     ("failed over", ("failovers",), lambda value: f"{value:.0f}", 0.0),
     ("repli- cas", ("replicas",), lambda value: f"{value:.1f}", 1.0),
     ("cold starts", ("cold_starts",), lambda value: f"{value:.0f}", 0.0),
@@ -61,6 +62,7 @@ MEANINGS = {
     "good- put": "goodput: share of requests that met the limits of --slo",
     "fair- ness": "Jain's index of the tenants' mean slowdown: 1 if all are equal",
     "recom- puted": "how often an engine ran out of memory and computed a request again",
+    "inver- sions": "share of starts for which a better-placed request waited at another gateway",
     "failed over": "how often a request lost its backend and went on elsewhere",
     "repli- cas": "engines on or starting, mean",
     "cold starts": "how often a replica was started",
@@ -76,7 +78,16 @@ MEANINGS = {
 """What headings say, for those who see the table alone."""
 LEAST_FIRST = (
     *("pre- empted", "util.", "s per token", "TPOT ms", "tokens /s", "slow- down", "p90 s"),
-    *("recom- puted", "failed over", "cold wait", "TTFT s", "p50 s", "cold starts", "KV use"),
+    *(
+        "recom- puted",
+        "failed over",
+        "inver- sions",
+        "cold wait",
+        "TTFT s",
+        "p50 s",
+        "cold starts",
+        "KV use",
+    ),
     *("repli- cas", "fair- ness", "worst wait s"),
 )
 """Columns that a narrow terminal does without, the least important first."""

@@ -69,7 +69,7 @@ def _free_abandoned(now: float, owner: str, holding: Sequence[str], connection: 
     for other, lease_until in held:
         if other == owner:
             _free(now, owner, holding, connection)
-        elif abandoned(other, lease_until, connection.now()):
+        elif abandoned(other, lease_until, connection):
             _free(now, other, (), connection, dead=True)
 
 

@@ -39,9 +39,5 @@ class Pruned(JournalError):
     """The steps of the run were deleted."""
 
 
-class NewerJournal(Exception):
-    """A newer Headway wrote the journal."""
-
-
 class LostRun(JournalError):
     """Another worker has claimed the run, or it was cancelled: nothing more is written here."""

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import Self
 
+from headway.state_folder import state_folder
+from headway.store.opening import open_database
 from headway.store.owner import Owner
 from headway.store.transactions import Connection, Transactions
 from headway.workflows.journal import again, answers, children, claims, progress, pruning, tables
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
+from headway.workflows.journal.schema import prepare
 
 
 class Journal:
@@ -32,6 +36,17 @@ class Journal:
     ) -> None:
         self._transactions = Transactions(connect)
         self._clock = clock
+
+    @classmethod
+    def open(cls, address: str | None) -> Self:
+        """The journal at `address`: a file, or `postgresql://…`; None: workflows.db in the user's
+        state folder.
+
+        Raises:
+            NoDatabase: it cannot be opened.
+        """
+        place = state_folder() / "workflows.db" if address is None else address
+        return open_database(place, prepare, "--journal", cls)
 
     def close(self) -> None:
         """Commit what was begun, and close the connection."""

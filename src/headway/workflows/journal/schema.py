@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from headway.store.transactions import Connection
+from headway.store.versions import bring_up
 from headway.workflows.journal import deaths
-from headway.workflows.journal.errors import NewerJournal
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
-
-VERSION = 1
-VERSION_MARK = "journal.version"
 
 ORDER = (
     "(CASE tier WHEN 'interactive' THEN 0 WHEN 'batch' THEN 2 ELSE 1 END), "
@@ -20,6 +18,7 @@ ORDER = (
 """In which order runs are claimed: upper tiers before lower ones, then the first deadline."""
 
 TABLES = (
+    "CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE IF NOT EXISTS runs (
         id TEXT PRIMARY KEY, workflow TEXT NOT NULL, definition TEXT NOT NULL,
         input_json TEXT NOT NULL, state TEXT NOT NULL, output_json TEXT, error_json TEXT, why TEXT,
@@ -37,7 +36,6 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS definitions (
         hash TEXT PRIMARY KEY, workflow TEXT NOT NULL, file TEXT NOT NULL, source TEXT NOT NULL,
         saved_at DOUBLE PRECISION NOT NULL)""",
-    deaths.TABLE,
     f"CREATE INDEX IF NOT EXISTS runs_to_claim ON runs (workflow, {ORDER}) WHERE state = 'ready'",
     "CREATE INDEX IF NOT EXISTS children_to_claim "
     f"ON runs (root_workflow, {ORDER}) WHERE state = 'ready'",
@@ -56,26 +54,9 @@ RUN_COLUMNS = ", ".join(field.name for field in fields(RunRow))
 STEP_COLUMNS = ", ".join(field.name for field in fields(StepRow))
 
 
-def prepare(query: Callable[..., list[tuple[Any, ...]]]) -> None:
-    """Make the tables that are missing.
-
-    Args:
-        query: runs a statement, with its values.
-
-    Raises:
-        NewerJournal: a newer Headway wrote the journal.
-    """
-    query("CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-    found = query("SELECT value FROM marks WHERE name = ?", (VERSION_MARK,))
-    if found and found[0][0] != str(VERSION):
-        raise NewerJournal(
-            f"the journal has version {found[0][0]}, this Headway knows version {VERSION}: "
-            "upgrade Headway, or name another journal with --journal"
-        )
-    for statement in TABLES:
-        query(statement)
-    if not found:
-        query("INSERT INTO marks (name, value) VALUES (?, ?)", (VERSION_MARK, str(VERSION)))
+def prepare(connection: Connection) -> None:
+    """Make the tables that are missing. Raises NewerDatabase."""
+    bring_up(connection, "runs", (TABLES, (deaths.TABLE,)))
 
 
 def run_of(row: Sequence[Any]) -> RunRow:

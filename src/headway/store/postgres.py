@@ -1,11 +1,12 @@
-"""The journal in PostgreSQL: several machines share one order."""
+"""A journal in PostgreSQL: several machines share it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from headway.workflows.journal.schema import prepare
+from headway.store.transactions import Connection
 
 SCHEMA_LOCK = 0x48454144
 """Two processes that start at a time make the tables one after the other."""
@@ -13,9 +14,32 @@ SCHEMA_LOCK = 0x48454144
 PASSING = ("40", "53", "55", "57")
 """Classes of SQLSTATE that another try may not meet: rollback, no room, in use, stopped."""
 
+OURS: dict[str, str | int] = {
+    "application_name": "headway",
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""A server that vanished is noticed within some ten seconds; the address may say otherwise."""
+
+LOCKED_S = 5
+"""How long a process that was frozen, or cut off, within a transaction keeps others waiting."""
+
+WORDS = {
+    "bytes": "BYTEA",
+    "counted": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "by_key": "",
+}
+
 
 class PostgresConnection:
     """A connection to the database at `url` (`postgresql://…`). Needs the extra `postgres`.
+
+    Args:
+        url: its address.
+        prepare: makes the tables that are missing.
 
     Raises:
         psycopg.Error: it cannot be reached, or refuses.
@@ -24,16 +48,31 @@ class PostgresConnection:
 
     lock = " FOR UPDATE"
     skip_locked = " FOR UPDATE SKIP LOCKED"
+    one_machine = False
+    words: Mapping[str, str] = WORDS
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prepare: Callable[[Connection], None]) -> None:
         import psycopg
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-        self._database = psycopg.connect(
-            url, connect_timeout=10, prepare_threshold=2, application_name="headway"
-        )
-        with self._database.transaction():
+        self._since_s = time.monotonic()
+        given = conninfo_to_dict(url)
+        ours = {name: value for name, value in OURS.items() if name not in given}
+        self._database = psycopg.connect(make_conninfo(url, **ours), prepare_threshold=2)
+        try:
+            self._database.execute(f"SET idle_in_transaction_session_timeout = '{LOCKED_S}s'")
+            self._database.execute(f"SET lock_timeout = '{2 * LOCKED_S}s'")
             self._database.execute(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
-            prepare(self.query)
+            prepare(self)
+            self._database.commit()
+        except BaseException:
+            self._database.close()
+            raise
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._since_s
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the server ended the connection."""

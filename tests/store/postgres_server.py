@@ -56,7 +56,7 @@ def running(folder: Path) -> Iterator[str]:
             time.sleep(0.05)
         yield f"postgresql://headway@127.0.0.1:{port}/postgres"
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGQUIT)  # at once: nobody reads the data again
         server.wait(30)
 
 
@@ -67,3 +67,12 @@ def temporary() -> Iterator[str]:
         Path(folder).chmod(0o755)
         with running(Path(folder)) as address:
             yield address
+
+
+def new_tables(server: str, name: str) -> str:
+    """The address of a database that is empty: it has a schema of its own."""
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}".encode())
+    return f"{server}?options=-csearch_path%3D{name}"

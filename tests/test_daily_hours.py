@@ -1,4 +1,4 @@
-"""The hours in which lines may begin."""
+"""Hours of the day, on the clocks of a place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from headway.batches.window import Window
+from headway.daily_hours import ZonedHours
 
 
 def at(text: str) -> float:
@@ -23,13 +23,13 @@ def at(text: str) -> float:
     ("2026-03-29T04:00:00+00:00", False),
 ])  # fmt: skip
 def test_a_night_in_berlin(time: str, is_open: bool) -> None:
-    assert Window.parse("22:00-06:00 Europe/Berlin").is_open(at(time)) is is_open
+    assert ZonedHours.parse("22:00-06:00 Europe/Berlin").include(at(time)) is is_open
 
 
-def test_a_window_within_a_day() -> None:
-    window = Window.parse("09:30-17:00 UTC")
+def test_hours_within_a_day() -> None:
+    hours = ZonedHours.parse("09:30-17:00 UTC")
     assert [
-        window.is_open(at(f"2026-01-10T{time}+00:00")) for time in ("09:29", "09:30", "17:00")
+        hours.include(at(f"2026-01-10T{time}+00:00")) for time in ("09:29", "09:30", "17:00")
     ] == [
         False,
         True,
@@ -45,6 +45,6 @@ def test_a_window_within_a_day() -> None:
     ("22:00-06:00 Europe/Nowhere", "not a time zone"),
     ("22:00-06:00 ../etc", "not a time zone"),
 ])  # fmt: skip
-def test_what_is_no_window(text: str, why: str) -> None:
+def test_what_are_no_hours(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        Window.parse(text)
+        ZonedHours.parse(text)

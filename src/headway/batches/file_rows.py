@@ -1,0 +1,77 @@
+"""Which files there are, and what is in them where gateways share no folder.
+
+What is added may be there: a connection that is lost at the commit leaves open whether it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+from headway.batches.claims import OVER
+from headway.batches.schema import FILE_COLUMNS, StoredFile, marks
+from headway.store.transactions import Connection
+
+
+def add(file: StoredFile, connection: Connection) -> None:
+    """Add a file."""
+    values = astuple(file)
+    connection.query(
+        f"INSERT INTO files ({FILE_COLUMNS}) VALUES ({marks(len(values))}) ON CONFLICT DO NOTHING",
+        values,
+    )
+
+
+def remove(id: str, owner: str, connection: Connection) -> bool:
+    """Delete the file `id`; returns whether this owner had it."""
+    rows = connection.query(
+        "DELETE FROM files WHERE id = ? AND owner = ? RETURNING id", (id, owner)
+    )
+    if rows:
+        forget_unused(id, connection)
+    return bool(rows)
+
+
+def remove_expired(now: float, connection: Connection) -> list[str]:
+    """Delete expired files; returns their ids."""
+    rows = connection.query("DELETE FROM files WHERE expires_at <= ? RETURNING id", (now,))
+    for (id,) in rows:
+        forget_unused(id, connection)
+    return [id for (id,) in rows]
+
+
+def add_piece(file: str, number: int, content: bytes, now: float, connection: Connection) -> None:
+    """Keep one piece of a file, counted from 0."""
+    connection.query(
+        "INSERT INTO pieces (file, number, content, written_at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO NOTHING",
+        (file, number, content, int(now)),
+    )
+
+
+def piece(file: str, number: int, connection: Connection) -> bytes | None:
+    """One piece of a file; None: it has no more."""
+    rows = connection.query(
+        "SELECT content FROM pieces WHERE file = ? AND number = ?", (file, number)
+    )
+    return bytes(rows[0][0]) if rows else None
+
+
+def forget_unused(file: str, connection: Connection) -> None:
+    """Delete what is in a file that is no more, unless a batch still reads it."""
+    connection.query(
+        "DELETE FROM pieces WHERE file = ? "
+        "AND NOT EXISTS (SELECT 1 FROM files WHERE id = ?) AND NOT EXISTS "
+        f"(SELECT 1 FROM batches WHERE input_file_id = ? AND status NOT IN ({marks(len(OVER))}))",
+        (file, file, file, *OVER),
+    )
+
+
+def forget_left_behind(before: float, connection: Connection) -> None:
+    """Delete what no file has, and what was written before then: a crash left it."""
+    rows = connection.query(
+        "SELECT file FROM pieces WHERE number = 0 AND written_at < ? "
+        "AND NOT EXISTS (SELECT 1 FROM files WHERE id = pieces.file)",
+        (int(before),),
+    )
+    for (file,) in rows:
+        forget_unused(file, connection)

@@ -1,0 +1,124 @@
+"""One gateway's side of shared slots: it drives the grants of its Scheduler."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from headway.core.backend import Backend
+from headway.core.decision import Decision
+from headway.core.scheduler import Scheduler
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Wait
+
+MOST_ENTRIES = 16
+"""Waiting requests of a lane to post: as many as may start between two posts."""
+MOST_OFFERS = 16
+
+
+class Member:
+    """Keeps what was granted to one gateway, and says what it holds, wants and offers.
+
+    After each event of the scheduler, pass what `post` returns to the shared slots, unless it is
+    None. Pass their decisions to `receive`, also where there are none, and also when some come by
+    themselves; carry out what it returns; then `post` again.
+
+    Args:
+        scheduler: of this gateway; its clock must be that of all gateways.
+        most: waiting requests of a lane to post.
+    """
+
+    def __init__(self, scheduler: Scheduler, most: int = MOST_ENTRIES) -> None:
+        self._scheduler = scheduler
+        self._most = most
+        self._token = 0
+        self._seen = 0
+        self._posted: Post | None = None
+
+    @property
+    def token(self) -> int:
+        """The fencing token of its lease; 0: it has none."""
+        return self._token
+
+    def set_backend(self, backend: Backend, now_s: float) -> None:
+        """Add a shared backend, of which nothing is granted yet, or update it.
+
+        Raises:
+            ValueError: it has a KV budget, which nobody shares out.
+        """
+        if backend.kv_tokens is not None:
+            raise ValueError(
+                f"the KV budget of backend {backend.name!r} cannot be shared by several gateways; "
+                f"leave kv_tokens out and limit its slots"
+            )
+        known = self._scheduler.backends.get(backend.name)
+        granted = known.granted if known is not None and known.shared else 0
+        self._scheduler.set_backend(replace(backend, granted=granted), now_s)
+
+    def held(self) -> dict[str, int]:
+        """The slots in use, by backend: what to join with."""
+        backends = self._scheduler.backends.items()
+        return {name: len(one.running) for name, one in backends if one.running and one.shared}
+
+    def joined(self, token: int) -> None:
+        """It has a new lease, on what it held when it asked; grants under another are void."""
+        self._token, self._seen, self._posted = token, 0, None
+        self._scheduler.standings.hold_back(frozenset())
+
+    def post(self, now_s: float) -> Post | None:
+        """What to send now, or None if nothing has changed. Gives back what is not in use."""
+        standings = self._scheduler.standings
+        post = Post(
+            self._seen,
+            self.held(),
+            standings.entries(self._most, now_s),
+            standings.offers(MOST_OFFERS, now_s),
+            standings.loads_us(),
+            standings.scale_us(),
+        )
+        if post == self._posted:
+            return None
+        self._posted = post
+        return post
+
+    @property
+    def posted(self) -> Post:
+        """What was sent last; an empty one before the first."""
+        return self._posted or Post(self._seen, self.held())
+
+    def receive(self, decisions: Iterable[SlotDecision], now_s: float) -> list[Decision]:
+        """The shared slots have decided. Steps the scheduler; returns what to carry out now."""
+        todo: list[Decision] = []
+        granted: Counter[str] = Counter()
+        for decision in decisions:
+            if decision.token != self._token:
+                continue
+            if isinstance(decision, Grant):
+                self._seen = decision.number
+                granted[decision.backend] += 1
+            elif isinstance(decision, Rescale):
+                self._scheduler.standings.use_scale(decision.scale_us)
+            elif isinstance(decision, Wait):
+                self._scheduler.standings.hold_back(decision.ids)
+            elif self._runs(decision.id, decision.backend):
+                todo.append(self._scheduler.give_way(decision.id, now_s))
+            # Else it has ended meanwhile, or waits: the next post gives its slot back.
+        self._use(granted, now_s)
+        todo += self._scheduler.step(now_s)
+        self._use(Counter(), now_s)
+        return todo
+
+    def next_post_s(self, now_s: float) -> float:
+        """When to post again even if nothing happens; infinite if never."""
+        return self._scheduler.standings.next_change_s(now_s)
+
+    def _runs(self, request_id: str, backend: str) -> bool:
+        known = self._scheduler.backends.get(backend)
+        return known is not None and request_id in known.running
+
+    def _use(self, granted: Mapping[str, int], now_s: float) -> None:
+        """Use the slots in use, and those `granted` besides."""
+        for name, backend in self._scheduler.backends.items():
+            slots = len(backend.running) + granted.get(name, 0)
+            if backend.shared and backend.granted != slots:
+                self._scheduler.grant(name, slots, now_s)

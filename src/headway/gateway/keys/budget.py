@@ -1,0 +1,106 @@
+"""What may be spent in each day or month, a pure state machine.
+
+A request reserves what it is predicted to need and settles what it used, so that a burst exceeds a
+budget by no more than its predictions were too low.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Literal
+
+Unit = Literal["tokens", "money"]
+Period = Literal["day", "month"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What a request needs, or what it used."""
+
+    tokens: float
+    money: float | None
+    """None: it has no price."""
+
+    def of(self, unit: Unit) -> float | None:
+        """The part that counts in this unit."""
+        return self.tokens if unit == "tokens" else self.money
+
+
+class Allowance:
+    """One limit: so many tokens, or so much money, in each day or month (UTC).
+
+    Where the clock jumps back, the later period goes on: what was spent stays spent.
+    """
+
+    def __init__(self, unit: Unit, period: Period, most: float) -> None:
+        self.unit: Unit = unit
+        self.period: Period = period
+        self.most = most
+        self.spent = 0.0
+        self.reserved = 0.0
+        """By requests under way."""
+        self.blocked = False
+        """A request was refused, and nothing has changed since."""
+        self.began_s = 0.0
+        """When this period began, in seconds since 1970."""
+
+    @property
+    def left(self) -> float:
+        """What may still be reserved."""
+        return max(0.0, self.most - self.spent - self.reserved)
+
+    @property
+    def resets_at_s(self) -> float:
+        """When the next period begins, in seconds since 1970."""
+        began = datetime.fromtimestamp(self.began_s, UTC)
+        ahead = timedelta(days=1 if self.period == "day" else 32)
+        return begin_of(self.period, (began + ahead).timestamp())
+
+    def turn(self, unix_s: float) -> None:
+        """It is `unix_s` now: a new period may have begun."""
+        began_s = begin_of(self.period, unix_s)
+        if began_s > self.began_s:
+            self.began_s = began_s
+            self.spent = self.reserved = 0.0
+            self.blocked = False
+
+    def lacks(self, amount: float) -> bool:
+        """Whether `amount` is not left. Nothing is always left."""
+        return amount > 0.0 and self.spent + self.reserved + amount > self.most
+
+    def settle(self, began_s: float, reserved: float, used: float) -> None:
+        """A request that reserved this much, in the period that began then, used so much of it."""
+        if began_s == self.began_s:  # else it counts in a period that is over
+            self.reserved = max(0.0, self.reserved - reserved)
+            self.spent += used
+            self.blocked = False
+
+
+class Reservation:
+    """What one request has reserved, until it ends."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: list[tuple[Allowance, float]]) -> None:
+        self._parts = [(one, one.began_s, amount) for one, amount in parts]
+        for allowance, amount in parts:
+            allowance.reserved += amount
+
+    def settle(self, used: Amount) -> None:
+        """The request used this; what has no price counts as it was predicted. Again: no effect."""
+        for allowance, began_s, reserved in self._parts:
+            amount = used.of(allowance.unit)
+            allowance.settle(began_s, reserved, reserved if amount is None else amount)
+        self._parts = []
+
+    def withdraw(self) -> None:
+        """The request used nothing. A second call has no effect."""
+        self.settle(Amount(0.0, 0.0))
+
+
+def begin_of(period: Period, unix_s: float) -> float:
+    """When the day or month of that moment began, in UTC."""
+    day = datetime.fromtimestamp(unix_s, UTC).date()
+    began = day if period == "day" else day.replace(day=1)
+    return datetime.combine(began, time(), UTC).timestamp()

@@ -1,0 +1,152 @@
+"""What requests cost, as far as a key may see it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from headway.gateway.api.answer import json_answer
+from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.api.views import BudgetView, CostGroup, CostSums, CostsView, UnpricedModel
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.keys.budgets import Budget, Budgets
+from headway.gateway.keys.keys import Caller
+from headway.store.costs import (
+    BatchCost,
+    Chosen,
+    Costs,
+    Unpriced,
+    costs,
+    groups_of,
+    moment,
+    unpriced,
+)
+
+MOST_BATCHES = 256
+"""Batches whose costs are remembered, so that only later rows are read again."""
+
+
+class CostsRoutes:
+    """Handler of `/v1/headway/costs`, and the costs of batches.
+
+    Args:
+        entrance: authenticates requests.
+        budgets: all budgets.
+        log: the request log; None: there is none.
+    """
+
+    def __init__(self, entrance: Entrance, budgets: Budgets, log: Path | None) -> None:
+        self._entrance = entrance
+        self._budgets = budgets
+        self._log = log
+        self._batches: dict[str, BatchCost] = {}
+
+    async def costs(self, request: web.Request) -> web.Response:
+        """Sums of the request log. Raises ApiError 400 or 404."""
+        viewer = self._entrance.caller(request)
+        asked = request.query
+        try:
+            by = groups_of(asked.get("by", "day"))
+        except ValueError as error:
+            raise invalid_value(f"by: {error}.", "by") from None
+        since_s = _moment(asked.get("since", "30d"), "since")
+        until_s = _moment(asked["until"], "until") if "until" in asked else float("inf")
+        tenant = asked.get("tenant")
+        chosen = Chosen(since_s, until_s, tenant)
+        if viewer is not None and not viewer.admin:
+            if tenant is not None and not viewer.sees(tenant):
+                raise ApiError(404, f"No such tenant: {tenant[:100]!r}.", code="tenant_not_found")
+            chosen = Chosen(since_s, until_s, viewer.tenant, None if tenant else viewer.name)
+        if self._log is None:
+            raise ApiError(
+                404,
+                "Costs are summed up from the request log, and there is none: set log.requests_db.",
+                code="no_request_log",
+            )
+        try:
+            found, (total,), without = await asyncio.to_thread(_read, self._log, by, chosen)
+        except sqlite3.Error as error:
+            raise ApiError(
+                503,
+                f"The request log cannot be read: {error}.",
+                type="server_error",
+                code="log_unreadable",
+            ) from None
+        view = CostsView(
+            since=since_s,
+            by=by,
+            total=CostSums(**_sums(total)),
+            groups=[
+                CostGroup(group=dict(zip(by, one.group, strict=True)), **_sums(one))
+                for one in found
+            ],
+            unpriced=[UnpricedModel(**one._asdict()) for one in without],
+            budgets=[one for budget in self._seen(viewer) for one in _views(budget)],
+        )
+        return json_answer(view)
+
+    async def of_batch(self, batch: str) -> BatchCost | None:
+        """What the lines of a batch cost so far; None: nobody wrote it down.
+
+        Rows reach the log within a second of the end of their requests.
+        """
+        if self._log is None:
+            return None
+        known = self._batches.pop(batch, BatchCost())
+        try:
+            known = await asyncio.to_thread(known.later, self._log, batch)
+        except sqlite3.Error:
+            return None
+        self._batches[batch] = known
+        while len(self._batches) > MOST_BATCHES:
+            del self._batches[next(iter(self._batches))]
+        return known
+
+    def _seen(self, viewer: Caller | None) -> list[Budget]:
+        """The budgets that a key may see, as they are now."""
+        self._budgets.turn()
+        if viewer is None or viewer.admin:
+            return list(self._budgets)
+        mine = (("key", viewer.name), ("tenant", viewer.tenant))
+        return [one for one in self._budgets if (one.scope, one.name) in mine]
+
+
+def _read(
+    log: Path, by: list[str], chosen: Chosen
+) -> tuple[list[Costs], list[Costs], list[Unpriced]]:
+    return costs(log, by, chosen), costs(log, (), chosen), unpriced(log, chosen)
+
+
+def _sums(one: Costs) -> dict[str, Any]:
+    sums = one._asdict()
+    del sums["group"]
+    return sums
+
+
+def _views(budget: Budget) -> list[BudgetView]:
+    return [
+        BudgetView(
+            scope=budget.scope,
+            name=budget.name,
+            unit=one.unit,
+            period=one.period,
+            limit=one.most,
+            spent=one.spent,
+            reserved=one.reserved,
+            resets_at=int(one.resets_at_s),
+            when_spent=budget.settings.when_spent,
+        )
+        for one in budget.allowances
+    ]
+
+
+def _moment(text: str, param: str) -> float:
+    try:
+        return moment(text, time.time())
+    except ValueError as error:
+        raise invalid_value(f"{param}: {error}.", param) from None

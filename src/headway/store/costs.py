@@ -1,0 +1,168 @@
+"""What requests cost, summed up from the request log."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+GROUPS = {
+    "day": "date(arrival_unix_s, 'unixepoch')",
+    "month": "strftime('%Y-%m', arrival_unix_s, 'unixepoch')",
+    "model": "model",
+    "backend": "backend",
+    "tenant": "tenant",
+    "key": "key",
+    "tier": "tier",
+    "run": "program",
+    "batch": "batch",
+}
+"""What costs can be summed up by, and how the log has it. Days and months are in UTC."""
+
+TOKENS = "coalesce(charged_tokens, coalesce(prompt_tokens, 0) + coalesce(output_tokens, 0))"
+UNPRICED = f"(cost IS NULL AND outcome != 'rejected' AND {TOKENS} > 0)"
+"""Something was used, and has no price. Rows from before costs were written are among these."""
+SUMS = f"""
+count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(cached_tokens), 0),
+coalesce(sum(output_tokens), 0), sum(cost), coalesce(sum({UNPRICED}), 0)
+"""
+
+
+class Costs(NamedTuple):
+    """Requests that are alike in what they are summed up by."""
+
+    group: tuple[str, ...]
+    requests: int
+    prompt_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost: float | None
+    """Of those that have a price; None: none of them has."""
+    unpriced: int
+    """Requests whose cost is not known; it is not in `cost`."""
+
+
+class Unpriced(NamedTuple):
+    """A model without a price."""
+
+    model: str
+    backend: str
+    requests: int
+    tokens: int
+
+
+class Chosen(NamedTuple):
+    """Which requests count."""
+
+    since_s: float = 0.0
+    """Seconds since 1970."""
+    until_s: float = float("inf")
+    tenant: str | None = None
+    """Only those of this tenant; None: all."""
+    key: str | None = None
+    """Beside `tenant`: those that came with this key, too."""
+
+    def where(self) -> tuple[str, list[object]]:
+        """As a condition, and its values."""
+        condition = "arrival_unix_s >= ? AND arrival_unix_s < ?"
+        values = [self.since_s, self.until_s]
+        if self.tenant is None:
+            return condition, [*values]
+        if self.key is None:
+            return f"{condition} AND tenant = ?", [*values, self.tenant]
+        return f"{condition} AND (tenant = ? OR key = ?)", [*values, self.tenant, self.key]
+
+
+ALL = Chosen()
+
+
+def costs(path: Path, by: Sequence[str], chosen: Chosen = ALL) -> list[Costs]:
+    """Sums of the log, the dearest group first; by days or months, those in order.
+
+    Args:
+        path: the log; a gateway may be writing to it.
+        by: names in GROUPS; empty: one sum of all.
+        chosen: which requests count.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    where, values = chosen.where()
+    groups = [GROUPS[name] for name in by]
+    timed = [place for place, name in enumerate(by, 1) if name in ("day", "month")]
+    dearest = (f"{len(by) + 5} DESC", f"{len(by) + 1} DESC")
+    order = ", ".join([*map(str, timed), *dearest, *map(str, range(1, len(by) + 1))])
+    grouped = f"GROUP BY {', '.join(groups)}" if groups else ""
+    query = f"SELECT {', '.join([*groups, SUMS])} FROM requests WHERE {where} {grouped}"
+    rows = _rows(path, f"{query} ORDER BY {order}", values)
+    return [Costs(tuple(map(str, row[: len(by)])), *row[len(by) :]) for row in rows]
+
+
+def unpriced(path: Path, chosen: Chosen = ALL) -> list[Unpriced]:
+    """What has no price, that with the most requests first. Raises sqlite3.Error."""
+    where, values = chosen.where()
+    query = f"""
+        SELECT model, backend, count(*), sum({TOKENS}) FROM requests
+        WHERE {UNPRICED} AND {where} GROUP BY 1, 2 ORDER BY 3 DESC
+    """
+    return [Unpriced(*row) for row in _rows(path, query, values)]
+
+
+class BatchCost(NamedTuple):
+    """What the lines of a batch cost, up to a row of the log."""
+
+    number: int = 0
+    """Of the last row that is summed up."""
+    cost: float | None = None
+    """Of the lines that have a price; None: none of them has."""
+    unpriced: int = 0
+
+    def later(self, path: Path, batch: str) -> BatchCost:
+        """The same with the rows that came since. Raises sqlite3.Error."""
+        query = f"""
+            SELECT max(number), sum(cost), coalesce(sum({UNPRICED}), 0) FROM requests
+            WHERE batch != '' AND batch = ? AND number > ?
+        """  # the index has no rows without a batch
+        ((number, cost, unpriced),) = _rows(path, query, (batch, self.number))
+        if number is None:
+            return self
+        if cost is not None:
+            cost += self.cost or 0.0
+        return BatchCost(number, self.cost if cost is None else cost, self.unpriced + unpriced)
+
+
+def moment(text: str, now_s: float) -> float:
+    """A moment in seconds since 1970: "2026-11-01" (UTC), "2026-11-01T12:00Z", or "7d" ago.
+
+    Raises:
+        ValueError: it says how moments are written.
+    """
+    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    if ago is not None:
+        return now_s - int(ago[1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[ago[2]]
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text[:40]!r} is no moment; write a date as 2026-11-01, or an age as 7d or 12h"
+        ) from None
+
+
+def groups_of(text: str) -> list[str]:
+    """Names in GROUPS with commas between. Raises ValueError for others."""
+    names = list(dict.fromkeys(name for one in text.split(",") if (name := one.strip())))
+    for name in names:
+        if name not in GROUPS:
+            raise ValueError(f"{name[:40]!r} is not one of {', '.join(GROUPS)}")
+    return names
+
+
+def _rows(path: Path, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+        return database.execute(query, values).fetchall()
