@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "extras": set(),
     "wheel": set(),
     "daily_hours": set(),
-    "prices": {"daily_hours", "prices"},
+    "prices": {"daily_hours", "yaml_words", "prices"},
     "state_folder": set(),
     "yaml_words": set(),
     "child_process": set(),
@@ -86,6 +86,7 @@ MAY_IMPORT = {
         "state_folder",
         "store",
         "unreachable",
+        "yaml_words",
         "workflows",
     },
     "config": {

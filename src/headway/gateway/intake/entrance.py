@@ -28,6 +28,10 @@ class Admitted(NamedTuple):
     """Of the key that began that batch; empty: none."""
 
 
+ADMITTED = web.RequestKey("admitted", Admitted)
+"""Of a request, once its body was read and is kept with it."""
+
+
 class Entrance:
     """Authenticates requests before it reads their bodies.
 
@@ -53,7 +57,10 @@ class Entrance:
         return "" if caller is None else caller.tenant
 
     async def admit(self, request: web.Request) -> Admitted:
-        """Authenticate the request and read its body. Raises ApiError."""
+        """Authenticate the request and read its body, once. Raises ApiError."""
+        known = request.get(ADMITTED)
+        if known is not None:
+            return known
         return Admitted(self.caller(request), await self._bodies.read(request))
 
     async def expected(
