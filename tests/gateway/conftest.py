@@ -53,6 +53,11 @@ async def backend(stack: AsyncExitStack) -> FakeBackend:
 @pytest.fixture
 def serve(stack: AsyncExitStack) -> Serve:
     """Start a gateway: `await serve(backend, slots=2, policy settings…)`."""
+    return serving(stack)
+
+
+def serving(stack: AsyncExitStack) -> Serve:
+    """Starts gateways that end with `stack`."""
 
     async def serve(
         *backends: Any,

@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from headway.workflows.journal.opening import open_journal
+
 from headway.store.owner import Owner
 from headway.workflows.catalog import Catalog, load
 from headway.workflows.journal.deaths import MOST_DEATHS, SUSPECT
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.opening import open_journal
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 from headway.workflows.starting import start
 

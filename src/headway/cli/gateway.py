@@ -254,6 +254,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

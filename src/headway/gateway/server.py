@@ -23,6 +23,8 @@ from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.console.live import Live
+from headway.gateway.console.trend import Trend
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
@@ -39,15 +41,20 @@ from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
+from headway.gateway.keys.sessions import Sessions
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
+from headway.gateway.routes.operations import Operations
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
+from headway.loopback import is_loopback
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
@@ -175,7 +182,8 @@ class Gateway:
             settings, self.catalog, of_models, accounts, pricing, admissions, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
-        entrance = Entrance(self._keys, bodies)
+        sessions = Sessions(self._keys, clock)
+        entrance = Entrance(self._keys, sessions, bodies, is_loopback(settings.host))
         self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         self._batches: Batches | None = None
@@ -194,6 +202,8 @@ class Gateway:
             )
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)
+        self._trend = Trend(core)
+        self._live = Live(self.dispatcher, foresight, self._advisor is not None)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -210,6 +220,23 @@ class Gateway:
             CostsRoutes(entrance, self._budgets, log_path),
             responses,
             self._advisor,
+            ConsoleRoutes(
+                entrance,
+                sessions,
+                bodies,
+                self._live,
+                self._trend,
+                settings.base_path,
+            ),
+            Operations(
+                entrance,
+                bodies,
+                self.dispatcher,
+                self.pool,
+                foresight,
+                self._advisor is not None,
+            ),
+            PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -230,6 +257,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._trend.start()
         self._spot_prices.start()
         self._keep_alive.start()
         self._prompts.start()
@@ -302,6 +330,7 @@ class Gateway:
         if self.queue is not None:
             await self.queue.close()
         await self._lag.stop()
+        self._trend.stop()
         await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
