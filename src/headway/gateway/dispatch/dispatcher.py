@@ -20,8 +20,8 @@ from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import ApiError, from_reject, no_backend, shutting_down
 from headway.gateway.dispatch.departures import Departures
-from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.held_prompts import HeldPrompts
+from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
