@@ -28,6 +28,7 @@ from headway.models.served import ServedModel
 from headway.models.source import ModelSource, source_of
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
+from headway.traces.tracer import Tracer
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -68,6 +69,7 @@ def serving(stack: AsyncExitStack) -> Serve:
         responses: ResponseStore | None = None,
         batches: BatchSettings | None = None,
         request_log: RequestLog | None = None,
+        tracer: Tracer | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
@@ -79,6 +81,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 responses=responses,
                 batches=batches,
                 request_log=request_log,
+                tracer=tracer,
             )
         else:
             endpoints = [
@@ -94,6 +97,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 responses=responses,
                 batches=batches,
                 request_log=request_log,
+                tracer=tracer,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

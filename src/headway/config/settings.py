@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
-from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
+from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig, TracesConfig
 from headway.config.models import ModelConfig
 from headway.config.money import BudgetConfig, PricesConfig
 from headway.config.scheduling import (
@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     responses: ResponsesConfig = ResponsesConfig()
     batch: BatchConfig = BatchConfig()
     log: LogConfig = Field(default_factory=LogConfig)
+    traces: TracesConfig = TracesConfig()
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,7 @@
 // @ts-check
 // The pages of the console, in the order of the navigation.
 
+import * as history from './pages/history.js'
 import * as now from './pages/now.js'
 import * as playground from './pages/playground.js'
 
@@ -12,4 +13,4 @@ import * as playground from './pages/playground.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now, playground]
+export const PAGES = [now, history, playground]

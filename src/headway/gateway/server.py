@@ -47,6 +47,7 @@ from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
 from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.operations import Operations
@@ -65,9 +66,11 @@ from headway.prediction.models.predictor import Predictor
 from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.sharing.settings import QueueSettings
+from headway.store.history.reader import HistoryReader
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
+from headway.traces.tracer import Tracer
 
 if TYPE_CHECKING:
     from headway.sharing.shared_queue import SharedQueue
@@ -95,6 +98,7 @@ class Gateway:
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
         queue: where gateways share one order of requests; None: this one has its own.
+        tracer: sends traces of requests; None: none are sent.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -115,6 +119,7 @@ class Gateway:
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
         queue: QueueSettings | None = None,
+        tracer: Tracer | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -152,7 +157,14 @@ class Gateway:
         admissions = Admissions(self._budgets, pricing, self.pool)
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, pricing, request_log
+            self.dispatcher.scheduler,
+            metrics,
+            history,
+            foresight,
+            ahead,
+            pricing,
+            request_log,
+            tracer,
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
@@ -167,6 +179,7 @@ class Gateway:
             batched,
             aliases,
             admissions,
+            tracer,
         )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
@@ -176,6 +189,9 @@ class Gateway:
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
+        self._tracer = tracer
+        if tracer is not None:
+            metrics.traces(tracer)
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
@@ -202,6 +218,7 @@ class Gateway:
             )
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)
+        self._reader = None if request_log is None else HistoryReader(request_log.path)
         self._trend = Trend(core)
         self._live = Live(self.dispatcher, foresight, self._advisor is not None)
         routes = Routes(
@@ -237,6 +254,7 @@ class Gateway:
                 self._advisor is not None,
             ),
             PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
+            HistoryRoutes(entrance, self._reader),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -326,6 +344,8 @@ class Gateway:
             await self._batches.stop()
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
+        if self._reader is not None:
+            self._reader.close()
         await self._keep_alive.stop()
         if self.queue is not None:
             await self.queue.close()
@@ -334,6 +354,8 @@ class Gateway:
         await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
         if self.perception is not None:
             await self.perception.close()
         if self._advisor is not None:

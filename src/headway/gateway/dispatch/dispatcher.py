@@ -27,6 +27,7 @@ from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.work.served import Lost
 from headway.gateway.work.work import Work
 from headway.sharing.identity import shared_name
 
@@ -179,7 +180,7 @@ class Dispatcher:
             avoid: backends that it failed on.
         """
         now_s = self.clock()
-        self._lose(work, now_s, avoid)
+        self._lose(work, now_s, "failed", avoid)
         self._step(now_s, [work])
 
     async def pause(self, work: Work, pause_s: float, avoid: frozenset[str]) -> None:
@@ -192,7 +193,7 @@ class Dispatcher:
         """
         now_s = self.clock()
         turn = work.turn
-        self._stop(work, now_s)
+        self._stop(work, "failed", now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
         work.request.avoid = avoid
@@ -288,10 +289,11 @@ class Dispatcher:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
+                work.served.began_s = now_s
                 self.pricing.begins(work, now_s)
                 work.turn.wake()
             elif isinstance(decision, Preempt):
-                self._stop(work, now_s)
+                self._stop(work, "preempted", now_s)
                 work.turn.interrupt()
                 began.append(work)
             else:
@@ -326,20 +328,26 @@ class Dispatcher:
     def _move(self, works: Sequence[Work], now_s: float) -> None:
         """Take `works` off their backends: they wait in their old places, and go on elsewhere."""
         for work in works:
-            self._lose(work, now_s)
+            self._lose(work, now_s, "moved")
             work.turn.interrupt()
         self._step(now_s, works)
 
-    def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+    def _lose(
+        self,
+        work: Work,
+        now_s: float,
+        why: Lost,
+        avoid: frozenset[str] = frozenset(),
+    ) -> None:
         """`work` lost its backend and waits in its old place."""
-        self._stop(work, now_s)
+        self._stop(work, why, now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)
 
-    def _stop(self, work: Work, now_s: float) -> None:
+    def _stop(self, work: Work, why: Lost, now_s: float) -> None:
         """The run of `work` has ended, and another one will follow."""
         self.pricing.loses(work, now_s)
-        work.turn.end(now_s)
+        work.lost_slot(why, now_s)
 
     def _arm(self, now_s: float) -> None:
         waiting = self.scheduler.waiting()

@@ -40,6 +40,7 @@ from headway.gateway.routes.batches import BatchesRoutes
 from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -92,12 +93,14 @@ class Routes:
         console: ConsoleRoutes,
         operations: Operations,
         predicted: PredictedRoute,
+        history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
         self._console = console
         self._operations = operations
         self._predicted = predicted
+        self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -162,6 +165,10 @@ class Routes:
             "move_request": self._operations.move,
             "drain_backend": self._operations.drain,
             "resume_backend": self._operations.resume,
+            "history": self._history.page,
+            "history_csv": self._history.csv,
+            "history_series": self._history.series,
+            "history_request": self._history.one,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,

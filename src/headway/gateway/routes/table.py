@@ -12,13 +12,16 @@ from typing import Any, Literal
 import msgspec
 
 from headway.gateway.api import views, wire
+from headway.gateway.api.history import HistoryPage, HistoryRequest
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
+from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 from headway.store.costs import GROUPS
+from headway.store.history.series import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,40 @@ TABLE: tuple[Route, ...] = (
         "Let a drained backend take requests again",
         None,
         views.Operated,
+    ),
+    Route(
+        "GET",
+        HISTORY,
+        "history",
+        "Requests that have ended, the newest first",
+        None,
+        HistoryPage,
+        query=PAGE_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}.csv",
+        "history_csv",
+        "The same as CSV, all of them",
+        content_type="text/csv",
+        query=ROWS_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/series",
+        "history_series",
+        "Latency, throughput, tokens and cost over time",
+        None,
+        Series,
+        query=SERIES_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/{{request_id}}",
+        "history_request",
+        "The life of one request",
+        None,
+        HistoryRequest,
     ),
     Route(
         "GET",
