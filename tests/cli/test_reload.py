@@ -26,8 +26,8 @@ from headway.cli.live_settings import endpoints_of
 from headway.cli.reload import Reload
 from headway.config.settings import Settings
 from headway.gateway.keys.keys import hash_key
+from headway.gateway.process import serve
 from headway.gateway.server import Gateway
-from headway.gateway.serving import serve
 
 Write = Callable[..., None]
 

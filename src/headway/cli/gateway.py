@@ -29,8 +29,8 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
+from headway.gateway.process import run
 from headway.gateway.server import Gateway
-from headway.gateway.serving import run
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
@@ -41,6 +41,8 @@ from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.errors import QueueError
+from headway.sharing.settings import QueueSettings
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
@@ -74,6 +76,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
+            queue = queue_of(settings)
             model = find_model(settings.model) if settings.embedded else None
             database = settings.log.requests_db
             log = None
@@ -98,6 +101,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ResponsesError,
             ArtefactError,
             PromptError,
+            QueueError,
             NoExporter,
         ) as error:
             raise Failure(error) from None
@@ -138,6 +142,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 learned=learned,
                 catalog=catalog,
                 prompts=prompts,
+                queue=queue,
                 tracer=tracer,
                 scheduler=scheduler,
             )
@@ -196,6 +201,16 @@ def batches_of(settings: Settings) -> BatchSettings | None:
         max_line_bytes=settings.limits.max_body_bytes,
         window=batch.window or "",
     )
+
+
+def queue_of(settings: Settings) -> QueueSettings | None:
+    """Where gateways share one order; None: this one has its own. Raises QueueError."""
+    if settings.queue is None:
+        return None
+    from headway.sharing.server import check_server, clock_ahead_s
+
+    check_server(settings.queue)
+    return QueueSettings(settings.queue, clock_ahead_s=clock_ahead_s(settings.queue))
 
 
 def prompts_of(settings: Settings) -> WatchedRegistry | None:

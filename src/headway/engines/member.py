@@ -366,6 +366,7 @@ class Member:
             slots=self._slots,
             error=None if healthy else self._error,
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
+            own=isinstance(self._source, EmbeddedServer),
             leaving=self._leaving,
             held=self._held,
         )

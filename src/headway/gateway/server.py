@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headway.batches.batches import Batches
 from headway.batches.settings import BatchSettings
@@ -64,11 +65,15 @@ from headway.prediction.models.artefact import shipped_refinement
 from headway.prediction.models.predictor import Predictor
 from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.settings import QueueSettings
 from headway.store.history.reader import HistoryReader
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
 from headway.traces.tracer import Tracer
+
+if TYPE_CHECKING:
+    from headway.sharing.shared_queue import SharedQueue
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +97,7 @@ class Gateway:
         learned: folder of the predictors that are trained from the request log; None: none are.
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
+        queue: where gateways share one order of requests; None: this one has its own.
         tracer: sends traces of requests; None: none are sent.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
@@ -112,6 +118,7 @@ class Gateway:
         learned: Path | None = None,
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
+        queue: QueueSettings | None = None,
         tracer: Tracer | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
@@ -119,7 +126,7 @@ class Gateway:
         self.settings = settings
         history = LengthHistory() if history is None else history
         self.pool = pool(endpoints, embedded=embedded)
-        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), time.monotonic
+        core, works, clock = scheduler(settings.scheduler), dict[str, Work](), _clock(queue)
         live = refits = None
         if predictor is not None:
             live = LivePredictor(predictor, history, shipped_refinement())
@@ -133,7 +140,15 @@ class Gateway:
         )
         pricing = Pricing(settings.prices, clock)
         self._spot_prices = SpotPrices(pricing, settings.prices)
-        self.dispatcher = Dispatcher(core, self.pool, works, foresight, pricing, settings, clock)
+        self.queue: SharedQueue | None = None
+        """Shares slots with other gateways; None: this one shares none."""
+        if queue is not None:
+            from headway.sharing.shared_queue import SharedQueue  # which needs an extra
+
+            self.queue = SharedQueue(queue, core, clock)
+        self.dispatcher = Dispatcher(
+            core, self.pool, works, foresight, pricing, settings, clock, self.queue
+        )
         self.perception = Perception(self.dispatcher) if settings.ask_lengths else None
         """Asks models how long their answers will be."""
         self._keys = KeyRing(settings.keys, self.dispatcher.clock())
@@ -266,6 +281,8 @@ class Gateway:
         self._prompts.start()
         if self._advisor is not None:
             self._advisor.start()
+        if self.queue is not None:
+            self.queue.start(self.dispatcher.carry_out)
         starting = asyncio.gather(
             self.pool.start(self.dispatcher.backend_changed), self.catalog.start()
         )
@@ -330,6 +347,8 @@ class Gateway:
         if self._reader is not None:
             self._reader.close()
         await self._keep_alive.stop()
+        if self.queue is not None:
+            await self.queue.close()
         await self._lag.stop()
         self._trend.stop()
         await self._spot_prices.close()
@@ -343,3 +362,11 @@ class Gateway:
             await self._advisor.close()
         await self._foresight.close()
         await asyncio.gather(self.pool.close(), self.catalog.close())
+
+
+def _clock(queue: QueueSettings | None) -> Callable[[], float]:
+    """Seconds: the same for all gateways of a queue."""
+    if queue is None or not queue.clock_ahead_s:
+        return time.monotonic
+    ahead_s = queue.clock_ahead_s
+    return lambda: time.monotonic() + ahead_s

@@ -52,13 +52,13 @@ class Member:
                 f"leave kv_tokens out and limit its slots"
             )
         known = self._scheduler.backends.get(backend.name)
-        granted = 0 if known is None else known.granted
+        granted = known.granted if known is not None and known.shared else 0
         self._scheduler.set_backend(replace(backend, granted=granted), now_s)
 
     def held(self) -> dict[str, int]:
         """The slots in use, by backend: what to join with."""
         backends = self._scheduler.backends.items()
-        return {name: len(one.running) for name, one in backends if one.running}
+        return {name: len(one.running) for name, one in backends if one.running and one.shared}
 
     def joined(self, token: int) -> None:
         """It has a new lease, on what it held when it asked; grants under another are void."""
@@ -81,6 +81,11 @@ class Member:
         self._posted = post
         return post
 
+    @property
+    def posted(self) -> Post:
+        """What was sent last; an empty one before the first."""
+        return self._posted or Post(self._seen, self.held())
+
     def receive(self, decisions: Iterable[SlotDecision], now_s: float) -> list[Decision]:
         """The shared slots have decided. Steps the scheduler; returns what to carry out now."""
         todo: list[Decision] = []
@@ -92,7 +97,7 @@ class Member:
                 self._seen = decision.number
                 granted[decision.backend] += 1
             elif isinstance(decision, Rescale):
-                self._scheduler.standings.scale_of_others(decision.scale_us)
+                self._scheduler.standings.use_scale(decision.scale_us)
             elif isinstance(decision, Wait):
                 self._scheduler.standings.hold_back(decision.ids)
             elif self._runs(decision.id, decision.backend):
@@ -115,5 +120,5 @@ class Member:
         """Use the slots in use, and those `granted` besides."""
         for name, backend in self._scheduler.backends.items():
             slots = len(backend.running) + granted.get(name, 0)
-            if backend.granted != slots:
+            if backend.shared and backend.granted != slots:
                 self._scheduler.grant(name, slots, now_s)

@@ -66,7 +66,7 @@ class Post:
     loads_us: Mapping[str, int] = field(default_factory=dict)
     """By backend: predicted time that what it runs there delays a new request."""
     scale_us: int = NO_SCALE
-    """Of its policy's head starts (`boost`): all use the least one of those who have one."""
+    """Of its policy's head starts (`boost`): all use the mean of those who have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class Yield:
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """The least scale of the other gateways has changed (`Post.scale_us`); the next post has to
-    have places by it."""
+    """The mean scale of the gateways has changed (`Post.scale_us`): post places by it."""
 
     gateway: str
     token: int
     scale_us: int
+    """NO_SCALE: fewer than two gateways have one, and each uses its own."""
 
 
 @dataclass(frozen=True, slots=True)

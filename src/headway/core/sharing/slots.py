@@ -40,8 +40,8 @@ class _Lease:
     offers: dict[str, Offer] = field(default_factory=dict)
     loads_us: Mapping[str, int] = field(default_factory=dict)
     scale_us: int = NO_SCALE
-    of_others_us: int = NO_SCALE
-    """The least scale of the others, as the gateway knows it."""
+    scale_of_all_us: int = NO_SCALE
+    """As the gateway knows it."""
     yielding: set[str] = field(default_factory=set)
     """Ids of those `offers` that have been asked to yield."""
     waits: frozenset[str] = frozenset()
@@ -184,8 +184,8 @@ class SharedSlots:
         offers = self._open_offers()
         waits: dict[str, set[str]] = {gateway: set() for gateway in self._leases}
         for gateway, entry in waiting:
-            names = {choice.backend for choice in entry.choices}
-            promised = next((name for name in coming if name in names), None)
+            names = [choice.backend for choice in entry.choices]
+            promised = next((name for name in names if name in coming), None)
             if promised is not None:
                 coming[promised] -= 1
                 if not coming[promised]:
@@ -232,13 +232,13 @@ class SharedSlots:
         return found
 
     def _rescale(self, decisions: list[SlotDecision]) -> None:
-        """Say by what scale the others order, where that has changed."""
+        """Say by what scale all order, where that has changed."""
+        known = [one.scale_us for one in self._leases.values() if one.scale_us != NO_SCALE]
+        mean_us = sum(known) // len(known) if len(known) > 1 else NO_SCALE
         for gateway, lease in self._leases.items():
-            others = (one.scale_us for one in self._leases.values() if one is not lease)
-            least_us = min(others, default=NO_SCALE)
-            if least_us != lease.of_others_us:
-                lease.of_others_us = least_us
-                decisions.append(Rescale(gateway, lease.token, least_us))
+            if mean_us != lease.scale_of_all_us:
+                lease.scale_of_all_us = mean_us
+                decisions.append(Rescale(gateway, lease.token, mean_us))
 
 
 def _best(

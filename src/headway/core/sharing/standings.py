@@ -17,8 +17,8 @@ from headway.core.sharing.place import place, sortable
 from headway.core.takeover import Takeovers
 from headway.core.waiting import Waiting
 
-AGEING = 0.005
-LEAST_S, MOST_S = 0.005, 1.0
+AGEING = 0.004
+LEAST_S, MOST_S = 0.004, 1.0
 """An order that changes with time is shown anew after a wait that is longer by this share, and
 within these limits."""
 
@@ -45,45 +45,41 @@ class Standings:
         """At most `most` waiting requests of each lane: those to start next, in order."""
         found: list[Entry] = []
         for lane, queue in self._lanes.queues.items():
-            serving = [one for one in self._backends.of_lane(lane) if one.slots]
+            serving = [one for one in self._backends.of_lane(lane) if one.slots and one.shared]
             if not queue.count or not serving:
                 continue
-            last = ""
-            for request in self._first(queue, most, now_s):
-                # Its own order decides, where a place alone does not make it (see `hrrn`).
-                last = max(last, self.place(request, now_s))
+            for request, where in self._placed(queue, most, now_s):
                 choices = _choices(request, serving)
                 asks = self._takeovers.may_look(lane, request, now_s)
-                found.append(Entry(request.id, int(request.tier), last, choices, asks))
+                found.append(Entry(request.id, int(request.tier), where, choices, asks))
         return tuple(found)
 
-    def first(self, backend: str, most: int, now_s: float) -> list[Request]:
-        """At most `most` waiting requests of each lane: those to start next on a backend."""
-        found: list[Request] = []
+    def placed(self, backend: str, most: int, now_s: float) -> list[tuple[Request, str]]:
+        """At most `most` waiting requests of each lane, those to start next on a backend, and their
+        places."""
+        found: list[tuple[Request, str]] = []
         for lane in self._backends.by_name[backend].lanes:
             queue = self._lanes.queues.get(lane)
             if queue is not None and queue.count:
-                found += self._first(queue, most, now_s)
-        serving = self._backends.of_lane
-        return [
-            one
-            for one in found
-            if any(backend == other.name for other in permitted(one, serving(one.lane)))
-        ]
+                serving = self._backends.of_lane(lane)
+                for request, where in self._placed(queue, most, now_s):
+                    if any(backend == one.name for one in permitted(request, serving)):
+                        found.append((request, where))
+        return found
 
-    def place(self, request: Request, now_s: float) -> str:
-        """Where `request` stands in the order of all who share the backends, if it waits."""
-        position = self._lanes.position(request.tier)
-        rank = self._preemption.policy.rank_at(request, now_s)
-        return place(request.due_s, position, rank, request.arrival_s, now_s)
-
-    def _first(self, queue: Waiting, most: int, now_s: float) -> list[Request]:
+    def _placed(self, queue: Waiting, most: int, now_s: float) -> Iterator[tuple[Request, str]]:
         running = self._backends.running
-        return queue.first(most, now_s, running.tier_room, running.tenant_gate)
+        last = ""
+        for rank, request in queue.first(most, now_s, running.tier_room, running.tenant_gate):
+            position = self._lanes.position(request.tier)
+            # Its own order decides, where a place alone does not make it (see `hrrn`).
+            last = max(last, place(request.due_s, position, rank, request.arrival_s, now_s))
+            yield request, last
 
     def offers(self, most: int, now_s: float) -> tuple[Offer, ...]:
         """At most `most` running requests that may be stopped now, the least urgent first."""
-        rule, backends = self._preemption, self._backends.by_name.values()
+        rule = self._preemption
+        backends = [one for one in self._backends.by_name.values() if one.shared]
         if not rule.possible or not any(map(self._may_yield, backends)):
             return ()
         self._backends.catch_up(backends, now_s)
@@ -128,20 +124,19 @@ class Standings:
         return {
             name: _microseconds(backend.queue_s())
             for name, backend in self._backends.by_name.items()
-            if backend.running
+            if backend.running and backend.shared
         }
 
     def scale_us(self) -> int:
-        """The scale of the policy, while requests wait that it matters for; else NO_SCALE."""
+        """The scale of the policy, while there are requests that it was found by; else NO_SCALE."""
         tail = self._preemption.policy.tail
-        if tail is None or not tail.steered or not self._lanes.backlog.requests:
+        if tail is None or not tail.steered or not tail.live:
             return NO_SCALE
         return _microseconds(tail.scale_s)
 
-    def scale_of_others(self, scale_us: int) -> None:
-        """The least scale of the others has changed."""
-        scale_s = inf if scale_us == NO_SCALE else scale_us / 1e6
-        self._preemption.policy.scale_of_others(scale_s)
+    def use_scale(self, scale_us: int) -> None:
+        """All who share the backends order by this scale; NO_SCALE: by its own."""
+        self._preemption.policy.use_scale(None if scale_us == NO_SCALE else scale_us / 1e6)
 
     def hold_back(self, request_ids: frozenset[str]) -> None:
         """Running requests of others yield for these, so none here does."""
@@ -166,7 +161,7 @@ class Standings:
     def _heads(self, now_s: float) -> Iterator[Request]:
         for queue in self._lanes.queues.values():
             if queue.count:
-                yield from self._first(queue, 1, now_s)
+                yield from (request for request, _ in self._placed(queue, 1, now_s))
 
     def _some_rest_later(self, now_s: float) -> bool:
         """Whether a running request may not be stopped yet, but later."""

@@ -262,7 +262,7 @@ class Accounts:
             prompt=prompt,
             prompt_name=work.prompt.name if work.prompt else "",
             prompt_version=work.prompt.version if work.prompt else None,
-            key="" if work.caller is None else work.caller.name,
+            key=work.key_name,
             batch=work.batch,
             charged_tokens=ended.tokens,
             cost=ended.cost,

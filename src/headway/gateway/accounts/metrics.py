@@ -17,6 +17,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
+from headway.sharing.mode import Mode
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome
 from headway.traces.tracer import Tracer
@@ -342,4 +343,16 @@ class _Queue(Collector):
             "Waiting and running requests",
             len(self._dispatcher.works),
         )
-        return [depth, backlog, running, slots, healthy, in_flight]
+        metrics = [depth, backlog, running, slots, healthy, in_flight]
+        if (queue := self._dispatcher.queue) is not None:
+            metrics += [
+                GaugeMetricFamily(
+                    "headway_gateways", "Gateways that share one order", queue.members
+                ),
+                GaugeMetricFamily(
+                    "headway_gateway_apart",
+                    "1 while it gets no slots by that order",
+                    float(queue.mode is not Mode.SHARED),
+                ),
+            ]
+        return metrics

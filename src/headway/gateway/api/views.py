@@ -114,6 +114,18 @@ class TailView(Struct, kw_only=True):
     """Scale of the head starts."""
 
 
+class GatewaysView(Struct, kw_only=True):
+    """The gateways that share one order (setting `queue`)."""
+
+    mode: str
+    """`shared`: each slot is granted to the first of all; `settling`: none is granted until all
+    gateways are back; `apart`: the others cannot be reached, and this one uses its share."""
+    number: int
+    """Of gateways, as last heard."""
+    waiting_elsewhere: dict[str, int]
+    """Requests that wait at the others, by tier, as last heard."""
+
+
 class QueueView(Struct, kw_only=True):
     """GET /v1/headway/queue."""
 
@@ -123,6 +135,8 @@ class QueueView(Struct, kw_only=True):
     waiting: int
     backlog_s: float
     """Predicted seconds until all requests that wait now are done."""
+    gateways: GatewaysView | None
+    """Null: it shares no queue."""
     backends: list[BackendView]
     requests: list[QueuedRequest]
     """Running requests first, then waiting ones, each by arrival; at most `limit`."""

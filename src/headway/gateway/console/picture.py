@@ -23,6 +23,7 @@ from headway.gateway.console.views import (
     WaitingNow,
 )
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.explanation import explain
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
@@ -205,7 +206,7 @@ class Picture:
         if why is None:
             others = min(place, self.order.starts[request.tier])
             ahead = others, place - others
-            why = self._why[request.id] = self.dispatcher.explain(work, self.now_s, ahead)
+            why = self._why[request.id] = explain(self.dispatcher, work, self.now_s, ahead)
         return WaitingNow(
             id=request.id,
             place=place + 1,

@@ -30,6 +30,12 @@ class Admitted(NamedTuple):
     """The registered prompt that is filled into the body."""
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of the key that began that batch; empty: none."""
+
+
+ADMITTED = web.RequestKey("admitted", Admitted)
+"""Of a request, once its body was read and is kept with it."""
 
 
 class Entrance:
@@ -106,7 +112,10 @@ class Entrance:
         return "" if caller is None else caller.tenant
 
     async def admit(self, request: web.Request) -> Admitted:
-        """Authenticate the request and read its body. Raises ApiError."""
+        """Authenticate the request and read its body, once. Raises ApiError."""
+        known: Admitted | None = request.get(ADMITTED)
+        if known is not None:
+            return known
         return Admitted(self.caller(request), await self._bodies.read(request))
 
     async def expected(

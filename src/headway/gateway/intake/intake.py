@@ -157,7 +157,7 @@ class Intake:
         now_s = self._dispatcher.clock()
         endpoint = _ENDPOINTS[path]
         kind = endpoint.kind
-        caller, body, prompt, batch = admitted
+        caller, body, prompt, batch, key_name = admitted
         call, fields = given
         named = downgrade.to if downgrade is not None and downgrade.to else call.model
         model = self.model(checked_name(named, "model"))
@@ -230,6 +230,7 @@ class Intake:
             caller=caller,
             prompt=prompt,
             batch=batch,
+            key_name=urgency.key_name or key_name,
         )
         if claimed_tokens is not None and claim_counts:
             work.predicted.claim_counts = True
@@ -246,7 +247,7 @@ class Intake:
         output_tokens = answers * max(estimate.mean, usual.mean)
         work.admission = self._admissions.of_request(
             caller,
-            Spender("" if caller is None else caller.name, urgency.tenant, bool(batch)),
+            Spender(work.key_name, urgency.tenant, bool(batch)),
             model,
             Tokens(prompt_tokens, output=ceil(output_tokens)),
             now_s,

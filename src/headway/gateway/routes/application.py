@@ -31,7 +31,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.http.body import off_loop
 from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
-from headway.gateway.intake.entrance import Admitted, Entrance
+from headway.gateway.intake.entrance import ADMITTED, Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
@@ -120,7 +120,8 @@ class Routes:
         self._responses = ResponsesRoutes(
             entrance, prompts, counter, responses, settings.max_body_bytes
         )
-        self._repeats = Repeats(dispatcher.clock)
+        queue = dispatcher.queue
+        self._repeats = Repeats(dispatcher.clock, None if queue is None else queue.answers)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
         self._since = int(time.time())
@@ -186,6 +187,8 @@ class Routes:
             if route.method == "GET":
                 application.router.add_get(route.path, handler)
                 continue
+            if route.scheduled:
+                handler = partial(self._once, handler)
             added = application.router.add_route(
                 route.method, route.path, handler, expect_handler=self._expected
             )
@@ -257,6 +260,20 @@ class Routes:
 
     # ---- work -------------------------------------------------------------------------------
 
+    async def _once(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        """Do work that costs something once for each `Idempotency-Key`."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return await handler(request)
+        admitted = await self._entrance.admit(request)
+        request[ADMITTED] = admitted
+        return await self._repeats.answer(
+            "" if admitted.caller is None else admitted.caller.name,
+            key,
+            request.path.encode() + b"\n" + admitted.body,
+            partial(handler, request),
+        )
+
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """Run on a model of the catalog if there is one of that name, else on a backend."""
         admitted = await self._entrance.admit(request)
@@ -291,23 +308,6 @@ class Routes:
         admitted: Admitted | None = None,
     ) -> web.StreamResponse:
         """Answer with what a backend generates; `translate` reads a request to another API."""
-        key = request.headers.get(HEADER)
-        if key is None:
-            return await self._answer(request, translate, admitted)
-        admitted = admitted or await self._entrance.admit(request)
-        return await self._repeats.answer(
-            "" if admitted.caller is None else admitted.caller.name,
-            key,
-            request.path.encode() + b"\n" + admitted.body,
-            partial(self._answer, request, translate, admitted),
-        )
-
-    async def _answer(
-        self,
-        request: web.Request,
-        translate: Translate | None,
-        admitted: Admitted | None,
-    ) -> web.StreamResponse:
         work, dialect = await self._read(request, translate, admitted)
         return await self._answers.answer(work, Reply(request, dialect))
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from headway.gateway.routes.table import Route
+from headway.gateway.routes.route import Route
 
 BASE = "http://127.0.0.1:8080"
 """Where examples reach the gateway; the page writes its own address there."""

@@ -11,7 +11,8 @@ import msgspec
 from headway import __version__
 from headway.gateway.api import views, wire
 from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
-from headway.gateway.routes.table import TABLE, Route
+from headway.gateway.routes.route import Route
+from headway.gateway.routes.table import TABLE
 
 HEADERS = {
     "x-headway-tier": (

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from headway.core.request import State
+from headway.core.request import State, Tier
 from headway.core.tail_keeper import TailKeeper
-from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.api.views import (
+    BackendView,
+    GatewaysView,
+    OtherRequests,
+    QueuedRequest,
+    QueueView,
+    TailView,
+)
 from headway.gateway.console.picture import sees
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.explanation import explain
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
@@ -39,6 +47,7 @@ def queue_view(
         tail=_tail(scheduler.tail),
         waiting=scheduler.waiting(),
         backlog_s=round(scheduler.outlook.backlog_s(), 3),
+        gateways=_gateways(dispatcher),
         backends=[
             BackendView(
                 name=status.name,
@@ -67,6 +76,14 @@ def _tail(keeper: TailKeeper | None) -> TailView | None:
     )
 
 
+def _gateways(dispatcher: Dispatcher) -> GatewaysView | None:
+    queue = dispatcher.queue
+    if queue is None:
+        return None
+    elsewhere = {tier.label: queue.waiting[tier] for tier in Tier}
+    return GatewaysView(mode=queue.mode.value, number=queue.members, waiting_elsewhere=elsewhere)
+
+
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
     return QueuedRequest(
@@ -83,5 +100,5 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         output_tokens=work.output_tokens,
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
-        why=dispatcher.explain(work, now_s),
+        why=explain(dispatcher, work, now_s),
     )

@@ -5,11 +5,7 @@ Routing, `405` with `Allow`, and the OpenAPI document are derived from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from headway.gateway.api import views, wire
 from headway.gateway.api.history import HistoryPage, HistoryRequest
@@ -19,37 +15,10 @@ from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
+from headway.gateway.routes.route import Route
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 from headway.store.costs import GROUPS
 from headway.store.history.series import Series
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row of the table."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    """GET also answers HEAD."""
-    path: str
-    """Parameters are `{name}`, or `{name:.+}` if they may contain slashes."""
-    handler: str
-    """Name of the handler in `Routes`."""
-    summary: str
-    body: type[msgspec.Struct] | None = None
-    """Type of the request body; None: no body, or one without a type."""
-    answer: type[msgspec.Struct] | None = None
-    """Type of the answer; None: an object that `summary` describes."""
-    scheduled: bool = False
-    """Whether headers may set the urgency of a request."""
-    streams: bool = False
-    """Whether the answer may be server-sent events."""
-    content_type: str = "application/json"
-    """Content type of the answer."""
-    form: Mapping[str, Mapping[str, Any]] | None = None
-    """JSON Schemas of the fields of a form, by name; None: it takes no form."""
-    query: Mapping[str, Mapping[str, Any]] | None = None
-    """JSON Schemas of the query parameters, by name."""
-
 
 RESPONSE = "/v1/responses/{response_id}"
 PAGES: dict[str, dict[str, Any]] = {

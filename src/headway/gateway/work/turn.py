@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ class Turn:
     """The current run of one request, or its wait for the next run.
 
     The request's own task waits and reads; other tasks wake and stop it. Times are seconds on the
-    dispatcher's clock.
+    dispatcher's clock; activities of backends have the machine's.
     """
 
     __slots__ = (
@@ -91,7 +92,7 @@ class Turn:
     def begin(self, activity: Activity, now_s: float) -> None:
         """A run begins; a request to the engine follows."""
         self.activity = activity
-        activity.began(now_s)
+        activity.began(time.monotonic())
         self.heard_s = now_s
         self.answering = False
         self.longest_gap_s = 0.0
@@ -105,7 +106,7 @@ class Turn:
     def heard(self, now_s: float) -> None:
         """A part of the answer arrived."""
         if self.activity is not None:
-            self.activity.heard(now_s)
+            self.activity.heard(time.monotonic())
         gap_s = now_s - self.heard_s
         if not self.answering:
             self.answering = True
@@ -117,7 +118,7 @@ class Turn:
     def end(self, now_s: float) -> None:
         """The run has ended."""
         if self.activity is not None:
-            self.activity.ended(now_s)
+            self.activity.ended(time.monotonic())
             self.activity = None
 
     async def read(self, coming: Awaitable[T]) -> T:

@@ -68,6 +68,8 @@ class Work:
     """The registered prompt that it was made from."""
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of its key, or of that which began its batch; empty: none."""
     admission: Admission | None = None
     """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None

@@ -1,4 +1,4 @@
-"""Serves a gateway until a signal ends it."""
+"""A gateway as a process: it serves until a signal ends it."""
 
 from __future__ import annotations
 
