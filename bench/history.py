@@ -172,6 +172,8 @@ def main() -> int:
         if not log.exists():
             made = make(log, options.requests, options.days)
             print(made)
+        live = make(folder / "minute.db", 20_000, 1 / 1440)
+        print(f"rollups, CPU a row: {live['fold_cpu_us_per_row']:.1f} us of a busy minute")
         shutil.copy(log, folder / "requests.db")
         with fake_backend() as backend, gateway(backend, folder, 64) as server:
             asked(server, questions(options, 1)[:20])  # warm up
@@ -214,6 +216,7 @@ def main() -> int:
     ]
     details = {
         "made": made,
+        "live": live,
         "trim": trim,
         "cpu_ms": cpu_ms,
         "took_ms": took,
