@@ -74,7 +74,6 @@ def test_rows_are_apart_and_empty_ones_have_no_percentile() -> None:
     rows = Histograms.of([histogram([10.0]), histogram([1000.0])], np.array([0, 2]))
     ten, thousand = pytest.approx(10.0, rel=0.01), pytest.approx(1000.0, rel=0.01)
     assert rows.percentiles(3, [0.5]) == [[ten, None, thousand]]
-    assert rows.between(2, 3).percentiles(1, [0.5]) == [[thousand]]
     assert rows.together().percentiles(1, [1.0]) == [[thousand]]
     assert together([]).percentiles(2, [0.5, 0.9]) == [[None, None], [None, None]]
 

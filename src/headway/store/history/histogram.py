@@ -82,11 +82,6 @@ class Histograms:
         sizes = np.fromiter(map(len, parts), np.int64, len(parts)) // _ENTRY.size
         return cls(np.repeat(rows * BUCKETS, sizes) + entries["bucket"], entries["count"])
 
-    def between(self, first: int, behind: int) -> Histograms:
-        """Some of the rows; the first becomes row 0."""
-        low, high = np.searchsorted(self._places, (first * BUCKETS, behind * BUCKETS))
-        return Histograms(self._places[low:high] - first * BUCKETS, self._counts[low:high])
-
     def together(self) -> Histograms:
         """All of them in row 0."""
         return Histograms(self._places % BUCKETS, self._counts)

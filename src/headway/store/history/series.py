@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -188,7 +188,7 @@ class _Cells:
     def read(self, names: Sequence[str | None], by: By | None = None) -> list[_Read]:
         """The lines of these groups of a dimension; without one, a single line of all."""
         condition, values = self._filters.of_groups(by)
-        line = "0"
+        line = "NULL"
         if by is not None:
             marks = ", ".join("?" * len(names))
             condition = f"{condition} AND {by} IN ({marks})"
@@ -199,22 +199,20 @@ class _Cells:
             f"FROM {JOINED} WHERE {condition}"
         )
         steps = (self._bounds[1], self._step_s)
-        rows = self._database.execute(query, (*steps, *self._bounds, *values))
+        lines: dict[str | None, list[tuple[Any, ...]]] = {name: [] for name in names}
+        for row in self._database.execute(query, (*steps, *self._bounds, *values)):
+            lines[row[1]].append(row)
+        return [self._line(lines[name]) for name in names]
+
+    def _line(self, rows: Sequence[tuple[Any, ...]]) -> _Read:
+        """One line: each by itself, as numpy lets nobody else run while it counts."""
         columns = list(zip(*rows, strict=True)) or [()] * (3 + len(SUMS))
-        count = len(names) * self._steps
         places = np.array(columns[0], np.int64)
-        if by is not None:
-            place_of = {name: place * self._steps for place, name in enumerate(names)}
-            places += np.array([place_of[name] for name in columns[1]], np.int64)
         sums: npt.NDArray[np.float64] = np.stack(
             [
-                np.bincount(places, weights=np.array(column, np.float64), minlength=count)
+                np.bincount(places, weights=np.array(column, np.float64), minlength=self._steps)
                 for column in columns[2 : 2 + len(SUMS)]
             ],
             axis=1,
         )
-        histograms = Histograms.of(columns[-1], places)
-        return [
-            _Read(sums[at : at + self._steps], histograms.between(at, at + self._steps))
-            for at in range(0, count, self._steps)
-        ]
+        return _Read(sums, Histograms.of(columns[-1], places))
