@@ -13,7 +13,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-deep test-vllm test-wheel lint bench clean
+.PHONY: help serve install servers test test-deep test-vllm test-wheel lint bench clean
 
 help:
 	@echo "make serve    serve the embedded model on 127.0.0.1:8080 (ARGS=... for flags)"
@@ -31,7 +31,7 @@ serve: .venv/installed
 
 install: .venv/installed
 
-test: .venv/installed-dev
+test: .venv/installed-dev servers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # Before it runs, the seed is kept with Hypothesis's own database of what failed.
@@ -74,6 +74,24 @@ clean:
 .venv/installed-dev: pyproject.toml | .venv/python
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/installed
+
+# What tests run beside Python: each program, and Debian's package of it. Where they cannot be
+# installed, the tests that need them skip, and say what they lack.
+PROGRAMS := redis-server:redis-server promtool:prometheus chromium:chromium ffmpeg:ffmpeg \
+	espeak-ng:espeak-ng /usr/lib/postgresql/*/bin/initdb:postgresql
+APT := DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -qq -o Acquire::Retries=0 \
+	-o Acquire::http::Timeout=10
+
+servers: | .venv/python
+	@if [ ! -e .venv/servers ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  missing=; for one in $(PROGRAMS); do \
+	    command -v "$${one%:*}" >/dev/null || ls $${one%:*} >/dev/null 2>&1 || \
+	      missing="$$missing $${one##*:}"; \
+	  done; \
+	  [ -z "$$missing" ] || { echo "apt-get installs for the tests:$$missing"; $(APT) update && \
+	    $(APT) install --no-install-recommends $$missing >/dev/null; } && touch .venv/servers || \
+	    echo "not installed:$$missing; the tests that need them skip"; \
+	fi
 
 # vLLM asks for torchvision, torchaudio and torchcodec, which text does not need and which have
 # no builds for the CPU: so it comes without its requirements, and these after it.

@@ -49,11 +49,18 @@ class Traffic:
     trace: Trace
     policies: Sequence[str] = POLICIES
     settings: SchedulerSettings = settings_of()  # noqa: RUF009 - it never changes
+    sticky: bool = False
+    """Whether prompts that begin alike come to one gateway."""
 
 
 def traffics(requests: int) -> Iterator[Traffic]:
-    for name in ("azure2023_conv", "mooncake_conversation"):
-        yield Traffic(name, load_trace(data() / "traces" / f"{name}.csv.gz").first(requests))
+    azure, mooncake = (
+        load_trace(data() / "traces" / f"{name}.csv.gz").first(requests)
+        for name in ("azure2023_conv", "mooncake_conversation")
+    )
+    yield Traffic("Azure chat", azure)
+    yield Traffic("Mooncake, sticky", mooncake, sticky=True)
+    yield Traffic("Mooncake, any gateway", mooncake, ("fcfs", "srpt"))
     yield Traffic("R1", load_trace(data() / "traces" / "servegen_deepseek_r1").first(requests))
     made = Recipe("poisson:1", count=requests).make()
     yield Traffic("generated", made)
@@ -62,7 +69,6 @@ def traffics(requests: int) -> Iterator[Traffic]:
     kinds = rng.choice(list(Tier), len(made), p=(0.2, 0.3, 0.5))
     mixed = replace(made, tiers=[Tier(kind) for kind in kinds])
     yield Traffic("three tiers", mixed, ("fcfs", "sjf", "srpt"), served_settings())
-    azure = load_trace(data() / "traces" / "azure2023_conv.csv.gz").first(requests)
     kinds = rng.choice([Tier.INTERACTIVE, Tier.BATCH], len(azure), p=(0.4, 0.6))
     chat = replace(azure, tiers=[Tier(kind) for kind in kinds])
     yield Traffic("chat and batch", chat, ("fcfs", "srpt"), served_settings())
@@ -154,7 +160,7 @@ def rows_of(
     scenario = Scenario([trace] * options.draws, sites, traffic.settings, Slo())
     alone, runs = (
         compare(replace(scenario, cluster=cluster), contenders, processes=options.processes)
-        for cluster in (Cluster(), Cluster(sharing=sharing))
+        for cluster in (Cluster(), Cluster(sharing=replace(sharing, sticky=traffic.sticky)))
     )
     rows = []
     for name in contenders:

@@ -436,6 +436,29 @@ def test_a_tail_below_that_of_fcfs_is_refused() -> None:
         load()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("queue: 10.0.0.5:6379", "queue: '10.0.0.5:6379' is not the URL of a Redis, as redis://"),
+        ("queue: http://me:secret@gpu", "queue: it is not the URL of a Redis, as redis://"),
+        ("queue: redis://a\npolicy: auto", "policy auto chooses for one gateway alone"),
+        ("queue: redis://a\nlog: {events: e}", "log.events holds what one gateway decides"),
+    ],
+)
+def test_a_queue_that_gateways_share_is_in_a_redis(text: str, message: str) -> None:
+    told = failure(path=file(text))
+    assert message in told
+    assert "secret" not in told
+
+
+def test_the_password_of_the_queue_is_never_shown() -> None:
+    from headway.redaction import masked
+
+    url = load(path=file("queue: redis://:secret@gpu:6379/0")).settings.queue
+    assert url is not None
+    assert "secret" not in masked(url)
+
+
 def test_the_request_log_lies_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_STATE_HOME", "/state")

@@ -38,6 +38,7 @@ NOT_RUN = {
     "headway calibrate ": "minutes of a server that has nothing else to do",
     "headway approve RUN": "a run that waits for an answer",
     "headway worker ": "PostgreSQL; it works until it is stopped",
+    "headway serve --set queue=": "a Redis; tests/gateway/test_shared_queue.py starts one",
     "headway predictor train --encoder ": "half an hour; OWN, OTHERS and MODEL are the reader's",
     "headway serve --config examples/transcribe.yaml": "pocketsphinx",
 }
@@ -52,6 +53,7 @@ OF_OTHERS = {
     "python3 -m venv ": "root, and a network",
     "source .venv/bin/activate": "the environment that `make serve` makes",
     "/opt/headway/bin/": "root, and a network",
+    "redis-server ": "Redis",
     "prometheus ": "Prometheus; tests/deploy runs it",
     "promtool ": "Prometheus; tests/deploy runs it",
     "python examples/transcribe_client.py": "pocketsphinx and espeak-ng",

@@ -78,6 +78,7 @@ events = st.one_of(
     st.tuples(st.just("cancel"), pick),
     st.tuples(st.just("requeue"), st.tuples(pick, st.frozensets(st.sampled_from(["x", "y"])))),
     st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
+    st.tuples(st.just("move"), st.tuples(pick, st.sampled_from(Tier))),
     st.tuples(st.just("use_policy"), st.sampled_from(sorted(POLICIES))),
     st.tuples(st.just("set_slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
     st.tuples(st.just("remove"), st.just("y")),
@@ -154,7 +155,7 @@ class Driver(EventDriver):
         self.scheduler = Scheduler(self.settings)
         self.slots = dict(self.slots)
         for name, slots in self.slots.items():
-            self.scheduler.set_backend(self.backend(name, slots), 0.0)
+            self.set_backend(self.backend(name, slots))
 
     def backend(self, name: str, slots: int) -> Backend:
         return backend(name, slots, self.settings.cost, self.piecewise)
@@ -206,17 +207,32 @@ class Driver(EventDriver):
             self.scheduler.revise(request.id, estimate, None, self.now_s)
             assert request.due_s <= due_s, "a promise was taken back"
 
+    def move(self, of: tuple[int, Tier]) -> None:
+        which, tier = of
+        request = self.one({State.WAITING, State.PREEMPTED}, which)
+        if request is not None:
+            due_s = request.due_s
+            self.scheduler.move(request.id, tier, self.now_s)
+            assert request.tier is tier
+            assert request.due_s <= due_s, "a promise was taken back"
+
     def use_policy(self, name: str) -> None:
         self.scheduler.use_policy(name, self.now_s)
 
     def set_slots(self, of: tuple[str, int]) -> None:
         name, slots = of
         self.slots[name] = slots
-        self.scheduler.set_backend(self.backend(name, slots), self.now_s)
+        self.set_backend(self.backend(name, slots))
+
+    def set_backend(self, backend: Backend) -> None:
+        self.scheduler.set_backend(backend, self.now_s)
+
+    def remove_backend(self, name: str) -> list[Request]:
+        return self.scheduler.remove_backend(name, self.now_s)
 
     def remove(self, name: str) -> None:
         if name in self.scheduler.backends:
-            orphans = self.scheduler.remove_backend(name, self.now_s)
+            orphans = self.remove_backend(name)
             assert all(request.state is State.PREEMPTED for request in orphans)
             self.slots.pop(name, None)
 
@@ -239,7 +255,7 @@ class Driver(EventDriver):
             if r.state in live - {State.RUNNING}
         }
         running = [r for r in self.added.values() if r.state is State.RUNNING]
-        decisions = self.scheduler.step(self.now_s)
+        decisions = self.decide()
         for decision in decisions:
             self.log.append(str(decision))
             request = decision.request
@@ -262,6 +278,9 @@ class Driver(EventDriver):
         self.rejections_are_known()
         self.work_is_conserved()
         return decisions
+
+    def decide(self) -> list[Decision]:
+        return self.scheduler.step(self.now_s)
 
     def avoids(self, request: Request, name: str) -> bool:
         """Whether `request` must not run there, because it failed there and may run elsewhere."""

@@ -25,6 +25,8 @@ from headway.prediction.models.artefact import ArtefactError
 from headway.prompts.errors import PromptError
 from headway.prompts.registry import read_registry
 from headway.redaction import masked
+from headway.sharing.errors import QueueError
+from headway.sharing.server import check_server
 from headway.store.opening import NoDatabase, open_database
 
 ANSWER_S = 10.0
@@ -47,6 +49,7 @@ def findings_of(configuration: Configuration) -> list[Finding]:
         _keys(settings),
         *_models(settings),
         *_scheduling(settings),
+        *_queue(settings),
         *_files(settings),
         *_batches(settings),
         *_prompts(settings),
@@ -91,6 +94,14 @@ def _scheduling(settings: Settings) -> Iterator[Finding]:
             parse_objective(settings.auto.slo)
     except SimulationError as error:
         yield Finding("auto.slo", str(error), works=False)
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.queue is not None:
+        try:
+            yield Finding("queue", check_server(settings.queue))
+        except QueueError as error:
+            yield Finding("queue", str(error), works=False)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:

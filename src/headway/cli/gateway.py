@@ -29,7 +29,8 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
-from headway.gateway.server import Gateway, run
+from headway.gateway.process import run
+from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
@@ -40,11 +41,15 @@ from headway.prediction.models.artefact import ArtefactError, load, shipped
 from headway.prediction.models.predictor import Predictor
 from headway.prompts.errors import PromptError
 from headway.prompts.watched import WatchedRegistry
+from headway.sharing.errors import QueueError
+from headway.sharing.settings import QueueSettings
 from headway.store.event_log import EventLogError, LoggedScheduler, begin
 from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
+from headway.traces.otlp import Collector, NoExporter
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +76,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
     with Logs(settings.log.level), ExitStack() as files:
         _check_port(settings)  # before minutes of fetching a model, not after
         try:
+            queue = queue_of(settings)
             model = find_model(settings.model) if settings.embedded else None
             database = settings.log.requests_db
             log = None
@@ -87,6 +93,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
+            tracer = tracer_of(settings)
         except (
             GgufError,
             ModelFailure,
@@ -94,6 +101,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ResponsesError,
             ArtefactError,
             PromptError,
+            QueueError,
+            NoExporter,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -133,6 +142,8 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 learned=learned,
                 catalog=catalog,
                 prompts=prompts,
+                queue=queue,
+                tracer=tracer,
                 scheduler=scheduler,
             )
 
@@ -192,6 +203,16 @@ def batches_of(settings: Settings) -> BatchSettings | None:
     )
 
 
+def queue_of(settings: Settings) -> QueueSettings | None:
+    """Where gateways share one order; None: this one has its own. Raises QueueError."""
+    if settings.queue is None:
+        return None
+    from headway.sharing.server import check_server, clock_ahead_s
+
+    check_server(settings.queue)
+    return QueueSettings(settings.queue, clock_ahead_s=clock_ahead_s(settings.queue))
+
+
 def prompts_of(settings: Settings) -> WatchedRegistry | None:
     """The registered prompts; None: there are none. Raises PromptError."""
     folder = settings.prompts
@@ -229,6 +250,13 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
 
 
+def tracer_of(settings: Settings) -> Tracer | None:
+    """What sends traces, if there is a collector. Raises NoExporter."""
+    if settings.traces.endpoint is None:
+        return None
+    return Tracer(Collector(settings.traces.endpoint), settings.traces.sample)
+
+
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """The settings of the gateway itself."""
     return GatewaySettings(
@@ -238,6 +266,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

@@ -14,12 +14,13 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
-from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
+from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig, TracesConfig
 from headway.config.models import ModelConfig
 from headway.config.money import BudgetConfig, PricesConfig
 from headway.config.scheduling import (
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     """PEM file with the certificate's key; null: it is in the same file."""
     allow_open: bool = False
     """Serve other machines without API keys."""
+    base_path: str = ""
+    """Where a proxy that leaves it in addresses has the gateway, such as /headway."""
     hosts: tuple[str, ...] = ()
     """Names, without a port, that it is reached by beside this machine's own; empty: on loopback
     none, else any."""
@@ -85,6 +88,9 @@ class Settings(BaseSettings):
     prices: PricesConfig = PricesConfig()
     prompts: Path | None = None
     """Folder with registered prompts; null: none."""
+    queue: str | None = None
+    """URL of a Redis through which gateways share one order, and the slots of their backends; null:
+    this gateway has its own order."""
     policy: str = "srpt"
     """One of the policies, or `auto`: replays of recent traffic choose."""
     auto: AutoConfig = AutoConfig()
@@ -110,6 +116,7 @@ class Settings(BaseSettings):
     responses: ResponsesConfig = ResponsesConfig()
     batch: BatchConfig = BatchConfig()
     log: LogConfig = Field(default_factory=LogConfig)
+    traces: TracesConfig = TracesConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -127,6 +134,14 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_policy(cls, policy: str) -> str:
         return policy if policy == AUTO else policy_name(policy)
+
+    @field_validator("queue")
+    @classmethod
+    def _is_a_redis(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"(rediss?|unix)://\S", url):
+            shown = "it" if "@" in url else repr(url)  # there may be a password in it
+            raise ValueError(f"{shown} is not the URL of a Redis, as redis://10.0.0.5:6379/0")
+        return url
 
     @field_validator("tail")
     @classmethod
@@ -146,6 +161,13 @@ class Settings(BaseSettings):
             if first[key.sha256] != key.name:
                 raise ValueError(f"{first[key.sha256]!r} and {key.name!r} are one and the same key")
         return keys
+
+    @field_validator("base_path")
+    @classmethod
+    def _is_a_path(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[\w.~-]+)*", path):
+            raise ValueError(f"{path!r} is not a path such as /headway; write it without a last /")
+        return path
 
     @field_validator("hosts")
     @classmethod
@@ -189,6 +211,20 @@ class Settings(BaseSettings):
         if monthly and log.keep_days is not None and log.keep_days < 31:
             raise ValueError("budgets of a month need keep_days: 31 or more")
         return log
+
+    @model_validator(mode="after")
+    def _can_share(self) -> Settings:
+        if self.queue is not None and self.policy == AUTO:
+            raise ValueError(
+                "policy auto chooses for one gateway alone, and those of a queue need the same: "
+                "name a policy"
+            )
+        if self.queue is not None and self.log.events is not None:
+            raise ValueError(
+                "log.events holds what one gateway decides by itself, and with a queue slots come "
+                "from elsewhere: leave one of them out"
+            )
+        return self
 
     @property
     def embedded(self) -> bool:

@@ -47,6 +47,11 @@ class Backend:
     """When a request last started here, by tier, where prompts come in pieces."""
     _prefixes: OrderedDict[int, None] = field(default_factory=OrderedDict, init=False, repr=False)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other schedulers use slots of it."""
+        return self.granted < UNSHARED
+
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""
         if len(self.running) >= self.slots or len(self.running) >= self.granted:

@@ -58,7 +58,6 @@ class Exchange:
     def pays(self, running: Request, waiting: Request, backend: Backend) -> bool:
         """Whether it pays to stop `running`, which runs on `backend`, for `waiting` and those
         behind it."""
-        cost, token_s = backend.cost, backend.cost.decode_s_per_token
         ranks, sums_s = self._line(running.tier)
         count = max(1, self._queue.in_tier(running.tier))
         place = bisect_left(ranks, self._policy.rank(running))
@@ -66,7 +65,23 @@ class Exchange:
             ahead, size_s = place * count / len(ranks), sums_s[place] / place
         else:  # the sample left out those that go first
             ahead, size_s = 1.0, self._policy.size_s(waiting)
-        wait_s = self._next_slot_s + ahead * size_s / (2.0 * self._slots)
+        return self._gains(running, backend, count, ahead, size_s)
+
+    def pays_for_one_elsewhere(self, running: Request, backend: Backend, size_s: float) -> bool:
+        """The same for a request of that size that waits in another scheduler's queue, where none
+        in this one goes before `running`."""
+        ranks, _ = self._line(running.tier)
+        if bisect_left(ranks, self._policy.rank(running)):
+            return False
+        count = max(1, self._queue.in_tier(running.tier))
+        return self._gains(running, backend, count, 1.0, size_s)
+
+    def _gains(
+        self, running: Request, backend: Backend, count: int, ahead: float, size_s: float
+    ) -> bool:
+        """Whether those `ahead`, of `size_s` in the mean, gain more than all that wait lose."""
+        cost, token_s = backend.cost, backend.cost.decode_s_per_token
+        wait_s = self.next_slot_s + ahead * size_s / (2.0 * self._slots)
         lost_s = count * (DELAYED * cost.preempt_s + cost.recompute_s(running))
         if ahead * wait_s <= lost_s:
             return False  # however long it would run on
@@ -87,10 +102,12 @@ class Exchange:
         return line
 
     @cached_property
-    def _next_slot_s(self) -> float:
+    def next_slot_s(self) -> float:
         """Predicted time until a slot frees: each frees once in the time of its request."""
         often = 0.0
         for backend in self._serving:
-            whole_s = backend.cost.whole_s
-            often += sum(1.0 / whole_s(running) for running in backend.running.values())
+            whole_s, running = backend.cost.whole_s, backend.running
+            own = sum(1.0 / whole_s(one) for one in running.values())
+            # Slots that others use free as often, and go to whoever is first.
+            often += own * backend.slots / len(running) if backend.shared and running else own
         return 1.0 / often

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from headway.core.request import Request
 
+Ranked = tuple[float, Request]
+"""A waiting request and the rank that it has in its queue now."""
+
 
 class WaitingQueue(Protocol):
     """The waiting requests of one tenant, in a policy's order.
@@ -29,7 +32,7 @@ class WaitingQueue(Protocol):
         """The ticket of one entry was raised."""
         ...
 
-    def first(self, most: int, now_s: float) -> list[Request]:
+    def first(self, most: int, now_s: float) -> list[Ranked]:
         """At most `most` live requests: those to run next, in order."""
         ...
 
@@ -62,7 +65,7 @@ class TierQueue(Protocol):
 
     def first(
         self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         """At most `most` requests to run next, in order, beginning with that of `peek`. Where the
         second depends on what the first one is charged, or on caps, only the first."""
         ...
@@ -106,14 +109,14 @@ class RankHeap:
         """Rank and sequence number of the next request; None if there is none."""
         return None if self.peek(now_s) is None else self._entries[0][:2]
 
-    def first(self, most: int, now_s: float) -> list[Request]:
+    def first(self, most: int, now_s: float) -> list[Ranked]:
         # An entry can only come after its parent in the heap: look at children of those passed.
-        entries, found = self._entries, list[Request]()
+        entries, found = self._entries, list[Ranked]()
         open_entries = [(entries[0], 0)] if self.peek(now_s) is not None else []
         while open_entries and len(found) < most:
             entry, place = heappop(open_entries)
             if _lives(entry):
-                found.append(entry[3])
+                found.append((entry[0], entry[3]))
             for child in (2 * place + 1, 2 * place + 2):
                 if child < len(entries):
                     heappush(open_entries, (entries[child], child))

@@ -10,6 +10,7 @@ from math import floor, log2
 from operator import attrgetter
 from typing import Protocol
 
+from headway.core.queue import Ranked
 from headway.core.request import Request
 from headway.core.tenant_heap import TenantHeap
 
@@ -90,12 +91,12 @@ class ClassQueue:
             del self._classes[size_class]
         return best
 
-    def first(self, most: int, now_s: float) -> list[Request]:
+    def first(self, most: int, now_s: float) -> list[Ranked]:
         lines = [
             self._in_order(size_class, entries, now_s)
             for size_class, entries in self._classes.items()
         ]
-        return [request for _, _, request in islice(merge(*lines), most)]
+        return [(place, request) for place, _, request in islice(merge(*lines), most)]
 
     def _in_order(
         self, size_class: int, entries: Iterable[_Entry], now_s: float
@@ -160,9 +161,9 @@ class ClassesByTenant:
 
     def first(
         self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         head = self.peek(now_s, tenant_ok)
-        return [] if head is None else [head]
+        return [] if head is None else [(self._place(head, now_s)[0], head)]
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
         return self._first(now_s, (heap.first_of(tenant, now_s) for heap in self._classes.values()))
@@ -173,14 +174,14 @@ class ClassesByTenant:
             yield from heap.sample(share)
 
     def _first(self, now_s: float, heads: Iterable[Request | None]) -> Request | None:
-        order = self._order
+        found = (head for head in heads if head is not None)
+        return min(found, key=lambda head: self._place(head, now_s), default=None)
 
-        def place(request: Request) -> tuple[float, int]:
-            size_s = max(SHORTEST_S, order.size_s(request))
-            size_class = self._class_of[request.id]
-            return order.place(now_s, request.arrival_s, size_s, size_class), request.sequence
-
-        return min((head for head in heads if head is not None), key=place, default=None)
+    def _place(self, request: Request, now_s: float) -> tuple[float, int]:
+        size_s = max(SHORTEST_S, self._order.size_s(request))
+        size_class = self._class_of[request.id]
+        place = self._order.place(now_s, request.arrival_s, size_s, size_class)
+        return place, request.sequence
 
 
 def class_of(size_s: float, per_octave: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from headway.core.queue import RankHeap
+from headway.core.queue import Ranked, RankHeap
 from headway.core.request import Request, Tier
 from headway.core.settings import INFINITE, TierSettings
 from headway.core.tenant_heap import TenantHeap
@@ -83,10 +83,10 @@ class DueQueue:
         now_s: float,
         room: dict[Tier, int],
         tenant_ok: Callable[[str], bool] | None,
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         """At most `most` requests that are due, in order, as many of each tier as it has `room`
         for, which becomes less. With caps of tenants, only the first of each tier."""
-        found: list[Request] = []
+        found: list[Ranked] = []
         for tier, heap in self._tiers.items():
             first = heap.peek(now_s)
             if first is None or first.due_s > now_s:
@@ -95,13 +95,13 @@ class DueQueue:
                 found += heap.first(1, now_s, tenant_ok)
             else:
                 found += heap.first(min(most, room[tier]), now_s)
-        found = [request for request in found if request.due_s <= now_s]
-        found.sort(key=lambda request: (request.due_s, request.sequence))
+        due = [one for one in found if one[0] <= now_s]
+        due.sort(key=lambda one: (one[0], one[1].sequence))
         chosen = []
-        for request in found[:most]:
+        for due_s, request in due[:most]:
             if room[request.tier] > 0:
                 room[request.tier] -= 1
-                chosen.append(request)
+                chosen.append((due_s, request))
         return chosen
 
     def next_due_s(self, now_s: float) -> float | None:

@@ -58,6 +58,8 @@ class Takeovers:
         self._running = backends.running
         self._tier_order = tier_order
         self._ledger = ledger
+        self.held_back: frozenset[str] = frozenset()
+        """Ids of waiting requests that take no slots of others."""
         self._looked: dict[str, tuple[float, Urgency]] = {}
         """By lane: when no request yielded last, and how urgent the waiting one was."""
 
@@ -76,6 +78,10 @@ class Takeovers:
         if running(Tier.BATCH) and (waiting(Tier.STANDARD) or waiting(Tier.INTERACTIVE)):
             return True
         return bool(running(Tier.STANDARD) and waiting(Tier.INTERACTIVE))
+
+    def may_look(self, lane: str, request: Request, now_s: float) -> bool:
+        """Whether it is worth looking for a running request that yields to this one."""
+        return not self._looked_before(lane, self._urgency(request, now_s), now_s)
 
     def found(self, now_s: float) -> Iterator[tuple[Request, Request]]:
         """Pairs of a waiting request and the running request whose slot it takes.
@@ -98,7 +104,7 @@ class Takeovers:
         sought = _LEAST_URGENT
         while queue.count:
             request = queue.next(now_s, self._running.tier_ok, None)
-            if request is None:
+            if request is None or request.id in self.held_back:
                 return
             urgency = self._urgency(request, now_s)
             if self._looked_before(name, urgency, now_s):
@@ -194,7 +200,7 @@ class Takeovers:
                         own = queue.first_of(tenant, now_s, tier_ok)
                         if heir is None or (own is not None and self._precedes(own, heir)):
                             heir = own
-                if heir is not None:
+                if heir is not None and heir.id not in self.held_back:
                     heirs[freed] = heir
         return heirs
 

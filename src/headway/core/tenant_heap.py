@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 
-from headway.core.queue import RankHeap
+from headway.core.queue import Ranked, RankHeap
 from headway.core.request import Request
 from headway.core.tenant_queues import TenantQueues
 
@@ -77,10 +77,10 @@ class TenantHeap:
 
     def first(
         self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None = None
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         """The first request of a tenant with `tenant_ok`; the second may be that of any."""
         head = self.peek(now_s, tenant_ok)
-        return [] if head is None else [head]
+        return [] if head is None else [(self._keys[head.tenant][0], head)]
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
         """The first request of `tenant`."""

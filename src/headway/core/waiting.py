@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from headway.core.fairness import Fairness
 from headway.core.policies.policy import Policy
-from headway.core.queue import TierQueue
+from headway.core.queue import Ranked, TierQueue
 from headway.core.request import Request, Tier
 from headway.core.starvation import DueQueue
 from headway.core.tenant_queues import TenantQueues
@@ -35,7 +35,7 @@ class SharedQueue:
 
     def first(
         self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         return self._queue.first(most, now_s)
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
@@ -70,9 +70,9 @@ class TurnQueue:
 
     def first(
         self, most: int, now_s: float, tenant_ok: Callable[[str], bool] | None
-    ) -> list[Request]:
-        head = self.peek(now_s, tenant_ok)
-        return [] if head is None else [head]
+    ) -> list[Ranked]:
+        tenant = self._turn.next(tenant_ok or _every_tenant)
+        return [] if tenant is None else self._queues.by_tenant[tenant].first(1, now_s)
 
     def first_of(self, tenant: str, now_s: float) -> Request | None:
         queue = self._queues.by_tenant.get(tenant)
@@ -133,7 +133,7 @@ class Waiting:
         now_s: float,
         tier_room: Callable[[Tier], int],
         tenant_ok: Callable[[str], bool] | None,
-    ) -> list[Request]:
+    ) -> list[Ranked]:
         """At most `most` requests to start next, in order, beginning with that of `next`.
 
         `tier_room` returns how many more of a tier may run. Fewer are found where a start changes
@@ -141,14 +141,14 @@ class Waiting:
         """
         room = {tier: tier_room(tier) for tier, queue in self._queues.items() if queue.waiting}
         found = self._due.first(most, now_s, room, tenant_ok)
-        seen = {request.id for request in found}
+        seen = {request.id for _, request in found}
         each = most if self._tier_order.preempts else 1
         for tier in self._tiers(lambda tier: room[tier] > 0):
             if len(found) >= most:
                 break
-            for request in self._queues[tier].first(each + len(seen), now_s, tenant_ok):
+            for rank, request in self._queues[tier].first(each + len(seen), now_s, tenant_ok):
                 if request.id not in seen and room[tier] > 0 and len(found) < most:
-                    found.append(request)
+                    found.append((rank, request))
                     room[tier] -= 1
         return found
 

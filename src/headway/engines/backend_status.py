@@ -28,8 +28,12 @@ class BackendStatus:
     """Why it is not healthy, in one sentence; None if it is."""
     named_models: tuple[str, ...] = ()
     """Models named in the configuration."""
+    own: bool = False
+    """Whether it is a child process of this gateway, which no other gateway uses."""
     leaving: bool = False
     """Whether it was taken out of the configuration: it finishes what it runs."""
+    held: bool = False
+    """Whether an operator drains it: it finishes what it runs, and gets no new requests."""
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ EVENTS = {
     "Cancelled": "cancel",
     "Requeued": "requeue",
     "Revised": "revise",
+    "Moved": "move",
     "BackendSet": "set_backend",
     "BackendRemoved": "remove_backend",
     "Calibrated": "calibrate",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.redis_server import redis_server
 from tests.workflows.conftest import Bench, free_port
 
 import headway
@@ -115,17 +114,8 @@ async def _note(asked: list[Any], request: Any) -> None:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.skip("Redis is not installed")
-    port = free_port()
-    process = subprocess.Popen(
-        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
-        stdout=subprocess.DEVNULL,
-    )
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(10)
+    with redis_server(tmp_path) as server:
+        yield server.url
 
 
 async def test_messages_of_a_redis_stream_start_runs_also_those_that_waited(
@@ -134,12 +124,7 @@ async def test_messages_of_a_redis_stream_start_runs_also_those_that_waited(
     import redis.asyncio as client
 
     redis = client.from_url(redis_url)
-    while True:
-        try:
-            await redis.xadd("orders", {"number": "1"})
-            break
-        except client.ConnectionError:
-            await bench.a_moment()
+    await redis.xadd("orders", {"number": "1"})
 
     @headway.workflow(triggers=[RedisStream(redis_url, "orders")])
     async def ordered(number: str) -> str:

@@ -1,6 +1,6 @@
 """Arrival, less a head start that is larger for a shorter request."""
 
-from math import expm1, inf, log
+from math import expm1, log
 
 from headway.core.policies.policy import Policy
 from headway.core.queue import TierQueue, WaitingQueue
@@ -35,7 +35,7 @@ class Boost(Policy):
         self._slots = 1
         self._head_starts_s: dict[int, float] = {}
         """By class of size."""
-        self._most_scale_s = inf
+        self._shared_scale_s: float | None = None
         scale_s = settings.boost.scale_s
         self._known = scale_s is not None
         """Whether there has been a T that follows from something."""
@@ -46,21 +46,19 @@ class Boost(Policy):
         """T, in seconds: a head start is some multiples of it."""
 
     def rescale(self, scale_s: float) -> None:
-        """Set another T, which others of this order may limit."""
-        self.scale_s = min(scale_s, self._most_scale_s)
+        """Set another T, unless one is shared."""
+        self.scale_s = scale_s if self._shared_scale_s is None else self._shared_scale_s
         self._known = True
         self._head_starts_s = {}
 
-    def scale_of_others(self, scale_s: float) -> None:
-        """The least T of all schedulers is that of all: their ranks must be comparable, and the one
-        with the least room keeps its promise."""
-        if scale_s == self._most_scale_s:
-            return
-        self._most_scale_s = scale_s
-        if self.tail is not None and self.tail.steered:
-            self.rescale(self.tail.scale_s)
-        elif scale_s < inf:
-            self.rescale(scale_s)
+    def use_scale(self, scale_s: float | None) -> None:
+        """Use a shared T: ranks of several schedulers are comparable only by the same."""
+        if scale_s != self._shared_scale_s:
+            self._shared_scale_s = scale_s
+            if scale_s is not None:
+                self.rescale(scale_s)
+            elif self.tail is not None and self.tail.steered:
+                self.rescale(self.tail.scale_s)
 
     def use_slots(self, slots: int) -> None:
         """Sizes are divided by it: a slot of many takes little of the whole backend."""

@@ -3,7 +3,7 @@
 from headway.core.policies.policy import Policy
 from headway.core.queue import TierQueue, WaitingQueue
 from headway.core.request import Request
-from headway.core.size_classes import SHORTEST_S, ClassesByTenant, ClassQueue
+from headway.core.size_classes import ClassesByTenant, ClassQueue
 
 
 class Hrrn(Policy):
@@ -20,9 +20,6 @@ class Hrrn(Policy):
 
     def rank(self, request: Request) -> float:
         return self.cost.service_s(request)
-
-    def rank_at(self, request: Request, now_s: float) -> float:
-        return self.place(now_s, request.arrival_s, max(SHORTEST_S, self.size_s(request)), 0)
 
     def queue(self) -> WaitingQueue:
         return ClassQueue(self)

@@ -32,6 +32,9 @@ class Mlfq(Policy):
         """The service that decides its level."""
         return self.cost.attained_s(request)
 
+    def bar(self, running: Request, gain_s: float) -> float:
+        return self.rank(running)
+
     def gain_s(self, waiting: Request, running: Request) -> float:
         # Levels are not seconds: a lower level always outranks the cost.
         return float("inf") if self.rank(waiting) < self.rank(running) else 0.0

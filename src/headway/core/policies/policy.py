@@ -25,6 +25,9 @@ class Policy(ABC):
     by_length: ClassVar[bool] = False
     """Whether it orders by predicted lengths: then it is as good as the predictions."""
 
+    by_deadline: ClassVar[bool] = False
+    """Whether it orders by deadlines: then a preemption within a tier has to save one."""
+
     needs_predictor: ClassVar[bool] = False
     """Whether it needs a prediction for each request, from its prompt: the mean of similar requests
     is about the same for all."""
@@ -45,16 +48,13 @@ class Policy(ABC):
     def use_slots(self, slots: int) -> None:  # noqa: B027 - most orders do not depend on it
         """The backends have so many slots in all from now on."""
 
-    def scale_of_others(self, scale_s: float) -> None:  # noqa: B027 - most have no scale
-        """Other schedulers of the same backends use at most this scale (`tail.scale_s`)."""
+    def use_scale(self, scale_s: float | None) -> None:  # noqa: B027 - most have no scale
+        """Order by this scale instead of `tail.scale_s`, as all who share the backends do; None: by
+        that one again."""
 
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The present rank of `request`."""
-
-    def rank_at(self, request: Request, now_s: float) -> float:
-        """The rank at this time, to compare with those of other schedulers."""
-        return self.rank(request)
 
     def queue(self) -> WaitingQueue:
         """A new queue in this policy's order."""
@@ -67,6 +67,10 @@ class Policy(ABC):
     def size_s(self, request: Request) -> float:
         """How long `request` takes a slot, in seconds. The default suits ranks in seconds."""
         return self.rank(request)
+
+    def bar(self, running: Request, gain_s: float) -> float:
+        """The rank that a waiting request must be before, for a gain of more than `gain_s`."""
+        return self.rank(running) - gain_s
 
     def gain_s(self, waiting: Request, running: Request) -> float:
         """Time saved by giving the slot of `running` to `waiting`, in seconds.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from headway.core.backend import Backend
 from headway.core.decision import Decision
 from headway.core.scheduler import Scheduler
-from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision
+from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Wait
 
 MOST_ENTRIES = 16
 """Waiting requests of a lane to post: as many as may start between two posts."""
@@ -41,19 +41,29 @@ class Member:
         return self._token
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
-        """Add a shared backend, of which nothing is granted yet, or update it."""
+        """Add a shared backend, of which nothing is granted yet, or update it.
+
+        Raises:
+            ValueError: it has a KV budget, which nobody shares out.
+        """
+        if backend.kv_tokens is not None:
+            raise ValueError(
+                f"the KV budget of backend {backend.name!r} cannot be shared by several gateways; "
+                f"leave kv_tokens out and limit its slots"
+            )
         known = self._scheduler.backends.get(backend.name)
-        granted = 0 if known is None else known.granted
+        granted = known.granted if known is not None and known.shared else 0
         self._scheduler.set_backend(replace(backend, granted=granted), now_s)
 
     def held(self) -> dict[str, int]:
         """The slots in use, by backend: what to join with."""
         backends = self._scheduler.backends.items()
-        return {name: len(one.running) for name, one in backends if one.running}
+        return {name: len(one.running) for name, one in backends if one.running and one.shared}
 
     def joined(self, token: int) -> None:
         """It has a new lease, on what it held when it asked; grants under another are void."""
         self._token, self._seen, self._posted = token, 0, None
+        self._scheduler.standings.hold_back(frozenset())
 
     def post(self, now_s: float) -> Post | None:
         """What to send now, or None if nothing has changed. Gives back what is not in use."""
@@ -71,6 +81,11 @@ class Member:
         self._posted = post
         return post
 
+    @property
+    def posted(self) -> Post:
+        """What was sent last; an empty one before the first."""
+        return self._posted or Post(self._seen, self.held())
+
     def receive(self, decisions: Iterable[SlotDecision], now_s: float) -> list[Decision]:
         """The shared slots have decided. Steps the scheduler; returns what to carry out now."""
         todo: list[Decision] = []
@@ -82,7 +97,9 @@ class Member:
                 self._seen = decision.number
                 granted[decision.backend] += 1
             elif isinstance(decision, Rescale):
-                self._scheduler.standings.scale_of_others(decision.scale_us)
+                self._scheduler.standings.use_scale(decision.scale_us)
+            elif isinstance(decision, Wait):
+                self._scheduler.standings.hold_back(decision.ids)
             elif self._runs(decision.id, decision.backend):
                 todo.append(self._scheduler.give_way(decision.id, now_s))
             # Else it has ended meanwhile, or waits: the next post gives its slot back.
@@ -103,5 +120,5 @@ class Member:
         """Use the slots in use, and those `granted` besides."""
         for name, backend in self._scheduler.backends.items():
             slots = len(backend.running) + granted.get(name, 0)
-            if backend.granted != slots:
+            if backend.shared and backend.granted != slots:
                 self._scheduler.grant(name, slots, now_s)

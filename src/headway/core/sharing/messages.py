@@ -33,6 +33,8 @@ class Entry:
     """`place.place`: the smallest of all gateways goes first."""
     choices: tuple[Choice, ...]
     """It takes the free one where load and own time are least; ties go to the first."""
+    asks: bool = True
+    """Whether running requests shall yield to it now: not where none would a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Post:
     loads_us: Mapping[str, int] = field(default_factory=dict)
     """By backend: predicted time that what it runs there delays a new request."""
     scale_us: int = NO_SCALE
-    """Of its policy's head starts (`boost`): all use the least one of those who have one."""
+    """Of its policy's head starts (`boost`): all use the mean of those who have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,22 @@ class Yield:
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """The least scale of the other gateways has changed (`Post.scale_us`); the next post has to
-    have places by it."""
+    """The mean scale of the gateways has changed (`Post.scale_us`): post places by it."""
 
     gateway: str
     token: int
     scale_us: int
+    """NO_SCALE: fewer than two gateways have one, and each uses its own."""
 
 
-SlotDecision = Grant | Yield | Rescale
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Requests of other gateways are yielding for these; none of its own should."""
+
+    gateway: str
+    token: int
+    ids: frozenset[str]
+    """As a whole: it replaces the one before."""
+
+
+SlotDecision = Grant | Yield | Wait | Rescale

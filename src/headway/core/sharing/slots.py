@@ -6,7 +6,8 @@ with no clock and no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from headway.core.sharing.messages import (
@@ -18,6 +19,7 @@ from headway.core.sharing.messages import (
     Post,
     Rescale,
     SlotDecision,
+    Wait,
     Yield,
 )
 
@@ -38,10 +40,12 @@ class _Lease:
     offers: dict[str, Offer] = field(default_factory=dict)
     loads_us: Mapping[str, int] = field(default_factory=dict)
     scale_us: int = NO_SCALE
-    of_others_us: int = NO_SCALE
-    """The least scale of the others, as the gateway knows it."""
+    scale_of_all_us: int = NO_SCALE
+    """As the gateway knows it."""
     yielding: set[str] = field(default_factory=set)
     """Ids of those `offers` that have been asked to yield."""
+    waits: frozenset[str] = frozenset()
+    """Ids of those `entries` for which others yield, as the gateway knows them."""
 
 
 class SharedSlots:
@@ -174,48 +178,67 @@ class SharedSlots:
     ) -> None:
         """Ask running requests to yield to those `waiting`, which are in order.
 
-        An entry that a running request of its own gateway would yield to is left to that gateway.
+        Where the one to yield is of the same gateway, that gateway sees to it.
         """
-        coming = dict.fromkeys(self._slots, 0)
-        """Slots that will be free once those asked before have yielded."""
-        open_offers: list[tuple[int, str, str, str]] = []
-        for gateway, lease in self._leases.items():
-            for offer in lease.offers.values():
-                if offer.id in lease.yielding:
-                    coming[offer.backend] = coming.get(offer.backend, 0) + 1
-                else:
-                    open_offers.append((offer.tier, offer.worth, gateway, offer.id))
+        coming = self._coming()
+        offers = self._open_offers()
+        waits: dict[str, set[str]] = {gateway: set() for gateway in self._leases}
+        for gateway, entry in waiting:
+            names = [choice.backend for choice in entry.choices]
+            promised = next((name for name in names if name in coming), None)
+            if promised is not None:
+                coming[promised] -= 1
+                if not coming[promised]:
+                    del coming[promised]
+                waits[gateway].add(entry.id)
+                continue
+            if not entry.asks:
+                continue
+            found = next((one for one in offers if _yields(one[1], entry, names)), None)
+            if found is None:
+                continue
+            offers.remove(found)
+            owner, offer = found
+            if owner != gateway:
+                lease = self._leases[owner]
+                lease.yielding.add(offer.id)
+                decisions.append(Yield(owner, lease.token, offer.backend, offer.id))
+                waits[gateway].add(entry.id)
+        for gateway, ids in waits.items():
+            lease = self._leases[gateway]
+            if ids != lease.waits:
+                lease.waits = frozenset(ids)
+                decisions.append(Wait(gateway, lease.token, lease.waits))
+
+    def _coming(self) -> dict[str, int]:
+        """By backend, the slots that will be free once those asked to yield have done so."""
+        coming: Counter[str] = Counter()
+        for lease in self._leases.values():
+            coming.update(lease.offers[id].backend for id in lease.yielding)
         for backend, slots in self._slots.items():
             # A slot beyond those that the backend still has is not for others.
             coming[backend] -= max(0, self.granted(backend) - slots)
-        open_offers.sort(reverse=True)
-        for gateway, entry in waiting:
-            if not open_offers:
-                return
-            names = [choice.backend for choice in entry.choices]
-            promised = next((name for name in names if coming.get(name, 0) > 0), None)
-            if promised is not None:
-                coming[promised] -= 1
-                continue
-            for place, (_, _, owner, id) in enumerate(open_offers):
-                lease = self._leases[owner]
-                offer = lease.offers[id]
-                if offer.backend not in names or not _yields(offer, entry):
-                    continue
-                if owner != gateway:
-                    lease.yielding.add(id)
-                    decisions.append(Yield(owner, lease.token, offer.backend, id))
-                del open_offers[place]
-                break
+        return {backend: count for backend, count in coming.items() if count > 0}
+
+    def _open_offers(self) -> list[tuple[str, Offer]]:
+        """Gateways and their offers that have not been taken, the least urgent first."""
+        found = [
+            (gateway, offer)
+            for gateway, lease in self._leases.items()
+            for offer in lease.offers.values()
+            if offer.id not in lease.yielding
+        ]
+        found.sort(key=lambda one: (one[1].tier, one[1].worth, one[0], one[1].id), reverse=True)
+        return found
 
     def _rescale(self, decisions: list[SlotDecision]) -> None:
-        """Say by what scale the others order, where that has changed."""
+        """Say by what scale all order, where that has changed."""
+        known = [one.scale_us for one in self._leases.values() if one.scale_us != NO_SCALE]
+        mean_us = sum(known) // len(known) if len(known) > 1 else NO_SCALE
         for gateway, lease in self._leases.items():
-            others = (one.scale_us for one in self._leases.values() if one is not lease)
-            least_us = min(others, default=NO_SCALE)
-            if least_us != lease.of_others_us:
-                lease.of_others_us = least_us
-                decisions.append(Rescale(gateway, lease.token, least_us))
+            if mean_us != lease.scale_of_all_us:
+                lease.scale_of_all_us = mean_us
+                decisions.append(Rescale(gateway, lease.token, mean_us))
 
 
 def _best(
@@ -231,7 +254,10 @@ def _best(
     return best
 
 
-def _yields(offer: Offer, entry: Entry) -> bool:
+def _yields(offer: Offer, entry: Entry, backends: Container[str]) -> bool:
+    """Whether it yields to an entry that may run on these backends."""
+    if offer.backend not in backends:
+        return False
     if entry.tier != offer.tier:
         return entry.tier < offer.tier
     return entry.place < offer.bar

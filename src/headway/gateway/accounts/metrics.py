@@ -17,8 +17,10 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.work.work import Work
+from headway.sharing.mode import Mode
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome
+from headway.traces.tracer import Tracer
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
@@ -83,6 +85,10 @@ class Metrics:
     def log(self, request_log: RequestLog) -> None:
         """Export what the request log keeps and loses."""
         self.registry.register(_Log(request_log))
+
+    def traces(self, tracer: Tracer) -> None:
+        """Export what the tracer sends and loses."""
+        self.registry.register(_Traces(tracer))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request at its end."""
@@ -285,6 +291,25 @@ class _Log(Collector):
         ]
 
 
+class _Traces(Collector):
+    """What the tracer sends and loses."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def collect(self) -> Iterable[Metric]:
+        return [
+            CounterMetricFamily(
+                "headway_trace_spans", "Spans that the collector took", self._tracer.sent
+            ),
+            CounterMetricFamily(
+                "headway_traces_dropped",
+                "Requests whose trace the collector did not take, or not in time",
+                self._tracer.dropped,
+            ),
+        ]
+
+
 class _Queue(Collector):
     """The state of queue and backends at the time of the scrape."""
 
@@ -318,4 +343,16 @@ class _Queue(Collector):
             "Waiting and running requests",
             len(self._dispatcher.works),
         )
-        return [depth, backlog, running, slots, healthy, in_flight]
+        metrics = [depth, backlog, running, slots, healthy, in_flight]
+        if (queue := self._dispatcher.queue) is not None:
+            metrics += [
+                GaugeMetricFamily(
+                    "headway_gateways", "Gateways that share one order", queue.members
+                ),
+                GaugeMetricFamily(
+                    "headway_gateway_apart",
+                    "1 while it gets no slots by that order",
+                    float(queue.mode is not Mode.SHARED),
+                ),
+            ]
+        return metrics

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from headway.gateway.api.answer import answer
 from headway.gateway.api.errors import ApiError
 from headway.gateway.api.names import checked_name
+
+if TYPE_CHECKING:  # it needs an extra
+    from headway.sharing.answers import SharedAnswers
 
 HEADER = "idempotency-key"
 REPEATED = "idempotent-replayed"
@@ -46,10 +50,12 @@ class Repeats:
 
     Args:
         clock: seconds.
+        shared: where other gateways keep theirs; None: there are no others.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], shared: SharedAnswers | None = None) -> None:
         self._clock = clock
+        self._shared = shared
         self._kept: OrderedDict[Name, _Kept] = OrderedDict()
         self._bytes = 0
 
@@ -79,19 +85,16 @@ class Repeats:
         self._forget_old()
         while (known := self._kept.get(name)) is not None:
             if known.asked != hashed:
-                raise ApiError(
-                    422,
-                    f"{HEADER} {key[:60]!r} came with another request before; use a new key for "
-                    "each request.",
-                    code="idempotency_key_reused",
-                    param=HEADER,
-                )
+                raise _reused(key)
             if known.body is not None:
-                return answer(known.body, headers={**dict(known.headers), REPEATED: "true"})
+                return _again(known.body, known.headers)
             await known.ended.wait()
         own = self._kept[name] = _Kept(hashed, asyncio.Event())
         try:
-            response = await generate()
+            if self._shared is None:
+                response = await generate()
+            else:
+                response = await self._of_all(self._shared, name, key, hashed, generate)
             if isinstance(response, web.Response) and isinstance(response.body, bytes):
                 self._keep(own, response.body, response)
             return response
@@ -100,13 +103,34 @@ class Repeats:
                 del self._kept[name]
             own.ended.set()
 
+    async def _of_all(
+        self,
+        shared: SharedAnswers,
+        name: Name,
+        key: str,
+        hashed: bytes,
+        generate: Callable[[], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        """The answer of whichever gateway is the first to give it."""
+        given = await shared.claim(name, hashed)
+        if given is not None:
+            if given.asked != hashed:
+                raise _reused(key)
+            return _again(given.body, given.headers)
+        kept = False
+        try:
+            response = await generate()
+            if isinstance(response, web.Response) and isinstance(response.body, bytes):
+                await shared.keep(name, hashed, response.body, _headers(response), KEEP_S)
+                kept = True
+            return response
+        finally:
+            if not kept:
+                await asyncio.shield(shared.give_up(name))
+
     def _keep(self, kept: _Kept, body: bytes, response: web.Response) -> None:
         kept.body = body
-        kept.headers = tuple(
-            (header, value)
-            for header, value in response.headers.items()
-            if header.lower() != "content-length"
-        )
+        kept.headers = _headers(response)
         kept.until_s = self._clock() + KEEP_S
         self._bytes += len(body)
 
@@ -119,3 +143,24 @@ class Repeats:
                 break
             self._bytes -= len(kept.body)
             del self._kept[name]
+
+
+def _headers(response: web.Response) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (str(header), value)
+        for header, value in response.headers.items()
+        if header.lower() != "content-length"
+    )
+
+
+def _again(body: bytes, headers: Sequence[tuple[str, str]]) -> web.Response:
+    return answer(body, headers={**dict(headers), REPEATED: "true"})
+
+
+def _reused(key: str) -> ApiError:
+    return ApiError(
+        422,
+        f"{HEADER} {key[:60]!r} came with another request before; use a new key for each request.",
+        code="idempotency_key_reused",
+        param=HEADER,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -112,6 +114,18 @@ class TailView(Struct, kw_only=True):
     """Scale of the head starts."""
 
 
+class GatewaysView(Struct, kw_only=True):
+    """The gateways that share one order (setting `queue`)."""
+
+    mode: str
+    """`shared`: each slot is granted to the first of all; `settling`: none is granted until all
+    gateways are back; `apart`: the others cannot be reached, and this one uses its share."""
+    number: int
+    """Of gateways, as last heard."""
+    waiting_elsewhere: dict[str, int]
+    """Requests that wait at the others, by tier, as last heard."""
+
+
 class QueueView(Struct, kw_only=True):
     """GET /v1/headway/queue."""
 
@@ -121,6 +135,8 @@ class QueueView(Struct, kw_only=True):
     waiting: int
     backlog_s: float
     """Predicted seconds until all requests that wait now are done."""
+    gateways: GatewaysView | None
+    """Null: it shares no queue."""
     backends: list[BackendView]
     requests: list[QueuedRequest]
     """Running requests first, then waiting ones, each by arrival; at most `limit`."""
@@ -176,6 +192,46 @@ class PolicyView(Struct, kw_only=True):
     """Times that it was changed since the start."""
     advice: PolicyAdvice | None
     """None before the first replay."""
+
+
+class PredictedChat(Struct, kw_only=True):
+    """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
+
+    model: str
+    tier: str
+    policy: str
+    prompt_tokens: int
+    """Estimated from the size of the prompt."""
+    output_tokens: float
+    """The expected number."""
+    output_low: int
+    output_high: int
+    """The real number is between these two in 80% of cases."""
+    wait_s: float
+    """Predicted time until it would start."""
+    ahead: int
+    """Requests that wait and would start before it."""
+
+
+class TierChange(Struct):
+    """The tier that a waiting request is moved to."""
+
+    tier: Literal["interactive", "standard", "batch"]
+
+
+class PolicyChange(Struct):
+    """The policy to order by from now on."""
+
+    policy: str
+    instead_of: str | None = None
+    """The policy that the operator saw; if another is in use by now, nothing changes."""
+
+
+class Operated(Struct):
+    """What an operator's action did."""
+
+    done: str
+    """In one sentence, as in the log."""
 
 
 class Health(Struct, kw_only=True):

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from headway.core.request import State
+from headway.core.request import State, Tier
 from headway.core.tail_keeper import TailKeeper
-from headway.gateway.api.views import BackendView, OtherRequests, QueuedRequest, QueueView, TailView
+from headway.gateway.api.views import (
+    BackendView,
+    GatewaysView,
+    OtherRequests,
+    QueuedRequest,
+    QueueView,
+    TailView,
+)
+from headway.gateway.console.picture import sees
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.explanation import explain
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
@@ -30,7 +39,7 @@ def queue_view(
     works: list[Work] = []
     others: list[Work] = []
     for work in dispatcher.works.values():
-        (works if _sees(viewer, work) else others).append(work)
+        (works if sees(viewer, work) else others).append(work)
     works.sort(key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence))
     others_running = sum(work.request.state is State.RUNNING for work in others)
     return QueueView(
@@ -38,6 +47,7 @@ def queue_view(
         tail=_tail(scheduler.tail),
         waiting=scheduler.waiting(),
         backlog_s=round(scheduler.outlook.backlog_s(), 3),
+        gateways=_gateways(dispatcher),
         backends=[
             BackendView(
                 name=status.name,
@@ -66,16 +76,20 @@ def _tail(keeper: TailKeeper | None) -> TailView | None:
     )
 
 
-def _sees(viewer: Caller | None, work: Work) -> bool:
-    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
+def _gateways(dispatcher: Dispatcher) -> GatewaysView | None:
+    queue = dispatcher.queue
+    if queue is None:
+        return None
+    elsewhere = {tier.label: queue.waiting[tier] for tier in Tier}
+    return GatewaysView(mode=queue.mode.value, number=queue.members, waiting_elsewhere=elsewhere)
 
 
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
-    pauses = request.state is State.NEW  # between two runs it is not in the scheduler
     return QueuedRequest(
         id=request.id,
-        state=State.WAITING.value if pauses else request.state.value,
+        # Between two runs it is not in the scheduler.
+        state=(State.WAITING if request.state is State.NEW else request.state).value,
         model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
@@ -86,9 +100,5 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         output_tokens=work.output_tokens,
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
-        why=(
-            "waits to be retried: it failed on its backend"
-            if pauses
-            else dispatcher.scheduler.outlook.explain(request, now_s)
-        ),
+        why=explain(dispatcher, work, now_s),
     )

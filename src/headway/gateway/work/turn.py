@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ class Turn:
     """The current run of one request, or its wait for the next run.
 
     The request's own task waits and reads; other tasks wake and stop it. Times are seconds on the
-    dispatcher's clock.
+    dispatcher's clock; activities of backends have the machine's.
     """
 
     __slots__ = (
@@ -68,6 +69,11 @@ class Turn:
         """Whether its task is waiting in `read`, so that it can be stopped."""
         return self._reader is not None
 
+    @property
+    def arrived(self) -> bool:
+        """Whether part of the answer has arrived in the run that goes on now."""
+        return self.activity is not None and self.answering
+
     def change(self) -> asyncio.Future[None]:
         """A future that the next `wake` completes; one coroutine less for each that waits."""
         self._wakeup = asyncio.get_running_loop().create_future()
@@ -86,7 +92,7 @@ class Turn:
     def begin(self, activity: Activity, now_s: float) -> None:
         """A run begins; a request to the engine follows."""
         self.activity = activity
-        activity.began(now_s)
+        activity.began(time.monotonic())
         self.heard_s = now_s
         self.answering = False
         self.longest_gap_s = 0.0
@@ -100,7 +106,7 @@ class Turn:
     def heard(self, now_s: float) -> None:
         """A part of the answer arrived."""
         if self.activity is not None:
-            self.activity.heard(now_s)
+            self.activity.heard(time.monotonic())
         gap_s = now_s - self.heard_s
         if not self.answering:
             self.answering = True
@@ -112,7 +118,7 @@ class Turn:
     def end(self, now_s: float) -> None:
         """The run has ended."""
         if self.activity is not None:
-            self.activity.ended(now_s)
+            self.activity.ended(time.monotonic())
             self.activity = None
 
     async def read(self, coming: Awaitable[T]) -> T:

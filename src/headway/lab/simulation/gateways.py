@@ -12,8 +12,9 @@ import numpy as np
 
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Start
+from headway.core.request import Request
 from headway.core.sharing.member import MOST_ENTRIES, Member
-from headway.core.sharing.messages import Grant, Post, SlotDecision
+from headway.core.sharing.messages import Grant, Post, SlotDecision, Wait
 from headway.core.sharing.slots import SharedSlots
 from headway.lab.simulation.station import Station
 
@@ -27,6 +28,9 @@ class Sharing:
     """From a gateway to the shared state of the slots, and as long back."""
     entries: int = MOST_ENTRIES
     """Waiting requests of a lane that a gateway posts."""
+    sticky: bool = False
+    """Whether prompts that begin alike come to one gateway, as a load balancer does that keeps
+    sessions; else each request comes to any."""
 
 
 class Gateways:
@@ -43,6 +47,7 @@ class Gateways:
         self, sharing: Sharing, stations: Sequence[Station], requests: int, seed: int
     ) -> None:
         self._delay_s = sharing.delay_s
+        self._most = sharing.entries
         self._stations = stations
         self._number = {station: number for number, station in enumerate(stations)}
         self._members = [Member(station.scheduler, sharing.entries) for station in stations]
@@ -51,6 +56,9 @@ class Gateways:
             member.joined(self._slots.join(str(number), {}))
         dealt = np.random.default_rng(seed).integers(len(stations), size=requests)
         self._dealt: list[int] = dealt.tolist()
+        self._sticky = sharing.sticky
+        self._dealt_before: dict[int, int] = {}
+        """By prefix of the prompt."""
         self._order = count()
         self._posts: list[tuple[float, int, int, Post]] = []
         """Arrival, order, gateway and post of those under way."""
@@ -58,6 +66,8 @@ class Gateways:
         """The same with decisions."""
         self._under_way: set[str] = set()
         """Requests that were granted a slot and do not know yet."""
+        self._promised: list[frozenset[str]] = [frozenset()] * len(stations)
+        """By gateway, the requests for which others are yielding."""
         self._starts = 0
         self._inversions = 0
 
@@ -73,9 +83,12 @@ class Gateways:
         could have run in that slot."""
         return self._inversions / max(1, self._starts)
 
-    def of(self, request: int) -> Station:
+    def of(self, number: int, request: Request) -> Station:
         """The gateway that this request is sent to."""
-        return self._stations[self._dealt[request]]
+        dealt = self._dealt[number]
+        if self._sticky and request.prefix:
+            dealt = self._dealt_before.setdefault(request.prefix, dealt)
+        return self._stations[dealt]
 
     def set_backend(self, backend: Backend, now_s: float) -> None:
         """Every gateway may use this backend, or knows better what it is like."""
@@ -121,30 +134,49 @@ class Gateways:
         for decision in self._slots.decide() if answers else ():
             if isinstance(decision, Grant):
                 self._under_way.add(decision.id)
+            elif isinstance(decision, Wait):
+                self._promised[int(decision.gateway)] = decision.ids
             answers.setdefault(int(decision.gateway), []).append(decision)
         for number, answer in answers.items():
             entry = now_s + self._delay_s, next(self._order), number, answer
             heappush(self._answers, entry)
 
     def _received(self, number: int, answer: list[SlotDecision], now_s: float) -> list[Decision]:
+        before = self._standings_now(number, now_s)
         decisions = self._members[number].receive(answer, now_s)
         self._under_way.difference_update(one.id for one in answer if isinstance(one, Grant))
         for decision in decisions:
             if isinstance(decision, Start):
                 self._starts += 1
-                self._inversions += self._is_inversion(number, decision, now_s)
+                place = before.get(decision.backend, {}).get(decision.request.id)
+                if place is not None:
+                    self._inversions += self._goes_before(place, number, decision.backend, now_s)
         return decisions
 
-    def _is_inversion(self, number: int, start: Start, now_s: float) -> bool:
-        """Whether another gateway's request that may run there goes before the one that starts."""
-        standings = self._stations[number].scheduler.standings
-        place = standings.place(start.request, now_s)
-        most = 1 + len(self._under_way)
+    def _standings_now(self, number: int, now_s: float) -> dict[str, dict[str, str]]:
+        """By backend, the places of the gateway's first waiting requests."""
+        scheduler = self._stations[number].scheduler
+        if not scheduler.waiting():
+            return {}
+        return {
+            name: {
+                request.id: place
+                for request, place in scheduler.standings.placed(name, self._most, now_s)
+            }
+            for name in scheduler.backends
+        }
+
+    def _goes_before(self, place: str, number: int, backend: str, now_s: float) -> bool:
+        """Whether a request of another gateway goes before that place on the backend, and no slot
+        is on its way to it."""
+        coming = self._under_way.union(*self._promised)
         return any(
-            request.id not in self._under_way and standings.place(request, now_s) < place
+            request.id not in coming and other_place < place
             for other, station in enumerate(self._stations)
-            if other != number
-            for request in station.scheduler.standings.first(start.backend, most, now_s)
+            if other != number and station.scheduler.waiting()
+            for request, other_place in station.scheduler.standings.placed(
+                backend, 1 + len(coming), now_s
+            )
         )
 
     def _set_wakeup(self, number: int, now_s: float) -> None:

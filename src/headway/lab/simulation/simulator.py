@@ -200,7 +200,7 @@ class Simulation:
     def _dispatch(self, number: int, request: Request, now_s: float) -> None:
         """Put a request into the queue that is its own."""
         if self._gateways is not None:
-            station = self._gateways.of(number)
+            station = self._gateways.of(number, request)
         elif self._router is None:
             station = self._stations[0]
         else:

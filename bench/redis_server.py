@@ -1,0 +1,10 @@
+"""The Redis of the tests, for benchmarks."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tests.redis_server import RedisServer, free_port, redis_server
+
+__all__ = ["RedisServer", "free_port", "redis_server"]
