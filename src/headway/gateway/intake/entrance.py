@@ -56,7 +56,7 @@ class Entrance:
 
     async def admit(self, request: web.Request) -> Admitted:
         """Authenticate the request and read its body, once. Raises ApiError."""
-        known = request.get(ADMITTED)
+        known: Admitted | None = request.get(ADMITTED)
         if known is not None:
             return known
         return Admitted(self.caller(request), await self._bodies.read(request))
