@@ -171,6 +171,10 @@ class SharedQueue:
                 logger.warning("its place among the gateways is not known any more: it joins again")
                 self._apart({})
                 self._token = 0
+            except Exception as error:  # a mistake of ours must not hold up every request
+                logger.exception("the shared queue made a mistake; please report this")
+                self._lost(f"a mistake in the shared queue ({type(error).__name__})")
+                await asyncio.sleep(RETRY_S)
 
     async def _post(self) -> None:
         """Wait for a change, and post it."""
