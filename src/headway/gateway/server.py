@@ -29,6 +29,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.gain import Gain
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
@@ -188,7 +189,11 @@ class Gateway:
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)
         self._trend = Trend(core)
-        self._live = Live(self.dispatcher, foresight, self._advisor is not None)
+        self._gain = None
+        if request_log is not None:
+            self._gain = Gain(core, request_log.path, accounts.flush, clock)
+        automatic = self._advisor is not None
+        self._live = Live(self.dispatcher, foresight, automatic, self._gain)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -312,6 +317,8 @@ class Gateway:
         await self._keep_alive.stop()
         await self._lag.stop()
         self._trend.stop()
+        if self._gain is not None:
+            await self._gain.close()
         await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
