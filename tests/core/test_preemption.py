@@ -8,6 +8,7 @@ from tests.core.test_policies import COST, request, scheduler
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
 from headway.core.decision import Preempt
+from headway.core.estimate import SizeEstimate
 from headway.core.exchange import Exchange
 from headway.core.policies import POLICIES
 from headway.core.preemption import PreemptionRule
@@ -210,3 +211,25 @@ def test_requests_left_out_for_one_yield_to_no_less_urgent_one(
     for one in arrived:
         found = rule.victim(one, candidates, exchange, 1.0)
         assert found is rule.victim(one, all_of_them, exchange, 1.0)
+
+
+@pytest.mark.parametrize("policy", ["edf", "slack", "urgency"])
+def test_a_deadline_is_no_reason_to_stop_a_request_unless_that_saves_it(policy: str) -> None:
+    for deadline_s, of_running_s, expected in (
+        (6.0, None, ["long"]),  # it would be late if it waited for the slot
+        (6.0, 100.0, ["long"]),
+        (60.0, None, []),  # the slot is free in time
+        (6.0, 10.0, []),  # the one that runs would be late instead
+    ):
+        schedule = one_slot(policy)
+        run(schedule, request("long", 900, deadline_s=of_running_s))
+        assert stopped(schedule, request("short", 5, 1.0, deadline_s=deadline_s)) == expected
+
+
+def test_what_its_run_does_after_it_counts_against_its_deadline() -> None:
+    for after_ms, expected in ((1, []), (20_000, ["long"])):
+        schedule = one_slot("slack")
+        run(schedule, request("long", 900))
+        step = request("step", 5, 1.0, deadline_s=25.0)
+        step.to_come = SizeEstimate.exactly(after_ms)
+        assert stopped(schedule, step) == expected

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.batches.crashes import Gateway
+from tests.batches.crashes import Gateway, Site
 from tests.gateway.fake_backend import FakeBackend
 
 FILE = Path(__file__).parents[2] / "examples/load/locustfile.py"
@@ -23,7 +23,7 @@ pytestmark = [
 async def gateway(tmp_path_factory: pytest.TempPathFactory):
     backend = FakeBackend(record=False)
     await backend.start()
-    running = await Gateway.start(backend.url, tmp_path_factory.mktemp("load"), slots=16)
+    running = await Gateway.start(Site(tmp_path_factory.mktemp("load"), backend.url, slots=16))
     yield running
     await running.stop()
     await backend.stop()

@@ -160,7 +160,7 @@ loads = st.dictionaries(st.sampled_from(BACKENDS), times)
 
 
 @given(st.data())
-@settings(max_examples=120)
+@settings(max_examples=70)
 def test_the_script_and_the_reference_decide_alike(redis: RedisServer, data: st.DataObject) -> None:
     with twins(redis, data.draw(slots)) as both:
         for _ in range(data.draw(st.integers(1, 14), "events")):

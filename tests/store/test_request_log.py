@@ -19,14 +19,13 @@ import pytest
 
 from headway.store.request_log import (
     DESCRIBED_AT_ONCE,
-    FIELDS,
     RequestLog,
     RequestLogError,
     answers_of,
     newest,
     read,
 )
-from headway.store.request_record import ADDED, RequestRecord
+from headway.store.request_record import ADDED, FIELDS, RequestRecord
 
 
 def record(number: int, **changes: object) -> RequestRecord:
@@ -88,7 +87,7 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     RequestLog(tmp_path / "requests.db").close()
     with sqlite3.connect(tmp_path / "requests.db") as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(requests)")]
-    assert columns == ["number", *FIELDS]
+    assert columns == ["number", *FIELDS, "life"]
 
 
 def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:

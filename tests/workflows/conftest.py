@@ -42,7 +42,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
 
 def _empty(address: str) -> None:
     connection = PostgresConnection(address, prepare)
-    for table in ("runs", "steps", "definitions", "marks"):
+    for table in ("runs", "steps", "definitions", "marks", "deaths"):
         connection.query(f"TRUNCATE {table}")
     connection.commit()
     connection.close()

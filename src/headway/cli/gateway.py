@@ -48,6 +48,8 @@ from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
+from headway.traces.otlp import Collector, NoExporter
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
+            tracer = tracer_of(settings)
         except (
             GgufError,
             ModelFailure,
@@ -99,6 +102,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ArtefactError,
             PromptError,
             QueueError,
+            NoExporter,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -139,6 +143,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 catalog=catalog,
                 prompts=prompts,
                 queue=queue,
+                tracer=tracer,
                 scheduler=scheduler,
             )
 
@@ -245,6 +250,13 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
 
 
+def tracer_of(settings: Settings) -> Tracer | None:
+    """What sends traces, if there is a collector. Raises NoExporter."""
+    if settings.traces.endpoint is None:
+        return None
+    return Tracer(Collector(settings.traces.endpoint), settings.traces.sample)
+
+
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """The settings of the gateway itself."""
     return GatewaySettings(
@@ -254,6 +266,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

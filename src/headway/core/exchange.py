@@ -81,7 +81,7 @@ class Exchange:
     ) -> bool:
         """Whether those `ahead`, of `size_s` in the mean, gain more than all that wait lose."""
         cost, token_s = backend.cost, backend.cost.decode_s_per_token
-        wait_s = self._next_slot_s + ahead * size_s / (2.0 * self._slots)
+        wait_s = self.next_slot_s + ahead * size_s / (2.0 * self._slots)
         lost_s = count * (DELAYED * cost.preempt_s + cost.recompute_s(running))
         if ahead * wait_s <= lost_s:
             return False  # however long it would run on
@@ -102,7 +102,7 @@ class Exchange:
         return line
 
     @cached_property
-    def _next_slot_s(self) -> float:
+    def next_slot_s(self) -> float:
         """Predicted time until a slot frees: each frees once in the time of its request."""
         often = 0.0
         for backend in self._serving:

@@ -9,6 +9,7 @@ from headway.core.backend import Backend
 from headway.core.exchange import Exchange
 from headway.core.policies.policy import Policy
 from headway.core.request import Request, Tier
+from headway.core.rescue import rescues
 from headway.core.settings import INFINITE, PreemptionSettings
 
 LEAST_GAIN = 2.0
@@ -81,7 +82,8 @@ class PreemptionRule:
                 yields = backend.piecewise and running.tier > tier
                 if running.resumed_s > rested_s and not yields:
                     continue
-                if tokens <= running.resumed_tokens and not (yields and running.in_pieces):
+                begins = tokens <= running.resumed_tokens
+                if begins and not (yields and running.in_pieces):
                     continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
                     continue  # it has waited enough, and runs to its end
@@ -90,6 +92,8 @@ class PreemptionRule:
                 place = rank(running)
                 if place <= before and running.tier <= tier:
                     continue
+                if begins:
+                    place = INFINITE  # between two pieces the engine need not even be stopped
                 found.append((-running.tier, -place, -running.sequence, running, backend))
         heapify(found)  # no two have one sequence number
         return found
@@ -111,7 +115,7 @@ class PreemptionRule:
             if gain_s <= 0.0:
                 break  # requests ranked before it hardly ever yield either (see `ltr`)
             candidate = heappop(candidates)
-            if may and self._pays(gain_s, waiting, running, backend, exchange):
+            if may and self._pays(gain_s, waiting, running, backend, exchange, now_s):
                 chosen = running
             else:
                 passed_over.append(candidate)
@@ -133,13 +137,18 @@ class PreemptionRule:
         running: Request,
         backend: Backend,
         exchange: Exchange,
+        now_s: float,
     ) -> bool:
         """Whether the gain exceeds the cost of stopping `running`."""
         if not backend.has_room_without(running, waiting):
             return False
         if self.policy.by_length and gain_s < INFINITE:
             return exchange.pays(running, waiting, backend)
-        if not gain_s > LEAST_GAIN * backend.cost.stop_s(running):
+        if self.policy.by_deadline and running.tier == waiting.tier and waiting.due_s > now_s:
+            next_slot_s, cost = exchange.next_slot_s, self.policy.cost
+            if not rescues(waiting, running, backend, cost, next_slot_s, now_s):
+                return False
+        elif not gain_s > LEAST_GAIN * backend.cost.stop_s(running):
             return False  # or it is not a number, as between infinite ranks
         return not frees_its_slot_soon(running, backend)
 

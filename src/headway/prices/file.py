@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from headway.prices.tokens import PriceError, TokenPrice
+from headway.yaml_words import document
 
 
 def read_prices(file: Path) -> dict[str, TokenPrice]:
@@ -18,10 +19,10 @@ def read_prices(file: Path) -> dict[str, TokenPrice]:
         PriceError: it cannot be read, or is wrong.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = document(file.read_text(encoding="utf-8"))
         written = msgspec.convert(content, dict[str, dict[str, float]])
         return {model: TokenPrice(**_known(prices)) for model, prices in written.items()}
-    except (OSError, TypeError, ValueError, yaml.YAMLError, msgspec.ValidationError) as error:
+    except (OSError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise PriceError(
             f"{file}: {why}; write MODEL: {{input: 0.15, output: 0.60}}, for a million tokens"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.gateway.conftest import HELLO, Serve
+import pytest
+from tests.gateway.conftest import HELLO, Serve, catalog_of
 from tests.gateway.fake_backend import FakeBackend
+
+from headway.models.source import ModelSource
 
 ASKED = {"model": "fake", "messages": HELLO}
 
@@ -83,3 +87,50 @@ async def test_a_key_with_another_request_is_refused(
     status, body, _ = await post(http, gateway.address, "one", ASKED | {"temperature": 0.5})
     assert status == 422
     assert "use a new key for each request" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"model": "vectors", "input": ["one", "three"]}),
+        ("/v1/rerank", {"model": "overlap", "query": "a", "documents": ["a b", "c"]}),
+        ("/v1/classify", {"model": "mood", "input": ["fine"]}),
+        ("/v1/models/vectors:predict", {"instances": ["one"]}),
+        (
+            "/v2/models/doubled/infer",
+            {
+                "inputs": [
+                    {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]},
+                    {"name": "z", "shape": [1], "datatype": "INT64", "data": [3]},
+                ]
+            },
+        ),
+    ],
+)
+async def test_models_that_answer_batches_are_asked_once_for_a_key(
+    path: str, body: dict[str, Any], serve: Serve, tiny: Path, http: aiohttp.ClientSession
+) -> None:
+    catalog = catalog_of(
+        "vectors", "overlap", "mood", doubled=ModelSource("onnx", str(tiny / "doubled.onnx"))
+    )
+    gateway = await serve(catalog=catalog)
+    answers, repeated = [], []
+    for key in ("one", "one", "two"):
+        async with http.post(
+            gateway.address + path, json=body, headers={"idempotency-key": key}
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+            answers.append(await answer.read())
+            repeated.append("idempotent-replayed" in answer.headers)
+    assert answers[0] == answers[1]
+    assert repeated == [False, True, False]
+    assert sum(model.statistics.succeeded for model in catalog) == 2
+
+
+async def test_a_key_with_other_texts_is_refused(serve: Serve, http: aiohttp.ClientSession) -> None:
+    gateway = await serve(catalog=catalog_of("vectors"))
+    url, headers = f"{gateway.address}/v1/embeddings", {"idempotency-key": "one"}
+    async with http.post(url, json={"model": "vectors", "input": "a"}, headers=headers) as answer:
+        assert answer.status == 200
+    async with http.post(url, json={"model": "vectors", "input": "b"}, headers=headers) as answer:
+        assert answer.status == 422

@@ -199,6 +199,10 @@ def test_values_are_never_read_as_expressions() -> None:
         ("tasks: {a: {llm: x, resources: {ram: 3}}}", "unknown resource ram"),
         ("tasks: {a: {llm: x, retries: -2}}", "retries, backoff_s and max_backoff_s must not"),
         ("tasks: [", "is no YAML"),
+        ("tasks: {a: {value: 1}, a: {value: 2}}", "the key 'a' is there twice"),
+        ("tasks: {a: {value: 1, when: no}}", "`when` is true, false or one {{ expression }}"),
+        ("tasks: {a: {value: 1, when: 'is {{ inputs.x }}'}}", "`when` is true, false or one"),
+        ("tasks: {a: {llm: x, json: yes}}", "tasks.….json: Expected `bool`, got `str`"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
@@ -206,6 +210,26 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
         pipeline(tmp_path, text)
     assert why in str(refused.value)
     assert "pipe.yaml" in str(refused.value)
+
+
+async def test_words_and_dates_are_text(bench: Bench, tmp_path: Path) -> None:
+    found = pipeline(
+        tmp_path,
+        """
+        tasks:
+          no: {value: [no, off, Yes, 2026-01-31]}
+          on: {ask: {question: Which, choices: [yes, no]}}
+        outputs: "{{ [tasks.no, tasks['on']] }}"
+        """,
+    )
+    async with bench.working(found):
+        row = await bench.start(found)
+        await bench.until(row.id, "waiting")
+        [asked] = await bench.journal.questions()
+        question = Question.of(asked.question_json)
+        await bench.journal.answer(row.id, asked.path, question.accept("no"), "ada")
+        row = await bench.until(row.id, "finished")
+    assert json.loads(row.output_json or "") == [["no", "off", "Yes", "2026-01-31"], "no"]
 
 
 def test_a_circle_is_named(tmp_path: Path) -> None:

@@ -55,12 +55,19 @@ async def test_a_signed_message_starts_a_run_once(bench: Bench, served: Served) 
     assert len(await bench.journal.runs()) == 1
 
 
-async def test_github_s_signature_counts(served: Served) -> None:
+async def test_a_delivery_of_github_starts_a_run_once(bench: Bench, served: Served) -> None:
     body = b'{"number": 1}'
     digest = hmac.new(b"secret of tests", body, hashlib.sha256).hexdigest()
     headers = {"X-Hub-Signature-256": f"sha256={digest}", "X-GitHub-Delivery": "d1"}
-    assert (await post(served, body, headers))[0] == 202
+    status, first = await post(served, body, headers)
+    assert status == 202
+    assert (await post(served, body, headers))[1] == first, "the same delivery: one run"
+    assert len(await bench.journal.runs()) == 1
     assert (await post(served, b'{"number": 2}', headers))[0] == 401
+    nameless = {"X-Hub-Signature-256": f"sha256={digest}"}
+    status, answer = await post(served, body, nameless)
+    assert status == 401
+    assert "x-github-delivery is missing" in answer["error"]["message"]
 
 
 async def test_a_wrong_an_old_and_a_missing_signature_are_refused(

@@ -11,6 +11,7 @@ class Edf(Policy):
     """
 
     preemptive = True
+    by_deadline = True
 
     def rank(self, request: Request) -> float:
         return float("inf") if request.deadline_s is None else request.deadline_s

@@ -25,6 +25,9 @@ class Policy(ABC):
     by_length: ClassVar[bool] = False
     """Whether it orders by predicted lengths: then it is as good as the predictions."""
 
+    by_deadline: ClassVar[bool] = False
+    """Whether it orders by deadlines: then a preemption within a tier has to save one."""
+
     needs_predictor: ClassVar[bool] = False
     """Whether it needs a prediction for each request, from its prompt: the mean of similar requests
     is about the same for all."""

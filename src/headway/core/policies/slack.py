@@ -13,6 +13,7 @@ class Slack(Policy):
     """
 
     preemptive = True
+    by_deadline = True
 
     def rank(self, request: Request) -> float:
         if request.deadline_s is None:

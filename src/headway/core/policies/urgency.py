@@ -16,6 +16,7 @@ class Urgency(Policy):
     """
 
     preemptive = True
+    by_deadline = True
 
     def rank(self, request: Request) -> float:
         if request.deadline_s is None:

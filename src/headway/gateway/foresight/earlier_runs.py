@@ -82,6 +82,6 @@ def _request(record: RequestRecord, arrival_s: float) -> Request:
         parents=tuple(record.parents.split(",")) if record.parents else (),
         cached_tokens=record.cached_tokens or 0,
     )
-    request.started_s = arrival_s
+    request.started_s = 0.0  # it was started; the clock may have been below 0 then
     request.output_tokens = record.output_tokens or 0
     return request

@@ -31,14 +31,16 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.http.body import off_loop
 from headway.gateway.http.browsers import Browsers
 from headway.gateway.http.server import Connection
-from headway.gateway.intake.entrance import Admitted, Entrance
+from headway.gateway.intake.entrance import ADMITTED, Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes import docs_page, files, status_page
 from headway.gateway.routes.batches import BatchesRoutes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -48,7 +50,9 @@ from headway.gateway.routes.messages import (
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
@@ -86,9 +90,17 @@ class Routes:
         costs: CostsRoutes,
         responses: ResponseStore | None,
         advisor: Advisor | None,
+        console: ConsoleRoutes,
+        operations: Operations,
+        predicted: PredictedRoute,
+        history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
+        self._console = console
+        self._operations = operations
+        self._predicted = predicted
+        self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -147,6 +159,16 @@ class Routes:
             "queue": self._queue,
             "costs": self._costs.costs,
             "policy": self._policy,
+            "predicted": self._predicted.predicted,
+            "use_policy": self._operations.use_policy,
+            "cancel_request": self._operations.cancel,
+            "move_request": self._operations.move,
+            "drain_backend": self._operations.drain,
+            "resume_backend": self._operations.resume,
+            "history": self._history.page,
+            "history_csv": self._history.csv,
+            "history_series": self._history.series,
+            "history_request": self._history.one,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -165,11 +187,14 @@ class Routes:
             if route.method == "GET":
                 application.router.add_get(route.path, handler)
                 continue
+            if route.scheduled:
+                handler = partial(self._once, handler)
             added = application.router.add_route(
                 route.method, route.path, handler, expect_handler=self._expected
             )
             if route.scheduled:
                 self._work_resources.add(added.resource)
+        self._console.add_to(application.router)
         return application
 
     # ---- around every handler ---------------------------------------------------------------
@@ -235,6 +260,20 @@ class Routes:
 
     # ---- work -------------------------------------------------------------------------------
 
+    async def _once(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        """Do work that costs something once for each `Idempotency-Key`."""
+        key = request.headers.get(HEADER)
+        if key is None:
+            return await handler(request)
+        admitted = await self._entrance.admit(request)
+        request[ADMITTED] = admitted
+        return await self._repeats.answer(
+            "" if admitted.caller is None else admitted.caller.name,
+            key,
+            request.path.encode() + b"\n" + admitted.body,
+            partial(handler, request),
+        )
+
     async def _embed(self, request: web.Request) -> web.StreamResponse:
         """Run on a model of the catalog if there is one of that name, else on a backend."""
         admitted = await self._entrance.admit(request)
@@ -269,23 +308,6 @@ class Routes:
         admitted: Admitted | None = None,
     ) -> web.StreamResponse:
         """Answer with what a backend generates; `translate` reads a request to another API."""
-        key = request.headers.get(HEADER)
-        if key is None:
-            return await self._answer(request, translate, admitted)
-        admitted = admitted or await self._entrance.admit(request)
-        return await self._repeats.answer(
-            "" if admitted.caller is None else admitted.caller.name,
-            key,
-            request.path.encode() + b"\n" + admitted.body,
-            partial(self._answer, request, translate, admitted),
-        )
-
-    async def _answer(
-        self,
-        request: web.Request,
-        translate: Translate | None,
-        admitted: Admitted | None,
-    ) -> web.StreamResponse:
         work, dialect = await self._read(request, translate, admitted)
         return await self._answers.answer(work, Reply(request, dialect))
 

@@ -85,6 +85,11 @@ def referred(template: Any, where: str) -> Iterator[str]:
             yield str(item.arg.value)
 
 
+def is_expression(text: str) -> bool:
+    """Whether `text` is one `{{ expression }}`, whose value it is."""
+    return _whole(text) is not None
+
+
 def _whole(template: str) -> str | None:
     """The expression, if the text is nothing else."""
     found = _WHOLE.fullmatch(template)

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import yaml
 
+from headway.workflows.declared.expressions import is_expression
 from headway.workflows.errors import WorkflowError
+from headway.yaml_words import document
 
 KINDS = ("llm", "prompt", "embed", "python", "command", "workflow", "ask", "sleep_s", "value")
 """A task says exactly one of these."""
@@ -97,8 +99,8 @@ def read_pipeline(file: Path, text: str) -> Pipeline:
         WorkflowError: it is no YAML, or says what no pipeline says.
     """
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = document(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise WorkflowError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
     try:
         pipeline = msgspec.convert(content, Pipeline)
@@ -115,7 +117,17 @@ def read_pipeline(file: Path, text: str) -> Pipeline:
             raise WorkflowError(
                 f"{file}: task {name} {what}; it says exactly one of {', '.join(KINDS)}"
             )
+        if task.when is not msgspec.UNSET and not _is_condition(task.when):
+            raise WorkflowError(
+                f"{file}: task {name}: `when` is true, false or one {{{{ expression }}}}, not "
+                f"{task.when!r}"
+            )
     return pipeline
+
+
+def _is_condition(when: Any) -> bool:
+    """Whether it can be false: a text, such as `no`, never is."""
+    return isinstance(when, bool) or (isinstance(when, str) and is_expression(when))
 
 
 def _plain(error: msgspec.ValidationError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.store.transactions import Connection
-from headway.workflows.journal import endings, tables
+from headway.workflows.journal import deaths, endings, tables
 from headway.workflows.journal.errors import Finished, NoSuchRun, NotEnded, Pruned
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 
@@ -76,6 +76,7 @@ def restart(
 def _ready(now: float, row: RunRow, definition: str, connection: Connection) -> None:
     """Ready again, with as much time as it had at first."""
     deadline_at = None if row.deadline_at is None else now + (row.deadline_at - row.created_at)
+    deaths.forget(row.id, connection)
     connection.query(
         "UPDATE runs SET state = 'ready', definition = ?, deadline_at = ?, cancelling = 0, "
         "why = NULL, output_json = NULL, error_json = NULL, ended_at = NULL, wake_at = NULL, "

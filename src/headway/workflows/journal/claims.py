@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from headway.store.leases import abandoned
 from headway.store.transactions import Connection
-from headway.workflows.journal import endings
+from headway.workflows.journal import deaths, endings
 from headway.workflows.journal.rows import RunRow, RunState
 from headway.workflows.journal.schema import ORDER, RUN_COLUMNS, marks, run_of
 
@@ -22,7 +22,8 @@ def claim(
 ) -> list[RunRow]:
     """Claim up to `most` runs that may run now; those of owners that died are among them.
 
-    What `owner` holds besides `holding` is freed first: a claim whose answer was lost.
+    What `owner` holds besides `holding` is freed first: a claim whose answer was lost. Of runs
+    that may kill their process, it gets one at a time.
     """
     _free_abandoned(now, owner, holding, connection)
     connection.query(
@@ -30,18 +31,20 @@ def claim(
         (now,),
     )
     ready: dict[str, RunRow] = {}
+    suspected = deaths.suspects(connection)
     for workflow in workflows:
         for column in ("workflow", "root_workflow"):
             rows = connection.query(
                 f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'ready' AND {column} = ? "
                 f"ORDER BY {ORDER} LIMIT ?" + connection.skip_locked,
-                (workflow, most),
+                (workflow, most + len(suspected)),
             )
             ready |= {row.id: row for row in map(run_of, rows)}
     if not ready:
         return []
     claimed, lease_until = [], connection.now() + lease_s
-    for run in sorted(ready.values(), key=_order)[:most]:
+    ordered = sorted(ready.values(), key=_order)
+    for run in deaths.one_suspect(ordered, suspected, holding)[:most]:
         connection.query(
             "UPDATE runs SET state = 'running', owner = ?, fence = fence + 1, lease_until = ?, "
             "wake_at = NULL, started_at = COALESCE(started_at, ?) WHERE id = ?",
@@ -67,18 +70,23 @@ def _free_abandoned(now: float, owner: str, holding: Sequence[str], connection: 
         if other == owner:
             _free(now, owner, holding, connection)
         elif abandoned(other, lease_until, connection):
-            _free(now, other, (), connection)
+            _free(now, other, (), connection, dead=True)
 
 
-def _free(now: float, owner: str, but: Sequence[str], connection: Connection) -> None:
+def _free(
+    now: float, owner: str, but: Sequence[str], connection: Connection, *, dead: bool = False
+) -> None:
     rows = connection.query(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE owner = ? AND state = 'running' "
         "ORDER BY id" + connection.lock,
         (owner,),
     )
     for row in map(run_of, rows):
-        if row.id not in but:
-            endings.put_down(now, row, RunState.READY, connection)
+        if row.id in but:
+            continue
+        why = deaths.died(row, connection) if dead else None
+        state = RunState.READY if why is None else RunState.BLOCKED
+        endings.put_down(now, row, state, connection, why=why)
 
 
 def renew(owner: str, lease_s: float, connection: Connection) -> None:

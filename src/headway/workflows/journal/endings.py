@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headway.store.transactions import Connection
-from headway.workflows.journal import tables
+from headway.workflows.journal import deaths, tables
 from headway.workflows.journal.rows import RunRow, RunState, StepState
 from headway.workflows.journal.schema import RUN_COLUMNS, run_of
 
@@ -64,6 +64,7 @@ def ended(run: RunRow, connection: Connection) -> None:
         f"why = NULL, {PUT_DOWN} WHERE id = ?",
         (str(run.state), run.output_json, run.error_json, run.ended_at, run.id),
     )
+    deaths.forget(run.id, connection)
     for child in children(run.id, connection, alive=True):
         cancel(run.ended_at or 0.0, child, connection)
     if run.parent_run is None or run.parent_path is None:

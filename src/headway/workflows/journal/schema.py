@@ -8,6 +8,7 @@ from typing import Any
 
 from headway.store.transactions import Connection
 from headway.store.versions import bring_up
+from headway.workflows.journal import deaths
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
 ORDER = (
@@ -55,7 +56,7 @@ STEP_COLUMNS = ", ".join(field.name for field in fields(StepRow))
 
 def prepare(connection: Connection) -> None:
     """Make the tables that are missing. Raises NewerDatabase."""
-    bring_up(connection, "runs", (TABLES,))
+    bring_up(connection, "runs", (TABLES, (deaths.TABLE,)))
 
 
 def run_of(row: Sequence[Any]) -> RunRow:
