@@ -1,4 +1,4 @@
-"""What the log's own thread does beside writing: rollups and indexes, also in old logs."""
+"""What the log's own thread does beside writing: rollups and indexes, in logs old and new."""
 
 from __future__ import annotations
 
