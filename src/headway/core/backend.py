@@ -30,9 +30,9 @@ class Backend:
     """Its measured cost: to compare it with other backends, and to predict times."""
     piecewise: bool = False
     """Whether it takes prompts in pieces (see `prompt_turns`)."""
-    granted: int = UNSHARED
-    """Of its slots, those that are this scheduler's, where several share the backend."""
 
+    granted: int = field(default=UNSHARED, init=False)
+    """Of its slots, those that are this scheduler's, where several share the backend."""
     running: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
     kv_reserved: int = field(default=0, init=False)
     work_tokens: float = field(default=0.0, init=False)
