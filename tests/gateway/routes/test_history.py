@@ -229,6 +229,23 @@ async def test_the_life_of_a_preempted_request(serve: Serve, log: RequestLog) ->
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+async def test_the_life_of_a_request_whose_backend_died(serve: Serve, log: RequestLog) -> None:
+    one, other = ExactEngine("one"), ExactEngine("other")
+    one.dies_at = 7
+    one.allow()
+    other.allow()
+    gateway = await serve(one, other, request_log=log)
+    async with client_of(gateway) as client:
+        await client.chat.completions.create(model="counter", messages=HELLO, max_tokens=9)
+    await until(lambda: log.written == 1)
+    (row,) = (await get(gateway, ""))["data"]
+    timeline = (await get(gateway, f"/{row['id']}"))["timeline"]
+    runs = [(part["backend"], part["why"], part["output_tokens"]) for part in timeline]
+    assert runs[-1] == ("other", "finished", 9)
+    (lost,) = [run for run in runs if run[1] in ("failed", "moved")]
+    assert (lost[0], lost[2]) == ("one", 7)
+
+
 async def test_a_request_that_never_ran_has_waited(serve: Serve, log: RequestLog) -> None:
     engine = ExactEngine()
     gateway = await serve(engine, request_log=log)

@@ -9,9 +9,11 @@ import { historyAddress } from './filters.js'
 import { cost, ms } from './format.js'
 
 const BY = ['tenant', 'model', 'tier', 'outcome']
+/** @type {Record<string, string>} */
 const MEASURES = { latency: 'Latency', ttft: 'Time to first token', wait: 'Wait' }
 const SHARES = ['p50', 'p90', 'p99']
 const COLOURS = ['--l1', '--l2', '--l3', '--l4', '--l5', '--l6', '--l7', '--l8', '--soft']
+/** @type {Record<string, string>} */
 const TAKEN = { key: 'API key', program: 'run', min_latency_ms: 'slowness', min_ttft_ms: 'slowness', min_wait_ms: 'slowness' }
 
 /** @typedef {{name: string | null, [figure: string]: any}} Line */
@@ -23,7 +25,7 @@ const TAKEN = { key: 'API key', program: 'run', min_latency_ms: 'slowness', min_
  * @param {string[]} props.leavesOut filters that figures do not know
  */
 export function Figures({ query, asked, leavesOut }) {
-  const [measure, setMeasure] = useState(/** @type {keyof MEASURES} */ ('latency'))
+  const [measure, setMeasure] = useState('latency')
   const by = BY.includes(query.get('by') ?? '') ? /** @type {string} */ (query.get('by')) : ''
   const path = new URLSearchParams([...asked, ['measure', measure], ...(by ? [['by', by]] : [])])
   const { answer, error, busy } = useAnswer(`v1/headway/history/series?${path}`)
@@ -38,7 +40,7 @@ export function Figures({ query, asked, leavesOut }) {
       <select id="by" value=${by} onChange=${(/** @type {any} */ event) => { location.hash = historyAddress(query, { by: event.target.value }) }}>
         <option value="">all together</option>
         ${BY.map(one => html`<option value=${one}>by ${one}</option>`)}</select></div>
-    ${leavesOut.length > 0 && html`<p class="soft">Figures are not narrowed down by ${[...new Set(leavesOut.map(name => TAKEN[/** @type {keyof TAKEN} */ (name)]))].join(' and ')}; the requests below are.</p>`}
+    ${leavesOut.length > 0 && html`<p class="soft">Figures are not narrowed down by ${[...new Set(leavesOut.map(name => TAKEN[name]))].join(' and ')}; the requests below are.</p>`}
     ${error && html`<p class="error" role="alert">${error}</p>`}
     ${answer && html`<${Charts} key=${by} answer=${answer} by=${by} measure=${measure} until=${Number(asked.get('until'))}/>
       <${Sums} lines=${answer.lines} by=${by} measure=${measure}/>`}
@@ -56,7 +58,7 @@ function called(line, by) {
   return line.name === null ? (by ? 'all others' : 'all') : line.name || `no ${by}`
 }
 
-/** @param {{answer: any, by: string, measure: keyof MEASURES, until: number}} props */
+/** @param {{answer: any, by: string, measure: string, until: number}} props */
 function Charts({ answer, by, measure, until }) {
   const { times, step_s } = answer
   /** How long a step is: the last one may have just begun. @param {number} place */
@@ -93,7 +95,7 @@ function few(value) {
   return value >= 10 || value === 0 ? count(value) : value.toPrecision(2)
 }
 
-/** @param {{lines: Line[], by: string, measure: keyof MEASURES}} props */
+/** @param {{lines: Line[], by: string, measure: string}} props */
 function Sums({ lines, by, measure }) {
   return html`<div class="wide" tabindex="0" role="region" aria-label="The whole time, a table"><table class="sums"><thead><tr>
       <th scope="col">${by ? by[0].toUpperCase() + by.slice(1) : 'Requests of'}</th><th scope="col">Requests</th>

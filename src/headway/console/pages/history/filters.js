@@ -3,7 +3,7 @@
 
 import { html } from '../../vendor/libraries.js'
 
-/** Stretches of time up to now, in seconds. */
+/** Stretches of time up to now, in seconds. @type {Record<string, number>} */
 const SPANS = { hour: 3600, '6 hours': 6 * 3600, day: 86400, week: 7 * 86400, month: 30 * 86400, year: 365 * 86400 }
 const FIRST = 'day'
 const TIERS = ['interactive', 'standard', 'batch']
@@ -25,7 +25,7 @@ export function spanOf(query) {
   const until = query.get('until') ?? `${Math.ceil(now)}`
   const since = query.get('since')
   if (since !== null) return { since, until }
-  const span = SPANS[/** @type {keyof SPANS} */ (query.get('span') ?? FIRST)] ?? SPANS[FIRST]
+  const span = SPANS[query.get('span') ?? FIRST] ?? SPANS[FIRST]
   return { since: `${Math.floor(now - span)}`, until }
 }
 

@@ -6,11 +6,14 @@ import { useAnswer } from '../../parts/answer.js'
 import { between, count } from '../../parts/format.js'
 import { cost, ms, when } from './format.js'
 
+/** @type {Record<string, string>} */
 const NAMES = { queued: 'queued', prefill: 'prefill', decode: 'decode', stopped: 'stopped' }
+/** @type {Record<string, string>} */
 const ENDS = {
   preempted: 'preempted for another request', failed: 'its backend failed',
   moved: 'its backend went away', finished: 'finished', cancelled: 'its client left', rejected: 'rejected'
 }
+/** @type {Record<string, string>} */
 const BY = {
   client: 'by its client', prompt: 'from its prompt', history: 'from answers to similar requests', '': ''
 }
@@ -49,10 +52,10 @@ function Timeline({ one }) {
       <div class="wide" tabindex="0" role="region" aria-label="What it did, a table"><table class="stretches"><thead><tr><th scope="col">Phase</th><th scope="col">From</th><th scope="col">To</th>
         <th scope="col">Took</th><th scope="col">Backend</th><th scope="col">Output tokens</th><th scope="col">Ended because</th></tr></thead>
       <tbody>${one.timeline.map((/** @type {any} */ part) => html`<tr>
-        <th scope="row"><i class=${`swatch ${part.phase}`}></i>${NAMES[/** @type {keyof NAMES} */ (part.phase)] ?? part.phase}</th>
+        <th scope="row"><i class=${`swatch ${part.phase}`}></i>${NAMES[part.phase] ?? part.phase}</th>
         <td>${ms(part.began_ms)}</td><td>${ms(part.ended_ms)}</td><td>${ms(part.ended_ms - part.began_ms)}</td>
         <td><bdi>${part.backend}</bdi></td><td>${part.output_tokens === null ? '' : count(part.output_tokens)}</td>
-        <td>${ENDS[/** @type {keyof ENDS} */ (part.why)] ?? part.why}</td></tr>`)}</tbody></table></div>`}
+        <td>${ENDS[part.why] ?? part.why}</td></tr>`)}</tbody></table></div>`}
   </section>`
 }
 
@@ -71,7 +74,7 @@ function Prediction({ one }) {
         ${output_tokens !== null && html`<i class="truth" style=${{ left: at(output_tokens) }}></i>`}
       </div>
       <dl class="facts">
-        <dt>Predicted</dt><dd>${count(mean)} output tokens${low !== null ? ` (80%: ${between(low, high)})` : ''}, before the first, ${BY[/** @type {keyof BY} */ (by)] ?? by}</dd>
+        <dt>Predicted</dt><dd>${count(mean)} output tokens${low !== null ? ` (80%: ${between(low, high)})` : ''}, before the first, ${BY[by] ?? by}</dd>
         ${again_at.length > 0 && html`<dt>Predicted again</dt><dd>at ${again_at.map(count).join(', ')} tokens; in the end ${count(last_mean)}</dd>`}
         <dt>Came</dt><dd>${count(output_tokens)} tokens${low === null || one.outcome !== 'finished' ? '' : inside ? ', within the interval' : ', outside the interval'}</dd>
         ${one.max_tokens !== null && html`<dt>Limit</dt><dd>${count(one.max_tokens)} tokens</dd>`}
