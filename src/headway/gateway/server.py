@@ -30,6 +30,7 @@ from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.gain import Gain
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
@@ -220,7 +221,11 @@ class Gateway:
             BatchMetrics(self._batches, metrics.registry)
         self._reader = None if request_log is None else HistoryReader(request_log.path)
         self._trend = Trend(core)
-        self._live = Live(self.dispatcher, foresight, self._advisor is not None)
+        self._gain = None
+        if request_log is not None:
+            self._gain = Gain(core, request_log.path, accounts.flush, clock)
+        automatic = self._advisor is not None
+        self._live = Live(self.dispatcher, foresight, automatic, self._gain)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -351,6 +356,8 @@ class Gateway:
             await self.queue.close()
         await self._lag.stop()
         self._trend.stop()
+        if self._gain is not None:
+            await self._gain.close()
         await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()

@@ -194,6 +194,22 @@ class PolicyView(Struct, kw_only=True):
     """None before the first replay."""
 
 
+class GainView(Struct, kw_only=True):
+    """What the policy in use gained lately, of what knowing every length would gain over fcfs."""
+
+    policy: str
+    requests: int
+    share: float | None
+    """Null: not known, and `reason` says why."""
+    reason: str = ""
+    fcfs_s: float | None = None
+    policy_s: float | None = None
+    oracle_s: float | None = None
+    """Mean latencies, replayed."""
+    p99_ratio: float | None = None
+    """p99 latency under the policy, over that under fcfs."""
+
+
 class PredictedChat(Struct, kw_only=True):
     """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
 

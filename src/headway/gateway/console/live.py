@@ -12,6 +12,7 @@ from headway.gateway.console.picture import Picture, Window, picture
 from headway.gateway.console.slices import Slices
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.gain import Gain
 from headway.gateway.keys.keys import Caller
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,20 @@ class Live:
         dispatcher: has the requests.
         foresight: knows which policy was chosen.
         automatic: whether the gateway chooses the policy by itself.
+        gain: what the policy gained; None: nothing is logged.
     """
 
-    def __init__(self, dispatcher: Dispatcher, foresight: Foresight, automatic: bool) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        foresight: Foresight,
+        automatic: bool,
+        gain: Gain | None,
+    ) -> None:
         self._dispatcher = dispatcher
         self._foresight = foresight
         self._automatic = automatic
+        self._gain = gain
         self._order = WaitingOrder(dispatcher.scheduler)
         self._picture: Picture | None = None
         self._next: asyncio.Future[Picture] | None = None
@@ -86,10 +95,18 @@ class Live:
             tick += 1
             slices = Slices()
             try:
+                if self._gain is not None:
+                    self._gain.watch()
                 taken = await picture(
-                    tick, self._dispatcher, self._foresight, self._automatic, self._order, slices,
+                    tick,
+                    self._dispatcher,
+                    self._foresight,
+                    self._automatic,
+                    self._order,
+                    slices,
                     self._picture,
-                )  # fmt: skip
+                    None if self._gain is None else self._gain.view,
+                )
             except Exception:  # a page must not end the gateway, nor the page for good
                 logger.exception("the queue cannot be shown")
             else:

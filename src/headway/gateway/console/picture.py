@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from headway.core.request import Tier
 from headway.core.settings import INFINITE
 from headway.engines.backend_status import BackendStatus
-from headway.gateway.api.views import OtherRequests
+from headway.gateway.api.views import GainView, OtherRequests
 from headway.gateway.console.order import SLICE, Order, WaitingOrder
 from headway.gateway.console.slices import Slices
 from headway.gateway.console.tally import Tally
@@ -85,6 +85,7 @@ class Picture:
     order: Order
     """Of all that waits."""
     all: Seen
+    gain: GainView | None
     _of_keys: dict[str, Seen] = field(default_factory=dict)
     _why: dict[str, str] = field(default_factory=dict)
     """Sentences that some viewer has got already, by id."""
@@ -137,6 +138,7 @@ class Picture:
             found=len(places),
             rows=rows,
             preemptions=self._preemptions(None if viewer is None else viewer.tenant),
+            gain=self.gain if viewer is None else None,
         )
 
     def _of(self, viewer: Caller) -> Seen:
@@ -252,6 +254,7 @@ async def picture(
     order: WaitingOrder,
     slices: Slices,
     before: Picture | None = None,
+    gain: GainView | None = None,
 ) -> Picture:
     """Look at everything, in slices.
 
@@ -262,6 +265,7 @@ async def picture(
         automatic: whether the gateway chooses the policy by itself.
         order: kept from one look to the next.
         slices: pauses between them.
+        gain: what the policy gained in the last hour, if that is known.
         before: the last one; with many requests its tally is kept for some looks.
     """
     now_s = dispatcher.clock()
@@ -280,7 +284,7 @@ async def picture(
             tally.wait(ordered.works[start : start + SLICE])
             await slices.pause()
     seen = Seen(running, range(len(ordered.works)), tally)
-    return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen)
+    return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen, gain)
 
 
 def sees(viewer: Caller | None, work: Work) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from headway.gateway.api.views import OtherRequests
+from headway.gateway.api.views import GainView, OtherRequests
 
 
 class RunningNow(Struct, kw_only=True):
@@ -137,3 +137,6 @@ class LiveView(Struct, kw_only=True):
     rows: list[WaitingNow]
     preemptions: list[PreemptionNow]
     """The last ones, the latest first."""
+    gain: GainView | None
+    """What the policy gained in the last hour; null: nothing is logged or known yet, or the viewer
+    may not see all requests."""
