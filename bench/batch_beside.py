@@ -1,10 +1,11 @@
 """Interactive requests beside a batch that fills every slot, by turns with the same on idle ones.
 
-    python bench/batch_beside.py [--requests 200] [--rate 2] [--turns 5]
+    python bench/batch_beside.py [--requests 200] [--people 1] [--think 0.4] [--turns 5]
 
 One gateway on the embedded engine. Each turn has three parts: interactive requests alone, a batch
-alone, and both together; what differs between parts is then no drift of the machine. Prompts and
-moments of the interactive requests are drawn anew for each turn, and are those of both its parts.
+alone, and both together; what differs between parts is then no drift of the machine. People ask,
+read the answer, think for a random time and ask again, with the same prompts in both parts of a
+turn: so many requests a second come as the machine can answer, whatever else it does.
 
 Times are real, and by the clock of the engine (`engine_clock.py`), which neighbours on the machine
 do not move. `--clock engine` holds that one to the bar, where there are such.
@@ -16,10 +17,11 @@ import argparse
 import asyncio
 import contextlib
 import json
+import random
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -55,14 +57,13 @@ class Part:
     window_s: float = 0.0
     errors: int = 0
 
-    def add(self, outcomes: list[RequestResult], began_s: float, clock: EngineClock) -> None:
-        good = [one for one in outcomes if one.ok]
-        for one in good:
-            sent_s = began_s + one.request.at_s
-            self.engine_ttft_s.append(clock.between(sent_s, sent_s + (one.ttft_s or 0.0)))
-        self.errors += len(outcomes) - len(good)
-        self.ttft_s += [one.ttft_s or 0.0 for one in good]
-        self.queue_s += [one.queue_s or 0.0 for one in good]
+    def add(self, one: RequestResult, sent_s: float, clock: EngineClock) -> None:
+        if not one.ok or one.ttft_s is None:
+            self.errors += 1
+            return
+        self.ttft_s.append(one.ttft_s)
+        self.engine_ttft_s.append(clock.between(sent_s, sent_s + one.ttft_s))
+        self.queue_s.append(one.queue_s or 0.0)
 
     @property
     def lines_per_s(self) -> float:
@@ -127,6 +128,27 @@ async def done(client: openai.AsyncOpenAI, id: str) -> int:
     return counts.completed if counts is not None else 0
 
 
+async def people(
+    load: LoadClient,
+    workload: Workload,
+    part: Part,
+    clock: EngineClock,
+    options: argparse.Namespace,
+) -> None:
+    """People who ask one after another, until all of `workload` is asked."""
+    left = list(workload.requests)
+    chance = random.Random(len(left))
+
+    async def person() -> None:
+        while left:
+            await asyncio.sleep(chance.expovariate(1.0 / options.think))
+            if left:
+                request, sent_s = replace(left.pop(), at_s=0.0), time.monotonic()
+                part.add(await load.send(request), sent_s, clock)
+
+    await asyncio.gather(*(person() for _ in range(options.people)))
+
+
 async def measure(options: argparse.Namespace) -> dict[str, Part]:
     parts = {"idle": Part(), "alone": Part(), "beside": Part()}
     content = input_file(options.lines, options.line_tokens)
@@ -143,15 +165,13 @@ async def measure(options: argparse.Namespace) -> dict[str, Part]:
                 workload = Workload.build(
                     load_prompts(),
                     count=each,
-                    arrivals=f"poisson:{options.rate}",
                     max_tokens=options.tokens,
                     tiers=Mix.parse("interactive"),
                     seed=turn,
                 )
                 if not turn:
                     await warm_up(load, workload)
-                began_s = time.monotonic()
-                parts["idle"].add(await load.run(workload), began_s, clock)
+                await people(load, workload, parts["idle"], clock, options)
                 async with batch(client, content) as id:
                     for name in ("alone", "beside"):
                         part, before = parts[name], await done(client, id)
@@ -159,7 +179,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Part]:
                         if name == "alone":
                             await asyncio.sleep(options.alone)
                         else:
-                            part.add(await load.run(workload), began_s, clock)
+                            await people(load, workload, part, clock, options)
                         part.lines += await done(client, id) - before
                         part.window_s += time.monotonic() - began_s
                 print(f"turn {turn + 1} of {options.turns}", flush=True)
@@ -173,7 +193,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--requests", type=int, default=200, help="interactive ones, each part")
-    parser.add_argument("--rate", type=float, default=2.0, help="interactive requests per second")
+    parser.add_argument("--people", type=int, default=1, help="who ask side by side")
+    parser.add_argument("--think", type=float, default=0.4, help="s between answer and request")
     parser.add_argument("--tokens", type=int, default=8, help="limit of interactive answers")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--alone", type=float, default=5.0, help="s of a batch alone, each turn")

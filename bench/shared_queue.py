@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,7 @@ from headway.core.settings import SchedulerSettings
 from headway.sharing.mode import Mode
 from headway.sharing.settings import QueueSettings
 from headway.sharing.shared_queue import SharedQueue
-from redis_server import free_port, redis_server
+from redis_server import RedisServer, free_port, redis_server
 
 SLOTS = 64
 GATEWAYS = 3
@@ -57,10 +58,11 @@ class Requests:
 
     Args:
         url: of Redis; None: all slots are its own.
+        policy: orders the requests.
     """
 
-    def __init__(self, url: str | None) -> None:
-        self._scheduler = Scheduler(SchedulerSettings(policy="fcfs"))
+    def __init__(self, url: str | None, policy: str) -> None:
+        self._scheduler = Scheduler(SchedulerSettings(policy=policy))
         self._queue = None
         if url is not None:
             self._queue = SharedQueue(QueueSettings(url, prefix="bench"), self._scheduler)
@@ -119,7 +121,7 @@ async def drive(options: argparse.Namespace) -> None:
     """One gateway's part: a Poisson process, or so many requests at a time."""
     import random
 
-    requests = Requests(options.url)
+    requests = Requests(options.url, options.policy)
     await requests.start()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
@@ -147,8 +149,9 @@ async def drive(options: argparse.Namespace) -> None:
     print(json.dumps({"took_s": took_s, "cpu_s": cpu_s, "latencies_s": requests.took_s}))
 
 
-def measure(url: str | None, seconds: float, load: str) -> dict[str, float]:
+def measure(redis: RedisServer | None, seconds: float, load: str) -> dict[str, float]:
     """What all gateways saw at a load: `--rate 50`, `--at-once 64`."""
+    url = None if redis is None else redis.url
     command = [sys.executable, __file__, "drive", "--seconds", str(seconds), *load.split()]
     command += ["--url", url] if url else []
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -157,29 +160,41 @@ def measure(url: str | None, seconds: float, load: str) -> dict[str, float]:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     results = []
+    before_s = cpu_s(redis)
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
     for process in processes:
         results.append(json.loads(process.communicate(timeout=seconds + 60)[0]))
+    of_redis_s = cpu_s(redis) - before_s
     latencies_s = sorted(one for result in results for one in result["latencies_s"])
     return {
         "grants_per_s": sum(len(one["latencies_s"]) / one["took_s"] for one in results),
         "p50_ms": 1000.0 * latencies_s[len(latencies_s) // 2],
         "p99_ms": 1000.0 * latencies_s[len(latencies_s) * 99 // 100],
         "cores_of_gateways": sum(one["cpu_s"] / one["took_s"] for one in results),
+        "cores_of_redis": of_redis_s / results[0]["took_s"],
     }
 
 
+def cpu_s(redis: RedisServer | None) -> float:
+    """CPU time that Redis has used."""
+    if redis is None:
+        return 0.0
+    fields = Path(f"/proc/{redis.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def grants(options: argparse.Namespace) -> int:
-    light, heavy = f"--rate {options.rate}", f"--at-once {options.at_once}"
+    policy = f"--policy {options.policy}"
+    light, heavy = f"{policy} --rate {options.rate}", f"{policy} --at-once {options.at_once}"
     with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as server:
         rows = {
             "light, without Redis": measure(None, options.seconds, light),
-            "light": measure(server.url, options.seconds, light),
+            "light": measure(server, options.seconds, light),
             "heavy, without Redis": measure(None, options.seconds, heavy),
-            "heavy": measure(server.url, options.seconds, heavy),
+            "heavy": measure(server, options.seconds, heavy),
         }
     for name, row in rows.items():
         shown = "  ".join(f"{key} {value:9.3f}" for key, value in row.items())
@@ -527,6 +542,7 @@ def main() -> int:
     kinds = parser.add_subparsers(required=True)
     kind = kinds.add_parser("grants")
     kind.add_argument("--seconds", type=float, default=8.0)
+    kind.add_argument("--policy", default="srpt")
     kind.add_argument("--rate", type=float, default=50.0, help="requests a second of a gateway")
     kind.add_argument("--at-once", type=int, default=64, help="requests of a gateway at a time")
     kind.add_argument("--json", type=Path, default=Path("results/shared_queue_grants.json"))
@@ -546,6 +562,7 @@ def main() -> int:
     kind.set_defaults(run=order)
     kind = kinds.add_parser("drive")
     kind.add_argument("--url")
+    kind.add_argument("--policy")
     kind.add_argument("--seconds", type=float)
     kind.add_argument("--rate", type=float)
     kind.add_argument("--at-once", type=int)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,8 @@ class Gateway:
 
     def thaw(self) -> None:
         """SIGCONT."""
-        self.process.send_signal(signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -194,12 +195,12 @@ async def run_on_two_hosts(
     A frozen one goes on once it has lost the batch. Returns what was seen, and both logs.
     """
     chance = random.Random(seed)
-    async with backend_of(line_s) as backend:
-        sites = [
-            Site(folder / host, backend.url, slots, database, host, lease_s)
-            for host in ("host-a", "host-b")
-        ]
-        gateways = {str(site.host): await Gateway.start(site) for site in sites}
+    async with backend_of(line_s) as backend, AsyncExitStack() as stack:
+        gateways: dict[str, Gateway] = {}
+        for host in ("host-a", "host-b"):
+            site = Site(folder / host, backend.url, slots, database, host, lease_s)
+            gateways[host] = await Gateway.start(site)
+            stack.push_async_callback(_stop, gateways, host)
         report = Report(await begun(gateways["host-a"], lines))
         for n in range(freezes + kills):
             await asked_more(backend, len(backend.requests))
@@ -222,9 +223,12 @@ async def run_on_two_hosts(
             else:
                 gateways[host] = await Gateway.start(gateway.site)
         await ended(gateways["host-b"], report, backend)
-        for gateway in gateways.values():
-            await gateway.stop()
-        return report, "".join(one.log for one in gateways.values())
+    return report, "".join(one.log for one in gateways.values())
+
+
+async def _stop(gateways: dict[str, Gateway], host: str) -> None:
+    gateways[host].thaw()  # it may be frozen
+    await gateways[host].stop()
 
 
 @asynccontextmanager

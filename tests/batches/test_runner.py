@@ -39,7 +39,7 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    def pause(self, tenant: str) -> str:
+    def pause(self, tenant: str, key_name: str) -> str:
         return self.paused
 
     async def answer(self, asked: Asked) -> Answer:

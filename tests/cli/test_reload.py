@@ -26,7 +26,8 @@ from headway.cli.live_settings import endpoints_of
 from headway.cli.reload import Reload
 from headway.config.settings import Settings
 from headway.gateway.keys.keys import hash_key
-from headway.gateway.server import Gateway, serve
+from headway.gateway.process import serve
+from headway.gateway.server import Gateway
 
 Write = Callable[..., None]
 

@@ -58,6 +58,18 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
     assert len(ticks) == 4 and ticks[1] == ticks[2] == ticks[3]  # one time axis for all panels
 
 
+def test_it_deals_requests_to_several_gateways(tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    code, _, err = run(
+        "simulate", "poisson:200", *SMALL, "--slots", "4", "--policies", "hrrn", "--json", file,
+        "--gateways", "3", "--gateway-delay", "20",
+    )  # fmt: skip
+    assert code == 0, err
+    written = json.loads(file.read_text())
+    assert written["settings"]["gateways"] == 3
+    assert 0.0 < written["policies"]["hrrn"]["inversions"] < 1.0
+
+
 def test_it_compares_routings_on_a_cluster_that_fails_and_scales(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("out.json", "out.html")]
     code, out, err = run(
@@ -110,6 +122,8 @@ def test_json_alone_goes_to_the_terminal() -> None:
         (["burst", "--profile", "llama-3.1-8b-h100*x"], "cannot read 'llama-3.1-8b-h100*x'"),
         (["burst", "--routing", "random"], "no routing 'random'; there are shared, round_robin"),
         (["burst", "--routing", "hexgen:2"], "no routing 'hexgen:2'; there are shared"),
+        (["burst", "--gateways", "3", "--routing", "least_work"], "gateways share all engines"),
+        (["burst", "--gateway-delay", "1"], "between gateways; add --gateways 3"),
         (["burst", "--routing", ""], "nothing to compare; name a policy and a routing"),
         (["burst", "--policies", ""], "nothing to compare; name a policy and a routing"),
         (["burst", "--fail", "gpu-9@1+1"], "no backend 'gpu-9' to fail; there are smollm2"),

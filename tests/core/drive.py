@@ -78,6 +78,7 @@ events = st.one_of(
     st.tuples(st.just("cancel"), pick),
     st.tuples(st.just("requeue"), st.tuples(pick, st.frozensets(st.sampled_from(["x", "y"])))),
     st.tuples(st.just("revise"), st.tuples(pick, st.integers(1, 400))),
+    st.tuples(st.just("move"), st.tuples(pick, st.sampled_from(Tier))),
     st.tuples(st.just("use_policy"), st.sampled_from(sorted(POLICIES))),
     st.tuples(st.just("set_slots"), st.tuples(st.sampled_from(["x", "y"]), st.integers(0, 3))),
     st.tuples(st.just("remove"), st.just("y")),
@@ -204,6 +205,15 @@ class Driver(EventDriver):
             due_s = request.due_s
             estimate = SizeEstimate.exactly(tokens)
             self.scheduler.revise(request.id, estimate, None, self.now_s)
+            assert request.due_s <= due_s, "a promise was taken back"
+
+    def move(self, of: tuple[int, Tier]) -> None:
+        which, tier = of
+        request = self.one({State.WAITING, State.PREEMPTED}, which)
+        if request is not None:
+            due_s = request.due_s
+            self.scheduler.move(request.id, tier, self.now_s)
+            assert request.tier is tier
             assert request.due_s <= due_s, "a promise was taken back"
 
     def use_policy(self, name: str) -> None:

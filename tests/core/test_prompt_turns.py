@@ -103,8 +103,19 @@ def test_a_higher_tier_takes_the_slot_of_a_prompt_in_pieces_at_once() -> None:
     assert any(isinstance(one, Preempt) for one in scheduler.step(1.01))
 
 
+def test_a_prompt_in_pieces_yields_before_an_answer_of_its_tier() -> None:
+    scheduler = schedule(slots=2)
+    start(scheduler, "chat", Tier.INTERACTIVE)
+    scheduler.finish("chat", 1.0)
+    start(scheduler, "prompt", Tier.BATCH, 1.0)
+    start(scheduler, "answer", Tier.BATCH, 2.0)
+    scheduler.progress("answer", 1, 9.0)
+    scheduler.add(Request("next", 9.0, 5, SizeEstimate.exactly(5), tier=Tier.INTERACTIVE), 9.0)
+    assert str(scheduler.step(9.0)[0]) == "preempt prompt on x"
+
+
 def test_a_piece_takes_a_moment_of_the_engine_and_is_never_tiny() -> None:
-    assert piece_tokens(replace(COST, prefill_s_per_token=0.0001)) == 500
+    assert piece_tokens(replace(COST, prefill_s_per_token=0.0001)) == 350
     assert piece_tokens(replace(COST, prefill_s_per_token=0.05)) == LEAST_PIECE_TOKENS
 
 
@@ -141,6 +152,8 @@ def test_traffic_of_one_tier_is_decided_as_if_there_were_no_pieces(chosen, event
     for piecewise in (False, True):
         driver = Driver(replace(chosen, on_missed_deadline="reject"), piecewise=piecewise)
         for kind, value in events:
+            if kind == "move":
+                continue  # to another tier
             driver.play([(kind, {**value, "tier": tier} if kind == "add" else value)])
         logs.append(driver.log)
         assert not any(one.in_pieces for one in driver.added.values() if one.state is State.RUNNING)

@@ -107,6 +107,22 @@ def test_tiers_are_strict_by_default() -> None:
     assert started(schedule.step(0.0)) == ["interactive", "standard", "batch"]
 
 
+def test_a_waiting_request_can_be_moved_to_another_tier() -> None:
+    schedule = scheduler("fcfs", tiers={Tier.BATCH: TierSettings(max_wait_s=9.0)})
+    first, second = request("first", tier=Tier.STANDARD), request("second", tier=Tier.BATCH)
+    for one in (first, second):
+        schedule.add(one, 0.0)
+    schedule.move("second", Tier.INTERACTIVE, 1.0)
+    assert second.due_s == 9.0, "what its first tier promised still holds"
+    assert [schedule.waiting(tier) for tier in Tier] == [1, 1, 0]
+    schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
+    assert started(schedule.step(1.0)) == ["second"]
+    with pytest.raises(ValueError, match="runs already"):
+        schedule.move("second", Tier.BATCH, 1.0)
+    with pytest.raises(ValueError, match="not known"):
+        schedule.move("none", Tier.BATCH, 1.0)
+
+
 def test_weighted_tiers_get_service_by_weight() -> None:
     """llm-d-router#1995."""
     weights = {Tier.INTERACTIVE: 3.0, Tier.STANDARD: 1.0, Tier.BATCH: 1.0}

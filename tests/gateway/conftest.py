@@ -28,6 +28,7 @@ from headway.models.served import ServedModel
 from headway.models.source import ModelSource, source_of
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
+from headway.traces.tracer import Tracer
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -53,6 +54,11 @@ async def backend(stack: AsyncExitStack) -> FakeBackend:
 @pytest.fixture
 def serve(stack: AsyncExitStack) -> Serve:
     """Start a gateway: `await serve(backend, slots=2, policy settings…)`."""
+    return serving(stack)
+
+
+def serving(stack: AsyncExitStack) -> Serve:
+    """Starts gateways that end with `stack`."""
 
     async def serve(
         *backends: Any,
@@ -63,6 +69,7 @@ def serve(stack: AsyncExitStack) -> Serve:
         responses: ResponseStore | None = None,
         batches: BatchSettings | None = None,
         request_log: RequestLog | None = None,
+        tracer: Tracer | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
@@ -74,6 +81,7 @@ def serve(stack: AsyncExitStack) -> Serve:
                 responses=responses,
                 batches=batches,
                 request_log=request_log,
+                tracer=tracer,
             )
         else:
             endpoints = [
@@ -89,6 +97,7 @@ def serve(stack: AsyncExitStack) -> Serve:
                 responses=responses,
                 batches=batches,
                 request_log=request_log,
+                tracer=tracer,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

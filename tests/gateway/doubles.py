@@ -131,17 +131,21 @@ class EnginePool:
         healthy: bool = True,
         slots: int | None = None,
         leaving: bool = False,
+        held: bool = False,
     ) -> None:
         """Let that backend come or go."""
         engine = self.engines[name]
         if slots is None:
             slots = engine.description.slots
-        if leaving or not healthy:
+        if leaving or held or not healthy:
             slots = 0
         self.statuses[name] = BackendStatus(
-            name, engine.url, engine.description, healthy, slots, None, leaving=leaving
+            name, engine.url, engine.description, healthy, slots, None, leaving=leaving, held=held
         )
         self.on_change(self.statuses[name])
+
+    def hold(self, name: str, held: bool) -> None:
+        self.set(name, held=held)
 
     def drop(self, name: str) -> None:
         del self.statuses[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from tests.gateway.fake_backend import FakeBackend
 from tests.redis_server import RedisServer, redis_server
 
 from headway.core.settings import PreemptionSettings, SchedulerSettings
+from headway.engines.backend_status import BackendStatus
 from headway.engines.endpoint import Endpoint
 from headway.gateway.api.errors import ApiError
 from headway.gateway.server import Gateway
@@ -46,7 +47,7 @@ class Group:
 
     async def add(
         self,
-        engine: ExactEngine | Endpoint,
+        engine: ExactEngine | EnginePool | Endpoint,
         scheduler: SchedulerSettings = FCFS,
         *,
         others: int = 0,
@@ -58,7 +59,8 @@ class Group:
         if isinstance(engine, Endpoint):
             gateway = Gateway(settings, [engine], queue=queue)
         else:
-            gateway = Gateway(settings, pool=EnginePool(engine), queue=queue)
+            pool = engine if isinstance(engine, EnginePool) else EnginePool(engine)
+            gateway = Gateway(settings, pool=pool, queue=queue)
         await gateway.start()
         self._stack.push_async_callback(gateway.stop)
         self.gateways.append(gateway)
@@ -179,6 +181,7 @@ async def test_the_slots_of_a_dead_gateway_are_others_within_its_lease(
 
 GATEWAY = """
 import asyncio, sys
+from headway.engines.backend_status import BackendStatus
 from headway.engines.endpoint import Endpoint
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
@@ -292,6 +295,83 @@ async def test_a_redis_that_hangs_is_one_that_is_gone(group: Group, engine: Exac
     engine.allow()
     await answered(*answers)
     assert engine.most_running == 3
+
+
+async def test_the_slots_of_two_backends_are_all_used(group: Group) -> None:
+    engines = [ExactEngine("one", slots=1), ExactEngine("two", slots=2)]
+    for port, engine in enumerate(engines, 9):
+        engine.url = f"http://127.0.0.1:{port}"
+    gateways = [await group.add(EnginePool(*engines)) for _ in range(2)]
+    answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(3)]
+    await until(lambda: [engine.running for engine in engines] == [1, 2])
+    for engine in engines:
+        engine.allow()
+    await answered(*answers)
+    assert [engine.most_running for engine in engines] == [1, 2]
+
+
+class OwnPool(EnginePool):
+    """Engines that are child processes of their gateway."""
+
+    async def start(self, on_change: Callable[[BackendStatus], None]) -> None:
+        await super().start(lambda status: on_change(replace(status, own=True)))
+
+
+async def test_an_engine_of_one_gateway_alone_is_not_shared(group: Group) -> None:
+    engines = [ExactEngine(slots=1), ExactEngine(slots=1)]
+    gateways = [await group.add(OwnPool(engine)) for engine in engines]
+    answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(2)]
+    await until(lambda: [engine.running for engine in engines] == [1, 1])
+    for engine in engines:
+        engine.allow()
+    await answered(*answers)
+
+
+async def test_requests_at_a_cap_leave_slots_to_others(group: Group, engine: ExactEngine) -> None:
+    capped = SchedulerSettings(policy="fcfs", tenant_max_running=1)
+    gateways = [await group.add(engine, capped) for _ in range(2)]
+    answers = [ask(gateway, f"{n}") for gateway in gateways for n in range(4)]
+    await until(lambda: engine.running == 2 and group.waiting() == 6)
+    engine.allow()
+    await answered(*answers)
+    assert engine.most_running == 2
+
+
+async def test_gateways_that_see_different_slots_use_the_least(
+    group: Group, engine: ExactEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = ExactEngine(slots=1)
+    other.url = engine.url
+    generous, _ = [await group.add(one) for one in (engine, other)]
+    answers = [ask(generous, f"{n}") for n in range(3)]
+    await until(lambda: "has 3 slots here and 1 at another gateway" in caplog.text)
+    engine.allow()
+    await answered(*answers)
+    assert engine.most_running == 1
+
+
+async def test_the_view_of_the_queue_knows_of_the_other_gateways(
+    group: Group, engine: ExactEngine, stack: AsyncExitStack
+) -> None:
+    one, other = [await group.add(engine) for _ in range(2)]
+    answers = [ask(one, f"{n}") for n in range(5)]
+    await until(lambda: engine.running == 3)
+    answers.append(ask(other, "x"))
+    await until(lambda: other.queue is not None and other.queue.waiting == (0, 2, 0))
+    http = await stack.enter_async_context(aiohttp.ClientSession())
+    async with http.get(f"{other.address}/v1/headway/queue") as got:
+        view = await got.json()
+    elsewhere = {"interactive": 0, "standard": 2, "batch": 0}
+    assert view["gateways"] == {"mode": "shared", "number": 2, "waiting_elsewhere": elsewhere}
+    assert view["requests"][0]["why"].endswith(
+        "; 2 of its tier or a higher one wait at other gateways"
+    )
+    async with http.get(f"{other.address}/metrics") as got:
+        metrics = await got.text()
+    assert "headway_gateways 2.0" in metrics
+    assert "headway_gateway_apart 0.0" in metrics
+    engine.allow()
+    await answered(*answers)
 
 
 async def test_a_request_with_a_key_is_answered_once_whichever_gateway_is_asked(

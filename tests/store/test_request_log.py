@@ -19,14 +19,13 @@ import pytest
 
 from headway.store.request_log import (
     DESCRIBED_AT_ONCE,
-    FIELDS,
     RequestLog,
     RequestLogError,
     answers_of,
     newest,
     read,
 )
-from headway.store.request_record import ADDED, RequestRecord
+from headway.store.request_record import ADDED, FIELDS, RequestRecord
 
 
 def record(number: int, **changes: object) -> RequestRecord:
@@ -88,7 +87,12 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     RequestLog(tmp_path / "requests.db").close()
     with sqlite3.connect(tmp_path / "requests.db") as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(requests)")]
-    assert columns == ["number", *FIELDS]
+    assert columns == ["number", *FIELDS, "life"]
+
+
+INDICES = """
+SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'requests' AND sql IS NOT NULL
+"""
 
 
 def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
@@ -97,7 +101,8 @@ def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
     log.write(record(1))
     log.close()
     with sqlite3.connect(path) as database:
-        database.execute("DROP INDEX requests_by_batch")
+        for (index,) in database.execute(INDICES).fetchall():
+            database.execute(f"DROP INDEX {index}")
         for name in ADDED:
             database.execute(f"ALTER TABLE requests DROP COLUMN {name}")
     assert [one for _, one in read(path)] == [record(1)]

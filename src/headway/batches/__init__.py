@@ -1,1 +1,1 @@
-"""Batches of requests in files, as OpenAI's Batch API has them: durable, on one machine."""
+"""Batches of requests in files, as OpenAI's Batch API has them: durable, and shared."""

@@ -116,6 +116,8 @@ class Batch:
     """Lines whose answer is an error; at the end those that were never answered, too."""
     usage: Usage = NO_USAGE
     paused_at: int | None = None
+    key_name: str = ""
+    """The name of the API key that began it, whose budget its lines count against; empty: none."""
     """Since when no line begins, by somebody's wish; None: lines begin."""
 
     @property

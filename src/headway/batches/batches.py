@@ -147,8 +147,9 @@ class Batches:
         endpoint: str,
         metadata: Mapping[str, str] | None,
         output_expires_s: int | None,
+        key_name: str = "",
     ) -> Batch:
-        """Begin a batch of the requests in `file`. Raises OSError."""
+        """Begin a batch of the requests in `file`, for the API key of that name. Raises OSError."""
         now = int(self._clock())
         batch = Batch(
             id=f"batch_{secrets.token_hex(12)}",
@@ -159,6 +160,7 @@ class Batches:
             expires_at=now + WINDOW_S,
             metadata=metadata,
             output_expires_s=output_expires_s or MONTH_S,
+            key_name=key_name,
         )
         if self._shared is None:
             self.folder.keep_input(batch.id, file.id)

@@ -57,7 +57,7 @@ class Feeder:
         """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
         if self._window is not None and not self._window.include(self._clock()):
             return f"lines begin at {self._settings.window}"
-        return self._serving.pause(batch.owner)
+        return self._serving.pause(batch.owner, batch.key_name)
 
     def feed(self) -> None:
         """Begin as many lines as there is room for."""
@@ -103,6 +103,7 @@ class Feeder:
                     batch=batch.id,
                     endpoint=batch.endpoint,
                     tenant=batch.owner,
+                    key_name=batch.key_name,
                     body=running.body(line),
                     left_s=batch.expires_at - now,
                     key=f"{batch.id}-{line.line}-{attempt}",

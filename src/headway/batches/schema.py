@@ -47,7 +47,9 @@ SHARED = (
         written_at BIGINT NOT NULL, PRIMARY KEY (file, number))""",
 )
 
-STEPS = (FIRST, SHARED)
+PAID = ("ALTER TABLE batches ADD COLUMN key_name TEXT NOT NULL DEFAULT ''",)
+
+STEPS = (FIRST, SHARED, PAID)
 """What makes each version of the one before; a step is never changed once it was released."""
 
 BATCH_COLUMNS = ", ".join(field.name for field in fields(Batch))

@@ -15,6 +15,8 @@ class Asked:
     batch: str
     endpoint: str
     tenant: str
+    key_name: str
+    """Of the API key that began the batch; empty: none."""
     """Empty where the gateway has no keys."""
     body: bytes
     left_s: float
@@ -48,8 +50,8 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    def pause(self, tenant: str) -> str:
-        """Why lines of this tenant's batches begin no more; empty: they may."""
+    def pause(self, tenant: str, key_name: str) -> str:
+        """Why lines of batches of this tenant and this key begin no more; empty: they may."""
 
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""

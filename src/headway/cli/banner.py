@@ -38,7 +38,7 @@ def print_banner(
     if batched:
         console.print(f"  batched {escape(batched)}")
     console.print(f"  policy  {settings.policy}, tiers {settings.tier_mode}")
-    console.print(f"  watch   {address}/   {address}/metrics   {address}/docs")
+    console.print(f"  watch   {address}/console   {address}/metrics   {address}/docs")
     key = ' -H "Authorization: Bearer $KEY"' if settings.keys else ""
     model = catalog.first() if not backends else None
     path, body = _trial(model)

@@ -29,7 +29,8 @@ from headway.engines.embedded import EmbeddedServer
 from headway.engines.model_file import GgufError, find_model
 from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
-from headway.gateway.server import Gateway, run
+from headway.gateway.process import run
+from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
@@ -47,6 +48,8 @@ from headway.store.opening import NoDatabase
 from headway.store.request_log import RequestLog, RequestLogError, newest, read
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponsesError, ResponseStore
+from headway.traces.otlp import Collector, NoExporter
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +93,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
+            tracer = tracer_of(settings)
         except (
             GgufError,
             ModelFailure,
@@ -98,6 +102,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             ArtefactError,
             PromptError,
             QueueError,
+            NoExporter,
         ) as error:
             raise Failure(error) from None
         except OSError as error:
@@ -138,6 +143,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 catalog=catalog,
                 prompts=prompts,
                 queue=queue,
+                tracer=tracer,
                 scheduler=scheduler,
             )
 
@@ -244,6 +250,13 @@ def predictor_of(choice: Path | str) -> Predictor | None:
     return shipped() if choice == "shipped" else load(Path(choice).expanduser())
 
 
+def tracer_of(settings: Settings) -> Tracer | None:
+    """What sends traces, if there is a collector. Raises NoExporter."""
+    if settings.traces.endpoint is None:
+        return None
+    return Tracer(Collector(settings.traces.endpoint), settings.traces.sample)
+
+
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """The settings of the gateway itself."""
     return GatewaySettings(
@@ -253,6 +266,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         host=settings.host,
         port=settings.port,
         aliases=settings.aliases,
+        base_path=settings.base_path,
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

@@ -46,6 +46,7 @@ def list_(config: ConfigFile = None) -> None:
             f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else "",
             f"{key.tokens_per_minute} tokens a minute" if key.tokens_per_minute else "",
             "admin" if key.admin else "",
+            "may only look" if key.read_only else "",
             "may name tenants" if key.may_name_tenants else "",
         ]
         place = configuration.place(("keys", number, "name"))

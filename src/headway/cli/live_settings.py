@@ -67,6 +67,7 @@ def _api_key(key: KeyConfig) -> ApiKey:
         tenant=key.tenant,
         may_name_tenants=key.may_name_tenants,
         admin=key.admin,
+        read_only=key.read_only,
         max_tier=Tier.parse(key.tier_ceiling),
         requests_per_minute=key.requests_per_minute,
         tokens_per_minute=key.tokens_per_minute,

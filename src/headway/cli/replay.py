@@ -11,7 +11,8 @@ import msgspec
 from headway.cli.exit import fail
 from headway.cli.priority import give_way
 from headway.gateway.foresight.advisor import Question
-from headway.lab.simulation.choice import choose
+from headway.lab.simulation.captured import Captured, captured
+from headway.lab.simulation.choice import Choice, choose
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.importers.request_log import answered
 from headway.lab.simulation.logged_profile import logged_sites
@@ -23,7 +24,8 @@ from headway.store.request_record import RequestRecord
 
 
 def replay() -> None:
-    """Read a question from standard input, and print which policy to serve with."""
+    """Read a question from standard input, and print the answer: which policy to serve with, or
+    what the one in use gains."""
     give_way()
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     log = Path(question.log)
@@ -31,16 +33,18 @@ def replay() -> None:
         records = _until(
             question.now_unix_s, answered(log, max(0, newest(log) - question.most_requests))
         )
-        choice = choose(
-            recent_traffic(records, _unfinished(question), question.window_s, log.name),
-            logged_sites(records, question.slots),
-            settings_from_values(question.settings),
-            question.current,
-            parse_objective(question.slo) if question.slo else NOTHING,
-        )
+        recent = recent_traffic(records, _unfinished(question), question.window_s, log.name)
+        sites = logged_sites(records, question.slots)
+        settings = settings_from_values(question.settings)
+        answer: Choice | Captured
+        if question.about == "gain":
+            answer = captured(recent, sites, settings, question.current)
+        else:
+            objective = parse_objective(question.slo) if question.slo else NOTHING
+            answer = choose(recent, sites, settings, question.current, objective)
     except (SimulationError, OSError) as error:
         fail("replay", error)
-    print(msgspec.json.encode(choice).decode())
+    print(msgspec.json.encode(answer).decode())
 
 
 def _until(now_unix_s: float, records: Sequence[RequestRecord]) -> list[RequestRecord]:

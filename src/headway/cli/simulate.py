@@ -30,7 +30,7 @@ from headway.cli.simulation_options import (
 from headway.core.fleet.scaling import Scaling
 from headway.core.routing import KINDS, SHARED
 from headway.lab.report.terminal import show
-from headway.lab.simulation.cluster import Cluster, parse_scaling
+from headway.lab.simulation.cluster import Cluster, parse_scaling, parse_sharing
 from headway.lab.simulation.comparison import ORACLE, Contender, Run, Scenario, compare, label_of
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import parse_failures
@@ -86,6 +86,16 @@ def simulate(
     ] = BOOST.tail,
     fairness: Annotated[str, typer.Option(help="Fairness among tenants: off, vtc or drr.")] = "off",
     routing: Annotated[str, typer.Option(help=f"Routings to compare: {KINDS}.")] = SHARED,
+    gateways: Annotated[
+        int,
+        typer.Option(min=1, help="Gateways that share all engines; each gets requests by chance."),
+    ] = 1,
+    gateway_delay: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Milliseconds from a gateway to the others' shared state, and as long back."
+        ),
+    ] = 0.0,
     failing: Annotated[
         list[str] | None,
         typer.Option("--fail", help="Outage of a backend, NAME@AT_S+FOR_S; may be repeated."),
@@ -127,6 +137,7 @@ def simulate(
         cluster = Cluster(
             scaling=parse_scaling(scale, cold_start, idle, backlog),
             failures=parse_failures(failing or (), mtbf, repair),
+            sharing=parse_sharing(gateways, gateway_delay, names_in(routing)),
         )
         sites = sites_of(profile, slots, price, cluster.scaling)
         settings = settings_of(max_wait, fairness, tail)
@@ -157,6 +168,7 @@ def simulate(
             "tail of boost": tail,
             "fairness": fairness,
             "routing": routing,
+            "gateways": gateways,
             "failures": ", ".join(failing or ()) or (f"every {mtbf:g} s" if mtbf else "none"),
             "replicas": scale or len(sites),
             "SLO": slo or "none",

@@ -57,11 +57,12 @@ def worker(
     SIGTERM and ctrl-C let steps that run end for ten seconds; their runs go on elsewhere, or
     when a worker starts again.
     """
+    from headway.traces.otlp import NoExporter
     from headway.workflows.catalog import Catalog, load
     from headway.workflows.errors import WorkflowError
     from headway.workflows.http.server import HttpServer, NotAllowed
     from headway.workflows.llm import Gateway
-    from headway.workflows.otlp import Exporter, NoExporter
+    from headway.workflows.otlp import Exporter
     from headway.workflows.resources import Capacity
     from headway.workflows.retention import DAY_S, prune_always
     from headway.workflows.triggers.runner import Triggers

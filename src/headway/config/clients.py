@@ -30,7 +30,9 @@ class KeyConfig(Section):
     may_name_tenants: bool = False
     """Its requests may name other tenants, any of them: for a service that speaks for many."""
     admin: bool = False
-    """It sees the requests of all tenants and the metrics, and may load and unload models."""
+    """It sees the requests of all tenants and the metrics, and may operate the gateway."""
+    read_only: bool = False
+    """It may only look, and asks for no work; with `admin`, at everything."""
     tier_ceiling: TierName = "interactive"
     """The highest tier that it may ask for."""
     requests_per_minute: Count | None = None

@@ -34,6 +34,22 @@ class LogConfig(Section):
     none. It is begun anew at every start."""
 
 
+class TracesConfig(Section):
+    """Traces of requests, in OpenTelemetry's format."""
+
+    endpoint: str | None = None
+    """Address of a collector that takes OTLP over HTTP; null: none are sent."""
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the traces that begin here; one that a client has begun is sampled if it says so."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ValueError("write it as http://HOST:4318")
+        return endpoint
+
+
 class ResponsesConfig(Section):
     """Which responses of `/v1/responses` are kept, beside the request log."""
 

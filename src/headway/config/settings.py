@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from headway.config.backends import BackendConfig, names_of_models
 from headway.config.clients import CorsConfig, KeyConfig, LimitsConfig
-from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig
+from headway.config.kept import BatchConfig, LogConfig, ResponsesConfig, TracesConfig
 from headway.config.models import ModelConfig
 from headway.config.money import BudgetConfig, PricesConfig
 from headway.config.scheduling import (
@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """PEM file with the certificate's key; null: it is in the same file."""
     allow_open: bool = False
     """Serve other machines without API keys."""
+    base_path: str = ""
+    """Where a proxy that leaves it in addresses has the gateway, such as /headway."""
     hosts: tuple[str, ...] = ()
     """Names, without a port, that it is reached by beside this machine's own; empty: on loopback
     none, else any."""
@@ -114,6 +116,7 @@ class Settings(BaseSettings):
     responses: ResponsesConfig = ResponsesConfig()
     batch: BatchConfig = BatchConfig()
     log: LogConfig = Field(default_factory=LogConfig)
+    traces: TracesConfig = TracesConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -158,6 +161,13 @@ class Settings(BaseSettings):
             if first[key.sha256] != key.name:
                 raise ValueError(f"{first[key.sha256]!r} and {key.name!r} are one and the same key")
         return keys
+
+    @field_validator("base_path")
+    @classmethod
+    def _is_a_path(cls, path: str) -> str:
+        if not re.fullmatch(r"(/[\w.~-]+)*", path):
+            raise ValueError(f"{path!r} is not a path such as /headway; write it without a last /")
+        return path
 
     @field_validator("hosts")
     @classmethod

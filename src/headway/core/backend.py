@@ -54,7 +54,11 @@ class Backend:
 
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""
-        if len(self.running) >= self.slots or len(self.running) >= self.granted:
+        return len(self.running) < self.granted and self.may_have_room_for(request)
+
+    def may_have_room_for(self, request: Request) -> bool:
+        """The same as far as is known here: others may use the slots that are free."""
+        if len(self.running) >= self.slots:
             return False
         return self.kv_tokens is None or self.kv_reserved + request.kv_tokens <= self.kv_tokens
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 from headway.core.backends import Backends
 from headway.core.lanes import Lanes
@@ -11,6 +12,14 @@ from headway.core.request import Request, State, Tier
 
 SAMPLED_REQUESTS = 64
 """Number of waiting requests of a tier that are sampled to predict a wait."""
+
+
+class Before(NamedTuple):
+    """The waiting requests of a tier that start before a certain one."""
+
+    tier: Tier
+    requests: float
+    work_s: float
 
 
 class Outlook:
@@ -39,24 +48,20 @@ class Outlook:
         """
         serving = self._backends.of_lane(request.lane)
         queue = self._lanes.queues.get(request.lane)
-        free = any(backend.has_room_for(request) for backend in serving)
+        free = any(backend.may_have_room_for(request) for backend in serving)
         if free and (queue is None or not queue.count):
             return 0.0
+        return self._wait_s(request, self._before(request))
+
+    def _wait_s(self, request: Request, before: list[Before]) -> float:
+        serving = self._backends.of_lane(request.lane)
         ahead_s = sum(
             backend.cost.remaining_s(running)
             for backend in serving
             for running in backend.running.values()
             if not self._preemption.would_yield(running, request)
         )
-        rank_of = self._preemption.policy.rank
-        rank = rank_of(request)
-        for tier, waiting, sample in self._samples(request):
-            before_s = sum(
-                other.queued_work_s
-                for other in sample
-                if tier < request.tier or rank_of(other) <= rank
-            )
-            ahead_s += before_s * waiting / max(1, len(sample))
+        ahead_s += sum(one.work_s for one in before)
         return ahead_s / max(1, sum(backend.slots for backend in serving))
 
     def ahead(self, request: Request) -> int:
@@ -64,18 +69,22 @@ class Outlook:
 
         Estimated from the sample that predicts its wait; exact if fewer wait.
         """
-        rank_of = self._preemption.policy.rank
-        place = rank_of(request), request.sequence or inf
-        ahead = 0.0
-        for tier, waiting, sample in self._samples(request):
-            before = sum(
-                tier < request.tier or (rank_of(other), other.sequence) < place for other in sample
-            )
-            ahead += before * waiting / max(1, len(sample))
-        return round(ahead)
+        return round(sum(one.requests for one in self._before(request)))
 
-    def explain(self, request: Request, now_s: float) -> str:
-        """Why `request` runs or waits, in one sentence."""
+    def place(self, request: Request) -> tuple[Tier, float, int]:
+        """The order of waiting requests, as far as it does not change with time: by tier, then by
+        the policy's rank, then by arrival. Holds while the request's `ticket` stays the same."""
+        return request.tier, self._preemption.policy.rank(request), request.sequence
+
+    def explain(self, request: Request, now_s: float, ahead: tuple[int, int] | None = None) -> str:
+        """Why `request` runs or waits, in one sentence.
+
+        Args:
+            request: waits or runs.
+            now_s: the time.
+            ahead: how many wait before it because they are due or of higher tiers, and how many
+                others of its own; None: to be estimated, of its lane only.
+        """
         if request.state is State.RUNNING:
             return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
         if not any(backend.slots for backend in self._backends.of_lane(request.lane)):
@@ -87,11 +96,35 @@ class Outlook:
             return f"waits: tenant {request.tenant} runs at its cap"
         if request.due_s <= now_s:
             return "waits for the next slot: it is due by its starvation bound"
-        policy = self._preemption.policy
-        return (
-            f"waits in tier {request.tier.label} at {policy.name} rank {policy.rank(request):.3f}, "
-            f"predicted wait {self.predicted_wait_s(request):.1f} s"
-        )
+        before = self._before(request)
+        if ahead is None:
+            of_own = sum(round(one.requests) for one in before if one.tier is request.tier)
+            ahead = sum(round(one.requests) for one in before) - of_own, of_own
+        others, own = ahead
+        policy, wait_s = self._preemption.policy.name, self._wait_s(request, before)
+        behind = [f"{others} of higher tiers or due"] if others else []
+        behind += [f"{own} of tier {request.tier.label} by {policy}"] if own else []
+        place = f"behind {' and '.join(behind)}" if behind else "for the next slot, first in line"
+        return f"waits {place}, predicted wait {wait_s:.1f} s"
+
+    def _before(self, request: Request) -> list[Before]:
+        """What waits and starts before `request`, by tier.
+
+        Estimated from a sample; exact if fewer wait.
+        """
+        rank_of = self._preemption.policy.rank
+        place = rank_of(request), request.sequence or inf
+        found = []
+        for tier, waiting, sample in self._samples(request):
+            before = [
+                other
+                for other in sample
+                if tier < request.tier or (rank_of(other), other.sequence) < place
+            ]
+            share = waiting / max(1, len(sample))
+            work_s = sum(other.queued_work_s for other in before)
+            found.append(Before(tier, len(before) * share, work_s * share))
+        return found
 
     def _samples(self, request: Request) -> list[tuple[Tier, int, list[Request]]]:
         """For each tier of its lane not below that of `request`: the number of waiting requests,

@@ -82,7 +82,8 @@ class PreemptionRule:
                 yields = backend.piecewise and running.tier > tier
                 if running.resumed_s > rested_s and not yields:
                     continue
-                if tokens <= running.resumed_tokens and not (yields and running.in_pieces):
+                begins = tokens <= running.resumed_tokens
+                if begins and not (yields and running.in_pieces):
                     continue  # every run produces at least one token, lest its prefill be lost
                 if running.due_s <= now_s or running.preemptions >= most:
                     continue  # it has waited enough, and runs to its end
@@ -91,6 +92,8 @@ class PreemptionRule:
                 place = rank(running)
                 if place <= before and running.tier <= tier:
                     continue
+                if begins:
+                    place = INFINITE  # between two pieces the engine need not even be stopped
                 found.append((-running.tier, -place, -running.sequence, running, backend))
         heapify(found)  # no two have one sequence number
         return found

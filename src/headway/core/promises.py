@@ -54,6 +54,13 @@ class Promises:
         else:
             request.due_s = min(promised_s, request.due_s)
 
+    def move(self, request: Request, tier: Tier) -> None:
+        """Move `request` to `tier`; its due time only moves earlier."""
+        promised_s = request.due_s
+        request.tier = tier
+        self.make(request)
+        request.due_s = min(promised_s, request.due_s)
+
     def downgrade(self, request: Request) -> None:
         """Move `request`, which cannot meet its deadline, to the lowest tier without one."""
         request.deadline_s = None

@@ -16,9 +16,9 @@ from headway.core.request import Request, Tier
 
 ABOUT_S = 60.0
 """A tier is about for so long after one of its requests started on a backend."""
-PIECE_S = 0.05
+PIECE_S = 0.035
 """Time of a piece: so long may a prompt of a higher tier have to wait for it."""
-LEAST_PIECE_TOKENS = 24
+LEAST_PIECE_TOKENS = 16
 """Of fewer, a piece costs more outside of the engine's loop than in it."""
 
 

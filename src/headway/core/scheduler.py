@@ -18,6 +18,7 @@ from headway.core.decision import Decision, Preempt, Reject, RejectReason, Start
 from headway.core.estimate import SizeEstimate
 from headway.core.fairness import fairness
 from headway.core.lanes import Lanes
+from headway.core.live_requests import LiveRequests
 from headway.core.outlook import Outlook
 from headway.core.placement import placements
 from headway.core.policy_in_use import PolicyInUse
@@ -37,8 +38,8 @@ class Scheduler:
     """Decides which requests run and which wait.
 
     Events are methods; each takes the time `now_s`, which must not go backwards, whether or not
-    it is needed now: a log of events can be replayed. Call `step`
-    after an event, and at `next_wakeup_s`, and carry out the decisions in their order.
+    it is needed now: a log of events can be replayed. Call `step` after an event, and at
+    `next_wakeup_s`, and carry out the decisions in their order.
 
     Args:
         settings: everything an operator decides.
@@ -53,7 +54,7 @@ class Scheduler:
 
     def __init__(self, settings: SchedulerSettings, produced: Produced | None = None) -> None:
         self.settings = settings
-        self._requests: dict[str, Request] = {}
+        self._requests = LiveRequests()
         self._sequence = 0
         self._policies = PolicyInUse(settings)
         policy = self._policies.policy
@@ -159,6 +160,13 @@ class Scheduler:
         else:
             self.backends[request.backend].revised(request)
 
+    def move(self, request_id: str, tier: Tier, now_s: float) -> None:
+        """A waiting request belongs to `tier` from now on; its due time only moves earlier."""
+        request = self._requests.waiting(request_id)
+        self._lanes.dequeue(request)
+        self._promises.move(request, tier)
+        self._lanes.enqueue(request)
+
     def add(self, request: Request, now_s: float) -> Reject | None:
         """Add a new request. It waits from now on; returns the rejection if it is refused.
 
@@ -190,7 +198,7 @@ class Scheduler:
 
     def progress(self, request_id: str, output_tokens: int, now_s: float) -> None:
         """A running request has produced `output_tokens` in all."""
-        request = self._one_that_runs(request_id)
+        request = self._requests.running(request_id)
         if output_tokens < request.output_tokens:
             raise ValueError(
                 f"request {request_id!r} had {request.output_tokens} output tokens already; "
@@ -200,11 +208,11 @@ class Scheduler:
 
     def pin(self, request_id: str, lane: str, now_s: float) -> None:
         """A running request can continue only on backends that serve `lane`."""
-        self._one_that_runs(request_id).lane = lane
+        self._requests.running(request_id).lane = lane
 
     def finish(self, request_id: str, now_s: float) -> None:
         """A running request is done."""
-        request = self._one_that_runs(request_id)
+        request = self._requests.running(request_id)
         self._backends.release(request)
         self._policies.finished(request, now_s)
         self._retire(request, State.FINISHED, now_s)
@@ -228,9 +236,7 @@ class Scheduler:
         Raises:
             ValueError: if the request neither waits nor runs.
         """
-        request = self._requests.get(request_id)
-        if request is None:
-            raise ValueError(f"request {request_id!r} is not known; it may have ended")
+        request = self._requests.known(request_id)
         self.cancel(request_id, now_s)
         return request.continued()
 
@@ -239,7 +245,7 @@ class Scheduler:
 
         It runs on the backends in `avoid` only if no other can run it.
         """
-        request = self._one_that_runs(request_id)
+        request = self._requests.running(request_id)
         request.avoid = avoid
         self._send_back(request)
 
@@ -249,7 +255,7 @@ class Scheduler:
 
     def give_way(self, request_id: str, now_s: float) -> Preempt:
         """A running request is preempted for one that waits elsewhere."""
-        return self._preempted(self._one_that_runs(request_id))
+        return self._preempted(self._requests.running(request_id))
 
     def catch_up(self, backends: Iterable[Backend], now_s: float) -> None:
         """Ask a driver that does not report every token what the requests have produced."""
@@ -288,7 +294,7 @@ class Scheduler:
         It may be from the first token, the end or the stop of another request on its backend on,
         or from its own due time on.
         """
-        request = self._one_that_runs(request_id)
+        request = self._requests.running(request_id)
         return self._turns.may_go_on(request, self.backends[request.backend], now_s)
 
     @property
@@ -391,10 +397,3 @@ class Scheduler:
         for request in waiting:
             self._lanes.pull(request)
         return waiting
-
-    def _one_that_runs(self, request_id: str) -> Request:
-        request = self._requests.get(request_id)
-        if request is None or request.state is not State.RUNNING:
-            state = "not known" if request is None else request.state.value
-            raise ValueError(f"request {request_id!r} is {state}; only a running one can do that")
-        return request

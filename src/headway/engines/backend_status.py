@@ -32,6 +32,8 @@ class BackendStatus:
     """Whether it is a child process of this gateway, which no other gateway uses."""
     leaving: bool = False
     """Whether it was taken out of the configuration: it finishes what it runs."""
+    held: bool = False
+    """Whether an operator drains it: it finishes what it runs, and gets no new requests."""
 
     @property
     def models(self) -> tuple[str, ...]:

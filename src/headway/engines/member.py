@@ -26,6 +26,7 @@ from headway.engines.limiter import ConcurrencyLimit
 from headway.engines.measured_cost import MeasuredCost
 from headway.engines.overload import Overload
 from headway.engines.patience import Patience
+from headway.engines.pause import pause
 from headway.engines.probe import connect
 from headway.engines.trials import Trials
 
@@ -76,6 +77,7 @@ class Member:
         self._nudge = asyncio.Event()
         self._former = FormerClients()
         self._leaving = False
+        self._held = False
         self._outdated = False
         """Whether `engine` is the client of a server that has since been configured otherwise."""
         self.status = self._current()
@@ -105,6 +107,11 @@ class Member:
     def leave(self) -> None:
         """It was taken out of the configuration: it finishes what it runs."""
         self._leaving = True
+        self._refresh()
+
+    def hold(self, held: bool) -> None:
+        """An operator keeps new requests from it, or no longer does; what it runs goes on."""
+        self._held = held
         self._refresh()
 
     async def watch(self) -> None:
@@ -342,7 +349,7 @@ class Member:
     def _refresh(self) -> None:
         status = self._current()
         now_s = time.monotonic()
-        self._changes.look(status, *self._pause(now_s), now_s)
+        self._changes.look(status, *pause(status, self._breaker, self._overload, now_s), now_s)
         if status == self.status:
             return
         self.status = status
@@ -361,23 +368,13 @@ class Member:
             named_models=tuple(self._source.models) if isinstance(self._source, Endpoint) else (),
             own=isinstance(self._source, EmbeddedServer),
             leaving=self._leaving,
+            held=self._held,
         )
-
-    def _pause(self, now_s: float) -> tuple[str, float]:
-        """Why it gets no new requests although it is up, empty if it does; and for how long."""
-        if self._leaving:
-            return "it was taken out of the settings, and finishes what it runs", 0.0
-        if self._breaker.is_silent:
-            return "it sends nothing; a trial follows soon", 0.0
-        if self._breaker.is_open:
-            return "too many requests failed; a trial follows soon", 0.0
-        pause_s = self._overload.until_s - now_s
-        return ("it is overloaded, and paused", pause_s) if pause_s > 0.0 else ("", 0.0)
 
     @property
     def _slots(self) -> int:
         """Number of requests that it may run at once now."""
-        if self.engine is None or self._leaving:
+        if self.engine is None or self._leaving or self._held:
             return 0
         if self._breaker.is_silent:
             # It may be busy with its running requests: they go on, and no waiting one starts.

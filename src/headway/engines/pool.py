@@ -111,6 +111,10 @@ class BackendPool:
             if name in self._members:
                 self._members[name].leave()
 
+    def hold(self, name: str, held: bool) -> None:
+        """Keep new requests from a backend, or no longer: until then or the next start."""
+        self._members[name].hold(held)
+
     def drop(self, name: str) -> None:
         """Forget a backend that is leaving, and on which nothing runs any more."""
         self._end(self._members.pop(name))

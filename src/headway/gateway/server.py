@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import signal
-import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +23,17 @@ from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.keep_alive import KeepAlive
+from headway.gateway.console.live import Live
+from headway.gateway.console.trend import Trend
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.perception import Perception
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.gain import Gain
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import Bodies
-from headway.gateway.http.descriptors import raise_limit
 from headway.gateway.http.server import HttpServer
 from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
@@ -43,15 +42,21 @@ from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
+from headway.gateway.keys.sessions import Sessions
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.money.spot_prices import SpotPrices
 from headway.gateway.routes.application import Routes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
+from headway.gateway.routes.operations import Operations
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
+from headway.loopback import is_loopback
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
 from headway.prediction.live.live_predictor import LivePredictor
@@ -62,18 +67,17 @@ from headway.prediction.models.predictor import Predictor
 from headway.prices.table import Prices
 from headway.prompts.watched import WatchedRegistry
 from headway.sharing.settings import QueueSettings
+from headway.store.history.reader import HistoryReader
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.responses import ResponseStore
+from headway.traces.tracer import Tracer
 
 if TYPE_CHECKING:
     from headway.sharing.shared_queue import SharedQueue
 
 logger = logging.getLogger(__name__)
 
-GC_ALLOCATIONS = 10_000
-"""Allocations between garbage collections of the youngest generation."""
-SWITCH_S = 0.0005
 CLOSE_S = 0.5
 """Time for connections to end after their requests are done."""
 
@@ -95,6 +99,7 @@ class Gateway:
         catalog: models that answer whole batches; None: none.
         prompts: the registered prompts; None: there are none.
         queue: where gateways share one order of requests; None: this one has its own.
+        tracer: sends traces of requests; None: none are sent.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -115,6 +120,7 @@ class Gateway:
         catalog: Catalog | None = None,
         prompts: WatchedRegistry | None = None,
         queue: QueueSettings | None = None,
+        tracer: Tracer | None = None,
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -152,7 +158,14 @@ class Gateway:
         admissions = Admissions(self._budgets, pricing, self.pool)
         metrics = Metrics(self.dispatcher, foresight, self.perception)
         self._accounts = accounts = Accounts(
-            self.dispatcher.scheduler, metrics, history, foresight, ahead, pricing, request_log
+            self.dispatcher.scheduler,
+            metrics,
+            history,
+            foresight,
+            ahead,
+            pricing,
+            request_log,
+            tracer,
         )
         self.catalog = Catalog() if catalog is None else catalog
         batched = [model.name for model in self.catalog]
@@ -167,6 +180,7 @@ class Gateway:
             batched,
             aliases,
             admissions,
+            tracer,
         )
         self._advisor = None
         if settings.auto is not None and request_log is not None:
@@ -176,13 +190,17 @@ class Gateway:
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
+        self._tracer = tracer
+        if tracer is not None:
+            metrics.traces(tracer)
         self._lag = LoopLag(metrics.registry)
         of_models = ModelMetrics(self.catalog, metrics.registry)
         self._inference = inference = Inference(
             settings, self.catalog, of_models, accounts, pricing, admissions, aliases
         )
         bodies = Bodies(settings.max_body_bytes, settings.max_bodies_bytes, settings.read_timeout_s)
-        entrance = Entrance(self._keys, bodies)
+        sessions = Sessions(self._keys, clock)
+        entrance = Entrance(self._keys, sessions, bodies, is_loopback(settings.host))
         self._prompts = Prompts(prompts, settings.max_body_bytes)
         self._keep_alive = KeepAlive(self.dispatcher, accounts, settings.keep_alive_s)
         self._batches: Batches | None = None
@@ -201,6 +219,13 @@ class Gateway:
             )
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)
+        self._reader = None if request_log is None else HistoryReader(request_log.path)
+        self._trend = Trend(core)
+        self._gain = None
+        if request_log is not None:
+            self._gain = Gain(core, request_log.path, accounts.flush, clock)
+        automatic = self._advisor is not None
+        self._live = Live(self.dispatcher, foresight, automatic, self._gain)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -217,6 +242,24 @@ class Gateway:
             CostsRoutes(entrance, self._budgets, log_path),
             responses,
             self._advisor,
+            ConsoleRoutes(
+                entrance,
+                sessions,
+                bodies,
+                self._live,
+                self._trend,
+                settings.base_path,
+            ),
+            Operations(
+                entrance,
+                bodies,
+                self.dispatcher,
+                self.pool,
+                foresight,
+                self._advisor is not None,
+            ),
+            PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
+            HistoryRoutes(entrance, self._reader),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -237,6 +280,7 @@ class Gateway:
         self.address = await self._http.start()
         self._foresight.start(self.perception.ask if self.perception else None)
         self._lag.start()
+        self._trend.start()
         self._spot_prices.start()
         self._keep_alive.start()
         self._prompts.start()
@@ -305,13 +349,20 @@ class Gateway:
             await self._batches.stop()
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
+        if self._reader is not None:
+            self._reader.close()
         await self._keep_alive.stop()
         if self.queue is not None:
             await self.queue.close()
         await self._lag.stop()
+        self._trend.stop()
+        if self._gain is not None:
+            await self._gain.close()
         await self._spot_prices.close()
         await self._prompts.close()
         self._accounts.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
         if self.perception is not None:
             await self.perception.close()
         if self._advisor is not None:
@@ -326,99 +377,3 @@ def _clock(queue: QueueSettings | None) -> Callable[[], float]:
         return time.monotonic
     ahead_s = queue.clock_ahead_s
     return lambda: time.monotonic() + ahead_s
-
-
-Beside = Callable[[Gateway], Coroutine[object, object, None]]
-"""Runs beside a gateway from when it listens, its engines may still start, until it stops."""
-
-
-async def serve(
-    gateway: Gateway,
-    on_ready: Callable[[Gateway], None] | None = None,
-    beside: Beside | None = None,
-) -> bool:
-    """Serve until SIGTERM or SIGINT, then drains; a second signal stops it at once.
-
-    Args:
-        gateway: not started yet.
-        on_ready: called once the gateway takes requests.
-        beside: runs from when clients can connect, and is cancelled at the end.
-
-    Returns:
-        Whether all requests could be finished.
-
-    Raises:
-        OSError: the port is in use, or the host is not an address of this machine.
-        GgufError: an embedded engine cannot load its model.
-    """
-    loop = asyncio.get_running_loop()
-    signals: asyncio.Queue[None] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, None)
-    interrupted = asyncio.ensure_future(signals.get())
-    watching: list[asyncio.Future[None]] = []
-
-    def listening() -> None:
-        if beside is not None:
-            watching.append(asyncio.ensure_future(beside(gateway)))
-
-    starting = asyncio.ensure_future(gateway.start(listening))
-    drained = True
-    try:
-        await asyncio.wait((starting, interrupted), return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait((starting,))
-            return True
-        starting.result()
-        if on_ready is not None:
-            on_ready(gateway)
-        await interrupted
-        logger.info("draining: %d requests in progress", len(gateway.dispatcher.works))
-        draining = asyncio.ensure_future(gateway.drain())
-        interrupted = asyncio.ensure_future(signals.get())
-        await asyncio.wait((draining, interrupted), return_when=asyncio.FIRST_COMPLETED)
-        drained = draining.done() and draining.result()
-        draining.cancel()
-    finally:
-        interrupted.cancel()
-        for task in watching:
-            task.cancel()
-        await gateway.stop()
-    return drained
-
-
-def run(
-    gateway: Callable[[], Gateway],
-    on_ready: Callable[[Gateway], None] | None = None,
-    beside: Beside | None = None,
-) -> bool:
-    """Run `serve` in a new event loop, on uvloop where it exists.
-
-    Args:
-        gateway: creates the gateway, inside the loop.
-        on_ready: called once the gateway takes requests.
-        beside: see `serve`.
-    """
-
-    raise_limit()
-
-    async def main() -> bool:
-        return await serve(gateway(), ready, beside)
-
-    def ready(started: Gateway) -> None:
-        # Objects that exist now live on: scanning them all in a collection costs more than
-        # collecting what a thousand requests leave behind.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_ALLOCATIONS, 10, 50)
-        # Threads that write logs must not delay the event loop for long.
-        sys.setswitchinterval(SWITCH_S)
-        if on_ready is not None:
-            on_ready(started)
-
-    if sys.platform == "win32":
-        return asyncio.run(main())
-    import uvloop
-
-    return uvloop.run(main())

@@ -48,7 +48,9 @@ class ApiKey:
     may_name_tenants: bool = False
     """Whether its requests may name any tenant: for a service that acts for many."""
     admin: bool = False
-    """Whether it may see all requests and metrics, and load and unload models."""
+    """Whether it may see all requests and metrics, and operate the gateway."""
+    read_only: bool = False
+    """Whether it may only look: it changes nothing, and asks for no work."""
     max_tier: Tier | None = None
     """The best tier that it may use; a request for a better tier gets this one."""
     requests_per_minute: float | None = None
@@ -90,6 +92,8 @@ class GatewaySettings:
     """0: any free port."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Models by alias; `*` in an alias matches any text."""
+    base_path: str = ""
+    """Requests may have it before their path: where a proxy has the gateway, such as `/headway`."""
     hosts: tuple[str, ...] = ()
     """Further names of the gateway; see `Browsers`."""
     allow_origins: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ from typing import Literal
 
 Event = Literal["join", "post", "sync", "beat", "leave"]
 
+LAYOUT = 1
+"""Of the keys' values; gateways with another one do not understand each other."""
 _KEYS = ("leases", "posts", "alive", "state", "expected")
 
 
@@ -20,7 +22,7 @@ class SlotScript:
     """
 
     def __init__(self, prefix: str) -> None:
-        self.keys = tuple(f"{{{prefix}}}:{name}" for name in _KEYS)
+        self.keys = tuple(f"{{{prefix}}}:{LAYOUT}:{name}" for name in _KEYS)
 
     @cached_property
     def text(self) -> bytes:

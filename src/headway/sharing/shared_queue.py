@@ -171,6 +171,10 @@ class SharedQueue:
                 logger.warning("its place among the gateways is not known any more: it joins again")
                 self._apart({})
                 self._token = 0
+            except Exception as error:  # a mistake of ours must not hold up every request
+                logger.exception("the shared queue made a mistake; please report this")
+                self._lost(f"a mistake in the shared queue ({type(error).__name__})")
+                await asyncio.sleep(RETRY_S)
 
     async def _post(self) -> None:
         """Wait for a change, and post it."""
@@ -198,8 +202,8 @@ class SharedQueue:
         granted = sum(isinstance(one, Grant) for one in fresh)
         self._left -= granted
         started = sum(isinstance(one, Start) and one.backend in self._names for one in todo)
-        short = self._left <= MOST_ENTRIES // 2 and self._scheduler.waiting() > self._left
-        if started != granted or short or any(isinstance(one, Preempt) for one in todo):
+        few = granted and self._left <= MOST_ENTRIES // 2 < self._scheduler.waiting()
+        if started != granted or few or any(isinstance(one, Preempt) for one in todo):
             self._wanted.set()
         elif granted and self._acknowledge is None and self._loop is not None:
             self._acknowledge = self._loop.call_later(ACKNOWLEDGE_S, self._acknowledged)

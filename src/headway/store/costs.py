@@ -56,7 +56,7 @@ class Unpriced(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """Which requests count."""
+    """Which requests count, of those that were not refused."""
 
     since_s: float = 0.0
     """Seconds since 1970."""
@@ -68,7 +68,7 @@ class Chosen(NamedTuple):
 
     def where(self) -> tuple[str, list[object]]:
         """As a condition, and its values."""
-        condition = "arrival_unix_s >= ? AND arrival_unix_s < ?"
+        condition = "arrival_unix_s >= ? AND arrival_unix_s < ? AND outcome != 'rejected'"
         values = [self.since_s, self.until_s]
         if self.tenant is None:
             return condition, [*values]

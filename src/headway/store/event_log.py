@@ -37,6 +37,7 @@ EVENTS = {
     "Cancelled": "cancel",
     "Requeued": "requeue",
     "Revised": "revise",
+    "Moved": "move",
     "BackendSet": "set_backend",
     "BackendRemoved": "remove_backend",
     "Calibrated": "calibrate",
@@ -51,8 +52,8 @@ WHOLE: dict[str, tuple[str, type]] = {
 """Events whose one argument is written field by field: its name and type."""
 FROM_BEFORE = ("output_tokens", "predicted_tokens", "started_s", "preemptions")
 """State that a request keeps when it is added again."""
-OF_RUNS = ("step", "parents", "to_come")
-"""Facts of requests that are part of runs; lines of others do not have them."""
+UNLESS_EMPTY = ("step", "parents", "to_come", "piecewise")
+"""Facts that a line has only if they say something."""
 FACTS: dict[type, tuple[str, ...]] = {
     Request: (*(field.name for field in fields(Request) if field.init), *FROM_BEFORE),
     Backend: tuple(field.name for field in fields(Backend) if field.init),
@@ -154,7 +155,7 @@ for _kind, _name in EVENTS.items():
 def _as_fields(whole: Request | Backend) -> dict[str, Any]:
     """The facts of a request or backend; sets in one order."""
     facts = {name: getattr(whole, name) for name in FACTS[type(whole)]}
-    for name in OF_RUNS:
+    for name in UNLESS_EMPTY:
         if not facts.get(name, True):
             del facts[name]
     return {n: sorted(v) if isinstance(v, frozenset) else v for n, v in facts.items()}

@@ -92,7 +92,8 @@ class PostgresConnection:
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement returns."""
-        cursor = self._database.execute(statement.replace("?", "%s").encode(), values or None)
+        text = statement.replace("?", "%s").encode()
+        cursor = self._database.execute(text, values or None, binary=True)  # bytes are not in hex
         return cursor.fetchall() if cursor.description else []
 
     def commit(self) -> None:

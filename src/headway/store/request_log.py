@@ -11,7 +11,6 @@ import logging
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -21,8 +20,12 @@ from typing import Any
 import msgspec
 
 from headway.store.database import move_aside, open_database
+from headway.store.history.life import Life
+from headway.store.history.rollups import SCHEMA as ROLLUPS
+from headway.store.history.upkeep import Upkeep
 from headway.store.request_record import (
     ADDED,
+    FIELDS,
     INDEX_OF_ADDED,
     SCHEMA,
     SCHEMA_VERSION,
@@ -31,28 +34,22 @@ from headway.store.request_record import (
 
 logger = logging.getLogger(__name__)
 
-FIELDS = RequestRecord.__struct_fields__
-INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}) VALUES "
-ROW = f"({', '.join('?' * len(FIELDS))})"
+INSERT = f"INSERT INTO requests ({', '.join(FIELDS)}, life) VALUES "
+ROW = f"({', '.join('?' * len(FIELDS))}, ?)"
 ROWS_AT_ONCE = 64
 """Rows per statement. SQLite releases the GIL while it executes one; with a statement per row, it
 would have to be taken back from the event loop for every row."""
 COUNT = (
     "SELECT count(*) FROM requests WHERE model = ? AND outcome = 'finished' AND output_tokens > 0"
 )
-TOO_OLD = """
-DELETE FROM requests WHERE number IN (
-    SELECT number FROM requests WHERE arrival_unix_s < ? ORDER BY arrival_unix_s LIMIT ?
-) AND number < (SELECT max(number) FROM requests)
-"""
-"""The newest row stays: SQLite would give its number again, and readers go by numbers."""
-DELETED_AT_ONCE = 5000
-TRIM_EVERY_S = 600.0
 FEATURES, PROMPT = FIELDS.index("features"), FIELDS.index("prompt")
 DESCRIBED_AT_ONCE = 64
 """Prompts that may wait for their features; further records get none. At such a rate serving
 matters more, and thousands of request bodies would fill the memory."""
 
+_Waiting = tuple[RequestRecord, Any, Life | None]
+"""A record, the prompt whose features it gets, and its life."""
+_Row = tuple[RequestRecord, Life | None]
 MakeFeatures = Callable[[Sequence[Any]], Sequence[tuple[int, ...]]]
 """Makes the features of several prompts; a batch costs a tenth of one by one."""
 
@@ -91,9 +88,7 @@ class RequestLog:
         max_waiting: int = 10_000,
     ) -> None:
         self.path = path
-        self._keep_s = keep_s
-        self._trim_at_s = 0.0
-        """When old rows are next deleted, on the clock of `time.monotonic`."""
+        self._upkeep = Upkeep(path, keep_s)
         self.keep_prompts = keep_prompts
         self.written = 0
         """Records on disk."""
@@ -102,7 +97,7 @@ class RequestLog:
         self._make_features = make_features
         self._batch_s = batch_s
         self._max_waiting = max_waiting
-        self._waiting: queue.SimpleQueue[tuple[RequestRecord, Any] | None]
+        self._waiting: queue.SimpleQueue[_Waiting | None]
         self._waiting = queue.SimpleQueue()
         self._closing = threading.Event()
         self._warned = False
@@ -110,18 +105,19 @@ class RequestLog:
         self._thread = threading.Thread(target=self._run, name="headway-request-log", daemon=True)
         self._thread.start()
 
-    def write(self, record: RequestRecord, prompt: Any = None) -> None:
+    def write(self, record: RequestRecord, prompt: Any = None, life: Life | None = None) -> None:
         """Queue one record for writing. Never blocks and never raises.
 
         Args:
             record: of a finished request.
             prompt: input of `make_features`; None: `record` keeps its own features.
+            life: what History shows of it beside the record.
         """
         waiting = self._waiting.qsize()
         if self._closing.is_set() or waiting >= self._max_waiting:
             self.dropped += 1
         else:
-            self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None))
+            self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None, life))
 
     def close(self) -> None:
         """Write what is queued and close the file. A second call does nothing."""
@@ -133,9 +129,9 @@ class RequestLog:
 
     def _run(self) -> None:
         while True:
-            self._trim()
+            self._upkeep.step(self._database)
             try:
-                first = self._waiting.get(timeout=None if self._keep_s is None else TRIM_EVERY_S)
+                first = self._waiting.get(timeout=self._upkeep.next_s())
             except queue.Empty:
                 continue
             if first is None:
@@ -147,13 +143,14 @@ class RequestLog:
                     self._waiting.put(None)  # ends the loop after this batch
                     break
                 batch.append(more)
-            self._commit(self._described(batch))
+            lives = [life for _, _, life in batch]
+            self._commit(list(zip(self._described(batch), lives, strict=True)))
         self._database.close()
 
-    def _described(self, batch: Sequence[tuple[RequestRecord, Any]]) -> list[RequestRecord]:
+    def _described(self, batch: Sequence[_Waiting]) -> list[RequestRecord]:
         """The records, with the features of their prompts."""
-        described = [record for record, _ in batch]
-        places = [place for place, (_, prompt) in enumerate(batch) if prompt is not None]
+        described = [record for record, _, _ in batch]
+        places = [place for place, (_, prompt, _) in enumerate(batch) if prompt is not None]
         if self._make_features is None or not places:
             return described
         try:
@@ -167,7 +164,7 @@ class RequestLog:
             described[place] = msgspec.structs.replace(described[place], features=features)
         return described
 
-    def _commit(self, batch: list[RequestRecord]) -> None:
+    def _commit(self, batch: list[_Row]) -> None:
         try:
             try:
                 written = self._insert(batch)
@@ -177,6 +174,7 @@ class RequestLog:
                 self._database.close()  # exactly this class means a corrupt file
                 move_aside(self.path, str(error), "request log")
                 self._database = _open(self.path)
+                self._upkeep.begin()
                 written = self._insert(batch)
         except (sqlite3.Error, RequestLogError, OSError) as error:
             self.dropped += len(batch)
@@ -190,28 +188,13 @@ class RequestLog:
             self._warned = True
         else:
             self.written += written
+            self._upkeep.written()
             self.dropped += len(batch) - written
             if self._warned:
                 logger.warning("request log %s is written again", self.path)
             self._warned = False
 
-    def _trim(self) -> None:
-        """Delete some of the rows that are too old, if it is time."""
-        now_s = time.monotonic()
-        if self._keep_s is None or now_s < self._trim_at_s:
-            return
-        self._trim_at_s = now_s + TRIM_EVERY_S
-        try:
-            with self._database:
-                too_old = (time.time() - self._keep_s, DELETED_AT_ONCE)
-                deleted = self._database.execute(TOO_OLD, too_old).rowcount
-        except sqlite3.Error as error:
-            logger.warning("old rows of request log %s cannot be deleted: %s", self.path, error)
-            return
-        if deleted == DELETED_AT_ONCE:
-            self._trim_at_s = now_s  # the rest follows between the next rows
-
-    def _insert(self, batch: Sequence[RequestRecord]) -> int:
+    def _insert(self, batch: Sequence[_Row]) -> int:
         """Commit the batch; returns the number of rows."""
         with self._database:
             return sum(
@@ -219,22 +202,23 @@ class RequestLog:
                 for begin in range(0, len(batch), ROWS_AT_ONCE)
             )
 
-    def _insert_some(self, records: Sequence[RequestRecord]) -> int:
-        values = [value for record in records for value in self._row(record)]
+    def _insert_some(self, rows: Sequence[_Row]) -> int:
         try:
-            self._database.execute(INSERT + ", ".join([ROW] * len(records)), values)
+            values = [value for row in rows for value in self._row(*row)]
+            self._database.execute(INSERT + ", ".join([ROW] * len(rows)), values)
         except (OverflowError, ValueError) as error:  # in one of the rows
-            if len(records) > 1:
-                return sum(self._insert_some([record]) for record in records)
-            logger.warning("request %r has no row in the log: %s", records[0].id, error)
+            if len(rows) > 1:
+                return sum(self._insert_some([row]) for row in rows)
+            logger.warning("request %r has no row in the log: %s", rows[0][0].id, error)
             return 0
-        return len(records)
+        return len(rows)
 
-    def _row(self, record: RequestRecord) -> list[Any]:
+    def _row(self, record: RequestRecord, life: Life | None) -> list[Any]:
         row = list(msgspec.structs.astuple(record))
         row[FEATURES] = msgspec.json.encode(record.features).decode()
         if not self.keep_prompts:
             row[PROMPT] = None
+        row.append(None if life is None else msgspec.json.encode(life).decode())
         return row
 
 
@@ -287,8 +271,12 @@ _text = partial(str, encoding="utf-8", errors="replace")
 
 def _columns(database: sqlite3.Connection) -> list[str]:
     """The fields of a record, without those that an older log does not have."""
-    there = {row[1] for row in database.execute("PRAGMA table_info(requests)")}
+    there = _there(database)
     return [name for name in FIELDS if name not in ADDED or name in there]
+
+
+def _there(database: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in database.execute("PRAGMA table_info(requests)")}
 
 
 def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
@@ -318,9 +306,10 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        database = open_database(path, SCHEMA, SCHEMA_VERSION, "request log")
+        database = open_database(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
+        database.text_factory = _text
         with database:
-            for name in set(ADDED).difference(_columns(database)):
+            for name in set(ADDED) - _there(database):
                 database.execute(f"ALTER TABLE requests ADD COLUMN {name} {ADDED[name]}")
             database.execute(INDEX_OF_ADDED)
         return database

@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS requests (
     key TEXT NOT NULL DEFAULT '',
     batch TEXT NOT NULL DEFAULT '',
     charged_tokens INTEGER,
-    cost REAL
+    cost REAL,
+    life TEXT
 );
 CREATE INDEX IF NOT EXISTS requests_by_arrival ON requests (arrival_unix_s);
 """
@@ -56,6 +57,7 @@ ADDED = {
     "batch": "TEXT NOT NULL DEFAULT ''",
     "charged_tokens": "INTEGER",
     "cost": "REAL",
+    "life": "TEXT",
 }
 """Columns that logs from before do not have. They get them when a gateway opens them."""
 
@@ -117,3 +119,6 @@ class RequestRecord(msgspec.Struct, kw_only=True, frozen=True):
     """Tokens that count against rates and budgets: prompt and output, as far as it came."""
     cost: float | None = None
     """What it cost, in the currency of the prices; None: something that it ran on has no price."""
+
+
+FIELDS = RequestRecord.__struct_fields__

@@ -5,31 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from headway.traces.span import Context, Span
 from headway.workflows.costs import pattern
 from headway.workflows.errors import sentence
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
 OPERATIONS = {"llm": "chat", "embed": "embeddings", "run": "invoke_workflow"}
 """The convention's name of what a step of a kind does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One span. Ids are those of OpenTelemetry, as numbers; times are seconds since 1970."""
-
-    name: str
-    trace_id: int
-    span_id: int
-    parent_id: int | None
-    began_at: float
-    ended_at: float
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    is_client: bool = False
-    """Whether another service did the work."""
-    error: str | None = None
 
 
 def trace_id_of(run: str) -> int:
@@ -44,7 +28,7 @@ def span_id_of(run: str, path: str = "") -> int:
 
 def traceparent(run: str, path: str) -> str:
     """The W3C header by which other services continue the trace under a step."""
-    return f"00-{trace_id_of(run):032x}-{span_id_of(run, path):016x}-01"
+    return Context(trace_id_of(run), span_id_of(run, path), None).traceparent
 
 
 def spans_of(run: RunRow, steps: Iterable[StepRow], *, contents: bool = False) -> list[Span]:

@@ -14,7 +14,8 @@ from tests.gateway.doubles import EnginePool, ExactEngine
 from tests.gateway.fake_backend import FakeBackend
 
 from headway.engines.endpoint import Endpoint
-from headway.gateway.server import Gateway, serve
+from headway.gateway.process import serve
+from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 
 

@@ -207,3 +207,34 @@ async def test_lines_of_batches_pause_when_their_budget_is_spent(
     assert [one.cost for _, one in read(log.path) if one.batch == batch.id and one.cost] == [
         1.0
     ] * 3
+
+
+async def test_lines_count_against_the_budget_of_the_key_that_began_the_batch(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=0.0)
+    gateway = await serve(
+        backend,
+        keys=(key(money_per_day=1.5),),
+        prices=PRICES,
+        batches=BatchSettings(tmp_path / "batches"),
+        request_log=log,
+    )
+    body = {"model": "fake", "messages": HELLO, "max_tokens": 100}
+    line = {"custom_id": "c", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    async with client_of(gateway, api_key="team") as client:
+        file = await client.files.create(
+            file=("in.jsonl", json.dumps(line).encode()), purpose="batch"
+        )
+        batch = await client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        async with asyncio.timeout(10):
+            while (await client.batches.retrieve(batch.id)).status != "completed":
+                await asyncio.sleep(0.01)
+        with pytest.raises(openai.RateLimitError, match=r"0\.5 left of its 1\.5 a day"):
+            await ask(client)
+    await gateway.stop()
+    log.close()
+    found = [one for _, one in read(log.path) if one.batch]
+    assert [(one.key, one.cost) for one in found] == [("team", 1.0)]

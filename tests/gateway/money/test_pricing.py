@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import openai
 import pytest
-from tests.gateway.conftest import HELLO, Serve
+from tests.gateway.conftest import HELLO, Serve, until
 from tests.gateway.doubles import work
 from tests.gateway.fake_backend import FakeBackend
 
@@ -186,3 +186,33 @@ async def test_what_has_no_price_costs_an_unknown_amount_and_not_nothing(
     assert "headway_cost_total{" not in metrics
     log.close()
     assert [(one.cost, one.charged_tokens) for _, one in read(log.path)] == [(None, 107)]
+
+
+async def test_answers_that_break_off_cost_what_came_of_them(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=0.0)
+    gateway = await serve(backend, prices=Prices({"fake": PRICE}), request_log=log)
+    client = openai.AsyncOpenAI(base_url=f"{gateway.address}/v1", api_key="none", max_retries=0)
+    asked = {"model": "fake", "messages": HELLO, "stream": True}
+    backend.break_after = 30
+    with pytest.raises(openai.APIError):
+        async for _ in await client.chat.completions.create(**asked):  # type: ignore[call-overload]
+            pass
+    backend.break_after, backend.hold_after = None, 50
+    stream = await client.chat.completions.create(**asked)  # type: ignore[call-overload]
+    for _ in range(40):
+        await anext(stream)
+    await stream.close()
+    await until(lambda: backend.aborted == 1)
+    backend.resume.set()
+    backend.faults.append((400, {"error": {"message": "no"}}))
+    with pytest.raises(openai.BadRequestError):
+        await client.chat.completions.create(model="fake", messages=HELLO)
+    await gateway.stop()
+    log.close()
+    broken, left, refused = (one for _, one in read(log.path))
+    assert (broken.outcome, left.outcome, refused.outcome) == ("failed", "cancelled", "failed")
+    assert 0.3 <= (broken.cost or 0.0) < 0.35  # thirty tokens, and the prompt
+    assert 0.4 <= (left.cost or 0.0) < 0.55
+    assert refused.cost == 0.0

@@ -16,7 +16,8 @@ from tests.gateway.doubles import ExactEngine
 from headway.gateway.routes.docs_page import FOLDER, PAGE, asset
 from headway.gateway.routes.examples import BASE, BODIES, curl
 from headway.gateway.routes.openapi import document
-from headway.gateway.routes.table import TABLE, Route
+from headway.gateway.routes.route import Route
+from headway.gateway.routes.table import TABLE
 from headway.models.open_inference import decode_request
 
 OPERATIONS = [one for of_path in document()["paths"].values() for one in of_path.values()]

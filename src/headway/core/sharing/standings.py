@@ -17,8 +17,8 @@ from headway.core.sharing.place import place, sortable
 from headway.core.takeover import Takeovers
 from headway.core.waiting import Waiting
 
-AGEING = 0.01
-LEAST_S, MOST_S = 0.01, 1.0
+AGEING = 0.003
+LEAST_S, MOST_S = 0.003, 1.0
 """An order that changes with time is shown anew after a wait that is longer by this share, and
 within these limits."""
 
@@ -84,14 +84,17 @@ class Standings:
             return ()
         self._backends.catch_up(backends, now_s)
         exchanges = self._exchanges()
-        found = []
-        for negated_tier, negated_rank, _, request, backend in rule.stoppable(backends, now_s):
+        found: list[Offer] = []
+        for negated_tier, negated_rank, _, request, backend in sorted(
+            rule.stoppable(backends, now_s)
+        ):
+            if len(found) == most:
+                break
             if request.preemptible and not frees_its_slot_soon(request, backend):
                 worth = sortable(-negated_rank) + sortable(request.arrival_s)
                 bar = self._bar(request, backend, exchanges)
                 found.append(Offer(request.id, backend.name, -negated_tier, bar, worth))
-        found.sort(key=lambda offer: (offer.tier, offer.worth), reverse=True)
-        return tuple(found[:most])
+        return tuple(found)
 
     def _exchanges(self) -> dict[str, Exchange]:
         """By lane, for a policy by length that preempts."""

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import time
 from collections import deque
+from functools import partial
 from typing import NamedTuple
 
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import request_lines
+from headway.gateway.accounts.lives import life_of
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.refusals import Refusals
+from headway.gateway.accounts.spans import spans_of
 from headway.gateway.api.wire import HeadwayUsage
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
@@ -22,6 +25,7 @@ from headway.prediction.learning.logged import LoggedPrompt
 from headway.prediction.live.history import LengthHistory
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome, RequestRecord
+from headway.traces.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Accounts:
         ahead: RunsAhead,
         pricing: Pricing,
         request_log: RequestLog | None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._metrics = metrics
@@ -67,6 +72,7 @@ class Accounts:
         self._ahead = ahead
         self._pricing = pricing
         self._request_log = request_log
+        self._tracer = tracer
         self.refusals = Refusals(metrics, request_log)
         """Writes down what was refused."""
         self._ended: deque[_Ended] = deque()
@@ -171,7 +177,7 @@ class Accounts:
 
     def _write_batch(self) -> None:
         logged = request_lines.wanted()
-        written = logged or self._request_log is not None
+        written = logged or self._request_log is not None or self._tracer is not None
         records = []
         for _ in range(min(len(self._ended), AT_ONCE)):
             ended = self._ended.popleft()
@@ -180,7 +186,7 @@ class Accounts:
                 self._count(ended)
                 if written:
                     record = self._record(ended)
-                    self._keep(record, work)
+                    self._keep(record, work, ended.outcome)
                     if ended.outcome != "rejected" or self.refusals.has_line(record):
                         records.append(record)
             except Exception:  # the others must still be recorded
@@ -208,12 +214,17 @@ class Accounts:
             self._foresight.ended(work)  # before history learns the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
 
-    def _keep(self, record: RequestRecord, work: Work) -> None:
+    def _keep(self, record: RequestRecord, work: Work, outcome: Outcome) -> None:
+        if self._request_log is None and work.span is None:
+            return
+        life = life_of(work, outcome)
+        if self._tracer is not None and work.span is not None:
+            self._tracer.write(partial(spans_of, record, life, work.span))
         if self._request_log is not None:
             prompt = None
             if work.kind is not None and record.outcome == "finished":
                 prompt = LoggedPrompt(work.kind, work.fields)
-            self._request_log.write(record, prompt)
+            self._request_log.write(record, prompt, life)
 
     def _record(self, ended: _Ended) -> RequestRecord:
         work = ended.work
@@ -251,7 +262,7 @@ class Accounts:
             prompt=prompt,
             prompt_name=work.prompt.name if work.prompt else "",
             prompt_version=work.prompt.version if work.prompt else None,
-            key="" if work.caller is None else work.caller.name,
+            key=work.key_name,
             batch=work.batch,
             charged_tokens=ended.tokens,
             cost=ended.cost,

@@ -20,6 +20,7 @@ from headway.gateway.work.work import Work
 from headway.sharing.mode import Mode
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome
+from headway.traces.tracer import Tracer
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 TPOT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
@@ -84,6 +85,10 @@ class Metrics:
     def log(self, request_log: RequestLog) -> None:
         """Export what the request log keeps and loses."""
         self.registry.register(_Log(request_log))
+
+    def traces(self, tracer: Tracer) -> None:
+        """Export what the tracer sends and loses."""
+        self.registry.register(_Traces(tracer))
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request at its end."""
@@ -282,6 +287,25 @@ class _Log(Collector):
                 "headway_log_rows_dropped",
                 "Rows of the request log lost to a full disk or a slow one",
                 self._log.dropped,
+            ),
+        ]
+
+
+class _Traces(Collector):
+    """What the tracer sends and loses."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def collect(self) -> Iterable[Metric]:
+        return [
+            CounterMetricFamily(
+                "headway_trace_spans", "Spans that the collector took", self._tracer.sent
+            ),
+            CounterMetricFamily(
+                "headway_traces_dropped",
+                "Requests whose trace the collector did not take, or not in time",
+                self._tracer.dropped,
             ),
         ]
 

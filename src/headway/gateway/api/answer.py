@@ -26,6 +26,8 @@ def answer(
     )
 
 
-def json_answer(value: object, status: int = 200) -> web.Response:
+def json_answer(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """An answer with `value` as JSON."""
-    return answer(msgspec.json.encode(value), status=status)
+    return answer(msgspec.json.encode(value), status=status, headers=headers)

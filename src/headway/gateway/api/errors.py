@@ -184,6 +184,15 @@ def internal() -> ApiError:
     )
 
 
+def cancelled_by_operator() -> ApiError:
+    """An operator cancelled the request; clients do not send it again by themselves."""
+    return ApiError(
+        410,
+        "An operator of this gateway cancelled the request; ask them before you send it again.",
+        code="cancelled_by_operator",
+    )
+
+
 def shutting_down() -> ApiError:
     """The gateway is shutting down and takes no new requests."""
     return ApiError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -190,6 +192,62 @@ class PolicyView(Struct, kw_only=True):
     """Times that it was changed since the start."""
     advice: PolicyAdvice | None
     """None before the first replay."""
+
+
+class GainView(Struct, kw_only=True):
+    """What the policy in use gained lately, of what knowing every length would gain over fcfs."""
+
+    policy: str
+    requests: int
+    share: float | None
+    """Null: not known, and `reason` says why."""
+    reason: str = ""
+    fcfs_s: float | None = None
+    policy_s: float | None = None
+    oracle_s: float | None = None
+    """Mean latencies, replayed."""
+    p99_ratio: float | None = None
+    """p99 latency under the policy, over that under fcfs."""
+
+
+class PredictedChat(Struct, kw_only=True):
+    """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
+
+    model: str
+    tier: str
+    policy: str
+    prompt_tokens: int
+    """Estimated from the size of the prompt."""
+    output_tokens: float
+    """The expected number."""
+    output_low: int
+    output_high: int
+    """The real number is between these two in 80% of cases."""
+    wait_s: float
+    """Predicted time until it would start."""
+    ahead: int
+    """Requests that wait and would start before it."""
+
+
+class TierChange(Struct):
+    """The tier that a waiting request is moved to."""
+
+    tier: Literal["interactive", "standard", "batch"]
+
+
+class PolicyChange(Struct):
+    """The policy to order by from now on."""
+
+    policy: str
+    instead_of: str | None = None
+    """The policy that the operator saw; if another is in use by now, nothing changes."""
+
+
+class Operated(Struct):
+    """What an operator's action did."""
+
+    done: str
+    """In one sentence, as in the log."""
 
 
 class Health(Struct, kw_only=True):

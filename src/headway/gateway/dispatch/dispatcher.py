@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 
 from headway.core.backend import Backend
 from headway.core.decision import Decision, Preempt, Start
-from headway.core.prompt_turns import piece_tokens
-from headway.core.request import Request, State
+from headway.core.request import Request, State, Tier
 from headway.core.scheduler import Scheduler
 from headway.engines.backend_status import BackendStatus
 from headway.engines.engine import BackendGone
 from headway.engines.pool import BackendPool
-from headway.gateway.api.errors import from_reject, no_backend, shutting_down
+from headway.gateway.api.errors import ApiError, from_reject, no_backend, shutting_down
 from headway.gateway.dispatch.departures import Departures
+from headway.gateway.dispatch.held_prompts import HeldPrompts
+from headway.gateway.dispatch.recent import Recent
 from headway.gateway.dispatch.rotation import Rotation
 from headway.gateway.dispatch.silence import LOOK_EVERY_S, Silence
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
+from headway.gateway.work.served import Lost
 from headway.gateway.work.work import Work
 from headway.sharing.identity import shared_name
 
@@ -70,6 +72,10 @@ class Dispatcher:
         self.queue = queue
         self._began: list[Work] = []
         """What began to wait since decisions were last carried out."""
+        self.prompts = HeldPrompts(scheduler, clock)
+        """Prompts that wait for others' between two pieces."""
+        self.recent = Recent()
+        """What was decided lately."""
         self._silence = Silence(pool)
         self._foresight = foresight
         self.pricing = pricing
@@ -79,8 +85,6 @@ class Dispatcher:
         """When waiting requests that no backend serves were last looked for."""
         self._drained: asyncio.Future[None] | None = None
         self._draining = False
-        self._held: set[Work] = set()
-        """Those whose prompts wait for others' between two pieces."""
         self._rotation = Rotation()
         self._departures = Departures()
         for status in pool.statuses.values():
@@ -155,23 +159,9 @@ class Dispatcher:
         first = not work.request.output_tokens
         self.scheduler.progress(work.request.id, output_tokens, now_s)
         if first:
-            self._let_on(now_s)
+            self.prompts.let_on(now_s)
         if output_tokens >= work.predicted.look_at:
             self._foresight.progressed(work)
-
-    async def turn(self, work: Work) -> None:
-        """Wait until the next piece of the prompt of `work` may be computed, or it is stopped."""
-        turn = work.turn
-        self._held.add(work)
-        try:
-            while turn.stopped is None and not self._may_go_on(work, self.clock()):
-                await turn.change()
-        finally:
-            self._held.discard(work)
-
-    def piece_tokens(self, work: Work) -> int:
-        """Number of tokens in a piece of the prompt of `work`, which runs."""
-        return piece_tokens(self.scheduler.backends[work.served.backend].cost)
 
     def able(self, request: Request, *, even_busy: bool) -> list[str]:
         """Backends that serve `request` and have slots, or if `even_busy` are healthy."""
@@ -190,7 +180,7 @@ class Dispatcher:
             avoid: backends that it failed on.
         """
         now_s = self.clock()
-        self._lose(work, now_s, avoid)
+        self._lose(work, now_s, "failed", avoid)
         self._step(now_s, [work])
 
     async def pause(self, work: Work, pause_s: float, avoid: frozenset[str]) -> None:
@@ -203,7 +193,7 @@ class Dispatcher:
         """
         now_s = self.clock()
         turn = work.turn
-        self._stop(work, now_s)
+        self._stop(work, "failed", now_s)
         work.served.failovers += 1
         work.request = self.scheduler.hand_over(work.request.id, now_s)
         work.request.avoid = avoid
@@ -216,6 +206,17 @@ class Dispatcher:
         if reject is not None:
             raise from_reject(reject)
         self._step(now_s, [work])
+
+    def end(self, work: Work, error: ApiError) -> None:
+        """End `work` now, whether it waits or runs: its client gets `error`."""
+        work.turn.fail(error)
+        work.turn.stop(error)
+
+    def move(self, work: Work, tier: Tier) -> None:
+        """`work`, which waits, belongs to `tier` from now on. Raises ValueError if it runs."""
+        now_s = self.clock()
+        self.scheduler.move(work.request.id, tier, now_s)
+        self._step(now_s)
 
     def release(self, work: Work, *, finished: bool) -> None:
         """Give back the slot or the place in the queue. A second call has no effect."""
@@ -265,8 +266,7 @@ class Dispatcher:
             self._timer.cancel()
             self._timer = None
         for work in list(self.works.values()):
-            work.turn.fail(shutting_down())
-            work.turn.stop(shutting_down())
+            self.end(work, shutting_down())
 
     def _step(self, now_s: float, arrived: Sequence[Work] = ()) -> None:
         """Step the scheduler and carry out its decisions; `arrived` have just begun to wait.
@@ -283,14 +283,17 @@ class Dispatcher:
     def carry_out(self, decisions: Sequence[Decision], now_s: float) -> None:
         """Carry out what the scheduler decided when it was stepped."""
         began, self._began = self._began, []
+        if decisions:
+            self.recent.decided(decisions, now_s)
         for decision in decisions:
             work = self.works[decision.request.id]
             if isinstance(decision, Start):
                 work.served.backend = decision.backend
+                work.served.began_s = now_s
                 self.pricing.begins(work, now_s)
                 work.turn.wake()
             elif isinstance(decision, Preempt):
-                self._stop(work, now_s)
+                self._stop(work, "preempted", now_s)
                 work.turn.interrupt()
                 began.append(work)
             else:
@@ -298,24 +301,13 @@ class Dispatcher:
         wait = [work for work in began if not work.request.backend and work.turn.failure is None]
         if wait:
             self._foresight.contended([work for work in wait if work.request.id in self.works])
-        self._let_on(now_s)
+        self.prompts.let_on(now_s)
         self._let_go(now_s)
         self._arm_if_needed(now_s)
 
     def _arm_if_needed(self, now_s: float) -> None:
         if self.scheduler.waiting() or (self.works and self._timer is None):
             self._arm(now_s)
-
-    def _let_on(self, now_s: float) -> None:
-        """Wake those whose prompts may go on."""
-        for work in self._held:
-            if self._may_go_on(work, now_s):
-                work.turn.wake()
-
-    def _may_go_on(self, work: Work, now_s: float) -> bool:
-        """Whether the next piece of its prompt may be computed; False: it does not run."""
-        request = work.request
-        return bool(request.backend) and self.scheduler.may_go_on(request.id, now_s)
 
     def _let_go(self, now_s: float) -> None:
         """Forget the leaving backends on which nothing runs any more."""
@@ -336,20 +328,26 @@ class Dispatcher:
     def _move(self, works: Sequence[Work], now_s: float) -> None:
         """Take `works` off their backends: they wait in their old places, and go on elsewhere."""
         for work in works:
-            self._lose(work, now_s)
+            self._lose(work, now_s, "moved")
             work.turn.interrupt()
         self._step(now_s, works)
 
-    def _lose(self, work: Work, now_s: float, avoid: frozenset[str] = frozenset()) -> None:
+    def _lose(
+        self,
+        work: Work,
+        now_s: float,
+        why: Lost,
+        avoid: frozenset[str] = frozenset(),
+    ) -> None:
         """`work` lost its backend and waits in its old place."""
-        self._stop(work, now_s)
+        self._stop(work, why, now_s)
         work.served.failovers += 1
         self.scheduler.requeue(work.request.id, now_s, avoid)
 
-    def _stop(self, work: Work, now_s: float) -> None:
+    def _stop(self, work: Work, why: Lost, now_s: float) -> None:
         """The run of `work` has ended, and another one will follow."""
         self.pricing.loses(work, now_s)
-        work.turn.end(now_s)
+        work.lost_slot(why, now_s)
 
     def _arm(self, now_s: float) -> None:
         waiting = self.scheduler.waiting()

@@ -137,8 +137,8 @@ class Slot:
         dispatcher, work = self._dispatcher, self.work
         more = True
         while more:
-            await dispatcher.turn(work)
-            tokens = dispatcher.piece_tokens(work)
+            await dispatcher.prompts.turn(work)
+            tokens = dispatcher.prompts.piece_tokens(work)
             more = await self.read(engine.prefill(generation, tokens))
             work.turn.prefilled(dispatcher.clock())
 

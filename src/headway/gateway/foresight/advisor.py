@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -62,6 +62,8 @@ class Question(msgspec.Struct, kw_only=True):
     slo: str
     settings: dict[str, Any]
     """Of the scheduler, as plain values."""
+    about: Literal["policy", "gain"] = "policy"
+    """Which policy to serve with, or what the one in use gains."""
 
 
 class Advisor:
@@ -129,7 +131,7 @@ class Advisor:
         question = Question(
             log=str(self._request_log),
             now_unix_s=time.time(),
-            unfinished=self._unfinished(),
+            unfinished=unfinished(self._scheduler, self._clock(), settings.most_requests),
             window_s=settings.window_s,
             most_requests=settings.most_requests,
             slots=slots,
@@ -164,20 +166,22 @@ class Advisor:
             self._complaint = complaint
             logger.info("policy %s stays: %s", policy, why)
 
-    def _unfinished(self) -> list[Unfinished]:
-        zero_unix_s = time.time() - self._clock()
-        return [
-            Unfinished(
-                id=request.id,
-                arrival_unix_s=zero_unix_s + request.arrival_s,
-                tier=request.tier.label,
-                tenant=request.tenant,
-                program=request.program,
-                prompt_tokens=request.prompt_tokens,
-                max_tokens=request.max_tokens,
-                predicted_tokens=request.predicted_tokens,
-                output_tokens=request.output_tokens,
-                queue_s=request.started_s - request.arrival_s if request.started_s >= 0 else None,
-            )
-            for request in islice(self._scheduler.requests.values(), self._settings.most_requests)
-        ]
+
+def unfinished(scheduler: Scheduler, now_s: float, most: int) -> list[Unfinished]:
+    """What waits or runs at `now_s` on the scheduler's clock, at most so many."""
+    zero_unix_s = time.time() - now_s
+    return [
+        Unfinished(
+            id=request.id,
+            arrival_unix_s=zero_unix_s + request.arrival_s,
+            tier=request.tier.label,
+            tenant=request.tenant,
+            program=request.program,
+            prompt_tokens=request.prompt_tokens,
+            max_tokens=request.max_tokens,
+            predicted_tokens=request.predicted_tokens,
+            output_tokens=request.output_tokens,
+            queue_s=request.started_s - request.arrival_s if request.started_s >= 0 else None,
+        )
+        for request in islice(scheduler.requests.values(), most)
+    ]

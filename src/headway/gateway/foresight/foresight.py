@@ -44,6 +44,8 @@ MOST_AT_ONCE = 64
 GATHER_S = 0.02
 """How long a batch that is not full is gathered. A batch costs little more than one prompt, and
 requests that finish meanwhile need no prediction."""
+PATIENCE_S = 1.0
+"""How long a prediction without a request is waited for."""
 MOST_WAITING = 4096
 """Maximum number of requests that wait for the predictor; others keep their estimate."""
 
@@ -111,6 +113,8 @@ class Foresight:
         self._fallback = fallback
         self._ask_model: Callable[[Work, OnReading], None] | None = None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
+        self._replies: dict[str, asyncio.Future[Forecast]] = {}
+        """Who waits for the prediction of a request that is not submitted, by its id."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -151,6 +155,22 @@ class Foresight:
                 running = self._works.get(request_id)
                 if running is not None:
                     self._ask(running)
+
+    async def estimate(self, work: Work) -> SizeEstimate:
+        """The length of `work`, which is not submitted: from its prompt, if that does not take
+        long, else from history."""
+        if self._thread is None or work.kind is None or work.predicted.claim_counts:
+            return work.request.estimate
+        reply = self._replies[work.request.id] = asyncio.get_running_loop().create_future()
+        self._ask(work)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                forecast = await reply
+        except TimeoutError:
+            return work.request.estimate
+        finally:
+            del self._replies[work.request.id]
+        return self._best(work, forecast)[0]
 
     def progressed(self, work: Work) -> None:
         """`work` reached its `look_at`: predicts its length again, if any request waits."""
@@ -301,6 +321,12 @@ class Foresight:
     def _foreseen(self, read: Sequence[tuple[Work, Reading]]) -> None:
         self.predicted += len(read)
         for work, reading in read:
+            reply = self._replies.get(work.request.id)
+            if reply is not None:
+                assert self.live is not None
+                if not reply.done():
+                    reply.set_result(self.live.forecast(reading, work.origin))
+                continue
             self._forecast(work, reading)
             waits = not work.request.backend and work.served.ended_s < 0.0
             if waits and self._ask_model is not None:
@@ -322,6 +348,11 @@ class Foresight:
 
     def _revise(self, work: Work, forecast: Forecast) -> None:
         """Pass the best current estimate of `work` to the scheduler."""
+        expected, score = self._best(work, forecast)
+        self._scheduler.revise(work.request.id, expected, score, self._clock())
+
+    def _best(self, work: Work, forecast: Forecast) -> tuple[SizeEstimate, float | None]:
+        """The best current estimate of `work`, and the ranker's score; None: it has none."""
         assert self.live is not None
         limit = work.request.max_tokens
         estimate, score = forecast.of_history, None
@@ -332,5 +363,4 @@ class Foresight:
                 estimate = self.live.refined(work.predicted.looks[-1], work.origin.model)
         estimate = estimate.capped(limit)
         expected = larger(estimate, work.claimed_tokens)
-        score = score if expected is estimate else None
-        self._scheduler.revise(work.request.id, expected, score, self._clock())
+        return expected, score if expected is estimate else None

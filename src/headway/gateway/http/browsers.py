@@ -140,6 +140,11 @@ class Browsers:
         return not self._hosts or is_loopback(name) or _is_address(name)
 
 
+def host_name(host: str) -> str:
+    """The name in `HOST[:PORT]`; empty if it is malformed."""
+    return _split(host, 0)[0]
+
+
 def _is_own(origin: str, host: str | None) -> bool:
     """Whether `origin` is this gateway. Ignores the scheme: a proxy may terminate TLS."""
     scheme, separator, place = origin.lower().partition("://")

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from headway.gateway.api.answer import SERVER
 from headway.gateway.api.errors import ApiError, internal
+from headway.gateway.http.base_path import below
 from headway.gateway.http.descriptors import most_clients
 from headway.gateway.settings import GatewaySettings
 
@@ -235,6 +236,8 @@ class HttpServer:
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
+        if settings.base_path:
+            server.request_factory = below(settings.base_path, server.request_factory)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             lambda: Connection(

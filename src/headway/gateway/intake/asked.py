@@ -122,6 +122,8 @@ class Urgency:
     caller: Caller | None
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of its key, or of that which began its batch; empty: none."""
 
     @classmethod
     def of(
@@ -144,6 +146,7 @@ class Urgency:
             _tenant(asked.text("tenant"), user, caller),
             None if deadline_ms is None else deadline_ms / 1000.0,
             caller,
+            key_name="" if caller is None else caller.name,
         )
 
 

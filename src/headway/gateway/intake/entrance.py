@@ -9,8 +9,14 @@ from aiohttp import HttpVersion11, web
 
 from headway.gateway.api.errors import ApiError
 from headway.gateway.http.body import Bodies
-from headway.gateway.keys.keys import Caller, KeyRing
+from headway.gateway.http.browsers import host_name
+from headway.gateway.keys.keys import Caller, KeyRing, must_be_admin, must_only_read
+from headway.gateway.keys.sessions import Sessions
+from headway.loopback import is_loopback
 from headway.prompts.prompt import PromptId
+
+PROXIED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host"})
+"""Headers that proxies add."""
 
 
 class Admitted(NamedTuple):
@@ -24,6 +30,8 @@ class Admitted(NamedTuple):
     """The registered prompt that is filled into the body."""
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of the key that began that batch; empty: none."""
 
 
 ADMITTED = web.RequestKey("admitted", Admitted)
@@ -35,16 +43,65 @@ class Entrance:
 
     Args:
         keys: the known API keys.
+        sessions: of browsers that have signed in with one.
         bodies: reads the bodies.
+        local: whether the gateway listens on loopback only.
     """
 
-    def __init__(self, keys: KeyRing, bodies: Bodies) -> None:
+    def __init__(self, keys: KeyRing, sessions: Sessions, bodies: Bodies, local: bool) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._bodies = bodies
+        self._local = local
 
     def caller(self, request: web.Request) -> Caller | None:
-        """The key of the request. Raises ApiError 401."""
-        return self._keys.caller(request.headers)
+        """The key of the request, or of the session that its cookie stands for.
+
+        Raises:
+            ApiError: 401 without a valid key; 403 if the key may only look, or if the token that
+                has to come with the cookie does not.
+        """
+        headers, caller = request.headers, None
+        if "cookie" in headers and not ("authorization" in headers or "x-api-key" in headers):
+            caller = self._sessions.caller(request.method, headers)
+        if caller is None:
+            caller = self._keys.caller(headers)
+        must_only_read(caller, request.method)
+        return caller
+
+    def operator(self, request: web.Request) -> Caller | None:
+        """The admin's key of a request that operates the gateway.
+
+        Without keys only this machine may do that, whoever else may use the gateway.
+
+        Raises:
+            ApiError: as `caller`, and 403 if it may not.
+        """
+        caller = self.caller(request)
+        if caller is None and not self.from_here(request):
+            raise _only_here("operate the gateway")
+        must_be_admin(caller)
+        return caller
+
+    def viewer(self, request: web.Request) -> Caller | None:
+        """The key of a request that looks at what goes on; None: this machine, without keys.
+
+        Raises:
+            ApiError: as `caller`, and 403 from another machine if there are no keys.
+        """
+        caller = self.caller(request)
+        if caller is None and not self.from_here(request):
+            raise _only_here("look at the console")
+        return caller
+
+    def from_here(self, request: web.Request) -> bool:
+        """Whether a request comes from this machine, and through no proxy."""
+        host = request.headers.get("host", "")
+        return (
+            self._local
+            and is_loopback(host_name(host))
+            and not PROXIED.intersection(map(str.lower, request.headers))
+        )
 
     def tenant(self, request: web.Request) -> str | None:
         """The tenant of the request's key; empty if there are no keys, None without a valid one."""
@@ -87,3 +144,12 @@ class Entrance:
     def release(self, request: web.Request) -> bytes:
         """The request has ended: its body no longer counts. Returns the last bytes of it."""
         return self._bodies.release(request)
+
+
+def _only_here(what: str) -> ApiError:
+    return ApiError(
+        403,
+        f"Without API keys only this machine may {what}; add a key with `admin: true`.",
+        type="permission_error",
+        code="admin_only",
+    )

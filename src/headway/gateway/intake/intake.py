@@ -47,11 +47,14 @@ from headway.prediction.live.history import (
 from headway.prediction.texts.prompt import SYSTEM_ROLES, text_of
 from headway.prices.tokens import Tokens
 from headway.prompts.prompt import PromptId
+from headway.traces.tracer import Tracer
 
 MEDIA = ("image_url", "input_audio", "video_url", "audio_url", "file")
 """Parts of a message that are not text; usually large and in base64."""
 MEDIA_TOKENS = 1000
 """Approximate tokens of each such part: images have some hundreds or thousands, of any size."""
+MOST_USER_AGENT = 120
+"""Characters of a client's name that are kept."""
 PREFIX_BYTES = 512
 """Number of first bytes of the prompt that decide where its prefix is probably cached."""
 
@@ -102,6 +105,7 @@ class Intake:
         batched: names of the models that answer whole batches.
         aliases: the operator's names of models.
         admissions: decides whether requests may run.
+        tracer: samples traces; None: none are sampled.
     """
 
     def __init__(
@@ -115,6 +119,7 @@ class Intake:
         batched: Sequence[str],
         aliases: Aliases,
         admissions: Admissions,
+        tracer: Tracer | None = None,
     ) -> None:
         self._admissions = admissions
         self._settings = settings
@@ -125,6 +130,7 @@ class Intake:
         self._pool = pool
         self._batched = batched
         self._aliases = aliases
+        self._tracer = tracer
         self._prefix = os.urandom(4).hex()
         self._numbers = count(1)
 
@@ -151,7 +157,7 @@ class Intake:
         now_s = self._dispatcher.clock()
         endpoint = _ENDPOINTS[path]
         kind = endpoint.kind
-        caller, body, prompt, batch = admitted
+        caller, body, prompt, batch, key_name = admitted
         call, fields = given
         named = downgrade.to if downgrade is not None and downgrade.to else call.model
         model = self.model(checked_name(named, "model"))
@@ -183,6 +189,11 @@ class Intake:
         else:
             estimate = self._history.estimate(origin, limit)
         obstacle = self._obstacle(kind, model, fields)
+        trace, span = trace_headers(headers), None
+        if self._tracer is not None:
+            span = self._tracer.begin(trace.get("traceparent", ""))
+            if span is not None:
+                trace = {**trace, "traceparent": span.traceparent}
         request = Request(
             id=f"req-{self._prefix}-{next(self._numbers)}",
             arrival_s=now_s,
@@ -207,7 +218,9 @@ class Intake:
             origin=origin,
             body=body,
             fields=fields,
-            trace=trace_headers(headers),
+            user_agent=headers.get("user-agent", "")[:MOST_USER_AGENT],
+            trace=trace,
+            span=span,
             renamed=renamed,
             # The one text where they are equal: a thousand waiting requests share it.
             asked_model=model if call.model in ("default", model) else call.model,
@@ -217,6 +230,7 @@ class Intake:
             caller=caller,
             prompt=prompt,
             batch=batch,
+            key_name=urgency.key_name or key_name,
         )
         if claimed_tokens is not None and claim_counts:
             work.predicted.claim_counts = True
@@ -233,7 +247,7 @@ class Intake:
         output_tokens = answers * max(estimate.mean, usual.mean)
         work.admission = self._admissions.of_request(
             caller,
-            Spender("" if caller is None else caller.name, urgency.tenant, bool(batch)),
+            Spender(work.key_name, urgency.tenant, bool(batch)),
             model,
             Tokens(prompt_tokens, output=ceil(output_tokens)),
             now_s,

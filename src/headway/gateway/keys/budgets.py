@@ -183,12 +183,12 @@ class Budgets:
                 parts.append((allowance, amount))
         return Reservation(parts)
 
-    def pause(self, tenant: str) -> str:
-        """Why lines of this tenant's batches wait; empty: they need not."""
-        for budget in self.of(Spender("", tenant, True)):
+    def pause(self, spender: Spender) -> str:
+        """Why lines of this spender's batches wait; empty: they need not."""
+        for budget in self.of(spender):
             for one in budget.allowances:
                 if one.blocked:
-                    whose = "batches" if budget.scope == "batches" else f"tenant {tenant!r}"
+                    whose = str(budget)[0].lower() + str(budget)[1:]
                     return (
                         f"the budget of {whose} is spent; it begins anew at "
                         f"{_moment(one.resets_at_s)}"

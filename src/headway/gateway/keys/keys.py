@@ -13,6 +13,9 @@ from headway.gateway.keys.budget import Reservation as OfBudgets
 from headway.gateway.keys.rate_limit import Reservation, TokenBucket
 from headway.gateway.settings import ApiKey
 
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
 
 def hash_key(key: str) -> str:
     """The hash of an API key, as in the configuration."""
@@ -69,6 +72,7 @@ class Caller:
         self.tenant = key.tenant or key.name
         self.may_name_tenants = key.may_name_tenants
         self.admin = key.admin
+        self.read_only = key.read_only
         self.max_tier = key.max_tier
         self._requests = _bucket(key.requests_per_minute, now_s)
         self._tokens = _bucket(key.tokens_per_minute, now_s)
@@ -131,6 +135,15 @@ class KeyRing:
                 caller = Caller(key, now_s)
             self._callers[key.sha256.lower()] = caller
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no key, so that the gateway is open to everybody."""
+        return not self._callers
+
+    def known(self, key_sha256: str) -> Caller | None:
+        """The key with that hash; None: there is none, or it was revoked."""
+        return self._callers.get(key_sha256)
+
     def caller(self, headers: Mapping[str, str]) -> Caller | None:
         """The key that is in these headers; None if the gateway is open.
 
@@ -172,6 +185,21 @@ def must_be_admin(caller: Caller | None) -> None:
             f"Key {caller.name!r} may not do this; use a key with `admin: true`.",
             type="permission_error",
             code="admin_only",
+        )
+
+
+def must_only_read(caller: Caller | None, method: str) -> None:
+    """Check that a key with `read_only` changes nothing and asks for no work.
+
+    Raises:
+        ApiError: 403 if it does.
+    """
+    if caller is not None and caller.read_only and method not in READS:
+        raise ApiError(
+            403,
+            f"Key {caller.name!r} may only look; use a key without `read_only`.",
+            type="permission_error",
+            code="read_only",
         )
 
 

@@ -37,8 +37,10 @@ from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.keys import must_be_admin
 from headway.gateway.routes import docs_page, files, status_page
 from headway.gateway.routes.batches import BatchesRoutes
+from headway.gateway.routes.console import ConsoleRoutes
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
+from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.messages import (
     MessagesRoutes,
@@ -48,7 +50,9 @@ from headway.gateway.routes.messages import (
 )
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
+from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
+from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
@@ -86,9 +90,17 @@ class Routes:
         costs: CostsRoutes,
         responses: ResponseStore | None,
         advisor: Advisor | None,
+        console: ConsoleRoutes,
+        operations: Operations,
+        predicted: PredictedRoute,
+        history: HistoryRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
+        self._console = console
+        self._operations = operations
+        self._predicted = predicted
+        self._history = history
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -147,6 +159,16 @@ class Routes:
             "queue": self._queue,
             "costs": self._costs.costs,
             "policy": self._policy,
+            "predicted": self._predicted.predicted,
+            "use_policy": self._operations.use_policy,
+            "cancel_request": self._operations.cancel,
+            "move_request": self._operations.move,
+            "drain_backend": self._operations.drain,
+            "resume_backend": self._operations.resume,
+            "history": self._history.page,
+            "history_csv": self._history.csv,
+            "history_series": self._history.series,
+            "history_request": self._history.one,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -172,6 +194,7 @@ class Routes:
             )
             if route.scheduled:
                 self._work_resources.add(added.resource)
+        self._console.add_to(application.router)
         return application
 
     # ---- around every handler ---------------------------------------------------------------

@@ -187,7 +187,11 @@ class BatchesRoutes:
             raise invalid_value("The file must have the purpose batch.", "input_file_id")
         try:
             batch = await batches.create(
-                file, asked.endpoint, asked.metadata, None if expires is None else expires.seconds
+                file,
+                asked.endpoint,
+                asked.metadata,
+                None if expires is None else expires.seconds,
+                "" if admitted.caller is None else admitted.caller.name,
             )
         except FileNotFoundError:  # it was deleted at this moment
             raise no_file(asked.input_file_id) from None

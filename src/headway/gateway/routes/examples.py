@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from headway.gateway.routes.table import Route
+from headway.gateway.routes.route import Route
 
 BASE = "http://127.0.0.1:8080"
 """Where examples reach the gateway; the page writes its own address there."""
@@ -39,6 +39,9 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "endpoint": "/v1/chat/completions",
         "completion_window": "24h",
     },
+    "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
+    "/v1/headway/policy": {"policy": "srpt"},
+    "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
     "/v2/models/{model}/infer": _TENSORS,
     "/v2/models/{model}/versions/{version}/infer": _TENSORS,
 }
@@ -51,6 +54,8 @@ PARAMETERS = {
     "response_id": "resp_123",
     "file_id": "file-123",
     "batch_id": "batch_123",
+    "request_id": "req-123",
+    "backend": "gpu-1",
     "limit": 20,
     "order": "desc",
 }

@@ -190,7 +190,7 @@ class Inference:
                     outcome=outcome,
                     status=status,
                     reason=reason,
-                    key="" if urgency.caller is None else urgency.caller.name,
+                    key=urgency.key_name,
                     batch=urgency.batch,
                     charged_tokens=used.length,
                     cost=cost,
@@ -201,8 +201,7 @@ class Inference:
         self, model: str, length: int, urgency: Urgency, now_s: float, downgraded: bool
     ) -> Admission | None:
         """What is reserved for items. Raises ApiError and Downgrade."""
-        key = "" if urgency.caller is None else urgency.caller.name
-        spender = Spender(key, urgency.tenant, bool(urgency.batch))
+        spender = Spender(urgency.key_name, urgency.tenant, bool(urgency.batch))
         return self._admissions.of_items(urgency.caller, spender, model, length, now_s, downgraded)
 
     def _cost(self, model: ServedModel, length: int) -> float | None:

@@ -21,7 +21,7 @@ from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
-from headway.gateway.keys.budgets import Budgets
+from headway.gateway.keys.budgets import Budgets, Spender
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.texts import TextRoutes
 
@@ -115,9 +115,9 @@ class Lines:
             slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
 
-    def pause(self, tenant: str) -> str:
-        """Why lines of this tenant's batches begin no more; empty: they may."""
-        return self._budgets.pause(tenant or "anonymous")
+    def pause(self, tenant: str, key_name: str) -> str:
+        """Why lines of batches of this tenant and this key begin no more; empty: they may."""
+        return self._budgets.pause(Spender(key_name, tenant or "anonymous", True))
 
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""
@@ -144,7 +144,8 @@ class Lines:
         )
 
     async def _response(self, asked: Asked, headers: dict[str, str]) -> web.StreamResponse:
-        endpoint, admitted = asked.endpoint, Admitted(None, asked.body, batch=asked.batch)
+        endpoint = asked.endpoint
+        admitted = Admitted(None, asked.body, batch=asked.batch, key_name=asked.key_name)
         if endpoint == RERANK:
             return await self._texts.rank(headers, admitted)
         if endpoint == EMBEDDINGS:

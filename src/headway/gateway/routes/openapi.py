@@ -11,7 +11,8 @@ import msgspec
 from headway import __version__
 from headway.gateway.api import views, wire
 from headway.gateway.routes.examples import BASE, BODIES, curl, parameter
-from headway.gateway.routes.table import TABLE, Route
+from headway.gateway.routes.route import Route
+from headway.gateway.routes.table import TABLE
 
 HEADERS = {
     "x-headway-tier": (
@@ -41,9 +42,11 @@ HEADERS = {
 ERRORS = {
     "400": "Malformed or invalid; `param` names the field.",
     "401": "No key, or an unknown one.",
+    "403": "Only an admin's key may do this.",
     "404": "No such model, or no such path.",
     "408": "The client took too long to send its request.",
-    "409": "The batch is over, and cannot be cancelled.",
+    "409": "It is so already, or over, and cannot be changed.",
+    "410": "An operator cancelled the request.",
     "413": "The body is too large.",
     "415": "The content encoding is neither gzip nor deflate.",
     "417": "`Expect` is not 100-continue.",
@@ -181,6 +184,8 @@ def _tag(route: Route) -> str:
         return "Open Inference Protocol"
     if route.path.startswith(("/v1/files", "/v1/batches")):
         return "Batches"
+    if route.path.startswith("/v1/headway"):
+        return "Headway"
     if route.body is None and not route.path.startswith("/v1/responses"):
         return "Headway"
     return "Generate" if route.path.startswith(GENERATE) else "Encode"

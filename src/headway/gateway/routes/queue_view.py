@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headway.core.request import Request, State, Tier
+from headway.core.request import State, Tier
 from headway.core.tail_keeper import TailKeeper
 from headway.gateway.api.views import (
     BackendView,
@@ -12,11 +12,12 @@ from headway.gateway.api.views import (
     QueueView,
     TailView,
 )
+from headway.gateway.console.picture import sees
 from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.dispatch.explanation import explain
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
-from headway.sharing.mode import Mode
 
 MOST_EXPLAINED = 1000
 """Number of listed requests by default: each needs an explanation, which costs time."""
@@ -38,7 +39,7 @@ def queue_view(
     works: list[Work] = []
     others: list[Work] = []
     for work in dispatcher.works.values():
-        (works if _sees(viewer, work) else others).append(work)
+        (works if sees(viewer, work) else others).append(work)
     works.sort(key=lambda work: (work.request.state is not State.RUNNING, work.request.sequence))
     others_running = sum(work.request.state is State.RUNNING for work in others)
     return QueueView(
@@ -83,16 +84,12 @@ def _gateways(dispatcher: Dispatcher) -> GatewaysView | None:
     return GatewaysView(mode=queue.mode.value, number=queue.members, waiting_elsewhere=elsewhere)
 
 
-def _sees(viewer: Caller | None, work: Work) -> bool:
-    return viewer is None or work.caller is viewer or viewer.sees(work.request.tenant)
-
-
 def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
     request = work.request
-    pauses = request.state is State.NEW  # between two runs it is not in the scheduler
     return QueuedRequest(
         id=request.id,
-        state=State.WAITING.value if pauses else request.state.value,
+        # Between two runs it is not in the scheduler.
+        state=(State.WAITING if request.state is State.NEW else request.state).value,
         model=work.origin.model,
         tier=request.tier.label,
         tenant=request.tenant,
@@ -103,21 +100,5 @@ def _queued(dispatcher: Dispatcher, work: Work, now_s: float) -> QueuedRequest:
         output_tokens=work.output_tokens,
         preemptions=request.preemptions,
         not_preemptible_because=work.obstacle,
-        why=(
-            "waits to be retried: it failed on its backend"
-            if pauses
-            else dispatcher.scheduler.outlook.explain(request, now_s)
-            + _elsewhere(dispatcher, request)
-        ),
+        why=explain(dispatcher, work, now_s),
     )
-
-
-def _elsewhere(dispatcher: Dispatcher, request: Request) -> str:
-    """What to add to the explanation of a waiting request: who waits at other gateways."""
-    queue = dispatcher.queue
-    if queue is None or request.state is State.RUNNING:
-        return ""
-    if queue.mode is not Mode.SHARED:
-        return "; the other gateways cannot be reached, so this one uses its share of the slots"
-    ahead = sum(queue.waiting[tier] for tier in Tier if tier <= request.tier)
-    return f"; {ahead} of its tier or a higher one wait at other gateways" if ahead else ""

@@ -26,7 +26,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
 <h2>Backends</h2><div><table id="backends"></table></div>
 <h2>Requests</h2><div><table id="requests"></table></div>
 <p id="others"></p>
-<p><a href="docs">API</a> · <a href="metrics">metrics</a> ·
+<p><a href="console">Console</a> · <a href="docs">API</a> · <a href="metrics">metrics</a> ·
 <a href="v1/headway/queue">queue as JSON</a></p>
 <noscript>This page needs JavaScript; <a href="v1/headway/queue">the same as JSON</a>.</noscript>
 <script>

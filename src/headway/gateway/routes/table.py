@@ -5,48 +5,20 @@ Routing, `405` with `Allow`, and the OpenAPI document are derived from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from headway.gateway.api import views, wire
+from headway.gateway.api.history import HistoryPage, HistoryRequest
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
+from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
+from headway.gateway.routes.route import Route
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 from headway.store.costs import GROUPS
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row of the table."""
-
-    method: Literal["GET", "POST", "DELETE"]
-    """GET also answers HEAD."""
-    path: str
-    """Parameters are `{name}`, or `{name:.+}` if they may contain slashes."""
-    handler: str
-    """Name of the handler in `Routes`."""
-    summary: str
-    body: type[msgspec.Struct] | None = None
-    """Type of the request body; None: no body, or one without a type."""
-    answer: type[msgspec.Struct] | None = None
-    """Type of the answer; None: an object that `summary` describes."""
-    scheduled: bool = False
-    """Whether headers may set the urgency of a request."""
-    streams: bool = False
-    """Whether the answer may be server-sent events."""
-    content_type: str = "application/json"
-    """Content type of the answer."""
-    form: Mapping[str, Mapping[str, Any]] | None = None
-    """JSON Schemas of the fields of a form, by name; None: it takes no form."""
-    query: Mapping[str, Mapping[str, Any]] | None = None
-    """JSON Schemas of the query parameters, by name."""
-
+from headway.store.history.series import Series
 
 RESPONSE = "/v1/responses/{response_id}"
 PAGES: dict[str, dict[str, Any]] = {
@@ -210,6 +182,88 @@ TABLE: tuple[Route, ...] = (
         "The policy in use, and what speaks for it",
         None,
         views.PolicyView,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/predict",
+        "predicted",
+        "What is predicted of a chat, without sending it",
+        wire.ChatRequest,
+        views.PredictedChat,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/policy",
+        "use_policy",
+        "Order by another policy, until the next start",
+        views.PolicyChange,
+        views.Operated,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/requests/{request_id}/cancel",
+        "cancel_request",
+        "End a request that waits or runs",
+        None,
+        views.Operated,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/requests/{request_id}/tier",
+        "move_request",
+        "Move a waiting request to another tier",
+        views.TierChange,
+        views.Operated,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/backends/{backend}/drain",
+        "drain_backend",
+        "Send a backend no new requests; it finishes what it runs",
+        None,
+        views.Operated,
+    ),
+    Route(
+        "POST",
+        "/v1/headway/backends/{backend}/resume",
+        "resume_backend",
+        "Let a drained backend take requests again",
+        None,
+        views.Operated,
+    ),
+    Route(
+        "GET",
+        HISTORY,
+        "history",
+        "Requests that have ended, the newest first",
+        None,
+        HistoryPage,
+        query=PAGE_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}.csv",
+        "history_csv",
+        "The same as CSV, all of them",
+        content_type="text/csv",
+        query=ROWS_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/series",
+        "history_series",
+        "Latency, throughput, tokens and cost over time",
+        None,
+        Series,
+        query=SERIES_QUERY,
+    ),
+    Route(
+        "GET",
+        f"{HISTORY}/{{request_id}}",
+        "history_request",
+        "The life of one request",
+        None,
+        HistoryRequest,
     ),
     Route(
         "GET",

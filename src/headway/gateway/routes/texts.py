@@ -219,7 +219,9 @@ class TextRoutes:
         urgency = self._inference.urgency(
             headers, admitted.caller, call.metadata, call.service_tier, call.user
         )
-        return replace(urgency, batch=admitted.batch) if admitted.batch else urgency
+        if not admitted.batch:
+            return urgency
+        return replace(urgency, batch=admitted.batch, key_name=admitted.key_name)
 
     def _id(self, kind: str) -> str:
         return f"{kind}-{self._prefix}-{next(self._numbers)}"

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Lost = Literal["preempted", "failed", "moved"]
+"""Why a run lost its slot: for another request, its backend failed, or is down or leaving."""
+
+
+class EndedRun(NamedTuple):
+    """A run that lost its slot."""
+
+    backend: str
+    began_s: float
+    first_s: float
+    """When its first part came; -1: none came."""
+    ended_s: float
+    why: Lost
+    output_tokens: int
 
 
 @dataclass(slots=True)
@@ -20,3 +36,7 @@ class Served:
     """Output tokens reported by the backend, or estimated from its whole answer; None: not yet."""
     failovers: int = 0
     """Number of runs that ended because the backend failed, or left."""
+    began_s: float = -1.0
+    """When its present or last run began; -1: it waits."""
+    runs: list[EndedRun] = field(default_factory=list)
+    """The runs that ended before its answer did."""

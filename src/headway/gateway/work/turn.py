@@ -69,6 +69,11 @@ class Turn:
         """Whether its task is waiting in `read`, so that it can be stopped."""
         return self._reader is not None
 
+    @property
+    def arrived(self) -> bool:
+        """Whether part of the answer has arrived in the run that goes on now."""
+        return self.activity is not None and self.answering
+
     def change(self) -> asyncio.Future[None]:
         """A future that the next `wake` completes; one coroutine less for each that waits."""
         self._wakeup = asyncio.get_running_loop().create_future()

@@ -12,11 +12,12 @@ from headway.engines.engine import Generation, Kind
 from headway.gateway.keys.keys import Admission, Caller
 from headway.gateway.work.bill import Bill
 from headway.gateway.work.predicted import Predicted
-from headway.gateway.work.served import Served
+from headway.gateway.work.served import EndedRun, Lost, Served
 from headway.gateway.work.turn import Turn
 from headway.prediction.live.censored import cut_off
 from headway.prediction.live.history import Origin
 from headway.prompts.prompt import PromptId
+from headway.traces.span import Context
 
 BYTES_PER_TOKEN = 4
 """Approximate bytes of JSON per token, for scheduling until an engine has counted."""
@@ -42,8 +43,11 @@ class Work:
     """The body as the client sent it."""
     fields: dict[str, msgspec.Raw]
     """The fields of the body, with their values unchanged."""
+    user_agent: str = ""
     trace: Mapping[str, str] = field(default_factory=dict)
     """Tracing headers: sent to the backend, and returned to the client."""
+    span: Context | None = None
+    """Its place in its trace; None: it is not sampled."""
     idempotency_key: str | None = None
     """Sent to the backend, which may know the answer already; it is that of no other request."""
     renamed: bool = False
@@ -64,6 +68,8 @@ class Work:
     """The registered prompt that it was made from."""
     batch: str = ""
     """The batch that it is a line of; empty: none."""
+    key_name: str = ""
+    """Of its key, or of that which began its batch; empty: none."""
     admission: Admission | None = None
     """What it has reserved of its key's rates; None: it is not counted."""
     generation: Generation | None = None
@@ -74,6 +80,16 @@ class Work:
     turn: Turn = field(default_factory=Turn)
     served: Served = field(default_factory=Served)
     predicted: Predicted = field(default_factory=Predicted)
+
+    def lost_slot(self, why: Lost, now_s: float) -> None:
+        """Its run ended, but its answer did not; the scheduler still has it running."""
+        served, turn = self.served, self.turn
+        if served.began_s >= 0.0:
+            first_s = served.began_s + turn.first_byte_s if turn.arrived else -1.0
+            run = (served.backend, served.began_s, first_s, now_s, why, self.output_tokens)
+            served.runs.append(EndedRun(*run))
+            served.began_s = -1.0
+        turn.end(now_s)
 
     @property
     def output_tokens(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headway.core.fleet.scaling import Scaling
@@ -46,3 +47,20 @@ def parse_scaling(
     if not (cold_start_s >= 0.0 and idle_s > 0.0 and backlog_s > 0.0):
         raise SimulationError("--idle and --backlog are seconds above 0, --cold-start from 0 on")
     return Scaling(int(least), int(most), cold_start_s, idle_s, backlog_s)
+
+
+def parse_sharing(gateways: int, delay_ms: float, routings: Sequence[str]) -> Sharing | None:
+    """How so many gateways share all sites; None where there is one.
+
+    Raises:
+        SimulationError: a delay or a routing is asked for that is not for several gateways.
+    """
+    if gateways == 1:
+        if delay_ms:
+            raise SimulationError("a --gateway-delay is between gateways; add --gateways 3")
+        return None
+    if list(routings) != [SHARED]:
+        raise SimulationError(
+            f"several gateways share all engines, as with the routing {SHARED}; leave out --routing"
+        )
+    return Sharing(gateways, delay_ms / 1000.0)

@@ -1,0 +1,114 @@
+"""The pictures of the console in docs/console, from a real run on the embedded engine.
+
+    python bench/pictures.py [--seconds 90] [--folder docs/console]
+
+Clients of four tenants send real prompts in three tiers, more than the four slots can do at once;
+after some time each page is taken in a real Chromium. Needs `headway[dev]` and `chromium`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import aiohttp
+from playwright.async_api import Page, async_playwright
+
+from processes import Server, gateway
+
+PROMPTS = Path(__file__).parents[1] / "src" / "headway" / "lab" / "loadtest" / "prompts.jsonl"
+FOLDER = Path(__file__).parents[1] / "docs" / "console"
+SLOTS = 4
+TENANTS = {
+    "support-bot": "interactive",
+    "search": "standard",
+    "docs-agent": "standard",
+    "nightly-eval": "batch",
+}
+CLIENTS = 7
+"""Of each tenant."""
+QUESTION = "Name three things that a lighthouse keeper does in a night."
+
+
+async def client(server: Server, tenant: str, seed: int, prompts: list[str]) -> None:
+    """Sends one prompt after another."""
+    draw = random.Random(seed)
+    headers = {"x-headway-tenant": tenant, "x-headway-tier": TENANTS[tenant]}
+    pause_s = 12.0 if TENANTS[tenant] == "interactive" else 3.0
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(None)) as session:
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / pause_s))
+            messages = [{"role": "user", "content": draw.choice(prompts)}]
+            body = {"model": "default", "messages": messages, "max_tokens": 400}
+            url = server.url + "/v1/chat/completions"
+            async with session.post(url, json=body, headers=headers) as answer:
+                await answer.read()
+
+
+async def playground(page: Page) -> None:
+    """Ask the same in two tiers, and wait for the answers."""
+    await page.get_by_role("button", name="Two side by side").click()
+    await page.get_by_label("Tier").nth(0).select_option("interactive")
+    await page.get_by_label("Tier").nth(1).select_option("standard")
+    for number in range(2):
+        await page.get_by_label("Most tokens").nth(number).fill("120")
+    await page.get_by_label("Message").fill(QUESTION)
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("Whole answer").nth(1).wait_for(timeout=300_000)
+
+
+async def now(page: Page) -> None:
+    """Wait until somebody waits."""
+    await page.get_by_text("waits behind").first.wait_for(timeout=300_000)
+
+
+PAGES = {"now": now, "playground": playground}
+"""By name: what is done before the picture is taken."""
+
+
+async def take(server: Server, seconds: float, folder: Path) -> None:
+    """Run the clients for `seconds`, then take each page."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    lines = PROMPTS.read_text(encoding="utf-8").splitlines()
+    prompts = [json.loads(line)["prompt"] for line in lines]
+    clients = [
+        asyncio.ensure_future(client(server, tenant, 100 * place + number, prompts))
+        for place, tenant in enumerate(TENANTS)
+        for number in range(CLIENTS)
+    ]
+    await asyncio.sleep(seconds)
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, prepare in PAGES.items():
+            page = await browser.new_page(viewport={"width": 1280, "height": 720})
+            await page.goto(f"{server.url}/console#/{name}")
+            await prepare(page)
+            await page.screenshot(path=folder / f"{name}.png", full_page=True)
+            await page.close()
+    for task in clients:
+        task.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    bounds = ("--set", "tiers.interactive.max_wait_s=30", "--set", "tiers.batch.max_wait_s=900")
+    with (
+        tempfile.TemporaryDirectory() as name,
+        gateway(None, Path(name), SLOTS, *bounds) as server,
+    ):
+        asyncio.run(take(server, options.seconds, options.folder))
+    print(f"written to {options.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The console: the files of its pages, and how they are packed for browsers."""

@@ -1,0 +1,64 @@
+// @ts-check
+// The frame of the console: navigation, the page that the address names, sign-in.
+
+import { html, render, signal, useEffect } from './vendor/libraries.js'
+import { PAGES } from './pages.js'
+import { Dialogs } from './parts/dialog.js'
+import { gatewayLost, loadSession, session, signOut } from './parts/session.js'
+import { SignIn } from './parts/sign_in.js'
+
+/** The part of the address after `#/`: the page, and what it is asked. */
+export const place = signal(readPlace())
+
+function readPlace() {
+  const [name, query] = location.hash.replace(/^#\/?/, '').split('?')
+  return { name: name || PAGES[0].name, query: new URLSearchParams(query ?? '') }
+}
+
+addEventListener('hashchange', () => { place.value = readPlace() })
+
+function Frame() {
+  const { name, query } = place.value
+  const page = PAGES.find(one => one.name === name) ?? PAGES[0]
+  useEffect(() => { document.title = `${page.title} · Headway` }, [page])
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <header class="top">
+      <a class="brand" href="#/${PAGES[0].name}"><img src="console/icon.svg" alt="" width="24" height="24"/>Headway</a>
+      <nav aria-label="Pages">
+        ${PAGES.map(one => html`
+          <a href="#/${one.name}" aria-current=${one === page ? 'page' : null}>${one.title}</a>`)}
+      </nav>
+      <${Who}/>
+    </header>
+    ${gatewayLost.value && html`<p class="strip bad" role="status">${gatewayLost.value}</p>`}
+    <main id="main" tabindex="-1"><${page.Page} query=${query}/></main>
+    <${Dialogs}/>`
+}
+
+/** @param {Event} event */
+function skip(event) {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+function Who() {
+  const now = session.value
+  if (now?.viewer == null) return html`<span class="viewer">on this machine</span>`
+  const { name, admin, read_only } = now.viewer
+  const role = [admin ? 'admin' : '', read_only ? 'read-only' : ''].filter(Boolean).join(', ')
+  return html`<span class="viewer"><span>${name}${role && ` (${role})`}</span>
+    <button class="quiet" onClick=${signOut}>Log out</button></span>`
+}
+
+function App() {
+  const now = session.value
+  if (now === null) {
+    return html`<p class="strip" role="status">${gatewayLost.value || 'Asking the gateway …'}</p>`
+  }
+  const inside = now.access === 'open' || now.access === 'signed_in'
+  return inside ? html`<${Frame}/>` : html`<${SignIn}/>`
+}
+
+render(html`<${App}/>`, /** @type {HTMLElement} */ (document.getElementById('app')))
+loadSession()

@@ -1,0 +1,66 @@
+"""The files of the console as browsers get them: packed by gzip, each with an ETag.
+
+Pages are plain ES modules and need no build. All addresses in them are relative to `/console`, so
+they hold below any prefix that a proxy adds.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from headway.lab.report.colours import COLOURS
+
+FOLDER = Path(__file__).parent
+INDEX = "index.html"
+MODULES = b"<!-- modules -->"
+"""In the page: where all modules are named, so that browsers load them at once, and not each when
+the one that imports it has come."""
+PRELOAD = '<link rel="modulepreload" href="console/%s">'
+COLOUR_STYLES = "colours.css"
+"""Made from the colours of reports, so that a policy has the same one everywhere."""
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class Asset(NamedTuple):
+    """One file."""
+
+    packed: bytes
+    """Compressed by gzip."""
+    content_type: str
+    etag: str
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """All files, by their path below `/console/`; the page itself is `INDEX`."""
+    found = {
+        path.relative_to(FOLDER).as_posix(): path.read_bytes()
+        for path in sorted(FOLDER.rglob("*"))
+        if path.suffix in TYPES
+    }
+    found[COLOUR_STYLES] = _colours().encode()
+    preloads = [PRELOAD % name for name in found if name.endswith(".js")]
+    found[INDEX] = found[INDEX].replace(MODULES, "\n".join(preloads).encode())
+    return {name: _asset(name, content) for name, content in found.items()}
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    etag = f'"{sha256(content).hexdigest()[:20]}"'
+    return Asset(gzip.compress(content, 9, mtime=0), TYPES[Path(name).suffix], etag)
+
+
+def _colours() -> str:
+    light = "".join(f".c-{name}{{--c:{colour}}}" for name, (colour, _) in COLOURS.items())
+    dark = "".join(f".c-{name}{{--c:{colour}}}" for name, (_, colour) in COLOURS.items())
+    return f"{light}\n@media(prefers-color-scheme:dark){{{dark}}}\n"

@@ -1,0 +1,89 @@
+// @ts-check
+// A chat as it grows: texts are shown as they are, never as HTML.
+
+import { html, useRef, useState } from '../../vendor/libraries.js'
+
+/** Characters of one block of text: of a long answer only its last block is drawn again. */
+const BLOCK = 8000
+
+/**
+ * @typedef {object} Turn
+ * @property {'user' | 'assistant'} role
+ * @property {string[]} blocks
+ * @property {string} [error]
+ */
+
+/** The state of one chat, and what changes it. */
+export function useAnswer() {
+  const now = useRef({ turns: /** @type {Turn[]} */ ([]), busy: false, wait: '', figures: /** @type {any} */ (null) })
+  const [, draw] = useState(0)
+  const drawing = useRef(0)
+  // At most once a frame: an engine may send thousands of tokens a second.
+  function redraw() {
+    drawing.current ||= requestAnimationFrame(() => { drawing.current = 0; draw(number => number + 1) })
+  }
+  const state = now.current
+  return {
+    state,
+    /** @returns {{role: string, content: string}[]} what was said, less what got no answer */
+    history: () => state.turns
+      .filter((one, number) => (one.role === 'user' ? state.turns[number + 1] : one).blocks.length > 0)
+      .map(({ role, blocks }) => ({ role, content: blocks.join('') })),
+    /** @param {string} prompt @returns {import('../../parts/chat.js').Hearing} */
+    begin(prompt) {
+      const began = performance.now()
+      /** @type {Turn} */
+      const answer = { role: 'assistant', blocks: [] }
+      state.turns = [...state.turns, { role: 'user', blocks: [prompt] }, answer]
+      state.busy = true
+      state.wait = 'asking …'
+      const figures = state.figures = /** @type {any} */ ({})
+      redraw()
+      return {
+        onBegin(headers) {
+          const predicted = headers.get('x-headway-predicted-tokens')
+          figures.predicted = predicted === null ? null : Number(predicted)
+          redraw()
+        },
+        onWait(sentence) { state.wait = sentence; redraw() },
+        onText(text) {
+          figures.first_s ??= (performance.now() - began) / 1000
+          state.wait = ''
+          const last = answer.blocks.length - 1
+          if (last < 0 || answer.blocks[last].length > BLOCK) answer.blocks.push(text)
+          else answer.blocks[last] += text
+          redraw()
+        },
+        onUsage(usage) { figures.usage = usage },
+        onEnd(reason) {
+          figures.whole_s = (performance.now() - began) / 1000
+          if (reason === 'length') answer.error = 'It ends here: it has reached its most tokens.'
+        }
+      }
+    },
+    /** @param {string} [error] why it ended early */
+    end(error) {
+      state.busy = false
+      state.wait = ''
+      if (error) state.turns[state.turns.length - 1].error = error
+      redraw()
+    },
+    clear() {
+      state.turns = []
+      state.figures = null
+      redraw()
+    }
+  }
+}
+
+/** @param {{state: ReturnType<typeof useAnswer>['state']}} props */
+export function Answer({ state }) {
+  if (state.turns.length === 0) return html`<p class="soft empty">Nothing was said yet.</p>`
+  return html`<div class="chat" tabindex="0" role="log" aria-label="Chat">
+    ${state.turns.map((turn, number) => html`<div class=${`turn ${turn.role}`} key=${number}>
+      <span class="unseen">${turn.role === 'user' ? 'You' : 'Model'}: </span>
+      ${turn.blocks.map((block, place) => html`<span dir="auto" key=${place}>${block}</span>`)}
+      ${turn.error && html`<p class="error small">${turn.error}</p>`}
+      ${state.wait && number === state.turns.length - 1 && html`<p class="soft small">${state.wait}</p>`}
+    </div>`)}</div>`
+}

@@ -1,0 +1,117 @@
+// @ts-check
+// One streamed chat completion.
+
+import { send } from './session.js'
+
+/**
+ * @typedef {object} Chat
+ * @property {string} model
+ * @property {{role: string, content: string}[]} messages
+ * @property {number} [temperature]
+ * @property {number} [max_tokens]
+ * @property {object} [response_format]
+ */
+
+/**
+ * @typedef {object} Hearing what is called while the answer comes
+ * @property {(text: string) => void} onText
+ * @property {(sentence: string) => void} onWait where it stands in the queue
+ * @property {(headers: Headers) => void} onBegin
+ * @property {(usage: any) => void} onUsage
+ * @property {(reason: string) => void} onEnd
+ */
+
+/**
+ * Ask, and hear the answer as it comes. Throws Refused, or an error in the middle of the stream.
+ * @param {Chat} chat @param {string} tier empty: as the gateway decides
+ * @param {Hearing} hearing @param {AbortSignal} signal ends it
+ */
+export async function converse(chat, tier, hearing, signal) {
+  const body = { ...chat, stream: true, stream_options: { include_usage: true } }
+  /** @type {Record<string, string>} */
+  const headers = tier ? { 'x-headway-tier': tier } : {}
+  const answer = await send('v1/chat/completions', { json: body, headers, signal })
+  hearing.onBegin(answer.headers)
+  const reader = /** @type {ReadableStream<any>} */ (answer.body)
+    .pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  for (;;) {
+    const { value, done } = await reader.read()
+    if (done) return
+    const lines = (rest + value).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) hear(line.trimEnd(), hearing)
+  }
+}
+
+/** @param {string} line @param {Hearing} hearing */
+function hear(line, hearing) {
+  if (line.startsWith(':')) {
+    hearing.onWait(line.slice(1).trim())
+  } else if (line.startsWith('data:')) {
+    const data = line.slice(5).trim()
+    if (data === '[DONE]') return
+    const event = JSON.parse(data)
+    if (event.error) throw new Error(event.error.message)
+    const choice = event.choices?.[0]
+    if (choice?.delta?.content) hearing.onText(choice.delta.content)
+    for (const call of choice?.delta?.tool_calls ?? []) {
+      const { name, arguments: given } = call.function ?? {}
+      hearing.onText((name ? `→ ${name} ` : '') + (given ?? ''))
+    }
+    if (choice?.finish_reason) hearing.onEnd(choice.finish_reason)
+    if (event.usage) hearing.onUsage(event.usage)
+  }
+}
+
+/** @param {Chat} chat @param {string} tier @param {boolean} keyed @returns {string} for a shell */
+export function asCurl(chat, tier, keyed) {
+  const words = [`curl ${base()}/v1/chat/completions`, "-H 'Content-Type: application/json'"]
+  if (keyed) words.push('-H "Authorization: Bearer $HEADWAY_KEY"')
+  if (tier) words.push(`-H 'x-headway-tier: ${tier}'`)
+  words.push(`-d '${JSON.stringify(chat, null, 2).replaceAll("'", "'\\''")}'`)
+  return words.join(' \\\n  ')
+}
+
+/** @param {Chat} chat @param {string} tier @param {boolean} keyed @returns {string} with OpenAI's client */
+export function asPython(chat, tier, keyed) {
+  const { model, messages, ...settings } = chat
+  const key = keyed ? 'os.environ["HEADWAY_KEY"]' : '"none"'
+  const options = [
+    `    model=${text(model)},`,
+    '    messages=[',
+    ...messages.map(one => `        {"role": ${text(one.role)}, "content": ${text(one.content)}},`),
+    '    ],',
+    ...Object.entries(settings).map(([name, value]) => `    ${name}=${python(value)},`)
+  ]
+  if (tier) options.push(`    extra_headers={"x-headway-tier": ${text(tier)}},`)
+  return [
+    ...(keyed ? ['import os', ''] : []),
+    'from openai import OpenAI', '',
+    `client = OpenAI(base_url=${text(`${base()}/v1`)}, api_key=${key})`,
+    'answer = client.chat.completions.create(', ...options, ')',
+    'print(answer.choices[0].message.content)'
+  ].join('\n')
+}
+
+/** @returns {string} the gateway's address, as this page reaches it */
+function base() {
+  return location.origin + location.pathname.replace(/\/console$/, '')
+}
+
+/** @param {string} value a literal of Python: JSON's escapes mean the same there */
+function text(value) {
+  return JSON.stringify(value)
+}
+
+/** @param {any} value @returns {string} */
+function python(value) {
+  if (value === true) return 'True'
+  if (value === false) return 'False'
+  if (value === null) return 'None'
+  if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`
+  if (typeof value === 'object') {
+    return `{${Object.entries(value).map(([name, one]) => `${text(name)}: ${python(one)}`).join(', ')}}`
+  }
+  return JSON.stringify(value)
+}

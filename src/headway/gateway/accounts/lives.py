@@ -1,0 +1,93 @@
+"""A request's life, as History shows it: prediction, runs, and what its client sent with it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from itertools import accumulate
+
+from headway.core.estimate import SizeEstimate
+from headway.gateway.work.work import Work
+from headway.store.history.life import Life, Run
+from headway.store.request_record import Outcome
+
+LOW, HIGH = 0.1, 0.9
+"""Quantiles of the first prediction that are kept."""
+
+
+def life_of(work: Work, outcome: Outcome) -> Life:
+    """The life of `work`, which has ended."""
+    request, deadline_s = work.request, work.request.deadline_s
+    by, low, high, last = "", None, None, None
+    looks: tuple[int, ...] = ()
+    if work.kind is not None:
+        by, estimate = _first_prediction(work)
+        low, high = _interval(estimate)
+        if work.predicted.looks:
+            looks = tuple([look.output_tokens for look in work.predicted.looks])
+            last = round(request.estimate.mean, 1)
+    return Life(
+        work.path,
+        work.stream,
+        by,
+        low,
+        high,
+        looks,
+        last,
+        None if deadline_s is None else _ms(deadline_s - request.arrival_s),
+        work.claimed_tokens,
+        work.trace.get("traceparent", ""),
+        work.user_agent,
+        _runs(work, outcome) if work.served.runs else (),
+    )
+
+
+def _first_prediction(work: Work) -> tuple[str, SizeEstimate]:
+    """Who made the estimate that it was first scheduled by, and the estimate."""
+    request, predicted = work.request, work.predicted
+    if predicted.claim_counts:
+        return "client", request.estimate
+    forecast = predicted.forecast
+    if forecast is None:
+        return "history", request.estimate
+    estimate = forecast.estimate.capped(request.max_tokens)
+    if estimate.mean == request.predicted_tokens:
+        return "prompt", estimate
+    return "history", forecast.of_history.capped(request.max_tokens)
+
+
+def _interval(estimate: SizeEstimate) -> tuple[int, int]:
+    upto, tokens = list(accumulate(estimate.weights)), estimate.tokens
+    last = len(tokens) - 1
+    return tokens[min(bisect_left(upto, LOW), last)], tokens[min(bisect_left(upto, HIGH), last)]
+
+
+def _runs(work: Work, outcome: Outcome) -> tuple[Run, ...]:
+    served, arrival_s = work.served, work.request.arrival_s
+    runs = [
+        Run(
+            run.backend,
+            _ms(run.began_s - arrival_s),
+            None if run.first_s < 0.0 else _ms(run.first_s - arrival_s),
+            _ms(run.ended_s - arrival_s),
+            run.why,
+            run.output_tokens,
+        )
+        for run in served.runs
+    ]
+    if served.began_s >= 0.0:  # it did not end while it waited
+        first_s = served.began_s + work.turn.first_byte_s if work.turn.answering else None
+        runs.append(
+            Run(
+                served.backend,
+                _ms(served.began_s - arrival_s),
+                None if first_s is None else _ms(first_s - arrival_s),
+                _ms(served.ended_s - arrival_s),
+                outcome,
+                work.output_tokens,
+            )
+        )
+    return tuple(runs)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e6) / 1e3

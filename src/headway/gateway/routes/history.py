@@ -1,0 +1,296 @@
+"""What was served: pages of requests, one request's life, figures over time, and CSV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from math import isfinite
+from sqlite3 import Connection
+from typing import Any, TypeVar, cast, get_args
+
+import msgspec
+from aiohttp import web
+
+from headway.gateway.api.answer import SERVER, json_answer
+from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.api.history import HistoryPage, HistoryRequest, PredictionView
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.routes.files import limit_of
+from headway.store.history.csv_rows import csv_rows, header
+from headway.store.history.filters import Filters
+from headway.store.history.life import Life, stretches
+from headway.store.history.one import One, one
+from headway.store.history.pages import Cursor, Page, Row, page
+from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
+from headway.store.history.series import By, series, step_of
+
+PAGE, LARGEST_PAGE = 50, 200
+CSV_PAGE = 1000
+SERIES_S = 24 * 3600.0
+"""How far figures go back where the client does not say."""
+NAMES = ("tenant", "model", "tier", "outcome", "key", "program")
+MEASURES = {"latency": "total_ms", "ttft": "ttft_ms", "wait": "queue_ms"}
+"""As the log has them, by their names in queries."""
+LEAST = {f"min_{name}_ms": measure for name, measure in MEASURES.items()}
+"""Query parameters, and the measures that they limit."""
+HISTORY = "/v1/headway/history"
+_FILTERS: dict[str, dict[str, Any]] = {
+    "since": {"type": "string", "description": "Unix time in seconds, or ISO 8601"},
+    "until": {"type": "string"},
+    "tenant": {"type": "string"},
+    "model": {"type": "string"},
+    "tier": {"type": "string"},
+    "outcome": {"type": "string"},
+}
+ROWS_QUERY: dict[str, dict[str, Any]] = {
+    **_FILTERS,
+    "key": {"type": "string"},
+    "program": {"type": "string"},
+    "min_latency_ms": {"type": "number", "minimum": 0},
+    "min_ttft_ms": {"type": "number", "minimum": 0},
+    "min_wait_ms": {"type": "number", "minimum": 0},
+    "after": {"type": "string"},
+}
+PAGE_QUERY: dict[str, dict[str, Any]] = {
+    **ROWS_QUERY,
+    "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+}
+SERIES_QUERY: dict[str, dict[str, Any]] = {
+    **_FILTERS,
+    "by": {"enum": list(get_args(By))},
+    "measure": {"enum": list(MEASURES)},
+}
+"""What each path takes, as JSON Schemas by name."""
+PRIVATE = {"Cache-Control": "no-store"}
+
+Result = TypeVar("Result")
+
+
+class HistoryRoutes:
+    """Handlers of `/v1/headway/history`.
+
+    Args:
+        entrance: says who asks. A key without `admin` sees requests of its own tenant only.
+        reader: asks the request log; None: there is none.
+    """
+
+    def __init__(self, entrance: Entrance, reader: HistoryReader | None) -> None:
+        self._entrance = entrance
+        self._reader = reader
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Some requests, the newest first. Raises ApiError 400, 404 or 503."""
+        filters, after = self._filters(request), _after(request)
+        limit = limit_of(request, PAGE, LARGEST_PAGE)
+        found = await self._ask(partial(page, filters=filters, limit=limit, after=after))
+        behind = None if found.next is None else str(found.next)
+        view = HistoryPage(data=found.rows, next=behind, damaged=found.damaged)
+        return json_answer(view, headers=PRIVATE)
+
+    async def series(self, request: web.Request) -> web.Response:
+        """Figures over time. Raises ApiError 400, 404 or 503."""
+        filters, by = self._filters(request), request.query.get("by")
+        if by is not None and by not in get_args(By):
+            raise invalid_value(f"by must be one of {', '.join(get_args(By))}.", "by")
+        measure = request.query.get("measure", "latency")
+        if measure not in MEASURES:
+            raise invalid_value(f"measure must be one of {', '.join(MEASURES)}.", "measure")
+        for name in (*LEAST, "key", "program"):
+            if name in request.query:
+                raise invalid_value(f"Figures cannot be narrowed down by {name}.", name)
+        now_s = time.time()
+        until_s = now_s if filters.until_s is None else filters.until_s
+        since_s = until_s - SERIES_S if filters.since_s is None else filters.since_s
+        if since_s >= until_s:
+            raise invalid_value("since must be before until.", "since")
+        filters = msgspec.structs.replace(filters, since_s=since_s, until_s=until_s)
+        step_s = step_of(since_s, until_s, now_s)
+        by_dimension = cast(By | None, by)
+        found = await self._ask(
+            partial(
+                series,
+                filters=filters,
+                by=by_dimension,
+                step_s=step_s,
+                measure=MEASURES[measure],
+            )
+        )
+        return json_answer(found, headers=PRIVATE)
+
+    async def one(self, request: web.Request) -> web.Response:
+        """One request's life. Raises ApiError 404 or 503."""
+        tenant, request_id = self._tenant(request), request.match_info["request_id"]
+        try:
+            found = await self._ask(partial(one, request_id=request_id, tenant=tenant))
+        except msgspec.ValidationError:
+            found = None  # a damaged row
+        if found is None:
+            raise ApiError(
+                404,
+                f"There is no request {request_id[:100]!r} in the log; it has one once it has "
+                "ended.",
+                code="request_not_found",
+                param="request_id",
+            )
+        return json_answer(_view(found), headers=PRIVATE)
+
+    async def csv(self, request: web.Request) -> web.StreamResponse:
+        """All requests that the filters leave, as CSV. Raises ApiError 400, 404 or 503."""
+        filters, after = self._filters(request), _after(request)
+        ask = partial(self._ask_page, filters)
+        found = await ask(after)  # before the answer begins: an error still has a status
+        response = web.StreamResponse(headers=CSV)
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        await response.write(header().encode())
+        while True:
+            await response.write(csv_rows(found.rows).encode(errors="replace"))
+            if found.next is None:
+                return response
+            try:
+                found = await ask(found.next)
+            except ApiError as error:
+                raise ConnectionAbortedError(error.message) from None
+
+    async def _ask_page(self, filters: Filters, after: Cursor | None) -> Page:
+        return await self._ask(partial(page, filters=filters, limit=CSV_PAGE, after=after))
+
+    async def _ask(self, question: Callable[[Connection], Result]) -> Result:
+        if self._reader is None:
+            raise ApiError(
+                404,
+                "This gateway keeps no history; its operator can set log.requests_db.",
+                code="history_off",
+            )
+        try:
+            return await self._reader.ask(question)
+        except TookTooLong as error:
+            raise _unavailable(error, "history_timeout") from None
+        except HistoryError as error:
+            raise _unavailable(error, "history_unreadable") from None
+
+    def _tenant(self, request: web.Request) -> str | None:
+        """The tenant whose requests may be seen; None: everybody's."""
+        viewer = self._entrance.viewer(request)
+        return None if viewer is None or viewer.admin else viewer.tenant
+
+    def _filters(self, request: web.Request) -> Filters:
+        tenant, query = self._tenant(request), request.query
+        given: dict[str, Any] = {name: query[name] for name in NAMES if name in query}
+        if tenant is not None:
+            if given.get("tenant", tenant) != tenant:
+                raise ApiError(
+                    404,
+                    f"This key sees no tenant {given['tenant'][:100]!r}.",
+                    code="tenant_not_found",
+                    param="tenant",
+                )
+            given["tenant"] = tenant
+        given |= {measure: _number(request, name) for name, measure in LEAST.items()}
+        return Filters(since_s=_time(request, "since"), until_s=_time(request, "until"), **given)
+
+
+CSV = {
+    "Server": SERVER,
+    "Content-Type": "text/csv; charset=utf-8",
+    "Content-Disposition": 'attachment; filename="requests.csv"',
+    **PRIVATE,
+}
+
+
+def _view(found: One) -> HistoryRequest:
+    record, life = found.record, found.life or Life()
+    headers = {
+        "user-agent": life.user_agent,
+        "traceparent": life.traceparent,
+        "x-headway-tier": record.tier,
+        "x-headway-tenant": record.tenant,
+        "x-headway-program": record.program,
+        "x-headway-step": record.step,
+        "x-headway-parents": record.parents,
+        "x-headway-expected-tokens": str(life.claimed_tokens or ""),
+        "x-headway-deadline-ms": "" if life.deadline_ms is None else f"{life.deadline_ms:.0f}",
+    }
+    same = {name: getattr(record, name) for name in Row.__struct_fields__}
+    return HistoryRequest(
+        **same,
+        endpoint=life.endpoint,
+        stream=None if found.life is None else life.stream,
+        policy=record.policy,
+        step=record.step,
+        parents=record.parents.split(",") if record.parents else [],
+        batch=record.batch,
+        prompt_name=record.prompt_name,
+        prompt_version=record.prompt_version,
+        cached_tokens=record.cached_tokens,
+        max_tokens=record.max_tokens,
+        claimed_tokens=life.claimed_tokens,
+        charged_tokens=record.charged_tokens,
+        deadline_ms=life.deadline_ms,
+        prediction=PredictionView(
+            by=life.predicted_by,
+            mean=record.predicted_tokens,
+            low=life.low_tokens,
+            high=life.high_tokens,
+            again_at=list(life.looks),
+            last_mean=life.last_tokens,
+            output_tokens=record.output_tokens,
+        ),
+        timeline=stretches(record, found.life),
+        headers={name: value for name, value in headers.items() if value},
+        prompt=record.prompt,
+    )
+
+
+def _after(request: web.Request) -> Cursor | None:
+    after = request.query.get("after")
+    try:
+        return None if after is None else Cursor.parse(after)
+    except ValueError:
+        raise invalid_value("after must be the `next` of a page before.", "after") from None
+
+
+def _number(request: web.Request, name: str) -> float | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not (isfinite(number) and 0.0 <= number < 1e15):
+        raise invalid_value(f"{name} must be a number of ms.", name)
+    return number
+
+
+def _time(request: web.Request, name: str) -> float | None:
+    """Unix time, from seconds or from ISO 8601; without an offset, it is UTC."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return _unix_s(text)
+    except (ValueError, OverflowError):
+        raise invalid_value(
+            f"{name} must be Unix time in seconds, or as in 2026-11-27T10:00:00Z.", name
+        ) from None
+
+
+def _unix_s(text: str) -> float:
+    try:
+        unix_s = float(text)
+    except ValueError:
+        at = datetime.fromisoformat(text)
+        unix_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    if not -1e11 < unix_s < 1e11:
+        raise ValueError("it is no time")
+    return unix_s
+
+
+def _unavailable(error: HistoryError, code: str) -> ApiError:
+    message = str(error)
+    message = f"{message[:1].upper()}{message[1:]}."
+    return ApiError(503, message, type="server_error", code=code)

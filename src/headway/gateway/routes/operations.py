@@ -1,0 +1,175 @@
+"""What operators do while requests are under way: cancel, move, drain, switch the policy.
+
+Each leaves a line in the log that says who did it. Two operators may act at once: the second one
+gets a sentence that says what the first one did.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from headway.core.policies import POLICIES
+from headway.core.request import Tier
+from headway.engines.pool import BackendPool
+from headway.gateway.api.answer import json_answer
+from headway.gateway.api.errors import ApiError, cancelled_by_operator, invalid_value
+from headway.gateway.api.views import Operated, PolicyChange, TierChange
+from headway.gateway.dispatch.dispatcher import Dispatcher
+from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.http.body import Bodies
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.keys.keys import Caller
+from headway.gateway.work.work import Work
+
+logger = logging.getLogger(__name__)
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class _Deed(NamedTuple):
+    """Who did something, and when, on the dispatcher's clock."""
+
+    who: str
+    at_s: float
+
+
+class Operations:
+    """Carries out what operators ask for.
+
+    Args:
+        entrance: lets only operators in.
+        bodies: reads the bodies.
+        dispatcher: has the requests.
+        pool: the backends.
+        foresight: takes the chosen policy.
+        automatic: whether the gateway chooses its policy by itself.
+    """
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        bodies: Bodies,
+        dispatcher: Dispatcher,
+        pool: BackendPool,
+        foresight: Foresight,
+        automatic: bool,
+    ) -> None:
+        self._entrance = entrance
+        self._bodies = bodies
+        self._dispatcher = dispatcher
+        self._pool = pool
+        self._foresight = foresight
+        self._automatic = automatic
+        self._deeds: dict[str, _Deed] = {}
+        """The last one on each backend, by its name, and under "" on the policy."""
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """End a request."""
+        caller = self._entrance.operator(request)
+        work = self._work(request)
+        self._dispatcher.end(work, cancelled_by_operator())
+        return self._done(caller, f"request {work.request.id} is cancelled")
+
+    async def move(self, request: web.Request) -> web.Response:
+        """Move a waiting request to another tier."""
+        caller = self._entrance.operator(request)
+        wanted = Tier.parse((await self._read(request, TierChange)).tier)
+        work = self._work(request)
+        before, name = work.request.tier, work.request.id
+        if before is wanted:
+            raise _conflict(f"Request {name} is in tier {wanted.label} already.")
+        try:
+            self._dispatcher.move(work, wanted)
+        except ValueError:
+            raise _conflict(f"Request {name} runs already, so its tier changes nothing.") from None
+        return self._done(
+            caller, f"request {name} moved from tier {before.label} to {wanted.label}"
+        )
+
+    async def drain(self, request: web.Request) -> web.Response:
+        """Send a backend no new requests."""
+        return self._hold(request, True)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """Let a backend take requests again."""
+        return self._hold(request, False)
+
+    async def use_policy(self, request: web.Request) -> web.Response:
+        """Order by another policy."""
+        caller = self._entrance.operator(request)
+        change = await self._read(request, PolicyChange)
+        present = self._foresight.chosen_policy
+        if change.policy not in POLICIES:
+            known = ", ".join(POLICIES)
+            raise invalid_value(f"There is no policy {change.policy[:100]!r}; there are {known}.",
+                                "policy")  # fmt: skip
+        if self._automatic:
+            raise _conflict("The gateway chooses its policy by itself; set `policy` to choose it.")
+        if change.instead_of not in (None, present, self._dispatcher.scheduler.policy_name):
+            raise _conflict(f"The policy is {present} by now{self._by('')}; look again.")
+        if change.policy == present and change.instead_of is None:
+            return self._done(caller, f"policy {present} stays")
+        if change.policy == present:
+            raise _conflict(f"The policy is {present} already{self._by('')}.")
+        self._foresight.choose_policy(change.policy)
+        self._note("", caller)
+        return self._done(caller, f"policy {present} -> {change.policy}")
+
+    def _hold(self, request: web.Request, held: bool) -> web.Response:
+        caller = self._entrance.operator(request)
+        name = request.match_info["backend"]
+        status = self._pool.statuses.get(name)
+        if status is None:
+            known = ", ".join(self._pool.statuses) or "none"
+            raise ApiError(404, f"There is no backend {name[:100]!r}; there are: {known}.",
+                           code="not_found")  # fmt: skip
+        if status.held == held:
+            does = "drains already" if held else "takes requests"
+            raise _conflict(f"Backend {name} {does}{self._by(name)}.")
+        self._pool.hold(name, held)
+        self._note(name, caller)
+        return self._done(caller, f"backend {name} {'drains' if held else 'takes requests again'}")
+
+    def _work(self, request: web.Request) -> Work:
+        name = request.match_info["request_id"]
+        work = self._dispatcher.works.get(name)
+        if work is None:
+            raise ApiError(
+                404,
+                f"Request {name[:100]!r} neither waits nor runs; it may have ended.",
+                code="not_found",
+            )
+        return work
+
+    async def _read(self, request: web.Request, kind: type[Body]) -> Body:
+        body = await self._bodies.read(request)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(400, f"The body is not as it should be: {error}.") from None
+
+    def _note(self, what: str, caller: Caller | None) -> None:
+        self._deeds[what] = _Deed(_name(caller), self._dispatcher.clock())
+
+    def _by(self, what: str) -> str:
+        """Who made it so, and when; empty if nobody did."""
+        deed = self._deeds.get(what)
+        if deed is None:
+            return ""
+        return f": {deed.who} did that {self._dispatcher.clock() - deed.at_s:.0f} s ago"
+
+    def _done(self, caller: Caller | None, what: str) -> web.Response:
+        logger.info("%s, by %s", what, _name(caller))
+        return json_answer(Operated(f"{what[0].upper()}{what[1:]}."))
+
+
+def _name(caller: Caller | None) -> str:
+    return "somebody on this machine" if caller is None else f"key {caller.name}"
+
+
+def _conflict(message: str) -> ApiError:
+    return ApiError(409, message, code="conflict")

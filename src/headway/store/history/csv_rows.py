@@ -1,0 +1,50 @@
+"""Rows of the log as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from io import StringIO
+
+import msgspec
+
+from headway.store.history.pages import Row
+
+COLUMNS = Row.__struct_fields__
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What begins with them, spreadsheets compute."""
+
+
+def header() -> str:
+    """The first line."""
+    return lines_of([[name if name != "arrival_unix_s" else "arrival" for name in COLUMNS]])
+
+
+def csv_rows(rows: Iterable[Row]) -> str:
+    """The lines of these rows. Texts that spreadsheets would compute begin with an apostrophe."""
+    return lines_of(
+        [_arrival(value) if name == "arrival_unix_s" else _cell(value) for name, value in pairs]
+        for row in rows
+        for pairs in [zip(COLUMNS, msgspec.structs.astuple(row), strict=True)]
+    )
+
+
+def lines_of(rows: Iterable[Iterable[object]]) -> str:
+    """CSV, as RFC 4180 has it."""
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(FORMULAS):
+        return f"'{value}"
+    return value
+
+
+def _arrival(unix_s: float) -> str:
+    try:
+        return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(unix_s)

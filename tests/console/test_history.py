@@ -1,0 +1,151 @@
+"""The page History: figures, requests page by page, one request's life; and hostile text."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.console.conftest import OpenConsole
+from tests.gateway.conftest import Serve
+from tests.gateway.doubles import ExactEngine
+from tests.store.history.rows import add, fold, record
+
+from headway.store.history.life import Life, Run
+from headway.store.request_log import RequestLog
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+HOSTILE = '<img src=x onerror="document.title=1">\u202eevil\U0001f980'
+DASH = "\u2013"
+TEAM = '<b onclick="x()">\u05e9\u05dc\u05d5\u05dd\U0001f980'
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[RequestLog]:
+    log = RequestLog(tmp_path / "requests.db", keep_prompts=True, batch_s=0.0)
+    yield log
+    log.close()
+
+
+def fill(log: RequestLog, count: int = 60, **changes: Any) -> None:
+    """Requests a minute apart until now, of two tenants; each tenth failed."""
+    now_s = time.time()
+    with sqlite3.connect(log.path) as database:
+        add(
+            database,
+            [
+                record(
+                    number,
+                    **{
+                        "arrival_unix_s": now_s - 60.0 * (count - number),
+                        "tenant": TEAM if number % 2 else "acme",
+                        "outcome": "finished" if number % 10 else "failed",
+                        "reason": "" if number % 10 else "backend_failed",
+                        "total_ms": 100.0 * (number + 1),
+                        "cost": 0.0001,
+                    }
+                    | changes,
+                )
+                for number in range(count)
+            ],
+        )
+        fold(database, now_s)
+    database.close()
+
+
+@pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}])
+async def test_anybody_can_use_it(
+    look: dict[str, bool], serve: Serve, log: RequestLog, open_console: OpenConsole, axe: str
+) -> None:
+    fill(log)
+    gateway = await serve(ExactEngine(), request_log=log)
+    console = await open_console(gateway, "#/history?by=tenant", **look)
+    await console.page.locator(".requests tbody tr").nth(49).wait_for()
+    await console.page.locator(".charts canvas").nth(3).wait_for()
+    assert await console.violations(axe) == []
+    await console.page.locator(".requests tbody tr a").first.click()
+    await console.see("Prediction and truth")
+    assert await console.violations(axe) == []
+
+
+async def test_pages_filters_and_back(
+    serve: Serve, log: RequestLog, open_console: OpenConsole
+) -> None:
+    fill(log)
+    gateway = await serve(ExactEngine(), request_log=log)
+    console = await open_console(gateway, "#/history")
+    rows = console.page.locator(".requests tbody tr")
+    await rows.nth(49).wait_for()
+    await console.press("Older")
+    await console.see("page 2")
+    await rows.nth(10).wait_for(state="detached")
+    assert await rows.count() == 10
+    await console.press("Newer")
+    await rows.nth(49).wait_for()
+    await console.page.get_by_label("Outcome").select_option("failed")
+    await rows.nth(49).wait_for(state="detached")
+    assert await rows.count() == 6
+    assert "outcome=failed" in console.page.url
+    await console.page.get_by_label("Seconds").fill("4.1")
+    await console.page.get_by_label("Seconds").press("Enter")
+    await console.see("Figures are not narrowed down by slowness")
+    await rows.nth(2).wait_for(state="detached")
+    assert "backend_failed" in await rows.first.inner_text()
+    await rows.first.get_by_role("link").click()
+    await console.see("One request")
+    await console.page.get_by_role("link", name="Back to all requests").click()
+    await console.see("Figures are not narrowed down by slowness")
+
+
+async def test_a_life_with_a_preemption_is_told(
+    serve: Serve, log: RequestLog, open_console: OpenConsole
+) -> None:
+    runs = (
+        Run("gpu-1", 40.0, 90.0, 200.0, "preempted", 7),
+        Run("gpu-2", 300.0, 320.0, 500.0, "finished", 20),
+    )
+    log.write(
+        record(1, id="req-a", arrival_unix_s=time.time(), preemptions=1),
+        None,
+        Life("chat/completions", True, "prompt", 12, 40, traceparent="00-ab", runs=runs),
+    )
+    gateway = await serve(ExactEngine(), request_log=log)
+    while not log.written:
+        time.sleep(0.001)
+    console = await open_console(gateway, "#/history?id=req-a")
+    await console.see("preempted for another request")
+    phases = await console.page.locator(".stretches tbody th").all_inner_texts()
+    assert phases == ["queued", "prefill", "decode", "stopped", "prefill", "decode"]
+    await console.see(f"25 output tokens (80%: 12{DASH}40), before the first, from its prompt")
+    await console.see("20 tokens, within the interval")
+
+
+async def test_hostile_text_is_text_and_a_megabyte_does_not_freeze_it(
+    serve: Serve, log: RequestLog, open_console: OpenConsole
+) -> None:
+    prompt = HOSTILE + "[](" * 1000 + "x" * 1_000_000
+    fill(log, 1, tenant=HOSTILE, model=HOSTILE, program=HOSTILE, reason=HOSTILE, prompt=prompt)
+    gateway = await serve(ExactEngine(), request_log=log)
+    console = await open_console(gateway, "#/history?by=model")
+    await console.page.locator(".requests tbody tr a").first.click()
+    await console.see("20,000 of 1,003,0")
+    await console.press("Show more")
+    await console.see("40,000 of 1,003,0")
+    assert await console.page.title() == "History · Headway"
+    assert await console.page.locator("main img").count() == 0
+    took_ms = await console.page.evaluate(
+        "new Promise(done => { const began = performance.now(); requestAnimationFrame("
+        "() => setTimeout(() => done(performance.now() - began))) })"
+    )
+    assert took_ms < 1000
+
+
+async def test_without_a_log_it_says_so(serve: Serve, open_console: OpenConsole) -> None:
+    console = await open_console(await serve(ExactEngine()), "#/now")
+    await console.page.goto(f"{console.gateway.address}/console#/history")
+    await console.see("This gateway keeps no history")
+    console.complaints.clear()  # the browser notes the 404 by itself

@@ -1,0 +1,98 @@
+"""Questions to the log: beside its writer, with a limit, and never to a file that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.store.history.rows import add, new_log, record
+
+from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+COUNT = "SELECT count(*) FROM requests"
+
+
+def ask(statement: str):  # type: ignore[no-untyped-def]
+    return lambda database: database.execute(statement).fetchone()[0]
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    path = tmp_path / "requests.db"
+    database = new_log(path)
+    add(database, [record(1), record(2)])
+    database.close()
+    return path
+
+
+@pytest.fixture
+async def reader(path: Path) -> AsyncIterator[HistoryReader]:
+    reader = HistoryReader(path)
+    yield reader
+    reader.close()
+
+
+async def test_it_answers_in_a_thread_of_its_own(reader: HistoryReader) -> None:
+    assert await reader.ask(ask(COUNT)) == 2
+    assert await reader.ask(lambda _: threading.current_thread().name) == "headway-history_0"
+
+
+async def test_the_writer_does_not_wait_for_it_nor_it_for_the_writer(
+    reader: HistoryReader, path: Path
+) -> None:
+    writer = sqlite3.connect(path)
+    writer.execute("BEGIN IMMEDIATE")
+    assert await reader.ask(ask(COUNT)) == 2
+    writer.rollback()
+    asking = asyncio.ensure_future(reader.ask(ask(ENDLESS)))
+    await asyncio.sleep(0)
+    add(writer, [record(3)])
+    writer.close()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await reader.ask(ask(COUNT)) == 3
+
+
+async def test_what_takes_too_long_is_given_up(path: Path) -> None:
+    reader = HistoryReader(path, limit_s=0.05)
+    with pytest.raises(TookTooLong, match=r"0\.05 s"):
+        await reader.ask(ask(ENDLESS))
+    assert await reader.ask(ask(COUNT)) == 2
+    reader.close()
+
+
+async def test_it_cannot_write(reader: HistoryReader) -> None:
+    with pytest.raises(HistoryError, match="readonly"):
+        await reader.ask(ask("DELETE FROM requests RETURNING 1"))
+
+
+async def test_a_log_that_was_moved_aside_is_not_read_any_more(
+    reader: HistoryReader, path: Path
+) -> None:
+    assert await reader.ask(ask(COUNT)) == 2
+    for part in path.parent.glob("requests.db*"):
+        part.rename(part.with_name("old-" + part.name))
+    database = new_log(path)
+    assert await reader.ask(ask(COUNT)) == 0
+    database.close()
+
+
+async def test_a_log_of_a_newer_headway_is_refused(reader: HistoryReader, path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE meta SET value = 99 WHERE key = 'schema_version'")
+    database.close()
+    with pytest.raises(HistoryError, match="newer Headway"):
+        await reader.ask(ask(COUNT))
+
+
+async def test_a_log_that_is_missing_is_one_clear_error(tmp_path: Path) -> None:
+    reader = HistoryReader(tmp_path / "none.db")
+    with pytest.raises(HistoryError, match="there is no request log"):
+        await reader.ask(ask(COUNT))
+    reader.close()
