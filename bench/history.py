@@ -39,6 +39,8 @@ DRAWS = 25
 """Of each kind of question."""
 PER_S = 60.0
 """Chat requests a second."""
+PAUSE_S = 0.2
+"""Between two questions while requests are served."""
 ROUNDS = 3
 
 
@@ -108,7 +110,7 @@ def served(server: Server, seconds: float, seed: int) -> Measured:
 def while_asked(
     server: Server, paths: list[tuple[str, str]], seconds: float, seed: int
 ) -> Measured:
-    """The same, while somebody asks without a pause."""
+    """The same, while people look: at most five questions a second."""
     stop = threading.Event()
 
     def go_on() -> None:
@@ -117,6 +119,7 @@ def while_asked(
                 if stop.is_set():
                     return
                 asked(server, [one])
+                stop.wait(PAUSE_S)
 
     asking = threading.Thread(target=go_on)
     asking.start()
@@ -172,6 +175,8 @@ def main() -> int:
         if not log.exists():
             made = make(log, options.requests, options.days)
             print(made)
+        live = make(folder / "minute.db", 20_000, 1 / 1440)
+        print(f"rollups, CPU a row: {live['fold_cpu_us_per_row']:.1f} us of a busy minute")
         shutil.copy(log, folder / "requests.db")
         with fake_backend() as backend, gateway(backend, folder, 64) as server:
             asked(server, questions(options, 1)[:20])  # warm up
@@ -214,6 +219,7 @@ def main() -> int:
     ]
     details = {
         "made": made,
+        "live": live,
         "trim": trim,
         "cpu_ms": cpu_ms,
         "took_ms": took,

@@ -39,7 +39,7 @@ def mistake(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("nosuch", "no such command 'nosuch'; there are serve, check, logs, bench, simulate"),
+        ("nosuch", "no such command 'nosuch'; there are serve, check, logs, costs, bench"),
         ("trace nosuch", "there are info, convert, scale, sample, generate, replay, fetch"),
         ("key nosuch", "there are new, revoke, list, hash"),
         ("serve --policy nosuch", "not one of fcfs, sjf, srpt"),

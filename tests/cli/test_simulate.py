@@ -60,7 +60,7 @@ def test_it_compares_policies_on_made_traffic(tmp_path: Path) -> None:
 
 def test_it_deals_requests_to_several_gateways(tmp_path: Path) -> None:
     file = tmp_path / "out.json"
-    code, out, err = run(
+    code, _, err = run(
         "simulate", "poisson:200", *SMALL, "--slots", "4", "--policies", "hrrn", "--json", file,
         "--gateways", "3", "--gateway-delay", "20",
     )  # fmt: skip

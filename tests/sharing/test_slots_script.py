@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.redis_server import RedisServer
 
-from headway.core.sharing.messages import NO_SCALE, Choice, Entry, Grant, Offer, Post, SlotDecision
+from headway.core.sharing.messages import (
+    NO_SCALE,
+    Choice,
+    Entry,
+    Grant,
+    Offer,
+    Post,
+    SlotDecision,
+    Yield,
+)
 from headway.core.sharing.place import sortable
 from headway.core.sharing.slots import SharedSlots
 from headway.sharing.script import Event, SlotScript
@@ -93,10 +102,14 @@ class Twins:
         self.granted[gateway], self.unseen[gateway] = 0, []
         said = join_message(NAMES, self.named[gateway], uses, pinned, [])
         answer, decided = self.call("join", gateway, said)
-        self._redis.hset(self._script.keys[3], "settled", 0)  # nobody else uses anything
         self.tokens[gateway], self.held[gateway] = answer.token, dict(answer.held)
         assert self.reference.join(gateway, answer.held) == answer.token
         self._name_slots()
+        if not answer.pause_s:
+            self.agree(decided)
+            return
+        assert not any(isinstance(one, Grant | Yield) for one in decided)
+        self._redis.hset(self._script.keys[3], "settled", 0)  # nobody else uses anything
         self.agree(decided + self.call("beat", gateway)[1])
 
     def leave(self, gateway: str) -> None:
@@ -105,9 +118,6 @@ class Twins:
         self.reference.lost(gateway)
         self.tokens[gateway] = 0
         self._name_slots()
-        others = [name for name, token in self.tokens.items() if token]
-        if others:
-            decided += self.call("beat", others[0])[1]
         self.agree(decided)
 
     def post(self, gateway: str, post: Post) -> None:

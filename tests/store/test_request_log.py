@@ -90,13 +90,19 @@ def test_every_field_of_a_record_has_its_column(tmp_path: Path) -> None:
     assert columns == ["number", *FIELDS, "life"]
 
 
+INDICES = """
+SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'requests' AND sql IS NOT NULL
+"""
+
+
 def test_a_log_from_before_a_column_is_read_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "requests.db"
     log = RequestLog(path)
     log.write(record(1))
     log.close()
     with sqlite3.connect(path) as database:
-        database.execute("DROP INDEX requests_by_batch")
+        for (index,) in database.execute(INDICES).fetchall():
+            database.execute(f"DROP INDEX {index}")
         for name in ADDED:
             database.execute(f"ALTER TABLE requests DROP COLUMN {name}")
     assert [one for _, one in read(path)] == [record(1)]

@@ -30,8 +30,8 @@ def add(batch: Batch, owner: str, connection: Connection) -> Held:
 def claim(owner: str, holding: Collection[str], connection: Connection) -> list[Held]:
     """Claim the batches that nobody holds, or whose holder died.
 
-    Those that `owner` has besides `holding` are among them: the answer to a claim may have been
-    lost. One that is being written at this moment is left for the next time.
+    Those that `owner` has besides `holding`, which it works on, are among them: the answer to a
+    claim may have been lost. One that is being written at this moment is left for the next time.
     """
     rows = connection.query(
         f"SELECT id, holder, fence, lease_until FROM batches WHERE status NOT IN "
@@ -40,10 +40,9 @@ def claim(owner: str, holding: Collection[str], connection: Connection) -> list[
     )
     claimed = []
     for id, holder, fence, lease_until in rows:
-        if holder == owner:
-            if id in holding:
-                continue
-        elif holder and not abandoned(holder, lease_until, connection):
+        if id in holding:  # a claim that was lost meanwhile ends first
+            continue
+        if holder not in (None, owner) and not abandoned(holder, lease_until, connection):
             continue
         if not connection.query(
             f"SELECT id FROM batches WHERE id = ? AND fence = ?{connection.skip_locked}",

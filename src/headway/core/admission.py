@@ -67,7 +67,7 @@ class Admission:
         queue = self._lanes.queues.get(request.lane)
         if queue is not None and queue.next(now_s, running.tier_ok, running.tenant_gate):
             return False
-        return any(backend.has_room_for(request) for backend in serving)
+        return any(backend.may_have_room_for(request) for backend in serving)
 
 
 def _may_ever_run(request: Request, serving: Sequence[Backend]) -> bool:

@@ -30,9 +30,9 @@ class Backend:
     """Its measured cost: to compare it with other backends, and to predict times."""
     piecewise: bool = False
     """Whether it takes prompts in pieces (see `prompt_turns`)."""
-    granted: int = UNSHARED
-    """Of its slots, those that are this scheduler's, where several share the backend."""
 
+    granted: int = field(default=UNSHARED, init=False)
+    """Of its slots, those that are this scheduler's, where several share the backend."""
     running: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
     kv_reserved: int = field(default=0, init=False)
     work_tokens: float = field(default=0.0, init=False)
@@ -54,7 +54,11 @@ class Backend:
 
     def has_room_for(self, request: Request) -> bool:
         """Whether `request` could start here now."""
-        if len(self.running) >= self.slots or len(self.running) >= self.granted:
+        return len(self.running) < self.granted and self.may_have_room_for(request)
+
+    def may_have_room_for(self, request: Request) -> bool:
+        """The same as far as is known here: others may use the slots that are free."""
+        if len(self.running) >= self.slots:
             return False
         return self.kv_tokens is None or self.kv_reserved + request.kv_tokens <= self.kv_tokens
 

@@ -59,7 +59,6 @@ class Backends:
             known.kv_tokens = backend.kv_tokens
             known.cost = backend.cost
             known.piecewise = backend.piecewise
-            known.piecewise = backend.piecewise
         self._map_lanes()
 
     def remove(self, name: str) -> None:

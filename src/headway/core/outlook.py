@@ -48,7 +48,7 @@ class Outlook:
         """
         serving = self._backends.of_lane(request.lane)
         queue = self._lanes.queues.get(request.lane)
-        free = any(backend.has_room_for(request) for backend in serving)
+        free = any(backend.may_have_room_for(request) for backend in serving)
         if free and (queue is None or not queue.count):
             return 0.0
         return self._wait_s(request, self._before(request))

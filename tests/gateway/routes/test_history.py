@@ -241,7 +241,7 @@ async def test_the_life_of_a_request_whose_backend_died(serve: Serve, log: Reque
     (row,) = (await get(gateway, ""))["data"]
     timeline = (await get(gateway, f"/{row['id']}"))["timeline"]
     runs = [(part["backend"], part["why"], part["output_tokens"]) for part in timeline]
-    assert ("other", "finished", 9) == runs[-1]
+    assert runs[-1] == ("other", "finished", 9)
     (lost,) = [run for run in runs if run[1] in ("failed", "moved")]
     assert (lost[0], lost[2]) == ("one", 7)
 

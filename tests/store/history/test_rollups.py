@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import suppress
-from struct import iter_unpack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.store.history.rows import NOW_S, add, fold, new_log, record
+from tests.store.history.test_histogram import counted
 
 from headway.store.history import rollups
 from headway.store.history.histogram import bucket_of
@@ -49,7 +49,7 @@ def kept(database: sqlite3.Connection) -> dict[tuple[object, ...], tuple[object,
             "SELECT tenant, model, tier, outcome FROM rollup_groups WHERE id = ?", (group,)
         ).fetchone()
         *sums, total, ttft, queue = sums_and_histograms
-        histograms = [dict(iter_unpack("<HI", one)) for one in (total, ttft, queue)]
+        histograms = [dict(counted(one)) for one in (total, ttft, queue)]
         found[(level, began, *names)] = (*sums, *histograms)
     return found
 

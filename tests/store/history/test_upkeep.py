@@ -1,4 +1,4 @@
-"""What the log's own thread does beside writing: rollups and indexes, in old logs as in new ones."""
+"""What the log's own thread does beside writing: rollups and indexes, in logs old and new."""
 
 from __future__ import annotations
 

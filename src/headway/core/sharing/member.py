@@ -53,7 +53,9 @@ class Member:
             )
         known = self._scheduler.backends.get(backend.name)
         granted = known.granted if known is not None and known.shared else 0
-        self._scheduler.set_backend(replace(backend, granted=granted), now_s)
+        own = replace(backend)
+        own.granted = granted
+        self._scheduler.set_backend(own, now_s)
 
     def held(self) -> dict[str, int]:
         """The slots in use, by backend: what to join with."""

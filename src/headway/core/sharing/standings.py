@@ -17,8 +17,8 @@ from headway.core.sharing.place import place, sortable
 from headway.core.takeover import Takeovers
 from headway.core.waiting import Waiting
 
-AGEING = 0.004
-LEAST_S, MOST_S = 0.004, 1.0
+AGEING = 0.003
+LEAST_S, MOST_S = 0.003, 1.0
 """An order that changes with time is shown anew after a wait that is longer by this share, and
 within these limits."""
 

@@ -25,6 +25,8 @@ BUCKETS = ceil(log(MOST_MS / LEAST_MS) / log(GROWTH)) + 1
 _PER_LOG = 1.0 / log(GROWTH)
 _OFFSET = -log(LEAST_MS) / log(GROWTH)
 _ENTRY = Struct("<HI")
+BLOCK_BYTES = 256 * _ENTRY.size
+"""A histogram is made as short as it can be whenever it grows over a multiple of this."""
 _ENTRIES = np.dtype([("bucket", "<u2"), ("count", "<u4")])
 SHOWN_MS = [0.0] + [
     float(f"{LEAST_MS * GROWTH ** (bucket - 1) * (1.0 + ERROR):.4g}")
@@ -41,12 +43,20 @@ def bucket_of(duration_ms: float) -> int:
 
 
 def merged(histogram: bytes, counts: Mapping[int, int]) -> bytes:
-    """`histogram`, which is empty at first, with counts by bucket added."""
-    if histogram:
-        both = dict(_ENTRY.iter_unpack(histogram))
-        for bucket, count in counts.items():
-            both[bucket] = both.get(bucket, 0) + count
-        counts = both
+    """`histogram`, which is empty at first, with counts by bucket added.
+
+    They are only appended, as long as it stays small: a bucket may be in it several times.
+    """
+    added = _encoded(counts)
+    if (len(histogram) + len(added)) // BLOCK_BYTES == len(histogram) // BLOCK_BYTES:
+        return histogram + added
+    both: dict[int, int] = {}
+    for bucket, count in _ENTRY.iter_unpack(histogram + added):
+        both[bucket] = both.get(bucket, 0) + count
+    return _encoded(both)
+
+
+def _encoded(counts: Mapping[int, int]) -> bytes:
     pack = _ENTRY.pack
     return b"".join([pack(*entry) for entry in counts.items()])
 

@@ -52,7 +52,7 @@ alone, and of all requests, so that common questions need few. `…_most`: -1 if
 
 MOST = 1e12
 """What a row has beyond it, of tokens or seconds, is damage."""
-AT_ONCE = 2000
+AT_ONCE = 4000
 """Rows in one transaction."""
 FOLDED_TO = "SELECT value FROM meta WHERE key = 'rolled_up_to'"
 ROWS = """
@@ -137,8 +137,9 @@ class Cell:
                 self.most[place] = other.most[place]
 
 
-Cells = dict[tuple[int, int, Names], Cell]
-"""By level, beginning and group."""
+Key = tuple[int, int, Names]
+"""Level, beginning and group."""
+Cells = dict[Key, Cell]
 
 
 def folded_to(database: sqlite3.Connection) -> int:
@@ -198,29 +199,47 @@ def all_levels(minutes: Cells, minutes_from_s: float) -> Cells:
 
 
 def _coarser(cells: Cells, level: int) -> Cells:
-    merged: Cells = {}
-    for (_, began, names), cell in cells.items():
-        _merge(merged, (level, began // level * level, names), cell)
-    return merged
+    return _merged(
+        ((level, began // level * level, names), cell) for (_, began, names), cell in cells.items()
+    )
 
 
 def _together(cells: Cells, *dimensions: str) -> Cells:
     """The cells of all values of these dimensions together."""
-    kept = [name not in dimensions for name in DIMENSIONS]
-    merged: Cells = {}
-    for (level, began, names), cell in cells.items():
-        tenant, model, tier, outcome = (
-            name if keep else None for name, keep in zip(names, kept, strict=True)
+    tenant, model, tier, outcome = (name not in dimensions for name in DIMENSIONS)
+    return _merged(
+        (
+            (
+                level,
+                began,
+                (
+                    names[0] if tenant else None,
+                    names[1] if model else None,
+                    names[2] if tier else None,
+                    names[3] if outcome else None,
+                ),
+            ),
+            cell,
         )
-        _merge(merged, (level, began, (tenant, model, tier, outcome)), cell)
+        for (level, began, names), cell in cells.items()
+    )
+
+
+def _merged(cells: Iterable[tuple[Key, Cell]]) -> Cells:
+    """All cells of one key as one. A cell that is alone stays the same object."""
+    merged: Cells = {}
+    own: set[Key] = set()
+    for key, cell in cells:
+        whole = merged.get(key)
+        if whole is None:
+            merged[key] = cell
+            continue
+        if key not in own:
+            own.add(key)
+            merged[key] = Cell()
+            merged[key].merge(whole)
+        merged[key].merge(cell)
     return merged
-
-
-def _merge(into: Cells, key: tuple[int, int, Names], cell: Cell) -> None:
-    whole = into.get(key)
-    if whole is None:
-        whole = into[key] = Cell()
-    whole.merge(cell)
 
 
 def _write(database: sqlite3.Connection, cells: Cells) -> None:

@@ -75,10 +75,6 @@ class Series(msgspec.Struct, kw_only=True):
     lines: list[Line]
 
 
-class TooLong(ValueError):
-    """The stretch of time would have too many steps."""
-
-
 def step_of(since_s: float, until_s: float, now_s: float) -> int:
     """The step by which a stretch of time is shown: some minutes, hours or days."""
     length_s = until_s - since_s
@@ -105,8 +101,6 @@ def series(
     level = max(level for level in LEVELS if level <= step_s)
     first = int(filters.since_s // step_s) * step_s
     times = list(range(first, ceil(filters.until_s), step_s)) or [first]
-    if len(times) > MOST_POINTS + 2:
-        raise TooLong("the stretch of time has too many steps")
     bounds = (level, times[0], times[-1] + step_s)
     if measure not in MEASURES:
         raise ValueError(f"there is no measure {measure!r}")

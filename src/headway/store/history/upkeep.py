@@ -12,7 +12,7 @@ from headway.store.history.retention import Retention
 
 logger = logging.getLogger(__name__)
 
-FOLD_EVERY_S = 5.0
+FOLD_EVERY_S = 10.0
 """Charts are behind by as much. Folding more rows together costs less for each."""
 TRIM_EVERY_S = 600.0
 REST = 3.0

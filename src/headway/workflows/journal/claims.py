@@ -84,9 +84,8 @@ def _free(
     for row in map(run_of, rows):
         if row.id in but:
             continue
-        why = deaths.died(row, connection) if dead else None
-        state = RunState.READY if why is None else RunState.BLOCKED
-        endings.put_down(now, row, state, connection, why=why)
+        found = deaths.died(now, row, connection) if dead else deaths.Verdict(RunState.READY)
+        endings.put_down(now, row, found.state, connection, wake_at=found.wake_at, why=found.why)
 
 
 def renew(owner: str, lease_s: float, connection: Connection) -> None:
