@@ -568,10 +568,10 @@ async def test_a_journal_of_a_newer_headway_is_refused(journal: Journal, tmp_pat
     def set_version(version: int, connection: Connection) -> None:
         connection.query("UPDATE versions SET version = ? WHERE journal = 'runs'", (version,))
 
-    await journal._transactions.run(partial(set_version, 2))
-    with pytest.raises(NewerDatabase, match="have version 2, and this Headway knows version 1"):
+    await journal._transactions.run(partial(set_version, 3))
+    with pytest.raises(NewerDatabase, match="have version 3, and this Headway knows version 2"):
         journal._transactions._connect()
-    await journal._transactions.run(partial(set_version, 1))
+    await journal._transactions.run(partial(set_version, 2))
 
 
 async def test_old_runs_are_deleted_and_their_events_stay_known(bench: Bench) -> None:
