@@ -55,7 +55,7 @@ class Group:
     ) -> Gateway:
         """One more gateway, which has joined those here and so many others."""
         settings = GatewaySettings(port=0, scheduler=scheduler, **options)
-        queue = QueueSettings(self.server.url, lease_s=1.2, prefix=self.prefix)
+        queue = QueueSettings(self.server.url, lease_s=1.6, prefix=self.prefix)
         if isinstance(engine, Endpoint):
             gateway = Gateway(settings, [engine], queue=queue)
         else:
@@ -188,7 +188,7 @@ from headway.gateway.settings import GatewaySettings
 from headway.sharing.settings import QueueSettings
 
 async def main(backend, url, prefix):
-    queue = QueueSettings(url, lease_s=1.2, prefix=prefix)
+    queue = QueueSettings(url, lease_s=1.6, prefix=prefix)
     endpoint = Endpoint("b", backend, max_concurrency=3)
     gateway = Gateway(GatewaySettings(port=0), [endpoint], queue=queue)
     await gateway.start()
@@ -357,7 +357,7 @@ async def test_the_view_of_the_queue_knows_of_the_other_gateways(
     answers = [ask(one, f"{n}") for n in range(5)]
     await until(lambda: engine.running == 3)
     answers.append(ask(other, "x"))
-    await until(lambda: other.queue is not None and other.queue.waiting == (0, 2, 0))
+    await until(lambda: len(other.dispatcher.works) == 1 and other.queue.waiting == (0, 2, 0))
     http = await stack.enter_async_context(aiohttp.ClientSession())
     async with http.get(f"{other.address}/v1/headway/queue") as got:
         view = await got.json()
