@@ -203,7 +203,8 @@ class SharedQueue:
         self._left -= granted
         started = sum(isinstance(one, Start) and one.backend in self._names for one in todo)
         few = granted and self._left <= MOST_ENTRIES // 2 < self._scheduler.waiting()
-        if started != granted or few or any(isinstance(one, Preempt) for one in todo):
+        other = self._member.downgraded or any(isinstance(one, Preempt) for one in todo)
+        if started != granted or few or other:
             self._wanted.set()
         elif granted and self._acknowledge is None and self._loop is not None:
             self._acknowledge = self._loop.call_later(ACKNOWLEDGE_S, self._acknowledged)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from headway.core.backend import Backend
 from headway.core.decision import Decision
+from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.sharing.messages import Grant, Post, Rescale, SlotDecision, Wait
 
@@ -34,6 +35,8 @@ class Member:
         self._token = 0
         self._seen = 0
         self._posted: Post | None = None
+        self.downgraded = False
+        """Whether waiting requests have moved to the lowest tier since the last post."""
 
     @property
     def token(self) -> int:
@@ -78,6 +81,7 @@ class Member:
             standings.loads_us(),
             standings.scale_us(),
         )
+        self.downgraded = False
         if post == self._posted:
             return None
         self._posted = post
@@ -106,13 +110,16 @@ class Member:
                 todo.append(self._scheduler.give_way(decision.id, now_s))
             # Else it has ended meanwhile, or waits: the next post gives its slot back.
         self._use(granted, now_s)
+        lowest = self._scheduler.waiting(Tier.BATCH)
         todo += self._scheduler.step(now_s)
+        # Others of the lowest tier may start elsewhere: what was posted is not true any more.
+        self.downgraded = self._scheduler.waiting(Tier.BATCH) > lowest
         self._use(Counter(), now_s)
         return todo
 
     def next_post_s(self, now_s: float) -> float:
         """When to post again even if nothing happens; infinite if never."""
-        return self._scheduler.standings.next_change_s(now_s)
+        return now_s if self.downgraded else self._scheduler.standings.next_change_s(now_s)
 
     def _runs(self, request_id: str, backend: str) -> bool:
         known = self._scheduler.backends.get(backend)

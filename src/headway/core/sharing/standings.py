@@ -157,7 +157,8 @@ class Standings:
             change_s = rested_s
         change_s = min(change_s, self._lanes.next_due_s(now_s))
         if self._preemption.policy.ages:
-            longest_s = max(now_s - one.arrival_s for one in self._heads(now_s))
+            # There is no head where all that wait are held by caps.
+            longest_s = max((now_s - one.arrival_s for one in self._heads(now_s)), default=inf)
             change_s = min(change_s, now_s + min(max(AGEING * longest_s, LEAST_S), MOST_S))
         return change_s
 
