@@ -54,6 +54,7 @@ OF_OTHERS = {
     "source .venv/bin/activate": "the environment that `make serve` makes",
     "/opt/headway/bin/": "root, and a network",
     "redis-server ": "Redis",
+    "curl http://127.0.0.1:8081/": "two gateways; tests/gateway/test_shared_queue.py runs them",
     "prometheus ": "Prometheus; tests/deploy runs it",
     "promtool ": "Prometheus; tests/deploy runs it",
     "python examples/transcribe_client.py": "pocketsphinx and espeak-ng",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def test_old_runs_are_deleted_and_others_kept(
 
 def test_a_journal_of_a_newer_headway_is_refused_in_a_sentence(tmp_path: Path) -> None:
     journal = str(tmp_path / "workflows.db")
-    with_journal(journal, lambda opened: opened.set_mark("journal.version", "9"))
-    with pytest.raises(Failure, match="has version 9, this Headway knows version 1: upgrade"):
+    with_journal(journal, lambda opened: opened.runs())
+    with sqlite3.connect(journal) as database:
+        database.execute("UPDATE versions SET version = 99")
+    with pytest.raises(Failure, match=r"have version 99, .*: upgrade Headway"):
         with_journal(journal, lambda opened: opened.runs())

@@ -24,6 +24,8 @@ OPEN = {"/", "/healthz", "/readyz", "/openapi.json", "/docs"} | {
 VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_1"} | {
     "file_id": "file-1",
     "batch_id": "batch_1",
+    "request_id": "req-1",
+    "backend": "embedded",
 }
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))

@@ -226,15 +226,15 @@ class BatchesRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a batch; again is well. Raises ApiError 404, or 409 if it is over."""
-        return await self._asked(request, "cancel", kept(self._batches).cancel)
+        return await self._asked(request, "cancel", Batches.cancel)
 
     async def pause(self, request: web.Request) -> web.Response:
         """Begin no more lines of a batch. Raises ApiError 404, or 409 if none will begin."""
-        return await self._asked(request, "pause", kept(self._batches).pause_batch)
+        return await self._asked(request, "pause", Batches.pause_batch)
 
     async def resume(self, request: web.Request) -> web.Response:
         """Let lines begin again. Raises ApiError 404."""
-        return await self._asked(request, "resume", kept(self._batches).resume_batch)
+        return await self._asked(request, "resume", Batches.resume_batch)
 
     async def retry(self, request: web.Request) -> web.Response:
         """Begin a batch of the requests that failed in another.
@@ -242,7 +242,7 @@ class BatchesRoutes:
         Raises ApiError 404, also where the files of that one are gone, and 409 if none failed.
         """
         try:
-            return await self._asked(request, "retry", kept(self._batches).retry)
+            return await self._asked(request, "retry", Batches.retry)
         except NothingFailed:
             raise ApiError(
                 409, "No request of this batch failed: there is no error file.", code="none_failed"
@@ -260,12 +260,12 @@ class BatchesRoutes:
         self,
         request: web.Request,
         what: str,
-        do: Callable[[str, str], Awaitable[Batch | None]],
+        do: Callable[[Batches, str, str], Awaitable[Batch | None]],
     ) -> web.Response:
         owner = owner_of(self._entrance.caller(request))
         id = request.match_info["batch_id"]
         try:
-            batch = await do(id, owner)
+            batch = await do(kept(self._batches), id, owner)
         except WrongStatus:
             before = await kept(self._batches).batch(id, owner)
             status = "over" if before is None else before.status
