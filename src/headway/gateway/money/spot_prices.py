@@ -16,6 +16,8 @@ from headway.prices.tokens import PriceError, checked_price
 logger = logging.getLogger(__name__)
 
 MOST_OUTPUT_BYTES = 4096
+END_S = 2.0
+"""How long a killed command may take to end."""
 
 
 class SpotPrices:
@@ -127,7 +129,7 @@ async def printed_price(command: str, limit_s: float) -> float:
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # with all that it has started
-        await process.wait()
+        await _end(process, process.stdout)
     if status != 0:
         raise PriceError(f"its command ended with status {status}")
     text = output.decode(errors="replace").strip()
@@ -137,3 +139,12 @@ async def printed_price(command: str, limit_s: float) -> float:
         raise PriceError(f"its command printed {text[:40]!r}, which is no price") from None
     assert price is not None
     return price
+
+
+async def _end(process: asyncio.subprocess.Process, output: asyncio.StreamReader) -> None:
+    """Wait until a killed process is gone. While output is left unread, asyncio may not notice."""
+    with suppress(TimeoutError):  # something that has left its session may hold the pipe open
+        async with asyncio.timeout(END_S):
+            while await output.read(MOST_OUTPUT_BYTES):
+                pass
+            await process.wait()
