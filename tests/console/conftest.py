@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from tests.gateway.conftest import Serve, serving
+from tests.gateway.conftest import log as log  # a fixture here, too
 from tests.gateway.fake_backend import FakeBackend
 
 from headway.cache import cache_folder

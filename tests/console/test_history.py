@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.console.conftest import OpenConsole
 from tests.gateway.conftest import Serve
 from tests.gateway.doubles import ExactEngine
-from tests.store.history.rows import add, fold, record
+from tests.store.history.rows import fill, record
 
 from headway.store.history.life import Life, Run
 from headway.store.request_log import RequestLog
@@ -24,44 +21,32 @@ DASH = "\u2013"
 TEAM = '<b onclick="x()">\u05e9\u05dc\u05d5\u05dd\U0001f980'
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[RequestLog]:
-    log = RequestLog(tmp_path / "requests.db", keep_prompts=True, batch_s=0.0)
-    yield log
-    log.close()
-
-
-def fill(log: RequestLog, count: int = 60, **changes: Any) -> None:
+def filled(log: RequestLog, count: int = 60, **changes: Any) -> None:
     """Requests a minute apart until now, of two tenants; each tenth failed."""
     now_s = time.time()
-    with sqlite3.connect(log.path) as database:
-        add(
-            database,
-            [
-                record(
-                    number,
-                    **{
-                        "arrival_unix_s": now_s - 60.0 * (count - number),
-                        "tenant": TEAM if number % 2 else "acme",
-                        "outcome": "finished" if number % 10 else "failed",
-                        "reason": "" if number % 10 else "backend_failed",
-                        "total_ms": 100.0 * (number + 1),
-                        "cost": 0.0001,
-                    }
-                    | changes,
-                )
-                for number in range(count)
-            ],
+    records = [
+        record(
+            number,
+            **{
+                "arrival_unix_s": now_s - 60.0 * (count - number),
+                "tenant": TEAM if number % 2 else "acme",
+                "outcome": "finished" if number % 10 else "failed",
+                "reason": "" if number % 10 else "backend_failed",
+                "total_ms": 100.0 * (number + 1),
+                "cost": 0.0001,
+            }
+            | changes,
         )
-        fold(database, now_s)
-    database.close()
+        for number in range(count)
+    ]
+    fill(log, records, now_s)
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}])
 async def test_anybody_can_use_it(
     look: dict[str, bool], serve: Serve, log: RequestLog, open_console: OpenConsole, axe: str
 ) -> None:
-    fill(log)
+    filled(log)
     gateway = await serve(ExactEngine(), request_log=log)
     console = await open_console(gateway, "#/history?by=tenant", **look)
     await console.page.locator(".requests tbody tr").nth(49).wait_for()
@@ -75,7 +60,7 @@ async def test_anybody_can_use_it(
 async def test_pages_filters_and_back(
     serve: Serve, log: RequestLog, open_console: OpenConsole
 ) -> None:
-    fill(log)
+    filled(log)
     gateway = await serve(ExactEngine(), request_log=log)
     console = await open_console(gateway, "#/history")
     rows = console.page.locator(".requests tbody tr")
@@ -128,7 +113,7 @@ async def test_hostile_text_is_text_and_a_megabyte_does_not_freeze_it(
     serve: Serve, log: RequestLog, open_console: OpenConsole
 ) -> None:
     prompt = HOSTILE + "[](" * 1000 + "x" * 1_000_000
-    fill(log, 1, tenant=HOSTILE, model=HOSTILE, program=HOSTILE, reason=HOSTILE, prompt=prompt)
+    filled(log, 1, tenant=HOSTILE, model=HOSTILE, program=HOSTILE, reason=HOSTILE, prompt=prompt)
     gateway = await serve(ExactEngine(), request_log=log)
     console = await open_console(gateway, "#/history?by=model")
     await console.page.locator(".requests tbody tr a").first.click()

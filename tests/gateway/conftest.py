@@ -52,6 +52,14 @@ async def backend(stack: AsyncExitStack) -> FakeBackend:
 
 
 @pytest.fixture
+def log(tmp_path: Path) -> Iterator[RequestLog]:
+    """A request log of a gateway; it writes at once, prompts too."""
+    log = RequestLog(tmp_path / "requests.db", keep_prompts=True, batch_s=0.0)
+    yield log
+    log.close()
+
+
+@pytest.fixture
 def serve(stack: AsyncExitStack) -> Serve:
     """Start a gateway: `await serve(backend, slots=2, policy settings…)`."""
     return serving(stack)

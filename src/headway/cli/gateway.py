@@ -89,7 +89,6 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                     keep_s=None if days is None else days * DAY_S,
                 )
             responses = responses_of(settings)
-            earlier = answered_in(database.expanduser()) if database else []
             predictor = predictor_of(settings.prediction.predictor)
             catalog = catalog_of(settings)
             prompts = prompts_of(settings)
@@ -119,6 +118,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
             return LoggedScheduler(of, files.enter_context(begin(path)))
 
         def gateway() -> Gateway:
+            earlier = [] if log is None else answered_in(log.path)  # not kept: thousands of prompts
             embedded = [
                 EmbeddedServer(
                     model,

@@ -256,7 +256,7 @@ class Gateway:
                 self.dispatcher,
                 self.pool,
                 foresight,
-                self._advisor is not None,
+                automatic,
             ),
             PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
             HistoryRoutes(entrance, self._reader),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+"""The header of W3C Trace Context: ids of trace and parent, and flags."""
 SAMPLED = 0x01
 
 
@@ -51,7 +52,7 @@ def begun(traceparent: str, share: float) -> Context | None:
             empty or malformed: a new trace begins.
         share: of new traces that are sampled.
     """
-    found = _TRACEPARENT.fullmatch(traceparent)
+    found = TRACEPARENT.fullmatch(traceparent)
     trace_id, parent_id, flags = (int(part, 16) for part in found.groups()) if found else (0, 0, 0)
     if trace_id and parent_id:
         sampled = bool(flags & SAMPLED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,13 @@ def add(database: sqlite3.Connection, records: Iterable[RequestRecord]) -> None:
                 for value in values
             ]
             database.execute(INSERT + ROW, [*values, None])
+
+
+def fill(log: RequestLog, records: Iterable[RequestRecord], now_s: float) -> None:
+    """Write rows beside a gateway; the rollups have them."""
+    with closing(sqlite3.connect(log.path)) as database:
+        add(database, records)
+        fold(database, now_s)
 
 
 def fold(database: sqlite3.Connection, now_s: float = NOW_S) -> None:

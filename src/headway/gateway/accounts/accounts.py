@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from headway.core.scheduler import Scheduler
 from headway.gateway.accounts import request_lines
-from headway.gateway.accounts.lives import life_of
+from headway.gateway.accounts.lives import life_of, ms
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.refusals import Refusals
 from headway.gateway.accounts.spans import spans_of
@@ -115,9 +115,9 @@ class Accounts:
             tier=request.tier.label,
             tenant=request.tenant,
             backend=work.served.backend,
-            queue_ms=_ms(request.started_s - arrival_s),
-            ttft_ms=_ms(first_s - arrival_s),
-            total_ms=_ms(now_s - arrival_s),
+            queue_ms=ms(request.started_s - arrival_s),
+            ttft_ms=ms(first_s - arrival_s),
+            total_ms=ms(now_s - arrival_s),
             predicted_tokens=round(predicted_tokens(request), 1),
             output_tokens=work.output_tokens,
             preemptions=request.preemptions,
@@ -186,7 +186,7 @@ class Accounts:
                 self._count(ended)
                 if written:
                     record = self._record(ended)
-                    self._keep(record, work, ended.outcome)
+                    self._keep(record, work)
                     if ended.outcome != "rejected" or self.refusals.has_line(record):
                         records.append(record)
             except Exception:  # the others must still be recorded
@@ -214,10 +214,10 @@ class Accounts:
             self._foresight.ended(work)  # before history learns the answer
             self._history.observe(work.origin, work.output_tokens, work.cut_off)
 
-    def _keep(self, record: RequestRecord, work: Work, outcome: Outcome) -> None:
+    def _keep(self, record: RequestRecord, work: Work) -> None:
         if self._request_log is None and work.span is None:
             return
-        life = life_of(work, outcome)
+        life = life_of(work, record.outcome)
         if self._tracer is not None and work.span is not None:
             self._tracer.write(partial(spans_of, record, life, work.span))
         if self._request_log is not None:
@@ -251,9 +251,9 @@ class Accounts:
             max_tokens=request.max_tokens,
             predicted_tokens=predicted_tokens(request),
             output_tokens=work.output_tokens,
-            queue_ms=_ms(request.started_s - arrival_s) if request.started_s >= 0.0 else None,
-            ttft_ms=_ms(served.first_token_s - arrival_s) if served.first_token_s >= 0.0 else None,
-            total_ms=_ms(served.ended_s - arrival_s),
+            queue_ms=ms(request.started_s - arrival_s) if request.started_s >= 0.0 else None,
+            ttft_ms=ms(served.first_token_s - arrival_s) if served.first_token_s >= 0.0 else None,
+            total_ms=ms(served.ended_s - arrival_s),
             preemptions=request.preemptions,
             outcome=ended.outcome,
             status=ended.status,
@@ -267,7 +267,3 @@ class Accounts:
             charged_tokens=ended.tokens,
             cost=ended.cost,
         )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e6) / 1e3  # ten times as fast as rounding to digits

@@ -33,7 +33,7 @@ def life_of(work: Work, outcome: Outcome) -> Life:
         high,
         looks,
         last,
-        None if deadline_s is None else _ms(deadline_s - request.arrival_s),
+        None if deadline_s is None else ms(deadline_s - request.arrival_s),
         work.claimed_tokens,
         work.trace.get("traceparent", ""),
         work.user_agent,
@@ -66,9 +66,9 @@ def _runs(work: Work, outcome: Outcome) -> tuple[Run, ...]:
     runs = [
         Run(
             run.backend,
-            _ms(run.began_s - arrival_s),
-            None if run.first_s < 0.0 else _ms(run.first_s - arrival_s),
-            _ms(run.ended_s - arrival_s),
+            ms(run.began_s - arrival_s),
+            None if run.first_s < 0.0 else ms(run.first_s - arrival_s),
+            ms(run.ended_s - arrival_s),
             run.why,
             run.output_tokens,
         )
@@ -79,9 +79,9 @@ def _runs(work: Work, outcome: Outcome) -> tuple[Run, ...]:
         runs.append(
             Run(
                 served.backend,
-                _ms(served.began_s - arrival_s),
-                None if first_s is None else _ms(first_s - arrival_s),
-                _ms(served.ended_s - arrival_s),
+                ms(served.began_s - arrival_s),
+                None if first_s is None else ms(first_s - arrival_s),
+                ms(served.ended_s - arrival_s),
                 outcome,
                 work.output_tokens,
             )
@@ -89,5 +89,6 @@ def _runs(work: Work, outcome: Outcome) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e6) / 1e3
+def ms(seconds: float) -> float:
+    """Seconds in ms, to the microsecond."""
+    return round(seconds * 1e6) / 1e3  # ten times as fast as rounding to digits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -84,11 +84,29 @@ class Metrics:
 
     def log(self, request_log: RequestLog) -> None:
         """Export what the request log keeps and loses."""
-        self.registry.register(_Log(request_log))
+        self.registry.register(
+            _Counts(
+                ("log_rows", "Rows of the request log on disk", lambda: request_log.written),
+                (
+                    "log_rows_dropped",
+                    "Rows of the request log lost to a full disk or a slow one",
+                    lambda: request_log.dropped,
+                ),
+            )
+        )
 
     def traces(self, tracer: Tracer) -> None:
         """Export what the tracer sends and loses."""
-        self.registry.register(_Traces(tracer))
+        self.registry.register(
+            _Counts(
+                ("trace_spans", "Spans that the collector took", lambda: tracer.sent),
+                (
+                    "traces_dropped",
+                    "Requests whose trace the collector did not take, or not in time",
+                    lambda: tracer.dropped,
+                ),
+            )
+        )
 
     def ended(self, work: Work, outcome: Outcome) -> None:
         """Count a request at its end."""
@@ -272,41 +290,16 @@ class _Policy(Collector):
             )
 
 
-class _Log(Collector):
-    """What the request log keeps and loses."""
+class _Counts(Collector):
+    """What something else counts: names, texts, and what reads the counts."""
 
-    def __init__(self, request_log: RequestLog) -> None:
-        self._log = request_log
-
-    def collect(self) -> Iterable[Metric]:
-        return [
-            CounterMetricFamily(
-                "headway_log_rows", "Rows of the request log on disk", self._log.written
-            ),
-            CounterMetricFamily(
-                "headway_log_rows_dropped",
-                "Rows of the request log lost to a full disk or a slow one",
-                self._log.dropped,
-            ),
-        ]
-
-
-class _Traces(Collector):
-    """What the tracer sends and loses."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+    def __init__(self, *counts: tuple[str, str, Callable[[], int]]) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterable[Metric]:
         return [
-            CounterMetricFamily(
-                "headway_trace_spans", "Spans that the collector took", self._tracer.sent
-            ),
-            CounterMetricFamily(
-                "headway_traces_dropped",
-                "Requests whose trace the collector did not take, or not in time",
-                self._tracer.dropped,
-            ),
+            CounterMetricFamily(f"headway_{name}", text, read())
+            for name, text, read in self._counts
         ]
 
 

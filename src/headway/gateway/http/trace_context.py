@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 
 from headway.gateway.api.names import checked_name
+from headway.traces.span import TRACEPARENT
 
 # W3C Trace Context. Malformed headers are dropped: the next system would start a new trace.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 NOTHING: Mapping[str, str] = {}
 """Shared by the requests without such headers; nobody changes it."""
@@ -26,7 +26,7 @@ def trace_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """
     found: dict[str, str] = {}
     parent = headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(parent):
+    if TRACEPARENT.fullmatch(parent):
         found["traceparent"] = parent
         state = headers.get("tracestate", "")
         if _TRACESTATE.fullmatch(state):

@@ -22,7 +22,7 @@ from headway.store.history.csv_rows import csv_rows, header
 from headway.store.history.filters import Filters
 from headway.store.history.life import Life, stretches
 from headway.store.history.one import One, one
-from headway.store.history.pages import Cursor, Page, Row, page
+from headway.store.history.pages import Cursor, Row, page
 from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
 from headway.store.history.series import By, series, step_of
 
@@ -139,24 +139,21 @@ class HistoryRoutes:
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """All requests that the filters leave, as CSV. Raises ApiError 400, 404 or 503."""
         filters, after = self._filters(request), _after(request)
-        ask = partial(self._ask_page, filters)
-        found = await ask(after)  # before the answer begins: an error still has a status
+        # Before the answer begins: an error still has a status.
+        lines, behind = await self._ask(partial(_csv_page, filters=filters, after=after))
         response = web.StreamResponse(headers=CSV)
         await response.prepare(request)
         if request.method == "HEAD":
             return response
         await response.write(header().encode())
         while True:
-            await response.write(csv_rows(found.rows).encode(errors="replace"))
-            if found.next is None:
+            await response.write(lines)
+            if behind is None:
                 return response
             try:
-                found = await ask(found.next)
+                lines, behind = await self._ask(partial(_csv_page, filters=filters, after=behind))
             except ApiError as error:
                 raise ConnectionAbortedError(error.message) from None
-
-    async def _ask_page(self, filters: Filters, after: Cursor | None) -> Page:
-        return await self._ask(partial(page, filters=filters, limit=CSV_PAGE, after=after))
 
     async def _ask(self, question: Callable[[Connection], Result]) -> Result:
         if self._reader is None:
@@ -199,6 +196,14 @@ CSV = {
     "Content-Disposition": 'attachment; filename="requests.csv"',
     **PRIVATE,
 }
+
+
+def _csv_page(
+    database: Connection, filters: Filters, after: Cursor | None
+) -> tuple[bytes, Cursor | None]:
+    """The next lines, and where those behind them begin; takes too long for the event loop."""
+    found = page(database, filters, CSV_PAGE, after)
+    return csv_rows(found.rows).encode(errors="replace"), found.next
 
 
 def _view(found: One) -> HistoryRequest:

@@ -9,9 +9,8 @@ from io import StringIO
 
 import msgspec
 
-from headway.store.history.pages import Row
+from headway.store.history.pages import COLUMNS, Row
 
-COLUMNS = Row.__struct_fields__
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """What begins with them, spreadsheets compute."""
 
@@ -23,11 +22,7 @@ def header() -> str:
 
 def csv_rows(rows: Iterable[Row]) -> str:
     """The lines of these rows. Texts that spreadsheets would compute begin with an apostrophe."""
-    return lines_of(
-        [_arrival(value) if name == "arrival_unix_s" else _cell(value) for name, value in pairs]
-        for row in rows
-        for pairs in [zip(COLUMNS, msgspec.structs.astuple(row), strict=True)]
-    )
+    return lines_of(map(_cells, rows))
 
 
 def lines_of(rows: Iterable[Iterable[object]]) -> str:
@@ -35,6 +30,11 @@ def lines_of(rows: Iterable[Iterable[object]]) -> str:
     text = StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()
+
+
+def _cells(row: Row) -> Iterable[object]:
+    cells = {name: _cell(value) for name, value in msgspec.structs.asdict(row).items()}
+    return (cells | {"arrival_unix_s": _arrival(row.arrival_unix_s)}).values()
 
 
 def _cell(value: object) -> object:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,28 +16,6 @@ import msgspec
 from headway.store.history.filters import Filters
 from headway.store.history.rollups import HOUR_S, MINUTE_S, folded_to
 
-COLUMNS = (
-    "number",
-    "id",
-    "arrival_unix_s",
-    "tier",
-    "tenant",
-    "program",
-    "model",
-    "backend",
-    "prompt_tokens",
-    "output_tokens",
-    "predicted_tokens",
-    "queue_ms",
-    "ttft_ms",
-    "total_ms",
-    "preemptions",
-    "outcome",
-    "status",
-    "reason",
-    "key",
-    "cost",
-)
 MOST_NEW_ROWS = 20_000
 """Rows that the rollups do not have yet: if there are more, they are no help."""
 
@@ -86,6 +63,9 @@ class Row(msgspec.Struct, kw_only=True):
     cost: float | None
 
 
+COLUMNS = Row.__struct_fields__
+
+
 class Page(NamedTuple):
     """Some requests, and where the next ones begin."""
 
@@ -100,11 +80,11 @@ def page(
     database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None = None
 ) -> Page:
     """The next `limit` requests behind `after`; None: the newest ones."""
-    found = list(islice(_rows(database, filters, limit + 1, after), limit + 1))
+    found = list(_rows(database, filters, limit + 1, after))
     rows = []
     for _, *values in found[:limit]:
         with suppress(msgspec.ValidationError):
-            rows.append(msgspec.convert(dict(zip(COLUMNS[1:], values, strict=True)), Row))
+            rows.append(msgspec.convert(dict(zip(COLUMNS, values, strict=True)), Row))
     behind = Cursor(found[limit - 1][2], found[limit - 1][0]) if len(found) > limit else None
     return Page(rows, behind, min(len(found), limit) - len(rows))
 
@@ -118,7 +98,7 @@ def _rows(
         values += after
     conditions += ["arrival_unix_s >= ?", "arrival_unix_s < ?"]
     query = (
-        f"SELECT {', '.join(COLUMNS)} FROM requests WHERE {' AND '.join(conditions)} "
+        f"SELECT number, {', '.join(COLUMNS)} FROM requests WHERE {' AND '.join(conditions)} "
         "ORDER BY arrival_unix_s DESC, number DESC LIMIT ?"
     )
     least_s = -1e15 if filters.since_s is None else filters.since_s
