@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from headway.batches.claims import OVER
+from headway.batches.batch import OVER
 from headway.batches.schema import FILE_COLUMNS, StoredFile, marks
 from headway.store.transactions import Connection
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from headway.batches import claims, file_rows, line_rows
-from headway.batches.batch import Batch
+from headway.batches.batch import OVER, Batch
 from headway.batches.line_rows import Answered
 from headway.batches.schema import (
     BATCH_COLUMNS,
@@ -258,16 +258,16 @@ class Journal:
     async def leftovers(self) -> list[str]:
         """Batches that are over and still have lines here."""
         rows = await self._query(
-            f"SELECT id FROM batches WHERE status IN ({marks(len(claims.OVER))}) "
+            f"SELECT id FROM batches WHERE status IN ({marks(len(OVER))}) "
             "AND EXISTS (SELECT 1 FROM lines WHERE batch = batches.id)",
-            claims.OVER,
+            OVER,
         )
         return [id for (id,) in rows]
 
     async def open_batches(self) -> set[str]:
         """Batches that are not over."""
         rows = await self._query(
-            f"SELECT id FROM batches WHERE status NOT IN ({marks(len(claims.OVER))})", claims.OVER
+            f"SELECT id FROM batches WHERE status NOT IN ({marks(len(OVER))})", OVER
         )
         return {id for (id,) in rows}
 
