@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headway.batches.batch import OVER, Batch
-from headway.batches.schema import BATCH_COLUMNS, Held, batch_of, marks, values_of
+from headway.batches.schema import BATCH_COLUMNS, Held, batch_of, values_of
 from headway.store.leases import LEASE_S, abandoned
-from headway.store.transactions import Connection
+from headway.store.transactions import Connection, marks
 
 
 class LostBatch(Exception):

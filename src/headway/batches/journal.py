@@ -23,13 +23,12 @@ from headway.batches.schema import (
     Result,
     StoredFile,
     batch_of,
-    marks,
     prepare,
     values_of,
 )
 from headway.store.opening import open_database
 from headway.store.owner import Owner
-from headway.store.transactions import Connection, Transactions
+from headway.store.transactions import Connection, Transactions, marks
 
 PLANNED_AT_ONCE = 5000
 """Lines that one transaction writes: others wait for it, such as the renewal of leases."""

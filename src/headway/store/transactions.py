@@ -66,6 +66,11 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+def marks(count: int) -> str:
+    """Placeholders for `count` values of a query."""
+    return ", ".join("?" * count)
+
+
 class Closed(RuntimeError):
     """The journal was closed."""
 
