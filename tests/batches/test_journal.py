@@ -16,7 +16,7 @@ from headway.batches.journal import Journal
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
 from headway.store.opening import NoDatabase, open_database
 from headway.store.owner import Owner
-from headway.store.transactions import Connection, Transactions
+from headway.store.transactions import Connection, Transactions, marks
 from headway.store.versions import bring_up
 
 NEW = Batch("batch_1", "ann", "/v1/chat/completions", "file-1", 100, 86500, metadata={"a": "b"})
@@ -240,7 +240,7 @@ async def test_an_older_version_s_journal_goes_on(place: Place) -> None:
         lambda connection: connection.query(
             "INSERT INTO batches (id, owner, endpoint, input_file_id, created_at, expires_at, "
             "status, output_expires_s, errors, total, completed, failed, usage) "
-            f"VALUES ({schema.marks(len(values))})",
+            f"VALUES ({marks(len(values))})",
             values,
         )
     )

@@ -78,7 +78,7 @@ async def begun(batches: Batches, kinds: list[str]) -> Batch:
     part = batches.folder.new()
     part.write(content(kinds))
     file = await batches.add_file(part, "ann", "batch", "in.jsonl", None)
-    return await batches.create(file, CHAT, None, None)
+    return await batches.create(file, CHAT, None, None, "")
 
 
 async def over(batches: Batches, id: str) -> Batch:

@@ -44,6 +44,8 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.EXPIRED: frozenset(),
     Status.CANCELLED: frozenset(),
 }
+OVER = tuple(str(status) for status in Status if status.over)
+"""The statuses in which nothing will change any more, as they are written."""
 
 
 class WrongStatus(Exception):
@@ -116,9 +118,9 @@ class Batch:
     """Lines whose answer is an error; at the end those that were never answered, too."""
     usage: Usage = NO_USAGE
     paused_at: int | None = None
+    """Since when no line begins, by somebody's wish; None: lines begin."""
     key_name: str = ""
     """The name of the API key that began it, whose budget its lines count against; empty: none."""
-    """Since when no line begins, by somebody's wish; None: lines begin."""
 
     @property
     def left(self) -> int:

@@ -147,7 +147,7 @@ class Batches:
         endpoint: str,
         metadata: Mapping[str, str] | None,
         output_expires_s: int | None,
-        key_name: str = "",
+        key_name: str,
     ) -> Batch:
         """Begin a batch of the requests in `file`, for the API key of that name. Raises OSError."""
         now = int(self._clock())
@@ -197,8 +197,13 @@ class Batches:
         """Let the lines of a batch begin again; None if this owner has no such batch."""
         return await self._ask(id, owner, Batch.resumed)
 
-    async def retry(self, id: str, owner: str) -> Batch | None:
+    async def retry(self, id: str, owner: str, key_name: str) -> Batch | None:
         """Begin a batch of the requests that failed in another; None if this owner has none such.
+
+        Args:
+            id: of the other one.
+            owner: whose it is.
+            key_name: of the API key that asks for it: the new lines count against its budget.
 
         Raises:
             WrongStatus: it is not over.
@@ -226,7 +231,7 @@ class Batches:
         metadata = dict(batch.metadata or {})
         if len(metadata) < MOST_METADATA:
             metadata["retry_of"] = id
-        return await self.create(file, batch.endpoint, metadata, batch.output_expires_s)
+        return await self.create(file, batch.endpoint, metadata, batch.output_expires_s, key_name)
 
     async def _file_there(self, id: str, owner: str) -> StoredFile:
         file = await self.file(id, owner)

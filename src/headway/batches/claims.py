@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from headway.batches.batch import Batch, Status
-from headway.batches.schema import BATCH_COLUMNS, Held, batch_of, marks, values_of
+from headway.batches.batch import OVER, Batch
+from headway.batches.schema import BATCH_COLUMNS, Held, batch_of, values_of
 from headway.store.leases import LEASE_S, abandoned
-from headway.store.transactions import Connection
-
-OVER = tuple(str(status) for status in Status if status.over)
+from headway.store.transactions import Connection, marks
 
 
 class LostBatch(Exception):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from headway.batches.claims import OVER
-from headway.batches.schema import FILE_COLUMNS, StoredFile, marks
-from headway.store.transactions import Connection
+from headway.batches.batch import OVER
+from headway.batches.schema import FILE_COLUMNS, StoredFile
+from headway.store.transactions import Connection, marks
 
 
 def add(file: StoredFile, connection: Connection) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from headway.batches import claims, file_rows, line_rows
-from headway.batches.batch import Batch
+from headway.batches.batch import OVER, Batch
 from headway.batches.line_rows import Answered
 from headway.batches.schema import (
     BATCH_COLUMNS,
@@ -23,13 +23,12 @@ from headway.batches.schema import (
     Result,
     StoredFile,
     batch_of,
-    marks,
     prepare,
     values_of,
 )
 from headway.store.opening import open_database
 from headway.store.owner import Owner
-from headway.store.transactions import Connection, Transactions
+from headway.store.transactions import Connection, Transactions, marks
 
 PLANNED_AT_ONCE = 5000
 """Lines that one transaction writes: others wait for it, such as the renewal of leases."""
@@ -258,16 +257,16 @@ class Journal:
     async def leftovers(self) -> list[str]:
         """Batches that are over and still have lines here."""
         rows = await self._query(
-            f"SELECT id FROM batches WHERE status IN ({marks(len(claims.OVER))}) "
+            f"SELECT id FROM batches WHERE status IN ({marks(len(OVER))}) "
             "AND EXISTS (SELECT 1 FROM lines WHERE batch = batches.id)",
-            claims.OVER,
+            OVER,
         )
         return [id for (id,) in rows]
 
     async def open_batches(self) -> set[str]:
         """Batches that are not over."""
         rows = await self._query(
-            f"SELECT id FROM batches WHERE status NOT IN ({marks(len(claims.OVER))})", claims.OVER
+            f"SELECT id FROM batches WHERE status NOT IN ({marks(len(OVER))})", OVER
         )
         return {id for (id,) in rows}
 

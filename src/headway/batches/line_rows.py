@@ -7,8 +7,8 @@ from dataclasses import astuple, replace
 
 from headway.batches.batch import Batch
 from headway.batches.claims import held
-from headway.batches.schema import Held, PlannedLine, Result, json_of, marks
-from headway.store.transactions import Connection
+from headway.batches.schema import Held, PlannedLine, Result, json_of
+from headway.store.transactions import Connection, marks
 
 AT_ONCE = 100
 """Rows in one statement."""

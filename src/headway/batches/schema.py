@@ -111,11 +111,6 @@ def prepare(connection: Connection) -> None:
     bring_up(connection, "batches", STEPS)
 
 
-def marks(count: int) -> str:
-    """Placeholders for `count` values."""
-    return ", ".join("?" * count)
-
-
 def values_of(batch: Batch) -> tuple[Any, ...]:
     """The values of a row, in the order of BATCH_COLUMNS."""
     values = {field.name: getattr(batch, field.name) for field in fields(Batch)}

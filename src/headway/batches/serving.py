@@ -15,9 +15,9 @@ class Asked:
     batch: str
     endpoint: str
     tenant: str
+    """Empty where the gateway has no keys."""
     key_name: str
     """Of the API key that began the batch; empty: none."""
-    """Empty where the gateway has no keys."""
     body: bytes
     left_s: float
     """Within how many seconds."""

@@ -45,8 +45,7 @@ def run(
 
     async def whole(client: BatchClient) -> dict[str, Any]:
         batch = await client.create(await client.upload(file), endpoint)
-        print(f"{batch['id']} begins; if this stops, `headway batch fetch {batch['id']}` goes on")
-        return await _fetched(client, batch["id"], output)
+        return await _begun(client, batch["id"], output)
 
     _end(_asked(whole, url, api_key))
 
@@ -118,8 +117,7 @@ def retry(
 
     async def whole(client: BatchClient) -> dict[str, Any]:
         id = (await client.act(batch, "retry"))["id"]
-        print(f"{id} begins; if this stops, `headway batch fetch {id}` goes on")
-        return await _fetched(client, id, output or Path(f"{id}.output.jsonl"))
+        return await _begun(client, id, output or Path(f"{id}.output.jsonl"))
 
     _end(_asked(whole, url, api_key))
 
@@ -169,6 +167,12 @@ def _asked(question: Any, url: str, api_key: str) -> Any:
             return await answer
 
     return asyncio.run(ask())
+
+
+async def _begun(client: BatchClient, id: str, output: Path) -> dict[str, Any]:
+    """The new batch once it is over, and its files are written."""
+    print(f"{id} begins; if this stops, `headway batch fetch {id}` goes on")
+    return await _fetched(client, id, output)
 
 
 async def _fetched(client: BatchClient, id: str, output: Path) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.C
         return _connect(path, schema, version)
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that only reads the file at `path`; another process may be writing to it.
+
+    Raises:
+        sqlite3.Error: there is no such file, or it cannot be opened.
+    """
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+
+
 def move_aside(path: Path, why: str, kind: str) -> None:
     """Rename the database at `path` and its side files, with a warning that says why."""
     aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")

@@ -34,15 +34,14 @@ class Connection(Protocol):
     """What makes it leave out rows that others have locked."""
     one_machine: bool
     """Whether all who share the database are processes of one machine."""
+    words: Mapping[str, str]
+    """What tables are made of in its SQL: `bytes`, a type; `counted`, a key that counts rows;
+    `by_key`, which keeps a table in the order of its key."""
 
     @property
     def age_s(self) -> float:
         """Seconds since it was made."""
         ...
-
-    words: Mapping[str, str]
-    """What tables are made of in its SQL: `bytes`, a type; `counted`, a key that counts rows;
-    `by_key`, which keeps a table in the order of its key."""
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the connection is gone: the functions run again on a new one."""
@@ -64,6 +63,11 @@ class Connection(Protocol):
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def close(self) -> None: ...
+
+
+def marks(count: int) -> str:
+    """Placeholders for `count` values of a query."""
+    return ", ".join("?" * count)
 
 
 class Closed(RuntimeError):

@@ -10,8 +10,11 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from openai.types import Batch
 from tests.gateway.conftest import HELLO, Serve, catalog_of, client_of, until
 from tests.gateway.fake_backend import FakeBackend
+from tests.gateway.routes.batches import begin, ended, jsonl
+from tests.gateway.routes.batches import line as line_of
 
 from headway.batches.settings import BatchSettings
 from headway.gateway.keys.keys import hash_key
@@ -238,3 +241,26 @@ async def test_lines_count_against_the_budget_of_the_key_that_began_the_batch(
     log.close()
     found = [one for _, one in read(log.path) if one.batch]
     assert [(one.key, one.cost) for one in found] == [("team", 1.0)]
+
+
+async def test_lines_that_are_tried_again_count_against_the_key_that_asked_for_it(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=0.0)
+    gateway = await serve(
+        backend,
+        keys=(key(money_per_day=1.5),),
+        prices=PRICES,
+        batches=BatchSettings(tmp_path / "batches"),
+        request_log=log,
+    )
+    wrong = 400, {"error": {"message": "no", "type": "invalid_request_error"}}
+    backend.refuses = lambda body: wrong
+    async with client_of(gateway, api_key="team") as client:
+        batch = await ended(client, (await begin(client, jsonl(line_of(0, max_tokens=100)))).id)
+        backend.refuses = lambda body: None
+        again = await client.post(f"/batches/{batch.id}/retry", cast_to=Batch)
+        assert (await ended(client, again.id)).status == "completed"
+    await gateway.stop()
+    log.close()
+    assert [one.key for _, one in read(log.path) if one.batch == again.id] == ["team"]

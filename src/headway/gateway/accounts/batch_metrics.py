@@ -8,12 +8,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from headway.batches.batch import Status
+from headway.batches.batch import OVER, Status
 from headway.batches.batches import Batches
 
 PAUSED = "paused"
 OPEN = (*(str(status) for status in Status if not status.over), PAUSED)
-OVER = tuple(str(status) for status in Status if status.over)
 OK = 200
 
 

@@ -18,6 +18,9 @@ TIER_OF_SERVICE = {
     "flex": Tier.BATCH,
 }
 
+ANONYMOUS = "anonymous"
+"""The tenant of requests that name none, where the gateway has no keys."""
+
 _NAMES = (
     "tier",
     "tenant",
@@ -158,7 +161,7 @@ def _tenant(named: str | None, user: str | None, caller: Caller | None) -> str:
     if user is not None:
         user = checked_name(user, "user")
     if caller is None:
-        return named or user or "anonymous"
+        return named or user or ANONYMOUS
     if caller.may_name_tenants:
         return named or user or caller.tenant
     if named is not None and named != caller.tenant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -16,6 +17,7 @@ from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.http.body import parsed
 from headway.gateway.intake.entrance import Entrance
+from headway.gateway.keys.keys import Caller
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import (
     disk_error,
@@ -191,7 +193,7 @@ class BatchesRoutes:
                 asked.endpoint,
                 asked.metadata,
                 None if expires is None else expires.seconds,
-                "" if admitted.caller is None else admitted.caller.name,
+                _key_name(admitted.caller),
             )
         except FileNotFoundError:  # it was deleted at this moment
             raise no_file(asked.input_file_id) from None
@@ -241,8 +243,9 @@ class BatchesRoutes:
 
         Raises ApiError 404, also where the files of that one are gone, and 409 if none failed.
         """
+        again = partial(Batches.retry, key_name=_key_name(self._entrance.caller(request)))
         try:
-            return await self._asked(request, "retry", Batches.retry)
+            return await self._asked(request, "retry", again)
         except NothingFailed:
             raise ApiError(
                 409, "No request of this batch failed: there is no error file.", code="none_failed"
@@ -304,6 +307,10 @@ def view(batch: Batch) -> BatchView:
         metadata=None if batch.metadata is None else dict(batch.metadata),
         paused_at=batch.paused_at,
     )
+
+
+def _key_name(caller: Caller | None) -> str:
+    return "" if caller is None else caller.name
 
 
 def _usage(usage: Usage) -> UsageView:

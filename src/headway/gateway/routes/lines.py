@@ -18,6 +18,7 @@ from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.errors import ApiError, internal
 from headway.gateway.http.body import off_loop
+from headway.gateway.intake.asked import ANONYMOUS
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
@@ -117,7 +118,7 @@ class Lines:
 
     def pause(self, tenant: str, key_name: str) -> str:
         """Why lines of batches of this tenant and this key begin no more; empty: they may."""
-        return self._budgets.pause(Spender(key_name, tenant or "anonymous", True))
+        return self._budgets.pause(Spender(key_name, tenant or ANONYMOUS, True))
 
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""

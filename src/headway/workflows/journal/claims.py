@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headway.store.leases import abandoned
-from headway.store.transactions import Connection
+from headway.store.transactions import Connection, marks
 from headway.workflows.journal import deaths, endings
 from headway.workflows.journal.rows import RunRow, RunState
-from headway.workflows.journal.schema import ORDER, RUN_COLUMNS, marks, run_of
+from headway.workflows.journal.schema import ORDER, RUN_COLUMNS, run_of
 
 
 def claim(

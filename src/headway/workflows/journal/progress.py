@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headway.store.transactions import Connection
+from headway.store.transactions import Connection, marks
 from headway.workflows.journal import endings, tables
 from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
-from headway.workflows.journal.schema import marks
 
 
 def write(step: StepRow, fence: int, connection: Connection) -> None:

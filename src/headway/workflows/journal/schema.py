@@ -81,8 +81,3 @@ def columns(row: RunRow | StepRow) -> tuple[Any, ...]:
         int(value) if isinstance(value, bool) else str(value) if isinstance(value, str) else value
         for value in (getattr(row, field.name) for field in fields(row))
     )
-
-
-def marks(count: int) -> str:
-    """Placeholders for `count` values."""
-    return ", ".join("?" * count)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, replace
 
-from headway.store.transactions import Connection
+from headway.store.transactions import Connection, marks
 from headway.workflows.journal.errors import KeyTaken, LostRun, NoSuchRun
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
 from headway.workflows.journal.schema import (
     RUN_COLUMNS,
     STEP_COLUMNS,
     columns,
-    marks,
     run_of,
     step_of,
 )
