@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from headway.store.database import open_to_read
 
 GROUPS = {
     "day": "date(arrival_unix_s, 'unixepoch')",
@@ -163,6 +164,5 @@ def groups_of(text: str) -> list[str]:
 
 
 def _rows(path: Path, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+    with closing(open_to_read(path)) as database:
         return database.execute(query, values).fetchall()

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from headway.store.database import move_aside, open_database
+from headway.store.database import move_aside, open_database, open_to_read
 from headway.store.history.life import Life
 from headway.store.history.rollups import SCHEMA as ROLLUPS
 from headway.store.history.upkeep import Upkeep
@@ -240,8 +240,7 @@ def read(path: Path, after: int = 0) -> Iterator[tuple[int, RequestRecord]]:
             f"there is no request log {path}; name the file in log.requests_db of a gateway"
         )
     try:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+        with closing(open_to_read(path)) as database:
             database.text_factory = _text  # so that invalid text does not end the reading
             fields = _columns(database)
             for number, *row in database.execute(
@@ -287,7 +286,7 @@ def _record(fields: Sequence[str], row: list[Any]) -> RequestRecord:
 def newest(path: Path) -> int:
     """The number of the newest record of a log; 0 if there is no record or no log."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(open_to_read(path)) as database:
             (number,) = database.execute("SELECT max(number) FROM requests").fetchone()
             return int(number or 0)
     except sqlite3.Error:
@@ -297,7 +296,7 @@ def newest(path: Path) -> int:
 def answers_of(path: Path, model: str) -> int:
     """Number of non-empty answers of `model` in a log; 0 if there is no log."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(open_to_read(path)) as database:
             (count,) = database.execute(COUNT, (model,)).fetchone()
             return int(count)
     except sqlite3.Error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from headway.store.costs import TOKENS
+from headway.store.database import open_to_read
 
 SPENT = f"""
 SELECT key, tenant, batch != '', arrival_unix_s >= ?,
@@ -36,8 +36,7 @@ def spent_since(path: Path, day_began_s: float, month_began_s: float) -> list[Sp
     Raises:
         sqlite3.Error: the log cannot be read.
     """
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+    with closing(open_to_read(path)) as database:
         rows = database.execute(SPENT, (day_began_s, month_began_s))
         return [
             Spent(key, tenant, bool(of_batch), bool(today), tokens, money)
