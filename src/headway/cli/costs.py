@@ -7,15 +7,14 @@ import json
 import sqlite3
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from headway.cli.configuration import read_configuration
+from headway.cli.configuration import request_log_of
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.options import Assignments, ConfigFile
+from headway.cli.options import Assignments, ConfigFile, RequestLogFile
 from headway.store.costs import GROUPS, Chosen, Costs, groups_of, moment, unpriced
 from headway.store.costs import costs as costs_of
 
@@ -38,19 +37,14 @@ def costs(
     ] = "30d",
     until: Annotated[str | None, typer.Option(help="Only earlier requests.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only those of this tenant.")] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="The request log; default: the setting log.requests_db.")
-    ] = None,
+    log: RequestLogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
     """Show what requests cost, in the currency of the prices. Days begin at midnight UTC."""
-    path = log or read_configuration({}, assignments, config).settings.log.requests_db
-    if path is None:
-        raise Failure("there is no request log: log.requests_db is null", BAD_CONFIG)
-    path = path.expanduser()
+    path = request_log_of(log, assignments, config)
     if not path.exists():
         raise Failure(f"there is no request log {path}; name the file in log.requests_db")
     if as_json and as_csv:
