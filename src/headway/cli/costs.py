@@ -18,15 +18,6 @@ from headway.cli.options import Assignments, ConfigFile, RequestLogFile
 from headway.store.costs import GROUPS, Chosen, Costs, groups_of, moment, unpriced
 from headway.store.costs import costs as costs_of
 
-COLUMNS = (
-    "requests",
-    "prompt_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "cost",
-    "unpriced",
-)
-
 
 def costs(
     by: Annotated[
@@ -64,15 +55,15 @@ def costs(
             f"{path} has no costs ({error}); a gateway of this version adds them when it opens it"
         ) from None
     if as_json:
-        groups = [dict(zip(names, one.group, strict=True)) | _sums(one) for one in found]
+        groups = [dict(zip(names, one.group, strict=True)) | one.sums() for one in found]
         missing = [one._asdict() for one in without]
         print(json.dumps({"by": names, "costs": groups, "unpriced": missing}, indent=2))
         return
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([*names, *COLUMNS])
+        writer.writerow([*names, *Costs._fields[1:]])
         for one in found:
-            numbers = ["" if number is None else number for number in _sums(one).values()]
+            numbers = ["" if number is None else number for number in one.sums().values()]
             writer.writerow([*one.group, *numbers])
     elif found:
         _show(names, found)
@@ -86,10 +77,6 @@ def costs(
             f"{lacking.requests:,} requests, {lacking.tokens:,} tokens; not in these costs",
             file=out,
         )
-
-
-def _sums(one: Costs) -> dict[str, float | None]:
-    return {name: getattr(one, name) for name in COLUMNS}
 
 
 def _show(names: list[str], found: list[Costs]) -> None:
