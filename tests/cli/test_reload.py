@@ -335,6 +335,18 @@ async def test_aliases_are_taken_over(farm: Farm) -> None:
         await farm.stream("small")
 
 
+async def test_the_price_of_a_model_with_the_name_of_a_backend_is_taken_over(
+    farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = await farm.backend()
+    backends = {"fake": {"hour": 1}}
+    farm.write(one, prices={"models": {"fake": {"input": 0, "output": 1}}, "backends": backends})
+    await farm.start()
+    farm.write(one, prices={"models": {"fake": {"input": 0, "output": 2}}, "backends": backends})
+    await farm.take_over()
+    assert "prices were read again: changed: fake; 1 in all" in caplog.messages
+
+
 async def test_prices_and_budgets_are_taken_over(
     farm: Farm, caplog: pytest.LogCaptureFixture
 ) -> None:

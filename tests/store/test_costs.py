@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, moment, unpriced
+from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, moment, total, unpriced
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.spending import Spent, spent_since
@@ -64,6 +64,13 @@ def test_other_groups_come_by_their_cost(log: Path) -> None:
         (("b", "n"), None),
     ]
     assert [(one.group, one.cost) for one in costs(log, [])] == [((), 3.5)]
+
+
+def test_groups_sum_up_to_one_sum_of_all(log: Path) -> None:
+    for by in (["day"], ["key", "model"], []):
+        assert [total(costs(log, by))] == costs(log, [])
+    nobody = Chosen(tenant="nobody")
+    assert [total(costs(log, ["day"], nobody))] == costs(log, [], nobody)
 
 
 def test_only_some_requests_count(log: Path) -> None:

@@ -54,6 +54,18 @@ def read_configuration(
         raise Failure(error, BAD_CONFIG) from None
 
 
+def request_log_of(log: Path | None, assignments: list[str] | None, config: Path | None) -> Path:
+    """The file of --log, else that of the settings.
+
+    Raises:
+        Failure: the settings name none, or are wrong.
+    """
+    path = log or read_configuration({}, assignments, config).settings.log.requests_db
+    if path is None:
+        raise Failure("there is no request log: log.requests_db is null", BAD_CONFIG)
+    return path.expanduser()
+
+
 def lines(configuration: Configuration) -> list[str]:
     """The settings as YAML, the source of each in a comment."""
     rows = list(_section(configuration, (), configuration.settings))

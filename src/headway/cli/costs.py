@@ -7,26 +7,16 @@ import json
 import sqlite3
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from headway.cli.configuration import read_configuration
+from headway.cli.configuration import request_log_of
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.options import Assignments, ConfigFile
+from headway.cli.options import Assignments, ConfigFile, RequestLogFile
 from headway.store.costs import GROUPS, Chosen, Costs, groups_of, moment, unpriced
 from headway.store.costs import costs as costs_of
-
-COLUMNS = (
-    "requests",
-    "prompt_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "cost",
-    "unpriced",
-)
 
 
 def costs(
@@ -38,19 +28,14 @@ def costs(
     ] = "30d",
     until: Annotated[str | None, typer.Option(help="Only earlier requests.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only those of this tenant.")] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="The request log; default: the setting log.requests_db.")
-    ] = None,
+    log: RequestLogFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
     """Show what requests cost, in the currency of the prices. Days begin at midnight UTC."""
-    path = log or read_configuration({}, assignments, config).settings.log.requests_db
-    if path is None:
-        raise Failure("there is no request log: log.requests_db is null", BAD_CONFIG)
-    path = path.expanduser()
+    path = request_log_of(log, assignments, config)
     if not path.exists():
         raise Failure(f"there is no request log {path}; name the file in log.requests_db")
     if as_json and as_csv:
@@ -70,15 +55,15 @@ def costs(
             f"{path} has no costs ({error}); a gateway of this version adds them when it opens it"
         ) from None
     if as_json:
-        groups = [dict(zip(names, one.group, strict=True)) | _sums(one) for one in found]
+        groups = [dict(zip(names, one.group, strict=True)) | one.sums() for one in found]
         missing = [one._asdict() for one in without]
         print(json.dumps({"by": names, "costs": groups, "unpriced": missing}, indent=2))
         return
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([*names, *COLUMNS])
+        writer.writerow([*names, *Costs._fields[1:]])
         for one in found:
-            numbers = ["" if number is None else number for number in _sums(one).values()]
+            numbers = ["" if number is None else number for number in one.sums().values()]
             writer.writerow([*one.group, *numbers])
     elif found:
         _show(names, found)
@@ -92,10 +77,6 @@ def costs(
             f"{lacking.requests:,} requests, {lacking.tokens:,} tokens; not in these costs",
             file=out,
         )
-
-
-def _sums(one: Costs) -> dict[str, float | None]:
-    return {name: getattr(one, name) for name in COLUMNS}
 
 
 def _show(names: list[str], found: list[Costs]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from headway.cli.gateway import predictor_of
-from headway.cli.live_settings import endpoints_of
+from headway.cli.live_settings import budget_of, endpoints_of
 from headway.cli.models import catalog_of
 from headway.config.backends import EMBEDDED
 from headway.config.settings import Settings
@@ -165,12 +166,13 @@ def _prices(settings: Settings) -> Iterator[Finding]:
         if name not in known:
             text = f"prices.backends: {name!r} is none of {', '.join(sorted(known))}"
             yield Finding("prices", text, works=False)
-    budgets = [*(key.budget for key in settings.keys), *settings.tenant_budgets.values()]
-    daily = [one for one in (*budgets, settings.batch.budget) if one is not None]
-    in_money = any(one.money_per_day is not None for one in daily) or any(
-        one is not None and one.money_per_month is not None for one in budgets
-    )
-    if in_money and not named:
+    budgets = [
+        *(key.budget for key in settings.keys),
+        *settings.tenant_budgets.values(),
+        settings.batch.budget,
+    ]
+    limits = [budget_of(one).limits() for one in budgets if one is not None]
+    if not named and any(unit == "money" for unit, _, _ in chain.from_iterable(limits)):
         text = "there are budgets of money and no prices: every request of theirs is refused"
         yield Finding("prices", text, works=False)
 

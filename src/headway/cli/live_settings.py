@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from headway.config.backends import EMBEDDED, BackendConfig
 from headway.config.clients import KeyConfig
-from headway.config.money import BudgetConfig, DailyBudgetConfig
+from headway.config.money import BudgetConfig, DailyBudgetConfig, PricesConfig
 from headway.config.settings import Settings
 from headway.core.request import Tier
 from headway.engines.endpoint import Endpoint
@@ -94,6 +94,12 @@ def tenant_budgets(settings: Settings) -> dict[str, BudgetSettings]:
     return {tenant: budget_of(budget) for tenant, budget in settings.tenant_budgets.items()}
 
 
+def _priced(prices: PricesConfig) -> dict[str, object]:
+    """The prices of each name: a model and a backend may have the same one."""
+    names = (*prices.models, *prices.backends)
+    return {name: (prices.models.get(name), prices.backends.get(name)) for name in names}
+
+
 LIVE = (
     LiveSetting(
         "keys",
@@ -121,7 +127,7 @@ LIVE = (
     ),
     LiveSetting(
         "prices",
-        lambda settings: {**settings.prices.models, **settings.prices.backends},
+        lambda settings: _priced(settings.prices),
         lambda gateway, settings: gateway.use_prices(settings.prices.prices()),
         "removed",
     ),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from headway.cli.configuration import read_configuration
-from headway.cli.exit import BAD_CONFIG, Failure
-from headway.cli.options import Assignments, ConfigFile
+from headway.cli.configuration import request_log_of
+from headway.cli.exit import Failure
+from headway.cli.options import Assignments, ConfigFile, RequestLogFile
 from headway.gateway.accounts.request_lines import as_json
 from headway.lab.report.terminal import Results, show, table_console
 from headway.store.request_log import RequestLogError, newest, read
@@ -25,9 +24,7 @@ def logs(
         str,
         typer.Option(metavar="NAME[@VERSION]", help="Only those of this registered prompt."),
     ] = "",
-    log: Annotated[
-        Path | None, typer.Option(help="The request log; default: the setting log.requests_db.")
-    ] = None,
+    log: RequestLogFile = None,
     lines: Annotated[
         bool, typer.Option("--json", help="Print all that is known of each as a line of JSON.")
     ] = False,
@@ -35,10 +32,7 @@ def logs(
     assignments: Assignments = None,
 ) -> None:
     """Show the newest requests of the request log, the newest last."""
-    path = log or read_configuration({}, assignments, config).settings.log.requests_db
-    if path is None:
-        raise Failure("there is no request log: log.requests_db is null", BAD_CONFIG)
-    path = path.expanduser()
+    path = request_log_of(log, assignments, config)
     name, _, version = prompt.partition("@")
     if version and not version.isdecimal():
         raise Failure(f"--prompt {prompt}: the log has versions by number, not by alias")

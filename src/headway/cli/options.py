@@ -11,6 +11,10 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file; else $HEADWAY_CONFIG, else ./headway.yaml."),
 ]
+RequestLogFile = Annotated[
+    Path | None,
+    typer.Option("--log", help="The request log; default: the setting log.requests_db."),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(

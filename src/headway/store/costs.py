@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,12 @@ class Costs(NamedTuple):
     """Of those that have a price; None: none of them has."""
     unpriced: int
     """Requests whose cost is not known; it is not in `cost`."""
+
+    def sums(self) -> dict[str, Any]:
+        """All but the group, by name."""
+        sums = self._asdict()
+        del sums["group"]
+        return sums
 
 
 class Unpriced(NamedTuple):
@@ -101,6 +108,21 @@ def costs(path: Path, by: Sequence[str], chosen: Chosen = ALL) -> list[Costs]:
     query = f"SELECT {', '.join([*groups, SUMS])} FROM requests WHERE {where} {grouped}"
     rows = _rows(path, f"{query} ORDER BY {order}", values)
     return [Costs(tuple(map(str, row[: len(by)])), *row[len(by) :]) for row in rows]
+
+
+def total(groups: Iterable[Costs]) -> Costs:
+    """The sum of groups that have no request in common."""
+    found = list(groups)
+    known = [one.cost for one in found if one.cost is not None]
+    return Costs(
+        (),
+        sum(one.requests for one in found),
+        sum(one.prompt_tokens for one in found),
+        sum(one.cached_tokens for one in found),
+        sum(one.output_tokens for one in found),
+        fsum(known) if known else None,
+        sum(one.unpriced for one in found),
+    )
 
 
 def unpriced(path: Path, chosen: Chosen = ALL) -> list[Unpriced]:

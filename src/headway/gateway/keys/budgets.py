@@ -59,8 +59,8 @@ class Budget:
     def __str__(self) -> str:
         return "Batches" if self.scope == "batches" else f"{self.scope.title()} {self.name!r}"
 
-    def use(self, settings: BudgetSettings) -> bool:
-        """These are its limits from now on; returns whether it has a kind of limit that is new."""
+    def use(self, settings: BudgetSettings) -> None:
+        """These are its limits from now on."""
         self.settings = settings
         before = {(one.unit, one.period): one for one in self.allowances}
         self.allowances = []
@@ -69,7 +69,6 @@ class Budget:
             allowance.most = most
             allowance.blocked = False
             self.allowances.append(allowance)
-        return any(not one.began_s for one in self.allowances)
 
     def concerns(self, spent: Spent) -> bool:
         """Whether this was spent from it."""

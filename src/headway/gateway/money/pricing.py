@@ -84,12 +84,14 @@ class Pricing:
     def loses(self, work: Work, now_s: float) -> None:
         """The run of `work` lost its backend, and another one will follow: charge it."""
         self.stops(work, now_s)
-        bill, turn = work.bill, work.turn
+        bill = work.bill
         if bill is None or bill.run is None:
             return
         used = Tokens()
-        if turn.activity is not None and turn.answering:
-            used = Tokens(_prompt(work), work.served.cached_tokens or 0, work.request.output_tokens)
+        if work.turn.arrived:
+            used = Tokens(
+                work.prompt_tokens, work.served.cached_tokens or 0, work.request.output_tokens
+            )
         cost = _cost(bill.run, used, bill.run.share)
         bill.run = None
         if cost is None:
@@ -142,11 +144,6 @@ class Pricing:
             share = run.hours.share(run.mark, self._clock(), self._unix())
         cost = _cost(run, used_tokens(work, outcome), share)
         return None if cost is None else bill.cost + cost
-
-
-def _prompt(work: Work) -> int:
-    counted = work.served.prompt_tokens
-    return work.request.prompt_tokens if counted is None else counted
 
 
 def _cost(run: BilledRun, used: Tokens, share: float | None) -> float | None:

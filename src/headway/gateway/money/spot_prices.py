@@ -33,8 +33,8 @@ class SpotPrices:
     def __init__(self, pricing: Pricing, prices: Prices) -> None:
         self._pricing = pricing
         self._prices = prices
-        self._printed: dict[str, tuple[SpotCommand, float]] = {}
-        """The last price of each backend, and what printed it."""
+        self._printed: dict[str, float] = {}
+        """The last price of each backend."""
         self._tasks: dict[str, tuple[SpotCommand, asyncio.Task[None]]] = {}
 
     def start(self) -> None:
@@ -68,7 +68,7 @@ class SpotPrices:
 
     def _pass_on(self) -> None:
         backends = dict(self._prices.backends)
-        for name, (_, price) in self._printed.items():
+        for name, price in self._printed.items():
             there = backends[name]
             if there.hourly is not None:
                 backends[name] = replace(there, hourly=replace(there.hourly, hour=price))
@@ -85,16 +85,15 @@ class SpotPrices:
                     logger.warning(
                         "the price of backend %s stays %s: %s",
                         backend,
-                        "as it was" if known is None else f"{known[1]:g} an hour",
+                        "as it was" if known is None else f"{known:g} an hour",
                         error,
                     )
                 failed = True
             else:
-                before = self._printed.get(backend)
-                if before is None or before[1] != price or failed:
+                if failed or self._printed.get(backend) != price:
                     logger.info("backend %s costs %g an hour now", backend, price)
                 failed = False
-                self._printed[backend] = command, price
+                self._printed[backend] = price
                 self._pass_on()
             await asyncio.sleep(command.every_s)
 

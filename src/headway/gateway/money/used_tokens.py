@@ -14,15 +14,13 @@ def used_tokens(work: Work, outcome: Outcome) -> Tokens:
     By the backend's count, if there is one. A prompt counts once it was sent, even if its client
     leaves. A failed request without output does not count.
     """
-    request, served = work.request, work.served
-    output = work.output_tokens
+    request, output = work.request, work.output_tokens
     if request.started_s < 0.0 or (outcome == "failed" and not output):
         return Tokens()
     if outcome == "cancelled" and not work.stream and work.generation is None:
         # The answer was not streamed: how far it came is not known.
         output = round(predicted_tokens(request))
-    prompt = request.prompt_tokens if served.prompt_tokens is None else served.prompt_tokens
-    return Tokens(prompt, served.cached_tokens or 0, output)
+    return Tokens(work.prompt_tokens, work.served.cached_tokens or 0, output)
 
 
 def predicted_tokens(request: Request) -> float:

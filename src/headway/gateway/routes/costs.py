@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -24,6 +23,7 @@ from headway.store.costs import (
     costs,
     groups_of,
     moment,
+    total,
     unpriced,
 )
 
@@ -69,7 +69,7 @@ class CostsRoutes:
                 code="no_request_log",
             )
         try:
-            found, (total,), without = await asyncio.to_thread(_read, self._log, by, chosen)
+            found, without = await asyncio.to_thread(_read, self._log, by, chosen)
         except sqlite3.Error as error:
             raise ApiError(
                 503,
@@ -80,9 +80,9 @@ class CostsRoutes:
         view = CostsView(
             since=since_s,
             by=by,
-            total=CostSums(**_sums(total)),
+            total=CostSums(**total(found).sums()),
             groups=[
-                CostGroup(group=dict(zip(by, one.group, strict=True)), **_sums(one))
+                CostGroup(group=dict(zip(by, one.group, strict=True)), **one.sums())
                 for one in found
             ],
             unpriced=[UnpricedModel(**one._asdict()) for one in without],
@@ -116,16 +116,8 @@ class CostsRoutes:
         return [one for one in self._budgets if (one.scope, one.name) in mine]
 
 
-def _read(
-    log: Path, by: list[str], chosen: Chosen
-) -> tuple[list[Costs], list[Costs], list[Unpriced]]:
-    return costs(log, by, chosen), costs(log, (), chosen), unpriced(log, chosen)
-
-
-def _sums(one: Costs) -> dict[str, Any]:
-    sums = one._asdict()
-    del sums["group"]
-    return sums
+def _read(log: Path, by: list[str], chosen: Chosen) -> tuple[list[Costs], list[Unpriced]]:
+    return costs(log, by, chosen), unpriced(log, chosen)
 
 
 def _views(budget: Budget) -> list[BudgetView]:

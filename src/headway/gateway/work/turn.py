@@ -100,7 +100,7 @@ class Turn:
     def prefilled(self, now_s: float) -> None:
         """A piece of the prompt was computed."""
         if self.activity is not None:
-            self.activity.heard(now_s)
+            self.activity.heard(time.monotonic())
         self.heard_s = now_s
 
     def heard(self, now_s: float) -> None:

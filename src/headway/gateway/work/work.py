@@ -92,6 +92,12 @@ class Work:
         turn.end(now_s)
 
     @property
+    def prompt_tokens(self) -> int:
+        """Number of prompt tokens: the backend's count if it has sent one, else our estimate."""
+        counted = self.served.prompt_tokens
+        return self.request.prompt_tokens if counted is None else counted
+
+    @property
     def output_tokens(self) -> int:
         """Number of output tokens: the backend's count if it has sent one, else ours so far."""
         billed = self.served.billed_tokens

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from headway.store.database import open_to_read
 from headway.store.request_record import SCHEMA_VERSION
 
 Result = TypeVar("Result")
@@ -106,8 +107,7 @@ class HistoryReader:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    database = sqlite3.connect(uri, uri=True, timeout=1.0, check_same_thread=False)
+    database = open_to_read(path, timeout_s=1.0, one_thread=False)
     database.text_factory = partial(str, encoding="utf-8", errors="replace")
     database.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
