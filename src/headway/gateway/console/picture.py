@@ -10,8 +10,8 @@ from headway.core.request import Tier
 from headway.core.settings import INFINITE
 from headway.engines.backend_status import BackendStatus
 from headway.gateway.api.views import GainView, OtherRequests
-from headway.gateway.console.order import SLICE, Order, WaitingOrder
-from headway.gateway.console.slices import Slices
+from headway.gateway.console.order import Order, WaitingOrder
+from headway.gateway.console.slices import Slices, sliced
 from headway.gateway.console.tally import Tally
 from headway.gateway.console.views import (
     BackendNow,
@@ -280,8 +280,8 @@ async def picture(
     if tally is None or tick - tally.tick >= len(ordered.works) / TALLIED_A_LOOK:
         tally = Tally(tick)
         tally.run(running)
-        for start in range(0, len(ordered.works), SLICE):
-            tally.wait(ordered.works[start : start + SLICE])
+        for works in sliced(ordered.works):
+            tally.wait(works)
             await slices.pause()
     seen = Seen(running, range(len(ordered.works)), tally)
     return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen, gain)
