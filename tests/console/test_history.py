@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from tests.console.conftest import OpenConsole
 from tests.gateway.conftest import Serve
 from tests.gateway.doubles import ExactEngine
-from tests.store.history.rows import add, fold, record
+from tests.store.history.rows import record, write
 
 from headway.store.history.life import Life, Run
 from headway.store.request_log import RequestLog
@@ -34,27 +33,22 @@ def log(tmp_path: Path) -> Iterator[RequestLog]:
 def fill(log: RequestLog, count: int = 60, **changes: Any) -> None:
     """Requests a minute apart until now, of two tenants; each tenth failed."""
     now_s = time.time()
-    with sqlite3.connect(log.path) as database:
-        add(
-            database,
-            [
-                record(
-                    number,
-                    **{
-                        "arrival_unix_s": now_s - 60.0 * (count - number),
-                        "tenant": TEAM if number % 2 else "acme",
-                        "outcome": "finished" if number % 10 else "failed",
-                        "reason": "" if number % 10 else "backend_failed",
-                        "total_ms": 100.0 * (number + 1),
-                        "cost": 0.0001,
-                    }
-                    | changes,
-                )
-                for number in range(count)
-            ],
+    rows = [
+        record(
+            number,
+            **{
+                "arrival_unix_s": now_s - 60.0 * (count - number),
+                "tenant": TEAM if number % 2 else "acme",
+                "outcome": "finished" if number % 10 else "failed",
+                "reason": "" if number % 10 else "backend_failed",
+                "total_ms": 100.0 * (number + 1),
+                "cost": 0.0001,
+            }
+            | changes,
         )
-        fold(database, now_s)
-    database.close()
+        for number in range(count)
+    ]
+    write(log.path, rows, now_s)
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import aiohttp
 import pytest
 from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
-from tests.store.history.rows import add, fold, record
+from tests.store.history.rows import record, write
 
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.server import Gateway
@@ -37,24 +36,19 @@ def log(tmp_path: Path) -> Iterator[RequestLog]:
 
 def filled(log: RequestLog, count: int = 6, **changes: Any) -> None:
     """Requests of two tenants, a minute apart until now; the rollups have them."""
-    with sqlite3.connect(log.path) as database:
-        add(
-            database,
-            [
-                record(
-                    number,
-                    **{
-                        "arrival_unix_s": NOW_S - 60.0 * (count - number),
-                        "tenant": "acme" if number % 2 else "umbrella",
-                        "total_ms": 100.0 * (number + 1),
-                    }
-                    | changes,
-                )
-                for number in range(count)
-            ],
+    rows = [
+        record(
+            number,
+            **{
+                "arrival_unix_s": NOW_S - 60.0 * (count - number),
+                "tenant": "acme" if number % 2 else "umbrella",
+                "total_ms": 100.0 * (number + 1),
+            }
+            | changes,
         )
-        fold(database, NOW_S)
-    database.close()
+        for number in range(count)
+    ]
+    write(log.path, rows, NOW_S)
 
 
 async def get(

@@ -65,3 +65,11 @@ def fold(database: sqlite3.Connection, now_s: float = NOW_S) -> None:
     """Bring the rollups up to date."""
     while rollups.advance(database, now_s):
         pass
+
+
+def write(path: Path, records: Iterable[RequestRecord], now_s: float) -> None:
+    """Write rows to a log that a gateway serves; the rollups have them."""
+    with sqlite3.connect(path) as database:
+        add(database, records)
+        fold(database, now_s)
+    database.close()
