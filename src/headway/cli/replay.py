@@ -10,7 +10,7 @@ import msgspec
 
 from headway.cli.exit import fail
 from headway.cli.priority import give_way
-from headway.gateway.foresight.advisor import Question
+from headway.gateway.foresight.question import Question
 from headway.lab.simulation.captured import Captured, captured
 from headway.lab.simulation.choice import Choice, choose
 from headway.lab.simulation.errors import SimulationError

@@ -8,7 +8,7 @@ import { gatewayLost, loadSession, session, signOut } from './parts/session.js'
 import { SignIn } from './parts/sign_in.js'
 
 /** The part of the address after `#/`: the page, and what it is asked. */
-export const place = signal(readPlace())
+const place = signal(readPlace())
 
 function readPlace() {
   const [name, query] = location.hash.replace(/^#\/?/, '').split('?')

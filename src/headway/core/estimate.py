@@ -102,6 +102,10 @@ class SizeEstimate:
         place = bisect_left(list(accumulate(self.weights)), q - 1e-12)
         return self.tokens[min(place, len(self.tokens) - 1)]
 
+    def likely(self) -> tuple[int, int]:
+        """Between these two the length is in 80% of cases: the quantiles 0.1 and 0.9."""
+        return self.quantile(0.1), self.quantile(0.9)
+
     def capped(self, max_tokens: int | None) -> SizeEstimate:
         """This estimate under a limit: all mass above `max_tokens` moves to it."""
         if max_tokens is None or self.tokens[-1] <= max_tokens:

@@ -360,6 +360,24 @@ async def test_who_is_gone_by_then_is_not_read(stack, engine) -> None:
     await asyncio.gather(running, waits, stays)
 
 
+async def test_who_only_wanted_to_know_and_has_left_is_not_asked_about(stack, engine) -> None:
+    reader, asked = Reader(), []
+    foresight = (await gateway_with(stack, engine, reader, "srpt"))._foresight
+    foresight._ask_model = lambda work, _: asked.append(work)
+    reader.open.clear()
+    request = Request("gone", 0.0, 5, SizeEstimate.exactly(5), lane="counter")
+    gone = Work(
+        request, "completion", "/v1/completions", Origin("counter"), b"", {"prompt": b'"9"'}
+    )
+    wants_to_know = asyncio.create_task(foresight.estimate(gone))
+    await until(lambda: len(reader.asked) == 1)
+    wants_to_know.cancel()
+    await asyncio.gather(wants_to_know, return_exceptions=True)
+    reader.open.set()
+    await until(lambda: foresight.predicted == 1)
+    assert not asked
+
+
 async def test_the_number_that_trust_goes_by_is_a_metric(stack, engine) -> None:
     gateway = await gateway_with(stack, engine, Reader(), "srpt")
     watch = gateway._foresight.watch

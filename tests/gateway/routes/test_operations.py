@@ -179,3 +179,15 @@ async def test_only_operators_may(
     gateway = await serve(ExactEngine())
     proxied = {"X-Forwarded-For": "1.2.3.4"}
     assert (await operate(gateway, http, path, body, **proxied))[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/console/api/session", "/v1/headway/policy"])
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '{"policy": "sjf", "more": ' + "[" * 100_000, "\xff"]
+)
+async def test_what_is_no_such_json_is_refused(
+    path: str, body: str, serve: Serve, http: aiohttp.ClientSession
+) -> None:
+    gateway = await serve(ExactEngine())
+    async with http.post(gateway.address + path, data=body.encode("latin-1")) as answer:
+        assert answer.status == 400, await answer.text()

@@ -2,7 +2,8 @@
 // Chat with any model; two side by side on the same input.
 
 import { html, useEffect, useRef, useState } from '../vendor/libraries.js'
-import { asCurl, asPython, converse } from '../parts/chat.js'
+import { TIERS } from '../parts/actions.js'
+import { asCurl, asPython, converse, predict } from '../parts/chat.js'
 import { say } from '../parts/dialog.js'
 import { between, count, plural, seconds } from '../parts/format.js'
 import { ask, session } from '../parts/session.js'
@@ -62,7 +63,7 @@ export function Page() {
     return () => stop.current?.abort()
   }, [])
 
-  const predicted = usePredictions(sides, answers.map(one => one.history()), prompt, busy)
+  const predicted = usePredictions(sides, answers, prompt, busy)
 
   /** @param {number} number @param {Partial<Side>} change */
   function alter(number, change) {
@@ -77,7 +78,7 @@ export function Page() {
     setPrompt('')
     await Promise.all(sides.map((side, number) => {
       const answer = answers[number]
-      const chat = chatOf(side, [...answer.history(), { role: 'user', content: text }])
+      const chat = nextChat(side, answer, text)
       const hearing = answer.begin(text)
       return converse(chat, side.tier, hearing, control.signal)
         .then(() => answer.end(), error => answer.end(control.signal.aborted ? 'stopped' : error.message))
@@ -99,7 +100,7 @@ export function Page() {
         <${Answer} state=${answers[number].state}/>
         <${Predicted} predicted=${predicted[number]}/>
         <${Figures} figures=${answers[number].state.figures}/>
-        <${Code} chat=${chatOf(side, [...answers[number].history(), { role: 'user', content: prompt || 'Hello!' }])} tier=${side.tier}/>
+        <${Code} chat=${() => nextChat(side, answers[number], prompt || 'Hello!')} tier=${side.tier}/>
       </section>`)}
     </div>
     <form class="composer" onSubmit=${submit}>
@@ -114,11 +115,11 @@ export function Page() {
 
 /**
  * What is predicted of the message as it is typed, for each side; empty while nothing is typed.
- * @param {Side[]} sides @param {{role: string, content: string}[][]} histories
+ * @param {Side[]} sides @param {ReturnType<typeof useAnswer>[]} answers
  * @param {string} prompt @param {boolean} busy
  * @returns {any[]}
  */
-function usePredictions(sides, histories, prompt, busy) {
+function usePredictions(sides, answers, prompt, busy) {
   const [predicted, setPredicted] = useState(/** @type {any[]} */ ([]))
   const wanted = busy || !prompt.trim() ? '' : JSON.stringify([sides, prompt])
   useEffect(() => {
@@ -127,10 +128,8 @@ function usePredictions(sides, histories, prompt, busy) {
     let late = false
     const timer = setTimeout(async () => {
       const found = await Promise.all(sides.map((side, number) => {
-        const chat = chatOf(side, [...histories[number], { role: 'user', content: prompt }])
-        /** @type {Record<string, string>} */
-        const headers = side.tier ? { 'x-headway-tier': side.tier } : {}
-        return ask('v1/headway/predict', { json: chat, headers }).catch(() => null)
+        const chat = nextChat(side, answers[number], prompt)
+        return predict(chat, side.tier).catch(() => null)
       }))
       if (!late) setPredicted(found)
     }, SETTLED_MS)
@@ -150,8 +149,12 @@ function Predicted({ predicted }) {
       ahead ? `, behind ${plural(ahead, 'other')} by ${policy}` : ''}.</p>`
 }
 
-/** @param {Side} side @param {{role: string, content: string}[]} messages */
-function chatOf(side, messages) {
+/**
+ * The chat so far, and what is said next.
+ * @param {Side} side @param {ReturnType<typeof useAnswer>} answer @param {string} text
+ */
+function nextChat(side, answer, text) {
+  const messages = [...answer.history(), { role: 'user', content: text }]
   /** @type {import('../parts/chat.js').Chat} */
   const chat = {
     model: side.model,
@@ -181,7 +184,7 @@ function Settings({ side, number, models, onChange }) {
       ${(models ?? [side.model]).map(one => html`<option value=${one}>${one}</option>`)}</select></label>
     <label for=${id('tier')}>Tier <select id=${id('tier')} value=${side.tier} onChange=${set('tier')}>
       <option value="">as usual</option>
-      ${['interactive', 'standard', 'batch'].map(one => html`<option value=${one}>${one}</option>`)}</select></label>
+      ${TIERS.map(one => html`<option value=${one}>${one}</option>`)}</select></label>
     <label for=${id('temperature')}>Temperature <input id=${id('temperature')} type="number" min="0" max="2" step="0.1"
       placeholder="model's" value=${side.temperature} onInput=${set('temperature')}/></label>
     <label for=${id('tokens')}>Most tokens <input id=${id('tokens')} type="number" min="1" step="1"
@@ -216,18 +219,19 @@ function Figures({ figures }) {
     html`<dt>${label}</dt><dd>${value}</dd>`)}</dl>`
 }
 
-/** @param {{chat: any, tier: string}} props */
+/** Made only while it is open: the page is drawn with each token. @param {{chat: () => any, tier: string}} props */
 function Code({ chat, tier }) {
+  const [open, setOpen] = useState(false)
   const [shown, setShown] = useState('curl')
   const keyed = session.value?.access === 'signed_in'
-  const text = shown === 'curl' ? asCurl(chat, tier, keyed) : asPython(chat, tier, keyed)
+  const text = open ? (shown === 'curl' ? asCurl : asPython)(chat(), tier, keyed) : ''
   async function copy() {
     try {
       await navigator.clipboard.writeText(text)
       say('Copied.')
     } catch { say('The browser does not let this page copy; select the text.') }
   }
-  return html`<details class="code"><summary>The request as code</summary>
+  return html`<details class="code" onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>The request as code</summary>
     <div class="row">${['curl', 'Python'].map(one => html`
       <button class="quiet" aria-pressed=${shown === one ? 'true' : 'false'} onClick=${() => setShown(one)}>${one}</button>`)}
       <span class="space"></span><button class="quiet" onClick=${copy}>Copy</button></div>

@@ -1,7 +1,7 @@
 // @ts-check
 // One streamed chat completion.
 
-import { send } from './session.js'
+import { ask, send } from './session.js'
 
 /**
  * @typedef {object} Chat
@@ -22,15 +22,13 @@ import { send } from './session.js'
  */
 
 /**
- * Ask, and hear the answer as it comes. Throws Refused, or an error in the middle of the stream.
+ * Ask, and hear the answer as it comes. Throws what it is refused with, also in the middle of the stream.
  * @param {Chat} chat @param {string} tier empty: as the gateway decides
  * @param {Hearing} hearing @param {AbortSignal} signal ends it
  */
 export async function converse(chat, tier, hearing, signal) {
   const body = { ...chat, stream: true, stream_options: { include_usage: true } }
-  /** @type {Record<string, string>} */
-  const headers = tier ? { 'x-headway-tier': tier } : {}
-  const answer = await send('v1/chat/completions', { json: body, headers, signal })
+  const answer = await send('v1/chat/completions', { json: body, headers: headersOf(tier), signal })
   hearing.onBegin(answer.headers)
   const reader = /** @type {ReadableStream<any>} */ (answer.body)
     .pipeThrough(new TextDecoderStream()).getReader()
@@ -42,6 +40,20 @@ export async function converse(chat, tier, hearing, signal) {
     rest = lines.pop() ?? ''
     for (const line of lines) hear(line.trimEnd(), hearing)
   }
+}
+
+/**
+ * What is predicted of a chat, as if it were sent now.
+ * @param {Chat} chat @param {string} tier empty: as the gateway decides
+ * @returns {Promise<any>} see PredictedChat in gateway/api/views.py
+ */
+export function predict(chat, tier) {
+  return ask('v1/headway/predict', { json: chat, headers: headersOf(tier) })
+}
+
+/** @param {string} tier @returns {Record<string, string>} */
+function headersOf(tier) {
+  return tier ? { 'x-headway-tier': tier } : {}
 }
 
 /** @param {string} line @param {Hearing} hearing */

@@ -22,18 +22,9 @@ export const session = signal(null)
 /** Why what is shown may be old; empty: the gateway answers. */
 export const gatewayLost = signal('')
 
-/** An error that the gateway answered, in its own words. */
-export class Refused extends Error {
-  /** @param {number} status @param {string} message @param {string | null} code */
-  constructor(status, message, code) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
-
 /**
- * Send a request to the gateway, with the token of the session.
+ * Send a request to the gateway, with the token of the session. Throws what the gateway refuses it
+ * with, in its own words.
  * @param {string} path relative to the gateway, such as `v1/models`
  * @param {RequestInit & {json?: unknown}} [options] `json`: the body
  * @returns {Promise<Response>} its status is a success
@@ -52,8 +43,7 @@ export async function send(path, options = {}) {
   if (answer.status === 401) loadSession()
   let error
   try { error = (await answer.json()).error } catch { error = null }
-  const message = error?.message ?? `The gateway answered ${answer.status}.`
-  throw new Refused(answer.status, message, error?.code ?? null)
+  throw new Error(error?.message ?? `The gateway answered ${answer.status}.`)
 }
 
 /**
@@ -80,7 +70,7 @@ export async function loadSession(again = true) {
   }
 }
 
-/** @param {string} key an API key. Throws Refused. */
+/** @param {string} key an API key. Throws what it is refused with. */
 export async function signIn(key) {
   await send(SESSION, { json: { key } })
   await loadSession()

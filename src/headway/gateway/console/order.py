@@ -8,20 +8,15 @@ between which the event loop does other things.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from headway.core.request import State, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import INFINITE
-from headway.gateway.console.slices import Slices
+from headway.gateway.console.slices import Slices, sliced
 from headway.gateway.work.work import Work
-
-T = TypeVar("T")
-
-SLICE = 250
-"""Requests that are looked at without a pause: less than a millisecond."""
 
 Entry = tuple[Tier, float, int, int, Work]
 """Tier, rank, sequence number, ticket, and the request itself. While the ticket stays the same, so
@@ -59,12 +54,12 @@ class WaitingOrder:
         place, tickets = self._scheduler.outlook.place, self._tickets
         paused: list[Work] = []
         entries: list[Entry] = []
-        for some in _sliced(self._entries):
+        for some in sliced(self._entries):
             entries += [entry for entry in some if entry[3] == entry[4].request.ticket]
             await slices.pause()
         if 2 * len(entries) < len(tickets):
             tickets = self._tickets = {entry[4].request.id: entry[3] for entry in entries}
-        for several in _sliced(list(works)):
+        for several in sliced(list(works)):
             for work in several:
                 request = work.request
                 if request.backend or tickets.get(request.id) == request.ticket:
@@ -90,7 +85,7 @@ class WaitingOrder:
             return [], self._entries
         due: list[Work] = []
         others: list[Entry] = []
-        for some in _sliced(self._entries):
+        for some in sliced(self._entries):
             due += [entry[4] for entry in some if entry[4].request.due_s <= now_s]
             others += [entry for entry in some if entry[4].request.due_s > now_s]
             await slices.pause()
@@ -99,11 +94,6 @@ class WaitingOrder:
 
 
 _WAITS = (State.WAITING, State.PREEMPTED)
-
-
-def _sliced(whole: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(whole), SLICE):
-        yield whole[start : start + SLICE]
 
 
 def _due(work: Work) -> tuple[float, int]:

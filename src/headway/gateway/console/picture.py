@@ -10,8 +10,8 @@ from headway.core.request import Tier
 from headway.core.settings import INFINITE
 from headway.engines.backend_status import BackendStatus
 from headway.gateway.api.views import GainView, OtherRequests
-from headway.gateway.console.order import SLICE, Order, WaitingOrder
-from headway.gateway.console.slices import Slices
+from headway.gateway.console.order import Order, WaitingOrder
+from headway.gateway.console.slices import Slices, sliced
 from headway.gateway.console.tally import Tally
 from headway.gateway.console.views import (
     BackendNow,
@@ -29,8 +29,6 @@ from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
 
-LOW, HIGH = 0.1, 0.9
-"""Quantiles of predicted lengths: the real one is between them in 80% of cases."""
 MOST_RUNS = 512
 MOST_ROWS = 200
 TALLIED_A_LOOK = 2000
@@ -181,7 +179,7 @@ class Picture:
     def _run(self, work: Work) -> RunningNow:
         request = work.request
         cost = self.dispatcher.scheduler.backends[request.backend].cost
-        rest = request.estimate.after(request.output_tokens)
+        rest_low, rest_high = request.estimate.after(request.output_tokens).likely()
         return RunningNow(
             id=request.id,
             model=work.origin.model,
@@ -194,8 +192,8 @@ class Picture:
             prompt_tokens=request.prompt_tokens,
             output_tokens=work.output_tokens,
             rest_tokens=round(request.remaining_tokens, 1),
-            rest_low=rest.quantile(LOW),
-            rest_high=rest.quantile(HIGH),
+            rest_low=rest_low,
+            rest_high=rest_high,
             rest_s=round(cost.duration_s(request), 3),
             preemptions=request.preemptions,
             not_preemptible_because=work.obstacle,
@@ -204,6 +202,7 @@ class Picture:
     def _row(self, place: int) -> WaitingNow:
         work = self.order.works[place]
         request = work.request
+        low, high = request.estimate.likely()
         why = self._why.get(request.id)
         if why is None:
             others = min(place, self.order.starts[request.tier])
@@ -220,8 +219,8 @@ class Picture:
             prompt_tokens=request.prompt_tokens,
             output_tokens=work.output_tokens,
             predicted_tokens=round(request.estimate.mean, 1),
-            predicted_low=request.estimate.quantile(LOW),
-            predicted_high=request.estimate.quantile(HIGH),
+            predicted_low=low,
+            predicted_high=high,
             preemptions=request.preemptions,
             why=why,
         )
@@ -253,8 +252,8 @@ async def picture(
     automatic: bool,
     order: WaitingOrder,
     slices: Slices,
-    before: Picture | None = None,
-    gain: GainView | None = None,
+    before: Picture | None,
+    gain: GainView | None,
 ) -> Picture:
     """Look at everything, in slices.
 
@@ -265,8 +264,8 @@ async def picture(
         automatic: whether the gateway chooses the policy by itself.
         order: kept from one look to the next.
         slices: pauses between them.
-        gain: what the policy gained in the last hour, if that is known.
         before: the last one; with many requests its tally is kept for some looks.
+        gain: what the policy gained in the last hour, if that is known.
     """
     now_s = dispatcher.clock()
     ordered = await order.look(dispatcher.works.values(), now_s, slices)
@@ -280,8 +279,8 @@ async def picture(
     if tally is None or tick - tally.tick >= len(ordered.works) / TALLIED_A_LOOK:
         tally = Tally(tick)
         tally.run(running)
-        for start in range(0, len(ordered.works), SLICE):
-            tally.wait(ordered.works[start : start + SLICE])
+        for works in sliced(ordered.works):
+            tally.wait(works)
             await slices.pause()
     seen = Seen(running, range(len(ordered.works)), tally)
     return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen, gain)

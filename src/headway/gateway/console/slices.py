@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SLICE = 250
+"""Requests that are looked at without a pause: less than a millisecond."""
 
 
 class Slices:
@@ -22,3 +29,9 @@ class Slices:
     def spent_s(self) -> float:
         """What was taken so far."""
         return self._spent_s + time.perf_counter() - self._began_s
+
+
+def sliced(whole: list[T]) -> Iterator[list[T]]:
+    """`whole` in pieces, between which to pause."""
+    for start in range(0, len(whole), SLICE):
+        yield whole[start : start + SLICE]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
 
 import msgspec
 
@@ -18,8 +15,8 @@ from headway.core.scheduler import Scheduler
 from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.question import question_of
 from headway.gateway.settings import AutoSettings
-from headway.store.event_log import settings_as_values
 
 logger = logging.getLogger(__name__)
 
@@ -27,43 +24,6 @@ LIMIT_S = 600.0
 """A replay that takes longer is given up: it gets only what others leave of the processor."""
 
 NUMBER = re.compile(r"\d[\d.]*")
-
-
-class Unfinished(msgspec.Struct, kw_only=True):
-    """A request that waits or runs: not in the log yet, and most of them are long."""
-
-    id: str
-    arrival_unix_s: float
-    tier: str
-    tenant: str
-    program: str
-    prompt_tokens: int
-    max_tokens: int | None
-    predicted_tokens: float
-    output_tokens: int
-    """So far."""
-    queue_s: float | None
-    """From arrival to first start; None: it has not started."""
-
-
-class Question(msgspec.Struct, kw_only=True):
-    """What the replay is asked, as JSON on its standard input."""
-
-    log: str
-    """Path of the request log."""
-    now_unix_s: float
-    """What is later in the log was written before the clock was set back."""
-    unfinished: list[Unfinished]
-    window_s: float
-    most_requests: int
-    slots: dict[str, int]
-    """Of each backend that may take requests now."""
-    current: str
-    slo: str
-    settings: dict[str, Any]
-    """Of the scheduler, as plain values."""
-    about: Literal["policy", "gain"] = "policy"
-    """Which policy to serve with, or what the one in use gains."""
 
 
 class Advisor:
@@ -122,23 +82,20 @@ class Advisor:
 
     async def consult(self) -> None:
         """Ask once, and follow the advice."""
-        slots = {name: one.slots for name, one in self._scheduler.backends.items() if one.slots}
-        if not slots:
-            return
-        self._flush()
         settings = self._settings
         current = self._foresight.chosen_policy
-        question = Question(
-            log=str(self._request_log),
-            now_unix_s=time.time(),
-            unfinished=unfinished(self._scheduler, self._clock(), settings.most_requests),
+        question = question_of(
+            self._scheduler,
+            self._request_log,
+            self._clock(),
+            current=current,
             window_s=settings.window_s,
             most_requests=settings.most_requests,
-            slots=slots,
-            current=current,
             slo=settings.slo,
-            settings=settings_as_values(self._scheduler.settings),
         )
+        if not question.slots:
+            return
+        self._flush()
         try:
             asked = msgspec.json.encode(question)
             advice = await answer_of(["replay"], PolicyAdvice, LIMIT_S, asked)
@@ -165,23 +122,3 @@ class Advisor:
         if complaint != self._complaint:
             self._complaint = complaint
             logger.info("policy %s stays: %s", policy, why)
-
-
-def unfinished(scheduler: Scheduler, now_s: float, most: int) -> list[Unfinished]:
-    """What waits or runs at `now_s` on the scheduler's clock, at most so many."""
-    zero_unix_s = time.time() - now_s
-    return [
-        Unfinished(
-            id=request.id,
-            arrival_unix_s=zero_unix_s + request.arrival_s,
-            tier=request.tier.label,
-            tenant=request.tenant,
-            program=request.program,
-            prompt_tokens=request.prompt_tokens,
-            max_tokens=request.max_tokens,
-            predicted_tokens=request.predicted_tokens,
-            output_tokens=request.output_tokens,
-            queue_s=request.started_s - request.arrival_s if request.started_s >= 0 else None,
-        )
-        for request in islice(scheduler.requests.values(), most)
-    ]

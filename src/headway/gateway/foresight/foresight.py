@@ -170,6 +170,7 @@ class Foresight:
             return work.request.estimate
         finally:
             del self._replies[work.request.id]
+            work.served.ended_s = self._clock()  # if it is read later, nobody wants to know
         return self._best(work, forecast)[0]
 
     def progressed(self, work: Work) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +12,8 @@ import msgspec
 
 from headway.core.scheduler import Scheduler
 from headway.gateway.api.views import GainView
-from headway.gateway.foresight.advisor import Question, unfinished
 from headway.gateway.foresight.background import CommandFailed, answer_of
-from headway.store.event_log import settings_as_values
+from headway.gateway.foresight.question import question_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,19 +63,14 @@ class Gain:
                 await self._task
 
     async def _ask(self) -> None:
-        scheduler = self._scheduler
-        slots = {name: one.slots for name, one in scheduler.backends.items() if one.slots}
         self._flush()
-        question = Question(
-            log=str(self._request_log),
-            now_unix_s=time.time(),
-            unfinished=unfinished(scheduler, self._clock(), MOST_REQUESTS),
+        question = question_of(
+            self._scheduler,
+            self._request_log,
+            self._clock(),
+            current=self._scheduler.policy_name,
             window_s=WINDOW_S,
             most_requests=MOST_REQUESTS,
-            slots=slots,
-            current=scheduler.policy_name,
-            slo="",
-            settings=settings_as_values(scheduler.settings),
             about="gain",
         )
         try:

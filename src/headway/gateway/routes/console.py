@@ -19,7 +19,7 @@ from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.console.live import Live
 from headway.gateway.console.picture import MOST_ROWS, Window
 from headway.gateway.console.trend import Trend
-from headway.gateway.http.body import Bodies
+from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.sessions import COOKIE, LASTS_S, Sessions
 
@@ -53,6 +53,9 @@ class SignIn(msgspec.Struct):
     """What signs in."""
 
     key: str
+
+
+_SIGN_IN = msgspec.json.Decoder(SignIn)
 
 
 class Viewer(msgspec.Struct, kw_only=True):
@@ -131,12 +134,8 @@ class ConsoleRoutes:
         return json_answer(self._state(request), headers=PRIVATE)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        body = await self._bodies.read(request)
-        try:
-            key = msgspec.json.decode(body, type=SignIn).key.strip()
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise ApiError(400, 'Send the key as JSON: {"key": "…"}.') from None
-        cookie, _ = self._sessions.begin(key)
+        given: SignIn = parsed(await self._bodies.read(request), _SIGN_IN)
+        cookie, _ = self._sessions.begin(given.key.strip())
         response = answer(b"", status=204, headers=PRIVATE)
         secure = request.secure or request.headers.get("x-forwarded-proto", "") == "https"
         response.set_cookie(

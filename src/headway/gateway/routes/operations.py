@@ -7,7 +7,7 @@ gets a sentence that says what the first one did.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -20,14 +20,15 @@ from headway.gateway.api.errors import ApiError, cancelled_by_operator, invalid_
 from headway.gateway.api.views import Operated, PolicyChange, TierChange
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
-from headway.gateway.http.body import Bodies
+from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 
 logger = logging.getLogger(__name__)
 
-Body = TypeVar("Body", bound=msgspec.Struct)
+_TIER = msgspec.json.Decoder(TierChange)
+_POLICY = msgspec.json.Decoder(PolicyChange)
 
 
 class _Deed(NamedTuple):
@@ -77,7 +78,8 @@ class Operations:
     async def move(self, request: web.Request) -> web.Response:
         """Move a waiting request to another tier."""
         caller = self._entrance.operator(request)
-        wanted = Tier.parse((await self._read(request, TierChange)).tier)
+        change: TierChange = parsed(await self._bodies.read(request), _TIER)
+        wanted = Tier.parse(change.tier)
         work = self._work(request)
         before, name = work.request.tier, work.request.id
         if before is wanted:
@@ -101,7 +103,7 @@ class Operations:
     async def use_policy(self, request: web.Request) -> web.Response:
         """Order by another policy."""
         caller = self._entrance.operator(request)
-        change = await self._read(request, PolicyChange)
+        change: PolicyChange = parsed(await self._bodies.read(request), _POLICY)
         present = self._foresight.chosen_policy
         if change.policy not in POLICIES:
             known = ", ".join(POLICIES)
@@ -144,13 +146,6 @@ class Operations:
                 code="not_found",
             )
         return work
-
-    async def _read(self, request: web.Request, kind: type[Body]) -> Body:
-        body = await self._bodies.read(request)
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApiError(400, f"The body is not as it should be: {error}.") from None
 
     def _note(self, what: str, caller: Caller | None) -> None:
         self._deeds[what] = _Deed(_name(caller), self._dispatcher.clock())

@@ -16,9 +16,6 @@ from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.routes.token_counts import CHAT
 
-LOW, HIGH = 0.1, 0.9
-"""Quantiles: the real length is between them in 80% of cases."""
-
 
 class PredictedRoute:
     """Predicts a chat completion as if it had been sent, and sends nothing.
@@ -56,6 +53,7 @@ class PredictedRoute:
         estimate = await self._foresight.estimate(work)
         asked = work.request
         asked.estimate = estimate
+        low, high = estimate.likely()
         outlook = self._dispatcher.scheduler.outlook
         return json_answer(
             PredictedChat(
@@ -64,8 +62,8 @@ class PredictedRoute:
                 policy=self._dispatcher.scheduler.policy_name,
                 prompt_tokens=asked.prompt_tokens,
                 output_tokens=round(estimate.mean, 1),
-                output_low=estimate.quantile(LOW),
-                output_high=estimate.quantile(HIGH),
+                output_low=low,
+                output_high=high,
                 wait_s=round(outlook.predicted_wait_s(asked), 3),
                 ahead=outlook.ahead(asked),
             )

@@ -2,11 +2,11 @@
 // Which requests are shown. All of it is in the address, so that it can be kept and sent.
 
 import { html } from '../../vendor/libraries.js'
+import { TIERS } from '../../parts/actions.js'
 
 /** Stretches of time up to now, in seconds. @type {Record<string, number>} */
 const SPANS = { hour: 3600, '6 hours': 6 * 3600, day: 86400, week: 7 * 86400, month: 30 * 86400, year: 365 * 86400 }
 const FIRST = 'day'
-const TIERS = ['interactive', 'standard', 'batch']
 const OUTCOMES = ['finished', 'cancelled', 'rejected', 'failed']
 const SLOW = { min_latency_ms: 'Latency', min_ttft_ms: 'First token', min_wait_ms: 'Wait' }
 const NAMES = ['tenant', 'model', 'tier', 'outcome', 'key', 'program', ...Object.keys(SLOW)]

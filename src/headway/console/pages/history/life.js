@@ -7,8 +7,6 @@ import { between, count } from '../../parts/format.js'
 import { cost, ms, when } from './format.js'
 
 /** @type {Record<string, string>} */
-const NAMES = { queued: 'queued', prefill: 'prefill', decode: 'decode', stopped: 'stopped' }
-/** @type {Record<string, string>} */
 const ENDS = {
   preempted: 'preempted for another request', failed: 'its backend failed',
   moved: 'its backend went away', finished: 'finished', cancelled: 'its client left', rejected: 'rejected'
@@ -52,7 +50,7 @@ function Timeline({ one }) {
       <div class="wide" tabindex="0" role="region" aria-label="What it did, a table"><table class="stretches"><thead><tr><th scope="col">Phase</th><th scope="col">From</th><th scope="col">To</th>
         <th scope="col">Took</th><th scope="col">Backend</th><th scope="col">Output tokens</th><th scope="col">Ended because</th></tr></thead>
       <tbody>${one.timeline.map((/** @type {any} */ part) => html`<tr>
-        <th scope="row"><i class=${`swatch ${part.phase}`}></i>${NAMES[part.phase] ?? part.phase}</th>
+        <th scope="row"><i class=${`swatch ${part.phase}`}></i>${part.phase}</th>
         <td>${ms(part.began_ms)}</td><td>${ms(part.ended_ms)}</td><td>${ms(part.ended_ms - part.began_ms)}</td>
         <td><bdi>${part.backend}</bdi></td><td>${part.output_tokens === null ? '' : count(part.output_tokens)}</td>
         <td>${ENDS[part.why] ?? part.why}</td></tr>`)}</tbody></table></div>`}
