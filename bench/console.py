@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import shutil
 import statistics
 import tempfile
@@ -26,7 +25,7 @@ import aiohttp
 from playwright.async_api import async_playwright
 
 from claims import Claim, publish
-from processes import Server, fake_backend, gateway
+from processes import Server, allow_files, fake_backend, gateway
 
 SLOTS = 64
 ROUNDS = 3
@@ -146,10 +145,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--json", type=Path, default=Path("results/console.json"))
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most < options.waiting + 300:
-        parser.error(f"needs {options.waiting + 300} file descriptors: raise `ulimit -n`")
+    allow_files(options.waiting + 300, parser)
     with (
         tempfile.TemporaryDirectory() as name,
         fake_backend("--pause", "0.1") as backend,

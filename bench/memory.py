@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import tempfile
 import urllib.request
 from pathlib import Path
 
 from claims import Claim, publish
-from processes import Server, fake_backend, gateway
+from processes import Server, allow_files, fake_backend, gateway
 
 MEGABYTE = 1024 * 1024
 PROMPT = "Tell me everything that is known about the history of lighthouses. " * 6
@@ -60,10 +59,7 @@ def main() -> int:
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--json", type=Path, default=Path("results/memory.json"))
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if most < options.waiting + 200:
-        parser.error(f"needs {options.waiting + 200} file descriptors: raise `ulimit -n`")
+    allow_files(options.waiting + 200, parser)
     with (
         tempfile.TemporaryDirectory() as name,
         fake_backend("--hold") as backend,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from headway.gateway.http.descriptors import raise_limit
 
 FAKE_BACKEND = Path(__file__).parents[1] / "tests" / "gateway" / "fake_backend.py"
 PASSTHROUGH = Path(__file__).with_name("passthrough.py")
@@ -37,6 +41,14 @@ class Server:
         """Resident memory of the process now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def allow_files(most: int, parser: argparse.ArgumentParser) -> None:
+    """Let this process open so many files; a usage error where the system does not."""
+    raise_limit()
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < most:
+        parser.error(f"needs {most} file descriptors: raise `ulimit -n`")
 
 
 @contextmanager

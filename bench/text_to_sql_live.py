@@ -46,27 +46,15 @@ from headway.engines.model_file import default_model
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.trace import Trace
-from text_to_sql import runs_of
+from text_to_sql import BARS, MET, OURS, TURNS, Contender, runs_of
 
 SLOTS = 4
 PROMPT_SHARE, OUTPUT_SHARE = 1 / 60, 1 / 20
 """Of the lengths in text_to_sql.py."""
 LOAD = 1.0
 BURST = 8
-MET = 0.95
 DAY_S = 24 * 3600.0
-OURS, BASE, TURNS = "slack", "run-fcfs", "fcfs, round robin"
-BARS = {TURNS: 1.4, "hexgen": 1.0, "edf": 1.0, BASE: 1.0}
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A policy, and how calls reach the engines."""
-
-    policy: str
-    routing: str = "shared"
-    deadlines: bool = True
-
+BASE = "run-fcfs"
 
 CONTENDERS = {
     BASE: Contender("run-fcfs", deadlines=False),
