@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 from hypothesis import settings
 from tests.deep import DEEP
+from tests.redis_server import RedisServer, redis_server
 from tests.store import postgres_server
 
 # No deadlines: they are wall-clock time, so a busy machine would break them.
@@ -43,6 +44,13 @@ def postgres() -> Iterator[str]:
         pytest.skip("PostgreSQL is not installed")
     with postgres_server.temporary() as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server for each module, which may kill it; skips where none is installed."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

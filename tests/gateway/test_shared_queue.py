@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from tests.gateway.conftest import ask, until
 from tests.gateway.doubles import EnginePool, ExactEngine
 from tests.gateway.fake_backend import FakeBackend
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer
 
 from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.engines.backend_status import BackendStatus
@@ -28,12 +28,6 @@ from headway.sharing.mode import Mode
 from headway.sharing.settings import QueueSettings
 
 FCFS = SchedulerSettings(policy="fcfs")
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 class Group:

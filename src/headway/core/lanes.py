@@ -108,9 +108,10 @@ class Lanes:
                 best = request
         return best
 
-    def position(self, tier: Tier) -> int:
-        """0 for the tier that is served first now."""
-        return self._tier_order.ordered(list(Tier)).index(tier)
+    def positions(self) -> dict[Tier, int]:
+        """By tier: 0 for the one that is served first now, and so on."""
+        ordered = self._tier_order.ordered(list(Tier))
+        return {tier: position for position, tier in enumerate(ordered)}
 
     def missed(self, now_s: float) -> Request | None:
         """A request that can no longer meet its deadline; None if there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +34,7 @@ class Heartbeat:
         script: SlotScript,
         gateway: str,
         heard: Heard,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self.token = 0
         """Of the lease; 0: there is none to renew."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from headway.redaction import masked
 from headway.sharing.errors import QueueError, needs_redis, sentence_of
+from headway.sharing.settings import PREFIX
 
 LEAST_VERSION = (6, 0)
 _ANSWERS_WITHIN_S = 5.0
@@ -45,7 +46,7 @@ def check_server(url: str) -> str:
                     f"Redis at {masked(url)} may forget keys when its memory is full; set its "
                     "maxmemory-policy to noeviction"
                 )
-            client.set(f"{{headway}}:checked:{urlsplit(url).path}", "", ex=1)
+            client.set(f"{{{PREFIX}}}:checked:{urlsplit(url).path}", "", ex=1)
     except (redis.RedisError, OSError) as error:
         raise QueueError(sentence_of(error, url)) from None
     return f"Redis {version} at {masked(url)}"

@@ -69,12 +69,10 @@ class SharedQueue:
         self._ear = Line(settings.url, self._script, settings.answer_s)
         self._beat = Heartbeat(settings, self._script, self.name, self._beat_answered, clock)
         self._share = OwnShare(settings, self.name)
-        self._used: dict[str, int] = {}
+        self._used: Mapping[str, int] = {}
         """By backend: the slots in use when it lost the others."""
         self._names: dict[str, str] = {}
         self._own_names: dict[str, str] = {}
-        self._slots: dict[str, int] = {}
-        """By backend: its slots as this gateway sees them; those that are down are missing."""
         self._warned: set[str] = set()
         self._token = self._seen = self._left = 0
         self._heard_s = 0.0
@@ -135,17 +133,12 @@ class SharedQueue:
         """
         self._names[backend.name] = address
         self._own_names[address] = backend.name
-        if backend.slots:
-            self._slots[backend.name] = backend.slots
-        else:
-            self._slots.pop(backend.name, None)
         self._member.set_backend(backend, now_s)
         self._ask_again()  # its slots are posted even if nothing else has changed
 
     def forget(self, name: str) -> None:
         """A backend is gone."""
         self._own_names.pop(self._names.pop(name, ""), None)
-        self._slots.pop(name, None)
 
     def changed(self, now_s: float) -> None:
         """Something has changed in the scheduler: step it once it is known what it may use."""
@@ -169,7 +162,8 @@ class SharedQueue:
                 await asyncio.sleep(RETRY_S * min(1.0, self._settings.lease_s))
             except _Lapsed:
                 logger.warning("its place among the gateways is not known any more: it joins again")
-                self._apart({})
+                self.mode = Mode.APART
+                self._keep({})
                 self._token = 0
             except Exception as error:  # a mistake of ours must not hold up every request
                 logger.exception("the shared queue made a mistake; please report this")
@@ -181,12 +175,10 @@ class SharedQueue:
         await self._wanted.wait()
         self._wanted.clear()
         now_s = self._clock()
-        post = self._member.post(now_s)
-        if post is None and not self._resync:
+        post = self._member.post(now_s, again=self._resync)
+        if post is None:
             self._receive((), now_s)
             return
-        if post is None:
-            post = self._member.posted
         event: Event = "sync" if self._resync else "post"
         self._resync = False
         self._left = len(post.entries)
@@ -278,12 +270,11 @@ class SharedQueue:
             running = backend.running.values()
             uses[name] = max(len(running), backend.granted)
             pinned[name] = sum(not request.preemptible for request in running)
-        said = join_message(self._names, self._slots, uses, pinned, self._share.members)
+        said = join_message(self._names, self._slots(), uses, pinned, self._share.members)
         answer = await self._call("join", said)
         self._seen = 0
         self._member.joined(answer.token)
-        self._used = {name: answer.held.get(name, 0) for name in self._names}
-        self._use(self._used, self._clock())
+        self._keep(answer.held)
         return answer
 
     def _keeping(self) -> Post:
@@ -296,15 +287,15 @@ class SharedQueue:
         if why != self._why:
             self._why = why
             logger.warning("%s; going on without the other gateways", why)
-        if self.mode is Mode.SHARED:
-            self._apart(self._member.held())
+        was_shared = self.mode is Mode.SHARED
         self.mode = Mode.APART
+        if was_shared:
+            self._keep(self._member.held())
 
-    def _apart(self, used: Mapping[str, int]) -> None:
+    def _keep(self, used: Mapping[str, int]) -> None:
         """From now on it uses these slots, and no others."""
-        self.mode = Mode.APART
-        self._used = {name: used.get(name, 0) for name in self._names}
-        self._use(self._used, self._clock())
+        self._used = used
+        self._use(used, self._clock())
 
     async def _watch(self) -> None:
         """While it is apart, use what it may; else find out whether it is."""
@@ -333,9 +324,14 @@ class SharedQueue:
 
     # ---- calls and answers ------------------------------------------------------------------
 
+    def _slots(self) -> dict[str, int]:
+        """By backend: its slots as this gateway sees them; those that are down are missing."""
+        backends = self._scheduler.backends
+        return {name: slots for name in self._names if (slots := backends[name].slots)}
+
     def _message(self, post: Post) -> bytes:
         waiting = (self._scheduler.waiting(tier) for tier in Tier)
-        return post_message(post, self._names, self._slots, waiting)
+        return post_message(post, self._names, self._slots(), waiting)
 
     async def _call(self, event: Event, said: bytes = b"") -> Answer:
         """Raises LineDown, or _Lapsed."""
@@ -372,8 +368,9 @@ class SharedQueue:
         self._share.members = answer.members
         self._share.slots = answer.slots
         self.waiting = answer.waiting
+        own_slots = self._slots()
         for name, slots in answer.slots.items():
-            own = self._slots.get(name, slots)
+            own = own_slots.get(name, slots)
             if own > slots and name not in self._warned:
                 self._warned.add(name)
                 logger.warning(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.redis_server import redis_server
-from tests.workflows.conftest import Bench, free_port
+from tests.redis_server import free_port, redis_server
+from tests.workflows.conftest import Bench
 
 import headway
 from headway.workflows.journal.rows import Definition, RunRow, RunState

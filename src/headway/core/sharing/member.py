@@ -26,12 +26,10 @@ class Member:
 
     Args:
         scheduler: of this gateway; its clock must be that of all gateways.
-        most: waiting requests of a lane to post.
     """
 
-    def __init__(self, scheduler: Scheduler, most: int = MOST_ENTRIES) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._most = most
         self._token = 0
         self._seen = 0
         self._posted: Post | None = None
@@ -54,10 +52,8 @@ class Member:
                 f"the KV budget of backend {backend.name!r} cannot be shared by several gateways; "
                 f"leave kv_tokens out and limit its slots"
             )
-        known = self._scheduler.backends.get(backend.name)
-        granted = known.granted if known is not None and known.shared else 0
         own = replace(backend)
-        own.granted = granted
+        own.granted = 0  # of a new one; a known one keeps what was granted
         self._scheduler.set_backend(own, now_s)
 
     def held(self) -> dict[str, int]:
@@ -70,27 +66,27 @@ class Member:
         self._token, self._seen, self._posted = token, 0, None
         self._scheduler.standings.hold_back(frozenset())
 
-    def post(self, now_s: float) -> Post | None:
-        """What to send now, or None if nothing has changed. Gives back what is not in use."""
+    def post(self, now_s: float, *, again: bool = False) -> Post | None:
+        """What to send now, or None if nothing has changed. Gives back what is not in use.
+
+        Args:
+            now_s: the time.
+            again: send it even if nothing has changed.
+        """
         standings = self._scheduler.standings
         post = Post(
             self._seen,
             self.held(),
-            standings.entries(self._most, now_s),
+            standings.entries(MOST_ENTRIES, now_s),
             standings.offers(MOST_OFFERS, now_s),
             standings.loads_us(),
             standings.scale_us(),
         )
         self.downgraded = False
-        if post == self._posted:
+        if post == self._posted and not again:
             return None
         self._posted = post
         return post
-
-    @property
-    def posted(self) -> Post:
-        """What was sent last; an empty one before the first."""
-        return self._posted or Post(self._seen, self.held())
 
     def receive(self, decisions: Iterable[SlotDecision], now_s: float) -> list[Decision]:
         """The shared slots have decided. Steps the scheduler; returns what to carry out now."""

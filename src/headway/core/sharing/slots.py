@@ -7,7 +7,7 @@ with no clock and no I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from headway.core.sharing.messages import (
@@ -136,20 +136,12 @@ class SharedSlots:
 
     # ---- questions --------------------------------------------------------------------------
 
-    @property
-    def slots(self) -> Mapping[str, int]:
-        """Slots by backend."""
-        return self._slots
-
-    def granted(self, backend: str, gateway: str | None = None) -> int:
-        """Slots of `backend` that are granted to `gateway`, or to all."""
-        leases: Iterable[_Lease] = self._leases.values()
-        if gateway is not None:
-            leases = [self._leases[gateway]] if gateway in self._leases else []
+    def granted(self, backend: str) -> int:
+        """Slots of `backend` that are granted, to whichever gateway."""
         return sum(
             lease.held.get(backend, 0)
             + sum(grant.backend == backend for grant, _ in lease.unseen.values())
-            for lease in leases
+            for lease in self._leases.values()
         )
 
     def entries(self) -> dict[str, list[Entry]]:

@@ -68,10 +68,10 @@ class Standings:
         return found
 
     def _placed(self, queue: Waiting, most: int, now_s: float) -> Iterator[tuple[Request, str]]:
-        running = self._backends.running
+        running, positions = self._backends.running, self._lanes.positions()
         last = ""
         for rank, request in queue.first(most, now_s, running.tier_room, running.tenant_gate):
-            position = self._lanes.position(request.tier)
+            position = positions[request.tier]
             # Its own order decides, where a place alone does not make it (see `hrrn`).
             last = max(last, place(request.due_s, position, rank, request.arrival_s, now_s))
             yield request, last
@@ -83,7 +83,7 @@ class Standings:
         if not rule.possible or not any(map(self._may_yield, backends)):
             return ()
         self._backends.catch_up(backends, now_s)
-        exchanges = self._exchanges()
+        exchanges, positions = self._exchanges(), self._lanes.positions()
         found: list[Offer] = []
         for negated_tier, negated_rank, _, request, backend in sorted(
             rule.stoppable(backends, now_s)
@@ -92,7 +92,7 @@ class Standings:
                 break
             if request.preemptible and not frees_its_slot_soon(request, backend):
                 worth = sortable(-negated_rank) + sortable(request.arrival_s)
-                bar = self._bar(request, backend, exchanges)
+                bar = self._bar(request, backend, exchanges, positions[request.tier])
                 found.append(Offer(request.id, backend.name, -negated_tier, bar, worth))
         return tuple(found)
 
@@ -106,7 +106,9 @@ class Standings:
             for name, queue in self._lanes.queues.items()
         }
 
-    def _bar(self, running: Request, backend: Backend, exchanges: dict[str, Exchange]) -> str:
+    def _bar(
+        self, running: Request, backend: Backend, exchanges: dict[str, Exchange], position: int
+    ) -> str:
         """The place that a waiting request of its tier must be before; empty: none is."""
         policy = self._preemption.policy
         rank = self._preemption.bar(running, backend)
@@ -120,7 +122,7 @@ class Standings:
             rank = half_s
         if rank is None:
             return ""
-        return f"1{self._lanes.position(running.tier)}" + sortable(rank) + "0" * 16
+        return f"1{position}" + sortable(rank) + "0" * 16
 
     def loads_us(self) -> dict[str, int]:
         """By backend: predicted time that what runs there delays a new request."""

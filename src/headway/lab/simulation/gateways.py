@@ -26,8 +26,6 @@ class Sharing:
     gateways: int
     delay_s: float = 0.0
     """From a gateway to the shared state of the slots, and as long back."""
-    entries: int = MOST_ENTRIES
-    """Waiting requests of a lane that a gateway posts."""
     sticky: bool = False
     """Whether prompts that begin alike come to one gateway, as a load balancer does that keeps
     sessions; else each request comes to any."""
@@ -47,10 +45,9 @@ class Gateways:
         self, sharing: Sharing, stations: Sequence[Station], requests: int, seed: int
     ) -> None:
         self._delay_s = sharing.delay_s
-        self._most = sharing.entries
         self._stations = stations
         self._number = {station: number for number, station in enumerate(stations)}
-        self._members = [Member(station.scheduler, sharing.entries) for station in stations]
+        self._members = [Member(station.scheduler) for station in stations]
         self._slots = SharedSlots()
         for number, member in enumerate(self._members):
             member.joined(self._slots.join(str(number), {}))
@@ -161,7 +158,7 @@ class Gateways:
         return {
             name: {
                 request.id: place
-                for request, place in scheduler.standings.placed(name, self._most, now_s)
+                for request, place in scheduler.standings.placed(name, MOST_ENTRIES, now_s)
             }
             for name in scheduler.backends
         }
