@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -31,6 +30,8 @@ import aiohttp
 import msgspec
 import openai
 from openai.types import Batch
+
+from processes import free_port
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -62,12 +63,6 @@ def memory_mb(pid: int, name: str) -> float:
         if line.startswith(name):
             return int(line.split()[1]) / 1024
     raise KeyError(name)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def cost(lines: int, folder: Path, database: str | None) -> bool:

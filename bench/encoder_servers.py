@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from base64 import b64decode
@@ -20,6 +19,7 @@ import numpy as np
 
 from headway.lab.loadtest.server import HeadwayServer
 from http_load import answers
+from processes import free_port
 
 PEERS = Path(__file__).with_name("peers")
 """Their server scripts, of which install.sh makes the environments."""
@@ -130,7 +130,7 @@ async def peer(name: str, folder: Path, model: Model, tuning: Tuning) -> AsyncIt
         RuntimeError: it ended, or does not answer in time; its last words are in the message.
     """
     known = KNOWN[name]
-    port = _free_port()
+    port = free_port()
     order = {
         "model": model.model,
         "graph": str(model.graph),
@@ -236,8 +236,3 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

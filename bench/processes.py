@@ -54,7 +54,7 @@ def allow_files(most: int, parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def fake_backend(*options: str) -> Iterator[Server]:
     """A backend that answers everything at once with a hundred tokens."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, str(FAKE_BACKEND), str(port), *options]
     with _running(command, f"http://127.0.0.1:{port}", "/health") as server:
         yield server
@@ -63,7 +63,7 @@ def fake_backend(*options: str) -> Iterator[Server]:
 @contextmanager
 def passthrough(backend: Server) -> Iterator[Server]:
     """A bare aiohttp proxy in front of `backend`."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, str(PASSTHROUGH), str(port), backend.url]
     with _running(command, f"http://127.0.0.1:{port}", "/health") as server:
         yield server
@@ -75,7 +75,7 @@ def gateway(backend: Server | None, folder: Path, slots: int, *options: str) -> 
 
     Without a backend it has its embedded engine, with so many slots.
     """
-    port = _free_port()
+    port = free_port()
     headway = Path(sys.executable).with_name("headway")
     command = [str(headway), "serve", "--port", str(port)]
     if backend is None:
@@ -117,6 +117,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"{url} did not answer within {START_S:g} s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

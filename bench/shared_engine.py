@@ -28,7 +28,8 @@ from headway.lab.loadtest.client import LoadClient
 from headway.lab.loadtest.metrics import percentile
 from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.workload import LoadRequest
-from redis_server import free_port, redis_server
+from processes import free_port
+from redis_server import redis_server
 from shared_queue import all_shared
 
 BATCH_TOKENS = 150

@@ -14,7 +14,8 @@ import aiohttp
 from aiohttp import web
 
 from claims import Claim, publish
-from redis_server import free_port, redis_server
+from processes import free_port
+from redis_server import redis_server
 
 GATEWAYS = 3
 HUNG_S = 45.0
