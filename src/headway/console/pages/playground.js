@@ -9,9 +9,6 @@ import { between, count, plural, seconds } from '../parts/format.js'
 import { ask, session } from '../parts/session.js'
 import { Answer, useAnswer } from './playground/answer.js'
 
-export const name = 'playground'
-export const title = 'Playground'
-
 /**
  * @typedef {object} Side what differs between the two
  * @property {string} model
