@@ -21,9 +21,9 @@ from headway.gateway.routes.moment import moment_of
 from headway.store.history.csv_rows import csv_page, header
 from headway.store.history.filters import Filters
 from headway.store.history.life import Life, stretches
+from headway.store.history.log_file import HistoryError
 from headway.store.history.one import One, one
 from headway.store.history.pages import Cursor, Row, page
-from headway.store.history.log_file import HistoryError
 from headway.store.history.reader import HistoryReader, TookTooLong
 from headway.store.history.series import By, series, step_of
 
