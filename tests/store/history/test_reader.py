@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.store.history.questions import die, first, own_priority
 from tests.store.history.rows import add, new_log, record
 
 from headway.store.history.child import NICE
@@ -20,20 +21,8 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 COUNT = "SELECT count(*) FROM requests"
 
 
-def first(database: sqlite3.Connection, statement: str) -> object:
-    return database.execute(statement).fetchone()[0]
-
-
 def ask(statement: str) -> Callable[[sqlite3.Connection], object]:
     return partial(first, statement=statement)
-
-
-def own_priority(database: sqlite3.Connection) -> int:
-    return os.getpriority(os.PRIO_PROCESS, 0)
-
-
-def die(database: sqlite3.Connection) -> None:
-    os._exit(1)
 
 
 @pytest.fixture
@@ -97,8 +86,8 @@ async def test_the_writer_does_not_wait_for_it_nor_it_for_the_writer(
 
 
 async def test_what_takes_too_long_is_given_up(path: Path) -> None:
-    reader = HistoryReader(path, limit_s=0.05)
-    with pytest.raises(TookTooLong, match=r"0\.05 s"):
+    reader = HistoryReader(path, limit_s=1.0)
+    with pytest.raises(TookTooLong, match="within 1 s"):
         await reader.ask(ask(ENDLESS))
     assert await reader.ask(ask(COUNT)) == 2
     await reader.close()
