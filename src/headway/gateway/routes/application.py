@@ -147,6 +147,7 @@ class Routes:
             "create_batch": self._batches.create,
             "batches": self._batches.batches,
             "batch": self._batches.batch,
+            "batch_errors": self._batches.errors,
             "cancel_batch": self._batches.cancel,
             "pause_batch": self._batches.pause,
             "resume_batch": self._batches.resume,
