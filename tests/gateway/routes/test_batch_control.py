@@ -172,7 +172,8 @@ async def test_an_admin_sees_and_stops_the_batches_of_all_and_others_their_own(
         client_of(gateway, api_key="looks") as looks,
     ):
         batch = await begin(acme, jsonl(*map(line, range(3))))
-        await until(lambda: backend.running > 0)
+        while (await acme.batches.retrieve(batch.id)).status == "validating":
+            await asyncio.sleep(0.01)
         for admin in (boss, looks):
             (seen,) = (await admin.batches.list()).data
             assert seen.model_extra is not None
@@ -190,8 +191,8 @@ async def test_an_admin_sees_and_stops_the_batches_of_all_and_others_their_own(
         backend.open.set()
         assert (await ended(acme, batch.id)).status == "cancelled"
         done = await boss.batches.retrieve(batch.id)
-        assert done.output_file_id is not None
-        assert await rows(boss, done.output_file_id) == await rows(acme, done.output_file_id)
+        assert done.error_file_id is not None
+        assert await rows(boss, done.error_file_id) == await rows(acme, done.error_file_id)
 
 
 async def test_failed_lines_are_shown_with_their_errors_while_it_runs_and_after(
