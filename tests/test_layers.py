@@ -167,6 +167,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
         },
         "answers": {"api", "http", "dialects", "work", "dispatch", "accounts", "answers"},
         "console": {"api", "keys", "work", "foresight", "dispatch", "console"},
+        "workers": {"api", "settings", "workers"},
         "routes": {
             "api",
             "http",
@@ -181,6 +182,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "intake",
             "answers",
             "console",
+            "workers",
             "routes",
         },
         "process": {"http", "server"},
@@ -196,6 +198,7 @@ WITHIN: dict[str, dict[str, set[str]]] = {
             "accounts",
             "intake",
             "answers",
+            "workers",
             "routes",
         },
     },

@@ -1,9 +1,12 @@
 // @ts-check
 // The pages of the console, in the order of the navigation.
 
+import * as batches from './pages/batches.js'
+import * as costs from './pages/costs.js'
 import * as history from './pages/history.js'
 import * as now from './pages/now.js'
 import * as playground from './pages/playground.js'
+import * as runs from './pages/runs.js'
 
 /**
  * @typedef {object} Page
@@ -13,4 +16,4 @@ import * as playground from './pages/playground.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now, history, playground]
+export const PAGES = [now, history, playground, batches, costs, runs]

@@ -26,6 +26,8 @@ VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_
     "batch_id": "batch_1",
     "request_id": "req-1",
     "backend": "embedded",
+    "worker": "worker",
+    "run": "mb1",
 }
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))

@@ -56,6 +56,7 @@ from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
+from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.table import TABLE
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.routes.token_counts import CHAT, TokenCounter
@@ -94,6 +95,7 @@ class Routes:
         operations: Operations,
         predicted: PredictedRoute,
         history: HistoryRoutes,
+        runs: RunsRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
@@ -101,6 +103,7 @@ class Routes:
         self._operations = operations
         self._predicted = predicted
         self._history = history
+        self._runs = runs
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -178,6 +181,7 @@ class Routes:
             "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
             "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
+            **self._runs.handlers(),
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])

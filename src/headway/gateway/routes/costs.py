@@ -15,6 +15,7 @@ from headway.gateway.api.views import BudgetView, CostGroup, CostSums, CostsView
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.budgets import Budget, Budgets
 from headway.gateway.keys.keys import Caller
+from headway.gateway.routes.files import limit_of
 from headway.store.costs import (
     BatchCost,
     Chosen,
@@ -27,6 +28,7 @@ from headway.store.costs import (
     unpriced,
 )
 
+MOST_GROUPS = 100_000
 MOST_BATCHES = 256
 """Batches whose costs are remembered, so that only later rows are read again."""
 
@@ -54,6 +56,7 @@ class CostsRoutes:
             by = groups_of(asked.get("by", "day"))
         except ValueError as error:
             raise invalid_value(f"by: {error}.", "by") from None
+        limit = limit_of(request, MOST_GROUPS, MOST_GROUPS)
         since_s = _moment(asked.get("since", "30d"), "since")
         until_s = _moment(asked["until"], "until") if "until" in asked else float("inf")
         tenant = asked.get("tenant")
@@ -83,8 +86,9 @@ class CostsRoutes:
             total=CostSums(**total(found).sums()),
             groups=[
                 CostGroup(group=dict(zip(by, one.group, strict=True)), **one.sums())
-                for one in found
+                for one in found[:limit]
             ],
+            left_out=max(0, len(found) - limit),
             unpriced=[UnpricedModel(**one._asdict()) for one in without],
             budgets=[one for budget in self._seen(viewer) for one in _views(budget)],
         )
@@ -132,6 +136,8 @@ def _views(budget: Budget) -> list[BudgetView]:
             reserved=one.reserved,
             resets_at=int(one.resets_at_s),
             when_spent=budget.settings.when_spent,
+            refused=one.refused,
+            downgraded=one.downgraded,
         )
         for one in budget.allowances
     ]

@@ -40,6 +40,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "completion_window": "24h",
     },
     "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
+    "/v1/headway/workers/{worker}/runs/{run}/answers": {"path": "ask", "accept": True},
     "/v1/headway/policy": {"policy": "srpt"},
     "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
     "/v2/models/{model}/infer": _TENSORS,
@@ -56,6 +57,8 @@ PARAMETERS = {
     "batch_id": "batch_123",
     "request_id": "req-123",
     "backend": "gpu-1",
+    "worker": "worker",
+    "run": "mb1k2x3y-0a1b2c",
     "limit": 20,
     "order": "desc",
 }

@@ -13,6 +13,7 @@ from headway.gateway.api.history import HistoryPage, HistoryRequest
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
+from headway.gateway.routes import runs
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
 from headway.gateway.routes.route import Route
@@ -44,6 +45,7 @@ COSTS: dict[str, dict[str, Any]] = {
     "since": {"type": "string", "description": "A date as 2026-11-01, or an age as 7d"},
     "until": {"type": "string", "description": "The same"},
     "tenant": {"type": "string"},
+    **LIMIT,
 }
 
 TABLE: tuple[Route, ...] = (
@@ -274,6 +276,7 @@ TABLE: tuple[Route, ...] = (
         None,
         HistoryRequest,
     ),
+    *runs.ROUTES,
     Route(
         "GET",
         "/metrics",

@@ -1,0 +1,79 @@
+// @ts-check
+// A run as a graph that fills with colour as its steps end.
+
+import { html, useEffect, useMemo, useRef, useState } from '../../vendor/libraries.js'
+import { count, plural, seconds } from '../../parts/format.js'
+import { layout } from './layout.js'
+
+const LETTERS = 21
+
+/** @typedef {import('./layout.js').Placed} Placed */
+
+/** @param {{nodes: any[], chosen: string, onChoose: (id: string) => void}} props */
+export function Graph({ nodes, chosen, onChoose }) {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null))
+  const [room, setRoom] = useState(0)
+  useEffect(() => {
+    const element = /** @type {HTMLDivElement} */ (box.current)
+    const sizes = new ResizeObserver(() => setRoom(element.clientWidth))
+    sizes.observe(element)
+    return () => sizes.disconnect()
+  }, [])
+  const shape = nodes.map(one => `${one.id}<${one.needs}`).join()
+  const drawn = useMemo(() => layout(nodes, room), [shape, room])
+  const now = new Map(nodes.map(one => [one.id, one]))
+  return html`<div class="graph" ref=${box}>${room > 0 && html`
+    <svg role="img" aria-label=${`${described(nodes)} The table of steps below says the same.`}
+      width=${drawn.width} height=${drawn.height} viewBox=${`0 0 ${drawn.width} ${drawn.height}`}>
+      ${drawn.edges.map(({ from, to }) => html`<path key=${`${from.node.id} ${to.node.id}`} d=${curve(from, to)}
+        class=${`edge ${now.get(from.node.id)?.state ?? ''}`}></path>`)}
+      ${drawn.placed.map(placed => html`<${Node} key=${placed.node.id} placed=${placed} node=${now.get(placed.node.id) ?? placed.node}
+        chosen=${placed.node.id === chosen} onChoose=${onChoose}/>`)}</svg>`}</div>
+    <p class="legend">${['finished', 'running', 'waiting', 'failed', 'open'].map(one => html`<span><i class=${`swatch ${one}`}></i>${one === 'open' ? 'not begun' : one}</span>`)}</p>`
+}
+
+/** @param {any[]} nodes */
+function described(nodes) {
+  /** @type {Record<string, number>} */
+  const states = {}
+  const named = nodes.filter(one => one.name)
+  for (const one of named) states[one.state] = (states[one.state] ?? 0) + 1
+  return `The graph of the run, ${plural(named.length, 'node')}: ${Object.entries(states).map(([state, number]) => `${number} ${state === 'open' ? 'not begun' : state}`).join(', ')}.`
+}
+
+/** @param {Placed} from @param {Placed} to */
+function curve(from, to) {
+  const [x, y] = [from.x + from.width / 2, from.y + from.height]
+  const [endX, endY] = [to.x + to.width / 2, to.y]
+  const bend = Math.min(60, Math.max(12, (endY - y) / 2))
+  return `M${x} ${y}C${x} ${y + bend} ${endX} ${endY - bend} ${endX} ${endY}`
+}
+
+/** @param {{placed: Placed, node: any, chosen: boolean, onChoose: (id: string) => void}} props */
+function Node({ placed, node, chosen, onChoose }) {
+  const { x, y, width, height } = placed
+  if (node.kind === 'join') return html`<circle class=${`join ${node.state}`} cx=${x + width / 2} cy=${y + height / 2} r="4"/>`
+  const part = node.steps === 0 ? (['finished', 'skipped'].includes(node.state) ? 1 : 0) : node.ended / node.steps
+  const name = node.name.length > LETTERS ? `${node.name.slice(0, LETTERS - 1)}…` : node.name
+  return html`<g class=${`node ${node.state}${chosen ? ' chosen' : ''}`} transform=${`translate(${x} ${y})`} onClick=${() => onChoose(node.id)}>
+    <title>${node.id}: ${node.state}</title>
+    <rect class="back" width=${width} height=${height} rx="9"/>
+    ${part > 0 && html`<svg width=${width * part} height=${height}><rect class="fill" width=${width} height=${height} rx="9"/></svg>`}
+    <rect class="rim" width=${width} height=${height} rx="9"/>
+    <text x="12" y="20" class="called">${name}</text>
+    <text x="12" y="37" class="said">${facts(node)}</text></g>`
+}
+
+/** @param {any} node */
+function facts(node) {
+  if (node.state === 'open') return 'not begun'
+  if (node.state === 'skipped') return 'skipped'
+  const said = []
+  if (node.steps > 1) said.push(`${count(node.ended)} of ${count(node.steps)}`)
+  if (node.failed > 0) said.push(node.steps > 1 ? `${node.failed} failed` : 'failed')
+  else if (node.state === 'waiting') said.push(node.kind === 'person' ? 'asks a person' : 'waits')
+  if (node.started_at !== null && node.state !== 'stopped') said.push(seconds((node.ended_at ?? Date.now() / 1000) - node.started_at))
+  if (node.retries > 0) said.push(plural(node.retries, 'retry', 'retries'))
+  else if (node.output_tokens > 0) said.push(`${count(node.prompt_tokens + node.output_tokens)} tok`)
+  return said.slice(0, 3).join(' · ')
+}
