@@ -14,7 +14,6 @@ from headway.gateway.settings import WorkerSettings
 from headway.unreachable import why_unreachable
 
 TIMEOUT = aiohttp.ClientTimeout(total=20.0, sock_connect=3.0)
-MOST_BYTES = 64 * 2**20
 
 
 class _Error(msgspec.Struct):
@@ -68,8 +67,7 @@ class Worker:
             async with self._session.request(
                 method, URL(url, encoded=True).with_query(query), json=json
             ) as answer:
-                body = await answer.content.read(MOST_BYTES)
-                status = answer.status
+                body, status = await answer.read(), answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiError(
                 503,
