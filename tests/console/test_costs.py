@@ -58,7 +58,7 @@ async def test_who_spent_what_and_what_is_left(
     console = await open_console(gateway, "#/costs", **look)
     await console.page.get_by_label("API key").fill("boss")
     await console.press("Sign in")
-    await console.see("3.00 of 2.00 this day: spent")
+    await console.see("3.00 of 2.00 today: spent")
     await console.see('"dear/one: x": {input: 0.10, output: 0.40}')
     rows = console.page.locator(".spent tbody tr")
     assert [await one.locator("th").inner_text() for one in await rows.all()] == ["acme", HOSTILE]

@@ -43,7 +43,8 @@ export function Page({ query }) {
 /** @param {any} sums */
 function spent(sums) {
   if (!sums) return '0'
-  return html`${cost(sums.cost)}${sums.unpriced > 0 && html`<small> and ${plural(sums.unpriced, 'request')} without a price</small>`}`
+  const unpriced = sums.unpriced > 0 && html`<small>${plural(sums.unpriced, 'request')} without a price</small>`
+  return sums.cost === null && unpriced ? unpriced : html`${cost(sums.cost)}${unpriced && html`<small> and </small>${unpriced}`}`
 }
 
 /** @param {{days: any[]}} props */

@@ -55,6 +55,7 @@ def listed_view(outline: RunOutline) -> dict[str, Any]:
 
 def graph_view(row: RunRow, nodes: Sequence[Node], steps: Sequence[StepRow]) -> dict[str, Any]:
     """A run as a graph, with its steps."""
+    steps = [step for step in steps if step.kind != "gather"]  # says again what failed in it
     node_of = {step.path: node.id for node in nodes for step in node.steps}
     states = _states(row, nodes)
     return {

@@ -27,13 +27,12 @@ export function Batch({ batch, onChange }) {
   const done = completed + failed
   const state = stateOf(batch)
   return html`<section class="batch" aria-labelledby=${batch.id}>
-    <div class="row head"><h2 id=${batch.id}><bdi>${batch.model ?? batch.endpoint}</bdi>${batch.model && html`
-        <small class="soft">${batch.endpoint}</small>`}</h2>
+    <div class="row head"><h2 id=${batch.id}><bdi>${batch.model ?? batch.endpoint}</bdi>${batch.model && html`${' '}<small class="soft">${batch.endpoint}</small>`}</h2>
       <span class=${`outcome ${batch.status} ${state}`}>${state}</span><span class="space"></span>
       ${mayChange() && html`<${Buttons} batch=${batch} state=${state} over=${over} onChange=${onChange}/>`}</div>
-    <div class="far" role="progressbar" aria-label=${`Progress of ${batch.id}`} aria-valuemin="0" aria-valuemax=${total || 1}
+    ${total > 0 && html`<div class="far" role="progressbar" aria-label=${`Progress of ${batch.id}`} aria-valuemin="0" aria-valuemax=${total}
       aria-valuenow=${done} aria-valuetext=${`${count(done)} of ${plural(total, 'line')}`}>
-      <i class="done" style=${{ width: share(completed, total) }}></i><i class="failed" style=${{ width: share(failed, total) }}></i></div>
+      <i class="done" style=${{ width: `${100 * completed / total}%` }}></i><i class="failed" style=${{ width: `${100 * failed / total}%` }}></i></div>`}
     <p class="answer"><strong>${count(completed)}</strong> of ${plural(total, 'line')} done${failed > 0 && html`,
       <strong class="late"> ${count(failed)} failed</strong>`}${!over && total > done && `, ${count(total - done)} left`}${ends(batch, over)}</p>
     ${batch.headway.waits && html`<p class="waits">No lines begin now: ${batch.headway.waits}.</p>`}
@@ -49,16 +48,11 @@ export function Batch({ batch, onChange }) {
     <${Below} batch=${batch} failed=${failed}/></section>`
 }
 
-/** @param {number} part @param {number} total */
-function share(part, total) {
-  return `${total === 0 ? 0 : 100 * part / total}%`
-}
-
 /** When it ends or ended, as the rest of a sentence. @param {any} batch @param {boolean} over */
 function ends(batch, over) {
   if (over) {
     const at = batch.completed_at ?? batch.failed_at ?? batch.expired_at ?? batch.cancelled_at
-    return `. It took ${seconds(at - batch.created_at)}.`
+    return `. It took ${at > batch.created_at ? seconds(at - batch.created_at) : 'less than a second'}.`
   }
   const left_s = Date.now() / 1000
   if (batch.headway.ends_at !== null) {
@@ -82,7 +76,7 @@ function Buttons({ batch, state, over, onChange }) {
 /** @param {{errors: {line: number | null, code: string, message: string}[]}} props what is wrong with the input */
 function Wrong({ errors }) {
   return html`<div class="waits bad"><p>The file is wrong, so nothing of it ran: mend it and begin a new batch.</p>
-    <ul>${errors.slice(0, 20).map(one => html`<li>${one.line !== null && html`line ${count(one.line)}: `}<bdi>${one.message}</bdi></li>`)}</ul>
+    <ul>${errors.slice(0, 20).map(one => html`<li><bdi>${one.message}</bdi></li>`)}</ul>
     ${errors.length > 20 && html`<p>and ${count(errors.length - 20)} more</p>`}</div>`
 }
 

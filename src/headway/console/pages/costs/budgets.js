@@ -28,15 +28,17 @@ function Line({ budget }) {
   const isSpent = spent >= limit
   return html`<li>
     <span class="name">${scope === 'batches' ? 'All batches' : html`<span class="soft">${scope}</span> <bdi>${name}</bdi>`}</span>
-    <span>${amount(spent)} of ${amount(limit)}${unit === 'tokens' ? ' tokens' : ''} this ${period}${isSpent && html`: <strong class="late">spent</strong>`}</span>
-    <span class="far" aria-hidden="true"><i class=${isSpent ? 'failed' : 'done'} style=${{ width: `${100 * spent / whole}%` }}></i>
+    <span>${amount(spent)} of ${amount(limit)}${unit === 'tokens' ? ' tokens' : ''} ${PERIODS[period]}${isSpent && html`: <strong class="late">spent</strong>`}</span>
+    <span class="far" aria-hidden="true"><i class=${isSpent ? 'failed' : 'done'} style=${{ width: `${isSpent ? 100 : 100 * spent / whole}%` }}></i>
       <i class="waiting" style=${{ width: `${100 * reserved / whole}%` }}></i></span>
     <small class="soft">${reserved > 0 && `${amount(reserved)} reserved by requests under way. `}${
-      refused > 0 && html`<strong class="late">${plural(refused, 'request')} refused</strong> in this ${period}. `}${
-      downgraded > 0 && html`<strong class="late">${plural(downgraded, 'request')} downgraded</strong> in this ${period}. `}${
+      refused > 0 && html`<strong class="late">${plural(refused, 'request')} refused</strong> ${PERIODS[period]}. `}${
+      downgraded > 0 && html`<strong class="late">${plural(downgraded, 'request')} downgraded</strong> ${PERIODS[period]}. `}${
       isSpent ? AFTER[scope === 'batches' ? 'wait' : budget.when_spent] : ''}Begins anew ${when(budget.resets_at)}.</small></li>`
 }
 
+/** @type {Record<string, string>} */
+const PERIODS = { day: 'today', month: 'this month' }
 /** @type {Record<string, string>} */
 const AFTER = {
   refuse: 'Further requests are refused. ', downgrade: 'Further requests run on in tier batch or on another model. ',

@@ -3,7 +3,7 @@
 
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
-import { count, seconds, when } from '../../parts/format.js'
+import { count, ms, when } from '../../parts/format.js'
 import { runsAddress, workerPath } from './address.js'
 
 const ROWS = 50
@@ -58,6 +58,6 @@ function Row({ worker, run }) {
   return html`<tr><th scope="row"><a class="mono" href=${runsAddress(worker, { run: run.id })}>${run.id}</a>${run.parent_run && html`
       <small class="soft"> of another run</small>`}</th>
     <td><span class=${`run ${run.state}`}>${run.state}</span></td><td><bdi>${run.workflow}</bdi></td>
-    <td>${when(run.created_at)}</td><td>${seconds(took_s)}</td><td>${count(run.ended)} of ${count(run.steps)}</td>
+    <td>${when(run.created_at)}</td><td>${ms(took_s === null ? null : 1000 * took_s)}</td><td>${count(run.ended)} of ${count(run.steps)}</td>
     <td class="why"><bdi>${(run.error ?? run.why ?? '').slice(0, 300)}</bdi></td></tr>`
 }

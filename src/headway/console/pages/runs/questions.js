@@ -77,8 +77,8 @@ function One({ worker, asked, onAnswer, elsewhere }) {
         : question.choices.length > 0 ? question.choices.map(one => html`<button class="main" onClick=${() => send(one, { accept: true, value: one })}><bdi>${one}</bdi></button>`)
         : html`<button class="main" onClick=${() => send('Approve', { accept: true })}>Approve</button>`}
         <span class="space"></span>
-        <label class="unseen" for=${`${id}-why`}>Why not</label><input id=${`${id}-why`} placeholder="why not" value=${why}
+        <span class="reject"><label class="unseen" for=${`${id}-why`}>Why not</label><input id=${`${id}-why`} placeholder="why not" value=${why}
           onInput=${(/** @type {any} */ event) => setWhy(event.target.value)}/>
-        <button class="danger" onClick=${() => send('', { accept: false, why })}>Reject</button></div>`
+        <button class="danger" onClick=${() => send('', { accept: false, why })}>Reject</button></span></div>`
       : html`<p class="soft">This key may only look; somebody else answers.</p>`}</article>`
 }

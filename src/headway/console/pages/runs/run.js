@@ -5,7 +5,7 @@ import { html, useState } from '../../vendor/libraries.js'
 import { mayChange } from '../../parts/actions.js'
 import { useAnswer } from '../../parts/answer.js'
 import { confirm } from '../../parts/dialog.js'
-import { count, plural, seconds, when } from '../../parts/format.js'
+import { count, ms, plural, when } from '../../parts/format.js'
 import { ask } from '../../parts/session.js'
 import { runsAddress, workerPath } from './address.js'
 import { Graph } from './graph.js'
@@ -55,7 +55,7 @@ function Summary({ worker, run, nodes, onChange }) {
     ${run.why && html`<p class="waits"><bdi>${run.why}</bdi></p>`}
     <dl class="facts tight">
       <dt>Began</dt><dd>${when(run.created_at)}</dd>
-      <dt>${run.ended_at === null ? 'Runs for' : 'Took'}</dt><dd>${seconds(took_s)}</dd>
+      <dt>${run.ended_at === null ? 'Runs for' : 'Took'}</dt><dd>${ms(took_s === null ? null : 1000 * took_s)}</dd>
       ${run.deadline_at !== null && html`<dt>Deadline</dt><dd>${when(run.deadline_at)}</dd>`}
       ${run.wake_at !== null && run.state === 'waiting' && html`<dt>Wakes</dt><dd>${when(run.wake_at)}</dd>`}
       <dt>Tokens</dt><dd>${count(sum('prompt_tokens'))} in, ${count(sum('output_tokens'))} out</dd>

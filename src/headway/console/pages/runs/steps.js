@@ -2,7 +2,7 @@
 // The steps of a run as a table: what its graph shows, and more.
 
 import { html, useState } from '../../vendor/libraries.js'
-import { count, plural, seconds, when } from '../../parts/format.js'
+import { count, ms, plural, when } from '../../parts/format.js'
 import { runsAddress } from './address.js'
 
 const PIECE = 100
@@ -34,7 +34,7 @@ export function Steps({ worker, run, nodes, steps, leftOut, node, onNode }) {
       <tbody>${shown.slice(0, most).map(one => html`<tr key=${one.path}>
         <th scope="row"><bdi class="mono">${one.path}</bdi></th>
         <td><span class=${`run ${one.state}`}>${one.state}</span></td><td>${one.kind}</td>
-        <td>${one.started_at === null ? '' : seconds(Math.max(0, one.started_at - from_s))}</td><td>${took(one)}</td>
+        <td>${one.started_at === null ? '' : ms(1000 * Math.max(0, one.started_at - from_s))}</td><td>${took(one)}</td>
         <td>${one.attempt > 1 ? one.attempt : ''}</td><td>${one.prompt_tokens === null ? '' : count(one.prompt_tokens)}</td>
         <td>${one.output_tokens === null ? '' : count(one.output_tokens)}</td><td><bdi>${one.model ?? ''}</bdi></td>
         <td class="why"><${Note} worker=${worker} step=${one}/></td></tr>`)}</tbody></table></div>`}
@@ -45,7 +45,7 @@ export function Steps({ worker, run, nodes, steps, leftOut, node, onNode }) {
 /** @param {any} step */
 function took(step) {
   if (step.started_at === null || step.state === 'stopped') return ''
-  return seconds((step.ended_at ?? Date.now() / 1000) - step.started_at)
+  return ms(1000 * ((step.ended_at ?? Date.now() / 1000) - step.started_at))
 }
 
 /** @param {{worker: string, step: any}} props */
