@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 
 
-def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
+def open_sqlite(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
     """A connection to the file at `path`; creates the file and its folder if missing.
 
     A new file, and those that SQLite puts beside it, are readable by the owner only: they may hold

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from headway.store.database import move_aside, open_database, open_to_read
+from headway.store.database import move_aside, open_sqlite, open_to_read
 from headway.store.history.life import Life
 from headway.store.history.rollups import SCHEMA as ROLLUPS
 from headway.store.history.upkeep import Upkeep
@@ -305,7 +305,7 @@ def answers_of(path: Path, model: str) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        database = open_database(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
+        database = open_sqlite(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
         database.text_factory = _text
         with database:
             for name in set(ADDED) - _there(database):
