@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "sharing",
         "console",
         "traces",
+        "unreachable",
         "gateway",
     },
     "console": {"lab.report", "console"},
