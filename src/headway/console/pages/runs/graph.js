@@ -7,6 +7,7 @@ import { layout } from './layout.js'
 
 /** The width of a letter, about. */
 const LETTER = 7.4
+const SMALL_LETTER = 6.4
 
 /** @typedef {import('./layout.js').Placed} Placed */
 
@@ -23,7 +24,7 @@ export function Graph({ nodes, chosen, onChoose }) {
   const shape = nodes.map(one => `${one.id}<${one.needs}`).join()
   const drawn = useMemo(() => layout(nodes, room), [shape, room])
   const now = new Map(nodes.map(one => [one.id, one]))
-  return html`<div class="graph" ref=${box}>${room > 0 && html`
+  return html`<div class="graph" ref=${box} tabindex="0" role="group" aria-label="Graph">${room > 0 && html`
     <svg role="img" aria-label=${`${described(nodes)} The table of steps below says the same.`}
       width=${room} height=${drawn.height}>
       ${drawn.edges.map(({ from, to, points }) => html`<path key=${`${from.id} ${to.id}`} d=${curve(points)}
@@ -70,11 +71,11 @@ function Node({ placed, node, chosen, onChoose }) {
     ${part > 0 && html`<svg width=${width * part} height=${height}><rect class="fill" width=${width} height=${height} rx="9"/></svg>`}
     <rect class="rim" width=${width} height=${height} rx="9"/>
     <text x="12" y="20" class="called">${name}</text>
-    <text x="12" y="37" class="said">${facts(node)}</text></g>`
+    <text x="12" y="37" class="said">${facts(node, Math.floor((width - 24) / SMALL_LETTER))}</text></g>`
 }
 
-/** @param {any} node */
-function facts(node) {
+/** As many facts as there is room for. @param {any} node @param {number} letters */
+function facts(node, letters) {
   if (node.state === 'open') return 'not begun'
   if (node.state === 'skipped') return 'skipped'
   if (node.steps === 0) return 'a value'
@@ -85,5 +86,6 @@ function facts(node) {
   if (node.started_at !== null && node.state !== 'stopped') said.push(ms(1000 * ((node.ended_at ?? Date.now() / 1000) - node.started_at)))
   if (node.retries > 0) said.push(plural(node.retries, 'retry', 'retries'))
   else if (node.output_tokens > 0) said.push(`${count(node.prompt_tokens + node.output_tokens)} tok`)
-  return said.slice(0, 3).join(' · ')
+  while (said.length > 1 && said.join(' · ').length > letters) said.pop()
+  return said.join(' · ')
 }
