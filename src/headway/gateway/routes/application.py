@@ -53,6 +53,8 @@ from headway.gateway.routes.openapi import document
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.predicted import PredictedRoute
+from headway.gateway.routes.prompt_trials import PromptTrials
+from headway.gateway.routes.prompts import PromptsRoutes
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
@@ -94,6 +96,8 @@ class Routes:
         operations: Operations,
         predicted: PredictedRoute,
         history: HistoryRoutes,
+        registered: PromptsRoutes,
+        trials: PromptTrials,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
@@ -101,6 +105,8 @@ class Routes:
         self._operations = operations
         self._predicted = predicted
         self._history = history
+        self._registered = registered
+        self._trials = trials
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -169,6 +175,12 @@ class Routes:
             "history_csv": self._history.csv,
             "history_series": self._history.series,
             "history_request": self._history.one,
+            "prompts": self._registered.list,
+            "prompt": self._registered.one,
+            "write_version": self._registered.write_version,
+            "write_cases": self._registered.write_cases,
+            "move_alias": self._registered.move_alias,
+            "run_trials": self._trials.run,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
