@@ -68,6 +68,7 @@ class LlamaCppEngine(ResumableEngine):
             vocabulary=hashlib.sha256(repr(ids).encode()).hexdigest()[:16],
             parses_chat=any(mark in props.chat_template for mark in _THINKING),
             engine=self.kind,
+            inputs={self._own_name(model): props.modalities.inputs for model in models},
             cost=self._cost.model,
         )
 
@@ -242,10 +243,21 @@ class _GenerationSettings(msgspec.Struct):
     n_ctx: msgspec.Raw
 
 
+class _Modalities(msgspec.Struct):
+    vision: bool = False
+    audio: bool = False
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        found = {"image": self.vision, "audio": self.audio}
+        return frozenset(name for name, takes in found.items() if takes)
+
+
 class _Props(msgspec.Struct):
     total_slots: msgspec.Raw
     default_generation_settings: _GenerationSettings
     chat_template: str = ""
+    modalities: _Modalities = msgspec.field(default_factory=_Modalities)
 
 
 class _Excess(msgspec.Struct):

@@ -260,7 +260,7 @@ class Gateway:
                 foresight,
                 automatic,
             ),
-            PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
+            PredictedRoute(entrance, self._prompts, intake, self.dispatcher, foresight, ahead),
             HistoryRoutes(entrance, self._reader),
             PromptsRoutes(entrance, bodies, self._prompts),
             PromptTrials(entrance, bodies, self._prompts, intake, answers),

@@ -192,7 +192,7 @@ async def test_an_author_s_function_runs_beside_the_gateway(
     serve: Serve, backend: FakeBackend, http: aiohttp.ClientSession, folder: Path
 ) -> None:
     text = "cases: [{name: odd, variables: {name: A}, expect: {python: 'checks.py:odd'}}]"
-    checks = "import os\nprint('noise')\ndef odd(answer, variables):\n    return str(os.getppid())\n"
+    checks = "import os\nprint('noise')\ndef odd(answer, _):\n    return str(os.getppid())\n"
     write(folder, "greet", GREET, tests_yaml=text, checks_py=checks)
     gateway = await serve(backend, prompts=folder)
     _, events = await asked(gateway, http, "/greet/trials", {"versions": [1]})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -24,7 +23,6 @@ from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
 from headway.gateway.api.views import Health, PolicyView
-from headway.gateway.api.wire import Model, ModelList
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.advisor import Advisor
@@ -42,12 +40,8 @@ from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
 from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
-from headway.gateway.routes.messages import (
-    MessagesRoutes,
-    is_anthropic_client,
-    model_info,
-    model_list,
-)
+from headway.gateway.routes.messages import MessagesRoutes
+from headway.gateway.routes.models import ModelsRoutes
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
 from headway.gateway.routes.operations import Operations
@@ -121,6 +115,7 @@ class Routes:
         self._files = FilesRoutes(entrance, batches, settings.read_timeout_s)
         self._costs = costs
         self._batches = BatchesRoutes(entrance, batches, costs)
+        self._models = ModelsRoutes(entrance, intake, inference)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
         self._responses = ResponsesRoutes(
@@ -130,7 +125,6 @@ class Routes:
         self._repeats = Repeats(dispatcher.clock, None if queue is None else queue.answers)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
-        self._since = int(time.time())
         self._document = msgspec.json.encode(document())
 
     def application(self) -> web.Application:
@@ -160,8 +154,8 @@ class Routes:
             "rerank": self._texts.rerank,
             "classify": self._texts.classify,
             "predict": PredictRoute(self._inference, self._entrance).predict,
-            "models": self._models,
-            "model": self._model,
+            "models": self._models.all,
+            "model": self._models.one,
             "queue": self._queue,
             "costs": self._costs.costs,
             "policy": self._policy,
@@ -324,24 +318,6 @@ class Routes:
         return await self._answers.answer(work, Reply(request, dialect))
 
     # ---- views ------------------------------------------------------------------------------
-
-    async def _models(self, request: web.Request) -> web.Response:
-        self._entrance.caller(request)
-        names = self._intake.names()
-        names = ["default", *names] if names else names
-        if is_anthropic_client(request):
-            return json_answer(model_list(names, self._since))
-        return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
-
-    async def _model(self, request: web.Request) -> web.Response:
-        self._entrance.caller(request)
-        name = request.match_info["model"]
-        if name == "default" or not self._inference.serves(name):
-            model = self._intake.model(name)
-            name = model if name == "default" else name
-        if is_anthropic_client(request):
-            return json_answer(model_info(name, self._since))
-        return json_answer(Model(id=name, created=self._since))
 
     async def _queue(self, request: web.Request) -> web.Response:
         viewer = self._entrance.caller(request)

@@ -191,6 +191,7 @@ TABLE: tuple[Route, ...] = (
         "What is predicted of a chat, without sending it",
         wire.ChatRequest,
         views.PredictedChat,
+        query={"policy": {"type": "string", "description": "Also predict its wait under this one"}},
     ),
     Route(
         "POST",
