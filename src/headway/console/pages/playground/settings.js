@@ -59,7 +59,7 @@ export function Settings({ side, number, models, prompts, onChange }) {
       placeholder=${own ? "prompt's" : 'no limit'} value=${side.maxTokens} onInput=${set('maxTokens')}/></label>
     <details class="long"><summary>Tools, JSON schema and other fields</summary>
       <label for=${id('further')}>Further fields of the request, as a JSON object</label>
-      <textarea id=${id('further')} rows="5" spellcheck="false" value=${side.further} onInput=${set('further')}
+      <textarea id=${id('further')} rows="5" spellcheck=${false} value=${side.further} onInput=${set('further')}
         aria-invalid=${furtherOf(side) === null ? 'true' : null} aria-describedby=${id('wrong')}></textarea>
       <p id=${id('wrong')} class="error small">${furtherOf(side) === null ? 'This is no JSON object, so nothing is sent.' : ''}</p>
       <div class="row">${Object.entries(EXAMPLES).map(([label, fields]) => html`

@@ -49,8 +49,9 @@ function chosen(entry, query) {
 
 /** @param {{label: string, entry: any, value: number, onSet: (version: string) => void}} props */
 function Choice({ label, entry, value, onSet }) {
-  return html`<label class="inline">${label} <select value=${value}
+  const id = `compare-${label}`
+  return html`<span class="inline"><label for=${id}>${label}</label><select id=${id} value=${value}
     onChange=${(/** @type {any} */ event) => onSet(event.target.value)}>
     ${entry.versions.map((/** @type {any} */ one) => html`
-      <option value=${one.version}>${versionName(entry, one.version)}</option>`)}</select></label>`
+      <option value=${one.version}>${versionName(entry, one.version)}</option>`)}</select></span>`
 }

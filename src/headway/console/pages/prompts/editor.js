@@ -1,7 +1,7 @@
 // @ts-check
 // Writes the plain files: versions of a prompt, and its test cases.
 
-import { html, useEffect, useMemo, useState } from '../../vendor/libraries.js'
+import { html, useEffect, useMemo, useRef, useState } from '../../vendor/libraries.js'
 import { mayOperate } from '../../parts/actions.js'
 import { Diff, diff, summary } from '../../parts/diff.js'
 import { say } from '../../parts/dialog.js'
@@ -53,7 +53,7 @@ function Text({ label, draft, rows, error }) {
   return html`
     ${stale && html`<div class="strip bad" role="alert">Somebody else changed this file meanwhile.
       <button class="quiet" onClick=${draft.takeTheirs}>Take theirs</button> <button class="quiet" onClick=${draft.keepMine}>Keep mine</button></div>`}
-    <textarea class="file" aria-label=${label} rows=${rows} spellcheck="false" dir="auto" readonly=${!mayOperate()} value=${text}
+    <textarea class="file" aria-label=${label} rows=${rows} spellcheck=${false} dir="auto" readonly=${!mayOperate()} value=${text}
       onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>
     ${error && html`<p class="error" role="alert">${error}</p>`}
     ${changed && html`<details><summary>Not saved yet: ${summary(changes)}</summary><${Diff} rows=${changes} label="Not saved yet"/></details>`}`
@@ -98,7 +98,9 @@ export function Editor({ entry, files, open, onSaved }) {
       location.hash = promptAddress(entry.name, { open: `${next}` })
     }
   }
-  return html`<section aria-label=${one ? `Version ${one.version}` : 'New version'}>
+  const box = useRef(/** @type {HTMLElement | null} */ (null))
+  useEffect(() => box.current?.scrollIntoView(), [])
+  return html`<section class="opened" ref=${box} aria-label=${one ? `Version ${one.version}` : 'New version'}>
     <div class="row head"><h2>${one ? `Version ${one.version}` : `Version ${next}, new`}</h2>
       <span class="soft">${one === null ? `begins as version ${newest?.version}` : published ? 'published, so a change is a new version' : 'a draft'}</span>
       <span class="space"></span><a href=${promptAddress(entry.name)}>Close</a></div>
@@ -120,7 +122,7 @@ export function Cases({ entry, files, onSaved }) {
   return html`<section aria-label="Test cases"><details open=${files.cases?.problem ? true : null}>
     <summary><h2>Test cases</h2> <span class="soft">${files.cases === null ? 'none yet; write some to compare versions' : `${files.cases.names.length} in tests.yaml`}</span></summary>
     ${files.cases?.problem && html`<p class="error">${files.cases.problem}</p>`}
-    <${Text} label="Test cases" draft=${draft} rows=${12} error=${error}/>
+    <${Text} label="Text of the test cases" draft=${draft} rows=${12} error=${error}/>
     ${mayOperate() && html`<p class="row end"><button class="main" disabled=${(files.cases && !draft.changed) || draft.stale}
       onClick=${() => save(path, { text: draft.text, instead_of: draft.seen?.sha256 ?? null })}>Save the test cases</button></p>`}
   </details></section>`
