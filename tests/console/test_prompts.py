@@ -110,7 +110,7 @@ async def test_what_another_wrote_meanwhile_is_not_lost(
     (folder / "greet" / "2.md").write_text(theirs)
     await box.fill(mine)
     await console.press("Save version 2")
-    await console.see("Greet/2.md was changed meanwhile, and nothing was written")
+    await console.see("The file greet/2.md was changed meanwhile, and nothing was written")
     await console.see("Somebody else changed this file meanwhile.")
     assert (folder / "greet" / "2.md").read_text() == theirs
     assert await box.input_value() == mine

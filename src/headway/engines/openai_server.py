@@ -31,6 +31,7 @@ class OpenAIEngine:
         self.url = endpoint.url
         self.kind = kind
         self._own_names = endpoint.models
+        self._configured_inputs = endpoint.inputs
         self._models_url = endpoint.address("models")
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
@@ -43,7 +44,7 @@ class OpenAIEngine:
             slots=None,
             embeddings=True,
             engine=self.kind,
-            inputs=inputs_of(listed),
+            inputs=self._inputs(listed, inputs_of(listed)),
         )
 
     async def check(self) -> None:
@@ -114,6 +115,15 @@ class OpenAIEngine:
         if not names:
             raise self._http.gone("it lists no models; load one, or name its models yourself")
         return names
+
+    def _inputs(
+        self, listed: list[ListedModel], reported: Mapping[str, frozenset[str]]
+    ) -> Mapping[str, frozenset[str]]:
+        """What its models take beside text: as configured, else as reported."""
+        configured = self._configured_inputs
+        if configured is None:
+            return reported
+        return {self._own_name(name): configured for name in self._names(listed)}
 
     def _own_name(self, model: str) -> str:
         """The server's own name of `model`."""

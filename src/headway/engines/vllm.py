@@ -64,7 +64,7 @@ class VllmEngine(ResumableEngine):
             # Other requests may evict the KV cache of a stopped one: assume that all is recomputed.
             cost=CostModel(recompute_share=1.0),
             engine=self.kind,
-            inputs=inputs_of(listed),
+            inputs=self._inputs(listed, inputs_of(listed)),
         )
 
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:

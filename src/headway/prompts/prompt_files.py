@@ -78,7 +78,7 @@ class PromptFiles:
         present = text_hash(file_text(path)) if path.exists() else None
         if present != instead_of:
             raise FileChanged(
-                f"{self.name}/{path.name} "
+                f"the file {self.name}/{path.name} "
                 + ("is there already" if instead_of is None else "was changed meanwhile")
                 + ", and nothing was written; look again, then save"
             )

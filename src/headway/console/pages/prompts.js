@@ -74,7 +74,7 @@ function Files({ entry, query, again, onSaved }) {
   if (error) return html`<p class="error" role="alert">${error}</p>`
   if (answer === null) return html`<p class="soft" role="status">Looking …</p>`
   return html`
-    ${entry.versions.length > 1 && html`<${Compare} entry=${entry} files=${answer} query=${query}/>`}
+    <${Compare} entry=${entry} files=${answer} query=${query}/>
     <${Versions} entry=${entry} onSaved=${onSaved}/>
     ${open && html`<${Editor} key=${open} entry=${entry} files=${answer} open=${open} onSaved=${onSaved}/>`}
     <${Cases} entry=${entry} files=${answer} onSaved=${onSaved}/>`

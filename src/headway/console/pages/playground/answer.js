@@ -86,8 +86,7 @@ export function useAnswer() {
 
 /** @param {{prompt: NonNullable<Turn['prompt']>}} props */
 function Filled({ prompt: { id, version, variables } }) {
-  return html`<p class="soft small">${id}@${version}${Object.entries(variables).map(([name, value]) => html`,
-    ${name}: <bdi>${value.slice(0, 200)}${value.length > 200 ? ' …' : ''}</bdi>`)}</p>`
+  return html`<p class="soft small">${id}@${version}${Object.entries(variables).map(([name, value]) => html`${', '}${name}: <bdi>${value.slice(0, 200)}${value.length > 200 ? ' …' : ''}</bdi>`)}</p>`
 }
 
 /** @param {{state: ReturnType<typeof useAnswer>['state']}} props */

@@ -17,6 +17,12 @@ export function Compare({ entry, files, query }) {
     files.versions.find((/** @type {any} */ one) => one.version === version)?.text ?? ''
   const [before, after] = [textOf(from), textOf(to)]
   const rows = useMemo(() => diff(before, after), [before, after])
+  const trials = html`<${Trials} key=${`${from} ${to}`} entry=${entry} cases=${files.cases} versions=${from === to ? [from] : [from, to]}/>`
+  if (entry.versions.length === 1) {
+    return html`<section aria-label="Try it"><div class="row head"><h2>Try it</h2>
+      <span class="soft">there is one version; write a second one to compare them</span><span class="space"></span>
+      <a class="button" href=${`#/playground?${new URLSearchParams({ prompt: entry.name })}`}>Try it in the playground</a></div>${trials}</section>`
+  }
   return html`<section aria-label="Compare two versions">
     <div class="row head"><h2>Compare</h2>
       <${Choice} label="Version" entry=${entry} value=${from} onSet=${(/** @type {string} */ version) => go({ from: version })}/>
@@ -26,8 +32,7 @@ export function Compare({ entry, files, query }) {
         ['prompt', `${entry.name}@${from}`], ['prompt', `${entry.name}@${to}`]])}`}>Try both in the playground</a></div>
     <p>${summary(rows)}</p>
     ${before !== after && html`<${Diff} rows=${rows} label=${`From version ${from} to ${to}`}/>`}
-    <${Trials} key=${`${from} ${to}`} entry=${entry} cases=${files.cases} versions=${from === to ? [from] : [from, to]}/>
-  </section>`
+    ${trials}</section>`
 }
 
 /**
@@ -44,7 +49,7 @@ function chosen(entry, query) {
   const to = named('to') ?? all[all.length - 1]
   const others = all.filter((/** @type {number} */ one) => one !== to)
   const usual = entry.default !== to && all.includes(entry.default) ? entry.default : others[others.length - 1]
-  return [named('from') ?? usual, to]
+  return [named('from') ?? usual ?? to, to]
 }
 
 /** @param {{label: string, entry: any, value: number, onSet: (version: string) => void}} props */

@@ -14,15 +14,15 @@ export function Versions({ entry, onSaved }) {
       <span class="soft">requests that name none get version ${entry.default}</span><span class="space"></span>
       ${mayOperate() && html`<a class="button" href=${promptAddress(entry.name, { open: 'new' })}>New version</a>`}</div>
     <div class="wide" tabindex="0" role="region" aria-label="Versions, a table"><table class="versions"><thead><tr>
-      <th scope="col">Version</th><th scope="col">Alias</th><th scope="col">State</th><th scope="col">Variables</th>
-      <th scope="col">Model</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
+      <th scope="col">Version</th><th scope="col">Alias</th><th scope="col">State</th><th scope="col" class="extra">Variables</th>
+      <th scope="col" class="extra">Model</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
     <tbody>${[...entry.versions].reverse().map(one => html`<tr key=${one.version}>
       <th scope="row">${one.version}</th>
       <td>${aliasesOf(entry, one.version).join(', ')}</td>
       <td>${one.usable ? (one.published ? 'published' : 'draft') : html`<span class="late">its file is wrong</span>`}</td>
-      <td>${one.variables.map((/** @type {any} */ variable, /** @type {number} */ place) => html`${place > 0 && ', '}<span
+      <td class="extra">${one.variables.map((/** @type {any} */ variable, /** @type {number} */ place) => html`${place > 0 && ', '}<span
         title=${variable.description}>${variable.name}${variable.required ? '' : ' (optional)'}</span>`)}</td>
-      <td><bdi>${one.model ?? ''}</bdi></td>
+      <td class="extra"><bdi>${one.model ?? ''}</bdi></td>
       <td class="row end">
         ${mayRead() && html`<a href=${promptAddress(entry.name, { open: `${one.version}` })}>Open<span class="unseen"> version ${one.version}</span></a>`}
         ${one.usable && html`<a href=${`#/playground?${new URLSearchParams({ prompt: `${entry.name}@${one.version}` })}`}>Try<span class="unseen"> version ${one.version}</span></a>`}
