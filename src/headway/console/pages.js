@@ -4,6 +4,7 @@
 import * as history from './pages/history.js'
 import * as now from './pages/now.js'
 import * as playground from './pages/playground.js'
+import * as prompts from './pages/prompts.js'
 
 /**
  * @typedef {object} Page
@@ -13,4 +14,4 @@ import * as playground from './pages/playground.js'
  */
 
 /** @type {Page[]} */
-export const PAGES = [now, history, playground]
+export const PAGES = [now, history, playground, prompts]

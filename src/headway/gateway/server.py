@@ -53,6 +53,8 @@ from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predicted import PredictedRoute
+from headway.gateway.routes.prompt_trials import PromptTrials
+from headway.gateway.routes.prompts import PromptsRoutes
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
@@ -258,8 +260,10 @@ class Gateway:
                 foresight,
                 automatic,
             ),
-            PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
+            PredictedRoute(entrance, self._prompts, intake, self.dispatcher, foresight, ahead),
             HistoryRoutes(entrance, self._reader),
+            PromptsRoutes(entrance, bodies, self._prompts),
+            PromptTrials(entrance, bodies, self._prompts, intake, answers),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

@@ -6,9 +6,9 @@ import { ask } from './session.js'
 
 /**
  * What the gateway answers to `path`, asked again whenever that changes.
- * @param {string} path
+ * @param {string} path @param {number} [again] another number: ask the same again
  */
-export function useAnswer(path) {
+export function useAnswer(path, again = 0) {
   const [state, setState] = useState(/** @type {{answer: any, error: string, busy: boolean}} */ (
     { answer: null, error: '', busy: true }))
   useEffect(() => {
@@ -20,6 +20,6 @@ export function useAnswer(path) {
         if (!leaving.signal.aborted) setState({ answer: null, error: error.message, busy: false })
       })
     return () => leaving.abort()
-  }, [path])
+  }, [path, again])
   return state
 }

@@ -42,6 +42,12 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
     "/v1/headway/policy": {"policy": "srpt"},
     "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
+    "/v1/headway/prompts/{prompt}/versions/{number}": {"text": "Greet me."},
+    "/v1/headway/prompts/{prompt}/cases": {
+        "text": "cases: [{name: hello, expect: {contains: hello}}]"
+    },
+    "/v1/headway/prompts/{prompt}/aliases/{alias}": {"version": 2, "instead_of": 1},
+    "/v1/headway/prompts/{prompt}/trials": {"versions": ["production", 2]},
     "/v2/models/{model}/infer": _TENSORS,
     "/v2/models/{model}/versions/{version}/infer": _TENSORS,
 }
@@ -56,6 +62,9 @@ PARAMETERS = {
     "batch_id": "batch_123",
     "request_id": "req-123",
     "backend": "gpu-1",
+    "prompt": "name-capital",
+    "number": "2",
+    "alias": "production",
     "limit": 20,
     "order": "desc",
 }
