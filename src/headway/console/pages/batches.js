@@ -5,9 +5,6 @@ import { html } from '../vendor/libraries.js'
 import { useAnswer } from '../parts/answer.js'
 import { Batch } from './batches/batch.js'
 
-export const name = 'batches'
-export const title = 'Batches'
-
 const ROWS = 20
 const EVERY_S = 2
 

@@ -9,9 +9,6 @@ import { Budgets } from './costs/budgets.js'
 import { Groups } from './costs/groups.js'
 import { Unpriced } from './costs/unpriced.js'
 
-export const name = 'costs'
-export const title = 'Costs'
-
 const EVERY_S = 30
 
 /** @param {{query: URLSearchParams}} props */

@@ -8,9 +8,6 @@ import { Questions } from './runs/questions.js'
 import { Run } from './runs/run.js'
 import { runsAddress } from './runs/address.js'
 
-export const name = 'runs'
-export const title = 'Runs'
-
 /** @param {{query: URLSearchParams}} props */
 export function Page({ query }) {
   const { answer, error } = useAnswer('v1/headway/workers')

@@ -217,6 +217,14 @@ class GainView(Struct, kw_only=True):
     """p99 latency under the policy, over that under fcfs."""
 
 
+class PredictedUnder(Struct, kw_only=True):
+    """The wait of a request that is sent now, if the gateway switched to another policy now."""
+
+    policy: str
+    wait_s: float
+    ahead: int
+
+
 class PredictedChat(Struct, kw_only=True):
     """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
 
@@ -234,6 +242,8 @@ class PredictedChat(Struct, kw_only=True):
     """Predicted time until it would start."""
     ahead: int
     """Requests that wait and would start before it."""
+    under: PredictedUnder | None = None
+    """The same if requests were ordered by the policy in the query; null: none is asked for."""
 
 
 class TierChange(Struct):

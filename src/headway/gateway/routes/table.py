@@ -16,6 +16,7 @@ from headway.gateway.dialects.responses_request import ResponsesRequest
 from headway.gateway.routes import runs
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
+from headway.gateway.routes.prompt_table import PROMPT_TABLE
 from headway.gateway.routes.route import Route
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 from headway.store.costs import GROUPS
@@ -201,6 +202,7 @@ TABLE: tuple[Route, ...] = (
         "What is predicted of a chat, without sending it",
         wire.ChatRequest,
         views.PredictedChat,
+        query={"policy": {"type": "string", "description": "Also predict its wait under this one"}},
     ),
     Route(
         "POST",
@@ -276,6 +278,7 @@ TABLE: tuple[Route, ...] = (
         None,
         HistoryRequest,
     ),
+    *PROMPT_TABLE,
     *runs.ROUTES,
     Route(
         "GET",
