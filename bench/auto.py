@@ -182,10 +182,10 @@ def main() -> int:
     show(table_console(), Results(["phase", "policy", "mean s", "p99 s", "of fcfs"], rows))
     wrong = 0
     for at_s, before, after, reason in auto.choices:
-        phase = int(phase_of[min(len(day) - 1, int(np.searchsorted(day.arrival_s, at_s)))])
-        means = best_of[phase]
+        number = int(phase_of[min(len(day) - 1, int(np.searchsorted(day.arrival_s, at_s)))])
+        means = best_of[number]
         wrong += means[before] < means[after]
-        print(f"{at_s:7.0f} s, {PHASES[phase][0]}: {before} -> {after}: {reason}")
+        print(f"{at_s:7.0f} s, {PHASES[number][0]}: {before} -> {after}: {reason}")
     busy = auto.spent_s / float(day.arrival_s[-1])
     claims = [
         Claim("worst mean over the best fixed policy of a phase", 1.0 + worst, 1.05),
