@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from tests.lab.simulation.served_log import records_of
 
 from claims import Claim, publish
 from headway.core.settings import BoostSettings, SchedulerSettings
@@ -36,6 +36,10 @@ from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.site_list import sites_of
 from headway.lab.simulation.trace import Trace
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.lab.simulation.served_log import records_of
 
 PHASES = (
     ("chat", "azure2023_conv.csv.gz", 0.95),

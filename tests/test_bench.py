@@ -15,10 +15,16 @@ COMMANDS = [file for file in FILES if "parse_args" in file.read_text(encoding="u
 ELSEWHERE = {"torch", "vidur"}
 """What is imported from environments of their own."""
 
+NOT_INSTALLED = {"tests", *(file.stem for file in FILES)}
+"""What each of them has to find by itself."""
+
 
 def run(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run it as Python would, with its folder on the path."""
-    monkeypatch.syspath_prepend(file.parent)
+    """Run it as Python would: its folder is on the path, that of `tests` is not."""
+    there = [path for path in sys.path if Path(path).resolve() != ROOT]
+    monkeypatch.setattr(sys, "path", [str(file.parent), *there])
+    for module in [module for module in sys.modules if module.partition(".")[0] in NOT_INSTALLED]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(sys, "argv", [str(file), "--help"])
     try:
         runpy.run_path(str(file), run_name=name)
