@@ -18,12 +18,13 @@ from headway.gateway.api.history import HistoryPage, HistoryRequest, PredictionV
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.routes.files import limit_of
 from headway.gateway.routes.moment import moment_of
-from headway.store.history.csv_rows import csv_rows, header
+from headway.store.history.csv_rows import csv_page, header
 from headway.store.history.filters import Filters
 from headway.store.history.life import Life, stretches
+from headway.store.history.log_file import HistoryError
 from headway.store.history.one import One, one
 from headway.store.history.pages import Cursor, Row, page
-from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
+from headway.store.history.reader import HistoryReader, TookTooLong
 from headway.store.history.series import By, series, step_of
 
 PAGE, LARGEST_PAGE = 50, 200
@@ -141,9 +142,9 @@ class HistoryRoutes:
 
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """All requests that the filters leave, as CSV. Raises ApiError 400, 404 or 503."""
-        filters, after = self._filters(request), _after(request)
+        lines_of = partial(csv_page, filters=self._filters(request), limit=CSV_PAGE)
         # Before the answer begins: an error still has a status.
-        lines, behind = await self._ask(partial(_csv_page, filters=filters, after=after))
+        lines, behind = await self._ask(partial(lines_of, after=_after(request)))
         response = web.StreamResponse(headers=CSV)
         await response.prepare(request)
         if request.method == "HEAD":
@@ -154,7 +155,7 @@ class HistoryRoutes:
             if behind is None:
                 return response
             try:
-                lines, behind = await self._ask(partial(_csv_page, filters=filters, after=behind))
+                lines, behind = await self._ask(partial(lines_of, after=behind))
             except ApiError as error:
                 raise ConnectionAbortedError(error.message) from None
 
@@ -201,14 +202,6 @@ CSV = {
     "Content-Disposition": 'attachment; filename="requests.csv"',
     **PRIVATE,
 }
-
-
-def _csv_page(
-    database: Connection, filters: Filters, after: Cursor | None
-) -> tuple[bytes, Cursor | None]:
-    """The next lines, and where those behind them begin; takes too long for the event loop."""
-    found = page(database, filters, CSV_PAGE, after)
-    return csv_rows(found.rows).encode(errors="replace"), found.next
 
 
 def _view(found: One) -> HistoryRequest:
