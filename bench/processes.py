@@ -20,7 +20,7 @@ from headway.gateway.http.descriptors import raise_limit
 
 FAKE_BACKEND = Path(__file__).parents[1] / "tests" / "gateway" / "fake_backend.py"
 PASSTHROUGH = Path(__file__).with_name("passthrough.py")
-START_S = 20.0
+START_S = 60.0
 
 
 @dataclass(frozen=True)
