@@ -1,17 +1,17 @@
 // @ts-check
-// The pages of the console, in the order of the navigation.
-
-import * as history from './pages/history.js'
-import * as now from './pages/now.js'
-import * as playground from './pages/playground.js'
-import * as prompts from './pages/prompts.js'
+// The pages of the console, in the order of the navigation. Each is loaded when it is opened.
 
 /**
  * @typedef {object} Page
  * @property {string} name in the address, after `#/`
  * @property {string} title
- * @property {(props: {query: URLSearchParams}) => any} Page
+ * @property {() => Promise<{Page: (props: {query: URLSearchParams}) => any}>} load
  */
 
 /** @type {Page[]} */
-export const PAGES = [now, history, playground, prompts]
+export const PAGES = [
+  { name: 'now', title: 'Now', load: () => import('./pages/now.js') },
+  { name: 'history', title: 'History', load: () => import('./pages/history.js') },
+  { name: 'playground', title: 'Playground', load: () => import('./pages/playground.js') },
+  { name: 'prompts', title: 'Prompts', load: () => import('./pages/prompts.js') }
+]

@@ -354,7 +354,7 @@ class Gateway:
         self.dispatcher.close()
         await self._http.stop(CLOSE_S)
         if self._reader is not None:
-            self._reader.close()
+            await self._reader.close()
         await self._keep_alive.stop()
         if self.queue is not None:
             await self.queue.close()

@@ -13,9 +13,6 @@ import { byNumber, Variables, variablesOfBoth, versionOf } from './playground/re
 import { Settings } from './playground/settings.js'
 import { FRESH, furtherOf, nextChat, withPrompt } from './playground/side.js'
 
-export const name = 'playground'
-export const title = 'Playground'
-
 /** @typedef {import('./playground/side.js').Side} Side */
 /** @typedef {import('./playground/side.js').Input} Input */
 

@@ -10,9 +10,6 @@ import { Cases, Editor, NewPrompt } from './prompts/editor.js'
 import { mayRead, promptAddress } from './prompts/place.js'
 import { Versions } from './prompts/versions.js'
 
-export const name = 'prompts'
-export const title = 'Prompts'
-
 /** @param {{query: URLSearchParams}} props */
 export function Page({ query }) {
   const [again, setAgain] = useState(0)

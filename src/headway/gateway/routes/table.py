@@ -42,7 +42,7 @@ BATCH_PAGES = {"limit": PAGES["limit"], "after": PAGES["after"]}
 LIMIT = {"limit": {"type": "integer", "minimum": 1, "maximum": 100_000}}
 COSTS: dict[str, dict[str, Any]] = {
     "by": {"type": "string", "description": f"Some of {', '.join(GROUPS)}, with commas between"},
-    "since": {"type": "string", "description": "A date as 2026-11-01, or an age as 7d"},
+    "since": {"type": "string", "description": "ISO 8601, an age as 7d, or seconds since 1970"},
     "until": {"type": "string", "description": "The same"},
     "tenant": {"type": "string"},
 }
