@@ -22,6 +22,7 @@ from playwright.async_api import Page, async_playwright
 from processes import Server, gateway
 
 PROMPTS = Path(__file__).parents[1] / "src" / "headway" / "lab" / "loadtest" / "prompts.jsonl"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts"
 FOLDER = Path(__file__).parents[1] / "docs" / "console"
 SLOTS = 4
 TENANTS = {
@@ -67,7 +68,14 @@ async def now(page: Page) -> None:
     await page.get_by_text("waits behind").first.wait_for(timeout=300_000)
 
 
-PAGES = {"now": now, "playground": playground}
+async def prompts(page: Page) -> None:
+    """Compare two versions of a prompt by its test cases."""
+    await page.get_by_role("link", name="name-capital").click()
+    await page.get_by_role("button", name="on both").click()
+    await page.locator(".results").wait_for(timeout=300_000)
+
+
+PAGES = {"now": now, "playground": playground, "prompts": prompts}
 """By name: what is done before the picture is taken."""
 
 
@@ -104,7 +112,7 @@ def main() -> None:
     bounds = ("--set", "tiers.interactive.max_wait_s=30", "--set", "tiers.batch.max_wait_s=900")
     with (
         tempfile.TemporaryDirectory() as name,
-        gateway(None, Path(name), SLOTS, *bounds) as server,
+        gateway(None, Path(name), SLOTS, *bounds, "--prompts", str(EXAMPLES)) as server,
     ):
         asyncio.run(take(server, options.seconds, options.folder))
     print(f"written to {options.folder}")
