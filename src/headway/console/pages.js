@@ -13,5 +13,8 @@ export const PAGES = [
   { name: 'now', title: 'Now', load: () => import('./pages/now.js') },
   { name: 'history', title: 'History', load: () => import('./pages/history.js') },
   { name: 'playground', title: 'Playground', load: () => import('./pages/playground.js') },
-  { name: 'prompts', title: 'Prompts', load: () => import('./pages/prompts.js') }
+  { name: 'prompts', title: 'Prompts', load: () => import('./pages/prompts.js') },
+  { name: 'batches', title: 'Batches', load: () => import('./pages/batches.js') },
+  { name: 'costs', title: 'Costs', load: () => import('./pages/costs.js') },
+  { name: 'runs', title: 'Runs', load: () => import('./pages/runs.js') }
 ]

@@ -55,9 +55,11 @@ from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.prompt_trials import PromptTrials
 from headway.gateway.routes.prompts import PromptsRoutes
+from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
+from headway.gateway.workers.worker import Worker
 from headway.loopback import is_loopback
 from headway.models.catalog import Catalog
 from headway.prediction.live.history import LengthHistory
@@ -228,6 +230,7 @@ class Gateway:
             self._gain = Gain(core, request_log.path, accounts.flush, clock)
         automatic = self._advisor is not None
         self._live = Live(self.dispatcher, foresight, automatic, self._gain)
+        self._workers = tuple(Worker(one) for one in settings.workers)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -264,6 +267,7 @@ class Gateway:
             HistoryRoutes(entrance, self._reader),
             PromptsRoutes(entrance, bodies, self._prompts),
             PromptTrials(entrance, bodies, self._prompts, intake, answers),
+            RunsRoutes(entrance, bodies, self._workers),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""
@@ -355,6 +359,7 @@ class Gateway:
         await self._http.stop(CLOSE_S)
         if self._reader is not None:
             await self._reader.close()
+        await asyncio.gather(*(worker.close() for worker in self._workers))
         await self._keep_alive.stop()
         if self.queue is not None:
             await self.queue.close()

@@ -29,6 +29,8 @@ VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_
     "prompt": "greet",
     "number": "1",
     "alias": "production",
+    "worker": "worker",
+    "run": "mb1",
 }
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))

@@ -1,7 +1,7 @@
 // @ts-check
 // Registered prompts: compare two versions, run their cases, write and publish new ones.
 
-import { html, useState } from '../vendor/libraries.js'
+import { html } from '../vendor/libraries.js'
 import { mayOperate } from '../parts/actions.js'
 import { useAnswer } from '../parts/answer.js'
 import { plural } from '../parts/format.js'
@@ -12,19 +12,18 @@ import { Versions } from './prompts/versions.js'
 
 /** @param {{query: URLSearchParams}} props */
 export function Page({ query }) {
-  const [again, setAgain] = useState(0)
-  const { answer, error } = useAnswer('v1/headway/prompts', again)
+  const { answer, error, again } = useAnswer('v1/headway/prompts')
   const name = query.get('name')
   const entry = answer?.prompts.find((/** @type {any} */ one) => one.name === name)
   if (error) return html`<h1>Prompts</h1><p class="error" role="alert">${error}</p>`
   if (answer === null) return html`<h1>Prompts</h1><p class="soft" role="status">Looking …</p>`
   if (!answer.configured) return html`<${Unconfigured}/>`
-  if (query.has('new') && mayOperate()) return html`<${NewPrompt} onSaved=${() => setAgain(again + 1)}/>`
+  if (query.has('new') && mayOperate()) return html`<${NewPrompt} onSaved=${again}/>`
   if (name === null) return html`<${List} all=${answer}/>`
   if (entry === undefined) {
     return html`<${Back}/><h1>Prompts</h1><p role="alert">There is no prompt ${name} (any more).</p>`
   }
-  return html`<${One} key=${name} entry=${entry} query=${query} again=${again} onSaved=${() => setAgain(again + 1)}/>`
+  return html`<${One} key=${name} entry=${entry} query=${query} onSaved=${again}/>`
 }
 
 function Unconfigured() {
@@ -54,27 +53,31 @@ function List({ all }) {
     </section>`
 }
 
-/** @param {{entry: any, query: URLSearchParams, again: number, onSaved: () => void}} props */
-function One({ entry, query, again, onSaved }) {
+/** @param {{entry: any, query: URLSearchParams, onSaved: () => void}} props */
+function One({ entry, query, onSaved }) {
   return html`<${Back}/><h1>${entry.name}</h1>
     ${entry.description && html`<p class="soft"><bdi>${entry.description}</bdi></p>`}
     ${mayRead()
-      ? html`<${Files} entry=${entry} query=${query} again=${again} onSaved=${onSaved}/>`
+      ? html`<${Files} entry=${entry} query=${query} onSaved=${onSaved}/>`
       : html`<${Versions} entry=${entry} onSaved=${onSaved}/>
         <p class="soft">The texts are shown to those who sign in with an admin's key.</p>`}`
 }
 
-/** @param {{entry: any, query: URLSearchParams, again: number, onSaved: () => void}} props */
-function Files({ entry, query, again, onSaved }) {
-  const { answer, error } = useAnswer(`v1/headway/prompts/${encodeURIComponent(entry.name)}`, again)
+/** @param {{entry: any, query: URLSearchParams, onSaved: () => void}} props */
+function Files({ entry, query, onSaved }) {
+  const { answer, error, again } = useAnswer(`v1/headway/prompts/${encodeURIComponent(entry.name)}`)
   const open = query.get('open')
+  function saved() {
+    onSaved()
+    again()
+  }
   if (error) return html`<p class="error" role="alert">${error}</p>`
   if (answer === null) return html`<p class="soft" role="status">Looking …</p>`
   return html`
     <${Compare} entry=${entry} files=${answer} query=${query}/>
-    <${Versions} entry=${entry} onSaved=${onSaved}/>
-    ${open && html`<${Editor} key=${open} entry=${entry} files=${answer} open=${open} onSaved=${onSaved}/>`}
-    <${Cases} entry=${entry} files=${answer} onSaved=${onSaved}/>`
+    <${Versions} entry=${entry} onSaved=${saved}/>
+    ${open && html`<${Editor} key=${open} entry=${entry} files=${answer} open=${open} onSaved=${saved}/>`}
+    <${Cases} entry=${entry} files=${answer} onSaved=${saved}/>`
 }
 
 function Back() {

@@ -52,6 +52,10 @@ class BudgetView(Struct, kw_only=True):
     resets_at: int
     """Seconds since 1970."""
     when_spent: str
+    refused: int
+    """Requests in this period, since the gateway started."""
+    downgraded: int
+    """The same, of those that ran on in tier batch or on another model."""
 
 
 class CostsView(Struct, kw_only=True):
@@ -62,6 +66,9 @@ class CostsView(Struct, kw_only=True):
     by: list[str]
     total: CostSums
     groups: list[CostGroup]
+    """The dearest first; days and months in order."""
+    left_out: int
+    """Groups beyond the limit."""
     unpriced: list[UnpricedModel]
     budgets: list[BudgetView]
 

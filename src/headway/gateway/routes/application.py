@@ -52,6 +52,7 @@ from headway.gateway.routes.prompts import PromptsRoutes
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
+from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.table import TABLE
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.routes.token_counts import CHAT, TokenCounter
@@ -92,6 +93,7 @@ class Routes:
         history: HistoryRoutes,
         registered: PromptsRoutes,
         trials: PromptTrials,
+        runs: RunsRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
@@ -101,6 +103,7 @@ class Routes:
         self._history = history
         self._registered = registered
         self._trials = trials
+        self._runs = runs
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -147,6 +150,7 @@ class Routes:
             "create_batch": self._batches.create,
             "batches": self._batches.batches,
             "batch": self._batches.batch,
+            "batch_errors": self._batches.errors,
             "cancel_batch": self._batches.cancel,
             "pause_batch": self._batches.pause,
             "resume_batch": self._batches.resume,
@@ -183,6 +187,7 @@ class Routes:
             "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
             "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
+            **self._runs.handlers(),
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])

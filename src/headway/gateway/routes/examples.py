@@ -40,6 +40,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "completion_window": "24h",
     },
     "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
+    "/v1/headway/workers/{worker}/runs/{run}/answers": {"path": "ask", "accept": True},
     "/v1/headway/policy": {"policy": "srpt"},
     "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
     "/v1/headway/prompts/{prompt}/versions/{number}": {"text": "Greet me."},
@@ -65,6 +66,8 @@ PARAMETERS = {
     "prompt": "name-capital",
     "number": "2",
     "alias": "production",
+    "worker": "worker",
+    "run": "mb1k2x3y-0a1b2c",
     "limit": 20,
     "order": "desc",
 }
