@@ -33,6 +33,7 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
+from headway.gateway.foresight.what_if import WhatIf
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.server import HttpServer
 from headway.gateway.intake.admissions import Admissions
@@ -54,6 +55,7 @@ from headway.gateway.routes.lines import Lines
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predicted import PredictedRoute
 from headway.gateway.routes.texts import TextRoutes
+from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.loopback import is_loopback
@@ -100,6 +102,7 @@ class Gateway:
         prompts: the registered prompts; None: there are none.
         queue: where gateways share one order of requests; None: this one has its own.
         tracer: sends traces of requests; None: none are sent.
+        profiles: of engines that the console can replay traffic on.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -121,6 +124,7 @@ class Gateway:
         prompts: WatchedRegistry | None = None,
         queue: QueueSettings | None = None,
         tracer: Tracer | None = None,
+        profiles: Sequence[str] = (),
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -260,6 +264,9 @@ class Gateway:
             ),
             PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
             HistoryRoutes(entrance, self._reader),
+            WhatIfRoutes(
+                entrance, bodies, WhatIf(core, log_path, accounts.flush, clock), list(profiles)
+            ),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

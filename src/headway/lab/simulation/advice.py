@@ -76,6 +76,18 @@ class Tuning:
                 options[f"tiers.{tier.label}.weight"] = f"{weight:g}"
         return options
 
+    @property
+    def short(self) -> str:
+        """Its settings in a few words."""
+        others = [
+            f"{name.rpartition('.')[2]} {value}"
+            for name, value in self.options.items()
+            if name != "policy"
+        ]
+        if self.slots is not None:
+            others.append(f"slots {self.slots}")
+        return ", ".join([self.policy, *dict.fromkeys(others)])
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -115,6 +115,29 @@ def plans_of_each(
     else:
         found = dict(_planned(plan, site) for site in sites)
     return {site.name: found[site.name] for site in sites}
+
+
+def taken(
+    tried: Mapping[str, Sequence[Plan]],
+    prices: Mapping[str, float],
+    scaling: Scaling | None = None,
+) -> str:
+    """The sentence that says which engines to take.
+
+    Args:
+        tried: plans by profile, at least one of which meets the targets in each.
+        prices: of an hour of an engine, by profile: all have one, or all are 0.
+        scaling: how they start and drain with the work; None: they are always on.
+    """
+    enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
+    on = {name: one.run.measures.replicas for name, one in enough.items()}
+    # Without prices the fewest engines are the best.
+    best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
+    cost = f", {prices[best] * on[best]:.2f} an hour" if prices[best] else ""
+    most = enough[best].replicas
+    if scaling is None or scaling.least >= most:
+        return f"Take {most} of {best}{cost}."
+    return f"Take {scaling.least} to {most} of {best}, {on[best]:.1f} on average{cost}."
 
 
 def _planned(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
-from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning
+from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning, candidates
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.plans import Plan
+from headway.lab.simulation.plans import Plan, plans
+from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import Objective
+from headway.lab.simulation.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,16 @@ class Recommendation:
             embedded: whether the engine is Headway's own.
             slots: that were asked for; 0: the engine's.
         """
-        lines = [f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}"]
-        now = self.now.tuning.policy
+        return [
+            f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}",
+            *self.gains(),
+        ]
+
+    def gains(self) -> list[str]:
+        """What the recommended settings gain over what runs now."""
+        now, lines = self.now.tuning.policy, list[str]()
         if self.candidate is self.now:
-            return [*lines, f"Nothing that was tried is better than {now} here."]
+            return [f"Nothing that was tried is better than {now} here."]
         would, was = self.candidate.run.measures, self.now.run.measures
         if was.rejected or would.rejected:
             lines.append(
@@ -115,6 +124,33 @@ class Recommendation:
                 f"wait {figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
             )
         return lines
+
+
+def recommend(
+    trace: Trace,
+    sites: Sequence[Site],
+    policies: Sequence[str],
+    prediction: str,
+    settings: SchedulerSettings,
+    objective: Objective,
+    now: str = UNSCHEDULED,
+    processes: int = 0,
+) -> tuple[list[Candidate], Recommendation]:
+    """All that was tried, the best first, and what to serve with; see `candidates`.
+
+    Raises:
+        SimulationError: there is no such policy or prediction, or no policy at all.
+    """
+
+    def more_engines(tuning: Tuning) -> list[Plan]:
+        if len({site.profile for site in sites}) > 1:
+            raise SimulationError("`headway plan` compares engines of several kinds")
+        engine = replace(sites[0], slots=tuning.slots or sites[0].slots)
+        served = tuning.contender(prediction, settings).settings or settings
+        return plans(trace, engine, tuning.policy, prediction, objective, served)
+
+    tried = candidates(trace, sites, policies, prediction, settings, objective, processes, now)
+    return tried, Recommendation.of(tried, objective, sites[0].backend.slots, more_engines, now)
 
 
 def no_worse(one: Candidate, now: Candidate, objective: Objective) -> bool:
