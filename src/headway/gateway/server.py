@@ -265,7 +265,11 @@ class Gateway:
             PredictedRoute(entrance, intake, self.dispatcher, foresight, ahead),
             HistoryRoutes(entrance, self._reader),
             WhatIfRoutes(
-                entrance, bodies, WhatIf(core, log_path, accounts.flush, clock), list(profiles)
+                entrance,
+                bodies,
+                WhatIf(core, log_path, accounts.flush, clock),
+                list(profiles),
+                automatic,
             ),
         )
         self._http = HttpServer(routes.application(), settings)

@@ -4,6 +4,7 @@
 import { html, useEffect, useRef, useState } from '../vendor/libraries.js'
 import { TIERS } from '../parts/actions.js'
 import { asCurl, asPython, converse, predict } from '../parts/chat.js'
+import { Copy } from '../parts/copy.js'
 import { say } from '../parts/dialog.js'
 import { between, count, plural, seconds } from '../parts/format.js'
 import { ask, session } from '../parts/session.js'
@@ -225,15 +226,9 @@ function Code({ chat, tier }) {
   const [shown, setShown] = useState('curl')
   const keyed = session.value?.access === 'signed_in'
   const text = open ? (shown === 'curl' ? asCurl : asPython)(chat(), tier, keyed) : ''
-  async function copy() {
-    try {
-      await navigator.clipboard.writeText(text)
-      say('Copied.')
-    } catch { say('The browser does not let this page copy; select the text.') }
-  }
   return html`<details class="code" onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>The request as code</summary>
     <div class="row">${['curl', 'Python'].map(one => html`
       <button class="quiet" aria-pressed=${shown === one ? 'true' : 'false'} onClick=${() => setShown(one)}>${one}</button>`)}
-      <span class="space"></span><button class="quiet" onClick=${copy}>Copy</button></div>
+      <span class="space"></span><${Copy} text=${text}/></div>
     <pre tabindex="0">${text}</pre></details>`
 }

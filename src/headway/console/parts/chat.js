@@ -2,6 +2,7 @@
 // One streamed chat completion.
 
 import { ask, send } from './session.js'
+import { linesOf } from './stream.js'
 
 /**
  * @typedef {object} Chat
@@ -30,16 +31,7 @@ export async function converse(chat, tier, hearing, signal) {
   const body = { ...chat, stream: true, stream_options: { include_usage: true } }
   const answer = await send('v1/chat/completions', { json: body, headers: headersOf(tier), signal })
   hearing.onBegin(answer.headers)
-  const reader = /** @type {ReadableStream<any>} */ (answer.body)
-    .pipeThrough(new TextDecoderStream()).getReader()
-  let rest = ''
-  for (;;) {
-    const { value, done } = await reader.read()
-    if (done) return
-    const lines = (rest + value).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) hear(line.trimEnd(), hearing)
-  }
+  for await (const line of linesOf(answer)) hear(line, hearing)
 }
 
 /**

@@ -87,6 +87,11 @@ class WhatIf:
         """Whether there is traffic to replay."""
         return self._request_log is not None
 
+    @property
+    def policy(self) -> str:
+        """The one that runs now."""
+        return self._scheduler.policy_name
+
     async def ask(
         self,
         asked: Asked,

@@ -29,6 +29,10 @@ class Choices(msgspec.Struct, kw_only=True):
     """Whether there is a request log."""
     profiles: list[str]
     """Engines, besides the gateway's own."""
+    policy: str
+    """The one that runs now."""
+    automatic: bool
+    """Whether the gateway chooses it by itself."""
 
 
 class WhatIfRoutes:
@@ -39,15 +43,22 @@ class WhatIfRoutes:
         bodies: reads traces, within the limits of all bodies.
         what_if: answers.
         profiles: engines to choose from.
+        automatic: whether the gateway chooses its policy by itself.
     """
 
     def __init__(
-        self, entrance: Entrance, bodies: Bodies, what_if: WhatIf, profiles: list[str]
+        self,
+        entrance: Entrance,
+        bodies: Bodies,
+        what_if: WhatIf,
+        profiles: list[str],
+        automatic: bool,
     ) -> None:
         self._entrance = entrance
         self._bodies = bodies
         self._what_if = what_if
         self._profiles = profiles
+        self._automatic = automatic
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes: they are the console's own, and in no document."""
@@ -57,7 +68,12 @@ class WhatIfRoutes:
 
     async def _choices(self, request: web.Request) -> web.Response:
         self._entrance.overseer(request)
-        choices = Choices(log=self._what_if.has_log, profiles=self._profiles)
+        choices = Choices(
+            log=self._what_if.has_log,
+            profiles=self._profiles,
+            policy=self._what_if.policy,
+            automatic=self._automatic,
+        )
         return json_answer(choices, headers=PRIVATE)
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:

@@ -58,6 +58,7 @@ def advised(
         table=Table(
             headings[:-1], [row[:-1] for row in rows], MEANINGS, {row[0]: row[-1] for row in rows}
         ),
+        now=now,
         groups=groups,
         policy=tuning.policy
         if ground.own and tuning == Tuning(tuning.policy) != Tuning(now)

@@ -32,6 +32,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     table: Table
     groups: Sequence[Group] = ()
     """Who would be served better or worse by what `answer` names."""
+    now: str
+    """The policy that runs now."""
     policy: str = ""
     """To switch to; empty: none, or it takes more than a switch."""
     command: str

@@ -98,6 +98,7 @@ def compared(
         doubts=ground.doubts,
         notes=[*ground.notes, *said],
         table=Table(headings, cells, MEANINGS, marks),
+        now=now,
         groups=found.groups,
         policy=best.policy if best is not None and ground.own and not best.slots else "",
         command=command,

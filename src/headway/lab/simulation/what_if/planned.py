@@ -49,6 +49,7 @@ def planned(ground: Ground, policy: str, slo: str, asked: str) -> tuple[Answer, 
         doubts=ground.doubts,
         notes=ground.notes,
         table=Table(*cells, MEANINGS),
+        now=policy,
         command=asked,
     )
     facts = {"traffic": ground.trace.name, "SLO": str(objective), "policy": policy}
