@@ -13,6 +13,7 @@ from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
     Faster,
+    Last,
     Load,
     Prediction,
     Requests,
@@ -47,6 +48,7 @@ def advise(
     predict: Prediction = "",
     load: Load = 0.0,
     faster: Faster = 1.0,
+    last: Last = "",
     requests: Requests = 0,
     now: Annotated[
         str,
@@ -82,7 +84,7 @@ def advise(
     try:
         objective = parse_objective(slo)
         sites = sites_of(profile, slots)
-        (found,) = traces_of(trace, sites, requests=requests, faster=faster, load=load)
+        (found,) = traces_of(trace, sites, last=last, requests=requests, faster=faster, load=load)
         names = names_in(policies)
         assumed, settings = assumed_prediction(predict, found), served_settings()
         with waiting(console, "simulating"):

@@ -15,6 +15,7 @@ from headway.cli.simulation_options import (
     ColdStart,
     Faster,
     Idle,
+    Last,
     Prediction,
     Price,
     Requests,
@@ -61,6 +62,7 @@ def plan(
     backlog: BacklogTarget = Scaling.backlog_s,
     predict: Prediction = "",
     faster: Faster = 1.0,
+    last: Last = "",
     requests: Requests = 0,
 ) -> None:
     """Find how many engines of which profile meet an SLO, and what more or fewer achieve."""
@@ -70,7 +72,7 @@ def plan(
         sites = choices_of(profile, slots, price)
         scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
         scaling = parse_scaling(scale, cold_start, idle, backlog)
-        (found,) = traces_of(trace, sites, requests=requests, faster=faster)
+        (found,) = traces_of(trace, sites, last=last, requests=requests, faster=faster)
         assumed, settings = assumed_prediction(predict, found), settings_of()
         plan_of = partial(
             plans,

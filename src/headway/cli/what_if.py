@@ -14,6 +14,7 @@ import msgspec
 from headway.cli.exit import fail
 from headway.cli.priority import give_way
 from headway.cli.replay import unfinished_of
+from headway.config.backends import EMBEDDED
 from headway.gateway.foresight.question import WhatIfQuestion
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.what_if.advised import advised
@@ -56,7 +57,7 @@ def command_of(question: WhatIfQuestion) -> str:
     about, log = question.about, question.traffic.log
     words = ["headway", COMMANDS[about], Path(question.file).name or log]
     if not question.file:
-        words += ["--last", f"{question.traffic.window_s:g}s"]
+        words += ["--last", f"{question.traffic.window_s / 60.0:g}min"]
     words += ["--profile", question.profile or log]
     if about == "engines":
         words += ["--policy", _policy_of(question)]
@@ -97,7 +98,8 @@ def _answered(question: WhatIfQuestion, ground: Ground) -> tuple[Answer, str]:
         return compared(ground, question.policies, question.slots, now, command, report)
     _say("simulating one setting after another", None)
     if question.about == "settings":
-        return advised(ground, question.policies, slo, now, command)
+        embedded = EMBEDDED in question.traffic.slots and ground.own
+        return advised(ground, question.policies, slo, now, command, embedded=embedded)
     return planned(ground, _policy_of(question), slo, command)
 
 

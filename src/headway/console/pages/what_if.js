@@ -81,7 +81,7 @@ async function ask(choices) {
       if (last.doing) work.value = { doing: last.doing, share: last.share, began_ms: began, now_ms: Date.now() }
     }
     if (!last?.found) throw new Error('The connection ended before there was an answer; ask again.')
-    found.value = { number: last.number, found: last.found, automatic: choices.automatic, about: asked.about }
+    found.value = { number: last.number, found: last.found, automatic: choices.automatic }
   } catch (error) {
     const lost = error instanceof TypeError
     if (!control.signal.aborted) {

@@ -70,6 +70,15 @@ class Recommendation:
 
     def first(self) -> list[str]:
         """What is said before the table: that the SLO is not met, and the cheapest way to it."""
+        lines = self.shortfall()
+        if not self.met:
+            lines[-1] += " `headway plan` compares engines." if self.plan is not None else ""
+            lines[-1] += " Until then this is the best:"
+        return lines
+
+    def shortfall(self) -> list[str]:
+        """That the SLO is not met with the engines as they are, and the cheapest way to it; empty:
+        it is met."""
         if self.met and not self.wider:
             return []
         measures = self.nearest.run.measures
@@ -87,11 +96,10 @@ class Recommendation:
         elif self.plan is not None:
             lines.append(
                 f"It takes {self.plan.replicas} engines like this one, with "
-                f"{self.candidate.tuning.policy}; `headway plan` compares engines. Until then this "
-                "is the best:"
+                f"{self.candidate.tuning.policy}."
             )
         else:
-            lines.append(f"And {self.why_no_plan}. Until then this is the best:")
+            lines.append(f"And {self.why_no_plan}.")
         return lines
 
     def last(self, *, embedded: bool, slots: int = 0) -> list[str]:

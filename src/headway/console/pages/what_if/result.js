@@ -8,8 +8,8 @@ import { count, seconds } from '../../parts/format.js'
 
 const REPORT = 'console/api/what-if/report'
 
-/** @param {{number: number, found: any, automatic: boolean, about: string}} props see Answer in lab/simulation/what_if/answer.py */
-export function Result({ number, found, automatic, about }) {
+/** @param {{number: number, found: any, automatic: boolean}} props see Answer in lab/simulation/what_if/answer.py */
+export function Result({ number, found, automatic }) {
   const [first, ...others] = found.answer
   const report = `${REPORT}?number=${number}`
   return html`<section class="answer" aria-label="Answer">
@@ -31,8 +31,8 @@ export function Result({ number, found, automatic, about }) {
         <ul class="notes">${found.notes.map((/** @type {string} */ one) => html`<li>${one}</li>`)}</ul></section>
     </div>
     <section aria-label="For a shell"><${Command} title="The same for a shell" text=${found.command}/>
-      <p class="soft small">${about === 'policies' ? 'There' : 'There, too,'} the traffic is only what has ended, and engines are not made as slow or
-        as fast as they really were.</p></section>`
+      ${found.command.includes(' --last ') && html`<p class="soft small">There, what still waits or runs is not part of the
+        traffic, engines keep the speed that single answers show, and the scheduler has its default bounds.</p>`}</section>`
 }
 
 /** @param {{title: string, text: string}} props */

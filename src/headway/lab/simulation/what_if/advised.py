@@ -16,7 +16,7 @@ from headway.lab.simulation.what_if.groups import groups_of
 
 
 def advised(
-    ground: Ground, policies: Sequence[str], slo: str, now: str, asked: str
+    ground: Ground, policies: Sequence[str], slo: str, now: str, asked: str, *, embedded: bool
 ) -> tuple[Answer, str]:
     """The answer, and the page with the evidence.
 
@@ -26,6 +26,7 @@ def advised(
         slo: what is to be met, as text.
         now: the policy that runs now.
         asked: for a shell: the same question.
+        embedded: whether the engine is Headway's own.
 
     Raises:
         SimulationError: the SLO is none, there is no such policy, or a request fits no engine.
@@ -46,7 +47,9 @@ def advised(
         *remarks(ground.trace, ground.sites, [one.run.measures for one in tried]),
     ]
     headings, rows = advice_cells(tried, best)
-    sentences = [*(best.first() or [_met(best, objective)]), *best.gains()]
+    short = best.candidate.tuning.short
+    sentences = [*(best.shortfall() or [_met(best, objective)])]
+    sentences += [f"{short}: {one[:1].lower()}{one[1:]}" for one in best.gains()]
     tuning = best.candidate.tuning
     groups = []
     if best.candidate is not best.now:
@@ -64,7 +67,7 @@ def advised(
         if ground.own and tuning == Tuning(tuning.policy) != Tuning(now)
         else "",
         command=asked,
-        serve="" if best.candidate is best.now else command(tuning, embedded=False),
+        serve="" if best.candidate is best.now else command(tuning, embedded=embedded),
     )
     facts = {"traffic": ground.trace.name, "SLO": str(objective), "policy that runs now": now}
     page = table_html(

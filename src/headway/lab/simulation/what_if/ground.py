@@ -121,7 +121,7 @@ def ground_of(
             f"Engine: the profile {profile}, with {found.slots} slots. It was not fitted to an "
             "engine of this gateway: compare the rows with each other, not with what was served."
         )
-    notes.append(f"Lengths are predicted by {prediction}.")
+    notes.append(f"Prediction of lengths: {prediction}.")
     count = int(scored.sum())
     if count < LEAST_FOR_A_MEAN:
         doubts.append(f"{count} requests say too little; {LEAST_FOR_A_MEAN} are needed.")
@@ -144,7 +144,7 @@ def _recent(log: Log) -> tuple[Recent, list[RequestRecord], list[str]]:
     recent = recent_traffic(records, log.unfinished, log.window_s, log.path.name)
     count, ended = int(recent.scored.sum()), records[-1].arrival_unix_s
     began = max(records[0].arrival_unix_s, ended - log.window_s)
-    said = [f"{count:,} requests from {_moment(began)} to {_moment(ended)} UTC."]
+    said = [f"{count:,} requests between {_moment(began)} and {_moment(ended)} UTC."]
     if last > MOST_REQUESTS and records[0].arrival_unix_s > ended - log.window_s:
         said.append(f"More are not read: the newest {MOST_REQUESTS:,} rows of the log.")
     if log.unfinished:
