@@ -36,8 +36,9 @@ def what_if() -> None:
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=WhatIfQuestion)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     try:
-        _say("reading the traffic and fitting the engine", None)
-        answer, page = _answered(question, _ground(question))
+        say = _Reporter()
+        say("reading the traffic and fitting the engine")
+        answer, page = _answered(question, _ground(question), say)
         Path(question.report).write_text(page, encoding="utf-8")
     except (SimulationError, OSError) as error:
         # People know the file by its name; where it is kept meanwhile says nothing to them.
@@ -91,16 +92,34 @@ def _ground(question: WhatIfQuestion) -> Ground:
     )
 
 
-def _answered(question: WhatIfQuestion, ground: Ground) -> tuple[Answer, str]:
+def _answered(question: WhatIfQuestion, ground: Ground, say: _Reporter) -> tuple[Answer, str]:
     now, command, slo = question.traffic.current, command_of(question), question.slo
     if question.about == "policies":
-        report = _Reporter("simulating")
-        return compared(ground, question.policies, question.slots, now, command, report)
-    _say("simulating one setting after another", None)
+        return compared(
+            ground,
+            question.policies,
+            question.slots,
+            now,
+            command,
+            lambda share: say("simulating", share),
+        )
     if question.about == "settings":
-        embedded = EMBEDDED in question.traffic.slots and ground.own
-        return advised(ground, question.policies, slo, now, command, embedded=embedded)
-    return planned(ground, _policy_of(question), slo, command)
+        return advised(
+            ground,
+            question.policies,
+            slo,
+            now,
+            command,
+            embedded=EMBEDDED in question.traffic.slots and ground.own,
+            progress=lambda done: say(f"simulating: {done:.0f} settings tried"),
+        )
+    return planned(
+        ground,
+        _policy_of(question),
+        slo,
+        command,
+        lambda engines: say(f"simulating {engines} engines"),
+    )
 
 
 def _policy_of(question: WhatIfQuestion) -> str:
@@ -109,19 +128,14 @@ def _policy_of(question: WhatIfQuestion) -> str:
 
 
 class _Reporter:
-    """Says now and then how far it is."""
+    """Says now and then how far it is: lines that are not the answer."""
 
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
+    def __init__(self) -> None:
         self._next_s = 0.0
 
-    def __call__(self, share: float) -> None:
+    def __call__(self, doing: str, share: float | None = None) -> None:
+        """`doing` goes on, and `share` of it is done; None: not known."""
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + EVERY_S
-            _say(self._doing, share)
-
-
-def _say(doing: str, share: float | None) -> None:
-    """A line that is not the answer: what is being done, and which share is; None: not known."""
-    print(msgspec.json.encode({"doing": doing, "share": share}).decode(), flush=True)
+            print(msgspec.json.encode({"doing": doing, "share": share}).decode(), flush=True)

@@ -1,7 +1,7 @@
 // @ts-check
 // What other settings would have done to recent traffic, or to that of a file.
 
-import { html, signal, useEffect } from '../vendor/libraries.js'
+import { html, signal, useEffect, useRef } from '../vendor/libraries.js'
 import { useAnswer } from '../parts/answer.js'
 import { seconds } from '../parts/format.js'
 import { seesAll, send } from '../parts/session.js'
@@ -53,8 +53,10 @@ export function Page() {
 function Progress({ work }) {
   const { doing, share, began_ms: began, now_ms: now } = work
   const spent = (now - began) / 1000
+  const place = useRef(/** @type {HTMLElement | null} */ (null))
+  useEffect(() => place.current?.scrollIntoView({ block: 'nearest' }), [])
   const left = share !== null && share > 0.05 && spent > 2 ? `, about ${seconds(spent * (1 - share) / share)} left` : ''
-  return html`<section class="work" aria-label="Progress">
+  return html`<section class="work" aria-label="Progress" ref=${place}>
     <progress aria-label=${doing} max="1" value=${share ?? undefined}></progress>
     <div class="row"><span>${doing}${share === null ? '' : ` · ${Math.round(100 * share)}%`}
       <span class="soft"> ${seconds(spent)} so far${left}</span></span><span class="space"></span>

@@ -41,12 +41,14 @@ def plans(
     settings: SchedulerSettings,
     routing: str = SHARED,
     scaling: Scaling | None = None,
+    trying: Callable[[int], None] | None = None,
 ) -> list[Plan]:
     """Plans for several numbers of engines, in order: the least that meets the targets, and others.
 
     The search doubles the number until the targets are met, then bisects. With `scaling` the
     number is the most that may be on, in place of the one in `scaling`, and at least those that
-    stay on; without it all are always on.
+    stay on; without it all are always on. `trying` is called now and then with the number
+    that is being simulated.
 
     Raises:
         SimulationError: no number of engines meets the targets.
@@ -59,7 +61,8 @@ def plans(
             cluster = Cluster(scaling=_up_to(replicas, scaling))
             scenario = Scenario([trace], sites, settings, objective.request, cluster)
             contender = {policy: Contender.parse(policy, prediction, routing)}
-            (run,) = compare(scenario, contender, processes=1)[policy]
+            progress = None if trying is None else lambda _ended: trying(replicas)
+            (run,) = compare(scenario, contender, processes=1, progress=progress)[policy]
             tried[replicas] = Plan(replicas, run, objective.met(run.measures))
         return tried[replicas].met
 

@@ -143,6 +143,7 @@ def recommend(
     objective: Objective,
     now: str = UNSCHEDULED,
     processes: int = 0,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[list[Candidate], Recommendation]:
     """All that was tried, the best first, and what to serve with; see `candidates`.
 
@@ -157,7 +158,9 @@ def recommend(
         served = tuning.contender(prediction, settings).settings or settings
         return plans(trace, engine, tuning.policy, prediction, objective, served)
 
-    tried = candidates(trace, sites, policies, prediction, settings, objective, processes, now)
+    tried = candidates(
+        trace, sites, policies, prediction, settings, objective, processes, now, progress
+    )
     return tried, Recommendation.of(tried, objective, sites[0].backend.slots, more_engines, now)
 
 

@@ -19,13 +19,14 @@ const FILE = 'file'
  * @property {File | null} file
  * @property {string} profile empty: the gateway's own engine
  * @property {string[]} policies
+ * @property {string} order the policy of engines that are counted; empty: the one that runs now
  * @property {string} slots
  * @property {string} slo
  */
 
 /** Stays while one looks at other pages. @type {import('../../vendor/libraries.js').Signal<Question>} */
 export const question = signal({
-  about: 'policies', traffic: 'hour', file: null, profile: '', slots: '', slo: 'ttft_p95=1s',
+  about: 'policies', traffic: 'hour', file: null, profile: '', order: '', slots: '', slo: 'ttft_p95=1s',
   policies: ['fcfs', 'sjf', 'srpt', 'hrrn', 'boost']
 })
 
@@ -36,7 +37,7 @@ export function asAsked(one) {
     file,
     asked: {
       about: one.about, window_s: SPANS[one.traffic] ?? SPANS.hour, profile: one.profile,
-      policies: one.policies, slots: one.about === 'policies' ? numbersIn(one.slots) ?? [] : [],
+      policies: one.about === 'engines' ? [one.order].filter(Boolean) : one.policies, slots: one.about === 'policies' ? numbersIn(one.slots) ?? [] : [],
       slo: one.about === 'policies' ? '' : one.slo, file: file?.name ?? ''
     }
   }
@@ -86,15 +87,18 @@ export function Question({ choices, busy, onAsk }) {
         ? html`<label><span>Further numbers of slots</span><input value=${one.slots} placeholder="such as 4, 8" inputmode="numeric"
             aria-invalid=${numbersIn(one.slots) === null ? 'true' : null}
             onInput=${(/** @type {any} */ event) => alter({ slots: event.target.value })}/></label>`
-        : html`<label><span>SLO</span><input value=${one.slo} placeholder="ttft_p95=1s" spellcheck="false" aria-describedby="slo"
+        : html`${one.about === 'engines' && html`<label><span>Policy</span><select value=${one.order}
+            onChange=${(/** @type {any} */ event) => alter({ order: event.target.value })}>
+            <option value="">${choices.policy}, as now</option>
+            ${(session.value?.policies ?? []).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>`}
+          <label><span>SLO</span><input value=${one.slo} placeholder="ttft_p95=1s" spellcheck="false" aria-describedby="slo"
             onInput=${(/** @type {any} */ event) => alter({ slo: event.target.value })}/></label>`}
     </div>
     ${numbersIn(one.slots) === null && html`<p class="error small">Slots are whole numbers with commas between, such as 4, 8.</p>`}
     ${one.about !== 'policies' && html`<p class="soft small" id="slo">A statistic of all requests, as
       ${' '}<code>ttft_p95=1s</code> or <code>latency_mean=10s</code>; or limits of each and the share within them, as
       ${' '}<code>ttft=1s,tpot=50ms,goodput=95%</code>.</p>`}
-    ${one.about === 'engines' ? html`<p class="soft small">Ordered by ${choices.policy}, which runs now.</p>`
-      : html`<${Policies} now=${choices.policy} chosen=${one.policies}/>`}
+    ${one.about !== 'engines' && html`<${Policies} now=${choices.policy} chosen=${one.policies}/>`}
     <p class="row"><button class="main" disabled=${!ready || busy}>Replay</button>
       ${fromFile && one.file === null && html`<span class="soft small">Choose a file: CSV, JSON lines, Parquet or a request log.</span>`}</p>
   </form></section>`

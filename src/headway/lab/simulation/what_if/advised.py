@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headway.lab.simulation.advice import Tuning
 from headway.lab.simulation.recommendation import Recommendation, command, recommend
@@ -16,7 +16,14 @@ from headway.lab.simulation.what_if.groups import groups_of
 
 
 def advised(
-    ground: Ground, policies: Sequence[str], slo: str, now: str, asked: str, *, embedded: bool
+    ground: Ground,
+    policies: Sequence[str],
+    slo: str,
+    now: str,
+    asked: str,
+    *,
+    embedded: bool,
+    progress: Callable[[float], None],
 ) -> tuple[Answer, str]:
     """The answer, and the page with the evidence.
 
@@ -27,6 +34,7 @@ def advised(
         now: the policy that runs now.
         asked: for a shell: the same question.
         embedded: whether the engine is Headway's own.
+        progress: called with the number of settings that were simulated.
 
     Raises:
         SimulationError: the SLO is none, there is no such policy, or a request fits no engine.
@@ -41,6 +49,7 @@ def advised(
         objective,
         now,
         processes=1,
+        progress=progress,
     )
     notes = [
         *ground.notes,
