@@ -42,7 +42,7 @@ async def answer_of(
         of_type: of the answer.
         limit_s: how long it may take.
         stdin: what it reads.
-        heard: gets each line before the last one.
+        heard: gets each line as it comes.
 
     Raises:
         TimeoutError: it took longer than `limit_s`.
@@ -81,10 +81,8 @@ async def _spoken(
 
     async def last() -> bytes:
         line = b""
-        async for following in out:
-            if line:
-                await heard(line)
-            line = following
+        async for line in out:
+            await heard(line)
         return line
 
     async def ask() -> None:

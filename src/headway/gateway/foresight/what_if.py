@@ -18,6 +18,8 @@ LIMIT_S = 900.0
 """A replay gets only what others leave of the processor."""
 MOST_REQUESTS = 10_000
 MOST_NAME = 80
+PROGRESS = b'{"doing":'
+"""How lines begin that say how far it is."""
 UNSAFE = re.compile(r"[^\w.-]|^[.-]+")
 """What the name of a file may not have."""
 
@@ -152,8 +154,13 @@ class WhatIf:
             slo=asked.slo,
         )
         stdin = msgspec.json.encode(question)
+
+        async def read(line: bytes) -> None:
+            if line.startswith(PROGRESS):
+                await heard(line.rstrip())
+
         try:
-            answer = await answer_of(["what-if"], Found, LIMIT_S, stdin, heard)
+            answer = await answer_of(["what-if"], Found, LIMIT_S, stdin, read)
         except TimeoutError:
             raise Refused(
                 f"It took more than {LIMIT_S / 60.0:.0f} minutes; replay less traffic, or fewer "
@@ -161,7 +168,8 @@ class WhatIf:
             ) from None
         except CommandFailed as failure:
             why = str(failure).removeprefix("headway what-if: ").rstrip(".")
-            raise Refused(f"{why[:1].upper()}{why[1:]}.") from None
+            named = bool(file) and why.startswith(Path(file).name)
+            raise Refused(f"{why if named else why[:1].upper() + why[1:]}.") from None
         self.report = await asyncio.to_thread(report.read_bytes)
         self.number += 1
         return answer.found

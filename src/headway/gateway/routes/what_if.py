@@ -88,7 +88,7 @@ class WhatIfRoutes:
         async def heard(line: bytes) -> None:
             if not response.prepared:
                 await response.prepare(request)
-            await response.write(b"data: %b\n\n" % line.rstrip())
+            await response.write(b"data: %b\n\n" % line)
 
         asker = "Somebody on this machine" if caller is None else f"Key {caller.name}"
         try:
