@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ def serving(stack: AsyncExitStack) -> Serve:
         batches: BatchSettings | None = None,
         request_log: RequestLog | None = None,
         tracer: Tracer | None = None,
+        profiles: Sequence[str] = (),
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
@@ -90,6 +91,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
             )
         else:
             endpoints = [
@@ -106,6 +108,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

@@ -131,11 +131,12 @@ class _Reporter:
     """Says now and then how far it is: lines that are not the answer."""
 
     def __init__(self) -> None:
+        self._doing = ""
         self._next_s = 0.0
 
     def __call__(self, doing: str, share: float | None = None) -> None:
         """`doing` goes on, and `share` of it is done; None: not known."""
         now_s = time.monotonic()
-        if now_s >= self._next_s:
-            self._next_s = now_s + EVERY_S
+        if doing != self._doing or now_s >= self._next_s:
+            self._doing, self._next_s = doing, now_s + EVERY_S
             print(msgspec.json.encode({"doing": doing, "share": share}).decode(), flush=True)

@@ -36,9 +36,11 @@ def busy(requests: int = 300, gap_s: float = 0.12, **changes: Any) -> list[Reque
     return [
         msgspec.structs.replace(
             one,
-            arrival_unix_s=one.arrival_unix_s + later_s,
-            tenant=TENANTS[(one.output_tokens or 0) > 150],
-            **changes,
+            **{
+                "arrival_unix_s": one.arrival_unix_s + later_s,
+                "tenant": TENANTS[(one.output_tokens or 0) > 150],
+            }
+            | changes,
         )
         for one in served
     ]

@@ -58,7 +58,7 @@ function alter(change) {
 export function Question({ choices, busy, onAsk }) {
   const one = question.value
   const fromFile = one.traffic === FILE || !choices.log
-  const ready = (!fromFile || one.file !== null) && numbersIn(one.slots) !== null &&
+  const ready = (!fromFile || one.file !== null) && (choices.log || one.profile !== '') && numbersIn(one.slots) !== null &&
     (one.about === 'policies' ? one.policies.length > 0 : one.slo.trim() !== '')
   /** @param {Event} event */
   function submit(event) {
@@ -100,6 +100,7 @@ export function Question({ choices, busy, onAsk }) {
       ${' '}<code>ttft=1s,tpot=50ms,goodput=95%</code>.</p>`}
     ${one.about !== 'engines' && html`<${Policies} now=${choices.policy} chosen=${one.policies}/>`}
     <p class="row"><button class="main" disabled=${!ready || busy}>Replay</button>
+      ${!choices.log && one.profile === '' && html`<span class="soft small">Choose a profile of an engine: without a request log its own is not known.</span>`}
       ${fromFile && one.file === null && html`<span class="soft small">Choose a file: CSV, JSON lines, Parquet or a request log.</span>`}</p>
   </form></section>`
 }
