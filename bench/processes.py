@@ -31,6 +31,11 @@ class Server:
     pid: int
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def cpu_s(self) -> float:
         """CPU time used so far by the process, all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

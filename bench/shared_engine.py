@@ -30,7 +30,7 @@ from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.workload import LoadRequest
 from processes import free_port
 from redis_server import redis_server
-from shared_queue import all_shared
+from shared_queue_faults import all_shared
 
 BATCH_TOKENS = 150
 TOKENS = 8

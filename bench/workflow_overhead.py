@@ -29,6 +29,7 @@ from aiohttp import web
 from claims import Claim, publish
 from headway.workflows.catalog import Catalog, load
 from headway.workflows.journal.journal import Journal
+from headway.workflows.journal.rows import RunRow
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
 from headway.workflows.worker import Worker
@@ -88,14 +89,15 @@ async def both(url: str, journal_file: Path, turns: int) -> dict[str, list[float
     os.environ["HEADWAY_URL"] = url  # of the calls outside of runs
     (example,) = load(EXAMPLE)
     catalog, journal, calls = Catalog([example]), Journal.open(str(journal_file)), Gateway(url)
-    worker = Worker(journal, catalog, calls)
+    ended: asyncio.Queue[RunRow] = asyncio.Queue()
+    worker = Worker(journal, catalog, calls, export=lambda run, _: ended.put_nowait(run))
     working = asyncio.create_task(worker.run())
 
     async def as_workflow() -> None:
-        row = await start(journal, catalog, example, {"question": QUESTION})
+        await start(journal, catalog, example, {"question": QUESTION})
         worker.wake()
-        ended = await worker.ended(row.id)
-        assert ended.state == "finished", ended.error_json
+        run = await ended.get()
+        assert run.state == "finished", run.error_json
 
     async def plain() -> None:
         await example(QUESTION)

@@ -6,7 +6,7 @@ import gzip
 import re
 import subprocess
 
-from headway.console.assets import FOLDER, INDEX, assets
+from headway.console.assets import FOLDER, INDEX, STYLES, assets
 
 MOST_BYTES = 120_000
 
@@ -28,7 +28,7 @@ def test_pages_load_nothing_from_elsewhere_and_write_no_html() -> None:
         text = path.read_text(encoding="utf-8")
         assert text.startswith("// @ts-check\n"), path
         assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|https?://(?!127)", text), path
-        for module in re.findall(r"from '([^']+)'", text):
+        for module in re.findall(r"(?:from |import\()'([^']+)'", text):
             assert (path.parent / module).is_file(), f"{path} imports {module}"
 
 
@@ -42,10 +42,20 @@ def test_the_types_in_the_comments_hold(typescript: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_all_modules_are_loaded_at_once() -> None:
+def test_the_page_names_what_the_frame_and_the_first_page_import_and_no_more() -> None:
     page = gzip.decompress(assets()[INDEX].packed).decode()
     named = set(re.findall(r'rel="modulepreload" href="console/([^"]+)"', page))
-    assert named == {name for name in assets() if name.endswith(".js")}
+    assert {"app.js", "pages/now.js", "pages/now/slots.js", "vendor/libraries.js"} <= named
+    assert named <= assets().keys()
+    assert not any(name.startswith(("pages/history", "pages/playground")) for name in named)
+
+
+def test_all_style_sheets_are_one() -> None:
+    sheets = [name for name in assets() if name.endswith(".css")]
+    assert sheets == [STYLES]
+    styles = gzip.decompress(assets()[STYLES].packed).decode()
+    for path in FOLDER.rglob("*.css"):
+        assert path.read_text(encoding="utf-8") in styles, path
 
 
 def test_the_page_has_no_inline_script_or_style() -> None:

@@ -26,6 +26,7 @@ from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
 from headway.models.source import ModelSource, source_of
+from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 from headway.traces.tracer import Tracer
@@ -79,9 +80,11 @@ def serving(stack: AsyncExitStack) -> Serve:
         request_log: RequestLog | None = None,
         tracer: Tracer | None = None,
         profiles: Sequence[str] = (),
+        prompts: Path | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
+        watched = None if prompts is None else WatchedRegistry(prompts)
         if backends and not isinstance(backends[0], FakeBackend):
             pool = EnginePool(*backends)
             gateway = Gateway(
@@ -92,6 +95,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 request_log=request_log,
                 tracer=tracer,
                 profiles=profiles,
+                prompts=watched,
             )
         else:
             endpoints = [
@@ -109,6 +113,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 request_log=request_log,
                 tracer=tracer,
                 profiles=profiles,
+                prompts=watched,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

@@ -112,6 +112,8 @@ class FakeBackend:
 
     def __init__(self, model: str = "fake", *, record: bool = True) -> None:
         self.model = model
+        self.inputs: list[str] | None = None
+        """What it says that its model takes; None: it does not say."""
         self.requests: list[tuple[str, dict[str, Any]]] = []
         """Path and body of every POST, in order."""
         self.heads: list[dict[str, str]] = []
@@ -209,6 +211,8 @@ class _Connection(asyncio.Protocol):
         if method == "GET":
             if path == "/v1/models":
                 model = {"id": backend.model, "object": "model", "created": 1, "owned_by": "fake"}
+                if backend.inputs is not None:
+                    model["architecture"] = {"input_modalities": backend.inputs}
                 self.reply(200, json.dumps({"object": "list", "data": [model]}).encode())
             else:
                 self.reply(200 if path == "/health" else 404, b"{}")

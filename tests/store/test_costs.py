@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, moment, total, unpriced
+from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, total, unpriced
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.spending import Spent, spent_since
@@ -102,17 +102,6 @@ def test_what_was_spent_today_and_earlier_in_the_month(log: Path) -> None:
     assert Spent("a", "y", True, True, 110, 2.0) in spent
     assert Spent("b", "x", True, True, 220, 0.5) in spent
     assert spent_since(log, at("2026-12-01T00:00:00"), at("2026-12-01T00:00:00")) == []
-
-
-def test_moments() -> None:
-    now = at("2026-11-10T00:00:00")
-    assert moment("7d", now) == at("2026-11-03T00:00:00")
-    assert moment("12h", now) == at("2026-11-09T12:00:00")
-    assert moment("2026-11-01", now) == at("2026-11-01T00:00:00")
-    assert moment("2026-11-01T02:00+01:00", now) == at("2026-11-01T01:00:00")
-    for wrong in ("yesterday", "", "7", "2026-13-01", "-7d"):
-        with pytest.raises(ValueError, match="write a date as"):
-            moment(wrong, now)
 
 
 def test_groups_are_named_with_commas_between() -> None:

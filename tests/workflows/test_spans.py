@@ -80,7 +80,7 @@ async def test_a_worker_sends_runs_that_end_to_a_collector(bench: Bench) -> None
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     models, bench.url = await PayingServer(0.0).listen()
     exporter = Exporter(f"http://127.0.0.1:{runner.addresses[0][1]}")
-    async with bench.working(traced, exporter=exporter):
+    async with bench.working(traced, export=exporter.send):
         row = await bench.start(traced)
         sent = await asyncio.wait_for(taken.get(), 30)
     await asyncio.to_thread(exporter.close)

@@ -15,8 +15,9 @@ from rich.markup import escape
 from headway.cli.configuration import request_log_of
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile, RequestLogFile
-from headway.store.costs import GROUPS, Chosen, Costs, groups_of, moment, unpriced
+from headway.store.costs import GROUPS, Chosen, Costs, groups_of, unpriced
 from headway.store.costs import costs as costs_of
+from headway.store.moment import moment
 
 
 def costs(

@@ -92,7 +92,7 @@ def worker(
             gateway,
             capacity=capacity,
             most_runs=most_runs,
-            exporter=exporter,
+            export=None if exporter is None else exporter.send,
         )
         triggers = Triggers(opened, catalog, gateway, worker.wake, time.time)
         server = HttpServer(

@@ -7,19 +7,30 @@ import { Dialogs } from './parts/dialog.js'
 import { gatewayLost, loadSession, seesAll, session, signOut } from './parts/session.js'
 import { SignIn } from './parts/sign_in.js'
 
-/** The part of the address after `#/`: the page, and what it is asked. */
-const place = signal(readPlace())
+/**
+ * What is shown: the page that the part of the address after `#/` names, and what it is asked.
+ * @typedef {{page: import('./pages.js').Page, query: URLSearchParams, Page: any}} Place
+ */
 
-function readPlace() {
-  const [name, query] = location.hash.replace(/^#\/?/, '').split('?')
-  return { name: name || PAGES[0].name, query: new URLSearchParams(query ?? '') }
+/** @type {import('./vendor/libraries.js').Signal<Place | null>} */
+const place = signal(null)
+
+/** Go where the address points. What was shown stays until the page has come. */
+async function go() {
+  const { hash } = location
+  const [name, query] = hash.replace(/^#\/?/, '').split('?')
+  const page = PAGES.find(one => one.name === name) ?? PAGES[0]
+  const { Page } = await page.load().catch(() => ({ Page: NotLoaded }))
+  if (location.hash === hash) place.value = { page, query: new URLSearchParams(query ?? ''), Page }
 }
 
-addEventListener('hashchange', () => { place.value = readPlace() })
+function NotLoaded() {
+  return html`<h1>This page did not come</h1>
+    <p role="alert">The gateway did not answer, or was updated. <button onClick=${() => location.reload()}>Load again</button></p>`
+}
 
-function Frame() {
-  const { name, query } = place.value
-  const page = PAGES.find(one => one.name === name) ?? PAGES[0]
+/** @param {Place} props */
+function Frame({ page, query, Page }) {
   useEffect(() => { document.title = `${page.title} · Headway` }, [page])
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
@@ -32,7 +43,7 @@ function Frame() {
       <${Who}/>
     </header>
     ${gatewayLost.value && html`<p class="strip bad" role="status">${gatewayLost.value}</p>`}
-    <main id="main" tabindex="-1"><${page.Page} query=${query}/></main>
+    <main id="main" tabindex="-1"><${Page} query=${query}/></main>
     <${Dialogs}/>`
 }
 
@@ -53,12 +64,14 @@ function Who() {
 
 function App() {
   const now = session.value
-  if (now === null) {
+  if (now === null || place.value === null) {
     return html`<p class="strip" role="status">${gatewayLost.value || 'Asking the gateway …'}</p>`
   }
   const inside = now.access === 'open' || now.access === 'signed_in'
-  return inside ? html`<${Frame}/>` : html`<${SignIn}/>`
+  return inside ? html`<${Frame} ...${place.value}/>` : html`<${SignIn}/>`
 }
 
 render(html`<${App}/>`, /** @type {HTMLElement} */ (document.getElementById('app')))
+addEventListener('hashchange', go)
+go()
 loadSession()

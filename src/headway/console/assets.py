@@ -7,10 +7,12 @@ they hold below any prefix that a proxy adds.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import NamedTuple
 
 from headway.lab.report.colours import COLOURS
@@ -18,11 +20,13 @@ from headway.lab.report.colours import COLOURS
 FOLDER = Path(__file__).parent
 INDEX = "index.html"
 MODULES = b"<!-- modules -->"
-"""In the page: where all modules are named, so that browsers load them at once, and not each when
-the one that imports it has come."""
+"""In the page: where the modules of the frame and of the first page are named, so that browsers
+load them at once, and not each when the one that imports it has come."""
 PRELOAD = '<link rel="modulepreload" href="console/%s">'
-COLOUR_STYLES = "colours.css"
-"""Made from the colours of reports, so that a policy has the same one everywhere."""
+FIRST = ("app.js", "pages/now.js")
+IMPORT = re.compile(rb"^import .*?from '(\.[^']+)'", re.MULTILINE | re.DOTALL)
+STYLES = "styles.css"
+"""All style sheets as one, the libraries' own first: fewer requests are a quicker page."""
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -49,10 +53,25 @@ def assets() -> Mapping[str, Asset]:
         for path in sorted(FOLDER.rglob("*"))
         if path.suffix in TYPES
     }
-    found[COLOUR_STYLES] = _colours().encode()
-    preloads = [PRELOAD % name for name in found if name.endswith(".js")]
+    sheets = [name for name in found if name.endswith(".css")]
+    sheets.sort(key=lambda name: (not name.startswith("vendor/"), name))
+    found[STYLES] = _colours().encode() + b"".join(found.pop(name) for name in sheets)
+    preloads = [PRELOAD % name for name in _imported(found, FIRST)]
     found[INDEX] = found[INDEX].replace(MODULES, "\n".join(preloads).encode())
     return {name: _asset(name, content) for name, content in found.items()}
+
+
+def _imported(files: Mapping[str, bytes], names: Iterable[str]) -> list[str]:
+    """These modules, and all that they import."""
+    found: list[str] = []
+    missing = list(names)
+    while missing:
+        name = missing.pop(0)
+        if name not in found:
+            found.append(name)
+            folder = PurePosixPath(name).parent
+            missing += [normpath(folder / path.decode()) for path in IMPORT.findall(files[name])]
+    return found
 
 
 def _asset(name: str, content: bytes) -> Asset:
@@ -61,6 +80,7 @@ def _asset(name: str, content: bytes) -> Asset:
 
 
 def _colours() -> str:
+    """The colours of reports, so that a policy has the same one everywhere."""
     light = "".join(f".c-{name}{{--c:{colour}}}" for name, (colour, _) in COLOURS.items())
     dark = "".join(f".c-{name}{{--c:{colour}}}" for name, (_, colour) in COLOURS.items())
     return f"{light}\n@media(prefers-color-scheme:dark){{{dark}}}\n"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,24 +154,6 @@ class BatchCost(NamedTuple):
         if cost is not None:
             cost += self.cost or 0.0
         return BatchCost(number, self.cost if cost is None else cost, self.unpriced + unpriced)
-
-
-def moment(text: str, now_s: float) -> float:
-    """A moment in seconds since 1970: "2026-11-01" (UTC), "2026-11-01T12:00Z", or "7d" ago.
-
-    Raises:
-        ValueError: it says how moments are written.
-    """
-    ago = re.fullmatch(r"(\d{1,6})([mhdw])", text)
-    if ago is not None:
-        return now_s - int(ago[1]) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[ago[2]]
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{text[:40]!r} is no moment; write a date as 2026-11-01, or an age as 7d or 12h"
-        ) from None
 
 
 def groups_of(text: str) -> list[str]:

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 
 
-def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
+def open_sqlite(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
     """A connection to the file at `path`; creates the file and its folder if missing.
 
     A new file, and those that SQLite puts beside it, are readable by the owner only: they may hold
@@ -39,19 +39,18 @@ def open_database(path: Path, schema: str, version: int, kind: str) -> sqlite3.C
         return _connect(path, schema, version)
 
 
-def open_to_read(path: Path, timeout_s: float = 5.0, one_thread: bool = True) -> sqlite3.Connection:
+def open_to_read(path: Path, timeout_s: float = 5.0) -> sqlite3.Connection:
     """A connection that changes nothing; another process may be writing to the file.
 
     Args:
         path: the SQLite file; it is not created.
         timeout_s: how long to wait for a lock.
-        one_thread: whether only this thread may use the connection; else any, one at a time.
 
     Raises:
         sqlite3.Error: it is not there, or cannot be opened.
     """
     uri = f"{path.resolve().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, check_same_thread=one_thread)
+    return sqlite3.connect(uri, uri=True, timeout=timeout_s)
 
 
 def move_aside(path: Path, why: str, kind: str) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headway.store.database import move_aside, open_database
+from headway.store.database import move_aside, open_sqlite
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ class ResponseStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return open_database(self.path, SCHEMA, SCHEMA_VERSION, "response store")
+            return open_sqlite(self.path, SCHEMA, SCHEMA_VERSION, "response store")
         except (sqlite3.Error, OSError) as error:
             raise ResponsesError(
                 f"response store {self.path} cannot be opened ({error}): free disk space or make "

@@ -21,7 +21,6 @@ from headway.workflows.journal.errors import LostRun
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow, StepRow
 from headway.workflows.llm import Gateway
-from headway.workflows.otlp import Exporter
 from headway.workflows.resources import Capacity
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class Worker:
         gateway: who answers calls of models.
         capacity: what its tasks may occupy together.
         most_runs: runs in memory at a time.
-        exporter: gets the spans of runs that ended.
+        export: is passed each run that ended here, with its steps.
     """
 
     def __init__(
@@ -54,14 +53,14 @@ class Worker:
         *,
         capacity: Capacity | None = None,
         most_runs: int = MOST_RUNS,
-        exporter: Exporter | None = None,
+        export: Callable[[RunRow, list[StepRow]], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.catalog = catalog
         self._journal = journal
         self._owner = Owner.this()
         self._most_runs = most_runs
-        self._exporter = exporter
+        self._export = export
         self._services = Services(
             journal,
             gateway,
@@ -148,8 +147,8 @@ class Worker:
         else:
             why = sentence(row.error_json)
             logger.warning("run %s of %s: %s: %s", row.id, row.workflow, row.state, why)
-        if self._exporter is not None:
-            self._exporter.send(row, list(steps))
+        if self._export is not None:
+            self._export(row, list(steps))
         self.wake()
 
     async def _stop(self) -> None:

@@ -13,7 +13,9 @@ from tests.gateway.conftest import catalog_of
 
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.server import Gateway
-from headway.gateway.settings import ApiKey, GatewaySettings
+from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
+from headway.prices.table import Prices
+from headway.prices.tokens import TokenPrice
 from headway.store.request_log import RequestLog, read
 from headway.store.request_record import RequestRecord
 
@@ -72,3 +74,19 @@ async def test_each_has_one_line_and_one_row_with_who_and_why(
     assert rows[0].total_ms is not None and rows[0].total_ms > 0.0
     lines = [one.getMessage() for one in caplog.records if one.name == "headway.request"]
     assert [json.loads(line)["id"] for line in lines] == [row.id for row in rows]
+
+
+@pytest.mark.timeout(60)
+async def test_a_budget_of_money_refuses_a_model_whose_items_are_not_counted_in_tokens(
+    tmp_path: Path, http: aiohttp.ClientSession, stack: AsyncExitStack
+) -> None:
+    key = ApiKey("team", hash_key("secret"), budget=BudgetSettings(money_per_day=1.0))
+    prices = Prices({"upper": TokenPrice(1.0, 1.0)})
+    settings = GatewaySettings(port=0, keys=(key,), prices=prices)
+    gateway = Gateway(settings, catalog=catalog_of("upper"))
+    await gateway.start()
+    stack.push_async_callback(gateway.stop)
+    url = f"{gateway.address}/v1/models/upper:predict"
+    async with http.post(url, json={"instances": ["a"]}, headers=KEY) as answer:
+        assert answer.status == 403
+        assert (await answer.json())["error"]["code"] == "model_unpriced"

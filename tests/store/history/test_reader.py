@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.store.history.rows import add, new_log, record
 
-from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
+from headway.store.history.child import NICE
+from headway.store.history.log_file import HistoryError
+from headway.store.history.reader import HistoryReader, TookTooLong
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 COUNT = "SELECT count(*) FROM requests"
 
 
-def ask(statement: str):  # type: ignore[no-untyped-def]
-    return lambda database: database.execute(statement).fetchone()[0]
+def first(database: sqlite3.Connection, statement: str) -> object:
+    return database.execute(statement).fetchone()[0]
+
+
+def ask(statement: str) -> Callable[[sqlite3.Connection], object]:
+    return partial(first, statement=statement)
+
+
+def own_priority(database: sqlite3.Connection) -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def die(database: sqlite3.Connection) -> None:
+    os._exit(1)
 
 
 @pytest.fixture
@@ -34,12 +49,34 @@ async def path(tmp_path: Path) -> Path:
 async def reader(path: Path) -> AsyncIterator[HistoryReader]:
     reader = HistoryReader(path)
     yield reader
-    reader.close()
+    await reader.close()
 
 
-async def test_it_answers_in_a_thread_of_its_own(reader: HistoryReader) -> None:
+async def test_it_answers_in_a_process_of_its_own_that_gives_way(reader: HistoryReader) -> None:
+    assert reader.pid is None
     assert await reader.ask(ask(COUNT)) == 2
-    assert await reader.ask(lambda _: threading.current_thread().name) == "headway-history_0"
+    pid = reader.pid
+    assert await reader.ask(own_priority) == os.getpriority(os.PRIO_PROCESS, 0) + NICE
+    assert reader.pid == pid
+
+
+async def test_the_process_ends_when_nobody_asks(path: Path) -> None:
+    reader = HistoryReader(path, idle_s=0.0)
+    assert await reader.ask(ask(COUNT)) == 2
+    async with asyncio.timeout(10):
+        while (pid := reader.pid) is not None:
+            ended = pid
+            await asyncio.sleep(0)
+        while Path(f"/proc/{ended}").exists():
+            await asyncio.sleep(0)
+    assert await reader.ask(ask(COUNT)) == 2
+    await reader.close()
+
+
+async def test_another_process_answers_once_one_has_died(reader: HistoryReader) -> None:
+    with pytest.raises(HistoryError, match="died; ask again"):
+        await reader.ask(die)
+    assert await reader.ask(ask(COUNT)) == 2
 
 
 async def test_the_writer_does_not_wait_for_it_nor_it_for_the_writer(
@@ -64,7 +101,7 @@ async def test_what_takes_too_long_is_given_up(path: Path) -> None:
     with pytest.raises(TookTooLong, match=r"0\.05 s"):
         await reader.ask(ask(ENDLESS))
     assert await reader.ask(ask(COUNT)) == 2
-    reader.close()
+    await reader.close()
 
 
 async def test_it_cannot_write(reader: HistoryReader) -> None:
@@ -95,4 +132,4 @@ async def test_a_log_that_is_missing_is_one_clear_error(tmp_path: Path) -> None:
     reader = HistoryReader(tmp_path / "none.db")
     with pytest.raises(HistoryError, match="there is no request log"):
         await reader.ask(ask(COUNT))
-    reader.close()
+    await reader.close()

@@ -7,9 +7,6 @@ import { FIGURES_TAKE, Filters, filtersOf, historyAddress, spanOf } from './hist
 import { Life } from './history/life.js'
 import { Table } from './history/table.js'
 
-export const name = 'history'
-export const title = 'History'
-
 /** @param {{query: URLSearchParams}} props */
 export function Page({ query }) {
   const id = query.get('id')

@@ -11,9 +11,6 @@ import { openRequest } from './now/request.js'
 import { Preemptions, Tenants, Tiers } from './now/shares.js'
 import { Slots } from './now/slots.js'
 
-export const name = 'now'
-export const title = 'Now'
-
 /** @typedef {import('../parts/live.js').Live} Live */
 
 export function Page() {

@@ -9,10 +9,6 @@ import { linesOf } from '../parts/stream.js'
 import { Question, asAsked, question } from './what_if/question.js'
 import { Result } from './what_if/result.js'
 
-export const name = 'what-if'
-export const title = 'What if'
-export const ofAll = true
-
 const ROUTE = 'console/api/what-if'
 
 /**

@@ -10,6 +10,11 @@ export function mayOperate() {
   return session.value?.may_operate ?? false
 }
 
+/** @returns {boolean} whether whoever looks may change what is their own */
+export function mayChange() {
+  return !session.value?.viewer?.read_only
+}
+
 /** @param {string} id */
 export function cancelRequest(id) {
   confirm({

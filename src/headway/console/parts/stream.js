@@ -1,11 +1,12 @@
 // @ts-check
-// What comes bit by bit.
+// An answer that comes as server-sent events.
 
 /**
- * The lines of an answer as they come.
- * @param {Response} answer @returns {AsyncGenerator<string>}
+ * The lines of a streamed answer as they come.
+ * @param {Response} answer
+ * @returns {AsyncGenerator<string>}
  */
-export async function * linesOf(answer) {
+export async function* linesOf(answer) {
   const reader = /** @type {ReadableStream<any>} */ (answer.body)
     .pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''

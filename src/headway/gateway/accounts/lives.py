@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from itertools import accumulate
-
 from headway.core.estimate import SizeEstimate
 from headway.gateway.work.work import Work
 from headway.store.history.life import Life, Run
 from headway.store.request_record import Outcome
-
-LOW, HIGH = 0.1, 0.9
-"""Quantiles of the first prediction that are kept."""
 
 
 def life_of(work: Work, outcome: Outcome) -> Life:
@@ -21,7 +15,7 @@ def life_of(work: Work, outcome: Outcome) -> Life:
     looks: tuple[int, ...] = ()
     if work.kind is not None:
         by, estimate = _first_prediction(work)
-        low, high = _interval(estimate)
+        low, high = estimate.likely()
         if work.predicted.looks:
             looks = tuple([look.output_tokens for look in work.predicted.looks])
             last = round(request.estimate.mean, 1)
@@ -53,12 +47,6 @@ def _first_prediction(work: Work) -> tuple[str, SizeEstimate]:
     if estimate.mean == request.predicted_tokens:
         return "prompt", estimate
     return "history", forecast.of_history.capped(request.max_tokens)
-
-
-def _interval(estimate: SizeEstimate) -> tuple[int, int]:
-    upto, tokens = list(accumulate(estimate.weights)), estimate.tokens
-    last = len(tokens) - 1
-    return tokens[min(bisect_left(upto, LOW), last)], tokens[min(bisect_left(upto, HIGH), last)]
 
 
 def _runs(work: Work, outcome: Outcome) -> tuple[Run, ...]:

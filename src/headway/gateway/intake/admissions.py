@@ -55,12 +55,17 @@ class Admissions:
         spender: Spender,
         model: str,
         length: int,
+        money: float | None,
         now_s: float,
         downgraded: bool,
     ) -> Admission | None:
-        """The same for items of a model that answers whole batches, of that length together."""
+        """The same for items of a model that answers whole batches.
+
+        Args:
+            length: of all of them together.
+            money: what they cost; None: they have no price.
+        """
         budgets = self._budgets.of(spender)
-        money = self._pricing.of_items(model, length)
         return self._admit(caller, budgets, Tokens(length), money, model, now_s, downgraded)
 
     def _admit(

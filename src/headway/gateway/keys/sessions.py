@@ -51,8 +51,8 @@ class Sessions:
         """Whether there is any key that could sign in."""
         return not self._keys.empty
 
-    def begin(self, key: str) -> tuple[str, Session]:
-        """Sign in with an API key; returns the value of the cookie, and the session.
+    def begin(self, key: str) -> str:
+        """Sign in with an API key; return the value of the cookie.
 
         Raises:
             ApiError: 401: the key is unknown; 403: there are no keys.
@@ -70,7 +70,7 @@ class Sessions:
         while len(self._sessions) >= MOST:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[_hash(cookie)] = session
-        return cookie, session
+        return cookie
 
     def end(self, headers: Mapping[str, str]) -> None:
         """Sign out."""

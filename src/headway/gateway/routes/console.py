@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-from headway import __version__
 from headway.console.assets import INDEX, assets
 from headway.core.policies import POLICIES
 from headway.core.request import Tier
@@ -86,7 +85,6 @@ class ConsoleSession(msgspec.Struct, kw_only=True):
     """To be sent as `x-csrf-token` with everything that is not merely read; empty: not needed."""
     may_operate: bool
     """Whether it may cancel requests, drain backends and switch the policy."""
-    version: str
     policies: list[PolicyAbout]
 
 
@@ -135,7 +133,7 @@ class ConsoleRoutes:
 
     async def _sign_in(self, request: web.Request) -> web.Response:
         given: SignIn = parsed(await self._bodies.read(request), _SIGN_IN)
-        cookie, _ = self._sessions.begin(given.key.strip())
+        cookie = self._sessions.begin(given.key.strip())
         response = answer(b"", status=204, headers=PRIVATE)
         secure = request.secure or request.headers.get("x-forwarded-proto", "") == "https"
         response.set_cookie(
@@ -205,7 +203,6 @@ class ConsoleRoutes:
             ),
             csrf="" if session is None else session.csrf,
             may_operate=operates,
-            version=__version__,
             policies=[
                 PolicyAbout(name=name, about=(policy.__doc__ or "").partition("\n")[0])
                 for name, policy in POLICIES.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from math import isfinite
 from sqlite3 import Connection
@@ -18,12 +17,14 @@ from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.api.history import HistoryPage, HistoryRequest, PredictionView
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.routes.files import limit_of
-from headway.store.history.csv_rows import csv_rows, header
+from headway.gateway.routes.moment import moment_of
+from headway.store.history.csv_rows import csv_page, header
 from headway.store.history.filters import Filters
 from headway.store.history.life import Life, stretches
+from headway.store.history.log_file import HistoryError
 from headway.store.history.one import One, one
 from headway.store.history.pages import Cursor, Row, page
-from headway.store.history.reader import HistoryError, HistoryReader, TookTooLong
+from headway.store.history.reader import HistoryReader, TookTooLong
 from headway.store.history.series import By, series, step_of
 
 PAGE, LARGEST_PAGE = 50, 200
@@ -37,7 +38,10 @@ LEAST = {f"min_{name}_ms": measure for name, measure in MEASURES.items()}
 """Query parameters, and the measures that they limit."""
 HISTORY = "/v1/headway/history"
 _FILTERS: dict[str, dict[str, Any]] = {
-    "since": {"type": "string", "description": "Unix time in seconds, or ISO 8601"},
+    "since": {
+        "type": "string",
+        "description": "ISO 8601, an age such as 7d, or seconds since 1970",
+    },
     "until": {"type": "string"},
     "tenant": {"type": "string"},
     "model": {"type": "string"},
@@ -138,9 +142,9 @@ class HistoryRoutes:
 
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """All requests that the filters leave, as CSV. Raises ApiError 400, 404 or 503."""
-        filters, after = self._filters(request), _after(request)
+        lines_of = partial(csv_page, filters=self._filters(request), limit=CSV_PAGE)
         # Before the answer begins: an error still has a status.
-        lines, behind = await self._ask(partial(_csv_page, filters=filters, after=after))
+        lines, behind = await self._ask(partial(lines_of, after=_after(request)))
         response = web.StreamResponse(headers=CSV)
         await response.prepare(request)
         if request.method == "HEAD":
@@ -151,7 +155,7 @@ class HistoryRoutes:
             if behind is None:
                 return response
             try:
-                lines, behind = await self._ask(partial(_csv_page, filters=filters, after=behind))
+                lines, behind = await self._ask(partial(lines_of, after=behind))
             except ApiError as error:
                 raise ConnectionAbortedError(error.message) from None
 
@@ -187,7 +191,9 @@ class HistoryRoutes:
                 )
             given["tenant"] = tenant
         given |= {measure: _number(request, name) for name, measure in LEAST.items()}
-        return Filters(since_s=_time(request, "since"), until_s=_time(request, "until"), **given)
+        return Filters(
+            since_s=moment_of(request, "since"), until_s=moment_of(request, "until"), **given
+        )
 
 
 CSV = {
@@ -196,14 +202,6 @@ CSV = {
     "Content-Disposition": 'attachment; filename="requests.csv"',
     **PRIVATE,
 }
-
-
-def _csv_page(
-    database: Connection, filters: Filters, after: Cursor | None
-) -> tuple[bytes, Cursor | None]:
-    """The next lines, and where those behind them begin; takes too long for the event loop."""
-    found = page(database, filters, CSV_PAGE, after)
-    return csv_rows(found.rows).encode(errors="replace"), found.next
 
 
 def _view(found: One) -> HistoryRequest:
@@ -269,30 +267,6 @@ def _number(request: web.Request, name: str) -> float | None:
     if not (isfinite(number) and 0.0 <= number < 1e15):
         raise invalid_value(f"{name} must be a number of ms.", name)
     return number
-
-
-def _time(request: web.Request, name: str) -> float | None:
-    """Unix time, from seconds or from ISO 8601; without an offset, it is UTC."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        return _unix_s(text)
-    except (ValueError, OverflowError):
-        raise invalid_value(
-            f"{name} must be Unix time in seconds, or as in 2026-11-27T10:00:00Z.", name
-        ) from None
-
-
-def _unix_s(text: str) -> float:
-    try:
-        unix_s = float(text)
-    except ValueError:
-        at = datetime.fromisoformat(text)
-        unix_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    if not -1e11 < unix_s < 1e11:
-        raise ValueError("it is no time")
-    return unix_s
 
 
 def _unavailable(error: HistoryError, code: str) -> ApiError:

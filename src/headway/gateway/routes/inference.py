@@ -198,11 +198,14 @@ class Inference:
             )
 
     def _admitted(
-        self, model: str, length: int, urgency: Urgency, now_s: float, downgraded: bool
+        self, model: ServedModel, length: int, urgency: Urgency, now_s: float, downgraded: bool
     ) -> Admission | None:
         """What is reserved for items. Raises ApiError and Downgrade."""
         spender = Spender(urgency.key_name, urgency.tenant, bool(urgency.batch))
-        return self._admissions.of_items(urgency.caller, spender, model, length, now_s, downgraded)
+        cost = self._cost(model, length)
+        return self._admissions.of_items(
+            urgency.caller, spender, model.name, length, cost, now_s, downgraded
+        )
 
     def _cost(self, model: ServedModel, length: int) -> float | None:
         """What items of that length cost together; only those of a tokenizer have a price."""
@@ -225,10 +228,10 @@ class Inference:
         tokens = sum(lengths)
         try:
             try:
-                admission = self._admitted(model.name, tokens, urgency, began_s, False)
+                admission = self._admitted(model, tokens, urgency, began_s, False)
             except Downgrade:  # to whichever model: here it runs on in tier batch
                 used.tier, urgency = Tier.BATCH, replace(urgency, tier=Tier.BATCH)
-                admission = self._admitted(model.name, tokens, urgency, began_s, True)
+                admission = self._admitted(model, tokens, urgency, began_s, True)
         except ApiError as error:
             self._metrics.ended(model.name, urgency.tier, error.code or "invalid", None)
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from aiohttp import web
 
@@ -51,7 +53,7 @@ class WhatIfRoutes:
         entrance: Entrance,
         bodies: Bodies,
         what_if: WhatIf,
-        profiles: list[str],
+        profiles: Sequence[str],
         automatic: bool,
     ) -> None:
         self._entrance = entrance
@@ -70,7 +72,7 @@ class WhatIfRoutes:
         self._entrance.overseer(request)
         choices = Choices(
             log=self._what_if.has_log,
-            profiles=self._profiles,
+            profiles=list(self._profiles),
             policy=self._what_if.policy,
             automatic=self._automatic,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from io import StringIO
 
 import msgspec
 
-from headway.store.history.pages import COLUMNS, Row
+from headway.store.history.filters import Filters
+from headway.store.history.pages import COLUMNS, Cursor, Row, page
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """What begins with them, spreadsheets compute."""
@@ -18,6 +20,14 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 def header() -> str:
     """The first line."""
     return lines_of([[name if name != "arrival_unix_s" else "arrival" for name in COLUMNS]])
+
+
+def csv_page(
+    database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None
+) -> tuple[bytes, Cursor | None]:
+    """The next lines, and where those behind them begin; None: there are no more."""
+    found = page(database, filters, limit, after)
+    return csv_rows(found.rows).encode(errors="replace"), found.next
 
 
 def csv_rows(rows: Iterable[Row]) -> str:

@@ -1,24 +1,28 @@
-"""Reads the request log beside the gateway: a connection and a thread of its own, with a limit."""
+"""Asks the request log in a process of its own, so that no question delays what is served.
+
+A thread would take the interpreter from the event loop for every row that it reads.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import pickle
 import sqlite3
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from headway.store.database import open_to_read
-from headway.store.request_record import SCHEMA_VERSION
+from headway.store.history.child import HEADER
+from headway.store.history.log_file import HistoryError
 
 Result = TypeVar("Result")
-CACHE_KB = 16_000
-
-
-class HistoryError(Exception):
-    """The log cannot be read; the message says why and what to do."""
+IDLE_S = 300.0
+"""How long the process waits for a question."""
+START_S = 30.0
+"""How long it may take to start, on a machine that is busy."""
 
 
 class TookTooLong(HistoryError):
@@ -28,93 +32,104 @@ class TookTooLong(HistoryError):
 class HistoryReader:
     """Asks a request log, one question at a time.
 
-    Readers do not wait for the log's writer, nor it for them. A question that takes too long, or
-    whose client is gone, is interrupted.
+    Readers do not wait for the log's writer, nor it for them. The process begins with the first
+    question and ends when nobody has asked for a while. A question that takes too long, or whose
+    client is gone, ends with its process.
 
     Args:
         path: the log's file.
         limit_s: how long a question may take.
+        idle_s: how long the process waits for the next one.
     """
 
-    def __init__(self, path: Path, limit_s: float = 5.0) -> None:
+    def __init__(self, path: Path, limit_s: float = 5.0, idle_s: float = IDLE_S) -> None:
         self._path = path
         self._limit_s = limit_s
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="headway-history")
+        self._idle_s = idle_s
         self._turn = asyncio.Lock()
-        self._database: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        """Device and inode of the open file: a broken log is moved aside, and begun anew."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that answers; None: there is none now."""
+        return None if self._process is None else self._process.pid
 
     async def ask(self, question: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What `question` returns; it runs in the reader's thread.
+        """What `question` returns; it runs in the reader's process, so it has to be picklable.
 
         Raises:
-            TookTooLong: it was interrupted.
+            TookTooLong: it was given up.
             HistoryError: there is no log, or it cannot be read.
         """
         async with self._turn:
-            running = asyncio.wrap_future(self._threads.submit(self._run, question))
+            if self._idle is not None:
+                self._idle.cancel()
             try:
+                process = await self._started()
                 async with asyncio.timeout(self._limit_s):
-                    return await asyncio.shield(running)
-            except (TimeoutError, asyncio.CancelledError) as error:
-                await self._interrupted(running)
-                if isinstance(error, asyncio.CancelledError):
-                    raise
+                    answer = await _answer(process, question)
+            except TimeoutError:
+                await self._end()
                 raise TookTooLong(
                     f"the request log did not answer within {self._limit_s:g} s; ask for a "
                     "shorter time, or for less"
                 ) from None
+            except (OSError, asyncio.IncompleteReadError):
+                await self._end()
+                raise HistoryError(
+                    f"the process that reads the request log {self._path} died; ask again, and "
+                    "see the gateway's log"
+                ) from None
+            except asyncio.CancelledError:
+                await self._end()
+                raise
+            self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._rest)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast(Result, answer)
 
-    def close(self) -> None:
-        """Close the file; nothing may be asked any more. A second call does nothing."""
-        self._threads.shutdown()
-        self._close()
+    async def close(self) -> None:
+        """End the process; nothing may be asked any more. A second call does nothing."""
+        if self._idle is not None:
+            self._idle.cancel()
+        async with self._turn:
+            await self._end()
 
-    async def _interrupted(self, running: asyncio.Future[Result]) -> None:
-        """Interrupt the question until it has ended: it may just be between two statements."""
-        while not running.done():
-            if self._database is not None:
-                self._database.interrupt()
-            await asyncio.wait([running], timeout=0.01)
-        if not running.cancelled():
-            running.exception()
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "headway.store.history.child", str(self._path)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+            async with asyncio.timeout(START_S):
+                await _read(self._process)  # it is ready
+        return self._process
 
-    def _run(self, question: Callable[[sqlite3.Connection], Result]) -> Result:
-        try:
-            return question(self._opened())
-        except sqlite3.Error as error:
-            self._close()
-            raise HistoryError(
-                f"the request log {self._path} cannot be read ({error}); see the gateway's log"
-            ) from None
+    def _rest(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()  # so it ends
 
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise HistoryError(f"there is no request log {self._path} ({error})") from None
-        if self._database is None or self._file != (status.st_dev, status.st_ino):
-            self._close()
-            self._database = _connect(self._path)
-            self._file = (status.st_dev, status.st_ino)
-        return self._database
-
-    def _close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()  # it only reads
+            await process.wait()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    database = open_to_read(path, timeout_s=1.0, one_thread=False)
-    database.text_factory = partial(str, encoding="utf-8", errors="replace")
-    database.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-    found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    if found is None or found[0] > SCHEMA_VERSION:
-        database.close()
-        raise HistoryError(
-            f"the request log {path} was written by a newer Headway; update this one, or set "
-            "log.requests_db to another file"
-        )
-    return database
+async def _answer(process: asyncio.subprocess.Process, question: object) -> object:
+    assert process.stdin is not None
+    asked = pickle.dumps(question, protocol=5)
+    process.stdin.write(HEADER.pack(len(asked)) + asked)
+    await process.stdin.drain()
+    return await _read(process)
+
+
+async def _read(process: asyncio.subprocess.Process) -> object:
+    assert process.stdout is not None
+    (size,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
+    return pickle.loads(await process.stdout.readexactly(size))
