@@ -67,7 +67,13 @@ async def now(page: Page) -> None:
     await page.get_by_text("waits behind").first.wait_for(timeout=300_000)
 
 
-PAGES = {"now": now, "playground": playground}
+async def what_if(page: Page) -> None:
+    """Replay what was served so far, and wait for the answer."""
+    await page.get_by_role("button", name="Replay").click()
+    await page.locator(".answer").wait_for(timeout=900_000)
+
+
+PAGES = {"now": now, "playground": playground, "what-if": what_if}
 """By name: what is done before the picture is taken."""
 
 

@@ -54,7 +54,7 @@ def what_if() -> None:
 
 
 def command_of(question: WhatIfQuestion) -> str:
-    """The same question for a shell."""
+    """The same question for a shell: a line for each number of slots."""
     about, log = question.about, question.traffic.log
     words = ["headway", COMMANDS[about], Path(question.file).name or log]
     if not question.file:
@@ -65,13 +65,12 @@ def command_of(question: WhatIfQuestion) -> str:
     else:
         policies = dict.fromkeys([question.traffic.current, *question.policies])
         words += ["--policies", ",".join(policies)]
-    if about == "policies" and question.slots:
-        words += ["--slots", str(question.slots[0])]
     if about == "settings":
         words += ["--now", question.traffic.current]
     if about != "policies":
         words += ["--slo", question.slo]
-    return shlex.join(words)
+    slots = [f" --slots {number}" for number in question.slots if about == "policies"]
+    return "\n".join(shlex.join(words) + of for of in ("", *slots))
 
 
 def _ground(question: WhatIfQuestion) -> Ground:

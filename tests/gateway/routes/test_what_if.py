@@ -161,6 +161,7 @@ async def test_a_file_that_is_no_trace_is_refused_with_the_reason(
         ({"about": "nosuch"}, 400),
         (POLICIES | {"window_s": 0}, 400),
         (POLICIES | {"slots": [0]}, 400),
+        (POLICIES | {"policies": ["srpt+trained:/etc/passwd"]}, 400),
         (POLICIES | {"file": "empty.csv"}, 400),
     ],
 )

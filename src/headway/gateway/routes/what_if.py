@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
+from headway.core.policies import POLICIES
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.foresight.what_if import Asked, Busy, Refused, WhatIf
@@ -114,7 +115,7 @@ class WhatIfRoutes:
             raise ApiError(
                 404,
                 "This report is gone: only the last one is kept; ask again.",
-                code="report_not_found",
+                code="not_found",
             )
         headers = dict(REPORT_HEADERS)
         if "download" in request.query:
@@ -130,6 +131,10 @@ def _asked(request: web.Request) -> Asked:
         asked = msgspec.json.decode(request.query.get("ask", "{}"), type=Asked)
     except msgspec.DecodeError as error:
         raise invalid_value(f"ask: {error}.", "ask") from None
+    for policy in asked.policies:
+        if policy not in POLICIES:
+            known = ", ".join(POLICIES)
+            raise invalid_value(f"There is no policy {policy[:100]!r}; there are {known}.", "ask")
     if not (0.0 < asked.window_s < 1e9 and all(number > 0 for number in asked.slots)):
         raise invalid_value("window_s and slots must be above 0.", "ask")
     return asked
