@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ async def asking(
 async def events(answer: aiohttp.ClientResponse) -> list[Any]:
     assert answer.status == 200, await answer.text()
     lines = (await answer.text()).splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line]
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 async def asked(gateway: Gateway, ask: dict[str, Any], **options: Any) -> list[Any]:
@@ -104,17 +105,20 @@ async def test_another_site_cannot_make_a_browser_ask(gateway: Gateway) -> None:
             assert "found" in (await events(answer))[-1]
 
 
-async def test_one_question_at_a_time_and_leaving_ends_the_process(gateway: Gateway) -> None:
+async def test_one_question_at_a_time_and_leaving_ends_the_process(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     long = {"about": "settings", "slo": "latency_p99=1ms,latency_mean=1s", "policies": ["srpt"]}
     async with asking(gateway, long) as answer:
         assert "doing" in (await answer.content.readline()).decode()
-        assert len(children()) == 1
+        assert len(children()) == 1 and list(tmp_path.glob("headway-what-if-*"))
         async with asking(gateway, POLICIES, "wall-key") as other:
             assert other.status == 409
             message = (await other.json())["error"]["message"]
             assert message.startswith("Key ops asked something ")
     await until(lambda: not children())
-    await until(lambda: not list(Path("/tmp").glob("headway-what-if-*")))
+    await until(lambda: not list(tmp_path.glob("headway-what-if-*")))
     assert "found" in (await asked(gateway, POLICIES))[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +18,8 @@ from headway.gateway.routes.console import PATH, PRIVATE, STREAM
 
 WHAT_IF = f"{PATH}/api/what-if"
 REPORT = f"{WHAT_IF}/report"
+BEAT_S = 15.0
+"""Between two signs of life for proxies: a replay may wait long for the processor."""
 REPORT_HEADERS = {
     **PRIVATE,
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -93,6 +96,13 @@ class WhatIfRoutes:
                 await response.prepare(request)
             await response.write(b"data: %b\n\n" % line)
 
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(BEAT_S)
+                if response.prepared:
+                    await response.write(b": it goes on\n\n")
+
+        beating = asyncio.create_task(beat(), name="keep a replay's connection alive")
         asker = "Somebody on this machine" if caller is None else f"Key {caller.name}"
         try:
             found = await self._what_if.ask(asked, trace, asker, heard)
@@ -106,6 +116,8 @@ class WhatIfRoutes:
         else:
             number = b"%d" % self._what_if.number
             await heard(b'{"number":%b,"found":%b}' % (number, bytes(found)))
+        finally:
+            beating.cancel()
         return response
 
     async def _report(self, request: web.Request) -> web.Response:
