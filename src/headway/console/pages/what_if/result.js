@@ -13,7 +13,7 @@ export function Result({ number, found, automatic }) {
   const [first, ...others] = found.answer
   const report = `${REPORT}?number=${number}`
   return html`<section class="answer" aria-label="Answer">
-      <div role="status"><p class="lead">${first}</p>${others.map((/** @type {string} */ one) => html`<p>${one}</p>`)}</div>
+      <div role="status"><p class="lead">${first}</p>${others.map((/** @type {string} */ one) => html`<p>${withCode(one)}</p>`)}</div>
       ${found.doubts.map((/** @type {string} */ one) => html`<p class="doubt">${one}</p>`)}
       <p class="row">
         ${found.policy && mayOperate() && !automatic && html`
@@ -28,11 +28,17 @@ export function Result({ number, found, automatic }) {
       ${found.groups.length > 0 && html`<section aria-label="Who gains and who loses"><h2>Who gains and who loses</h2>
         <${Groups} groups=${found.groups}/></section>`}
       <section aria-label="What it rests on"><h2>What it rests on</h2>
-        <ul class="notes">${found.notes.map((/** @type {string} */ one) => html`<li>${one}</li>`)}</ul></section>
+        <ul class="notes">${found.notes.map((/** @type {string} */ one) => html`<li>${withCode(one)}</li>`)}</ul></section>
     </div>
     <section aria-label="For a shell"><${Command} title="The same for a shell" text=${found.command}/>
       ${found.command.includes(' --last ') && html`<p class="soft small">There, what still waits or runs is not part of the
         traffic, engines keep the speed that single answers show, and the scheduler has its default bounds.</p>`}</section>`
+}
+
+/** What is to be typed is not broken. @param {string} sentence */
+function withCode(sentence) {
+  return sentence.split(/`([^`]+)`|(--[a-z][a-z-]*(?: [\d.]+)?)/).map((part, place) =>
+    place % 3 === 0 ? part : part && html`<code>${part}</code>`)
 }
 
 /** @param {{title: string, text: string}} props */
