@@ -72,6 +72,12 @@ async def now(page: Page) -> None:
     await page.get_by_text("waits behind").first.wait_for(timeout=300_000)
 
 
+async def what_if(page: Page) -> None:
+    """Replay what was served so far, and wait for the answer."""
+    await page.get_by_role("button", name="Replay").click()
+    await page.locator(".answer").wait_for(timeout=900_000)
+
+
 async def batches(page: Page) -> None:
     """Wait until the end of the batch is predicted."""
     await page.get_by_text("It ends in about").wait_for(timeout=300_000)
@@ -88,6 +94,11 @@ async def runs(page: Page) -> None:
     await page.get_by_role("img", name="The graph of the run").wait_for()
 
 
+async def history(page: Page) -> None:
+    """Wait for the figures and the first requests."""
+    await page.get_by_role("region", name="Requests").get_by_role("link").first.wait_for()
+
+
 async def prompts(page: Page) -> None:
     """Compare two versions of a prompt by its test cases."""
     await page.get_by_role("link", name="name-capital").click()
@@ -95,7 +106,13 @@ async def prompts(page: Page) -> None:
     await page.locator(".results").wait_for(timeout=300_000)
 
 
-PAGES = {"now": now, "playground": playground, "prompts": prompts}
+PAGES = {
+    "now": now,
+    "history": history,
+    "what-if": what_if,
+    "playground": playground,
+    "prompts": prompts,
+}
 """By name: what is done before the picture is taken."""
 WORK = {"batches": batches, "runs": runs, "costs": costs}
 """The same, of the pages that show batches and runs."""
