@@ -262,6 +262,22 @@ def test_the_file_is_named_by_flag_or_variable(monkeypatch: pytest.MonkeyPatch) 
             "headway.yaml:2: backends[0]: api_key_env names NOT_SET_ANYWHERE, which is not set",
         ),
         (
+            "workers:\n- url: 127.0.0.1:8090\n",
+            "headway.yaml:2: workers[0].url: '127.0.0.1:8090' is no address of a worker; write",
+        ),
+        (
+            "workers:\n- url: http://a\n  name: x/y\n",
+            "headway.yaml:3: workers[0].name: 'x/y' is no name; write letters, digits, dots",
+        ),
+        (
+            "workers:\n- url: http://a\n- url: http://b\n",
+            "headway.yaml:1: workers: the name 'worker' is there twice",
+        ),
+        (
+            "workers:\n- url: http://a\n  key_env: NOT_SET_ANYWHERE\n",
+            "headway.yaml:2: workers[0]: key_env names NOT_SET_ANYWHERE, which is not set",
+        ),
+        (
             "cors:\n  allow_origins: [https://app.example/]\n",
             "headway.yaml:2: cors.allow_origins: 'https://app.example/' is not an origin",
         ),

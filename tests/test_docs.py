@@ -25,6 +25,7 @@ from headway.config.models import ModelConfig
 from headway.config.money import BackendPriceConfig, BudgetConfig, TokenPriceConfig
 from headway.config.settings import Settings
 from headway.config.sources import load
+from headway.config.workers import WorkerConfig
 from headway.core.policies import POLICIES
 from headway.workflows.catalog import load as pipelines
 
@@ -66,6 +67,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
             *items(BackendConfig, "backends"),
             *items(ModelConfig, "models"),
             *items(KeyConfig, "keys"),
+            *items(WorkerConfig, "workers"),
             *items(TokenPriceConfig, "prices.models.MODEL", ""),
             *items(BackendPriceConfig, "prices.backends.NAME", ""),
             *items(BudgetConfig, "tenant_budgets.TENANT", ""),

@@ -6,16 +6,22 @@ import asyncio
 import json
 import subprocess
 import sys
+from base64 import b64decode, b64encode
+from pathlib import Path
 
 import pytest
 from tests.console.conftest import Console, OpenConsole
 from tests.gateway.conftest import Serve
 from tests.gateway.doubles import ExactEngine, work
 from tests.gateway.fake_backend import FakeBackend
+from tests.prompts.files import GREET, write
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLACE = "#/playground"
+DOT = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script> [a](data:b) \u202e\U0001f980'
 
 
@@ -148,3 +154,71 @@ async def test_the_request_as_code_works(
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert backend.requests[-1][1]["messages"][-1]["content"] == text
+
+
+async def test_two_registered_prompts_are_compared_on_the_same_input(
+    serve: Serve, backend: FakeBackend, open_console: OpenConsole, axe: str, tmp_path: Path
+) -> None:
+    write(tmp_path, "greet", GREET, GREET.replace("Hello", "Good day,"))
+    gateway = await serve(backend, prompts=tmp_path)
+    console = await open_console(gateway, f"{PLACE}?prompt=greet@1&prompt=greet@2")
+    name = console.page.get_by_label("name")
+    await name.fill(HOSTILE)
+    await console.see("If it is sent now")
+    assert await console.violations(axe) == []
+    await console.press("Send to both")
+    await console.page.get_by_text("word99").nth(1).wait_for()
+    said = {body["messages"][0]["content"] for _, body in backend.requests}
+    assert said == {f"Hello {HOSTILE}!", f"Good day, {HOSTILE}!"}
+    assert {len(body["messages"]) for _, body in backend.requests} == {1}
+    backend.requests.clear()
+    await chat(console, "And on.")
+    await console.page.get_by_text("word99").nth(3).wait_for()
+    roles = [[one["role"] for one in body["messages"]] for _, body in backend.requests]
+    assert roles == [["user", "assistant", "user"]] * 2
+    await console.page.get_by_text("The request as code").first.click()
+    await console.press("Python")
+    code = await console.page.locator(".code pre").first.inner_text()
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code])
+    assert done.returncode == 0
+
+
+async def test_two_policies_are_compared_on_the_same_queue(
+    serve: Serve, open_console: OpenConsole
+) -> None:
+    gateway = await serve(ExactEngine())
+    for name in ("runs", "waits", "waits too"):
+        gateway.dispatcher.submit(work(name, tokens=500))
+    console = await open_console(gateway, PLACE)
+    await console.page.get_by_label("Most tokens").fill("1")
+    await console.page.get_by_label("Message").fill("Count to one.")
+    await console.see("tokens (80%: 1), ")
+    await console.page.get_by_label("Under another policy").select_option("fcfs")
+    await console.see("behind 2 others by fcfs.")
+
+
+async def test_images_and_audio_are_offered_where_the_model_takes_them(
+    serve: Serve, backend: FakeBackend, open_console: OpenConsole, tmp_path: Path, axe: str
+) -> None:
+    console = await open_console(await serve(backend), PLACE)
+    await console.see("Send")
+    assert await console.page.get_by_label("Add an image").count() == 0
+    backend.inputs = ["text", "image", "audio"]
+    console = await open_console(await serve(backend), PLACE)
+    await console.page.get_by_label("Add an image").set_input_files(
+        {"name": "dot.png", "mimeType": "image/png", "buffer": DOT}
+    )
+    await console.page.get_by_label("Add audio").set_input_files(
+        {"name": "beep.wav", "mimeType": "audio/wav", "buffer": b"RIFF"}
+    )
+    await console.page.get_by_role("img", name="dot.png").wait_for()
+    await console.page.get_by_role("button", name="Remove beep.wav").wait_for()
+    assert await console.violations(axe) == []
+    await chat(console, "What is this?")
+    await console.see("word99")
+    text, image, audio = backend.requests[-1][1]["messages"][0]["content"]
+    assert text == {"type": "text", "text": "What is this?"}
+    assert image["image_url"]["url"] == f"data:image/png;base64,{b64encode(DOT).decode()}"
+    assert audio["input_audio"] == {"data": b64encode(b"RIFF").decode(), "format": "wav"}
+    await console.page.locator(".turn.user img").wait_for()
+    console.complaints.clear()  # that is no audio, and the browser may say so

@@ -5,7 +5,10 @@ from tests.core.test_policies import COST, request, scheduler
 
 from headway.core.backend import Backend
 from headway.core.decision import Start
+from headway.core.outlook import Outlook
+from headway.core.policies import POLICIES
 from headway.core.request import Tier
+from headway.core.settings import PreemptionSettings
 
 
 def test_it_explains_in_a_sentence_why_a_request_waits() -> None:
@@ -49,3 +52,27 @@ def test_a_request_that_will_be_added_again_is_behind_all_of_its_rank() -> None:
         schedule.add(request(name), 0.0)
     moved = schedule.hand_over("one", 0.0)
     assert schedule.outlook.ahead(moved) == 1
+
+
+@pytest.mark.parametrize("preempts", [True, False])
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_under_another_policy_it_says_what_it_would_say_after_a_switch(name, preempts) -> None:
+    schedule = scheduler("sjf", preemption=PreemptionSettings(enabled=preempts))
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    for number in range(40):
+        tier = Tier.STANDARD if number % 3 else Tier.BATCH
+        length = 1 + number * 37 % 20
+        schedule.add(
+            request(f"r{number}", length, tier=tier, program=f"p{number % 4}"), 0.1 * number
+        )
+    schedule.step(4.0)
+    new = request("new", 10, program="p1")
+    new.arrival_s = 4.0
+
+    def said(outlook: Outlook) -> tuple[float, int]:
+        return outlook.predicted_wait_s(new), outlook.ahead(new)
+
+    present, under = said(schedule.outlook), said(schedule.outlook.under(name))
+    assert said(schedule.outlook) == present, "nothing has changed"
+    schedule.use_policy(name, 4.0)
+    assert under == pytest.approx(said(schedule.outlook))

@@ -11,7 +11,7 @@ import pytest
 from tests.engines.generations import chat, generation, ids_of
 
 from headway.engines.engine import BackendGone, Delta, EngineError, Generation
-from headway.engines.llamacpp import LlamaCppEngine
+from headway.engines.llamacpp import LlamaCppEngine, _Modalities
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,9 +38,23 @@ async def test_it_tells_what_it_is(llama: LlamaCppEngine) -> None:
     assert (description.slots, description.context_tokens) == (1, 512)
     assert description.exact_resume and description.engine == "llama.cpp"
     assert not description.embeddings and not description.parses_chat
+    assert description.takes("smollm2-135m-instruct") == frozenset()
+    assert "modalities" in await llama._http.ask("/props", dict), "it says what it takes"
     assert len(description.vocabulary) == 16
     assert 0 < description.cost.decode_s_per_token < 2
     assert 0 < description.cost.prefill_s_per_token < 1
+
+
+@pytest.mark.parametrize(
+    ("said", "takes"),
+    [
+        ("{}", set()),
+        ('{"vision": true}', {"image"}),
+        ('{"audio": true, "vision": false}', {"audio"}),
+    ],
+)
+async def test_its_properties_say_what_its_model_takes(said: str, takes: set[str]) -> None:
+    assert msgspec.json.decode(said, type=_Modalities).inputs == takes
 
 
 async def test_20_stops_at_random_points_change_no_token(llama: LlamaCppEngine) -> None:

@@ -15,7 +15,8 @@ def application() -> web.Application:
     """A server with one model, that echoes what it is asked."""
 
     async def models(_: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "m1"}, {"id": "m2"}]})
+        two = {"id": "m2", "architecture": {"input_modalities": ["text", "image", "video"]}}
+        return web.json_response({"object": "list", "data": [{"id": "m1"}, two]})
 
     async def echo(request: web.Request) -> web.Response:
         key = request.headers.get("Authorization", "none")
@@ -83,6 +84,14 @@ async def test_the_operator_may_name_the_models(serve: Serve) -> None:
     assert description.engine == "sglang" and description.slots is None
     assert not description.exact_resume
     await engine.close()
+
+
+async def test_what_models_take_is_reported_or_configured(serve: Serve) -> None:
+    url = await serve(application())
+    for configured, takes in (None, ["image"]), (frozenset({"audio"}), ["audio"]):
+        engine = OpenAIEngine(endpoint(url, models={"sees": "m2"}, inputs=configured))
+        assert list((await engine.describe()).takes("sees")) == takes
+        await engine.close()
 
 
 async def test_it_forwards_body_and_answer_untouched(serve: Serve) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.served import ServedModel
 from headway.models.source import ModelSource, source_of
+from headway.prompts.watched import WatchedRegistry
 from headway.store.request_log import RequestLog
 from headway.store.responses import ResponseStore
 from headway.traces.tracer import Tracer
@@ -78,9 +79,12 @@ def serving(stack: AsyncExitStack) -> Serve:
         batches: BatchSettings | None = None,
         request_log: RequestLog | None = None,
         tracer: Tracer | None = None,
+        profiles: Sequence[str] = (),
+        prompts: Path | None = None,
         **options: Any,
     ) -> Gateway:
         settings = settings or GatewaySettings(port=0, **options)
+        watched = None if prompts is None else WatchedRegistry(prompts)
         if backends and not isinstance(backends[0], FakeBackend):
             pool = EnginePool(*backends)
             gateway = Gateway(
@@ -90,6 +94,8 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
+                prompts=watched,
             )
         else:
             endpoints = [
@@ -106,6 +112,8 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
+                prompts=watched,
             )
         await gateway.start()
         stack.push_async_callback(gateway.stop)

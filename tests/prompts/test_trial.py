@@ -39,7 +39,9 @@ async def tried(
 
 async def test_a_case_asks_with_the_prompt_s_own_settings(backend: FakeBackend) -> None:
     result = await tried(backend, Expectations(contains="word99", max_tokens=100))
-    assert not result.failures and result.output_tokens == 100 and result.took_s > 0
+    assert (
+        not result.failures and result.answered.output_tokens == 100 and result.answered.took_s > 0
+    )
     ((path, body),) = backend.requests
     assert path == "/v1/chat/completions"
     assert body == {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headway.batches.batch import MONTH_S, WINDOW_S, Batch, WrongStatus
+from headway.batches.failed_lines import FailedLine, parsed, read_failed
 from headway.batches.folder import Folder, Part
 from headway.batches.input_file import ENVELOPE_BYTES
 from headway.batches.journal import Journal, Order
@@ -85,6 +86,10 @@ class Batches:
         """Why no lines of a batch begin now; empty: they may, or none are left."""
         return "" if batch.status.over else self._runner.waits(batch)
 
+    def ends_at(self, batch: Batch) -> float | None:
+        """When it is predicted to end, at today's pace; None: not known, or not here."""
+        return self._runner.ends_at(batch)
+
     async def stop(self) -> None:
         """Stop what runs, and close everything. Lines that were under way run again later."""
         self._renewal.stop()
@@ -112,8 +117,8 @@ class Batches:
         await self._journal.add_file(file)
         return file
 
-    async def file(self, id: str, owner: str) -> StoredFile | None:
-        """The file `id`; None if this owner has no such file."""
+    async def file(self, id: str, owner: str | None) -> StoredFile | None:
+        """The file `id`; None if this owner has no such file, or nobody where it is None."""
         return await self._journal.file(id, owner, self._clock())
 
     async def files(
@@ -167,15 +172,21 @@ class Batches:
         await self._runner.begin(batch)
         return batch
 
-    async def batch(self, id: str, owner: str) -> Batch | None:
-        """The batch `id`; None if this owner has no such batch."""
+    async def batch(self, id: str, owner: str | None) -> Batch | None:
+        """The batch `id`; None if this owner has no such batch, or nobody where it is None."""
         return await self._journal.batch(id, owner)
 
-    async def batches(self, owner: str, after: str | None, limit: int) -> list[Batch]:
-        """Up to `limit` batches, the newest first. Raises UnknownCursor."""
+    async def batches(self, owner: str | None, after: str | None, limit: int) -> list[Batch]:
+        """Up to `limit` batches, the newest first. Raises UnknownCursor.
+
+        Args:
+            owner: whose; None: everybody's.
+            after: the batch that comes before them.
+            limit: how many.
+        """
         return await self._journal.batches(owner, after, limit)
 
-    async def cancel(self, id: str, owner: str) -> Batch | None:
+    async def cancel(self, id: str, owner: str | None) -> Batch | None:
         """Cancel a batch, and return it; None if this owner has no such batch.
 
         Raises:
@@ -183,7 +194,7 @@ class Batches:
         """
         return await self._ask(id, owner, lambda batch: batch.cancelled(self._clock()))
 
-    async def pause_batch(self, id: str, owner: str) -> Batch | None:
+    async def pause_batch(self, id: str, owner: str | None) -> Batch | None:
         """Begin no more lines of a batch until it is resumed; None if this owner has none such.
 
         Those under way go on, and so does the time until it expires.
@@ -193,16 +204,16 @@ class Batches:
         """
         return await self._ask(id, owner, lambda batch: batch.paused(self._clock()))
 
-    async def resume_batch(self, id: str, owner: str) -> Batch | None:
+    async def resume_batch(self, id: str, owner: str | None) -> Batch | None:
         """Let the lines of a batch begin again; None if this owner has no such batch."""
         return await self._ask(id, owner, Batch.resumed)
 
-    async def retry(self, id: str, owner: str, key_name: str) -> Batch | None:
+    async def retry(self, id: str, owner: str | None, key_name: str) -> Batch | None:
         """Begin a batch of the requests that failed in another; None if this owner has none such.
 
         Args:
             id: of the other one.
-            owner: whose it is.
+            owner: whose it is; None: anybody's.
             key_name: of the API key that asks for it: the new lines count against its budget.
 
         Raises:
@@ -218,14 +229,14 @@ class Batches:
             raise WrongStatus(f"batch {id} is {batch.status}")
         if batch.error_file_id is None:
             raise NothingFailed(id)
-        inputs = await self._file_there(batch.input_file_id, owner)
-        errors = await self._file_there(batch.error_file_id, owner)
+        inputs = await self._file_there(batch.input_file_id)
+        errors = await self._file_there(batch.error_file_id)
         part = self.folder.new()
         try:
             paths = await self.path(inputs), await self.path(errors)
             most_bytes = self.settings.max_line_bytes + ENVELOPE_BYTES
             await asyncio.to_thread(copy_failed, *paths, part, most_bytes)
-            file = await self.add_file(part, owner, "batch", f"{id}_retry.jsonl", MONTH_S)
+            file = await self.add_file(part, batch.owner, "batch", f"{id}_retry.jsonl", MONTH_S)
         finally:
             await asyncio.to_thread(part.discard)
         metadata = dict(batch.metadata or {})
@@ -233,13 +244,24 @@ class Batches:
             metadata["retry_of"] = id
         return await self.create(file, batch.endpoint, metadata, batch.output_expires_s, key_name)
 
-    async def _file_there(self, id: str, owner: str) -> StoredFile:
-        file = await self.file(id, owner)
+    async def failed_lines(self, batch: Batch, most: int) -> list[FailedLine]:
+        """The first lines that failed, with their errors. Raises OSError."""
+        if not batch.status.over:
+            return parsed(await self._journal.failed_lines(batch.id, most))
+        if batch.error_file_id is None:
+            return []
+        path = await self.path(await self._file_there(batch.error_file_id))
+        return await asyncio.to_thread(read_failed, path, most)
+
+    async def _file_there(self, id: str) -> StoredFile:
+        file = await self.file(id, None)
         if file is None:
             raise FileNotFoundError(id)
         return file
 
-    async def _ask(self, id: str, owner: str, change: Callable[[Batch], Batch]) -> Batch | None:
+    async def _ask(
+        self, id: str, owner: str | None, change: Callable[[Batch], Batch]
+    ) -> Batch | None:
         batch = await self._journal.ask(id, owner, change)
         if batch is not None:
             self._runner.look(id)

@@ -81,12 +81,13 @@ class Journal:
         """Add a file."""
         await self._transactions.run(partial(file_rows.add, file))
 
-    async def file(self, id: str, owner: str, now: float) -> StoredFile | None:
+    async def file(self, id: str, owner: str | None, now: float) -> StoredFile | None:
         """The file `id`; None if this owner has no such file, or it has expired."""
+        owned, whose = _owned(owner)
         rows = await self._query(
-            f"SELECT {FILE_COLUMNS} FROM files WHERE id = ? AND owner = ? "
+            f"SELECT {FILE_COLUMNS} FROM files WHERE id = ? AND {owned} "
             "AND (expires_at IS NULL OR expires_at > ?)",
-            (id, owner, now),
+            (id, *whose, now),
         )
         return StoredFile(*rows[0]) if rows else None
 
@@ -152,14 +153,15 @@ class Journal:
         """Add a batch, which this process holds."""
         return await self._transactions.run(partial(claims.add, batch, self._owner))
 
-    async def batch(self, id: str, owner: str) -> Batch | None:
+    async def batch(self, id: str, owner: str | None) -> Batch | None:
         """The batch `id`; None if this owner has no such batch."""
+        owned, whose = _owned(owner)
         rows = await self._query(
-            f"SELECT {BATCH_COLUMNS} FROM batches WHERE id = ? AND owner = ?", (id, owner)
+            f"SELECT {BATCH_COLUMNS} FROM batches WHERE id = ? AND {owned}", (id, *whose)
         )
         return batch_of(rows[0]) if rows else None
 
-    async def batches(self, owner: str, after: str | None, limit: int) -> list[Batch]:
+    async def batches(self, owner: str | None, after: str | None, limit: int) -> list[Batch]:
         """Up to `limit` batches of this owner, the newest first, those after the batch `after`.
 
         Raises:
@@ -168,7 +170,9 @@ class Journal:
         rows = await self._page("batches", BATCH_COLUMNS, owner, after, limit, "desc", "", ())
         return [batch_of(row) for row in rows]
 
-    async def ask(self, id: str, owner: str, change: Callable[[Batch], Batch]) -> Batch | None:
+    async def ask(
+        self, id: str, owner: str | None, change: Callable[[Batch], Batch]
+    ) -> Batch | None:
         """Change the batch `id` as a client asks, whoever runs it; None: no such batch.
 
         Raises:
@@ -176,9 +180,10 @@ class Journal:
         """
 
         def write(connection: Connection) -> Batch | None:
+            owned, whose = _owned(owner)
             rows = connection.query(
-                f"SELECT {BATCH_COLUMNS} FROM batches WHERE id = ? AND owner = ?{connection.lock}",
-                (id, owner),
+                f"SELECT {BATCH_COLUMNS} FROM batches WHERE id = ? AND {owned}{connection.lock}",
+                (id, *whose),
             )
             if not rows:
                 return None
@@ -218,6 +223,10 @@ class Journal:
             some = lines[begin : begin + PLANNED_AT_ONCE]
             await self._transactions.run(partial(line_rows.plan, held, some))
         return await self.change(held, change)
+
+    async def failed_lines(self, batch: str, most: int) -> list[bytes]:
+        """The answers of the first lines that failed, as in the error file."""
+        return await self._transactions.run(partial(line_rows.failed, batch, most))
 
     async def next_lines(self, batch: str, after: int, most: int) -> list[PlannedLine]:
         """Up to `most` lines without an answer, in their order, those behind the place `after`."""
@@ -292,7 +301,7 @@ class Journal:
         self,
         table: str,
         columns: str,
-        owner: str,
+        owner: str | None,
         after: str | None,
         limit: int,
         order: Order,
@@ -300,19 +309,25 @@ class Journal:
         values: tuple[Any, ...],
     ) -> list[tuple[Any, ...]]:
         beyond, given = "", values
+        owned, whose = _owned(owner)
         if after is not None:
             found = await self._query(
-                f"SELECT number FROM {table} WHERE id = ? AND owner = ?", (after, owner)
+                f"SELECT number FROM {table} WHERE id = ? AND {owned}", (after, *whose)
             )
             if not found:
                 raise UnknownCursor(after)
             beyond = f"AND number {'>' if order == 'asc' else '<'} ? "
             given = (*values, found[0][0])
         return await self._query(
-            f"SELECT {columns} FROM {table} WHERE owner = ? {condition}{beyond}"
+            f"SELECT {columns} FROM {table} WHERE {owned} {condition}{beyond}"
             f"ORDER BY number {order} LIMIT ?",
-            (owner, *given, limit),
+            (*whose, *given, limit),
         )
+
+
+def _owned(owner: str | None) -> tuple[str, tuple[str, ...]]:
+    """As a condition, and its values: what is this owner's; None: anybody's."""
+    return ("1 = 1", ()) if owner is None else ("owner = ?", (owner,))
 
 
 def _update(batch: Batch, connection: Connection) -> None:

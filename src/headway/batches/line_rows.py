@@ -97,6 +97,15 @@ def answers(batch: str, after: int, most: int, connection: Connection) -> list[A
     ]
 
 
+def failed(batch: str, most: int, connection: Connection) -> list[bytes]:
+    """The answers of the first `most` lines that failed, by line."""
+    rows = connection.query(
+        "SELECT answer FROM results WHERE batch = ? AND succeeded = 0 ORDER BY line LIMIT ?",
+        (batch, most),
+    )
+    return [bytes(answer) for (answer,) in rows]
+
+
 def forget_some(table: str, batch: str, connection: Connection) -> bool:
     """Delete some of the rows that `table` has of a batch; returns whether there were any."""
     return bool(

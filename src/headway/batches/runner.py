@@ -129,6 +129,15 @@ class Runner:
         """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
         return self._feeder.waits(batch)
 
+    def ends_at(self, batch: Batch) -> float | None:
+        """When it is predicted to end; None: it is not at work here, or its pace is not known."""
+        running = self._feeder.running.get(batch.id)
+        if running is None or batch.paused_at is not None:
+            return None
+        now = self._clock()
+        left_s = running.to_end_s(now)
+        return now + left_s if left_s > 0 else None
+
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
         self._feeder.pause()

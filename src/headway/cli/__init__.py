@@ -38,7 +38,11 @@ LATER = {
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
-HIDDEN = {"replay": "headway.cli.replay"}
+HIDDEN = {
+    "replay": "headway.cli.replay",
+    "what-if": "headway.cli.what_if",
+    "check-answers": "headway.cli.check_answers",
+}
 """Commands for programs: not in the help text."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""
@@ -66,7 +70,8 @@ def application(command: str | None) -> typer.Typer:
         else:
             app.command(name, help=text)(version)
     if command in HIDDEN:
-        app.command(hidden=True)(getattr(import_module(HIDDEN[command]), command))
+        hidden = import_module(HIDDEN[command])
+        app.command(hidden=True)(getattr(hidden, command.replace("-", "_")))
     for name, (module, text) in GROUPS.items():
         if name == command:
             app.add_typer(_group(text, *import_module(module).COMMANDS), name=name)

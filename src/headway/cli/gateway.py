@@ -31,7 +31,8 @@ from headway.gateway.foresight.earlier_runs import origin_of
 from headway.gateway.http.server import CertificateError
 from headway.gateway.process import run
 from headway.gateway.server import Gateway
-from headway.gateway.settings import AutoSettings, GatewaySettings
+from headway.gateway.settings import AutoSettings, GatewaySettings, WorkerSettings
+from headway.lab.simulation.profiles import names as profile_names
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
@@ -144,6 +145,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 prompts=prompts,
                 queue=queue,
                 tracer=tracer,
+                profiles=profile_names(),
                 scheduler=scheduler,
             )
 
@@ -267,6 +269,10 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         port=settings.port,
         aliases=settings.aliases,
         base_path=settings.base_path,
+        workers=tuple(
+            WorkerSettings(one.name, one.url, one.key(), one.tenant or "")
+            for one in settings.workers
+        ),
         prices=settings.prices.prices(),
         tenant_budgets=tenant_budgets(settings),
         batch_budget=None if settings.batch.budget is None else budget_of(settings.batch.budget),

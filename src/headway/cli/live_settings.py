@@ -50,6 +50,7 @@ def endpoints_of(backends: tuple[BackendConfig, ...]) -> list[Endpoint]:
                 first_byte_timeout_s=backend.first_byte_timeout_s,
                 idle_timeout_s=backend.idle_timeout_s,
                 models=backend.models,
+                inputs=None if backend.inputs is None else frozenset(backend.inputs),
             )
         )
     return endpoints

@@ -26,13 +26,7 @@ try:
     from headway.prompts.cases import read_cases
     from headway.prompts.errors import PromptError
     from headway.prompts.prompt import Prompt
-    from headway.prompts.published import (
-        PRODUCTION,
-        Published,
-        check_alias,
-        read_published,
-        write_published,
-    )
+    from headway.prompts.published import PRODUCTION, check_alias, publish
     from headway.prompts.registry import Entry, Registry, read_registry
     from headway.prompts.trial import Result, Trial, run
 except ModuleNotFoundError as error:
@@ -185,18 +179,11 @@ def promote(
     _, prompt = _found(registry, f"{name}@{version or newest}")
     _guarded(lambda: check_alias(to, "--to"))
     folder = registry.folder / name
-    published = _guarded(lambda: read_published(folder))
-    number = prompt.id.version
-    before = published.aliases.get(to)
-    changed = Published(
-        aliases={**published.aliases, to: number},
-        sha256={**published.sha256, number: prompt.sha256},
-    )
     try:
-        write_published(folder, changed)
+        before = _guarded(lambda: publish(folder, prompt, to))
     except OSError as error:
         raise Failure(f"{folder} cannot be written: {error.strerror}") from None
-    was = "" if before in (None, number) else f", and was {name}@{before}"
+    was = "" if before in (None, prompt.id.version) else f", and was {name}@{before}"
     print(f"{name}@{to} is {prompt.id} now{was}; commit {folder / 'published.yaml'}")
 
 
@@ -225,7 +212,7 @@ def test(
     registry = _registry(prompts, config, assignments)
     trials = _trials(registry, which or [])
     results = asyncio.run(run(trials, url, model=model, api_key=api_key))
-    if results and not any(one.reached for one in results):
+    if results and not any(one.answered.reached for one in results):
         raise Failure(f"{results[0].failures[0]}; start it, or name another server with --url")
     failed = sum(bool(result.failures) for result in results)
     console = results_console(json_file)
@@ -293,12 +280,13 @@ def _trials(registry: Registry, which: list[str]) -> list[Trial]:
 def _results_table(results: list[Result]) -> Table:
     table = _table("prompt", "case", "", "tokens", "s", "why")
     for one in results:
+        answered = one.answered
         table.add_row(
-            str(one.prompt),
-            Text(one.case),
+            str(answered.trial.prompt.id),
+            Text(answered.trial.case.name),
             Text("failed", "red") if one.failures else "passed",
-            "" if one.output_tokens is None else str(one.output_tokens),
-            f"{one.took_s:.2f}",
+            "" if answered.output_tokens is None else str(answered.output_tokens),
+            f"{answered.took_s:.2f}",
             Text("\n".join(one.failures)),
         )
     return table
@@ -323,14 +311,15 @@ def _listed(entry: Entry) -> dict[str, object]:
 
 
 def _as_json(result: Result) -> dict[str, object]:
+    answered = result.answered
     return {
-        "prompt": str(result.prompt),
-        "case": result.case,
+        "prompt": str(answered.trial.prompt.id),
+        "case": answered.trial.case.name,
         "passed": not result.failures,
         "failures": list(result.failures),
-        "answer": result.answer,
-        "output_tokens": result.output_tokens,
-        "took_s": round(result.took_s, 3),
+        "answer": answered.answer,
+        "output_tokens": answered.output_tokens,
+        "took_s": round(answered.took_s, 3),
     }
 
 

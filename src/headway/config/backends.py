@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -39,6 +39,8 @@ class BackendConfig(Section):
     """An answer must have begun after this time; null: learned, at least 60 s."""
     idle_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Longest time between two parts of an answer; null: learned, at least 60 s."""
+    inputs: list[Literal["image", "audio"]] | None = None
+    """What its models take beside text, for the console; null: what it reports."""
     models: dict[str, str] = Field({})
     """Models to offer from it, by the names that clients use; empty: all that it lists."""
 

@@ -38,6 +38,7 @@ from headway.config.section import (
     Weight,
     policy_name,
 )
+from headway.config.workers import WorkerConfig
 from headway.core.request import Tier
 from headway.core.settings import BoostSettings, PreemptionSettings, SchedulerSettings
 from headway.loopback import is_loopback
@@ -86,6 +87,8 @@ class Settings(BaseSettings):
     aliases: dict[str, str] = {}
     """Other names of models, `*` in them for any text, and the model that each means."""
     prices: PricesConfig = PricesConfig()
+    workers: tuple[WorkerConfig, ...] = ()
+    """Workers of workflows, whose runs the console shows and answers."""
     prompts: Path | None = None
     """Folder with registered prompts; null: none."""
     queue: str | None = None
@@ -177,11 +180,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{host!r} is not a host name; write it without scheme and port")
         return hosts
 
-    @field_validator("backends", "models", "keys")
+    @field_validator("backends", "models", "keys", "workers")
     @classmethod
     def _names_differ(
-        cls, entries: tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None
-    ) -> tuple[BackendConfig | ModelConfig | KeyConfig, ...] | None:
+        cls, entries: tuple[BackendConfig | ModelConfig | KeyConfig | WorkerConfig, ...] | None
+    ) -> tuple[BackendConfig | ModelConfig | KeyConfig | WorkerConfig, ...] | None:
         names = [entry.name for entry in entries or () if entry.name is not None]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from headway.core.backends import Backends
 from headway.core.lanes import Lanes
+from headway.core.policy_in_use import PolicyInUse
 from headway.core.preemption import PreemptionRule
 from headway.core.request import Request, State, Tier
 
@@ -29,12 +30,26 @@ class Outlook:
         lanes: all waiting requests.
         backends: all running requests.
         preemption: which running requests would yield, and the policy.
+        policies: the others that could be used.
     """
 
-    def __init__(self, lanes: Lanes, backends: Backends, preemption: PreemptionRule) -> None:
+    def __init__(
+        self, lanes: Lanes, backends: Backends, preemption: PreemptionRule, policies: PolicyInUse
+    ) -> None:
         self._lanes = lanes
         self._backends = backends
         self._preemption = preemption
+        self._policies = policies
+
+    def under(self, name: str) -> Outlook:
+        """The outlook as it would be if the policy `name` were used from now on.
+
+        Raises:
+            ValueError: there is no policy `name`.
+        """
+        rule, policy = self._preemption, self._policies.as_if_used(name, self._backends.slots)
+        rule = PreemptionRule(rule.settings, policy, rule.tiers_preempt)
+        return Outlook(self._lanes, self._backends, rule, self._policies)
 
     def backlog_s(self, tier: Tier | None = None) -> float:
         """Predicted time to serve all waiting requests, or those of `tier`, with every slot."""

@@ -54,6 +54,20 @@ class PolicyInUse:
         self.policy = policy
         return policy
 
+    def as_if_used(self, name: str, slots: int) -> Policy:
+        """The policy `name` as it would order if it were used now. The present one stays.
+
+        Raises:
+            ValueError: there is no policy `name`.
+        """
+        policy, cost = self._used.get(name), self.policy.cost
+        if policy is None:
+            policy = make_policy(replace(self._settings, policy=name, cost=cost))
+        if policy is not self.policy:
+            policy.cost = cost
+            policy.use_slots(slots)
+        return policy
+
     def _named(self, name: str, cost: CostModel) -> Policy:
         policy = self._used.get(name)
         if policy is None:

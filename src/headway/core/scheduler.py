@@ -69,7 +69,7 @@ class Scheduler:
         self._preemption = PreemptionRule(settings.preemption, policy, tiers.preempts)
         self._turns = PromptTurns(settings.preemption.enabled and tiers.preempts)
         self._takeovers = Takeovers(self._preemption, self._lanes, self._backends, tiers, ledger)
-        self.outlook = Outlook(self._lanes, self._backends, self._preemption)
+        self.outlook = Outlook(self._lanes, self._backends, self._preemption, self._policies)
         """Predicts waits, and explains them."""
         self.standings = Standings(self._lanes, self._backends, self._preemption, self._takeovers)
         """What others who share the backends have to know."""

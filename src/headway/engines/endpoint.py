@@ -25,6 +25,8 @@ class Endpoint:
     """Maximum requests in flight; None: the slots that it reports, else an adaptive limit."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Its own model names by the names offered to clients; replaces its own list of models."""
+    inputs: frozenset[str] | None = None
+    """What its models take beside text, `image` or `audio`; None: what it reports."""
     first_byte_timeout_s: float | None = None
     """Longest time to the start of an answer; None: learned."""
     idle_timeout_s: float | None = None
@@ -45,7 +47,7 @@ class Endpoint:
     @property
     def access(self) -> tuple[object, ...]:
         """All that its client depends on: another one is needed where this differs."""
-        return self.url, self.authorization, dict(self.models)
+        return self.url, self.authorization, dict(self.models), self.inputs
 
     @property
     def timeouts_s(self) -> tuple[float | None, float | None]:

@@ -105,6 +105,8 @@ class Description:
     """Whether it splits chat answers into reasoning and content: then it can only forward them."""
     engine: str = "openai"
     """Its software: llama.cpp, vllm, sglang, ollama, or openai for any other."""
+    inputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What its models take beside text, `image` or `audio`, by their own names, as far as known."""
     cost: CostModel = field(default_factory=CostModel)
     own_names: Mapping[str, str] = field(default_factory=dict)
     """Its own model names by clients' names, for models that the operator renamed."""
@@ -120,6 +122,10 @@ class Description:
     def pinned(self, model: str) -> str:
         """The lane of a request for `model` that has begun here."""
         return f"{model}{VOCABULARY}{self.vocabulary}"
+
+    def takes(self, model: str) -> frozenset[str]:
+        """What `model` takes beside text, as far as known."""
+        return self.inputs.get(self.own_name(model), frozenset())
 
     def own_name(self, model: str) -> str:
         """The backend's own name of `model`."""

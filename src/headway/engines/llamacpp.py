@@ -50,7 +50,8 @@ class LlamaCppEngine(ResumableEngine):
         props = await self._http.ask("/props", _Props)
         if props is None:
             raise self._http.gone("it does not report its properties yet; it may be loading")
-        models = self._names(await self._models())
+        listed = await self._models()
+        models = self._names(listed)
         self._context_tokens = reported_count(props.default_generation_settings.n_ctx)
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
         if self._embeddings is None:
@@ -68,6 +69,9 @@ class LlamaCppEngine(ResumableEngine):
             vocabulary=hashlib.sha256(repr(ids).encode()).hexdigest()[:16],
             parses_chat=any(mark in props.chat_template for mark in _THINKING),
             engine=self.kind,
+            inputs=self._inputs(
+                listed, {self._own_name(model): props.modalities.inputs for model in models}
+            ),
             cost=self._cost.model,
         )
 
@@ -242,10 +246,21 @@ class _GenerationSettings(msgspec.Struct):
     n_ctx: msgspec.Raw
 
 
+class _Modalities(msgspec.Struct):
+    vision: bool = False
+    audio: bool = False
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        found = {"image": self.vision, "audio": self.audio}
+        return frozenset(name for name, takes in found.items() if takes)
+
+
 class _Props(msgspec.Struct):
     total_slots: msgspec.Raw
     default_generation_settings: _GenerationSettings
     chat_template: str = ""
+    modalities: _Modalities = msgspec.field(default_factory=_Modalities)
 
 
 class _Excess(msgspec.Struct):

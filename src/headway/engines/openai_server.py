@@ -14,6 +14,9 @@ from headway.engines.trial_answer import trial_fault, trial_request
 PROBE_TEXT = "The quick brown fox 123,456: naïve façade 日本語 😀🦄\n\tdef f(x): return x**2"
 """Its token ids are the fingerprint of a vocabulary: other vocabularies give other ids."""
 
+MEDIA = frozenset(("image", "audio"))
+"""What models may take beside text."""
+
 _FAILED_TRIAL = frozenset((401, 403, 408, 429))
 
 
@@ -28,6 +31,7 @@ class OpenAIEngine:
         self.url = endpoint.url
         self.kind = kind
         self._own_names = endpoint.models
+        self._configured_inputs = endpoint.inputs
         self._models_url = endpoint.address("models")
         self._http = HttpClient(endpoint, keep_alive=keep_alive)
 
@@ -40,6 +44,7 @@ class OpenAIEngine:
             slots=None,
             embeddings=True,
             engine=self.kind,
+            inputs=self._inputs(listed, inputs_of(listed)),
         )
 
     async def check(self) -> None:
@@ -111,6 +116,15 @@ class OpenAIEngine:
             raise self._http.gone("it lists no models; load one, or name its models yourself")
         return names
 
+    def _inputs(
+        self, listed: list[ListedModel], reported: Mapping[str, frozenset[str]]
+    ) -> Mapping[str, frozenset[str]]:
+        """What its models take beside text: as configured, else as reported."""
+        configured = self._configured_inputs
+        if configured is None:
+            return reported
+        return {self._own_name(name): configured for name in self._names(listed)}
+
     def _own_name(self, model: str) -> str:
         """The server's own name of `model`."""
         return self._own_names.get(model, model)
@@ -128,12 +142,31 @@ class ListedModel(msgspec.Struct):
     owned_by: str = ""
     max_model_len: msgspec.Raw = msgspec.Raw(b"null")
     """vLLM's context length."""
+    architecture: msgspec.Raw = msgspec.Raw(b"null")
+    """Says what the model takes, where a server does: llama.cpp, OpenRouter and Headway do."""
 
 
 class ListedModels(msgspec.Struct):
     """The list of models."""
 
     data: list[ListedModel]
+
+
+class _Architecture(msgspec.Struct):
+    input_modalities: list[str] = []
+
+
+def inputs_of(listed: list[ListedModel]) -> dict[str, frozenset[str]]:
+    """What models take beside text, by their names, as far as the list says it."""
+    found: dict[str, frozenset[str]] = {}
+    for model in listed:
+        try:
+            said = msgspec.json.decode(model.architecture, type=_Architecture | None)
+        except msgspec.ValidationError:  # something else is called so there
+            continue
+        if said is not None:
+            found[model.id] = MEDIA.intersection(said.input_modalities)
+    return found
 
 
 async def refusal(response: Forwarded) -> EngineError:

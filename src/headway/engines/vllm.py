@@ -18,7 +18,7 @@ from headway.engines.engine import (
     Generation,
     Piece,
 )
-from headway.engines.openai_server import PROBE_TEXT, refusal
+from headway.engines.openai_server import PROBE_TEXT, inputs_of, refusal
 from headway.engines.reported import reported_count
 from headway.engines.request_body import min_tokens, sampling_fields, text_prompt
 from headway.engines.resumable import Position, ResumableEngine
@@ -64,6 +64,7 @@ class VllmEngine(ResumableEngine):
             # Other requests may evict the KV cache of a stopped one: assume that all is recomputed.
             cost=CostModel(recompute_share=1.0),
             engine=self.kind,
+            inputs=self._inputs(listed, inputs_of(listed)),
         )
 
     async def generate(self, generation: Generation) -> AsyncIterator[Delta]:

@@ -61,6 +61,19 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """A worker of workflows, whose runs the console shows."""
+
+    name: str
+    url: str
+    """Of its API."""
+    key: str | None = None
+    """What it asks of its clients; None: nothing."""
+    tenant: str = ""
+    """Whose runs they are; empty: only admins see them."""
+
+
+@dataclass(frozen=True, slots=True)
 class AutoSettings:
     """How the gateway chooses its policy by itself."""
 
@@ -82,6 +95,7 @@ class GatewaySettings:
     """How to choose the policy by itself, beginning with that of `scheduler`; None: it stays."""
     keys: tuple[ApiKey, ...] = ()
     """Empty: everybody who can connect may use the gateway."""
+    workers: tuple[WorkerSettings, ...] = ()
     prices: Prices = field(default_factory=Prices)
     tenant_budgets: Mapping[str, BudgetSettings] = field(default_factory=dict)
     """What tenants may spend."""

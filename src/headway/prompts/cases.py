@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,18 +49,46 @@ def read_cases(folder: Path) -> Cases | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read: {error}") from None
+    found = parse_cases(text, str(path))
+    return Cases(found, functions_of(found, folder))
+
+
+def parse_cases(text: str, place: str) -> list[Case]:
+    """The cases in the text of a file; the functions that they name are not looked for.
+
+    Args:
+        text: of the file.
+        place: the file, for errors.
+
+    Raises:
+        PromptError: something in it is wrong.
+    """
     try:
-        found = msgspec.convert(loaded(text, str(path)) or {}, _File)
+        found = msgspec.convert(loaded(text, place) or {}, _File)
     except msgspec.ValidationError as error:
         reason, _, at = str(error).partition(" - at `$.")
         where = at.rstrip("`") or "the file"
-        raise PromptError(f"{path}: {where}: {reason[:1].lower()}{reason[1:]}") from None
-    python: dict[str, Python] = {}
+        raise PromptError(f"{place}: {where}: {reason[:1].lower()}{reason[1:]}") from None
     for case in found.cases:
         try:
             case.expect.check()
-            if case.expect.python is not None and case.expect.python not in python:
-                python[case.expect.python] = python_in(folder, case.expect.python)
         except PromptError as error:
-            raise PromptError(f"{path}: the case {case.name!r}: {error}") from None
-    return Cases(found.cases, python)
+            raise PromptError(f"{place}: the case {case.name!r}: {error}") from None
+    return found.cases
+
+
+def functions_of(cases: Sequence[Case], folder: Path) -> dict[str, Python]:
+    """The functions that cases name, by the text that names them. It runs their files.
+
+    Raises:
+        PromptError: there is none of such a name.
+    """
+    python: dict[str, Python] = {}
+    for case in cases:
+        name = case.expect.python
+        try:
+            if name is not None and name not in python:
+                python[name] = python_in(folder, name)
+        except PromptError as error:
+            raise PromptError(f"{folder / FILE}: the case {case.name!r}: {error}") from None
+    return python

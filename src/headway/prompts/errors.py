@@ -20,6 +20,10 @@ class PromptNotFound(PromptError):
         self.wrong = wrong
 
 
+class FileChanged(PromptError):
+    """A file is not the one any more that its writer saw."""
+
+
 class WrongVariables(PromptError):
     """Values are missing, unknown or of the wrong type; the message names them."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import msgspec
 import yaml
 
 from headway.prompts.errors import PromptError
+from headway.prompts.prompt import Prompt
+from headway.prompts.text_file import write_text
 from headway.prompts.yaml_text import loaded
 
 FILE = "published.yaml"
@@ -56,10 +57,30 @@ def write_published(folder: Path, published: Published) -> None:
         "aliases": dict(sorted(published.aliases.items())),
         "sha256": dict(sorted(published.sha256.items())),
     }
-    path = folder / FILE
-    new = path.with_name(f".{FILE}.{os.getpid()}")
-    new.write_text(_HEAD + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-    new.replace(path)
+    write_text(folder / FILE, _HEAD + yaml.safe_dump(values, sort_keys=False))
+
+
+def publish(folder: Path, prompt: Prompt, alias: str) -> int | None:
+    """Publish a version, and let an alias mean it from now on.
+
+    Args:
+        folder: of the prompt.
+        prompt: the version.
+        alias: that is moved there.
+
+    Returns:
+        The version that the alias meant before.
+
+    Raises:
+        PromptError: the alias cannot be one, or the file is wrong.
+        OSError: it cannot be written.
+    """
+    check_alias(alias, "the alias")
+    published, number = read_published(folder), prompt.id.version
+    aliases = {**published.aliases, alias: number}
+    hashes = {**published.sha256, number: prompt.sha256}
+    write_published(folder, Published(aliases=aliases, sha256=hashes))
+    return published.aliases.get(alias)
 
 
 def check_alias(alias: str, place: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from headway.prompts.errors import BrokenPrompt, PromptError, PromptNotFound
 from headway.prompts.prompt import Prompt, PromptId, Rendered, read_prompt
 from headway.prompts.published import FILE, PRODUCTION, Published, read_published
+from headway.prompts.text_file import file_text
 
 SUFFIX = ".md"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
@@ -157,12 +158,10 @@ def read_registry(folder: Path, before: Registry | None = None) -> Registry:
 
 
 def _read_entry(folder: Path, before: Entry) -> tuple[Entry, list[str]]:
-    problems: list[str] = []
     try:
-        files = dict(_files(folder, problems))
+        files, problems = version_files(folder)
     except OSError as error:
-        problems.append(f"{folder}: cannot be read: {error.strerror}")
-        return before, problems
+        return before, [f"{folder}: cannot be read: {error.strerror}"]
     try:
         published = read_published(folder)
     except PromptError as error:
@@ -196,22 +195,41 @@ def _read_entry(folder: Path, before: Entry) -> tuple[Entry, list[str]]:
     return entry, problems
 
 
-def _files(folder: Path, problems: list[str]) -> Iterator[tuple[int, Path]]:
-    """The versions' files by number; what looks like one and is none is a problem."""
+def version_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
+    """The files of a prompt's versions by number, and what looks like one and is none.
+
+    Raises OSError.
+    """
+    files: dict[int, Path] = {}
+    problems: list[str] = []
     for path in folder.iterdir():
         if path.suffix != SUFFIX or path.name in NOT_VERSIONS or path.name.startswith("."):
             continue
         if _VERSION.fullmatch(path.stem):
-            yield int(path.stem), path
+            files[int(path.stem)] = path
         else:
             problems.append(f"{path}: is no version; name it by its number, such as 1.md")
+    return files, problems
+
+
+def check_name(name: str) -> None:
+    """Raise PromptError if that cannot be the name of a prompt."""
+    if not _NAME.fullmatch(name):
+        raise PromptError(
+            f"{name[:100]!r} cannot be the name of a prompt; begin it with a letter or digit, and "
+            "use letters, digits, `.`, `_` and `-`"
+        )
+
+
+def version_file(number: int) -> str:
+    """The name of the file of a version. Raises PromptError if that cannot be its number."""
+    if not _VERSION.fullmatch(str(number)):
+        raise PromptError(f"{number} cannot be the number of a version; count from 1")
+    return f"{number}{SUFFIX}"
 
 
 def _read_version(path: Path, number: int, hashed: str | None, known: Prompt | None) -> Prompt:
-    try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"{path}: cannot be read: {error}") from None
+    text = file_text(path)
     if known is not None and known.text == text:
         prompt = known
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,14 @@ AT_ONCE = 8
 TIMEOUT_S = 600.0
 """For one answer, the time in the gateway's queue included."""
 
+Ask = Callable[[PromptId, dict[str, Any]], Awaitable[bytes]]
+"""Sends the body of a chat completion, and returns that of its answer. Raises PromptError if it is
+refused."""
+
+
+class Unreached(PromptError):
+    """There is no server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -35,18 +43,26 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a trial."""
+class Answered:
+    """What a trial was answered."""
 
-    prompt: PromptId
-    case: str
-    failures: tuple[str, ...]
-    """Why it failed; empty: it passed."""
+    trial: Trial
     answer: str
     output_tokens: int | None
     took_s: float
+    refused: str = ""
+    """Why there is no answer; empty: there is one."""
     reached: bool = True
     """Whether there was a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a trial."""
+
+    answered: Answered
+    failures: tuple[str, ...]
+    """Why it failed; empty: it passed."""
 
 
 class _Function(msgspec.Struct):
@@ -79,10 +95,38 @@ class _Completion(msgspec.Struct):
 _COMPLETION = msgspec.json.Decoder(_Completion)
 
 
+async def answers(
+    trials: Sequence[Trial], ask: Ask, *, model: str | None = None
+) -> AsyncGenerator[tuple[int, Answered], None]:
+    """Run trials, some at once; what is still under way ends with this iterator.
+
+    Args:
+        trials: what to run.
+        ask: sends a request.
+        model: to ask instead of the prompts' own.
+
+    Yields:
+        The place of a trial among them, and its answer, as they come.
+    """
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(place: int, trial: Trial) -> tuple[int, Answered]:
+        async with limit:
+            return place, await _answered(trial, ask, model)
+
+    tasks = [asyncio.create_task(one(place, trial)) for place, trial in enumerate(trials)]
+    try:
+        for done in asyncio.as_completed(tasks):
+            yield await done
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def run(
     trials: Sequence[Trial], url: str, *, model: str | None = None, api_key: str = ""
 ) -> list[Result]:
-    """Run trials, some at once. Prompts are filled in here: the server need not have them.
+    """Run trials on a server. Prompts are filled in here: the server need not have them.
 
     Args:
         trials: what to run.
@@ -92,45 +136,48 @@ async def run(
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     address = f"{url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
-    limit = asyncio.Semaphore(AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
 
-        async def one(trial: Trial) -> Result:
-            async with limit:
-                return await _result(session, address, trial, model)
+        async def ask(id: PromptId, request: dict[str, Any]) -> bytes:
+            try:
+                async with session.post(address, json=request) as response:
+                    body = await response.read()
+            except (aiohttp.ClientError, OSError) as error:
+                raise Unreached(f"no answer from {address}: {why_unreachable(error)}") from None
+            if response.status != 200:
+                raise PromptError(f"the server answered {response.status}: {_message(body)}")
+            return body
 
-        return await asyncio.gather(*map(one, trials))
+        found = [one async for one in answers(trials, ask, model=model)]
+    return [_checked(answered) for _, answered in sorted(found, key=lambda one: one[0])]
 
 
-async def _result(
-    session: aiohttp.ClientSession, url: str, trial: Trial, model: str | None
-) -> Result:
+async def _answered(trial: Trial, ask: Ask, model: str | None) -> Answered:
     began_s = time.monotonic()
-    answer, tokens, reached = "", None, True
+    answer, tokens, refused, reached = "", None, "", True
     try:
         request = trial.prompt.render(trial.case.variables).request
         request["model"] = model or request.get("model", "default")
-        answer, tokens = await _answer(session, url, request)
-        failures = trial.case.expect.failures(answer, tokens, trial.case.variables, trial.python)
+        answer, tokens = _text_of(await ask(trial.prompt.id, request))
     except PromptError as error:
-        failures = [str(error)]
-    except (aiohttp.ClientError, OSError) as error:
-        failures, reached = [f"no answer from {url}: {why_unreachable(error)}"], False
+        refused, reached = str(error), not isinstance(error, Unreached)
     took_s = time.monotonic() - began_s
+    return Answered(trial, answer, tokens, took_s, refused, reached)
+
+
+def _checked(answered: Answered) -> Result:
+    if answered.refused:
+        return Result(answered, (answered.refused,))
+    case, tokens = answered.trial.case, answered.output_tokens
+    python = answered.trial.python
     return Result(
-        trial.prompt.id, trial.case.name, tuple(failures), answer, tokens, took_s, reached
+        answered, tuple(case.expect.failures(answered.answer, tokens, case.variables, python))
     )
 
 
-async def _answer(
-    session: aiohttp.ClientSession, url: str, request: dict[str, Any]
-) -> tuple[str, int | None]:
+def _text_of(body: bytes) -> tuple[str, int | None]:
     """The text of an answer and its tokens. A call of a tool is a text in JSON."""
-    async with session.post(url, json=request) as response:
-        body = await response.read()
-        if response.status != 200:
-            raise PromptError(f"the server answered {response.status}: {_message(body)}")
     try:
         found = _COMPLETION.decode(body)
         message = found.choices[0].message

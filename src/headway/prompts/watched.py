@@ -41,7 +41,11 @@ class WatchedRegistry:
         before, self._seen = self._seen, _stamps(self._folder)
         if self._seen != before or self._seen == self._used:
             return
-        self._used = self._seen
+        self.read()
+
+    def read(self) -> None:
+        """Read the files as they are now."""
+        self._used = self._seen = _stamps(self._folder)
         try:
             found = read_registry(self._folder, self.registry)
         except PromptError as error:

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from headway.extras import install_extra
 from headway.workflows.definition import Source, Workflow
 from headway.workflows.errors import WorkflowError
+from headway.workflows.graph import Planned
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import Definition, RunRow
 
@@ -66,6 +67,19 @@ class Catalog:
         """What the journal keeps of a workflow."""
         source = workflow.source
         return Definition(workflow.hash, workflow.name, source.file, source.text, time.time())
+
+    async def plan_of(self, run: RunRow, journal: Journal) -> Mapping[str, Planned]:
+        """The tasks that the workflow of a run states; empty: none, or its file is no more."""
+        known = self._by_hash.get(run.definition)
+        if known is not None:
+            return known.plan
+        kept = await journal.definition(run.definition)
+        if kept is None or Path(kept.file).suffix not in YAML:
+            return {}  # no Python is executed to look at a run
+        try:
+            return loaded(Path(kept.file), kept.source)[0].plan
+        except WorkflowError:
+            return {}
 
     async def of(self, run: RunRow, journal: Journal) -> Any_:
         """The workflow that a run began with, from its kept source if its file has changed.

@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from headway.core.request import Tier
 from headway.workflows import scope
 from headway.workflows.errors import WorkflowError, without_exit
 from headway.workflows.threads import in_thread
+
+if TYPE_CHECKING:
+    from headway.workflows.graph import Planned
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,6 +96,7 @@ class Workflow(Generic[P, R]):
         tier: Tier | None = None,
         triggers: Sequence[Any] = (),
         source: Source | None = None,
+        plan: Mapping[str, Planned] | None = None,
     ) -> None:
         self.triggers = tuple(triggers)
         """What starts its runs: headway.workflows.triggers."""
@@ -101,6 +105,8 @@ class Workflow(Generic[P, R]):
         self.deadline_s = deadline_s
         self.tier = tier
         self.source = source or Source.of(function)
+        self.plan = plan or {}
+        """Its tasks, if it states them before it runs: only pipelines in YAML do."""
         update_wrapper(self, function)
 
     @property
@@ -215,6 +221,16 @@ def workflow(
     return decorate if function is None else decorate(function)
 
 
+class TaskDecorator(Protocol):
+    """What `@task(…)` is: it keeps the types of the function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 @overload
 def task(function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
 
@@ -234,7 +250,7 @@ def task(
     fallback: Callable[..., Any] | None = None,
     backoff_s: float = 1.0,
     max_backoff_s: float = 60.0,
-) -> Callable[[Callable[P, Any]], Task[P, Any]]: ...
+) -> TaskDecorator: ...
 
 
 def task(

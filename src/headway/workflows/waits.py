@@ -126,7 +126,7 @@ async def child(
     """
     services = run.services
     text = values.to_json(arguments, f"the input of {workflow.name}")
-    own_id = f"{run.row.id}.{uuid.uuid5(uuid.NAMESPACE_OID, path).hex[:8]}"
+    own_id = child_of(run.row.id, path)
     now = services.clock()
     started = RunRow(
         id=own_id,
@@ -151,6 +151,11 @@ async def child(
 
     step = await _wait(run, path, "run", None, None, fingerprint, begin)
     return outcome(step, values.returned(workflow.function))
+
+
+def child_of(run: str, path: str) -> str:
+    """The id of the run that a run starts at the step `path`."""
+    return f"{run}.{uuid.uuid5(uuid.NAMESPACE_OID, path).hex[:8]}"
 
 
 async def _wait(

@@ -26,6 +26,11 @@ VALUES = {"model": "mood", "version": "1", "verb": "load", "response_id": "resp_
     "batch_id": "batch_1",
     "request_id": "req-1",
     "backend": "embedded",
+    "prompt": "greet",
+    "number": "1",
+    "alias": "production",
+    "worker": "worker",
+    "run": "mb1",
 }
 DOCUMENTED = [
     (method.upper(), path.format(**VALUES))

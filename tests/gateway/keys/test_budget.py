@@ -151,6 +151,23 @@ def test_a_downgraded_request_is_still_refused_by_a_budget_that_refuses(clock: C
         reserve(budgets, 10, downgraded=True)
 
 
+def test_refused_and_downgraded_requests_are_counted_until_the_period_ends(clock: Clock) -> None:
+    month = BudgetSettings(tokens_per_month=0)
+    budgets = budgets_of(clock, month, tokens_per_day=0, when_spent="downgrade")
+    with pytest.raises(Downgrade):
+        reserve(budgets, 10)
+    with pytest.raises(ApiError):
+        reserve(budgets, 10, downgraded=True)
+    both = [one for budget in budgets for one in budget.allowances]
+    assert {one.period: (one.refused, one.downgraded) for one in both} == {
+        "day": (0, 1),
+        "month": (1, 0),
+    }
+    clock.unix_s += 86_400.0
+    budgets.turn()
+    assert {one.period: (one.refused, one.downgraded) for one in both}["day"] == (0, 0)
+
+
 def test_a_clock_that_jumps_back_gives_no_second_day(clock: Clock) -> None:
     budgets = budgets_of(clock, tokens_per_day=100)
     clock.unix_s = at("2026-02-01T00:00:10")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from itertools import count
+from typing import Any
 
 import aiohttp
 import openai
@@ -25,8 +26,10 @@ from tests.gateway.routes.batches import (
 )
 
 from headway.batches.settings import BatchSettings
+from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
+from headway.gateway.settings import ApiKey
 
 
 async def test_a_paused_batch_begins_no_line_until_it_is_resumed_restarts_included(
@@ -150,3 +153,83 @@ async def test_prometheus_sees_how_far_batches_are(
     assert values["headway_batch_lines_running"] > 0
     assert values["headway_batch_seconds_to_end"] > 0
     assert 0 < values["headway_batch_slack_seconds"] < 24 * 3600
+
+
+async def test_an_admin_sees_and_stops_the_batches_of_all_and_others_their_own(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {"acme": {}, "globex": {}, "boss": {"admin": True}}
+    names["looks"] = {"admin": True, "read_only": True}
+    keys = tuple(
+        ApiKey(name=name, sha256=hash_key(name), **options) for name, options in names.items()
+    )
+    gateway = await serve(backend, batches=kept, keys=keys)
+    backend.open.clear()
+    async with (
+        client_of(gateway, api_key="acme") as acme,
+        client_of(gateway, api_key="globex") as globex,
+        client_of(gateway, api_key="boss") as boss,
+        client_of(gateway, api_key="looks") as looks,
+    ):
+        batch = await begin(acme, jsonl(*map(line, range(3))))
+        while (await acme.batches.retrieve(batch.id)).status == "validating":
+            await asyncio.sleep(0.01)
+        for admin in (boss, looks):
+            (seen,) = (await admin.batches.list()).data
+            assert seen.model_extra is not None
+            extras = seen.model_extra["headway"]
+            assert (extras["owner"], extras["key"]) == ("acme", "acme")
+        assert (await globex.batches.list()).data == []
+        for refused in (globex.batches.cancel, globex.batches.retrieve):
+            with pytest.raises(openai.NotFoundError):
+                await refused(batch.id)
+        with pytest.raises(openai.PermissionDeniedError):
+            await looks.batches.cancel(batch.id)
+        with caplog.at_level("INFO"):
+            await boss.batches.cancel(batch.id)
+        assert f"batch {batch.id}: cancel, by key boss" in caplog.text
+        backend.open.set()
+        assert (await ended(acme, batch.id)).status == "cancelled"
+        done = await boss.batches.retrieve(batch.id)
+        assert done.error_file_id is not None
+        assert await rows(boss, done.error_file_id) == await rows(acme, done.error_file_id)
+
+
+async def test_failed_lines_are_shown_with_their_errors_while_it_runs_and_after(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings
+) -> None:
+    gateway = await serve(backend, batches=kept)
+
+    def answer(body: dict[str, Any]) -> Any:
+        if body["messages"][0]["content"] == "Number 1":
+            return 400, {"error": {"message": "too long", "code": "context_length_exceeded"}}
+        return "hang" if body["messages"][0]["content"] == "Number 3" else None
+
+    backend.refuses = answer
+    async with client_of(gateway) as client:
+        batch = await begin(client, jsonl(*map(line, range(4))))
+        await until_completed(client, batch.id, 2)
+        path = f"{gateway.address}/v1/batches/{batch.id}"
+        async with aiohttp.ClientSession() as http:
+
+            async def errors() -> Any:
+                async with http.get(f"{path}/errors") as answer:
+                    return await answer.json()
+
+            async with asyncio.timeout(5.0):
+                while not (meanwhile := await errors())["data"]:
+                    await asyncio.sleep(0.01)
+            one = {
+                "custom_id": "c1",
+                "status": 400,
+                "code": "context_length_exceeded",
+                "message": "too long",
+            }
+            assert meanwhile == {"data": [one], "total": 1}
+            async with http.get(path) as shown:
+                assert (await shown.json())["headway"]["ends_at"] >= batch.created_at
+            await client.batches.cancel(batch.id)
+            await ended(client, batch.id)
+            never = (await errors())["data"][1]
+            assert (never["custom_id"], never["status"]) == ("c3", None)
+            assert never["code"] == "batch_cancelled"

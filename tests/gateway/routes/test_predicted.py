@@ -42,6 +42,23 @@ async def test_it_would_wait_behind_what_waits(serve: Serve, http: aiohttp.Clien
     assert len(gateway.dispatcher.works) == 3 and engine.running == 0
 
 
+async def test_the_wait_under_another_policy_comes_beside_it(
+    serve: Serve, http: aiohttp.ClientSession
+) -> None:
+    gateway = await serve(ExactEngine())
+    for name in ("runs", "waits", "waits too"):
+        gateway.dispatcher.submit(work(name, tokens=500))
+    url = f"{gateway.address}/v1/headway/predict?policy="
+    async with http.post(f"{url}fcfs", json={**CHAT, "max_tokens": 1}) as answer:
+        view = await answer.json()
+    assert (view["policy"], view["ahead"]) == ("srpt", 0)
+    assert view["under"]["policy"] == "fcfs" and view["under"]["ahead"] == 2
+    assert view["under"]["wait_s"] > view["wait_s"]
+    assert gateway.dispatcher.scheduler.policy_name == "srpt"
+    async with http.post(f"{url}none", json=CHAT) as answer:
+        assert answer.status == 400 and "there are fcfs" in await answer.text()
+
+
 async def test_the_predictor_reads_the_prompt(
     stack: AsyncExitStack, http: aiohttp.ClientSession
 ) -> None:

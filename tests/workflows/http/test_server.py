@@ -190,3 +190,34 @@ async def test_a_client_that_sends_nothing_is_let_go(
         writer.write(b"POST /v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n")
         assert b"408" in await asyncio.wait_for(reader.readline(), 10)
         writer.close()
+
+
+async def test_runs_come_in_pages_and_in_outline(bench: Bench) -> None:
+    async with bench.serving(greeting) as served:
+        rows = [await bench.start(greeting, name=f"{number}") for number in range(5)]
+        for row in rows:
+            await bench.until(row.id, "waiting")
+        newest = [row.id for row in reversed(rows)]
+        seen, after = [], ""
+        while True:
+            _, page = await call(served, "GET", f"/v1/runs?limit=2{after}")
+            seen += [one["id"] for one in page["runs"]]
+            assert all("input" not in one and one["steps"] == 1 for one in page["runs"])
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert seen == newest
+        assert page["workflows"] == ["greeting"]
+        _, page = await call(served, "GET", "/v1/runs?state=finished")
+        assert page["runs"] == []
+
+
+async def test_a_run_is_shown_as_a_graph(bench: Bench) -> None:
+    async with bench.serving(greeting) as served:
+        row = await bench.start(greeting, name="Ada")
+        await bench.until(row.id, "waiting")
+        _, shown = await call(served, "GET", f"/v1/runs/{row.id}/graph")
+        assert shown["run"]["state"] == "waiting"
+        assert [(one["id"], one["state"]) for one in shown["nodes"]] == [("ask", "waiting")]
+        assert shown["steps"][0]["asks"] == "Which <greeting>?"
+        assert (await call(served, "GET", "/v1/runs/zzz/graph"))[0] == 404

@@ -64,7 +64,7 @@ class Journals(RuleBasedStateMachine):
             self.connection.commit()
 
     def rows(self) -> list[RunRow]:
-        return sorted(tables.runs((), None, None, 1000, self.connection), key=lambda one: one.id)
+        return sorted(tables.runs((), None, 1000, self.connection), key=lambda one: one.id)
 
     def choose(self, owner: int, index: int) -> tuple[str, str, int, bool] | None:
         """An owner, a run that it believes to hold, its fence, and whether it does hold it."""

@@ -2,11 +2,13 @@
 // One streamed chat completion.
 
 import { ask, send } from './session.js'
+import { linesOf } from './stream.js'
 
 /**
  * @typedef {object} Chat
- * @property {string} model
- * @property {{role: string, content: string}[]} messages
+ * @property {string} [model] none: that of the prompt
+ * @property {{id: string, version: string, variables: Record<string, string>}} [prompt] a registered one
+ * @property {{role: string, content: any}[]} [messages]
  * @property {number} [temperature]
  * @property {number} [max_tokens]
  * @property {object} [response_format]
@@ -30,25 +32,17 @@ export async function converse(chat, tier, hearing, signal) {
   const body = { ...chat, stream: true, stream_options: { include_usage: true } }
   const answer = await send('v1/chat/completions', { json: body, headers: headersOf(tier), signal })
   hearing.onBegin(answer.headers)
-  const reader = /** @type {ReadableStream<any>} */ (answer.body)
-    .pipeThrough(new TextDecoderStream()).getReader()
-  let rest = ''
-  for (;;) {
-    const { value, done } = await reader.read()
-    if (done) return
-    const lines = (rest + value).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) hear(line.trimEnd(), hearing)
-  }
+  for await (const line of linesOf(answer)) hear(line, hearing)
 }
 
 /**
  * What is predicted of a chat, as if it were sent now.
  * @param {Chat} chat @param {string} tier empty: as the gateway decides
+ * @param {string} policy also predict its wait under this one; empty: under the one in use only
  * @returns {Promise<any>} see PredictedChat in gateway/api/views.py
  */
-export function predict(chat, tier) {
-  return ask('v1/headway/predict', { json: chat, headers: headersOf(tier) })
+export function predict(chat, tier, policy) {
+  return ask(`v1/headway/predict?${new URLSearchParams({ policy })}`, { json: chat, headers: headersOf(tier) })
 }
 
 /** @param {string} tier @returns {Record<string, string>} */
@@ -87,15 +81,16 @@ export function asCurl(chat, tier, keyed) {
 
 /** @param {Chat} chat @param {string} tier @param {boolean} keyed @returns {string} with OpenAI's client */
 export function asPython(chat, tier, keyed) {
-  const { model, messages, ...settings } = chat
+  const { model = 'default', messages = [], prompt, ...settings } = chat
   const key = keyed ? 'os.environ["HEADWAY_KEY"]' : '"none"'
   const options = [
     `    model=${text(model)},`,
     '    messages=[',
-    ...messages.map(one => `        {"role": ${text(one.role)}, "content": ${text(one.content)}},`),
+    ...messages.map(one => `        {"role": ${text(one.role)}, "content": ${python(one.content)}},`),
     '    ],',
     ...Object.entries(settings).map(([name, value]) => `    ${name}=${python(value)},`)
   ]
+  if (prompt) options.push(`    extra_body={"prompt": ${python(prompt)}},`)
   if (tier) options.push(`    extra_headers={"x-headway-tier": ${text(tier)}},`)
   return [
     ...(keyed ? ['import os', ''] : []),

@@ -52,6 +52,10 @@ class BudgetView(Struct, kw_only=True):
     resets_at: int
     """Seconds since 1970."""
     when_spent: str
+    refused: int
+    """Requests in this period, since the gateway started."""
+    downgraded: int
+    """The same, of those that ran on in tier batch or on another model."""
 
 
 class CostsView(Struct, kw_only=True):
@@ -62,6 +66,9 @@ class CostsView(Struct, kw_only=True):
     by: list[str]
     total: CostSums
     groups: list[CostGroup]
+    """The dearest first; days and months in order."""
+    left_out: int
+    """Groups beyond the limit."""
     unpriced: list[UnpricedModel]
     budgets: list[BudgetView]
 
@@ -210,6 +217,14 @@ class GainView(Struct, kw_only=True):
     """p99 latency under the policy, over that under fcfs."""
 
 
+class PredictedUnder(Struct, kw_only=True):
+    """The wait of a request that is sent now, if the gateway switched to another policy now."""
+
+    policy: str
+    wait_s: float
+    ahead: int
+
+
 class PredictedChat(Struct, kw_only=True):
     """POST /v1/headway/predict: a chat completion, as if it had been sent now."""
 
@@ -227,6 +242,8 @@ class PredictedChat(Struct, kw_only=True):
     """Predicted time until it would start."""
     ahead: int
     """Requests that wait and would start before it."""
+    under: PredictedUnder | None = None
+    """The same if requests were ordered by the policy in the query; null: none is asked for."""
 
 
 class TierChange(Struct):

@@ -269,6 +269,13 @@ class ErrorBody(Struct, kw_only=True):
     error: ErrorDetail
 
 
+class Architecture(Struct, kw_only=True):
+    """What a model takes, in the form of OpenRouter and llama.cpp."""
+
+    input_modalities: list[str]
+    """`text`, and `image` or `audio` where every backend of the model says that it takes it."""
+
+
 class Model(Struct, kw_only=True):
     """One available model."""
 
@@ -276,6 +283,7 @@ class Model(Struct, kw_only=True):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "headway"
+    architecture: Architecture
 
 
 class ModelList(Struct, kw_only=True):

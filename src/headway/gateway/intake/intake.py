@@ -297,6 +297,21 @@ class Intake:
         """The model names that clients may use, except `default`."""
         return self._aliases.listed([*self._pool.models(), *self._batched])
 
+    def inputs(self, name: str) -> list[str]:
+        """What the model that clients call `name` takes: text, and what every backend takes beside
+        it on which it may run."""
+        models = self._pool.models()
+        model = self._aliases.model(name, [*models, *self._batched])
+        if model == "default" and models:
+            model = models[0]
+        takes = [
+            status.description.takes(model)
+            for status in self._pool.statuses.values()
+            if status.description is not None and model in status.models and not status.leaving
+        ]
+        media = frozenset.intersection(*takes) if takes else frozenset[str]()
+        return ["text", *sorted(media, reverse=True)]
+
     def _obstacle(
         self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
     ) -> str | None:

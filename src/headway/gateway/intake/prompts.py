@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,8 +16,15 @@ from headway.gateway.api.wire import PromptReference
 from headway.gateway.dialects.responses_prompt import response_with
 from headway.gateway.http.body import off_loop, parsed
 from headway.gateway.intake.entrance import Admitted
-from headway.prompts.errors import BrokenPrompt, PromptNotFound, WrongVariables
+from headway.prompts.errors import (
+    BrokenPrompt,
+    FileChanged,
+    PromptError,
+    PromptNotFound,
+    WrongVariables,
+)
 from headway.prompts.prompt import PromptId, Rendered
+from headway.prompts.registry import Registry
 from headway.prompts.watched import WatchedRegistry
 
 logger = logging.getLogger(__name__)
@@ -24,6 +32,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 """Between two looks at the files."""
 
+T = TypeVar("T")
 Fields = dict[str, msgspec.Raw]
 
 
@@ -49,6 +58,32 @@ class Prompts:
         self._watched = watched
         self._most_bytes = most_bytes
         self._watching: asyncio.Task[None] | None = None
+        self._writing = Lock()
+
+    @property
+    def registry(self) -> Registry | None:
+        """The prompts as they were last read; None: there are none."""
+        return None if self._watched is None else self._watched.registry
+
+    async def change(self, write: Callable[[Registry], T]) -> T:
+        """Let `write` change the files, and read them again. Nobody else writes meanwhile.
+
+        Raises:
+            ApiError: 404 if there are no prompts.
+        """
+        watched = self._watched
+        if watched is None:
+            raise no_prompts()
+
+        def changed() -> T:
+            with self._writing:  # also where the client has left meanwhile
+                watched.read()
+                try:
+                    return write(watched.registry)
+                finally:
+                    watched.read()
+
+        return await asyncio.to_thread(changed)
 
     def start(self) -> None:
         """Read the files again from now on, whenever they change."""
@@ -100,22 +135,16 @@ class Prompts:
 
     def _rendered(self, asked: PromptReference) -> Rendered:
         if self._watched is None:
-            raise ApiError(
-                404,
-                "This gateway has no prompts: its setting `prompts` names the folder that has "
-                "them.",
-                code="prompt_not_found",
-                param="prompt",
-            )
+            raise no_prompts()
         try:
             return self._watched.registry.render(asked.id, asked.version, asked.variables or {})
         except PromptNotFound as error:
             raise ApiError(
-                404, _sentence(error), code="prompt_not_found", param=f"prompt.{error.wrong}"
+                404, sentence(error), code="prompt_not_found", param=f"prompt.{error.wrong}"
             ) from None
         except WrongVariables as error:
             raise ApiError(
-                400, _sentence(error), code="invalid_value", param="prompt.variables"
+                400, sentence(error), code="invalid_value", param="prompt.variables"
             ) from None
         except BrokenPrompt:  # its message names the operator's files
             raise ApiError(
@@ -135,6 +164,25 @@ class Prompts:
                 await asyncio.to_thread(watched.look)
             except Exception:
                 logger.exception("prompts stay as they were: they cannot be read again")
+
+
+def no_prompts() -> ApiError:
+    """There is no folder of prompts."""
+    return ApiError(
+        404,
+        "This gateway has no prompts: its setting `prompts` names the folder that has them.",
+        code="prompt_not_found",
+        param="prompt",
+    )
+
+
+def refused(error: PromptError) -> ApiError:
+    """The answer to whoever looks at prompts or changes them: its sentence names files."""
+    if isinstance(error, PromptNotFound):
+        return ApiError(404, sentence(error), code="prompt_not_found")
+    if isinstance(error, FileChanged):
+        return ApiError(409, sentence(error), code="conflict")
+    return ApiError(400, sentence(error), code="invalid_value")
 
 
 def chat_with(given: Fields, rendered: Rendered) -> dict[str, Any]:
@@ -167,6 +215,7 @@ _FILLED: Mapping[str, Callable[[Fields, Rendered], dict[str, Any]]] = {
 """By the path of the gateway: how a request gets its prompt."""
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """The message of an error as a whole sentence."""
     text = str(error).rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."

@@ -42,6 +42,10 @@ class Allowance:
         """By requests under way."""
         self.blocked = False
         """A request was refused, and nothing has changed since."""
+        self.refused = 0
+        """Requests in this period, as far as this process has seen it."""
+        self.downgraded = 0
+        """The same, of those that ran on in tier batch or on another model."""
         self.began_s = 0.0
         """When this period began, in seconds since 1970."""
 
@@ -64,6 +68,7 @@ class Allowance:
             self.began_s = began_s
             self.spent = self.reserved = 0.0
             self.blocked = False
+            self.refused = self.downgraded = 0
 
     def lacks(self, amount: float) -> bool:
         """Whether `amount` is not left. Nothing is always left."""

@@ -176,8 +176,10 @@ class Budgets:
                 if allowance.lacks(amount):
                     if budget.settings.when_spent == "refuse":
                         allowance.blocked = True
+                        allowance.refused += 1
                         raise self._spent(budget, allowance, amount)
                     if not downgraded:
+                        allowance.downgraded += 1
                         raise Downgrade(budget.settings.downgrade_to)
                 parts.append((allowance, amount))
         return Reservation(parts)

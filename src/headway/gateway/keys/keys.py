@@ -173,6 +173,11 @@ class KeyRing:
         return caller
 
 
+def who(caller: Caller | None) -> str:
+    """Whoever asks, in lines of the log."""
+    return "somebody on this machine" if caller is None else f"key {caller.name}"
+
+
 def must_be_admin(caller: Caller | None) -> None:
     """Check that the caller is an operator. In an open gateway everybody is.
 

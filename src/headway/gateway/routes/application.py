@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -24,7 +23,6 @@ from headway.gateway.answers.reply import Reply
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, internal
 from headway.gateway.api.views import Health, PolicyView
-from headway.gateway.api.wire import Model, ModelList
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.advisor import Advisor
@@ -42,23 +40,23 @@ from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import FilesRoutes
 from headway.gateway.routes.history import HistoryRoutes
 from headway.gateway.routes.inference import Inference
-from headway.gateway.routes.messages import (
-    MessagesRoutes,
-    is_anthropic_client,
-    model_info,
-    model_list,
-)
+from headway.gateway.routes.messages import MessagesRoutes
+from headway.gateway.routes.models import ModelsRoutes
 from headway.gateway.routes.open_inference import OpenInferenceRoutes
 from headway.gateway.routes.openapi import document
 from headway.gateway.routes.operations import Operations
 from headway.gateway.routes.predict import PredictRoute
 from headway.gateway.routes.predicted import PredictedRoute
+from headway.gateway.routes.prompt_trials import PromptTrials
+from headway.gateway.routes.prompts import PromptsRoutes
 from headway.gateway.routes.queue_view import MOST_EXPLAINED, queue_view
 from headway.gateway.routes.refused import NO_VERSION, answer_of, from_router, refusal_of
 from headway.gateway.routes.responses import ResponsesRoutes
+from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.table import TABLE
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.routes.token_counts import CHAT, TokenCounter
+from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
@@ -94,6 +92,10 @@ class Routes:
         operations: Operations,
         predicted: PredictedRoute,
         history: HistoryRoutes,
+        registered: PromptsRoutes,
+        trials: PromptTrials,
+        runs: RunsRoutes,
+        what_if: WhatIfRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
@@ -101,6 +103,10 @@ class Routes:
         self._operations = operations
         self._predicted = predicted
         self._history = history
+        self._registered = registered
+        self._trials = trials
+        self._runs = runs
+        self._what_if = what_if
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -115,6 +121,7 @@ class Routes:
         self._files = FilesRoutes(entrance, batches, settings.read_timeout_s)
         self._costs = costs
         self._batches = BatchesRoutes(entrance, batches, costs)
+        self._models = ModelsRoutes(entrance, intake, inference)
         counter = TokenCounter(intake, pool)
         self._messages = MessagesRoutes(entrance, counter)
         self._responses = ResponsesRoutes(
@@ -124,7 +131,6 @@ class Routes:
         self._repeats = Repeats(dispatcher.clock, None if queue is None else queue.answers)
         self._work_resources: set[web.AbstractResource | None] = set()
         """Those to which requests for work go."""
-        self._since = int(time.time())
         self._document = msgspec.json.encode(document())
 
     def application(self) -> web.Application:
@@ -147,6 +153,7 @@ class Routes:
             "create_batch": self._batches.create,
             "batches": self._batches.batches,
             "batch": self._batches.batch,
+            "batch_errors": self._batches.errors,
             "cancel_batch": self._batches.cancel,
             "pause_batch": self._batches.pause,
             "resume_batch": self._batches.resume,
@@ -154,8 +161,8 @@ class Routes:
             "rerank": self._texts.rerank,
             "classify": self._texts.classify,
             "predict": PredictRoute(self._inference, self._entrance).predict,
-            "models": self._models,
-            "model": self._model,
+            "models": self._models.all,
+            "model": self._models.one,
             "queue": self._queue,
             "costs": self._costs.costs,
             "policy": self._policy,
@@ -169,6 +176,12 @@ class Routes:
             "history_csv": self._history.csv,
             "history_series": self._history.series,
             "history_request": self._history.one,
+            "prompts": self._registered.list,
+            "prompt": self._registered.one,
+            "write_version": self._registered.write_version,
+            "write_cases": self._registered.write_cases,
+            "move_alias": self._registered.move_alias,
+            "run_trials": self._trials.run,
             "metrics": self._scrape,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -177,6 +190,7 @@ class Routes:
             "docs_style": partial(self._docs_asset, "swagger-ui.css", "text/css"),
             "docs_script": partial(self._docs_asset, "swagger-ui-bundle.js", "text/javascript"),
             "status_page": self._status_page,
+            **self._runs.handlers(),
             **OpenInferenceRoutes(self._inference, self._entrance).handlers(),
         }
         application = web.Application(middlewares=[self._surround])
@@ -194,6 +208,7 @@ class Routes:
             )
             if route.scheduled:
                 self._work_resources.add(added.resource)
+        self._what_if.add_to(application.router)
         self._console.add_to(application.router)
         return application
 
@@ -312,24 +327,6 @@ class Routes:
         return await self._answers.answer(work, Reply(request, dialect))
 
     # ---- views ------------------------------------------------------------------------------
-
-    async def _models(self, request: web.Request) -> web.Response:
-        self._entrance.caller(request)
-        names = self._intake.names()
-        names = ["default", *names] if names else names
-        if is_anthropic_client(request):
-            return json_answer(model_list(names, self._since))
-        return json_answer(ModelList(data=[Model(id=name, created=self._since) for name in names]))
-
-    async def _model(self, request: web.Request) -> web.Response:
-        self._entrance.caller(request)
-        name = request.match_info["model"]
-        if name == "default" or not self._inference.serves(name):
-            model = self._intake.model(name)
-            name = model if name == "default" else name
-        if is_anthropic_client(request):
-            return json_answer(model_info(name, self._since))
-        return json_answer(Model(id=name, created=self._since))
 
     async def _queue(self, request: web.Request) -> web.Response:
         viewer = self._entrance.caller(request)

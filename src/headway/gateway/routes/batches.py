@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, UnsetType
 
 from headway.batches.batch import Batch, Usage, WrongStatus
 from headway.batches.batches import MOST_METADATA, Batches, NothingFailed
 from headway.batches.input_file import PROMPT_FIELDS
 from headway.gateway.api.answer import json_answer
+from headway.gateway.api.batches import (
+    BatchExtras,
+    BatchList,
+    BatchRequest,
+    BatchView,
+    Counts,
+    ErrorList,
+    ErrorView,
+    FailedLines,
+    FailedLineView,
+    InputDetails,
+    OutputDetails,
+    UsageView,
+)
 from headway.gateway.api.errors import ApiError, invalid_value
 from headway.gateway.http.body import parsed
 from headway.gateway.intake.entrance import Entrance
-from headway.gateway.keys.keys import Caller
+from headway.gateway.keys.keys import Caller, who
 from headway.gateway.routes.costs import CostsRoutes
 from headway.gateway.routes.files import (
     disk_error,
@@ -27,126 +41,14 @@ from headway.gateway.routes.files import (
     no_file,
     owner_of,
     page,
+    seen_by,
     unknown_cursor,
 )
 
+logger = logging.getLogger(__name__)
+
 PAGE, LARGEST_PAGE = 20, 100
 LONGEST_KEY, LONGEST_VALUE = 64, 512
-
-
-class OutputExpiry(msgspec.Struct):
-    """How long output and error file are kept."""
-
-    anchor: str
-    seconds: int
-
-
-class BatchRequest(msgspec.Struct):
-    """What begins a batch."""
-
-    input_file_id: str
-    endpoint: str
-    completion_window: str
-    metadata: dict[str, str] | None = None
-    output_expires_after: OutputExpiry | None = None
-
-
-class Counts(msgspec.Struct):
-    """Lines of a batch."""
-
-    total: int
-    completed: int
-    failed: int
-
-
-class ErrorView(msgspec.Struct):
-    """What is wrong with the input."""
-
-    code: str
-    message: str
-    line: int | None
-    param: str | None
-
-
-class ErrorList(msgspec.Struct):
-    """All of that."""
-
-    data: list[ErrorView]
-    object: str = "list"
-
-
-class InputDetails(msgspec.Struct):
-    """Prompt tokens that came from a cache."""
-
-    cached_tokens: int
-
-
-class OutputDetails(msgspec.Struct):
-    """Output tokens that nobody sees."""
-
-    reasoning_tokens: int
-
-
-class UsageView(msgspec.Struct):
-    """Tokens of all answers."""
-
-    input_tokens: int
-    input_tokens_details: InputDetails
-    output_tokens: int
-    output_tokens_details: OutputDetails
-    total_tokens: int
-
-
-class BatchExtras(msgspec.Struct):
-    """What OpenAI's API does not have."""
-
-    cost: float | None
-    """Of all its requests so far, failed ones included; null: nothing has a price yet."""
-    unpriced: int
-    """Requests whose cost is unknown; it is not in `cost`."""
-    waits: str | None
-    """Why no lines begin; null: they may."""
-
-
-class BatchView(msgspec.Struct):
-    """One batch."""
-
-    id: str
-    endpoint: str
-    model: str | None
-    errors: ErrorList | None
-    input_file_id: str
-    status: str
-    output_file_id: str | None
-    error_file_id: str | None
-    created_at: int
-    in_progress_at: int | None
-    expires_at: int
-    finalizing_at: int | None
-    completed_at: int | None
-    failed_at: int | None
-    expired_at: int | None
-    cancelling_at: int | None
-    cancelled_at: int | None
-    request_counts: Counts
-    usage: UsageView
-    metadata: dict[str, str] | None
-    paused_at: int | None
-    """Not in OpenAI's API."""
-    completion_window: str = "24h"
-    object: str = "batch"
-    headway: BatchExtras | UnsetType = UNSET
-    """Only where one batch is asked for."""
-
-
-class BatchList(msgspec.Struct):
-    """One page of batches."""
-
-    data: list[BatchView]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-    object: str = "list"
 
 
 _request = msgspec.json.Decoder(BatchRequest)
@@ -203,28 +105,32 @@ class BatchesRoutes:
 
     async def batches(self, request: web.Request) -> web.Response:
         """Batches, the newest first, page by page. Raises ApiError 400."""
-        owner = owner_of(self._entrance.caller(request))
+        owner = seen_by(self._entrance.caller(request))
         limit = limit_of(request, PAGE, LARGEST_PAGE)
         after = request.query.get("after")
         with unknown_cursor():
             found = await kept(self._batches).batches(owner, after, limit + 1)
-        return json_answer(BatchList(*page([view(one) for one in found], limit)))
+        shown, first, last, more = page(found, limit)
+        return json_answer(BatchList([await self._whole(one) for one in shown], first, last, more))
 
     async def batch(self, request: web.Request) -> web.Response:
         """One batch. Raises ApiError 404."""
-        owner = owner_of(self._entrance.caller(request))
-        id = request.match_info["batch_id"]
-        batch = await kept(self._batches).batch(id, owner)
-        if batch is None:
-            raise _no_batch(id)
-        shown = view(batch)
-        cost = await self._costs.of_batch(id)
-        shown.headway = BatchExtras(
-            cost=None if cost is None else cost.cost,
-            unpriced=0 if cost is None else cost.unpriced,
-            waits=kept(self._batches).waits(batch) or None,
-        )
-        return json_answer(shown)
+        return json_answer(await self._whole(await self._found(request)))
+
+    async def errors(self, request: web.Request) -> web.Response:
+        """The first lines that failed, with their errors. Raises ApiError 400 or 404."""
+        limit = limit_of(request, PAGE, LARGEST_PAGE)
+        batch = await self._found(request)
+        try:
+            found = await kept(self._batches).failed_lines(batch, limit)
+        except FileNotFoundError:
+            raise ApiError(
+                404,
+                "The error file of this batch is gone: it was deleted, or has expired.",
+                code="file_not_found",
+            ) from None
+        lines = [FailedLineView(**one._asdict()) for one in found]
+        return json_answer(FailedLines(lines, batch.failed))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a batch; again is well. Raises ApiError 404, or 409 if it is over."""
@@ -263,10 +169,10 @@ class BatchesRoutes:
         self,
         request: web.Request,
         what: str,
-        do: Callable[[Batches, str, str], Awaitable[Batch | None]],
+        do: Callable[[Batches, str, str | None], Awaitable[Batch | None]],
     ) -> web.Response:
-        owner = owner_of(self._entrance.caller(request))
-        id = request.match_info["batch_id"]
+        caller = self._entrance.caller(request)
+        owner, id = seen_by(caller), request.match_info["batch_id"]
         try:
             batch = await do(kept(self._batches), id, owner)
         except WrongStatus:
@@ -278,7 +184,33 @@ class BatchesRoutes:
             ) from None
         if batch is None:
             raise _no_batch(id)
+        here = caller is not None or self._entrance.from_here(request)
+        logger.info(
+            "batch %s: %s, by %s", id, what, who(caller) if here else "somebody without a key"
+        )
         return json_answer(view(batch))
+
+    async def _found(self, request: web.Request) -> Batch:
+        owner = seen_by(self._entrance.caller(request))
+        id = request.match_info["batch_id"]
+        batch = await kept(self._batches).batch(id, owner)
+        if batch is None:
+            raise _no_batch(id)
+        return batch
+
+    async def _whole(self, batch: Batch) -> BatchView:
+        """A batch with what OpenAI's API does not have."""
+        shown, batches = view(batch), kept(self._batches)
+        cost, ends_at = await self._costs.of_batch(batch.id), batches.ends_at(batch)
+        shown.headway = BatchExtras(
+            owner=batch.owner,
+            key=batch.key_name,
+            cost=None if cost is None else cost.cost,
+            unpriced=0 if cost is None else cost.unpriced,
+            waits=batches.waits(batch) or None,
+            ends_at=None if ends_at is None else round(ends_at),
+        )
+        return shown
 
 
 def view(batch: Batch) -> BatchView:

@@ -15,6 +15,7 @@ from headway.gateway.api.views import BudgetView, CostGroup, CostSums, CostsView
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.budgets import Budget, Budgets
 from headway.gateway.keys.keys import Caller
+from headway.gateway.routes.files import limit_of
 from headway.gateway.routes.moment import moment_of
 from headway.store.costs import (
     BatchCost,
@@ -27,6 +28,7 @@ from headway.store.costs import (
     unpriced,
 )
 
+MOST_GROUPS = 100_000
 SINCE_S = 30 * 86_400.0
 """How far back costs go where the client does not say."""
 MOST_BATCHES = 256
@@ -56,6 +58,7 @@ class CostsRoutes:
             by = groups_of(asked.get("by", "day"))
         except ValueError as error:
             raise invalid_value(f"by: {error}.", "by") from None
+        limit = limit_of(request, MOST_GROUPS, MOST_GROUPS)
         since_s, until_s = moment_of(request, "since"), moment_of(request, "until")
         since_s = time.time() - SINCE_S if since_s is None else since_s
         until_s = float("inf") if until_s is None else until_s
@@ -91,8 +94,9 @@ class CostsRoutes:
             total=CostSums(**total(found).sums()),
             groups=[
                 CostGroup(group=dict(zip(by, one.group, strict=True)), **one.sums())
-                for one in found
+                for one in found[:limit]
             ],
+            left_out=max(0, len(found) - limit),
             unpriced=[UnpricedModel(**one._asdict()) for one in without],
             budgets=[one for budget in self._seen(viewer) for one in _views(budget)],
         )
@@ -140,6 +144,8 @@ def _views(budget: Budget) -> list[BudgetView]:
             reserved=one.reserved,
             resets_at=int(one.resets_at_s),
             when_spent=budget.settings.when_spent,
+            refused=one.refused,
+            downgraded=one.downgraded,
         )
         for one in budget.allowances
     ]

@@ -40,8 +40,15 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "completion_window": "24h",
     },
     "/v1/headway/predict": {"model": "default", "messages": _HELLO, "max_tokens": 32},
+    "/v1/headway/workers/{worker}/runs/{run}/answers": {"path": "ask", "accept": True},
     "/v1/headway/policy": {"policy": "srpt"},
     "/v1/headway/requests/{request_id}/tier": {"tier": "interactive"},
+    "/v1/headway/prompts/{prompt}/versions/{number}": {"text": "Greet me."},
+    "/v1/headway/prompts/{prompt}/cases": {
+        "text": "cases: [{name: hello, expect: {contains: hello}}]"
+    },
+    "/v1/headway/prompts/{prompt}/aliases/{alias}": {"version": 2, "instead_of": 1},
+    "/v1/headway/prompts/{prompt}/trials": {"versions": ["production", 2]},
     "/v2/models/{model}/infer": _TENSORS,
     "/v2/models/{model}/versions/{version}/infer": _TENSORS,
 }
@@ -56,6 +63,11 @@ PARAMETERS = {
     "batch_id": "batch_123",
     "request_id": "req-123",
     "backend": "gpu-1",
+    "prompt": "name-capital",
+    "number": "2",
+    "alias": "production",
+    "worker": "worker",
+    "run": "mb1k2x3y-0a1b2c",
     "limit": 20,
     "order": "desc",
 }

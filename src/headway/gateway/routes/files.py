@@ -209,7 +209,7 @@ class FilesRoutes:
         return json_answer(DeletedFile(id))
 
     async def _found(self, request: web.Request) -> StoredFile:
-        owner = owner_of(self._entrance.caller(request))
+        owner = seen_by(self._entrance.caller(request))
         id = request.match_info["file_id"]
         file = await kept(self._batches).file(id, owner)
         if file is None:
@@ -253,6 +253,11 @@ def limit_of(request: web.Request, default: int, most: int) -> int:
 def owner_of(caller: Caller | None) -> str:
     """The owner of a caller's files and batches: its tenant; empty if the gateway is open."""
     return "" if caller is None else caller.tenant
+
+
+def seen_by(caller: Caller | None) -> str | None:
+    """Whose files and batches a caller sees; None: everybody's."""
+    return None if caller is None or caller.admin else caller.tenant
 
 
 def kept(batches: Batches | None) -> Batches:

@@ -22,7 +22,7 @@ from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
-from headway.gateway.keys.keys import Caller
+from headway.gateway.keys.keys import Caller, who
 from headway.gateway.work.work import Work
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Operations:
         return work
 
     def _note(self, what: str, caller: Caller | None) -> None:
-        self._deeds[what] = _Deed(_name(caller), self._dispatcher.clock())
+        self._deeds[what] = _Deed(who(caller), self._dispatcher.clock())
 
     def _by(self, what: str) -> str:
         """Who made it so, and when; empty if nobody did."""
@@ -158,12 +158,8 @@ class Operations:
         return f": {deed.who} did that {self._dispatcher.clock() - deed.at_s:.0f} s ago"
 
     def _done(self, caller: Caller | None, what: str) -> web.Response:
-        logger.info("%s, by %s", what, _name(caller))
+        logger.info("%s, by %s", what, who(caller))
         return json_answer(Operated(f"{what[0].upper()}{what[1:]}."))
-
-
-def _name(caller: Caller | None) -> str:
-    return "somebody on this machine" if caller is None else f"key {caller.name}"
 
 
 def _conflict(message: str) -> ApiError:

@@ -6,14 +6,17 @@ from functools import partial
 
 from aiohttp import web
 
+from headway.core.policies import POLICIES
 from headway.gateway.api.answer import json_answer
-from headway.gateway.api.views import PredictedChat
+from headway.gateway.api.errors import invalid_value
+from headway.gateway.api.views import PredictedChat, PredictedUnder
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.prompts import Prompts
 from headway.gateway.routes.token_counts import CHAT
 
 
@@ -22,6 +25,7 @@ class PredictedRoute:
 
     Args:
         entrance: authenticates, and reads the body.
+        prompts: fill in the registered prompt that it names.
         intake: makes a work of it, which is never submitted.
         dispatcher: has the queue.
         foresight: predicts.
@@ -31,12 +35,14 @@ class PredictedRoute:
     def __init__(
         self,
         entrance: Entrance,
+        prompts: Prompts,
         intake: Intake,
         dispatcher: Dispatcher,
         foresight: Foresight,
         ahead: RunsAhead,
     ) -> None:
         self._entrance = entrance
+        self._prompts = prompts
         self._intake = intake
         self._dispatcher = dispatcher
         self._foresight = foresight
@@ -44,7 +50,13 @@ class PredictedRoute:
 
     async def predicted(self, request: web.Request) -> web.Response:
         """Answer with the prediction."""
+        policy = request.query.get("policy", "")
+        if policy and policy not in POLICIES:
+            known = ", ".join(POLICIES)
+            raise invalid_value(f"There is no policy {policy[:100]!r}; there are {known}.",
+                                "policy")  # fmt: skip
         admitted = await self._entrance.admit(request)
+        admitted = await self._prompts.filled(CHAT, admitted)
         given = await off_loop(partial(read, CHAT), admitted.body)
         work = self._intake.work(CHAT, request.headers, admitted, given)
         if work.admission is not None:
@@ -54,17 +66,26 @@ class PredictedRoute:
         asked = work.request
         asked.estimate = estimate
         low, high = estimate.likely()
-        outlook = self._dispatcher.scheduler.outlook
+        scheduler = self._dispatcher.scheduler
+        outlook = scheduler.outlook
+        other = outlook.under(policy) if policy else None
         return json_answer(
             PredictedChat(
                 model=work.origin.model,
                 tier=asked.tier.label,
-                policy=self._dispatcher.scheduler.policy_name,
+                policy=scheduler.policy_name,
                 prompt_tokens=asked.prompt_tokens,
                 output_tokens=round(estimate.mean, 1),
                 output_low=low,
                 output_high=high,
                 wait_s=round(outlook.predicted_wait_s(asked), 3),
                 ahead=outlook.ahead(asked),
+                under=None
+                if other is None
+                else PredictedUnder(
+                    policy=policy,
+                    wait_s=round(other.predicted_wait_s(asked), 3),
+                    ahead=other.ahead(asked),
+                ),
             )
         )

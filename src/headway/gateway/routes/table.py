@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from headway.gateway.api import views, wire
+from headway.gateway.api.batches import BatchList, BatchRequest, BatchView, FailedLines
 from headway.gateway.api.history import HistoryPage, HistoryRequest
 from headway.gateway.api.open_inference_wire import ModelMetadata, ServerMetadata
 from headway.gateway.dialects.messages_request import CountTokensRequest, MessagesRequest
 from headway.gateway.dialects.responses_request import ResponsesRequest
-from headway.gateway.routes.batches import BatchList, BatchRequest, BatchView
+from headway.gateway.routes import runs
 from headway.gateway.routes.files import PATH, DeletedFile, FileList, FileView
 from headway.gateway.routes.history import HISTORY, PAGE_QUERY, ROWS_QUERY, SERIES_QUERY
+from headway.gateway.routes.prompt_table import PROMPT_TABLE
 from headway.gateway.routes.route import Route
 from headway.models.open_inference import InferenceRequest, InferenceResponse
 from headway.store.costs import GROUPS
@@ -44,6 +46,7 @@ COSTS: dict[str, dict[str, Any]] = {
     "since": {"type": "string", "description": "ISO 8601, an age as 7d, or seconds since 1970"},
     "until": {"type": "string", "description": "The same"},
     "tenant": {"type": "string"},
+    **LIMIT,
 }
 
 TABLE: tuple[Route, ...] = (
@@ -126,6 +129,15 @@ TABLE: tuple[Route, ...] = (
     Route("POST", BATCHES, "create_batch", "Begin a batch", BatchRequest, BatchView),
     Route("GET", BATCHES, "batches", "All batches", None, BatchList, query=BATCH_PAGES),
     Route("GET", BATCH, "batch", "One batch", None, BatchView),
+    Route(
+        "GET",
+        f"{BATCH}/errors",
+        "batch_errors",
+        "The first of its requests that failed",
+        None,
+        FailedLines,
+        query={"limit": PAGES["limit"]},
+    ),
     Route("POST", f"{BATCH}/cancel", "cancel_batch", "Cancel a batch", None, BatchView),
     Route("POST", f"{BATCH}/pause", "pause_batch", "Begin no more of its lines", None, BatchView),
     Route("POST", f"{BATCH}/resume", "resume_batch", "Let its lines begin again", None, BatchView),
@@ -190,6 +202,7 @@ TABLE: tuple[Route, ...] = (
         "What is predicted of a chat, without sending it",
         wire.ChatRequest,
         views.PredictedChat,
+        query={"policy": {"type": "string", "description": "Also predict its wait under this one"}},
     ),
     Route(
         "POST",
@@ -265,6 +278,8 @@ TABLE: tuple[Route, ...] = (
         None,
         HistoryRequest,
     ),
+    *PROMPT_TABLE,
+    *runs.ROUTES,
     Route(
         "GET",
         "/metrics",

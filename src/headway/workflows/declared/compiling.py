@@ -21,6 +21,7 @@ from headway.workflows.declared.graph import needs_of
 from headway.workflows.declared.pipeline import Pipeline, TaskEntry, read_pipeline
 from headway.workflows.definition import Source, Workflow
 from headway.workflows.errors import WorkflowError
+from headway.workflows.graph import Planned
 
 TRIGGERS = {name.lower(): getattr(triggers, name) for name in triggers.__all__}
 
@@ -56,6 +57,10 @@ def compiled(file: Path, text: str) -> Workflow[..., Any]:
         tier=tier,
         triggers=started_by,
         source=Source(str(file), text),
+        plan={
+            name: Planned(pipeline.tasks[name].kind, tuple(others))
+            for name, others in needs.items()
+        },
     )
 
 

@@ -16,10 +16,12 @@ from yarl import URL
 from headway.workflows import values
 from headway.workflows.catalog import Catalog
 from headway.workflows.errors import WorkflowError
+from headway.workflows.graph import graph_of
 from headway.workflows.http.page import answered_page, page
+from headway.workflows.http.views import graph_view, listed_view, question_view, run_view
 from headway.workflows.journal.errors import Answered, JournalError, NoSuchRun, TooLate
 from headway.workflows.journal.journal import Journal
-from headway.workflows.journal.rows import RunRow, RunState
+from headway.workflows.journal.rows import RunState
 from headway.workflows.question import Question
 from headway.workflows.starting import start
 from headway.workflows.triggers.runner import Triggers
@@ -113,6 +115,7 @@ class HttpServer:
                 web.post("/v1/runs", self._begin),
                 web.get("/v1/runs", self._list),
                 web.get("/v1/runs/{run}", self._show),
+                web.get("/v1/runs/{run}/graph", self._graph),
                 web.post("/v1/runs/{run}/cancel", self._cancel),
                 web.post("/v1/runs/{run}/retry", self._retry),
                 web.post("/v1/runs/{run}/events/{path:.+}", self._send),
@@ -191,30 +194,44 @@ class HttpServer:
             raise WorkflowError('send {"workflow": NAME, "input": {…}, "key": EVENT}')
         row = await start(self._journal, self._catalog, self._catalog.named(name), given, key=key)
         self._wake()
-        return web.json_response(_view(row), status=201)
+        return web.json_response(run_view(row), status=201)
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query
         try:
             states = [RunState(one) for one in query.getall("state", [])]
             most = min(max(int(query.get("limit", "50")), 1), 1000)
-            before = float(query["before"]) if "before" in query else None
         except ValueError as error:
             raise WorkflowError(str(error)) from None
-        rows = await self._journal.runs(
-            states=states, workflow=query.get("workflow"), before=before, most=most
+        found = await self._journal.outlines(
+            states=states,
+            workflow=query.get("workflow"),
+            after=query.get("after"),
+            most=most + 1,
         )
-        return web.json_response({"runs": [_view(row) for row in rows]})
+        shown = found[:most]
+        return web.json_response(
+            {
+                "runs": [listed_view(one) for one in shown],
+                "next": shown[-1].run.id if len(found) > most else None,
+                "workflows": sorted(workflow.name for workflow in self._catalog),
+            }
+        )
 
     async def _show(self, request: web.Request) -> web.Response:
         row = await self._journal.run(request.match_info["run"])
         steps = await self._journal.steps(row.id)
-        return web.json_response(_view(row) | {"steps": [asdict(one) for one in steps.values()]})
+        return web.json_response(run_view(row) | {"steps": [asdict(one) for one in steps.values()]})
+
+    async def _graph(self, request: web.Request) -> web.Response:
+        row, steps = await self._journal.outline(request.match_info["run"])
+        nodes = graph_of(steps, await self._catalog.plan_of(row, self._journal))
+        return web.json_response(graph_view(row, nodes, steps))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         row = await self._journal.cancel(request.match_info["run"])
         self._wake()
-        return web.json_response(_view(row))
+        return web.json_response(run_view(row))
 
     async def _retry(self, request: web.Request) -> web.Response:
         body = await _json(request, "from")
@@ -222,7 +239,7 @@ class HttpServer:
             raise WorkflowError('send {"from": STEP}')
         row = await self._journal.again(request.match_info["run"], body.get("from"), None)
         self._wake()
-        return web.json_response(_view(row))
+        return web.json_response(run_view(row))
 
     async def _send(self, request: web.Request) -> web.Response:
         body = await _value(request, None)
@@ -235,19 +252,7 @@ class HttpServer:
 
     async def _questions(self, request: web.Request) -> web.Response:
         asked = await self._journal.questions()
-        return web.json_response(
-            {
-                "questions": [
-                    {
-                        "run": one.run,
-                        "path": one.path,
-                        "due_at": one.due_at,
-                        "question": json.loads(one.question_json or "null"),
-                    }
-                    for one in asked
-                ]
-            }
-        )
+        return web.json_response({"questions": [question_view(one) for one in asked]})
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await _json(request, "accept", "value", "why", "by")
@@ -339,14 +344,6 @@ async def _within(request: web.Request, most: int) -> bytes:
 
 def _is_text(value: Any) -> bool:
     return value is None or (isinstance(value, str) and "\0" not in value)
-
-
-def _view(row: RunRow) -> dict[str, Any]:
-    kept = asdict(row)
-    for name in ("input", "output", "error"):
-        text = kept.pop(f"{name}_json")
-        kept[name] = None if text is None else json.loads(text)
-    return kept
 
 
 def _refused(status: int, error: Exception) -> web.Response:

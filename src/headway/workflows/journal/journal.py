@@ -18,7 +18,16 @@ from headway.state_folder import state_folder
 from headway.store.opening import open_database
 from headway.store.owner import Owner
 from headway.store.transactions import Connection, Transactions
-from headway.workflows.journal import again, answers, children, claims, progress, pruning, tables
+from headway.workflows.journal import (
+    again,
+    answers,
+    children,
+    claims,
+    outlines,
+    progress,
+    pruning,
+    tables,
+)
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow
 from headway.workflows.journal.schema import prepare
 
@@ -193,13 +202,32 @@ class Journal:
         *,
         states: Iterable[RunState] = (),
         workflow: str | None = None,
-        before: float | None = None,
         most: int = 50,
     ) -> list[RunRow]:
-        """The newest runs of these states, of this workflow, that began before then."""
+        """The newest runs of these states, of this workflow."""
+        return await self._transactions.run(partial(tables.runs, tuple(states), workflow, most))
+
+    async def outlines(
+        self,
+        *,
+        states: Iterable[RunState] = (),
+        workflow: str | None = None,
+        after: str | None = None,
+        most: int = 50,
+    ) -> list[outlines.RunOutline]:
+        """The same in outline, older ones than the run `after`. Raises NoSuchRun."""
         return await self._transactions.run(
-            partial(tables.runs, tuple(states), workflow, before, most)
+            partial(outlines.runs, tuple(states), workflow, after, most)
         )
+
+    async def outline(self, run: str) -> tuple[RunRow, list[StepRow]]:
+        """A run with its steps, in outline. Raises NoSuchRun."""
+
+        def read(connection: Connection) -> tuple[RunRow, list[StepRow]]:
+            row = outlines.run(run, connection)
+            return row, outlines.steps(row.id, connection)
+
+        return await self._transactions.run(read)
 
     async def definition(self, hash_: str) -> Definition | None:
         """The definition with this hash."""

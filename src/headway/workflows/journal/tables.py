@@ -104,21 +104,17 @@ def lock(runs: Sequence[str], connection: Connection) -> None:
 def runs(
     states: Sequence[RunState],
     workflow: str | None,
-    before: float | None,
     most: int,
     connection: Connection,
 ) -> list[RunRow]:
     """The newest runs that are asked for."""
-    conditions, values = ["1 = 1"], []
+    conditions, values = ["1 = 1"], list[str]()
     if states:
         conditions.append(f"state IN ({marks(len(states))})")
         values += [str(state) for state in states]
     if workflow is not None:
         conditions.append("workflow = ?")
         values.append(workflow)
-    if before is not None:
-        conditions.append("created_at < ?")
-        values.append(before)  # type: ignore[arg-type]
     rows = connection.query(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE {' AND '.join(conditions)} "
         "ORDER BY created_at DESC, id DESC LIMIT ?",

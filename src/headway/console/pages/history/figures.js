@@ -4,9 +4,8 @@
 import { html, useMemo, useState } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
 import { Chart } from '../../parts/chart.js'
-import { count, plural } from '../../parts/format.js'
+import { cost, count, ms, plural } from '../../parts/format.js'
 import { historyAddress } from './filters.js'
-import { cost, ms } from './format.js'
 
 const BY = ['tenant', 'model', 'tier', 'outcome']
 /** @type {Record<string, string>} */

@@ -1,10 +1,10 @@
 // @ts-check
 // The life of one request: what it did and when, its prediction against the truth, what it cost.
 
-import { html, useState } from '../../vendor/libraries.js'
+import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
-import { between, count } from '../../parts/format.js'
-import { cost, ms, when } from './format.js'
+import { between, cost, count, ms, when } from '../../parts/format.js'
+import { LongText } from '../../parts/long_text.js'
 
 /** @type {Record<string, string>} */
 const ENDS = {
@@ -25,7 +25,7 @@ export function Life({ id }) {
     ${answer === null ? !error && html`<p class="soft" role="status">Looking …</p>` : html`
       <${Timeline} one=${answer}/>
       <div class="pair"><${Prediction} one=${answer}/><${Facts} one=${answer}/></div>
-      ${answer.prompt !== null && html`<${Prompt} text=${answer.prompt}/>`}`}`
+      ${answer.prompt !== null && html`<section aria-label="Prompt"><h2>Prompt</h2><${LongText} text=${answer.prompt}/></section>`}`}`
 }
 
 /** Back to the list as it was, if it is where one comes from. @param {Event} event */
@@ -105,16 +105,4 @@ function Facts({ one }) {
 /** A name, and the way to all requests that bear it. @param {{name: string, value: string}} props */
 function Others({ name, value }) {
   return html`<a href=${`#/history?${new URLSearchParams({ [name]: value })}`}><bdi>${value}</bdi></a>`
-}
-
-const PIECE = 20_000
-
-/** The prompt, a piece at a time: it may be a megabyte. @param {{text: string}} props */
-function Prompt({ text }) {
-  const [shown, setShown] = useState(PIECE)
-  return html`<section aria-label="Prompt"><h2>Prompt</h2>
-    <pre class="body" dir="auto" tabindex="0">${text.slice(0, shown)}</pre>
-    ${text.length > shown && html`<p class="row"><span class="soft">${count(shown)} of ${count(text.length)} characters</span>
-      <button class="quiet" onClick=${() => setShown(shown + PIECE)}>Show more</button></p>`}
-  </section>`
 }

@@ -3,8 +3,7 @@
 
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
-import { count } from '../../parts/format.js'
-import { cost, ms, when } from './format.js'
+import { cost, count, ms, when } from '../../parts/format.js'
 
 const ROWS = 50
 

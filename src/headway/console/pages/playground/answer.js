@@ -2,6 +2,8 @@
 // A chat as it grows: texts are shown as they are, never as HTML.
 
 import { html, useRef, useState } from '../../vendor/libraries.js'
+import { Shown } from './media.js'
+import { contentOf } from './side.js'
 
 /** Characters of one block of text: of a long answer only its last block is drawn again. */
 const BLOCK = 8000
@@ -10,6 +12,8 @@ const BLOCK = 8000
  * @typedef {object} Turn
  * @property {'user' | 'assistant'} role
  * @property {string[]} blocks
+ * @property {import('./media.js').Medium[]} [media]
+ * @property {{id: string, version: string, variables: Record<string, string>}} [prompt] the registered one before it
  * @property {string} [error]
  */
 
@@ -25,16 +29,20 @@ export function useAnswer() {
   const state = now.current
   return {
     state,
-    /** @returns {{role: string, content: string}[]} what was said, less what got no answer */
+    /** @returns {{role: string, content: any}[]} what was said, less what got no answer */
     history: () => state.turns
       .filter((one, number) => (one.role === 'user' ? state.turns[number + 1] : one).blocks.length > 0)
-      .map(({ role, blocks }) => ({ role, content: blocks.join('') })),
-    /** @param {string} prompt @returns {import('../../parts/chat.js').Hearing} */
-    begin(prompt) {
+      .map(({ role, blocks, media = [] }) => ({ role, content: contentOf({ text: blocks.join(''), media, values: {} }) }))
+      .filter(one => one.content.length > 0),
+    /**
+     * @param {import('./side.js').Input} input @param {Turn['prompt']} prompt
+     * @returns {import('../../parts/chat.js').Hearing}
+     */
+    begin({ text, media }, prompt) {
       const began = performance.now()
       /** @type {Turn} */
       const answer = { role: 'assistant', blocks: [] }
-      state.turns = [...state.turns, { role: 'user', blocks: [prompt] }, answer]
+      state.turns = [...state.turns, { role: 'user', blocks: [text], media, prompt }, answer]
       state.busy = true
       state.wait = 'asking …'
       const figures = state.figures = /** @type {any} */ ({})
@@ -76,12 +84,19 @@ export function useAnswer() {
   }
 }
 
+/** @param {{prompt: NonNullable<Turn['prompt']>}} props */
+function Filled({ prompt: { id, version, variables } }) {
+  return html`<p class="soft small">${id}@${version}${Object.entries(variables).map(([name, value]) => html`${', '}${name}: <bdi>${value.slice(0, 200)}${value.length > 200 ? ' …' : ''}</bdi>`)}</p>`
+}
+
 /** @param {{state: ReturnType<typeof useAnswer>['state']}} props */
 export function Answer({ state }) {
   if (state.turns.length === 0) return html`<p class="soft empty">Nothing was said yet.</p>`
   return html`<div class="chat" tabindex="0" role="log" aria-label="Chat">
     ${state.turns.map((turn, number) => html`<div class=${`turn ${turn.role}`} key=${number}>
       <span class="unseen">${turn.role === 'user' ? 'You' : 'Model'}: </span>
+      ${turn.prompt && html`<${Filled} prompt=${turn.prompt}/>`}
+      ${turn.media?.map((one, place) => html`<${Shown} one=${one} key=${place}/>`)}
       ${turn.blocks.map((block, place) => html`<span dir="auto" key=${place}>${block}</span>`)}
       ${turn.error && html`<p class="error small">${turn.error}</p>`}
       ${state.wait && number === state.turns.length - 1 && html`<p class="soft small">${state.wait}</p>`}

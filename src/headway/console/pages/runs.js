@@ -1,0 +1,38 @@
+// @ts-check
+// Runs of workflows: what people are asked, how far runs are, and each as a graph.
+
+import { html } from '../vendor/libraries.js'
+import { useAnswer } from '../parts/answer.js'
+import { List } from './runs/list.js'
+import { Questions } from './runs/questions.js'
+import { Run } from './runs/run.js'
+import { runsAddress } from './runs/address.js'
+
+/** @param {{query: URLSearchParams}} props */
+export function Page({ query }) {
+  const { answer, error } = useAnswer('v1/headway/workers')
+  if (answer === null || answer.workers.length === 0) {
+    return html`<h1>Runs</h1>${error ? html`<section><p class="error" role="alert">${error}</p></section>`
+      : answer ? html`<${None}/>` : html`<p class="soft" role="status">Looking …</p>`}`
+  }
+  /** @type {string[]} */
+  const names = answer.workers.map((/** @type {any} */ one) => one.name)
+  const worker = names.includes(query.get('worker') ?? '') ? /** @type {string} */ (query.get('worker')) : names[0]
+  const run = query.get('run')
+  if (run !== null) return html`<${Run} key=${run} worker=${worker} id=${run}/>`
+  return html`<div class="row head"><h1>Runs</h1><span class="space"></span>
+      ${names.length > 1 && html`<label for="worker">Worker</label><select id="worker" value=${worker}
+        onChange=${(/** @type {any} */ event) => { location.hash = runsAddress(event.target.value) }}>
+        ${names.map(one => html`<option value=${one}>${one}</option>`)}</select>`}</div>
+    <${Questions} key=${`asked ${worker}`} worker=${worker}/>
+    <${List} key=${worker} worker=${worker} query=${query}/>`
+}
+
+function None() {
+  return html`<section><h2>No worker is known</h2>
+    <p>Workflows run in a process of their own, a worker. The console shows its runs, and people answer here what they
+    ask, once the gateway knows where the worker listens.</p>
+    <ol><li>Start a worker with its API: <code>headway worker report.py --port 8090</code></li>
+    <li>Name it in headway.yaml, and start the gateway anew:</li></ol>
+    <div class="code"><pre tabindex="0">${'workers:\n- url: http://127.0.0.1:8090\n  tenant: research   # whose runs they are; without it only admins see them'}</pre></div></section>`
+}

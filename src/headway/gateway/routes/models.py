@@ -1,0 +1,54 @@
+"""Which models there are, for clients of OpenAI and of Anthropic."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from headway.gateway.api.answer import json_answer
+from headway.gateway.api.wire import Architecture, Model, ModelList
+from headway.gateway.intake.entrance import Entrance
+from headway.gateway.intake.intake import Intake
+from headway.gateway.routes.inference import Inference
+from headway.gateway.routes.messages import is_anthropic_client, model_info, model_list
+
+
+class ModelsRoutes:
+    """Handlers of `/v1/models`.
+
+    Args:
+        entrance: authenticates requests.
+        intake: knows the models of backends.
+        inference: knows those that answer whole batches.
+    """
+
+    def __init__(self, entrance: Entrance, intake: Intake, inference: Inference) -> None:
+        self._entrance = entrance
+        self._intake = intake
+        self._inference = inference
+        self._since = int(time.time())
+
+    async def all(self, request: web.Request) -> web.Response:
+        """All models."""
+        self._entrance.caller(request)
+        names = self._intake.names()
+        names = ["default", *names] if names else names
+        if is_anthropic_client(request):
+            return json_answer(model_list(names, self._since))
+        return json_answer(ModelList(data=[self._model(name) for name in names]))
+
+    async def one(self, request: web.Request) -> web.Response:
+        """One model. Raises ApiError 404."""
+        self._entrance.caller(request)
+        name = request.match_info["model"]
+        if name == "default" or not self._inference.serves(name):
+            model = self._intake.model(name)
+            name = model if name == "default" else name
+        if is_anthropic_client(request):
+            return json_answer(model_info(name, self._since))
+        return json_answer(self._model(name))
+
+    def _model(self, name: str) -> Model:
+        takes = Architecture(input_modalities=self._intake.inputs(name))
+        return Model(id=name, created=self._since, architecture=takes)

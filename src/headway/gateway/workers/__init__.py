@@ -1,0 +1,1 @@
+"""Workers of workflows, which are other processes."""

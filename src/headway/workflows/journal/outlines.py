@@ -1,0 +1,80 @@
+"""Runs and steps without what they were given and what they returned, for who looks at many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headway.store.transactions import Connection, marks
+from headway.workflows.journal import tables
+from headway.workflows.journal.rows import RunRow, RunState, StepRow
+from headway.workflows.journal.schema import RUN_COLUMNS, STEP_COLUMNS, run_of, step_of
+
+_RUN = RUN_COLUMNS.replace("input_json", "'null'").replace("output_json", "NULL")
+_STEP = STEP_COLUMNS.replace("output_json", "NULL").replace(
+    "question_json", "CASE WHEN kind = 'person' THEN question_json END"
+)
+
+
+class RunOutline(NamedTuple):
+    """A run, and how far it is."""
+
+    run: RunRow
+    """With neither input nor output."""
+    steps: int
+    """That began."""
+    ended: int
+
+
+def runs(
+    states: Sequence[RunState],
+    workflow: str | None,
+    after: str | None,
+    most: int,
+    connection: Connection,
+) -> list[RunOutline]:
+    """The newest runs that are asked for, older ones than the run `after`. Raises NoSuchRun."""
+    conditions, values = ["1 = 1"], list[object]()
+    if states:
+        conditions.append(f"state IN ({marks(len(states))})")
+        values += [str(state) for state in states]
+    if workflow is not None:
+        conditions.append("workflow = ?")
+        values.append(workflow)
+    if after is not None:
+        last = tables.find(after, connection)
+        conditions.append("(created_at, id) < (?, ?)")
+        values += [last.created_at, last.id]
+    rows = connection.query(
+        f"SELECT {_RUN} FROM runs WHERE {' AND '.join(conditions)} "
+        "ORDER BY created_at DESC, id DESC LIMIT ?",
+        [*values, most],
+    )
+    found = [run_of(row) for row in rows]
+    far = _far([row.id for row in found], connection)
+    return [RunOutline(row, *far.get(row.id, (0, 0))) for row in found]
+
+
+def run(id: str, connection: Connection) -> RunRow:
+    """One run. Raises NoSuchRun."""
+    found = tables.find(id, connection)
+    return run_of(connection.query(f"SELECT {_RUN} FROM runs WHERE id = ?", (found.id,))[0])
+
+
+def steps(run: str, connection: Connection) -> list[StepRow]:
+    """The steps of a run in the order in which they began; with what people are asked."""
+    rows = connection.query(
+        f"SELECT {_STEP} FROM steps WHERE run = ? ORDER BY started_at, path", (run,)
+    )
+    return [step_of(row) for row in rows]
+
+
+def _far(runs: Sequence[str], connection: Connection) -> dict[str, tuple[int, int]]:
+    if not runs:
+        return {}
+    rows = connection.query(
+        "SELECT run, COUNT(*), COUNT(CASE WHEN state IN ('finished', 'failed') THEN 1 END) "
+        f"FROM steps WHERE run IN ({marks(len(runs))}) GROUP BY run",
+        runs,
+    )
+    return {run: (began, ended) for run, began, ended in rows}
