@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from tests.lab.simulation.served_log import records_of
 
 from claims import Claim, publish
 from headway.core.settings import BoostSettings, SchedulerSettings
@@ -36,6 +36,10 @@ from headway.lab.simulation.simulator import simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.site_list import sites_of
 from headway.lab.simulation.trace import Trace
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.lab.simulation.served_log import records_of
 
 PHASES = (
     ("chat", "azure2023_conv.csv.gz", 0.95),
@@ -182,10 +186,10 @@ def main() -> int:
     show(table_console(), Results(["phase", "policy", "mean s", "p99 s", "of fcfs"], rows))
     wrong = 0
     for at_s, before, after, reason in auto.choices:
-        phase = int(phase_of[min(len(day) - 1, int(np.searchsorted(day.arrival_s, at_s)))])
-        means = best_of[phase]
+        number = int(phase_of[min(len(day) - 1, int(np.searchsorted(day.arrival_s, at_s)))])
+        means = best_of[number]
         wrong += means[before] < means[after]
-        print(f"{at_s:7.0f} s, {PHASES[phase][0]}: {before} -> {after}: {reason}")
+        print(f"{at_s:7.0f} s, {PHASES[number][0]}: {before} -> {after}: {reason}")
     busy = auto.spent_s / float(day.arrival_s[-1])
     claims = [
         Claim("worst mean over the best fixed policy of a phase", 1.0 + worst, 1.05),

@@ -32,7 +32,7 @@ from headway.lab.simulation.importers.request_log import answered
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.recent import recent_traffic
 from headway.lab.simulation.settings import served_settings
-from headway.store.request_log import RequestRecord
+from headway.store.request_record import RequestRecord
 
 CODE = (
     "def merge(left, right):\n    out = []\n    while left and right:\n        out.append(left)\n"
@@ -100,7 +100,9 @@ async def measure(options: argparse.Namespace) -> int:
         LoadClient(server.url, "default", "", 3600) as client,
     ):
         rates = [await capacity(client, phase, prompts) for phase in PHASES]
-        requests, ends_s, at_s = [], [], 0.0
+        requests: list[LoadRequest] = []
+        ends_s: list[float] = []
+        at_s = 0.0
         for phase, rate in zip(PHASES, rates, strict=True):
             ends_s.append((ends_s[-1] if ends_s else 0.0) + 60.0 * options.minutes)
             while (at_s := at_s + rng.expovariate(phase.load * rate)) < ends_s[-1]:

@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Final
 
 import openai
 
@@ -38,7 +39,7 @@ from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.solo import warm_up
 from headway.lab.loadtest.workload import Workload
 
-CHAT = "/v1/chat/completions"
+CHAT: Final = "/v1/chat/completions"
 SETTLE_S = 2.0
 """From the first answered line until anything is counted."""
 MOST_RATIO = 1.5

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -250,16 +250,15 @@ async def main() -> int:
     parser.add_argument("--postgres", action="store_true")
     options = parser.parse_args()
     cleared: list[bool] = []
+    parts: tuple[tuple[Callable[[int, Path, str | None], Awaitable[bool]], int], ...] = (
+        (cost, options.lines),
+        (embedded, options.embedded),
+        (uploaded, options.upload_mb),
+        (cancelled, options.cancelled),
+        (partial(kills, options.kills), options.kills and options.killed_lines),
+    )
     with postgres_server.temporary() if options.postgres else nullcontext() as server:
-        for n, (measured, count) in enumerate(
-            (
-                (cost, options.lines),
-                (embedded, options.embedded),
-                (uploaded, options.upload_mb),
-                (cancelled, options.cancelled),
-                (partial(kills, options.kills), options.kills and options.killed_lines),
-            )
-        ):
+        for n, (measured, count) in enumerate(parts):
             if count:
                 database = server and postgres_server.new_tables(server, f"part{n}")
                 with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ from headway.lab.loadtest.compare import Contender, compare
 from headway.lab.loadtest.metrics import variation
 from headway.lab.loadtest.progress import ProgressBar
 from headway.lab.loadtest.prompts import load_prompts
+from headway.lab.loadtest.remarks import remarks
 from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult
 from headway.lab.loadtest.table import table_of
@@ -61,7 +62,9 @@ def main() -> int:
         Claim("failed requests", fcfs.errors + srpt.errors, 0),
     ]
     status = publish(claims, result.to_json(), options.json)
-    options.json.with_suffix(".html").write_text(report_html(result), encoding="utf-8")
+    options.json.with_suffix(".html").write_text(
+        report_html(result, remarks(result)), encoding="utf-8"
+    )
     return status
 
 

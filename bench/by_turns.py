@@ -64,7 +64,7 @@ def pooled_ratio(windows: Sequence[tuple[Sequence[float], Sequence[float]]], q: 
         return float(above / below)
 
     rng = np.random.default_rng(0)
-    drawn = [ratio(rng.integers(0, len(windows), len(windows))) for _ in range(DRAWS // 4)]
+    drawn = [ratio(rng.integers(0, len(windows), len(windows)).tolist()) for _ in range(DRAWS // 4)]
     low, high = np.percentile(drawn, (2.5, 97.5))
     return Effect(ratio(range(len(windows))), float(low), float(high))
 

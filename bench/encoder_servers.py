@@ -191,7 +191,7 @@ async def _until_ready(process: subprocess.Popen[bytes], target: Target, log: Pa
         except (OSError, RuntimeError, TimeoutError):
             await asyncio.sleep(0.3)
     last_words = log.read_text(errors="replace")[-500:]
-    raise RuntimeError(f"{process.args} is not ready; it said: {last_words}")
+    raise RuntimeError(f"{process.args!r} is not ready; it said: {last_words}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

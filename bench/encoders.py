@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -58,11 +59,14 @@ class Bench:
     """Embeddings of the first CHECKED_TEXTS texts."""
     claims: list[Claim] = field(default_factory=list)
     details: dict[str, object] = field(default_factory=dict)
+    capacities: dict[str, float] = field(default_factory=dict)
+    """Answers a second of each server, as `closed` measured them."""
 
     @property
     def servers(self) -> list[str]:
         """Those that were asked for."""
-        return self.options.servers
+        servers: list[str] = self.options.servers
+        return servers
 
     @property
     def peers(self) -> list[str]:
@@ -129,7 +133,8 @@ async def closed(bench: Bench) -> None:
             found[name] = await bench.closed(target, bench.options.seconds)
         _told("closed", name, found[name])
     bench.details["closed"] = {name: one.summary() for name, one in found.items()}
-    best = _best(bench.details["closed"])
+    bench.capacities = {name: one.per_s for name, one in found.items()}
+    best = _best(bench.capacities)
     if HEADWAY in found and best is not None:
         ours = found[HEADWAY]
         bench.claims += [
@@ -149,16 +154,17 @@ async def closed(bench: Bench) -> None:
 
 async def open_(bench: Bench) -> None:
     """Latency under a Poisson process that the best peer can bear."""
-    capacities = bench.details.get("closed")
-    if capacities is None and bench.options.json.is_file():
-        capacities = json.loads(bench.options.json.read_text()).get("closed")
+    capacities = bench.capacities
+    if not capacities and bench.options.json.is_file():
+        before = json.loads(bench.options.json.read_text()).get("closed", {})
+        capacities = {name: one["per_s"] for name, one in before.items()}
     best = _best(capacities)
     if best is None:
         raise SystemExit("the part `open` needs the closed-loop throughput of a peer; run `closed`")
-    per_s = LOAD * capacities[best]["per_s"]
+    per_s = LOAD * capacities[best]
     found: dict[str, Measured] = {}
     for name in bench.servers:
-        if name in capacities and capacities[name]["per_s"] < per_s:
+        if name in capacities and capacities[name] < per_s:
             print(f"open    {name:10} cannot take {per_s:.0f}/s")
             continue
         async with bench.serving(name) as target:
@@ -273,11 +279,10 @@ async def _batches(target: Target) -> float:
     return float(found[1])
 
 
-def _best(capacities: object) -> str | None:
+def _best(capacities: Mapping[str, float]) -> str | None:
     """The peer with the highest throughput."""
-    assert capacities is None or isinstance(capacities, dict)
-    peers = [name for name in capacities or () if name != HEADWAY]
-    return max(peers, key=lambda name: capacities[name]["per_s"], default=None)
+    peers = [name for name in capacities if name != HEADWAY]
+    return max(peers, key=lambda name: capacities[name], default=None)
 
 
 def _told(part: str, name: str, one: Measured) -> None:
@@ -316,7 +321,7 @@ async def measure(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    def some(known: tuple[str, ...]) -> object:
+    def some(known: tuple[str, ...]) -> Callable[[str], list[str]]:
         def chosen(text: str) -> list[str]:
             names = text.split(",")
             if unknown := set(names) - set(known):

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openai
+from openai.types.chat import ChatCompletionMessageParam
 
 from claims import Claim, publish
 from faulty_backend import FaultyBackend, answer_to
@@ -64,9 +65,9 @@ async def ask(client: openai.AsyncOpenAI, number: int, limit_s: float) -> Call:
     return Call(at_s, time.monotonic() - at_s, streamed, verdict)
 
 
-async def chatted(client: openai.AsyncOpenAI, prompt: str, streamed: bool) -> str:
+async def chatted(client: openai.AsyncOpenAI, prompt: str, streamed: bool) -> str | None:
     """The answer to `prompt` as a chat completion."""
-    messages = [{"role": "user", "content": prompt}]
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": prompt}]
     if not streamed:
         answer = await client.chat.completions.create(model=MODEL, messages=messages)
         return answer.choices[0].message.content

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from headway.store.history import rollups
 from headway.store.history.upkeep import INDEXES
-from headway.store.request_log import FIELDS, INSERT, ROW, RequestLog
+from headway.store.request_log import INSERT, ROW, RequestLog
+from headway.store.request_record import FIELDS
 
 DAY_S = 86400.0
 TENANTS = [f"team-{number:02d}" for number in range(40)]

@@ -110,8 +110,13 @@ async def answers(port: int, requests: Sequence[bytes]) -> list[bytes]:
 
     async def one(request: bytes) -> bytes:
         connection = await connected(port)
-        done = loop.create_future()
-        connection.answered = lambda ok: done.done() or done.set_result(ok)
+        done: asyncio.Future[bool] = loop.create_future()
+
+        def answered(ok: bool) -> None:
+            if not done.done():
+                done.set_result(ok)
+
+        connection.answered = answered
         connection.send(request)
         ok = await done
         connection.close()

@@ -33,6 +33,7 @@ from headway.cli.logged_examples import logged_examples
 from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.metrics import mean, variation
 from headway.lab.loadtest.prompts import Prompt, load_prompts
+from headway.lab.loadtest.remarks import remarks
 from headway.lab.loadtest.report import report_html
 from headway.lab.loadtest.result import BenchResult, Row
 from headway.lab.loadtest.server import HeadwayServer
@@ -277,7 +278,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> int:
         details[name] = result.to_json()
         page = options.json.with_name(f"{options.json.stem}-{name}.html")
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(report_html(result), encoding="utf-8")
+        page.write_text(report_html(result, remarks(result)), encoding="utf-8")
     if "random" in options.parts:
         caught, costs = await random_order(tested_on, options, shuffled, rate)
         claims += [

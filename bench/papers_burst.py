@@ -236,7 +236,8 @@ def run(task: Task) -> float:
     chosen = drawn(np.flatnonzero(fits), REQUESTS, rng)
     sizes = sizes.rows(chosen)
     trace = Trace(name, np.zeros(REQUESTS), sizes.prompts, sizes.outputs)
-    policy, preemption, engine_of = "fcfs", EVERY_ITERATION, FreeStops
+    policy, preemption = "fcfs", EVERY_ITERATION
+    engine_of: type[Site] = FreeStops
     scores = np.log2(sizes.outputs)
     if label == "MLFQ":
         policy = setting.mlfq

@@ -3,7 +3,8 @@
     python bench/pictures.py [--seconds 90] [--folder docs/console]
 
 Clients of four tenants send real prompts in three tiers, more than the four slots can do at once;
-after some time each page is taken in a real Chromium. Needs `headway[dev]` and `chromium`.
+after some time each page is taken in a real Chromium. Then a batch and a run of a workflow have the
+engine for themselves, and the pages that show them are taken. Needs `headway[dev]` and `chromium`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import json
 import random
 import shutil
 import tempfile
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
-from processes import Server, gateway
+import work_to_show
+from processes import Server, free_port, gateway
 
 PROMPTS = Path(__file__).parents[1] / "src" / "headway" / "lab" / "loadtest" / "prompts.jsonl"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts"
@@ -33,6 +36,7 @@ TENANTS = {
 }
 CLIENTS = 7
 """Of each tenant."""
+Prepare = Callable[[Page], Awaitable[None]]
 QUESTION = "Name three things that a lighthouse keeper does in a night."
 
 
@@ -75,12 +79,30 @@ async def prompts(page: Page) -> None:
     await page.locator(".results").wait_for(timeout=300_000)
 
 
+async def batches(page: Page) -> None:
+    """Wait until the end of the batch is predicted."""
+    await page.get_by_text("It ends in about").wait_for(timeout=300_000)
+
+
+async def costs(page: Page) -> None:
+    """Wait for the sums."""
+    await page.get_by_role("region", name="Costs by tenant").wait_for()
+
+
+async def runs(page: Page) -> None:
+    """Open the run that asks a person."""
+    await page.get_by_role("region", name="Runs").get_by_role("link").first.click()
+    await page.get_by_role("img", name="The graph of the run").wait_for()
+
+
+WORK = {"batches": batches, "runs": runs, "costs": costs}
+"""The same, of the pages that show batches and runs."""
 PAGES = {"now": now, "playground": playground, "prompts": prompts}
 """By name: what is done before the picture is taken."""
 
 
-async def take(server: Server, seconds: float, folder: Path) -> None:
-    """Run the clients for `seconds`, then take each page."""
+async def take(server: Server, port: int, seconds: float, folder: Path) -> None:
+    """Run the clients for `seconds`, then take each page; the worker listens at `port`."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     lines = PROMPTS.read_text(encoding="utf-8").splitlines()
     prompts = [json.loads(line)["prompt"] for line in lines]
@@ -92,15 +114,24 @@ async def take(server: Server, seconds: float, folder: Path) -> None:
     await asyncio.sleep(seconds)
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, prepare in PAGES.items():
-            page = await browser.new_page(viewport={"width": 1280, "height": 720})
-            await page.goto(f"{server.url}/console#/{name}")
-            await prepare(page)
-            await page.screenshot(path=folder / f"{name}.png", full_page=True)
-            await page.close()
-    for task in clients:
-        task.cancel()
-    await asyncio.gather(*clients, return_exceptions=True)
+        await picture(server, browser, PAGES, folder)
+        for task in clients:
+            task.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        await work_to_show.begin(server, port)
+        await picture(server, browser, WORK, folder)
+
+
+async def picture(
+    server: Server, browser: Browser, pages: Mapping[str, Prepare], folder: Path
+) -> None:
+    """Take these pages."""
+    for name, prepare in pages.items():
+        page = await browser.new_page(viewport={"width": 1280, "height": 720})
+        await page.goto(f"{server.url}/console#/{name}")
+        await prepare(page)
+        await page.screenshot(path=folder / f"{name}.png", full_page=True)
+        await page.close()
 
 
 def main() -> None:
@@ -110,11 +141,15 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     bounds = ("--set", "tiers.interactive.max_wait_s=30", "--set", "tiers.batch.max_wait_s=900")
-    with (
-        tempfile.TemporaryDirectory() as name,
-        gateway(None, Path(name), SLOTS, *bounds, "--prompts", str(EXAMPLES)) as server,
-    ):
-        asyncio.run(take(server, options.seconds, options.folder))
+    port = free_port()
+    with tempfile.TemporaryDirectory() as name:
+        config = work_to_show.config(Path(name), port)
+        serve_with = (*bounds, "--config", str(config), "--prompts", str(EXAMPLES))
+        with (
+            gateway(None, Path(name), SLOTS, *serve_with) as server,
+            work_to_show.worker(server, port, Path(name)),
+        ):
+            asyncio.run(take(server, port, options.seconds, options.folder))
     print(f"written to {options.folder}")
 
 

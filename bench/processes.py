@@ -20,7 +20,7 @@ from headway.gateway.http.descriptors import raise_limit
 
 FAKE_BACKEND = Path(__file__).parents[1] / "tests" / "gateway" / "fake_backend.py"
 PASSTHROUGH = Path(__file__).with_name("passthrough.py")
-START_S = 20.0
+START_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     give_up = time.monotonic() + START_S
     while time.monotonic() < give_up:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args} ended with {process.returncode}")
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
         try:
             with urllib.request.urlopen(url, timeout=1):
                 return

@@ -275,13 +275,13 @@ def main() -> int:
                     cells.append(f"{tail:.2f}")
                     rows.append(cells)
                     print(*cells, sep=" | ", flush=True)
-                for base in BY_CALL:
+                for name in BY_CALL:
                     best = min((p for p in BY_RUN if p in mean_s), key=mean_s.__getitem__)
-                    bar = BARS[base] if load == BARRED else 1.0
+                    bar = BARS[name] if load == BARRED else 1.0
                     claims.append(
                         Claim(
-                            f"{case}, load {load:g}: {base} / {best}, the best by run",
-                            mean_s[base] / mean_s[best],
+                            f"{case}, load {load:g}: {name} / {best}, the best by run",
+                            mean_s[name] / mean_s[best],
                             bar,
                             at_most=False,
                         )

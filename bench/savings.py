@@ -88,7 +88,7 @@ def by_rule(trace: Trace, profile: str, slots: int) -> int:
     """Engines by a common rule: the busiest minute fills 70% of them."""
     per_minute = np.bincount((trace.arrival_s // 60.0).astype(int))
     capacity = capacity_rps(trace, sites_of(profile, slots)) * 60.0
-    return ceil(per_minute.max() / capacity / BUSIEST)
+    return ceil(int(per_minute.max()) / capacity / BUSIEST)
 
 
 class Bench:

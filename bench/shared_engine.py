@@ -62,7 +62,8 @@ async def ttfts_s(urls: list[str], slots: int, seconds: float, seed: int) -> lis
         load = [asyncio.ensure_future(batch(number)) for number in range(2 * slots)]
         await asyncio.sleep(3.0)
         loop = asyncio.get_running_loop()
-        until_s, asked = loop.time() + seconds, []
+        until_s = loop.time() + seconds
+        asked: list[asyncio.Future[None]] = []
         while loop.time() < until_s:
             asked.append(asyncio.ensure_future(ask(len(asked))))
             await asyncio.sleep(rng.expovariate(RATE))

@@ -95,6 +95,12 @@ def row_of(name: str, one: Sequence[Run], several: Sequence[Run], trace: Trace) 
             getattr(run.measures.latency_s, of) for run in one
         )
 
+    def means_of(count: str) -> tuple[float, float]:
+        alone, shared = (
+            fmean(getattr(run.measures, count) for run in runs) for runs in (one, several)
+        )
+        return alone, shared
+
     by_tier = []
     for tier in sorted(set(trace.tiers)) if trace.tiers else ():
         rows = np.array([other is tier for other in trace.tiers])
@@ -102,12 +108,15 @@ def row_of(name: str, one: Sequence[Run], several: Sequence[Run], trace: Trace) 
             fmean(np.nanmean(r.outcome.latency_s[rows]) for r in runs) for runs in (several, one)
         ]
         by_tier.append(means[0] / means[1])
-    pairs = [
-        tuple(fmean(getattr(run.measures, of) for run in runs) for runs in (one, several))
-        for of in ("preemptions", "rejected")
-    ]
-    inversions = fmean(run.measures.inversions for run in several)
-    return Row(name, ratio("mean"), ratio("p99"), by_tier, inversions, *pairs)
+    return Row(
+        name,
+        ratio("mean"),
+        ratio("p99"),
+        by_tier,
+        inversions=fmean(run.measures.inversions for run in several),
+        preemptions=means_of("preemptions"),
+        rejected=means_of("rejected"),
+    )
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -102,10 +102,11 @@ def inversions(served: Served, policy: str) -> float:
 
     It had arrived APART_S before, and started as much later: what is nearer is on its way.
     """
-    rank = {
-        "fcfs": lambda request: request.arrival_s,
+    ranks: dict[str, Callable[[Request], tuple[float, ...]]] = {
+        "fcfs": lambda request: (request.arrival_s,),
         "sjf": lambda request: (request.estimate.mean, request.arrival_s),
-    }[policy]
+    }
+    rank = ranks[policy]
     rows = sorted((started_s, rank(one), one) for one, started_s, _ in served.ended.values())
     wrong = 0
     for at, (started_s, place, _) in enumerate(rows):

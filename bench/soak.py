@@ -94,7 +94,7 @@ async def until_idle(port: int) -> float:
     end_s = time.monotonic() + IDLE_WITHIN_S
     while True:
         view = await queue_view(port)
-        live = len(view["requests"]) + sum(backend["running"] for backend in view["backends"])
+        live: int = len(view["requests"]) + sum(backend["running"] for backend in view["backends"])
         if live == 0 or time.monotonic() > end_s:
             return live
         await asyncio.sleep(0.2)

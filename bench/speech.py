@@ -74,8 +74,12 @@ def latencies(requests: list[Request], duration: Duration, length_aware: bool) -
     found_s: list[float] = []
     now_s = 0.0
     while following is not None or batcher.requests:
-        times = [batcher.next_wakeup_s(now_s), following and following.arrival_s]
-        now_s = min(time for time in (*times, running and running[0]) if time is not None)
+        times_s = (
+            batcher.next_wakeup_s(now_s),
+            following.arrival_s if following is not None else None,
+            running[0] if running is not None else None,
+        )
+        now_s = min(time_s for time_s in times_s if time_s is not None)
         if running is not None and running[0] <= now_s:
             ended_s, batch = running
             running = None

@@ -410,7 +410,6 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=24, help="of a turn")
     parser.add_argument("--tokens", type=float, default=1.0, help="lengths over the usual ones")
     parser.add_argument("--load", type=float, default=LOAD)
-    parser.add_argument("--deadline", type=float, default=0.0, help="seconds; 0: see above")
     parser.add_argument("--only", default="", help="only these policies, with ; between")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lock", type=Path, help="a file to hold while measuring")

@@ -30,7 +30,7 @@ async def ask(name: str, text: str, max_tokens: int, **scheduling: str) -> None:
     except APIStatusError as error:
         print(f"{name:8} {error.status_code} at once: {error.message}")
         return
-    usage = answer.usage.model_extra["headway"]
+    usage = answer.model_dump()["usage"]["headway"]
     print(
         f"{name:8} {time.monotonic() - started:5.1f} s in all, {usage['queue_ms'] / 1000:5.1f} s "
         f"waiting, {usage['output_tokens']} tokens, preempted {usage['preemptions']} times"

@@ -92,7 +92,7 @@ def dense_us(rows: list[dict[str, str]], blocks: int) -> dict[int, float]:
 def line(xs: np.ndarray, ys: np.ndarray) -> list[float]:
     """Non-negative coefficients of the columns of `xs` with the least relative error for `ys`."""
     found, _ = nnls(xs / ys[:, None], np.ones(len(ys)))
-    return found.tolist()
+    return [float(one) for one in found]
 
 
 def attention_us(rows: list[dict[str, str]]) -> dict[str, float]:

@@ -38,7 +38,7 @@ if __name__ == "__main__":
         _node_ip_address="127.0.0.1",
     )
     serve.start(http_options={"host": "127.0.0.1", "port": ORDER.port})
-    serve.run(Model.bind(ORDER), route_prefix="/embed")
+    serve.run(Model.bind(ORDER), route_prefix="/embed")  # type: ignore[attr-defined]
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
     serve.shutdown()
     ray.shutdown()

@@ -13,8 +13,10 @@ import logging
 import os
 import random
 import time
+from argparse import ArgumentParser
 
 from locust import HttpUser, between, constant, events, task
+from locust.env import Environment
 
 PROMPTS = (
     "Name three uses of a paper clip.",
@@ -34,7 +36,7 @@ TTFT = "TTFT"
 
 
 @events.init_command_line_parser.add_listener
-def add_options(parser):
+def add_options(parser: ArgumentParser) -> None:
     """Options of this file; `locust -f … --help` lists them."""
     group = parser.add_argument_group("Headway")
     group.add_argument("--model", default="default", help="the model to ask for")
@@ -46,7 +48,7 @@ def add_options(parser):
 
 
 @events.quitting.add_listener
-def check_limits(environment, **_):
+def check_limits(environment: Environment, **_: object) -> None:
     """Status 1 if a p99 is over its limit."""
     for tier in LIMITS_MS:
         limit_ms = getattr(environment.parsed_options, f"p99_{tier}")
@@ -66,12 +68,12 @@ class Client(HttpUser):
     abstract = True
     host = "http://127.0.0.1:8080"
 
-    def on_start(self):
+    def on_start(self) -> None:
         self.options = self.environment.parsed_options
         if key := os.environ.get("HEADWAY_API_KEY"):
             self.client.headers["Authorization"] = f"Bearer {key}"
 
-    def chat(self, tier):
+    def chat(self, tier: str) -> None:
         """One streamed chat of that tier: its whole time, and its time to first token."""
         body = {
             "model": self.options.model,
@@ -106,7 +108,7 @@ class Client(HttpUser):
             elif ttft_ms is not None:
                 self.row(TTFT, tier, ttft_ms)
 
-    def row(self, kind, name, took_ms):
+    def row(self, kind: str, name: str, took_ms: float) -> None:
         """Count one measured time."""
         self.environment.events.request.fire(
             request_type=kind,
@@ -118,7 +120,7 @@ class Client(HttpUser):
         )
 
 
-def has_text(event):
+def has_text(event: bytes) -> bool:
     """Whether a part of the stream has text of the answer."""
     choices = json.loads(event).get("choices") or [{}]
     return bool((choices[0].get("delta") or {}).get("content"))
@@ -130,7 +132,7 @@ class Interactive(Client):
     wait_time = between(1, 3)
 
     @task
-    def ask(self):
+    def ask(self) -> None:
         self.chat("interactive")
 
 
@@ -140,15 +142,15 @@ class Mixed(Client):
     wait_time = between(0.5, 2)
 
     @task(6)
-    def ask(self):
+    def ask(self) -> None:
         self.chat("interactive")
 
     @task(3)
-    def work(self):
+    def work(self) -> None:
         self.chat("standard")
 
     @task(1)
-    def line(self):
+    def line(self) -> None:
         self.chat("batch")
 
 
@@ -158,7 +160,7 @@ class Batch(Client):
     wait_time = constant(1)
 
     @task
-    def batch(self):
+    def batch(self) -> None:
         began_s = time.perf_counter()
         file = self.client.post(
             "/v1/files",
@@ -180,7 +182,7 @@ class Batch(Client):
             raise RuntimeError(f"batch {batch['id']} is {batch['status']}: {counts}")
         self.row("BATCH", "batch", 1000 * (time.perf_counter() - began_s))
 
-    def file(self):
+    def file(self) -> str:
         """Its lines."""
         lines = []
         for number in range(self.options.lines):

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import openai
 import psycopg
@@ -22,7 +22,7 @@ from openai.types import Batch
 from tests.gateway.fake_backend import FakeBackend
 
 READY = b"Headway serves "
-CHAT = "/v1/chat/completions"
+CHAT: Final = "/v1/chat/completions"
 
 
 def request(n: int, words: str = "") -> bytes:

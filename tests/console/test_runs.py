@@ -15,7 +15,7 @@ from tests.gateway.fake_backend import FakeBackend
 from tests.workflows.conftest import Bench
 
 import headway
-from headway.gateway.settings import WorkerSettings
+from headway.gateway.settings import GatewaySettings, WorkerSettings
 from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.schema import prepare
@@ -163,3 +163,27 @@ async def test_what_to_do_where_there_is_no_worker_or_it_is_away(
     console = await open_console(await serve(backend, workers=away), "#/runs")
     await console.see("Worker reports does not answer: connection refused; start it with")
     console.complaints.clear()  # the browser notes the 503 by itself
+
+
+async def test_a_gateway_that_goes_away_is_said_and_found_again(
+    serve: Serve,
+    backend: FakeBackend,
+    bench: Bench,
+    stack: AsyncExitStack,
+    open_console: OpenConsole,
+) -> None:
+    workers = await place_of(bench, stack)
+    gateway = await serve(backend, workers=workers)
+    row = await bench.start(article, topics=2)
+    await bench.until(row.id, "waiting")
+    console = await open_console(gateway, f"#/runs?run={row.id}")
+    await console.see("Publish it?")
+    await gateway.stop()
+    lost = console.page.get_by_text("The gateway does not answer, so this is how it was")
+    await lost.wait_for()
+    await bench.journal.cancel(row.id)
+    port = int(gateway.address.rpartition(":")[2])
+    await serve(backend, settings=GatewaySettings(port=port, workers=workers))
+    await console.page.locator(".run.cancelled").wait_for()
+    await lost.wait_for(state="detached")
+    console.complaints.clear()  # the browser itself reports what it could not reach

@@ -60,16 +60,16 @@ REPLIES = {
 
 def stream_events(path: str, model: str, include_usage: bool) -> list[bytes]:
     chat = path == "/v1/chat/completions"
-    head = {"id": "chatcmpl-fake", "created": 1, "model": model}
+    head: dict[str, Any] = {"id": "chatcmpl-fake", "created": 1, "model": model}
     head["object"] = "chat.completion.chunk" if chat else "text_completion"
-    events = []
+    events: list[dict[str, Any]] = []
     for word in WORDS:
         choice: dict[str, Any] = {"index": 0, "finish_reason": None}
-        role = {} if events else {"role": "assistant"}
-        choice |= {"delta": {**role, "content": word}} if chat else {"text": word}
+        delta = {"content": word} if events else {"role": "assistant", "content": word}
+        choice |= {"delta": delta} if chat else {"text": word}
         events.append(head | {"choices": [choice]})
     last: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
-    last |= {"delta": {}} if chat else {"text": ""}
+    last |= {"delta": dict[str, str]()} if chat else {"text": ""}
     events.append(head | {"choices": [last]})
     if include_usage:
         usage = {"prompt_tokens": 7, "completion_tokens": 100, "total_tokens": 107}

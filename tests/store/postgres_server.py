@@ -31,26 +31,30 @@ def running(folder: Path) -> Iterator[str]:
     bin_ = binaries()
     assert bin_ is not None
     # It refuses to run as root.
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    ids = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid}
-    if user is not None:
-        os.chown(folder, user.pw_uid, user.pw_gid)
+    user = group = None
+    if os.getuid() == 0:
+        _, _, user, group, *_ = pwd.getpwnam("postgres")
+        os.chown(folder, user, group)
+
+    def begun(program: str, *options: str | Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [bin_ / program, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            user=user,
+            group=group,
+        )
+
     data = folder / "data"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder} | ids
-    subprocess.run(
-        [bin_ / "initdb", "-D", data, "-U", "headway", "-A", "trust", "-N"], check=True, **quiet
-    )
+    assert begun("initdb", "-D", data, "-U", "headway", "-A", "trust", "-N").wait() == 0
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [bin_ / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder], **quiet
-    )
+    server = begun("postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder)
     try:
         until = time.monotonic() + 30
-        while subprocess.run(
-            [bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet
-        ).returncode:
+        while begun("pg_isready", "-h", "127.0.0.1", "-p", str(port)).wait() != 0:
             assert server.poll() is None, "PostgreSQL ended at its start"
             assert time.monotonic() < until, "PostgreSQL does not start"
             time.sleep(0.05)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from headway.core.request import Tier
 from headway.workflows import scope
@@ -221,6 +221,16 @@ def workflow(
     return decorate if function is None else decorate(function)
 
 
+class TaskDecorator(Protocol):
+    """What `@task(…)` is: it keeps the types of the function."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 @overload
 def task(function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
 
@@ -240,7 +250,7 @@ def task(
     fallback: Callable[..., Any] | None = None,
     backoff_s: float = 1.0,
     max_backoff_s: float = 60.0,
-) -> Callable[[Callable[P, Any]], Task[P, Any]]: ...
+) -> TaskDecorator: ...
 
 
 def task(

@@ -78,6 +78,12 @@ async def test_an_operator_sees_all(costs: Any) -> None:
     ]
 
 
+async def test_the_dearest_come_first_and_the_rest_is_counted(costs: Any) -> None:
+    found = await costs("ops", by="tenant", limit="1")
+    assert [one["group"]["tenant"] for one in found["groups"]] == ["other"]
+    assert (found["left_out"], found["total"]["cost"]) == (1, 5.0)
+
+
 async def test_others_see_their_own_and_another_tenant_is_not_there(costs: Any) -> None:
     found = await costs("chat", by="key")
     assert [(one["group"]["key"], one["cost"]) for one in found["groups"]] == [("chat", 1.0)]

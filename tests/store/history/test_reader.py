@@ -97,8 +97,8 @@ async def test_the_writer_does_not_wait_for_it_nor_it_for_the_writer(
 
 
 async def test_what_takes_too_long_is_given_up(path: Path) -> None:
-    reader = HistoryReader(path, limit_s=0.05)
-    with pytest.raises(TookTooLong, match=r"0\.05 s"):
+    reader = HistoryReader(path, limit_s=2.0)
+    with pytest.raises(TookTooLong, match="2 s"):
         await reader.ask(ask(ENDLESS))
     assert await reader.ask(ask(COUNT)) == 2
     await reader.close()

@@ -24,7 +24,7 @@ export function useAnswer(path, every_s = 0) {
       try {
         const answer = await ask(path, { signal: leaving.signal })
         if (leaving.signal.aborted) return
-        if (every_s > 0) gatewayLost.value = ''
+        gatewayLost.value = ''
         setState({ answer, error: '', busy: false })
       } catch (error) {
         if (leaving.signal.aborted) return

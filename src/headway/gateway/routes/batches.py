@@ -184,7 +184,10 @@ class BatchesRoutes:
             ) from None
         if batch is None:
             raise _no_batch(id)
-        logger.info("batch %s: %s, by %s", id, what, who(caller))
+        here = caller is not None or self._entrance.from_here(request)
+        logger.info(
+            "batch %s: %s, by %s", id, what, who(caller) if here else "somebody without a key"
+        )
         return json_answer(view(batch))
 
     async def _found(self, request: web.Request) -> Batch:

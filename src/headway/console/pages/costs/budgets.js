@@ -31,12 +31,14 @@ function Line({ budget }) {
     <span>${amount(spent)} of ${amount(limit)}${unit === 'tokens' ? ' tokens' : ''} ${PERIODS[period]}${isSpent && html`: <strong class="late">spent</strong>`}</span>
     <span class="far" aria-hidden="true"><i class=${isSpent ? 'failed' : 'done'} style=${{ width: `${isSpent ? 100 : 100 * spent / whole}%` }}></i>
       <i class="waiting" style=${{ width: `${100 * reserved / whole}%` }}></i></span>
-    <small class="soft">${reserved > 0 && `${amount(reserved)} reserved by requests under way. `}${
+    <small class="soft">${reserved > limit * ROUNDED && `${amount(reserved)} reserved by requests under way. `}${
       refused > 0 && html`<strong class="late">${plural(refused, 'request')} refused</strong> ${PERIODS[period]}. `}${
       downgraded > 0 && html`<strong class="late">${plural(downgraded, 'request')} downgraded</strong> ${PERIODS[period]}. `}${
       isSpent ? AFTER[scope === 'batches' ? 'wait' : budget.when_spent] : ''}Begins anew ${when(budget.resets_at)}.</small></li>`
 }
 
+/** Sums of fractions leave so much, and nobody has reserved it. */
+const ROUNDED = 1e-9
 /** @type {Record<string, string>} */
 const PERIODS = { day: 'today', month: 'this month' }
 /** @type {Record<string, string>} */
