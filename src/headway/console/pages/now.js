@@ -86,7 +86,7 @@ const COLUMNS = [
   { title: 'Tier', name: 'tier', show: row => html`<${Tier} tier=${row.tier}/>` },
   { title: 'Tenant', name: 'tenant', show: row => row.tenant },
   { title: 'Model', name: 'model', show: row => row.model },
-  { title: 'Waits', name: 'wait', show: row => seconds(row.wait_s) },
+  { title: 'Waited', name: 'wait', show: row => seconds(row.wait_s) },
   { title: 'Output tokens', name: 'tokens',
     show: row => html`${count(row.predicted_tokens)} <small class="soft">${between(row.predicted_low, row.predicted_high)}</small>` },
   { title: 'Why', name: 'why', show: row => row.why }
@@ -121,7 +121,8 @@ function Waiting({ now }) {
         onInput=${(/** @type {any} */ event) => setFind(event.target.value)}/>
     </div>
     ${now.found === 0
-      ? html`<p class="soft empty">${now.waiting ? 'None is like that.' : 'Nothing waits.'}</p>`
+      ? html`<p class="soft empty">${now.waiting ? 'None is like that.' : 'Nothing waits.'}
+          ${find.trim() && html` Has it ended? <a href=${`#/history?${new URLSearchParams({ id: find.trim() })}`}>Look for this id in the history</a>`}</p>`
       : html`<${Rows} label="Waiting requests" columns=${COLUMNS} rows=${now.rows} first=${now.first}
           total=${now.found} onLook=${(/** @type {number} */ first, /** @type {number} */ rows) => look({ first, rows })}
           onOpen=${openRequest} name=${(/** @type {any} */ row) => `#${count(row.place)}`}/>`}

@@ -12,6 +12,9 @@ import { html, uPlot, useEffect, useRef } from '../vendor/libraries.js'
 
 const DARK = matchMedia('(prefers-color-scheme: dark)')
 
+/** With more values than these a line needs no points to be seen. */
+const FEW = 40
+
 /** A live chart of less time would show only noise. */
 const LEAST_S = 120
 
@@ -86,7 +89,9 @@ function options(width, height, lines, { show, least = 4, days = false }) {
       values: show && ((/** @type {any} */ _, /** @type {number[]} */ values) => values.map(show))
     }],
     series: [{}, ...lines.map(line => ({
-      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true, points: days ? { size: 4 } : { show: false },
+      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true, 
+      points: { size: 5, show: (/** @type {any} */ chart, /** @type {number} */ line) => days
+        && chart.data[line].filter((/** @type {number | null} */ one) => one !== null).length < FEW },
       fill: line.filled ? `${colour(line.colour)}22` : undefined
     }))]
   }

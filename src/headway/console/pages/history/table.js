@@ -31,7 +31,7 @@ export function Table({ asked, before, onPage }) {
             <th scope="col">Arrived</th><th scope="col">Outcome</th><th scope="col">Tier</th>
             <th scope="col">Tenant</th><th scope="col">Model</th><th scope="col">Waited</th>
             <th scope="col">First token</th><th scope="col">Latency</th><th scope="col">Prompt</th>
-            <th scope="col">Output</th><th scope="col">Stopped</th><th scope="col">Cost</th>
+            <th scope="col">Output</th><th scope="col">Preempted</th><th scope="col">Cost</th>
           </tr></thead><tbody>${answer.data.map((/** @type {any} */ row) => html`<${Row} key=${row.id} row=${row}/>`)}</tbody></table>
         </div>`)}
     <p class="row end">
