@@ -39,18 +39,19 @@ function Summary({ now }) {
       <div><dt>Backlog</dt><dd>${seconds(now.backlog_s)}</dd></div>
       <div><dt>Policy</dt><dd class="policy"><i class=${`dot c-${now.policy}`}></i>${now.policy}
         ${mayOperate() && !now.automatic && html`<button class="quiet" onClick=${() => switchPolicy(now.policy)}>Switch</button>`}</dd></div>
-      ${now.gain?.share != null && html`<div><dt>Of the oracle's gain</dt>
+      ${now.gain?.policy === now.policy && now.gain.share != null && html`<div><dt>Of the oracle's gain</dt>
         <dd>${Math.round(100 * now.gain.share)}%<small> of ${seconds(now.gain.fcfs_s - now.gain.oracle_s)}</small></dd></div>`}
     </dl>
     <${Chart} label=${`${count(now.running)} requests run and ${count(now.waiting)} wait; their numbers in the last hour`}
       data=${trend.value} height=${130}
       lines=${[{ label: 'running', colour: '--running' }, { label: 'waiting', colour: '--waiting', filled: true }]}/>
-    ${now.gain && html`<p class="soft small">${now.gain.share == null
-      ? `What ${now.gain.policy} gains over fcfs is not known: ${now.gain.reason}.`
+    ${now.gain?.policy === now.policy && html`<p class="soft small">${now.gain.share == null
+      ? `What ${now.gain.policy} gains over fcfs (first come, first served) was not known at the last replay: ${now.gain.reason}.`
       : html`The last ${plural(now.gain.requests, 'request')}, replayed: mean latency
           ${' '}${seconds(now.gain.fcfs_s)} under fcfs, ${seconds(now.gain.policy_s)} under ${now.gain.policy},
           ${' '}${seconds(now.gain.oracle_s)} had every length been known; p99 ${now.gain.p99_ratio?.toFixed(2)}× that of fcfs.`}</p>`}
     ${now.draining && html`<p class="strip bad">The gateway is shutting down: it finishes what it has.</p>`}
+    ${now.chosen_by && !now.automatic && html`<p class="soft small">Switched to ${now.chosen_policy} by ${now.chosen_by}, ${seconds(now.chosen_ago_s)} ago.</p>`}
     ${now.automatic && html`<p class="soft">The gateway chooses its policy by itself, by replays of recent traffic.</p>`}
     ${now.policy !== now.chosen_policy && html`<p class="soft">${now.chosen_policy} is chosen, but
       predictions are not trusted at present, so ${now.policy} orders requests.</p>`}
