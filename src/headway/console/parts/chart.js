@@ -75,13 +75,21 @@ function options(width, height, lines, { show, least = 4, days = false }) {
     grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 }
   }
   const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const date = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
   return {
     width, height, padding: [8, 4, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
     scales: {
       x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [days ? low : Math.min(low, high - LEAST_S), high] },
       y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(least, high * 1.1)] }
     },
-    axes: [days ? { ...axis, font: '12px system-ui, sans-serif', space: 70 } : {
+    axes: [days ? {
+      ...axis, font: '12px system-ui, sans-serif', space: 70,
+      values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time, place) => {
+        const day = date.format(time * 1000)
+        const hour = clock.format(time * 1000)
+        return place > 0 && day === date.format(times[place - 1] * 1000) ? hour : hour === '00:00' ? day : `${hour}\n${day}`
+      })
+    } : {
       ...axis, space: 64, size: 26, incrs: [60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
       values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map(time => clock.format(time * 1000))
     }, {

@@ -46,7 +46,7 @@ function Timeline({ one }) {
       <span class=${`outcome ${one.outcome}`}>${one.outcome}</span>
       <span class="soft">after ${ms(one.total_ms)}${one.reason && `: ${one.reason}`}</span></div>
     ${one.timeline.length === 0 ? html`<p class="soft">It never waited and never ran.</p>` : html`
-      <p>It waited ${ms(queued)}, ${Math.round(100 * queued / total)}% of its time${one.policy && `: in tier ${one.tier}, ordered by ${one.policy}`}.</p>
+      <p>It waited ${ms(queued)}, ${Math.round(100 * queued / total)}% of its time${one.tier && `, in tier ${one.tier}`}${one.policy && `; at its end ${one.policy} ordered requests`}.</p>
       <div class="life" aria-hidden="true">${one.timeline.map((/** @type {any} */ part) => html`
         <i class=${part.phase} style=${{ left: `${100 * part.began_ms / total}%`, width: `${100 * (part.ended_ms - part.began_ms) / total}%` }}></i>`)}
       </div>
