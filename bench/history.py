@@ -47,6 +47,8 @@ CHAT = (
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
+QUIET = ("--set", "prediction.learn=false")
+"""No predictor is trained from the log meanwhile."""
 PAUSE_S = 0.2
 """Between two questions while requests are served."""
 
@@ -162,7 +164,7 @@ def beside_trimming(
 
     async def fresh(*options: str) -> list[float]:
         pin(1)
-        with gateway(backend, folder, 64, *options) as server:
+        with gateway(backend, folder, 64, *QUIET, *options) as server:
             pin(0)
             return await served(server, seconds)
 
@@ -197,7 +199,7 @@ def main() -> int:
         pin(0)
         with fake_backend() as backend:
             pin(1)
-            with gateway(backend, folder, 64) as server:
+            with gateway(backend, folder, 64, *QUIET) as server:
                 pin(0)
                 first_ms = asked(server, questions(options, 1)[:1])  # starts the reader
                 asked(server, questions(options, 1)[:20])  # warm up

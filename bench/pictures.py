@@ -25,6 +25,7 @@ import work_to_show
 from processes import Server, free_port, gateway
 
 PROMPTS = Path(__file__).parents[1] / "src" / "headway" / "lab" / "loadtest" / "prompts.jsonl"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts"
 FOLDER = Path(__file__).parents[1] / "docs" / "console"
 SLOTS = 4
 TENANTS = {
@@ -71,6 +72,12 @@ async def now(page: Page) -> None:
     await page.get_by_text("waits behind").first.wait_for(timeout=300_000)
 
 
+async def what_if(page: Page) -> None:
+    """Replay what was served so far, and wait for the answer."""
+    await page.get_by_role("button", name="Replay").click()
+    await page.locator(".answer").wait_for(timeout=900_000)
+
+
 async def batches(page: Page) -> None:
     """Wait until the end of the batch is predicted."""
     await page.get_by_text("It ends in about").wait_for(timeout=300_000)
@@ -87,10 +94,28 @@ async def runs(page: Page) -> None:
     await page.get_by_role("img", name="The graph of the run").wait_for()
 
 
+async def history(page: Page) -> None:
+    """Wait for the figures and the first requests."""
+    await page.get_by_role("region", name="Requests").get_by_role("link").first.wait_for()
+
+
+async def prompts(page: Page) -> None:
+    """Compare two versions of a prompt by its test cases."""
+    await page.get_by_role("link", name="name-capital").click()
+    await page.get_by_role("button", name="on both").click()
+    await page.locator(".results").wait_for(timeout=300_000)
+
+
+PAGES = {
+    "now": now,
+    "history": history,
+    "what-if": what_if,
+    "playground": playground,
+    "prompts": prompts,
+}
+"""By name: what is done before the picture is taken."""
 WORK = {"batches": batches, "runs": runs, "costs": costs}
 """The same, of the pages that show batches and runs."""
-PAGES = {"now": now, "playground": playground}
-"""By name: what is done before the picture is taken."""
 
 
 async def take(server: Server, port: int, seconds: float, folder: Path) -> None:
@@ -137,7 +162,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         config = work_to_show.config(Path(name), port)
         with (
-            gateway(None, Path(name), SLOTS, *bounds, "--config", str(config)) as server,
+            gateway(
+                None,
+                Path(name),
+                SLOTS,
+                *bounds,
+                "--prompts",
+                str(EXAMPLES),
+                "--config",
+                str(config),
+            ) as server,
             work_to_show.worker(server, port, Path(name)),
         ):
             asyncio.run(take(server, port, options.seconds, options.folder))

@@ -297,3 +297,16 @@ def test_a_plan_of_engines_that_scale_says_between_how_many_and_what_they_cost()
     )  # fmt: skip
     assert code == 0, err
     assert re.search(r"Take 0 to \d+ of llama-3.1-8b-rtx4090, \d+\.\d on average, \S+ an hour", out)
+
+
+def test_the_newest_part_of_a_trace(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    rows = "".join(f"{number},8,4\n" for number in range(100))
+    file.write_text("arrival_s,prompt_tokens,output_tokens\n" + rows)
+    code, out, err = run("simulate", file, "--last", "0.5min", "--json", "-", "--no-oracle")
+    assert code == 0, err
+    assert json.loads(out)["settings"]["requests"] == 31
+    code, _, err = run("simulate", file, "--last", "long")
+    assert code == 1 and "'long' is no time" in err
+    code, _, err = run("simulate", "burst", "--last", "1h")
+    assert code == 1 and "--last is for recorded traffic, and burst is made; leave it out" in err

@@ -15,6 +15,19 @@ def test_all_of_it_is_small() -> None:
     assert sum(len(asset.packed) for asset in assets().values()) <= MOST_BYTES
 
 
+def test_comments_stay_at_home_and_lines_keep_their_numbers() -> None:
+    for name, asset in assets().items():
+        if not name.endswith(".js") or name.startswith("vendor/"):
+            continue
+        served = gzip.decompress(asset.packed).decode().splitlines()
+        written = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+        assert len(served) == len(written), name
+        for number, (line, was) in enumerate(zip(served, written, strict=True)):
+            comment = re.search(r"/\*\*|\*/|^ *(\*|//)", was)
+            assert line == was or comment, f"{name}, line {number + 1}: {was}"
+            assert not re.search(r"/\*\*|^ *//", line), name
+
+
 def test_libraries_come_with_their_licences() -> None:
     licences = (FOLDER / "vendor" / "LICENSES.txt").read_text()
     for library in ("preact", "@preact/signals", "htm", "uplot"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def serving(stack: AsyncExitStack) -> Serve:
         batches: BatchSettings | None = None,
         request_log: RequestLog | None = None,
         tracer: Tracer | None = None,
+        profiles: Sequence[str] = (),
         prompts: Path | None = None,
         **options: Any,
     ) -> Gateway:
@@ -93,6 +94,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
                 prompts=watched,
             )
         else:
@@ -110,6 +112,7 @@ def serving(stack: AsyncExitStack) -> Serve:
                 batches=batches,
                 request_log=request_log,
                 tracer=tracer,
+                profiles=profiles,
                 prompts=watched,
             )
         await gateway.start()

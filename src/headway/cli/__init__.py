@@ -38,7 +38,11 @@ LATER = {
     "tune": ("headway.cli.tune", "Find the batching settings that suit a model."),
 }
 """Commands whose module is slow to import: the module, and the help text."""
-HIDDEN = {"replay": "headway.cli.replay", "check-answers": "headway.cli.check_answers"}
+HIDDEN = {
+    "replay": "headway.cli.replay",
+    "what-if": "headway.cli.what_if",
+    "check-answers": "headway.cli.check_answers",
+}
 """Commands for programs: not in the help text."""
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """What is raised for a command line that cannot be read: Click's, or that of its copy in Typer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from headway.cli.simulation_options import (
     DEFAULT_PROFILE,
     Engines,
     Faster,
+    Last,
     Load,
     Prediction,
     Requests,
@@ -21,21 +21,18 @@ from headway.cli.simulation_options import (
     Slots,
     TraceText,
 )
-from headway.lab.report.figures import figures
 from headway.lab.report.terminal import Results, show, table_console
-from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning, candidates
+from headway.lab.simulation.advice import UNSCHEDULED
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import assumed_prediction
-from headway.lab.simulation.plans import Plan, plans
-from headway.lab.simulation.recommendation import Recommendation
+from headway.lab.simulation.recommendation import recommend
 from headway.lab.simulation.remarks import assumptions, remarks
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site_list import names_in, sites_of
-from headway.lab.simulation.slo import Objective, parse_objective
-from headway.lab.simulation.table import with_rejected
+from headway.lab.simulation.slo import parse_objective
+from headway.lab.simulation.table import advice_cells
 from headway.lab.simulation.traffic import traces_of
 
-SHOWN = 8
 LEAST_FIRST = ("p99 s", "mean s", "worst wait s")
 """Columns that a narrow terminal does without: the targets come first."""
 
@@ -51,6 +48,7 @@ def advise(
     predict: Prediction = "",
     load: Load = 0.0,
     faster: Faster = 1.0,
+    last: Last = "",
     requests: Requests = 0,
     now: Annotated[
         str,
@@ -86,51 +84,17 @@ def advise(
     try:
         objective = parse_objective(slo)
         sites = sites_of(profile, slots)
-        (found,) = traces_of(trace, sites, requests=requests, faster=faster, load=load)
+        (found,) = traces_of(trace, sites, last=last, requests=requests, faster=faster, load=load)
         names = names_in(policies)
         assumed, settings = assumed_prediction(predict, found), served_settings()
-
-        def more_engines(tuning: Tuning) -> list[Plan]:
-            if len({site.profile for site in sites}) > 1:
-                raise SimulationError("`headway plan` compares engines of several kinds")
-            engine = replace(sites[0], slots=tuning.slots or sites[0].slots)
-            served = tuning.contender(assumed.kind, settings).settings or settings
-            return plans(found, engine, tuning.policy, assumed.kind, objective, served)
-
         with waiting(console, "simulating"):
-            tried = candidates(found, sites, names, assumed.kind, settings, objective, now=runs)
-            engine_slots = sites[0].backend.slots
-            best = Recommendation.of(tried, objective, engine_slots, more_engines, runs)
+            tried, best = recommend(found, sites, names, assumed.kind, settings, objective, runs)
             said = remarks(found, sites, [one.run.measures for one in tried])
     except (SimulationError, OSError) as error:
         fail("advise", error)
-    headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s"]
-    kept = [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
-    marks = {id(best.candidate): "recommended"}
-    marks[id(best.now)] = "recommended, now" if best.candidate is best.now else "now"
-    headings.append("")
-    rows = [
-        [*_candidate_cells(one, objective), marks.get(id(one), "")]
-        for one in [*tried[:SHOWN], *kept]
-    ]
-    headings, rows = with_rejected(headings, rows, [one.run for one in [*tried[:SHOWN], *kept]])
+    headings, rows = advice_cells(tried, best)
     for line in [assumptions(sites, assumed, settings), *said, *best.first()]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     show(console, Results(headings, rows, LEAST_FIRST))
     for line in best.last(embedded=profile == DEFAULT_PROFILE, slots=slots):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _candidate_cells(one: Candidate, objective: Objective) -> list[str]:
-    measures = one.run.measures
-    options = one.tuning.options
-    others = [f"{name.rpartition('.')[2]} {options[name]}" for name in options if name != "policy"]
-    if one.tuning.slots is not None:
-        others.append(f"slots {one.tuning.slots}")
-    settings = ", ".join([options["policy"], *dict.fromkeys(others)])
-    latency_s = measures.latency_s
-    return [
-        settings,
-        *(target.reached(measures) for target in objective.targets),
-        *map(figures, (latency_s.mean, latency_s.p99, measures.wait_s.max)),
-    ]

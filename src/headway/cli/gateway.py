@@ -32,6 +32,7 @@ from headway.gateway.http.server import CertificateError
 from headway.gateway.process import run
 from headway.gateway.server import Gateway
 from headway.gateway.settings import AutoSettings, GatewaySettings, WorkerSettings
+from headway.lab.simulation.profiles import names as profile_names
 from headway.models.catalog import Catalog
 from headway.models.signature import ModelFailure
 from headway.prediction.learning.logged import logged_features
@@ -144,6 +145,7 @@ def serve(configuration: Configuration, read_again: Callable[[], Configuration])
                 prompts=prompts,
                 queue=queue,
                 tracer=tracer,
+                profiles=profile_names(),
                 scheduler=scheduler,
             )
 

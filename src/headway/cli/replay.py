@@ -33,7 +33,7 @@ def replay() -> None:
         records = _until(
             question.now_unix_s, answered(log, max(0, newest(log) - question.most_requests))
         )
-        recent = recent_traffic(records, _unfinished(question), question.window_s, log.name)
+        recent = recent_traffic(records, unfinished_of(question), question.window_s, log.name)
         sites = logged_sites(records, question.slots)
         settings = settings_from_values(question.settings)
         answer: Choice | Captured
@@ -58,7 +58,7 @@ def _until(now_unix_s: float, records: Sequence[RequestRecord]) -> list[RequestR
     return known
 
 
-def _unfinished(question: Question) -> list[RequestRecord]:
+def unfinished_of(question: Question) -> list[RequestRecord]:
     """What is not in the log yet, at its predicted length."""
     return [
         RequestRecord(

@@ -19,6 +19,7 @@ from headway.cli.simulation_options import (
     Engines,
     Faster,
     Idle,
+    Last,
     Load,
     Prediction,
     Price,
@@ -68,6 +69,7 @@ def simulate(
     loads: Annotated[
         str, typer.Option(help="Further loads for --report and --json, such as 0.5,0.7,0.9.")
     ] = "",
+    last: Last = "",
     requests: Requests = 0,
     prompt: Annotated[str, typer.Option(help=f"Prompt tokens of generated traffic: {LENGTHS}.")] = (
         Recipe.prompt
@@ -144,6 +146,7 @@ def simulate(
         traces = traces_of(
             trace,
             sites,
+            last=last,
             requests=requests,
             faster=faster,
             load=load,

@@ -22,7 +22,17 @@ Prediction = Annotated[
     ),
 ]
 Engines = Annotated[
-    str, typer.Option(help="Engines: shipped profiles or files; a*2,b is two of a and one of b.")
+    str,
+    typer.Option(
+        help="Engines: shipped profiles, files, or a request log for those that its answers show; "
+        "a*2,b is two of a and one of b."
+    ),
+]
+Last = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", help="Only the newest part of a recorded trace, such as 1h or 15min."
+    ),
 ]
 Slots = Annotated[
     int, typer.Option(min=0, help="Concurrent requests on each engine; 0: from its profile.")

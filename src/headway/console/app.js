@@ -4,7 +4,7 @@
 import { html, render, signal, useEffect } from './vendor/libraries.js'
 import { PAGES } from './pages.js'
 import { Dialogs } from './parts/dialog.js'
-import { gatewayLost, loadSession, session, signOut } from './parts/session.js'
+import { gatewayLost, loadSession, seesAll, session, signOut } from './parts/session.js'
 import { SignIn } from './parts/sign_in.js'
 
 /**
@@ -37,7 +37,7 @@ function Frame({ page, query, Page }) {
     <header class="top">
       <a class="brand" href="#/${PAGES[0].name}"><img src="console/icon.svg" alt="" width="24" height="24"/>Headway</a>
       <nav aria-label="Pages">
-        ${PAGES.map(one => html`
+        ${PAGES.filter(one => !one.ofAll || seesAll()).map(one => html`
           <a href="#/${one.name}" aria-current=${one === page ? 'page' : null}>${one.title}</a>`)}
       </nav>
       <${Who}/>

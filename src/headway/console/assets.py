@@ -25,6 +25,8 @@ load them at once, and not each when the one that imports it has come."""
 PRELOAD = '<link rel="modulepreload" href="console/%s">'
 FIRST = ("app.js", "pages/now.js")
 IMPORT = re.compile(rb"^import .*?from '(\.[^']+)'", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(rb"/\*\*.*?\*/|^ *//.*?$", re.MULTILINE | re.DOTALL)
+"""Of our modules: what says types and why. Browsers have no use for it."""
 STYLES = "styles.css"
 """All style sheets as one, the libraries' own first: fewer requests are a quicker page."""
 TYPES = {
@@ -58,7 +60,19 @@ def assets() -> Mapping[str, Asset]:
     found[STYLES] = _colours().encode() + b"".join(found.pop(name) for name in sheets)
     preloads = [PRELOAD % name for name in _imported(found, FIRST)]
     found[INDEX] = found[INDEX].replace(MODULES, "\n".join(preloads).encode())
-    return {name: _asset(name, content) for name, content in found.items()}
+    return {
+        name: _asset(name, _without_comments(content) if _is_ours(name) else content)
+        for name, content in found.items()
+    }
+
+
+def _is_ours(name: str) -> bool:
+    return name.endswith(".js") and not name.startswith("vendor/")
+
+
+def _without_comments(module: bytes) -> bytes:
+    """The module without its comments; its lines keep their numbers."""
+    return COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), module)
 
 
 def _imported(files: Mapping[str, bytes], names: Iterable[str]) -> list[str]:

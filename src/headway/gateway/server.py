@@ -33,6 +33,7 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
+from headway.gateway.foresight.what_if import WhatIf
 from headway.gateway.http.body import Bodies
 from headway.gateway.http.server import HttpServer
 from headway.gateway.intake.admissions import Admissions
@@ -57,6 +58,7 @@ from headway.gateway.routes.prompt_trials import PromptTrials
 from headway.gateway.routes.prompts import PromptsRoutes
 from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.texts import TextRoutes
+from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.gateway.workers.worker import Worker
@@ -104,6 +106,7 @@ class Gateway:
         prompts: the registered prompts; None: there are none.
         queue: where gateways share one order of requests; None: this one has its own.
         tracer: sends traces of requests; None: none are sent.
+        profiles: of engines that the console can replay traffic on.
         pool: creates the backend pool.
         scheduler: creates the scheduler, such as one that logs its events.
     """
@@ -125,6 +128,7 @@ class Gateway:
         prompts: WatchedRegistry | None = None,
         queue: QueueSettings | None = None,
         tracer: Tracer | None = None,
+        profiles: Sequence[str] = (),
         pool: Callable[..., BackendPool] = BackendPool,
         scheduler: Callable[[SchedulerSettings], Scheduler] = Scheduler,
     ) -> None:
@@ -231,6 +235,7 @@ class Gateway:
         automatic = self._advisor is not None
         self._live = Live(self.dispatcher, foresight, automatic, self._gain)
         self._workers = tuple(Worker(one) for one in settings.workers)
+        what_if = WhatIf(core, log_path, accounts.flush, clock)
         routes = Routes(
             settings,
             self.dispatcher,
@@ -268,6 +273,7 @@ class Gateway:
             PromptsRoutes(entrance, bodies, self._prompts),
             PromptTrials(entrance, bodies, self._prompts, intake, answers),
             RunsRoutes(entrance, bodies, self._workers),
+            WhatIfRoutes(entrance, bodies, what_if, profiles, automatic),
         )
         self._http = HttpServer(routes.application(), settings)
         self.address = ""

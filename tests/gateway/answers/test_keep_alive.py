@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,6 +13,8 @@ from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
 from tests.gateway.fake_backend import FakeBackend
 
+from headway.core.request import State
+from headway.gateway.answers.keep_alive import KeepAlive
 from headway.gateway.server import Gateway
 
 CHAT = "/v1/chat/completions"
@@ -100,3 +104,28 @@ async def test_a_whole_answer_gets_none(
     backend.open.set()
     async with await asked as answer:
         assert (await answer.json())["object"] == "chat.completion"
+
+
+async def test_between_two_comments_others_have_their_turn() -> None:
+    turns: list[str] = []
+
+    class Silent:
+        def silent_s(self) -> float:
+            return 10.0
+
+        async def comment(self, text: str, headers: object) -> None:
+            turns.append("comment")
+
+    class Running:
+        request = SimpleNamespace(state=State.RUNNING)
+
+    accounts: Any = SimpleNamespace(headers=lambda work: {})
+    watch: Any = KeepAlive(None, accounts, every_s=0.01)  # type: ignore[arg-type]
+    for _ in range(5):
+        watch.watch(Running(), Silent())
+    watch.start()
+    while turns.count("comment") < 5:
+        turns.append("other")
+        await asyncio.sleep(0)
+    await watch.stop()
+    assert "comment comment" not in " ".join(turns)

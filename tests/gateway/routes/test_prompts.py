@@ -15,6 +15,7 @@ from tests.gateway.fake_backend import FakeBackend
 from tests.prompts.files import GREET, write
 
 from headway.gateway.keys.keys import hash_key
+from headway.gateway.routes import prompt_trials
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 from headway.prompts.prompt_files import text_hash
@@ -200,6 +201,22 @@ async def test_an_author_s_function_runs_beside_the_gateway(
     (folder / "greet" / "checks.py").unlink()
     _, events = await asked(gateway, http, "/greet/trials", {"versions": [1]})
     assert "checks.py cannot be run: FileNotFoundError" in events[-1]["error"]["message"]
+
+
+async def test_an_endless_regular_expression_holds_nothing_up(
+    serve: Serve,
+    backend: FakeBackend,
+    http: aiohttp.ClientSession,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prompt_trials, "CHECKS_S", 2.0)
+    backend.message = {"content": "a" * 60 + "b"}
+    text = "cases: [{name: endless, variables: {name: A}, expect: {regex: '^(a+)+$'}}]"
+    write(folder, "greet", GREET, tests_yaml=text)
+    gateway = await serve(backend, prompts=folder)
+    _, events = await asked(gateway, http, "/greet/trials", {"versions": [1]})
+    assert "that took longer than 2 s" in events[-1]["error"]["message"]
 
 
 async def test_trials_end_with_whoever_wanted_them(

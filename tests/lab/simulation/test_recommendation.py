@@ -62,7 +62,7 @@ def test_where_nothing_meets_it_that_is_said_first_and_then_what_would() -> None
     assert said[0] == (
         "No setting of these engines meets latency_p99=1s: the nearest reaches 70.0 s."
     )
-    assert said[1].startswith("It takes 4 engines like this one, with srpt;")
+    assert said[1].startswith("It takes 4 engines like this one, with srpt.")
 
 
 def test_what_is_worse_than_now_is_never_recommended_however_near_it_comes() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.lab.simulation.what_if.logs import busy, written
 
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.profile import write_profile
@@ -51,3 +52,13 @@ def test_choices_have_a_price_all_of_them_or_none() -> None:
 def test_more_engines_than_can_be_simulated_are_refused() -> None:
     with pytest.raises(SimulationError, match=r"'llama.*\*100000' is more engines .* 10,000"):
         sites_of(f"{A}*100000")
+
+
+def test_a_request_log_stands_for_the_engines_that_its_answers_show(tmp_path: Path) -> None:
+    log = written(tmp_path / "requests.db", [*busy(60), *busy(60, backend="other")])
+    for engines_of in (sites_of, choices_of):
+        first, second = engines_of(str(log))
+        assert (first.profile.name, second.profile.name) == ("exact", "other")
+        assert first.profile.source == "60 answers in a request log"
+    with pytest.raises(SimulationError, match="a profile needs 30 answers of one backend"):
+        sites_of(str(written(tmp_path / "new.db", busy(10))))

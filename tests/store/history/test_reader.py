@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.store.history.questions import die, first, own_priority
 from tests.store.history.rows import add, new_log, record
 
 from headway.store.history.child import NICE
@@ -20,20 +21,8 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 COUNT = "SELECT count(*) FROM requests"
 
 
-def first(database: sqlite3.Connection, statement: str) -> object:
-    return database.execute(statement).fetchone()[0]
-
-
 def ask(statement: str) -> Callable[[sqlite3.Connection], object]:
     return partial(first, statement=statement)
-
-
-def own_priority(database: sqlite3.Connection) -> int:
-    return os.getpriority(os.PRIO_PROCESS, 0)
-
-
-def die(database: sqlite3.Connection) -> None:
-    os._exit(1)
 
 
 @pytest.fixture

@@ -65,12 +65,15 @@ export function drainBackend(name, drains) {
   })
 }
 
-/** @param {string} present the policy that is switched from */
-export function switchPolicy(present) {
-  let wanted = present
+/**
+ * @param {string} present the policy that is switched from
+ * @param {string} [first] the one that is chosen to begin with
+ */
+export function switchPolicy(present, first = present) {
+  let wanted = first
   confirm({
     title: 'Order by another policy',
-    body: html`<${Choice} present=${present} onChoice=${(/** @type {string} */ name) => { wanted = name }}/>`,
+    body: html`<${Choice} first=${first} onChoice=${(/** @type {string} */ name) => { wanted = name }}/>`,
     act: 'Switch',
     onAct: async () => {
       await ask('v1/headway/policy', { json: { policy: wanted, instead_of: present } })
@@ -79,9 +82,9 @@ export function switchPolicy(present) {
   })
 }
 
-/** @param {{present: string, onChoice: (name: string) => void}} props */
-function Choice({ present, onChoice }) {
-  const [name, setName] = useState(present)
+/** @param {{first: string, onChoice: (name: string) => void}} props */
+function Choice({ first, onChoice }) {
+  const [name, setName] = useState(first)
   const policies = session.value?.policies ?? []
   const about = policies.find(one => one.name === name)?.about
   return html`<p class="row"><label for="policy">Policy</label><select id="policy" value=${name}

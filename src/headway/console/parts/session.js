@@ -22,6 +22,11 @@ export const session = signal(null)
 /** Why what is shown may be old; empty: the gateway answers. */
 export const gatewayLost = signal('')
 
+/** @returns {boolean} whether whoever looks sees everybody's traffic */
+export function seesAll() {
+  return session.value?.access === 'open' || (session.value?.viewer?.admin ?? false)
+}
+
 /**
  * Send a request to the gateway, with the token of the session. Throws what the gateway refuses it
  * with, in its own words.

@@ -54,6 +54,7 @@ class KeepAlive:
                 if reply.silent_s() >= self._every_s and work in self._replies:
                     with suppress(ConnectionError):
                         await reply.comment(self._state(work), self._accounts.headers(work))
+                    await asyncio.sleep(0)  # thousands at once would hold up everything else
 
     def _state(self, work: Work) -> str:
         if work.request.state is State.RUNNING:

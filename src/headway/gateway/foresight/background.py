@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -13,15 +14,26 @@ import msgspec
 
 T = TypeVar("T")
 
+MOST_LINE_BYTES = 16 * 1024 * 1024
+"""Of what a command prints."""
+
 
 class CommandFailed(Exception):
     """A command printed no answer; the message is the last line of its errors."""
 
 
+async def _unheard(line: bytes) -> None:
+    """Nobody listens."""
+
+
 async def answer_of(
-    words: Sequence[str], of_type: type[T], limit_s: float, stdin: bytes = b""
+    words: Sequence[str],
+    of_type: type[T],
+    limit_s: float,
+    stdin: bytes = b"",
+    heard: Callable[[bytes], Awaitable[None]] = _unheard,
 ) -> T:
-    """Run `headway` with these words, and return what it prints as JSON.
+    """Run `headway` with these words, and return the last line that it prints, as JSON.
 
     It is killed if it takes too long, or if this task is cancelled.
 
@@ -30,6 +42,7 @@ async def answer_of(
         of_type: of the answer.
         limit_s: how long it may take.
         stdin: what it reads.
+        heard: gets each line as it comes.
 
     Raises:
         TimeoutError: it took longer than `limit_s`.
@@ -38,14 +51,15 @@ async def answer_of(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", "from headway.cli import main; main()", *words),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        limit=MOST_LINE_BYTES,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     try:
         async with asyncio.timeout(limit_s):
-            out, errors = await process.communicate(stdin)
+            out, errors = await _spoken(process, stdin, heard)
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -56,3 +70,26 @@ async def answer_of(
     except msgspec.DecodeError:
         lines = errors.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
         raise CommandFailed(lines[-1]) from None
+
+
+async def _spoken(
+    process: Process, stdin: bytes, heard: Callable[[bytes], Awaitable[None]]
+) -> tuple[bytes, bytes]:
+    """The last line that it prints, and its errors."""
+    to, out, errors = process.stdin, process.stdout, process.stderr
+    assert to is not None and out is not None and errors is not None
+
+    async def last() -> bytes:
+        line = b""
+        async for line in out:
+            await heard(line)
+        return line
+
+    async def ask() -> None:
+        with suppress(ConnectionError):  # it ended before it had read all
+            to.write(stdin)
+            await to.drain()
+        to.close()
+
+    printed, complaints, _, _ = await asyncio.gather(last(), errors.read(), ask(), process.wait())
+    return printed, complaints

@@ -12,6 +12,9 @@ import msgspec
 from headway.core.scheduler import Scheduler
 from headway.store.event_log import settings_as_values
 
+About = Literal["policies", "settings", "engines"]
+"""Which policy pays; which settings meet an SLO; how many engines do."""
+
 
 class Unfinished(msgspec.Struct, kw_only=True):
     """A request that waits or runs: not in the log yet, and most of them are long."""
@@ -34,7 +37,7 @@ class Question(msgspec.Struct, kw_only=True):
     """About recent traffic."""
 
     log: str
-    """Path of the request log."""
+    """Path of the request log; empty: there is none."""
     now_unix_s: float
     """What is later in the log was written before the clock was set back."""
     unfinished: list[Unfinished]
@@ -50,9 +53,27 @@ class Question(msgspec.Struct, kw_only=True):
     """Which policy to serve with, or what the one in use gains."""
 
 
+class WhatIfQuestion(msgspec.Struct, kw_only=True):
+    """What `headway what-if` is asked."""
+
+    about: About
+    traffic: Question
+    """Of the gateway; its `log` is empty if it keeps none."""
+    file: str
+    """Path of a trace, whose traffic takes the place of the log's; empty: none."""
+    report: str
+    """Path of the page to write."""
+    policies: list[str]
+    slots: list[int]
+    """Of each engine, besides as many as there are."""
+    profile: str
+    """Of the engine; empty: the gateway's own, by its log."""
+    slo: str
+
+
 def question_of(
     scheduler: Scheduler,
-    request_log: Path,
+    request_log: Path | None,
     now_s: float,
     *,
     current: str,
@@ -63,7 +84,7 @@ def question_of(
 ) -> Question:
     """A question about the traffic of `scheduler`, at `now_s` on its clock."""
     return Question(
-        log=str(request_log),
+        log="" if request_log is None else str(request_log),
         now_unix_s=time.time(),
         unfinished=_unfinished(scheduler, now_s, most_requests),
         window_s=window_s,

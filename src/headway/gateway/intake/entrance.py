@@ -61,13 +61,16 @@ class Entrance:
             ApiError: 401 without a valid key; 403 if the key may only look, or if the token that
                 has to come with the cookie does not.
         """
+        caller = self._known(request)
+        must_only_read(caller, request.method)
+        return caller
+
+    def _known(self, request: web.Request) -> Caller | None:
+        """The key of the request, whatever it may do. Raises ApiError."""
         headers, caller = request.headers, None
         if "cookie" in headers and not ("authorization" in headers or "x-api-key" in headers):
             caller = self._sessions.caller(request.method, headers)
-        if caller is None:
-            caller = self._keys.caller(headers)
-        must_only_read(caller, request.method)
-        return caller
+        return self._keys.caller(headers) if caller is None else caller
 
     def operator(self, request: web.Request) -> Caller | None:
         """The admin's key of a request that operates the gateway.
@@ -92,6 +95,20 @@ class Entrance:
         caller = self.caller(request)
         if caller is None and not self.from_here(request):
             raise _only_here("look at the console")
+        return caller
+
+    def overseer(self, request: web.Request) -> Caller | None:
+        """The admin's key of a request that asks about everybody's traffic and changes nothing.
+
+        Keys with `read_only` may do that by any method. Without keys only this machine may.
+
+        Raises:
+            ApiError: 401 without a valid key; 403 if it may not, or the session's token is missing.
+        """
+        caller = self._known(request)
+        if caller is None and not self.from_here(request):
+            raise _only_here("ask about all traffic")
+        must_be_admin(caller)
         return caller
 
     def from_here(self, request: web.Request) -> bool:

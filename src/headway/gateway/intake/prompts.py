@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -57,7 +58,7 @@ class Prompts:
         self._watched = watched
         self._most_bytes = most_bytes
         self._watching: asyncio.Task[None] | None = None
-        self._writing = asyncio.Lock()
+        self._writing = Lock()
 
     @property
     def registry(self) -> Registry | None:
@@ -75,14 +76,14 @@ class Prompts:
             raise no_prompts()
 
         def changed() -> T:
-            watched.read()
-            try:
-                return write(watched.registry)
-            finally:
+            with self._writing:  # also where the client has left meanwhile
                 watched.read()
+                try:
+                    return write(watched.registry)
+                finally:
+                    watched.read()
 
-        async with self._writing:
-            return await asyncio.to_thread(changed)
+        return await asyncio.to_thread(changed)
 
     def start(self) -> None:
         """Read the files again from now on, whenever they change."""

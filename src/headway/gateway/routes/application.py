@@ -56,6 +56,7 @@ from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.table import TABLE
 from headway.gateway.routes.texts import TextRoutes
 from headway.gateway.routes.token_counts import CHAT, TokenCounter
+from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
 from headway.redaction import masked
@@ -94,6 +95,7 @@ class Routes:
         registered: PromptsRoutes,
         trials: PromptTrials,
         runs: RunsRoutes,
+        what_if: WhatIfRoutes,
     ) -> None:
         self._settings = settings
         self._advisor = advisor
@@ -104,6 +106,7 @@ class Routes:
         self._registered = registered
         self._trials = trials
         self._runs = runs
+        self._what_if = what_if
         self._dispatcher = dispatcher
         self._pool = pool
         self._intake = intake
@@ -205,6 +208,7 @@ class Routes:
             )
             if route.scheduled:
                 self._work_resources.add(added.resource)
+        self._what_if.add_to(application.router)
         self._console.add_to(application.router)
         return application
 

@@ -63,7 +63,7 @@ class PromptsRoutes:
         registry = self._prompts.registry
         if registry is None:
             return json_answer(PromptList(configured=False, prompts=[], problems=[]))
-        admin = viewer is None or viewer.admin
+        admin = viewer.admin if viewer else self._entrance.from_here(request)
         return json_answer(
             PromptList(
                 configured=True,

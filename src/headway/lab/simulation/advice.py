@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,6 +76,18 @@ class Tuning:
                 options[f"tiers.{tier.label}.weight"] = f"{weight:g}"
         return options
 
+    @property
+    def short(self) -> str:
+        """Its settings in a few words."""
+        others = [
+            f"{name.rpartition('.')[2]} {value}"
+            for name, value in self.options.items()
+            if name != "policy"
+        ]
+        if self.slots is not None:
+            others.append(f"slots {self.slots}")
+        return ", ".join([self.policy, *dict.fromkeys(others)])
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -99,13 +111,14 @@ def candidates(
     objective: Objective,
     processes: int = 0,
     now: str = UNSCHEDULED,
+    progress: Callable[[float], None] | None = None,
 ) -> list[Candidate]:
     """Tunings, the best first: by how well they meet the targets, then by mean latency.
 
     Tries what runs `now`, for comparison, and every policy with default and with other parameters;
     then the best of these with other starvation bounds, tier weights and slots; everything that
     helped together; last, if nothing meets the targets, the best with more slots than the engines
-    have.
+    have. `progress` is called with the number of tunings that were simulated.
 
     Raises:
         SimulationError: there is no such policy or prediction, or no policy at all.
@@ -113,10 +126,18 @@ def candidates(
     _check_policies(policies)
     _check_policies([now])
 
+    simulated = 0
+
+    def report(ended: int) -> None:
+        if progress is not None:
+            progress(simulated + ended / len(trace))
+
     def run(tunings: Sequence[Tuning]) -> list[Candidate]:
+        nonlocal simulated
         contenders = {str(n): one.contender(prediction, settings) for n, one in enumerate(tunings)}
         scenario = Scenario([trace], sites, settings, objective.request)
-        done = compare(scenario, contenders, processes=processes)
+        done = compare(scenario, contenders, processes=processes, progress=report)
+        simulated += len(tunings)
         return [Candidate(one, done[str(n)][0]) for n, one in enumerate(tunings)]
 
     def worth(one: Candidate) -> tuple[int, float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -41,12 +41,14 @@ def plans(
     settings: SchedulerSettings,
     routing: str = SHARED,
     scaling: Scaling | None = None,
+    trying: Callable[[int], None] | None = None,
 ) -> list[Plan]:
     """Plans for several numbers of engines, in order: the least that meets the targets, and others.
 
     The search doubles the number until the targets are met, then bisects. With `scaling` the
     number is the most that may be on, in place of the one in `scaling`, and at least those that
-    stay on; without it all are always on.
+    stay on; without it all are always on. `trying` is called now and then with the number
+    that is being simulated.
 
     Raises:
         SimulationError: no number of engines meets the targets.
@@ -59,7 +61,8 @@ def plans(
             cluster = Cluster(scaling=_up_to(replicas, scaling))
             scenario = Scenario([trace], sites, settings, objective.request, cluster)
             contender = {policy: Contender.parse(policy, prediction, routing)}
-            (run,) = compare(scenario, contender, processes=1)[policy]
+            progress = None if trying is None else lambda _ended: trying(replicas)
+            (run,) = compare(scenario, contender, processes=1, progress=progress)[policy]
             tried[replicas] = Plan(replicas, run, objective.met(run.measures))
         return tried[replicas].met
 
@@ -115,6 +118,29 @@ def plans_of_each(
     else:
         found = dict(_planned(plan, site) for site in sites)
     return {site.name: found[site.name] for site in sites}
+
+
+def taken(
+    tried: Mapping[str, Sequence[Plan]],
+    prices: Mapping[str, float],
+    scaling: Scaling | None = None,
+) -> str:
+    """The sentence that says which engines to take.
+
+    Args:
+        tried: plans by profile, at least one of which meets the targets in each.
+        prices: of an hour of an engine, by profile: all have one, or all are 0.
+        scaling: how they start and drain with the work; None: they are always on.
+    """
+    enough = {name: next(one for one in found if one.met) for name, found in tried.items()}
+    on = {name: one.run.measures.replicas for name, one in enough.items()}
+    # Without prices the fewest engines are the best.
+    best = min(enough, key=lambda name: (prices[name] or 1.0) * on[name])
+    cost = f", {prices[best] * on[best]:.2f} an hour" if prices[best] else ""
+    most = enough[best].replicas
+    if scaling is None or scaling.least >= most:
+        return f"Take {most} of {best}{cost}."
+    return f"Take {scaling.least} to {most} of {best}, {on[best]:.1f} on average{cost}."
 
 
 def _planned(

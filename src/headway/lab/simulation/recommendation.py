@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
-from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning
+from headway.lab.simulation.advice import UNSCHEDULED, Candidate, Tuning, candidates
 from headway.lab.simulation.errors import SimulationError
-from headway.lab.simulation.plans import Plan
+from headway.lab.simulation.plans import Plan, plans
+from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import Objective
+from headway.lab.simulation.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ class Recommendation:
 
     def first(self) -> list[str]:
         """What is said before the table: that the SLO is not met, and the cheapest way to it."""
+        lines = self.shortfall()
+        if not self.met:
+            lines[-1] += " `headway plan` compares engines." if self.plan is not None else ""
+            lines[-1] += " Until then this is the best:"
+        return lines
+
+    def shortfall(self) -> list[str]:
+        """That the SLO is not met with the engines as they are, and the cheapest way to it; empty:
+        it is met."""
         if self.met and not self.wider:
             return []
         measures = self.nearest.run.measures
@@ -84,11 +96,10 @@ class Recommendation:
         elif self.plan is not None:
             lines.append(
                 f"It takes {self.plan.replicas} engines like this one, with "
-                f"{self.candidate.tuning.policy}; `headway plan` compares engines. Until then this "
-                "is the best:"
+                f"{self.candidate.tuning.policy}."
             )
         else:
-            lines.append(f"And {self.why_no_plan}. Until then this is the best:")
+            lines.append(f"And {self.why_no_plan}.")
         return lines
 
     def last(self, *, embedded: bool, slots: int = 0) -> list[str]:
@@ -98,10 +109,16 @@ class Recommendation:
             embedded: whether the engine is Headway's own.
             slots: that were asked for; 0: the engine's.
         """
-        lines = [f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}"]
-        now = self.now.tuning.policy
+        return [
+            f"Use: {command(self.candidate.tuning, embedded=embedded, slots=slots)}",
+            *self.gains(),
+        ]
+
+    def gains(self) -> list[str]:
+        """What the recommended settings gain over what runs now."""
+        now, lines = self.now.tuning.policy, list[str]()
         if self.candidate is self.now:
-            return [*lines, f"Nothing that was tried is better than {now} here."]
+            return [f"Nothing that was tried is better than {now} here."]
         would, was = self.candidate.run.measures, self.now.run.measures
         if was.rejected or would.rejected:
             lines.append(
@@ -115,6 +132,36 @@ class Recommendation:
                 f"wait {figures(would.wait_s.max)} s, not {figures(was.wait_s.max)} s."
             )
         return lines
+
+
+def recommend(
+    trace: Trace,
+    sites: Sequence[Site],
+    policies: Sequence[str],
+    prediction: str,
+    settings: SchedulerSettings,
+    objective: Objective,
+    now: str = UNSCHEDULED,
+    processes: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[list[Candidate], Recommendation]:
+    """All that was tried, the best first, and what to serve with; see `candidates`.
+
+    Raises:
+        SimulationError: there is no such policy or prediction, or no policy at all.
+    """
+
+    def more_engines(tuning: Tuning) -> list[Plan]:
+        if len({site.profile for site in sites}) > 1:
+            raise SimulationError("`headway plan` compares engines of several kinds")
+        engine = replace(sites[0], slots=tuning.slots or sites[0].slots)
+        served = tuning.contender(prediction, settings).settings or settings
+        return plans(trace, engine, tuning.policy, prediction, objective, served)
+
+    tried = candidates(
+        trace, sites, policies, prediction, settings, objective, processes, now, progress
+    )
+    return tried, Recommendation.of(tried, objective, sites[0].backend.slots, more_engines, now)
 
 
 def no_worse(one: Candidate, now: Candidate, objective: Objective) -> bool:

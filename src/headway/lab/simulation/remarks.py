@@ -100,7 +100,7 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
     if load is not None and load >= OVERLOAD and waited:
         found.append(
             f"This is {figures(load)} times the traffic that these engines can take: the queue "
-            "grows for as long as requests come, and so do the latencies below; see what they do "
+            "grows for as long as requests come, and so do all latencies; see what they do "
             "within capacity with --load 0.9, or add engines."
         )
     means_s = [row.latency_s.mean for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -73,6 +73,24 @@ def report_html(
     asked = {name: str(value) for name, value in result.settings.items()}
     sections.append(section("Settings", facts(asked)))
     return page("Headway simulate", datetime.now(UTC), sections)
+
+
+def table_html(
+    title: str,
+    remarks: Sequence[str],
+    cells: tuple[Sequence[str], Sequence[Sequence[str]]],
+    asked: Mapping[str, str],
+) -> str:
+    """The page of what has no distributions to draw: sentences, the table, and what was asked."""
+    headings, rows = cells
+    return page(
+        title,
+        datetime.now(UTC),
+        [
+            section("Result", said(remarks) + table(headings, rows, MEANINGS)),
+            section("Settings", facts(asked)),
+        ],
+    )
 
 
 def _table(result: SimulationResult, look: Mapping[str, Look]) -> str:

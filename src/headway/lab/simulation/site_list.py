@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from headway.core.fleet.scaling import Scaling
 from headway.lab.simulation.errors import SimulationError
+from headway.lab.simulation.importers.request_log import answered
+from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.profile import Profile
 from headway.lab.simulation.profiles import load_profile
 from headway.lab.simulation.site import Site
 
+LOGS = (".db", ".sqlite")
+"""Files that are request logs."""
 MOST_ENGINES = 10_000
 """Limit on the engines of one profile."""
 
@@ -89,9 +94,17 @@ def _engines(profiles: str, price: str) -> Iterator[tuple[str, Profile, int]]:
         counts.append((name, int(count)))
     prices = _prices(price, [name for name, _ in counts])
     for name, engines in counts:
-        found = load_profile(name)
-        per_hour = prices.get(name, prices.get("", found.price_per_hour))
-        yield name, replace(found, price_per_hour=per_hour), engines
+        for label, found in _profiles(name):
+            per_hour = prices.get(name, prices.get("", found.price_per_hour))
+            yield label, replace(found, price_per_hour=per_hour), engines
+
+
+def _profiles(name: str) -> list[tuple[str, Profile]]:
+    """A profile with its name; of a request log, one for each backend, fitted to its answers."""
+    path = Path(name)
+    if path.suffix not in LOGS or not path.is_file():
+        return [(name, load_profile(name))]
+    return [(site.name, site.profile) for site in logged_sites(answered(path), {})]
 
 
 def _prices(text: str, profiles: Sequence[str]) -> dict[str, float]:

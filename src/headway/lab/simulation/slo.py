@@ -10,7 +10,7 @@ from headway.lab.report.figures import figures, share
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.measures import Distribution, Measures, Slo
 
-UNITS_S = {"ms": 0.001, "min": 60.0, "s": 1.0}
+UNITS_S = {"ms": 0.001, "min": 60.0, "s": 1.0, "h": 3600.0}
 OF_ONE = {"ttft": "ttft_s", "tpot": "tpot_s", "latency": "latency_s"}
 """Limits of each request, and what Slo calls them."""
 QUANTITIES = OF_ONE | {"wait": "wait_s"}
@@ -198,7 +198,7 @@ def _share(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """Seconds from `50ms`, `1.5s`, `2min` or a plain number of seconds.
+    """Seconds from `50ms`, `1.5s`, `2min`, `1h` or a plain number of seconds.
 
     Raises:
         SimulationError: it is no time above 0.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from headway.lab.report.figures import figures, share
 from headway.lab.report.terminal import Results
+from headway.lab.simulation.advice import Candidate
 from headway.lab.simulation.comparison import Run
+from headway.lab.simulation.plans import Plan
+from headway.lab.simulation.recommendation import Recommendation
 from headway.lab.simulation.result import SimulationResult
+from headway.lab.simulation.slo import Objective
 
 Text = Callable[[float], str]
 
@@ -135,3 +139,70 @@ def with_rejected(
         return headings, rows
     cells = zip(rows, rejected, strict=True)
     return [*headings, "rejected"], [[*row, str(number)] for row, number in cells]
+
+
+SHOWN = 8
+"""Candidates in a table, the best first; those that are recommended or run now besides."""
+
+
+def advice_cells(
+    tried: Sequence[Candidate], best: Recommendation
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of what was tried for an SLO; the last cell marks a row."""
+    objective = best.objective
+    shown = [*tried[:SHOWN]]
+    shown += [one for one in tried[SHOWN:] if one is best.candidate or one is best.now]
+    headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s", ""]
+    marks = {id(best.candidate): "recommended"}
+    marks[id(best.now)] = "recommended, now" if best.candidate is best.now else "now"
+    rows = [
+        [
+            one.tuning.short,
+            *(target.reached(one.run.measures) for target in objective.targets),
+            *(
+                figures(value)
+                for value in (
+                    one.run.measures.latency_s.mean,
+                    one.run.measures.latency_s.p99,
+                    one.run.measures.wait_s.max,
+                )
+            ),
+            marks.get(id(one), ""),
+        ]
+        for one in shown
+    ]
+    return with_rejected(headings, rows, [one.run for one in shown])
+
+
+def plan_cells(
+    tried: Mapping[str, Sequence[Plan]], objective: Objective, *, scaled: bool, priced: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of numbers of engines, by their profile.
+
+    Args:
+        tried: plans, by profile.
+        objective: what they are to meet.
+        scaled: whether engines start and drain with the work.
+        priced: whether engines have a price.
+    """
+    headings = ["profile", "engines", *(["mean on", "cold wait"] if scaled else [])]
+    headings += [*map(str, objective.targets), "mean s", "util.", *["cost /h"] * priced, "met"]
+    plans = [(name, one) for name, of_profile in tried.items() for one in of_profile]
+    rows = [_plan_row(name, one, objective, scaled, priced) for name, one in plans]
+    return with_rejected(headings, rows, [one.run for _, one in plans])
+
+
+def _plan_row(name: str, one: Plan, objective: Objective, scaled: bool, priced: bool) -> list[str]:
+    measures = one.run.measures
+    hours = measures.duration_s / 3600.0
+    on = [f"{measures.replicas:.1f}", share(measures.cold_start_wait_share)]
+    return [
+        name,
+        str(one.replicas),
+        *(on if scaled else []),
+        *(target.reached(measures) for target in objective.targets),
+        figures(measures.latency_s.mean),
+        share(measures.utilisation),
+        *([figures(measures.cost / hours) if hours else "-"] if priced else []),
+        "yes" if one.met else "no",
+    ]

@@ -223,6 +223,11 @@ class Trace:
         """The first `count` requests."""
         return self.rows(np.arange(min(count, len(self))))
 
+    def newest(self, window_s: float) -> Trace:
+        """The requests that came at most so long before the last one."""
+        since_s = self.arrival_s[-1] - window_s
+        return self.rows(np.flatnonzero(self.arrival_s >= since_s)).from_zero()
+
     def rows(self, chosen: np.ndarray) -> Trace:
         """Some of the requests, by number, in order; one whose predecessor is left out comes at
         its own arrival."""

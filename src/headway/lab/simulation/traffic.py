@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.generated import Recipe, is_recipe
 from headway.lab.simulation.importers.loading import load_traces
 from headway.lab.simulation.load import at_load, capacity_rps
 from headway.lab.simulation.site import Site
+from headway.lab.simulation.slo import seconds
 from headway.lab.simulation.trace import Trace
 
 MADE = 1000
@@ -19,6 +21,7 @@ def traces_of(
     trace: str,
     sites: Sequence[Site],
     *,
+    last: str = "",
     requests: int = 0,
     faster: float = 1.0,
     load: float = 0.0,
@@ -31,6 +34,7 @@ def traces_of(
     Args:
         trace: a file or folder, or arrivals to be made.
         sites: what `load` is relative to.
+        last: only the newest part of what was recorded, as `1h`; empty: all.
         requests: at most so many; 0: all, or MADE.
         faster: arrivals come so many times faster.
         load: they are scaled to this share of what `sites` can take; 0: they are not.
@@ -41,10 +45,16 @@ def traces_of(
         SimulationError: the trace cannot be read or made.
     """
     if is_recipe(trace):
+        if last:
+            raise SimulationError(
+                f"--last is for recorded traffic, and {trace} is made; leave it out"
+            )
         recipe = Recipe(trace, prompt, output, requests or MADE)
         traces = [recipe.make(seed) for seed in range(seeds)]
     else:
         found = load_traces(Path(trace), seeds, requests)
+        if last:
+            found = [one.newest(seconds(last)) for one in found]
         traces = [one.first(requests) for one in found] if requests else found
     if load:
         traces = [at_load(one, capacity_rps(one, sites), load) for one in traces]

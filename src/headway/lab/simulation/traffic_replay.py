@@ -68,7 +68,7 @@ class TrafficReplay:
 
     def under(self, policy: str, steering: Steering = UNSTEERED) -> tuple[Measures, Outcome]:
         """Only of the requests that are scored."""
-        trace, scored = self.recent.trace, self.recent.scored
+        trace, scored = self.recent.trace, np.flatnonzero(self.recent.scored)
         predictions = predictions_of(self.prediction, trace)
         settings = replace(self.settings, policy=policy)
         outcome = simulate(trace, self.sites, settings, predictions, steering=steering)

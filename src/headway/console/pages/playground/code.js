@@ -3,7 +3,7 @@
 
 import { html, useState } from '../../vendor/libraries.js'
 import { asCurl, asPython } from '../../parts/chat.js'
-import { say } from '../../parts/dialog.js'
+import { Copy } from '../../parts/copy.js'
 import { session } from '../../parts/session.js'
 
 /** Characters that are shown: an image in the request may be megabytes. */
@@ -15,15 +15,9 @@ export function Code({ chat, tier }) {
   const [shown, setShown] = useState('curl')
   const keyed = session.value?.access === 'signed_in'
   const text = open ? (shown === 'curl' ? asCurl : asPython)(chat(), tier, keyed) : ''
-  async function copy() {
-    try {
-      await navigator.clipboard.writeText(text)
-      say('Copied.')
-    } catch { say('The browser does not let this page copy; select the text.') }
-  }
   return html`<details class="code" onToggle=${(/** @type {any} */ event) => setOpen(event.target.open)}><summary>The request as code</summary>
     <div class="row">${['curl', 'Python'].map(one => html`
       <button class="quiet" aria-pressed=${shown === one ? 'true' : 'false'} onClick=${() => setShown(one)}>${one}</button>`)}
-      <span class="space"></span><button class="quiet" onClick=${copy}>Copy</button></div>
+      <span class="space"></span><${Copy} text=${text}/></div>
     <pre tabindex="0">${text.length > SHOWN ? `${text.slice(0, SHOWN)} …` : text}</pre></details>`
 }

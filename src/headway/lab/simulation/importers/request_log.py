@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,30 +15,44 @@ from headway.lab.simulation.trace import Trace
 from headway.store.request_log import RequestLogError, read
 from headway.store.request_record import RequestRecord
 
+UNCOUNTED = "uncounted"
+
 
 def load(path: Path) -> Trace:
     """The requests that were answered in full. Raises SimulationError."""
     return trace_of(answered(path), path.name)
 
 
-def answered(path: Path, after: int = 0) -> list[RequestRecord]:
+def answered(
+    path: Path, after: int = 0, left_out: Counter[str] | None = None
+) -> list[RequestRecord]:
     """The records of requests that were answered in full, in the order of their arrival.
 
     Args:
         path: of the log.
         after: only records with a larger number.
+        left_out: counts the others: by their outcome, and under UNCOUNTED those that were answered
+            by a backend that counted no tokens.
 
     Raises:
         SimulationError: it cannot be read, or there is none.
     """
+    records, others = [], Counter[str]() if left_out is None else left_out
     try:
-        records = [
-            record
-            for _, record in read(path, after)
-            if record.outcome == "finished" and record.prompt_tokens and record.output_tokens
-        ]
+        for _, record in read(path, after):
+            if record.outcome != "finished":
+                others[record.outcome] += 1
+            elif not (record.prompt_tokens and record.output_tokens):
+                others[UNCOUNTED] += 1
+            else:
+                records.append(record)
     except RequestLogError as error:
         raise SimulationError(str(error)) from None
+    if not records and others[UNCOUNTED]:
+        raise SimulationError(
+            f"{path} has the numbers of tokens of none of its {others[UNCOUNTED]} answers, so "
+            "there is nothing to replay; let the backend report `usage`"
+        )
     if not records:
         raise SimulationError(f"{path} holds no request that was answered in full")
     return [records[n] for n in in_order([record.arrival_unix_s for record in records])]
