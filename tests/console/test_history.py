@@ -86,6 +86,23 @@ async def test_pages_filters_and_back(
     await console.see("Figures are not narrowed down by slowness")
 
 
+async def test_the_slowest_is_found_and_one_by_its_id(
+    serve: Serve, log: RequestLog, open_console: OpenConsole
+) -> None:
+    filled(log)  # the newest one takes longest
+    gateway = await serve(ExactEngine(), request_log=log)
+    console = await open_console(gateway, "#/history")
+    await console.page.get_by_label("Order").select_option("slowest first")
+    await console.page.get_by_role("button", name="Older").wait_for(state="detached")
+    await console.page.locator(".requests tbody tr a").first.click()
+    await console.see("req-59")
+    await console.page.go_back()
+    await console.page.get_by_label("Request", exact=True).fill("req-7")
+    await console.page.get_by_label("Request", exact=True).press("Enter")
+    await console.see("One request")
+    assert "id=req-7" in console.page.url
+
+
 async def test_a_life_with_a_preemption_is_told(
     serve: Serve, log: RequestLog, open_console: OpenConsole
 ) -> None:
@@ -107,6 +124,7 @@ async def test_a_life_with_a_preemption_is_told(
     assert phases == ["queued", "prefill", "decode", "stopped", "prefill", "decode"]
     await console.see(f"25 output tokens (80%: 12{DASH}40), before the first, from its prompt")
     await console.see("20 tokens, within the interval")
+    await console.see("It waited 140 ms")  # what it was stopped included
 
 
 async def test_hostile_text_is_text_and_a_megabyte_does_not_freeze_it(

@@ -95,6 +95,7 @@ async def test_two_operators_at_once_the_second_is_told(
         await console.page.get_by_label("Policy", exact=True).select_option("sjf")
     await consoles[0].press_in_dialog("Switch")
     await consoles[0].see("Requests are ordered by sjf now.")
+    await consoles[0].see("Switched to sjf by somebody on this machine")
     await consoles[1].press_in_dialog("Switch")
     await consoles[1].see("The policy is sjf by now: somebody on this machine did that")
     consoles[1].complaints.clear()  # the browser itself reports the 409
@@ -128,6 +129,7 @@ async def test_only_the_rows_in_view_exist(serve: Serve, open_console: OpenConso
     await console.see("1 of 10,000")
     await find.fill("no such thing")
     await console.see("None is like that.")
+    await console.page.get_by_role("link", name="Look for this id in the history").wait_for()
 
 
 async def test_a_lost_connection_is_said_and_found_again(

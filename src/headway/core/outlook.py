@@ -117,10 +117,10 @@ class Outlook:
             ahead = sum(round(one.requests) for one in before) - of_own, of_own
         others, own = ahead
         policy, wait_s = self._preemption.policy.name, self._wait_s(request, before)
-        behind = [f"{others} of higher tiers or due"] if others else []
+        behind = [f"{others} of higher tiers or past their bound"] if others else []
         behind += [f"{own} of tier {request.tier.label} by {policy}"] if own else []
         place = f"behind {' and '.join(behind)}" if behind else "for the next slot, first in line"
-        return f"waits {place}, predicted wait {wait_s:.1f} s"
+        return f"waits {place}; starts in about {wait_s:.1f} s"
 
     def _before(self, request: Request) -> list[Before]:
         """What waits and starts before `request`, by tier.

@@ -65,7 +65,7 @@ async def test_it_shows_what_runs_and_what_waits_in_its_order(
         (1, "first"), (2, "second"), (3, "late"),
     ]  # fmt: skip
     assert view["rows"][2]["why"].startswith(
-        "waits behind 2 of higher tiers or due, predicted wait"
+        "waits behind 2 of higher tiers or past their bound; starts in about"
     )
     assert (view["running"], view["waiting"], view["slots"]) == (1, 3, 1)
     batch = view["tiers"][2]

@@ -104,6 +104,13 @@ async def test_a_key_sees_its_own_tenant_only(serve: Serve, log: RequestLog) -> 
     await get(gateway, "", None, 401)
 
 
+async def test_the_slowest_are_of_one_page(serve: Serve, log: RequestLog) -> None:
+    filled(log)
+    gateway = await serve(ExactEngine(), request_log=log)
+    found = await get(gateway, "", since=NOW_S - 3600.0, slowest_by="latency", limit=2)
+    assert [row["id"] for row in found["data"]] == ["req-5", "req-4"] and found["next"] is None
+
+
 async def test_figures_over_time(serve: Serve, log: RequestLog) -> None:
     filled(log)
     gateway = await serve(ExactEngine(), request_log=log)
@@ -142,6 +149,8 @@ async def test_csv_has_all_rows_and_nothing_that_a_spreadsheet_would_compute(
         ("", {"since": "yesterday"}),
         ("", {"min_latency_ms": "-1"}),
         ("", {"min_wait_ms": "nan"}),
+        ("", {"slowest_by": "mood"}),
+        ("", {"slowest_by": "wait", "after": "1.0_1"}),
         ("/series", {"by": "colour"}),
         ("/series", {"measure": "mood"}),
         ("/series", {"since": "2026-01-02", "until": "2026-01-01"}),

@@ -150,7 +150,7 @@ async def test_the_queue_view_says_who_runs_who_waits_and_why(
         assert running["state"] == "running" and running["backend"] == "exact"
         assert [request["tenant"] for request in waiting] == ["user1", "user2"]
         assert all(request["program"] == "agent-7" for request in view["requests"])
-        assert all("predicted wait" in request["why"] for request in waiting)
+        assert all("starts in about" in request["why"] for request in waiting)
         async with http.get(gateway.address + "/v1/headway/queue?limit=1") as answer:
             assert len((await answer.json())["requests"]) == 1
         engine.allow()

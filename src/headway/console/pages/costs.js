@@ -32,8 +32,8 @@ export function Page({ query }) {
       ${answer.groups.length > 1 && html`<${Days} days=${answer.groups}/>`}
       <p class="soft small">In the currency of your prices. Days and months begin at midnight UTC.</p>
     </section>
-    <${Budgets} budgets=${answer.budgets}/>
     <${Unpriced} unpriced=${answer.unpriced} total=${answer.total}/>
+    <${Budgets} budgets=${answer.budgets}/>
     <${Groups} query=${query}/>`
 }
 

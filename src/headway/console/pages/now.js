@@ -39,18 +39,19 @@ function Summary({ now }) {
       <div><dt>Backlog</dt><dd>${seconds(now.backlog_s)}</dd></div>
       <div><dt>Policy</dt><dd class="policy"><i class=${`dot c-${now.policy}`}></i>${now.policy}
         ${mayOperate() && !now.automatic && html`<button class="quiet" onClick=${() => switchPolicy(now.policy)}>Switch</button>`}</dd></div>
-      ${now.gain?.share != null && html`<div><dt>Of the oracle's gain</dt>
+      ${now.gain?.policy === now.policy && now.gain.share != null && html`<div><dt>Of the oracle's gain</dt>
         <dd>${Math.round(100 * now.gain.share)}%<small> of ${seconds(now.gain.fcfs_s - now.gain.oracle_s)}</small></dd></div>`}
     </dl>
     <${Chart} label=${`${count(now.running)} requests run and ${count(now.waiting)} wait; their numbers in the last hour`}
       data=${trend.value} height=${130}
       lines=${[{ label: 'running', colour: '--running' }, { label: 'waiting', colour: '--waiting', filled: true }]}/>
-    ${now.gain && html`<p class="soft small">${now.gain.share == null
-      ? `What ${now.gain.policy} gains over fcfs is not known: ${now.gain.reason}.`
+    ${now.gain?.policy === now.policy && html`<p class="soft small">${now.gain.share == null
+      ? `What ${now.gain.policy} gains over fcfs (first come, first served) was not known at the last replay: ${now.gain.reason}.`
       : html`The last ${plural(now.gain.requests, 'request')}, replayed: mean latency
           ${' '}${seconds(now.gain.fcfs_s)} under fcfs, ${seconds(now.gain.policy_s)} under ${now.gain.policy},
           ${' '}${seconds(now.gain.oracle_s)} had every length been known; p99 ${now.gain.p99_ratio?.toFixed(2)}× that of fcfs.`}</p>`}
     ${now.draining && html`<p class="strip bad">The gateway is shutting down: it finishes what it has.</p>`}
+    ${now.chosen_by && !now.automatic && html`<p class="soft small">Switched to ${now.chosen_policy} by ${now.chosen_by}, ${seconds(now.chosen_ago_s)} ago.</p>`}
     ${now.automatic && html`<p class="soft">The gateway chooses its policy by itself, by replays of recent traffic.</p>`}
     ${now.policy !== now.chosen_policy && html`<p class="soft">${now.chosen_policy} is chosen, but
       predictions are not trusted at present, so ${now.policy} orders requests.</p>`}
@@ -86,7 +87,7 @@ const COLUMNS = [
   { title: 'Tier', name: 'tier', show: row => html`<${Tier} tier=${row.tier}/>` },
   { title: 'Tenant', name: 'tenant', show: row => row.tenant },
   { title: 'Model', name: 'model', show: row => row.model },
-  { title: 'Waits', name: 'wait', show: row => seconds(row.wait_s) },
+  { title: 'Waited', name: 'wait', show: row => seconds(row.wait_s) },
   { title: 'Output tokens', name: 'tokens',
     show: row => html`${count(row.predicted_tokens)} <small class="soft">${between(row.predicted_low, row.predicted_high)}</small>` },
   { title: 'Why', name: 'why', show: row => row.why }
@@ -121,7 +122,8 @@ function Waiting({ now }) {
         onInput=${(/** @type {any} */ event) => setFind(event.target.value)}/>
     </div>
     ${now.found === 0
-      ? html`<p class="soft empty">${now.waiting ? 'None is like that.' : 'Nothing waits.'}</p>`
+      ? html`<p class="soft empty">${now.waiting ? 'None is like that.' : 'Nothing waits.'}
+          ${find.trim() && html` Has it ended? <a href=${`#/history?${new URLSearchParams({ id: find.trim() })}`}>Look for this id in the history</a>`}</p>`
       : html`<${Rows} label="Waiting requests" columns=${COLUMNS} rows=${now.rows} first=${now.first}
           total=${now.found} onLook=${(/** @type {number} */ first, /** @type {number} */ rows) => look({ first, rows })}
           onOpen=${openRequest} name=${(/** @type {any} */ row) => `#${count(row.place)}`}/>`}

@@ -30,9 +30,10 @@ export function Page({ query }) {
 
 function None() {
   return html`<section><h2>No worker is known</h2>
-    <p>Workflows run in a process of their own, a worker. The console shows its runs, and people answer here what they
-    ask, once the gateway knows where the worker listens.</p>
-    <ol><li>Start a worker with its API: <code>headway worker report.py --port 8090</code></li>
-    <li>Name it in headway.yaml, and start the gateway anew:</li></ol>
+    <p>A workflow is a Python file whose steps call models, such as an agent or a report. A worker, a process of its own,
+    runs it. This page shows each run: its steps, what they wait for, and what it asks people, who answer here. Two things
+    are missing:</p>
+    <ol><li>Start a worker with its API, here for a workflow in report.py: <code>headway worker report.py --port 8090</code></li>
+    <li>Name it in headway.yaml, and restart the gateway:</li></ol>
     <div class="code"><pre tabindex="0">${'workers:\n- url: http://127.0.0.1:8090\n  tenant: research   # whose runs they are; without it only admins see them'}</pre></div></section>`
 }

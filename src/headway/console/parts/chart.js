@@ -12,6 +12,9 @@ import { html, uPlot, useEffect, useRef } from '../vendor/libraries.js'
 
 const DARK = matchMedia('(prefers-color-scheme: dark)')
 
+/** With more values than these a line needs no points to be seen. */
+const FEW = 40
+
 /** A live chart of less time would show only noise. */
 const LEAST_S = 120
 
@@ -72,13 +75,21 @@ function options(width, height, lines, { show, least = 4, days = false }) {
     grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1 }
   }
   const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const date = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
   return {
     width, height, padding: [8, 4, 0, 0], legend: { show: false }, cursor: { y: false, drag: { x: false, y: false } },
     scales: {
       x: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [days ? low : Math.min(low, high - LEAST_S), high] },
       y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [0, Math.max(least, high * 1.1)] }
     },
-    axes: [days ? { ...axis, font: '12px system-ui, sans-serif', space: 70 } : {
+    axes: [days ? {
+      ...axis, font: '12px system-ui, sans-serif', space: 70,
+      values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time, place) => {
+        const day = date.format(time * 1000)
+        const hour = clock.format(time * 1000)
+        return place > 0 && day === date.format(times[place - 1] * 1000) ? hour : hour === '00:00' ? day : `${hour}\n${day}`
+      })
+    } : {
       ...axis, space: 64, size: 26, incrs: [60, 120, 300, 600, 1200, 3600, 7200, 21600, 86400],
       values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map(time => clock.format(time * 1000))
     }, {
@@ -86,7 +97,9 @@ function options(width, height, lines, { show, least = 4, days = false }) {
       values: show && ((/** @type {any} */ _, /** @type {number[]} */ values) => values.map(show))
     }],
     series: [{}, ...lines.map(line => ({
-      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true, points: days ? { size: 4 } : { show: false },
+      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true, 
+      points: { size: 5, show: (/** @type {any} */ chart, /** @type {number} */ line) => days
+        && chart.data[line].filter((/** @type {number | null} */ one) => one !== null).length < FEW },
       fill: line.filled ? `${colour(line.colour)}22` : undefined
     }))]
   }

@@ -104,6 +104,8 @@ export function Diff({ rows: all, label }) {
   all.forEach((one, place) => {
     if (one.kind !== '=') near.fill(true, Math.max(0, place - AROUND), place + AROUND + 1)
   })
+  // A single line takes no more room than the words for it.
+  all.forEach((_, place) => { if ((near[place - 1] ?? true) && (near[place + 1] ?? true)) near[place] = true })
   /** @type {(Row | number)[]} a number: so many equal lines are left out */
   const shown = []
   all.forEach((one, place) => {

@@ -29,7 +29,7 @@ export function between(low, high) {
 }
 
 const DAY = new Intl.DateTimeFormat(undefined, {
-  month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit'
+  month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'
 })
 
 /** @param {number} unix_s */

@@ -11,7 +11,7 @@ from headway.core.tail_keeper import TailKeeper
 
 
 class Boost(Policy):
-    """By arrival - b(size): between `fcfs` and `sjf`, as near to either as its scale T says.
+    """By arrival, shorter requests moved forward: between fcfs and sjf, as its scale says.
 
     b(size) = T ln(E[e^(S/T)] / (E[e^(S/T)] - 1)). S is the work of the request in seconds of the
     whole backend, a random variable: the expectation is over the predicted distribution. It orders

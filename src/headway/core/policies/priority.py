@@ -5,7 +5,7 @@ from headway.core.request import Request
 
 
 class Priority(Policy):
-    """By the client's integer, smaller first (vLLM's sense), preemptive (vllm#40004)."""
+    """By the client's integer, smaller first, preemptive."""
 
     preemptive = True
 

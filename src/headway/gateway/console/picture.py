@@ -107,6 +107,8 @@ class Picture:
             unix_s=round(time.time(), 3),
             policy=scheduler.policy_name,
             chosen_policy=self.foresight.chosen_policy,
+            chosen_by=self.foresight.chosen_by if viewer is None else "",
+            chosen_ago_s=round(self.dispatcher.clock() - self.foresight.chosen_s, 1),
             automatic=self.automatic,
             fairness=scheduler.settings.fairness,
             preemption=scheduler.settings.preemption.enabled,

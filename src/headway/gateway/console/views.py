@@ -113,6 +113,9 @@ class LiveView(Struct, kw_only=True):
     policy: str
     chosen_policy: str
     """The one to use while predictions are trusted."""
+    chosen_by: str
+    """Who switched to it; empty: nobody did, or the viewer may not know."""
+    chosen_ago_s: float
     automatic: bool
     """Whether the gateway chooses it by itself."""
     fairness: str

@@ -115,7 +115,7 @@ class Advisor:
         if advice.policy != current and agreed:
             self.switches += 1
             logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
-            self._foresight.choose_policy(advice.policy)
+            self._foresight.choose_policy(advice.policy, by="replays")
 
     def _complain(self, policy: str, why: str) -> None:
         complaint = NUMBER.sub("", why)

@@ -110,6 +110,10 @@ class Foresight:
         self._clock = clock
         self.chosen_policy = scheduler.policy_name
         """The policy while predictions are trusted."""
+        self.chosen_by = ""
+        """Who chose it; empty: the configuration."""
+        self.chosen_s = clock()
+        """When, on `clock`."""
         self._fallback = fallback
         self._ask_model: Callable[[Work, OnReading], None] | None = None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
@@ -212,15 +216,19 @@ class Foresight:
             if self.watch.observe(model, forecast.score, forecast.estimate, tokens, limit):
                 self._trust_changed()
 
-    def choose_policy(self, policy: str) -> None:
+    def choose_policy(self, policy: str, by: str) -> None:
         """Order by `policy` from now on; while predictions are not trusted, if it needs none.
+
+        Args:
+            policy: its name.
+            by: who chose it, for people.
 
         Raises:
             ValueError: if there is no policy of that name. Nothing has changed then.
         """
         if policy not in POLICIES:
             raise ValueError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
-        self.chosen_policy = policy
+        self.chosen_policy, self.chosen_by, self.chosen_s = policy, by, self._clock()
         if self._scheduler.policy_name != self._policy_now():
             self._scheduler.use_policy(self._policy_now(), self._clock())
 

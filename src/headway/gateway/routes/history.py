@@ -23,9 +23,10 @@ from headway.store.history.filters import Filters
 from headway.store.history.life import Life, stretches
 from headway.store.history.log_file import HistoryError
 from headway.store.history.one import One, one
-from headway.store.history.pages import Cursor, Row, page
+from headway.store.history.pages import Cursor, Page, Row, page
 from headway.store.history.reader import HistoryReader, TookTooLong
 from headway.store.history.series import By, series, step_of
+from headway.store.history.slowest import slowest
 
 PAGE, LARGEST_PAGE = 50, 200
 CSV_PAGE = 1000
@@ -60,6 +61,7 @@ ROWS_QUERY: dict[str, dict[str, Any]] = {
 PAGE_QUERY: dict[str, dict[str, Any]] = {
     **ROWS_QUERY,
     "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+    "slowest_by": {"enum": list(MEASURES)},
 }
 SERIES_QUERY: dict[str, dict[str, Any]] = {
     **_FILTERS,
@@ -85,10 +87,17 @@ class HistoryRoutes:
         self._reader = reader
 
     async def page(self, request: web.Request) -> web.Response:
-        """Some requests, the newest first. Raises ApiError 400, 404 or 503."""
+        """Some requests, the newest or the slowest first. Raises ApiError 400, 404 or 503."""
         filters, after = self._filters(request), _after(request)
         limit = limit_of(request, PAGE, LARGEST_PAGE)
-        found = await self._ask(partial(page, filters=filters, limit=limit, after=after))
+        question: Callable[[Connection], Page]
+        if "slowest_by" in request.query:
+            measure = _measure(request, "slowest_by", after)
+            filters = _bounded(filters)
+            question = partial(slowest, filters=filters, measure=measure, limit=limit)
+        else:
+            question = partial(page, filters=filters, limit=limit, after=after)
+        found = await self._ask(question)
         behind = None if found.next is None else str(found.next)
         view = HistoryPage(data=found.rows, next=behind, damaged=found.damaged)
         return json_answer(view, headers=PRIVATE)
@@ -98,19 +107,13 @@ class HistoryRoutes:
         filters, by = self._filters(request), request.query.get("by")
         if by is not None and by not in get_args(By):
             raise invalid_value(f"by must be one of {', '.join(get_args(By))}.", "by")
-        measure = request.query.get("measure", "latency")
-        if measure not in MEASURES:
-            raise invalid_value(f"measure must be one of {', '.join(MEASURES)}.", "measure")
+        measure = _measure(request, "measure")
         for name in (*LEAST, "key", "program"):
             if name in request.query:
                 raise invalid_value(f"Figures cannot be narrowed down by {name}.", name)
-        now_s = time.time()
-        until_s = now_s if filters.until_s is None else filters.until_s
-        since_s = until_s - SERIES_S if filters.since_s is None else filters.since_s
-        if since_s >= until_s:
-            raise invalid_value("since must be before until.", "since")
-        filters = msgspec.structs.replace(filters, since_s=since_s, until_s=until_s)
-        step_s = step_of(since_s, until_s, now_s)
+        filters = _bounded(filters)
+        assert filters.since_s is not None and filters.until_s is not None
+        step_s = step_of(filters.since_s, filters.until_s, time.time())
         by_dimension = cast(By | None, by)
         found = await self._ask(
             partial(
@@ -118,7 +121,7 @@ class HistoryRoutes:
                 filters=filters,
                 by=by_dimension,
                 step_s=step_s,
-                measure=MEASURES[measure],
+                measure=measure,
             )
         )
         return json_answer(found, headers=PRIVATE)
@@ -194,6 +197,25 @@ class HistoryRoutes:
         return Filters(
             since_s=moment_of(request, "since"), until_s=moment_of(request, "until"), **given
         )
+
+
+def _measure(request: web.Request, name: str, after: Cursor | None = None) -> str:
+    """The measure that a parameter names, as the log has it. Raises ApiError 400."""
+    asked = request.query.get(name, "latency")
+    if asked not in MEASURES:
+        raise invalid_value(f"{name} must be one of {', '.join(MEASURES)}.", name)
+    if after is not None:
+        raise invalid_value("The slowest requests are one page; leave after out.", "after")
+    return MEASURES[asked]
+
+
+def _bounded(filters: Filters) -> Filters:
+    """From when on and until when: the last day, where the client does not say. Raises ApiError."""
+    until_s = time.time() if filters.until_s is None else filters.until_s
+    since_s = until_s - SERIES_S if filters.since_s is None else filters.since_s
+    if since_s >= until_s:
+        raise invalid_value("since must be before until.", "since")
+    return msgspec.structs.replace(filters, since_s=since_s, until_s=until_s)
 
 
 CSV = {

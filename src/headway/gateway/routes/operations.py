@@ -66,7 +66,7 @@ class Operations:
         self._foresight = foresight
         self._automatic = automatic
         self._deeds: dict[str, _Deed] = {}
-        """The last one on each backend, by its name, and under "" on the policy."""
+        """The last one on each backend, by its name."""
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End a request."""
@@ -112,13 +112,12 @@ class Operations:
         if self._automatic:
             raise _conflict("The gateway chooses its policy by itself; set `policy` to choose it.")
         if change.instead_of not in (None, present, self._dispatcher.scheduler.policy_name):
-            raise _conflict(f"The policy is {present} by now{self._by('')}; look again.")
+            raise _conflict(f"The policy is {present} by now{self._chosen_by()}; look again.")
         if change.policy == present and change.instead_of is None:
             return self._done(caller, f"policy {present} stays")
         if change.policy == present:
-            raise _conflict(f"The policy is {present} already{self._by('')}.")
-        self._foresight.choose_policy(change.policy)
-        self._note("", caller)
+            raise _conflict(f"The policy is {present} already{self._chosen_by()}.")
+        self._foresight.choose_policy(change.policy, by=who(caller))
         return self._done(caller, f"policy {present} -> {change.policy}")
 
     def _hold(self, request: web.Request, held: bool) -> web.Response:
@@ -133,7 +132,7 @@ class Operations:
             does = "drains already" if held else "takes requests"
             raise _conflict(f"Backend {name} {does}{self._by(name)}.")
         self._pool.hold(name, held)
-        self._note(name, caller)
+        self._deeds[name] = _Deed(who(caller), self._dispatcher.clock())
         return self._done(caller, f"backend {name} {'drains' if held else 'takes requests again'}")
 
     def _work(self, request: web.Request) -> Work:
@@ -147,14 +146,17 @@ class Operations:
             )
         return work
 
-    def _note(self, what: str, caller: Caller | None) -> None:
-        self._deeds[what] = _Deed(who(caller), self._dispatcher.clock())
+    def _chosen_by(self) -> str:
+        """Who chose the policy, and when; empty if nobody did."""
+        chosen = _Deed(self._foresight.chosen_by, self._foresight.chosen_s)
+        return self._said(chosen) if chosen.who else ""
 
-    def _by(self, what: str) -> str:
-        """Who made it so, and when; empty if nobody did."""
-        deed = self._deeds.get(what)
-        if deed is None:
-            return ""
+    def _by(self, name: str) -> str:
+        """Who made a backend so, and when; empty if nobody did."""
+        deed = self._deeds.get(name)
+        return "" if deed is None else self._said(deed)
+
+    def _said(self, deed: _Deed) -> str:
         return f": {deed.who} did that {self._dispatcher.clock() - deed.at_s:.0f} s ago"
 
     def _done(self, caller: Caller | None, what: str) -> web.Response:

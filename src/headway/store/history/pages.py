@@ -80,18 +80,24 @@ def page(
     database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None = None
 ) -> Page:
     """The next `limit` requests behind `after`; None: the newest ones."""
-    found = list(_rows(database, filters, limit + 1, after))
+    found = list(scan(database, filters, limit + 1, after))
+    behind = Cursor(found[limit - 1][2], found[limit - 1][0]) if len(found) > limit else None
+    return page_of(found[:limit], behind)
+
+
+def page_of(found: list[tuple[Any, ...]], behind: Cursor | None) -> Page:
+    """The rows of `scan` as a page."""
     rows = []
-    for _, *values in found[:limit]:
+    for _, *values in found:
         with suppress(msgspec.ValidationError):
             rows.append(msgspec.convert(dict(zip(COLUMNS, values, strict=True)), Row))
-    behind = Cursor(found[limit - 1][2], found[limit - 1][0]) if len(found) > limit else None
-    return Page(rows, behind, min(len(found), limit) - len(rows))
+    return Page(rows, behind, len(found) - len(rows))
 
 
-def _rows(
-    database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None
+def scan(
+    database: sqlite3.Connection, filters: Filters, limit: int, after: Cursor | None = None
 ) -> Iterator[tuple[Any, ...]]:
+    """Number and COLUMNS of at most `limit` requests, the newest first; -1: of all."""
     conditions, values = filters.of_rows()
     if after is not None:
         conditions.append("(arrival_unix_s, number) < (?, ?)")

@@ -80,8 +80,8 @@ function Charts({ answer, by, measure, until }) {
       ...each(line => line.requests.map((/** @type {number} */ one, /** @type {number} */ place) => one * 60 / length(place))) },
     { title: 'Output tokens a second', axes: { show: few, least: 0.01, days: true },
       ...each(line => line.output_tokens.map((/** @type {number} */ one, /** @type {number} */ place) => one / length(place))) },
-    { title: `Cost, each ${step(step_s).replace(/^1 /, '')}`, axes: { show: cost, least: 0.000001, days: true },
-      ...each(line => line.cost) }
+    ...(lines.some(line => line.whole.cost > 0) ? [{ title: `Cost, each ${step(step_s).replace(/^1 /, '')}`, axes: { show: cost, least: 0.000001, days: true },
+      ...each(line => line.cost) }] : [])
   ], [answer, by, measure])
   return html`<div class="charts">${charts.map(one => html`
     <div key=${one.title}><h3>${one.title}</h3>
@@ -105,5 +105,6 @@ function Sums({ lines, by, measure }) {
       <td>${count(line.whole.requests)}</td>
       ${SHARES.map(share => html`<td>${ms(line.whole.percentiles_ms[share])}</td>`)}
       <td>${count(line.whole.prompt_tokens)}</td><td>${count(line.whole.output_tokens)}</td>
-      <td>${cost(line.whole.cost)}</td></tr>`)}</tbody></table></div>`
+      <td>${cost(line.whole.cost || null)}</td></tr>`)}</tbody></table></div>
+    ${!lines.some(line => line.whole.cost > 0) && html`<p class="soft small">No cost is known of these: <a href="#/costs">what has a price</a>.</p>`}`
 }

@@ -59,6 +59,7 @@ export function Filters({ query }) {
     <${Choice} label="Time" value=${query.get('span') ?? FIRST} values=${Object.keys(SPANS)} all=""
       show=${(/** @type {string} */ one) => `last ${one}`}
       onSet=${(/** @type {string} */ span) => go({ span, since: '', until: '' })}/>
+    <${Text} label="Request" name="id" query=${query} onSet=${go} hint="its id"/>
     <${Text} label="Tenant" name="tenant" query=${query} onSet=${go}/>
     <${Text} label="Model" name="model" query=${query} onSet=${go}/>
     <${Choice} label="Tier" value=${query.get('tier') ?? ''} values=${TIERS} all="all tiers"
@@ -82,10 +83,10 @@ export function Filters({ query }) {
   </section>`
 }
 
-/** @param {{label: string, name: string, query: URLSearchParams, onSet: (changes: Record<string, string>) => void}} props */
-function Text({ label, name, query, onSet }) {
+/** @param {{label: string, name: string, query: URLSearchParams, onSet: (changes: Record<string, string>) => void, hint?: string}} props */
+function Text({ label, name, query, onSet, hint = 'any' }) {
   return html`<label><span>${label}</span>
-    <input type="search" value=${query.get(name) ?? ''} placeholder="any" autocomplete="off" maxlength="256"
+    <input type="search" value=${query.get(name) ?? ''} placeholder=${hint} autocomplete="off" maxlength="256"
       dir="auto" onChange=${(/** @type {any} */ event) => onSet({ [name]: event.target.value.trim() })}/></label>`
 }
 

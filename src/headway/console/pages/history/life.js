@@ -39,11 +39,14 @@ function back(event) {
 /** @param {{one: any}} props */
 function Timeline({ one }) {
   const total = Math.max(one.total_ms ?? 0, ...one.timeline.map((/** @type {any} */ part) => part.ended_ms), 0.001)
+  const queued = one.timeline.filter((/** @type {any} */ part) => part.phase === 'queued' || part.phase === 'stopped')
+    .reduce((/** @type {number} */ sum, /** @type {any} */ part) => sum + part.ended_ms - part.began_ms, 0)
   return html`<section aria-label="What it did">
     <div class="row head"><h2>${when(one.arrival_unix_s)}</h2>
       <span class=${`outcome ${one.outcome}`}>${one.outcome}</span>
       <span class="soft">after ${ms(one.total_ms)}${one.reason && `: ${one.reason}`}</span></div>
     ${one.timeline.length === 0 ? html`<p class="soft">It never waited and never ran.</p>` : html`
+      <p>It waited ${ms(queued)}, ${Math.round(100 * queued / total)}% of its time${one.tier && `, in tier ${one.tier}`}${one.policy && `; at its end ${one.policy} ordered requests`}.</p>
       <div class="life" aria-hidden="true">${one.timeline.map((/** @type {any} */ part) => html`
         <i class=${part.phase} style=${{ left: `${100 * part.began_ms / total}%`, width: `${100 * (part.ended_ms - part.began_ms) / total}%` }}></i>`)}
       </div>
@@ -74,7 +77,7 @@ function Prediction({ one }) {
       <dl class="facts">
         <dt>Predicted</dt><dd>${count(mean)} output tokens${low !== null ? ` (80%: ${between(low, high)})` : ''}, before the first, ${BY[by] ?? by}</dd>
         ${again_at.length > 0 && html`<dt>Predicted again</dt><dd>at ${again_at.map(count).join(', ')} tokens; in the end ${count(last_mean)}</dd>`}
-        <dt>Came</dt><dd>${count(output_tokens)} tokens${low === null || one.outcome !== 'finished' ? '' : inside ? ', within the interval' : ', outside the interval'}</dd>
+        <dt>Actual</dt><dd>${count(output_tokens)} tokens${low === null || one.outcome !== 'finished' ? '' : inside ? ', within the interval' : ', outside the interval'}</dd>
         ${one.max_tokens !== null && html`<dt>Limit</dt><dd>${count(one.max_tokens)} tokens</dd>`}
       </dl>`}</section>`
 }

@@ -1,25 +1,35 @@
 // @ts-check
-// Requests, a page at a time: the newest first.
+// Requests: the newest a page at a time, or the slowest.
 
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
 import { cost, count, ms, when } from '../../parts/format.js'
 
 const ROWS = 50
+/** By the time that it goes by. @type {Record<string, string>} */
+export const ORDERS = {
+  '': 'newest first', latency: 'slowest first', ttft: 'slowest first token first', wait: 'longest wait first'
+}
 
 /**
  * @param {object} props
  * @param {URLSearchParams} props.asked filters and stretch of time
  * @param {string[]} props.before where the pages up to this one begin
+ * @param {string} props.slowest by which time they are the slowest first; empty: the newest first
  * @param {(before: string[]) => void} props.onPage
+ * @param {(slowest: string) => void} props.onOrder
  */
-export function Table({ asked, before, onPage }) {
+export function Table({ asked, before, slowest, onPage, onOrder }) {
   const after = before[before.length - 1]
-  const query = new URLSearchParams([...asked, ['limit', `${ROWS}`], ...(after ? [['after', after]] : [])])
+  const query = new URLSearchParams([...asked, ['limit', `${ROWS}`], 
+    ...(slowest ? [['slowest_by', slowest]] : after ? [['after', after]] : [])])
   const { answer, error, busy } = useAnswer(`v1/headway/history?${query}`)
   return html`<section aria-label="Requests" aria-busy=${busy}>
     <div class="row head"><h2>Requests</h2>
-      <span class="soft">the newest first${before.length ? `, page ${before.length + 1}` : ''}</span>
+      <label class="unseen" for="order">Order</label>
+      <select id="order" value=${slowest} onChange=${(/** @type {any} */ event) => onOrder(event.target.value)}>
+        ${Object.entries(ORDERS).map(([name, label]) => html`<option value=${name}>${label}</option>`)}</select>
+      <span class="soft">${before.length ? `page ${before.length + 1}` : ''}</span>
       <span class="space"></span>
       <a href=${`v1/headway/history.csv?${asked}`} download="requests.csv">All of them as CSV</a></div>
     ${error && html`<p class="error" role="alert">${error}</p>`}
@@ -31,13 +41,13 @@ export function Table({ asked, before, onPage }) {
             <th scope="col">Arrived</th><th scope="col">Outcome</th><th scope="col">Tier</th>
             <th scope="col">Tenant</th><th scope="col">Model</th><th scope="col">Waited</th>
             <th scope="col">First token</th><th scope="col">Latency</th><th scope="col">Prompt</th>
-            <th scope="col">Output</th><th scope="col">Stopped</th><th scope="col">Cost</th>
+            <th scope="col">Output</th><th scope="col">Preempted</th><th scope="col">Cost</th>
           </tr></thead><tbody>${answer.data.map((/** @type {any} */ row) => html`<${Row} key=${row.id} row=${row}/>`)}</tbody></table>
         </div>`)}
-    <p class="row end">
+    ${slowest === '' && html`<p class="row end">
       <button disabled=${before.length === 0} onClick=${() => onPage(before.slice(0, -1))}>Newer</button>
       <button disabled=${!answer?.next} onClick=${() => onPage([...before, answer.next])}>Older</button>
-    </p></section>`
+    </p>`}</section>`
 }
 
 /** @param {{row: any}} props */

@@ -21,7 +21,7 @@ export function openRequest(one) {
         ${one.program && html`<dt>Run</dt><dd class="mono">${one.program}</dd>`}
         <dt>Prompt</dt><dd>${count(one.prompt_tokens)} tokens</dd>
         ${waits
-          ? html`<dt>Waits for</dt><dd>${seconds(one.wait_s)}</dd>
+          ? html`<dt>Has waited</dt><dd>${seconds(one.wait_s)}</dd>
             <dt>Predicted</dt><dd>${count(one.predicted_tokens)} output tokens (80%: ${between(one.predicted_low, one.predicted_high)})</dd>`
           : html`<dt>Arrived</dt><dd>${seconds(one.age_s)} ago; it has run for ${seconds(one.running_s)}</dd>
             <dt>Output so far</dt><dd>${count(one.output_tokens)} tokens</dd>

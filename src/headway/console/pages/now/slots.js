@@ -2,7 +2,7 @@
 // The slots of a backend, by what runs in each.
 
 import { html } from '../../vendor/libraries.js'
-import { between, count, seconds } from '../../parts/format.js'
+import { between, count, plural, seconds } from '../../parts/format.js'
 import { openRequest } from './request.js'
 
 const MOST_EMPTY = 64
@@ -23,7 +23,7 @@ function Slot({ run }) {
   const share = tokens => `${Math.min(100, 100 * tokens / whole).toFixed(1)}%`
   const from = run.output_tokens + run.rest_low
   return html`<button class=${`slot ${run.tier}`} onClick=${() => openRequest(run)}
-      title=${`${run.id}: ${run.tier}, ${run.tenant || 'no tenant'}, ${run.model}`}>
+      title=${`${run.id}: ${run.tier}, ${run.tenant || 'no tenant'}, ${run.model}; ${plural(run.output_tokens, 'output token')}, ${between(run.rest_low, run.rest_high)} to come, about ${seconds(run.rest_s)} left`}>
     <span class="who">${run.tenant || run.model}</span>
     <span class="track" aria-hidden="true">
       <i class="done" style=${{ width: share(run.output_tokens) }}></i>
