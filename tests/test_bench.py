@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from headway.core.policies import POLICIES
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob("bench/*.py"), *ROOT.glob("training/*.py")])
 COMMANDS = [file for file in FILES if "parse_args" in file.read_text(encoding="utf-8")]
@@ -26,12 +28,16 @@ def run(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [module for module in sys.modules if module.partition(".")[0] in NOT_INSTALLED]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(sys, "argv", [str(file), "--help"])
+    policies = dict(POLICIES)
     try:
         runpy.run_path(str(file), run_name=name)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ELSEWHERE:
             raise
         pytest.skip(f"{error.name} is not installed")
+    finally:  # some bring policies of their own
+        POLICIES.clear()
+        POLICIES.update(policies)
 
 
 @pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.stem)

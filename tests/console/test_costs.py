@@ -61,6 +61,7 @@ async def test_who_spent_what_and_what_is_left(
     await console.see("3.00 of 2.00 today: spent")
     await console.see('"dear/one: x": {input: 0.10, output: 0.40}')
     rows = console.page.locator(".spent tbody tr")
+    await rows.first.wait_for()
     assert [await one.locator("th").inner_text() for one in await rows.all()] == ["acme", HOSTILE]
     await console.page.get_by_label("By what").select_option("run")
     await console.page.get_by_role("link", name="mb1-abc").wait_for()

@@ -85,10 +85,8 @@ async def test_a_run_is_seen_as_a_graph_and_a_table(
     await console.see("A person is asked")
     assert await console.violations(axe) == []
     await console.page.get_by_role("link", name=failed.id).click()
-    await console.see(
-        "failed",
-    )
     graph = console.page.get_by_role("img", name="The graph of the run")
+    await graph.locator(".node.failed").wait_for()
     assert await graph.locator(".node").count() == 4
     assert await graph.locator(".node.failed").count() == 1
     await graph.locator(".node.failed").click()
