@@ -73,7 +73,7 @@ export function switchPolicy(present, first = present) {
   let wanted = first
   confirm({
     title: 'Order by another policy',
-    body: html`<${Choice} first=${first} onChoice=${(/** @type {string} */ name) => { wanted = name }}/>`,
+    body: html`<${Choice} present=${present} first=${first} onChoice=${(/** @type {string} */ name) => { wanted = name }}/>`,
     act: 'Switch',
     onAct: async () => {
       await ask('v1/headway/policy', { json: { policy: wanted, instead_of: present } })
@@ -82,8 +82,8 @@ export function switchPolicy(present, first = present) {
   })
 }
 
-/** @param {{first: string, onChoice: (name: string) => void}} props */
-function Choice({ first, onChoice }) {
+/** @param {{present: string, first: string, onChoice: (name: string) => void}} props */
+function Choice({ present, first, onChoice }) {
   const [name, setName] = useState(first)
   const policies = session.value?.policies ?? []
   const about = policies.find(one => one.name === name)?.about
