@@ -31,7 +31,11 @@ function NotLoaded() {
 
 /** @param {Place} props */
 function Frame({ page, query, Page }) {
-  useEffect(() => { document.title = `${page.title} · Headway` }, [page])
+  useEffect(() => {
+    document.title = `${page.title} · Headway`
+    // On a phone the pages are a line that scrolls.
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [page])
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header class="top">

@@ -30,7 +30,7 @@ export function Page({ query }) {
 
 function None() {
   return html`<section><h2>No worker is known</h2>
-    <p>A workflow is a Python file whose steps call models, such as an agent or a report. A worker, a process of its own,
+    <p>A workflow is a file of Python or YAML whose steps call models, such as an agent or a report. A worker, a process of its own,
     runs it. This page shows each run: its steps, what they wait for, and what it asks people, who answer here. Two things
     are missing:</p>
     <ol><li>Start a worker with its API, here for a workflow in report.py: <code>headway worker report.py --port 8090</code></li>

@@ -33,7 +33,7 @@ export function Batch({ batch, onChange }) {
     ${total > 0 && html`<div class="far" role="progressbar" aria-label=${`Progress of ${batch.id}`} aria-valuemin="0" aria-valuemax=${total}
       aria-valuenow=${done} aria-valuetext=${`${count(done)} of ${plural(total, 'line')}`}>
       <i class="done" style=${{ width: `${100 * completed / total}%` }}></i><i class="failed" style=${{ width: `${100 * failed / total}%` }}></i></div>`}
-    <p class="answer">${over && total === 0 ? 'Nothing ran' : html`<strong>${count(completed)}</strong> of ${plural(total, 'line')} done`}${failed > 0 && html`,
+    <p>${over && total === 0 ? 'Nothing ran' : html`<strong>${count(completed)}</strong> of ${plural(total, 'line')} done`}${failed > 0 && html`,
       <strong class="late"> ${count(failed)} failed</strong>`}${!over && total > done && `, ${count(total - done)} left`}${ends(batch, over)}</p>
     ${batch.headway.waits && html`<p class="waits">No lines begin now: ${batch.headway.waits}.</p>`}
     ${batch.errors && html`<${Wrong} errors=${batch.errors.data}/>`}
