@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, total, unpriced
+from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, later, total, unpriced
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.spending import Spent, spent_since
@@ -83,17 +83,20 @@ def test_only_some_requests_count(log: Path) -> None:
 
 
 def test_the_cost_of_a_batch_includes_failures_and_goes_on_from_where_it_was(log: Path) -> None:
-    first = BatchCost().later(log, "batch-1")
+    def more_of(cost: BatchCost, batch: str) -> BatchCost:
+        return later(log, {batch: cost})[batch]
+
+    first = more_of(BatchCost(), "batch-1")
     assert (first.cost, first.unpriced) == (2.5, 0)
-    assert first.later(log, "batch-1") == first
+    assert more_of(first, "batch-1") == first
     more = RequestLog(log)
     more.write(row(3, 0.25, batch="batch-1"))
     more.write(row(3, None, batch="batch-1"))
     more.close()
-    second = first.later(log, "batch-1")
+    second = more_of(first, "batch-1")
     assert (second.cost, second.unpriced) == (2.75, 1)
-    assert BatchCost().later(log, "batch-2")[1:] == (None, 1)
-    assert BatchCost().later(log, "") == BatchCost()
+    assert more_of(BatchCost(), "batch-2")[1:] == (None, 1)
+    assert more_of(BatchCost(), "") == BatchCost()
 
 
 def test_what_was_spent_today_and_earlier_in_the_month(log: Path) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 from headway.config.section import (
     Count,
     Section,
+    check_secret_variable,
 )
 
 EMBEDDED = "embedded"
@@ -89,11 +90,7 @@ class BackendConfig(Section):
             raise ValueError("set api_key or api_key_env, not both")
         if "@" in urlsplit(self.url).netloc and (self.api_key or self.api_key_env):
             raise ValueError("set an API key, or a user and password in url, not both")
-        if self.api_key_env is not None and self.api_key_env not in os.environ:
-            if not re.fullmatch("[A-Z]+(_[A-Z0-9]+)*", self.api_key_env):
-                # It may be the key itself: not shown.
-                raise ValueError("api_key_env is not the name of a variable, as CLOUD_API_KEY")
-            raise ValueError(f"api_key_env names {self.api_key_env}, which is not set")
+        check_secret_variable(self.api_key_env, "api_key_env", "CLOUD_API_KEY")
         return self
 
     def secret(self) -> str | None:

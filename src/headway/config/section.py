@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -39,3 +41,13 @@ def policy_name(name: str) -> str:
     if name not in POLICIES:
         raise UnknownName(name, tuple(POLICIES))
     return name
+
+
+def check_secret_variable(variable: str | None, setting: str, example: str) -> None:
+    """Raise ValueError if `setting` names an environment variable with a secret that is not set."""
+    if variable is None or variable in os.environ:
+        return
+    if not re.fullmatch("[A-Z]+(_[A-Z0-9]+)*", variable):
+        # It may be the secret itself: not shown.
+        raise ValueError(f"{setting} is not the name of a variable, as {example}")
+    raise ValueError(f"{setting} names {variable}, which is not set")

@@ -7,7 +7,7 @@ import re
 
 from pydantic import field_validator, model_validator
 
-from headway.config.section import Section
+from headway.config.section import Section, check_secret_variable
 
 
 class WorkerConfig(Section):
@@ -39,11 +39,7 @@ class WorkerConfig(Section):
 
     @model_validator(mode="after")
     def _has_its_key(self) -> WorkerConfig:
-        if self.key_env is not None and self.key_env not in os.environ:
-            if not re.fullmatch("[A-Z]+(_[A-Z0-9]+)*", self.key_env):
-                # It may be the key itself: not shown.
-                raise ValueError("key_env is not the name of a variable, as HEADWAY_WORKER_KEY")
-            raise ValueError(f"key_env names {self.key_env}, which is not set")
+        check_secret_variable(self.key_env, "key_env", "HEADWAY_WORKER_KEY")
         return self
 
     def key(self) -> str | None:

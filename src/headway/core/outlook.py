@@ -23,6 +23,15 @@ class Before(NamedTuple):
     work_s: float
 
 
+class Prospect(NamedTuple):
+    """What is predicted for a request that waits."""
+
+    wait_s: float
+    """Until it would start."""
+    ahead: int
+    """How many wait before it."""
+
+
 class Outlook:
     """Predicts waits, and explains them.
 
@@ -61,12 +70,21 @@ class Outlook:
         The work ahead of it, over the slots of its lane: what runs (unless it would yield), higher
         tiers, and what the policy ranks before it, estimated from a sample of the queue.
         """
-        serving = self._backends.of_lane(request.lane)
+        return 0.0 if self._at_once(request) else self._wait_s(request, self._before(request))
+
+    def prospect(self, request: Request) -> Prospect:
+        """Return both `predicted_wait_s` and `ahead`, from one look at the queue."""
+        before = self._before(request)
+        wait_s = 0.0 if self._at_once(request) else self._wait_s(request, before)
+        return Prospect(wait_s, _count(before))
+
+    def _at_once(self, request: Request) -> bool:
+        """Whether there is a free slot for it, and nobody waits for that."""
         queue = self._lanes.queues.get(request.lane)
-        free = any(backend.may_have_room_for(request) for backend in serving)
-        if free and (queue is None or not queue.count):
-            return 0.0
-        return self._wait_s(request, self._before(request))
+        if queue is not None and queue.count:
+            return False
+        serving = self._backends.of_lane(request.lane)
+        return any(backend.may_have_room_for(request) for backend in serving)
 
     def _wait_s(self, request: Request, before: list[Before]) -> float:
         serving = self._backends.of_lane(request.lane)
@@ -84,7 +102,7 @@ class Outlook:
 
         Estimated from the sample that predicts its wait; exact if fewer wait.
         """
-        return round(sum(one.requests for one in self._before(request)))
+        return _count(self._before(request))
 
     def place(self, request: Request) -> tuple[Tier, float, int]:
         """The order of waiting requests, as far as it does not change with time: by tier, then by
@@ -152,3 +170,7 @@ class Outlook:
             for tier in Tier
             if tier <= request.tier and (waiting := queue.in_tier(tier))
         ]
+
+
+def _count(before: list[Before]) -> int:
+    return round(sum(one.requests for one in before))

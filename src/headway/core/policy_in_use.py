@@ -60,9 +60,8 @@ class PolicyInUse:
         Raises:
             ValueError: there is no policy `name`.
         """
-        policy, cost = self._used.get(name), self.policy.cost
-        if policy is None:
-            policy = make_policy(replace(self._settings, policy=name, cost=cost))
+        cost = self.policy.cost
+        policy = self._used.get(name) or self._made(name, cost)
         if policy is not self.policy:
             policy.cost = cost
             policy.use_slots(slots)
@@ -71,11 +70,13 @@ class PolicyInUse:
     def _named(self, name: str, cost: CostModel) -> Policy:
         policy = self._used.get(name)
         if policy is None:
-            policy = make_policy(replace(self._settings, policy=name, cost=cost))
-            self._used[name] = policy
+            policy = self._used[name] = self._made(name, cost)
             if policy.tail is not None:
                 self._tails.append(policy.tail)
         return policy
+
+    def _made(self, name: str, cost: CostModel) -> Policy:
+        return make_policy(replace(self._settings, policy=name, cost=cost))
 
     # ---- events -----------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from math import fsum
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from headway.store.database import open_to_read
@@ -142,18 +143,24 @@ class BatchCost(NamedTuple):
     """Of the lines that have a price; None: none of them has."""
     unpriced: int = 0
 
-    def later(self, path: Path, batch: str) -> BatchCost:
+    def later(self, database: Connection, batch: str) -> BatchCost:
         """The same with the rows that came since. Raises sqlite3.Error."""
         query = f"""
             SELECT max(number), sum(cost), coalesce(sum({UNPRICED}), 0) FROM requests
             WHERE batch != '' AND batch = ? AND number > ?
         """  # the index has no rows without a batch
-        ((number, cost, unpriced),) = _rows(path, query, (batch, self.number))
+        ((number, cost, unpriced),) = database.execute(query, (batch, self.number))
         if number is None:
             return self
         if cost is not None:
             cost += self.cost or 0.0
         return BatchCost(number, self.cost if cost is None else cost, self.unpriced + unpriced)
+
+
+def later(path: Path, known: Mapping[str, BatchCost]) -> dict[str, BatchCost]:
+    """Costs of batches, by their ids, with the rows that came since. Raises sqlite3.Error."""
+    with closing(open_to_read(path)) as database:
+        return {batch: cost.later(database, batch) for batch, cost in known.items()}
 
 
 def groups_of(text: str) -> list[str]:

@@ -59,10 +59,8 @@ class KeepAlive:
     def _state(self, work: Work) -> str:
         if work.request.state is State.RUNNING:
             return "running"
-        outlook = self._dispatcher.scheduler.outlook
-        wait_s = outlook.predicted_wait_s(work.request)
-        place = _ordinal(outlook.ahead(work.request) + 1)
-        return f"waiting, {place}, about {max(1.0, wait_s):.0f} s"
+        wait_s, ahead = self._dispatcher.scheduler.outlook.prospect(work.request)
+        return f"waiting, {_ordinal(ahead + 1)}, about {max(1.0, wait_s):.0f} s"
 
 
 def _ordinal(number: int) -> str:

@@ -9,6 +9,8 @@ from aiohttp import web
 
 SERVER = "headway"
 JSON = "application/json"
+PRIVATE = {"Cache-Control": "no-store"}
+"""Headers of what one caller sees and another may not."""
 
 
 def answer(

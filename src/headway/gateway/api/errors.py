@@ -67,6 +67,12 @@ class ApiError(Exception):
         return b"data: " + self.body() + b"\n\ndata: [DONE]\n\n"
 
 
+def sentence(said: object) -> str:
+    """What is said, such as an exception, as a whole sentence."""
+    text = str(said).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def invalid_value(message: str, param: str) -> ApiError:
     """A field, header or parameter has a value that it may not have."""
     return ApiError(400, message, code="invalid_value", param=param)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from headway.core.scheduler import Scheduler
+from headway.gateway.api.errors import sentence
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.question import About, WhatIfQuestion, question_of
 
@@ -169,7 +170,7 @@ class WhatIf:
         except CommandFailed as failure:
             why = str(failure).removeprefix("headway what-if: ").rstrip(".")
             named = bool(file) and why.startswith(Path(file).name)
-            raise Refused(f"{why if named else why[:1].upper() + why[1:]}.") from None
+            raise Refused(f"{why}." if named else sentence(why)) from None
         self.report = await asyncio.to_thread(report.read_bytes)
         self.number += 1
         return answer.found

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, sentence
 from headway.gateway.api.wire import PromptReference
 from headway.gateway.dialects.responses_prompt import response_with
 from headway.gateway.http.body import off_loop, parsed
@@ -213,9 +213,3 @@ _FILLED: Mapping[str, Callable[[Fields, Rendered], dict[str, Any]]] = {
     "/v1/responses/input_tokens": response_with,
 }
 """By the path of the gateway: how a request gets its prompt."""
-
-
-def sentence(error: Exception) -> str:
-    """The message of an error as a whole sentence."""
-    text = str(error).rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."

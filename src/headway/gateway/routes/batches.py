@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -111,11 +111,12 @@ class BatchesRoutes:
         with unknown_cursor():
             found = await kept(self._batches).batches(owner, after, limit + 1)
         shown, first, last, more = page(found, limit)
-        return json_answer(BatchList([await self._whole(one) for one in shown], first, last, more))
+        return json_answer(BatchList(await self._whole(shown), first, last, more))
 
     async def batch(self, request: web.Request) -> web.Response:
         """One batch. Raises ApiError 404."""
-        return json_answer(await self._whole(await self._found(request)))
+        (shown,) = await self._whole([await self._found(request)])
+        return json_answer(shown)
 
     async def errors(self, request: web.Request) -> web.Response:
         """The first lines that failed, with their errors. Raises ApiError 400 or 404."""
@@ -198,18 +199,21 @@ class BatchesRoutes:
             raise _no_batch(id)
         return batch
 
-    async def _whole(self, batch: Batch) -> BatchView:
-        """A batch with what OpenAI's API does not have."""
-        shown, batches = view(batch), kept(self._batches)
-        cost, ends_at = await self._costs.of_batch(batch.id), batches.ends_at(batch)
-        shown.headway = BatchExtras(
-            owner=batch.owner,
-            key=batch.key_name,
-            cost=None if cost is None else cost.cost,
-            unpriced=0 if cost is None else cost.unpriced,
-            waits=batches.waits(batch) or None,
-            ends_at=None if ends_at is None else round(ends_at),
-        )
+    async def _whole(self, found: Sequence[Batch]) -> list[BatchView]:
+        """Batches with what OpenAI's API does not have."""
+        costs = await self._costs.of_batches([one.id for one in found])
+        batches, shown = kept(self._batches), []
+        for batch in found:
+            one, cost, ends_at = view(batch), costs.get(batch.id), batches.ends_at(batch)
+            one.headway = BatchExtras(
+                owner=batch.owner,
+                key=batch.key_name,
+                cost=None if cost is None else cost.cost,
+                unpriced=0 if cost is None else cost.unpriced,
+                waits=batches.waits(batch) or None,
+                ends_at=None if ends_at is None else round(ends_at),
+            )
+            shown.append(one)
         return shown
 
 

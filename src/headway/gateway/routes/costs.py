@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from headway.store.costs import (
     Unpriced,
     costs,
     groups_of,
+    later,
     total,
     unpriced,
 )
@@ -102,19 +104,19 @@ class CostsRoutes:
         )
         return json_answer(view)
 
-    async def of_batch(self, batch: str) -> BatchCost | None:
-        """What the lines of a batch cost so far; None: nobody wrote it down.
+    async def of_batches(self, batches: Sequence[str]) -> dict[str, BatchCost]:
+        """What the lines of batches cost so far, by their ids; empty: nobody wrote it down.
 
         Rows reach the log within a second of the end of their requests.
         """
         if self._log is None:
-            return None
-        known = self._batches.pop(batch, BatchCost())
+            return {}
+        known = {batch: self._batches.pop(batch, BatchCost()) for batch in batches}
         try:
-            known = await asyncio.to_thread(known.later, self._log, batch)
+            known = await asyncio.to_thread(later, self._log, known)
         except sqlite3.Error:
-            return None
-        self._batches[batch] = known
+            return {}
+        self._batches |= known
         while len(self._batches) > MOST_BATCHES:
             del self._batches[next(iter(self._batches))]
         return known

@@ -12,8 +12,8 @@ from typing import Any, TypeVar, cast, get_args
 import msgspec
 from aiohttp import web
 
-from headway.gateway.api.answer import SERVER, json_answer
-from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.api.answer import PRIVATE, SERVER, json_answer
+from headway.gateway.api.errors import ApiError, invalid_value, sentence
 from headway.gateway.api.history import HistoryPage, HistoryRequest, PredictionView
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.routes.files import limit_of
@@ -69,7 +69,6 @@ SERIES_QUERY: dict[str, dict[str, Any]] = {
     "measure": {"enum": list(MEASURES)},
 }
 """What each path takes, as JSON Schemas by name."""
-PRIVATE = {"Cache-Control": "no-store"}
 
 Result = TypeVar("Result")
 
@@ -92,7 +91,9 @@ class HistoryRoutes:
         limit = limit_of(request, PAGE, LARGEST_PAGE)
         question: Callable[[Connection], Page]
         if "slowest_by" in request.query:
-            measure = _measure(request, "slowest_by", after)
+            if after is not None:
+                raise invalid_value("The slowest requests are one page; leave after out.", "after")
+            measure = _measure(request, "slowest_by")
             filters = _bounded(filters)
             question = partial(slowest, filters=filters, measure=measure, limit=limit)
         else:
@@ -199,13 +200,11 @@ class HistoryRoutes:
         )
 
 
-def _measure(request: web.Request, name: str, after: Cursor | None = None) -> str:
+def _measure(request: web.Request, name: str) -> str:
     """The measure that a parameter names, as the log has it. Raises ApiError 400."""
     asked = request.query.get(name, "latency")
     if asked not in MEASURES:
         raise invalid_value(f"{name} must be one of {', '.join(MEASURES)}.", name)
-    if after is not None:
-        raise invalid_value("The slowest requests are one page; leave after out.", "after")
     return MEASURES[asked]
 
 
@@ -292,6 +291,4 @@ def _number(request: web.Request, name: str) -> float | None:
 
 
 def _unavailable(error: HistoryError, code: str) -> ApiError:
-    message = str(error)
-    message = f"{message[:1].upper()}{message[1:]}."
-    return ApiError(503, message, type="server_error", code=code)
+    return ApiError(503, sentence(error), type="server_error", code=code)

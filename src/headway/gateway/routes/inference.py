@@ -16,7 +16,7 @@ from headway.core.request import Tier
 from headway.gateway.accounts.accounts import CLIENT_GONE, Accounts
 from headway.gateway.accounts.model_metrics import ModelMetrics
 from headway.gateway.accounts.refusals import FAILURES
-from headway.gateway.api.errors import ApiError, from_reject, shutting_down
+from headway.gateway.api.errors import ApiError, from_reject, sentence, shutting_down
 from headway.gateway.api.names import checked_name
 from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
@@ -291,7 +291,7 @@ def unavailable(error: ModelFailure) -> ApiError:
     """The error for a model that cannot be loaded."""
     return ApiError(
         503,
-        f"{_sentence(error)}.",
+        sentence(error),
         type="server_error",
         code="model_unavailable",
         headers={"Retry-After": "10"},
@@ -300,7 +300,7 @@ def unavailable(error: ModelFailure) -> ApiError:
 
 def wrong(error: BadItem, param: str | None = None) -> ApiError:
     """The error for input that the client must correct."""
-    return ApiError(400, f"{_sentence(error)}.", code="invalid_value", param=param)
+    return ApiError(400, sentence(error), code="invalid_value", param=param)
 
 
 def _refused(refused: Refused) -> ApiError:
@@ -319,7 +319,7 @@ def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiErr
         return _refused(error)
     if isinstance(error, BadItem):
         return ApiError(
-            400, f"{_sentence(f'{where}{error}')}.", code="invalid_value", param=f"input[{place}]"
+            400, sentence(f"{where}{error}"), code="invalid_value", param=f"input[{place}]"
         )
     if not model.loaded or model.error is not None:
         return unavailable(ModelFailure(str(error)))
@@ -329,8 +329,3 @@ def _failed(model: ServedModel, place: int, of: int, error: Exception) -> ApiErr
         type="server_error",
         code="model_failed",
     )
-
-
-def _sentence(error: object) -> str:
-    text = str(error).rstrip(".")
-    return text[:1].upper() + text[1:]

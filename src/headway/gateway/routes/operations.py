@@ -12,17 +12,17 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from headway.core.policies import POLICIES
 from headway.core.request import Tier
 from headway.engines.pool import BackendPool
 from headway.gateway.api.answer import json_answer
-from headway.gateway.api.errors import ApiError, cancelled_by_operator, invalid_value
+from headway.gateway.api.errors import ApiError, cancelled_by_operator, sentence
 from headway.gateway.api.views import Operated, PolicyChange, TierChange
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import Caller, who
+from headway.gateway.routes.policy_names import check_policy
 from headway.gateway.work.work import Work
 
 logger = logging.getLogger(__name__)
@@ -105,10 +105,7 @@ class Operations:
         caller = self._entrance.operator(request)
         change: PolicyChange = parsed(await self._bodies.read(request), _POLICY)
         present = self._foresight.chosen_policy
-        if change.policy not in POLICIES:
-            known = ", ".join(POLICIES)
-            raise invalid_value(f"There is no policy {change.policy[:100]!r}; there are {known}.",
-                                "policy")  # fmt: skip
+        check_policy(change.policy, "policy")
         if self._automatic:
             raise _conflict("The gateway chooses its policy by itself; set `policy` to choose it.")
         if change.instead_of not in (None, present, self._dispatcher.scheduler.policy_name):
@@ -161,7 +158,7 @@ class Operations:
 
     def _done(self, caller: Caller | None, what: str) -> web.Response:
         logger.info("%s, by %s", what, who(caller))
-        return json_answer(Operated(f"{what[0].upper()}{what[1:]}."))
+        return json_answer(Operated(sentence(what)))
 
 
 def _conflict(message: str) -> ApiError:

@@ -6,9 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from headway.core.policies import POLICIES
 from headway.gateway.api.answer import json_answer
-from headway.gateway.api.errors import invalid_value
 from headway.gateway.api.views import PredictedChat, PredictedUnder
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.foresight import Foresight
@@ -17,6 +15,7 @@ from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts
+from headway.gateway.routes.policy_names import check_policy
 from headway.gateway.routes.token_counts import CHAT
 
 
@@ -51,10 +50,8 @@ class PredictedRoute:
     async def predicted(self, request: web.Request) -> web.Response:
         """Answer with the prediction."""
         policy = request.query.get("policy", "")
-        if policy and policy not in POLICIES:
-            known = ", ".join(POLICIES)
-            raise invalid_value(f"There is no policy {policy[:100]!r}; there are {known}.",
-                                "policy")  # fmt: skip
+        if policy:
+            check_policy(policy, "policy")
         admitted = await self._entrance.admit(request)
         admitted = await self._prompts.filled(CHAT, admitted)
         given = await off_loop(partial(read, CHAT), admitted.body)
@@ -68,7 +65,8 @@ class PredictedRoute:
         low, high = estimate.likely()
         scheduler = self._dispatcher.scheduler
         outlook = scheduler.outlook
-        other = outlook.under(policy) if policy else None
+        now = outlook.prospect(asked)
+        other = outlook.under(policy).prospect(asked) if policy else None
         return json_answer(
             PredictedChat(
                 model=work.origin.model,
@@ -78,14 +76,14 @@ class PredictedRoute:
                 output_tokens=round(estimate.mean, 1),
                 output_low=low,
                 output_high=high,
-                wait_s=round(outlook.predicted_wait_s(asked), 3),
-                ahead=outlook.ahead(asked),
+                wait_s=round(now.wait_s, 3),
+                ahead=now.ahead,
                 under=None
                 if other is None
                 else PredictedUnder(
                     policy=policy,
-                    wait_s=round(other.predicted_wait_s(asked), 3),
-                    ahead=other.ahead(asked),
+                    wait_s=round(other.wait_s, 3),
+                    ahead=other.ahead,
                 ),
             )
         )

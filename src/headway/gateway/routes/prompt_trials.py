@@ -22,6 +22,7 @@ from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.intake.intake import Intake, read
 from headway.gateway.intake.prompts import Prompts, no_prompts, refused
 from headway.gateway.keys.keys import Caller
+from headway.gateway.routes.console import STREAM
 from headway.gateway.routes.token_counts import CHAT
 from headway.prompts import checking
 from headway.prompts.cases import FILE, parse_cases
@@ -33,9 +34,6 @@ from headway.prompts.trial import Answered, Trial, answers
 
 CHECKS_S = 60.0
 """How long it may take to compare all answers with what is expected."""
-STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"} | {
-    "X-Accel-Buffering": "no"
-}
 
 _ASKED = msgspec.json.Decoder(TrialsAsked)
 

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from headway.gateway.api.answer import json_answer
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, sentence
 from headway.gateway.api.prompts import (
     AliasChange,
     CasesText,
@@ -27,7 +27,7 @@ from headway.gateway.api.views import Operated
 from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.prompts import Prompts, no_prompts, refused
-from headway.gateway.keys.keys import must_be_admin
+from headway.gateway.keys.keys import must_be_admin, who
 from headway.prompts.cases import parse_cases
 from headway.prompts.errors import FileChanged, PromptError
 from headway.prompts.prompt import Prompt
@@ -146,9 +146,8 @@ class PromptsRoutes:
                 code="prompts_not_writable",
                 headers={"x-should-retry": "false"},
             ) from None
-        who = "somebody on this machine" if caller is None else f"key {caller.name}"
-        logger.info("%s, by %s", done, who)
-        return json_answer(Operated(f"{done[0].upper()}{done[1:]}."))
+        logger.info("%s, by %s", done, who(caller))
+        return json_answer(Operated(sentence(done)))
 
 
 def _entry(entry: Entry) -> PromptEntry:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from headway.gateway.api.answer import answer, json_answer
+from headway.gateway.api.answer import PRIVATE, answer, json_answer
 from headway.gateway.api.errors import ApiError
 from headway.gateway.api.runs import AnswerRequest, WorkerList, WorkerView
 from headway.gateway.http.body import Bodies, parsed
@@ -32,7 +32,6 @@ LIST_QUERY: dict[str, dict[str, Any]] = {
     "after": {"type": "string", "description": "A run: those that began before it"},
     "limit": {"type": "integer", "minimum": 1, "maximum": 200},
 }
-PRIVATE = {"Cache-Control": "no-store"}
 ROUTES: tuple[Route, ...] = (
     Route("GET", WORKERS, "workers", "The workers of workflows", None, WorkerList),
     Route("GET", RUNS, "runs", "Runs of workflows, the newest first", query=LIST_QUERY),

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
-from headway.core.policies import POLICIES
 from headway.gateway.api.answer import answer, json_answer
-from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.api.errors import ApiError, invalid_value, sentence
 from headway.gateway.foresight.what_if import Asked, Busy, Refused, WhatIf
 from headway.gateway.http.body import Bodies
 from headway.gateway.intake.entrance import Entrance
+from headway.gateway.keys.keys import who
 from headway.gateway.routes.console import PATH, PRIVATE, STREAM
+from headway.gateway.routes.policy_names import check_policy
 
 WHAT_IF = f"{PATH}/api/what-if"
 REPORT = f"{WHAT_IF}/report"
@@ -103,11 +104,11 @@ class WhatIfRoutes:
                     await response.write(b": it goes on\n\n")
 
         beating = asyncio.create_task(beat(), name="keep a replay's connection alive")
-        asker = "Somebody on this machine" if caller is None else f"Key {caller.name}"
         try:
-            found = await self._what_if.ask(asked, trace, asker, heard)
+            found = await self._what_if.ask(asked, trace, who(caller), heard)
         except Busy as busy:
-            raise ApiError(409, f"{busy}; wait until it ends.", code="conflict") from None
+            message = sentence(f"{busy}; wait until it ends")
+            raise ApiError(409, message, code="conflict") from None
         except Refused as refused:
             error = ApiError(422, str(refused), code="no_answer")
             if not response.prepared:
@@ -144,9 +145,7 @@ def _asked(request: web.Request) -> Asked:
     except msgspec.DecodeError as error:
         raise invalid_value(f"ask: {error}.", "ask") from None
     for policy in asked.policies:
-        if policy not in POLICIES:
-            known = ", ".join(POLICIES)
-            raise invalid_value(f"There is no policy {policy[:100]!r}; there are {known}.", "ask")
+        check_policy(policy, "ask")
     if not (0.0 < asked.window_s < 1e9 and all(number > 0 for number in asked.slots)):
         raise invalid_value("window_s and slots must be above 0.", "ask")
     return asked

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from headway.gateway.api.errors import ApiError
+from headway.gateway.api.errors import ApiError, sentence
 from headway.gateway.settings import WorkerSettings
 from headway.unreachable import why_unreachable
 
@@ -101,6 +101,6 @@ class Worker:
             )
         return ApiError(
             status if status in (400, 404, 409) else 502,
-            f"{message[:1].upper()}{message[1:]}.",
+            sentence(message),
             code="worker_refused",
         )

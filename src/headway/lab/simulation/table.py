@@ -155,23 +155,15 @@ def advice_cells(
     headings = ["settings", *map(str, objective.targets), "mean s", "p99 s", "worst wait s", ""]
     marks = {id(best.candidate): "recommended"}
     marks[id(best.now)] = "recommended, now" if best.candidate is best.now else "now"
-    rows = [
-        [
-            one.tuning.short,
-            *(target.reached(one.run.measures) for target in objective.targets),
-            *(
-                figures(value)
-                for value in (
-                    one.run.measures.latency_s.mean,
-                    one.run.measures.latency_s.p99,
-                    one.run.measures.wait_s.max,
-                )
-            ),
-            marks.get(id(one), ""),
-        ]
-        for one in shown
-    ]
+    rows = [[*_advice_row(one, objective), marks.get(id(one), "")] for one in shown]
     return with_rejected(headings, rows, [one.run for one in shown])
+
+
+def _advice_row(one: Candidate, objective: Objective) -> list[str]:
+    measures = one.run.measures
+    times_s = (measures.latency_s.mean, measures.latency_s.p99, measures.wait_s.max)
+    reached = [target.reached(measures) for target in objective.targets]
+    return [one.tuning.short, *reached, *map(figures, times_s)]
 
 
 def plan_cells(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from headway.store.transactions import Connection, marks
 from headway.workflows.journal import tables
 from headway.workflows.journal.rows import RunRow, RunState, StepRow
-from headway.workflows.journal.schema import RUN_COLUMNS, STEP_COLUMNS, run_of, step_of
+from headway.workflows.journal.schema import RUN_COLUMNS, STEP_COLUMNS, step_of
 
 _RUN = RUN_COLUMNS.replace("input_json", "'null'").replace("output_json", "NULL")
 _STEP = STEP_COLUMNS.replace("output_json", "NULL").replace(
@@ -34,31 +34,14 @@ def runs(
     connection: Connection,
 ) -> list[RunOutline]:
     """The newest runs that are asked for, older ones than the run `after`. Raises NoSuchRun."""
-    conditions, values = ["1 = 1"], list[object]()
-    if states:
-        conditions.append(f"state IN ({marks(len(states))})")
-        values += [str(state) for state in states]
-    if workflow is not None:
-        conditions.append("workflow = ?")
-        values.append(workflow)
-    if after is not None:
-        last = tables.find(after, connection)
-        conditions.append("(created_at, id) < (?, ?)")
-        values += [last.created_at, last.id]
-    rows = connection.query(
-        f"SELECT {_RUN} FROM runs WHERE {' AND '.join(conditions)} "
-        "ORDER BY created_at DESC, id DESC LIMIT ?",
-        [*values, most],
-    )
-    found = [run_of(row) for row in rows]
+    found = tables.runs(states, workflow, most, connection, after, _RUN)
     far = _far([row.id for row in found], connection)
     return [RunOutline(row, *far.get(row.id, (0, 0))) for row in found]
 
 
 def run(id: str, connection: Connection) -> RunRow:
     """One run. Raises NoSuchRun."""
-    found = tables.find(id, connection)
-    return run_of(connection.query(f"SELECT {_RUN} FROM runs WHERE id = ?", (found.id,))[0])
+    return tables.find(id, connection, _RUN)
 
 
 def steps(run: str, connection: Connection) -> list[StepRow]:

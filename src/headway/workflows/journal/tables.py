@@ -53,13 +53,13 @@ def definition(hash_: str, connection: Connection) -> Definition | None:
     return Definition(*rows[0]) if rows else None
 
 
-def find(run: str, connection: Connection) -> RunRow:
+def find(run: str, connection: Connection, columns: str = RUN_COLUMNS) -> RunRow:
     """The run whose id is or begins with `run`. Raises NoSuchRun."""
-    rows = connection.query(f"SELECT {RUN_COLUMNS} FROM runs WHERE id = ?", (run,))
+    rows = connection.query(f"SELECT {columns} FROM runs WHERE id = ?", (run,))
     if rows:
         return run_of(rows[0])
     rows = connection.query(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 2",
+        f"SELECT {columns} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 2",
         (len(run), run),
     )
     if not rows or not run:
@@ -106,17 +106,23 @@ def runs(
     workflow: str | None,
     most: int,
     connection: Connection,
+    after: str | None = None,
+    columns: str = RUN_COLUMNS,
 ) -> list[RunRow]:
-    """The newest runs that are asked for."""
-    conditions, values = ["1 = 1"], list[str]()
+    """The newest runs that are asked for, older ones than the run `after`. Raises NoSuchRun."""
+    conditions, values = ["1 = 1"], list[object]()
     if states:
         conditions.append(f"state IN ({marks(len(states))})")
         values += [str(state) for state in states]
     if workflow is not None:
         conditions.append("workflow = ?")
         values.append(workflow)
+    if after is not None:
+        last = find(after, connection, columns)
+        conditions.append("(created_at, id) < (?, ?)")
+        values += [last.created_at, last.id]
     rows = connection.query(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE {' AND '.join(conditions)} "
+        f"SELECT {columns} FROM runs WHERE {' AND '.join(conditions)} "
         "ORDER BY created_at DESC, id DESC LIMIT ?",
         [*values, most],
     )
