@@ -53,6 +53,10 @@ class Console:
     async def press(self, button: str) -> None:
         await self.page.get_by_role("button", name=button, exact=True).first.click()
 
+    async def sign_in(self, key: str) -> None:
+        await self.page.get_by_label("API key").fill(key)
+        await self.press("Sign in")
+
     async def press_in_dialog(self, button: str) -> None:
         dialog = self.page.get_by_role("dialog")
         await dialog.get_by_role("button", name=button, exact=True).click()

@@ -107,8 +107,7 @@ async def test_a_tenant_sees_its_own_and_who_only_looks_has_no_buttons(
     buttons = {}
     for name in ("acme", "globex", "looks"):
         console = await open_console(gateway, "#/batches")
-        await console.page.get_by_label("API key").fill(name)
-        await console.press("Sign in")
+        await console.sign_in(name)
         await console.see("No batches yet" if name == "globex" else "of 3 lines done")
         buttons[name] = await console.page.get_by_role("button", name="Cancel").count()
         console.complaints.clear()  # of what was asked before the sign-in

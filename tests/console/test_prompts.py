@@ -10,7 +10,7 @@ import pytest
 from tests.console.conftest import Console, OpenConsole
 from tests.gateway.conftest import Serve
 from tests.gateway.fake_backend import FakeBackend
-from tests.prompts.files import GREET, write
+from tests.prompts.files import CASES, GREET, OTHER, write
 
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.settings import ApiKey
@@ -20,12 +20,7 @@ from headway.prompts.registry import read_registry
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLACE = "#/prompts"
-OTHER = GREET.replace("Hello", "Good day,")
 HOSTILE = '<img src=x onerror="alert(1)"> \u202e\U0001f980'
-CASES = """cases:
-- {name: ends, variables: {name: Ada}, expect: {contains: word99}}
-- {name: short, variables: {name: Ada}, expect: {max_tokens: 3}}
-"""
 
 
 @pytest.fixture
@@ -155,8 +150,7 @@ async def test_who_only_looks_changes_nothing_and_a_tenant_sees_no_texts(
         ("looks-key", "2 lines are new"), ("team-key", "shown to those who sign in with an admin")
     ):  # fmt: skip
         console = await open_console(gateway, f"{PLACE}?name=greet&open=2")
-        await console.page.get_by_label("API key").fill(key)
-        await console.press("Sign in")
+        await console.sign_in(key)
         await console.see(sees)
         names = "Run|Save|Publish|New"
         assert await console.page.locator(f"main button:text-matches('^({names})')").count() == 0

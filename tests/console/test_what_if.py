@@ -154,13 +154,11 @@ async def test_a_tenant_does_not_see_it_and_a_read_only_admin_switches_nothing(
     )
     gateway = await gateway_of(serve, log, keys=keys)
     console = await open_console(gateway, "#/what-if")
-    await console.page.get_by_label("API key").fill("team-key")
-    await console.press("Sign in")
+    await console.sign_in("team-key")
     await console.see("it is for keys with")
     assert await console.page.get_by_role("link", name="What if").count() == 0
     await console.press("Log out")
-    await console.page.get_by_label("API key").fill("wall-key")
-    await console.press("Sign in")
+    await console.sign_in("wall-key")
     await answered(console)
     await console.see("srpt pays")
     assert await console.page.get_by_role("button", name="Switch to srpt").count() == 0

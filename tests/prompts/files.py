@@ -6,6 +6,13 @@ from pathlib import Path
 
 GREET = "---\nvariables:\n  name: {}\n---\nHello {{ name }}!\n"
 """A prompt with one variable."""
+OTHER = GREET.replace("Hello", "Good day,")
+"""Another version of it."""
+CASES = """cases:
+- {name: ends, variables: {name: Ada}, expect: {contains: word99}}
+- {name: short, variables: {name: Ada}, expect: {max_tokens: 3}}
+"""
+"""Of the hundred words that a fake backend answers, the first case holds and the second fails."""
 
 
 def write(folder: Path, name: str, *versions: str, **others: str) -> Path:

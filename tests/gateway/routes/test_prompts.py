@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from tests.gateway.conftest import Serve
 from tests.gateway.fake_backend import FakeBackend
-from tests.prompts.files import GREET, write
+from tests.prompts.files import CASES, GREET, OTHER, write
 
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes import prompt_trials
@@ -21,12 +21,6 @@ from headway.gateway.settings import ApiKey
 from headway.prompts.prompt_files import text_hash
 from headway.prompts.published import publish
 from headway.prompts.registry import read_registry
-
-OTHER = GREET.replace("Hello", "Good day,")
-CASES = """cases:
-- {name: ends, variables: {name: Ada}, expect: {contains: word99}}
-- {name: short, variables: {name: Ada}, expect: {max_tokens: 3}}
-"""
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 import { html } from '../vendor/libraries.js'
 import { useAnswer } from '../parts/answer.js'
+import { Pager } from '../parts/pager.js'
 import { Batch } from './batches/batch.js'
 
 const ROWS = 20
@@ -23,9 +24,7 @@ export function Page({ query }) {
     ${answer === null && !error && html`<p class="soft" role="status">Looking …</p>`}
     ${answer?.data.length === 0 && before.length === 0 && html`<${None}/>`}
     ${answer?.data.map((/** @type {any} */ one) => html`<${Batch} key=${one.id} batch=${one} onChange=${again}/>`)}
-    ${paged && html`<p class="row end">
-      <button disabled=${before.length === 0} onClick=${() => go(before.slice(0, -1))}>Newer</button>
-      <button disabled=${!answer?.has_more} onClick=${() => go([...before, answer.last_id])}>Older</button></p>`}`
+    ${paged && html`<${Pager} before=${before} next=${answer?.has_more ? answer.last_id : null} onPage=${go}/>`}`
 }
 
 function None() {

@@ -5,9 +5,10 @@ import { html } from '../vendor/libraries.js'
 import { mayOperate } from '../parts/actions.js'
 import { useAnswer } from '../parts/answer.js'
 import { plural } from '../parts/format.js'
+import { seesAll } from '../parts/session.js'
 import { Compare } from './prompts/compare.js'
 import { Cases, Editor, NewPrompt } from './prompts/editor.js'
-import { mayRead, promptAddress } from './prompts/place.js'
+import { promptAddress } from './prompts/place.js'
 import { Versions } from './prompts/versions.js'
 
 /** @param {{query: URLSearchParams}} props */
@@ -57,7 +58,7 @@ function List({ all }) {
 function One({ entry, query, onSaved }) {
   return html`<${Back}/><h1>${entry.name}</h1>
     ${entry.description && html`<p class="soft"><bdi>${entry.description}</bdi></p>`}
-    ${mayRead()
+    ${seesAll()
       ? html`<${Files} entry=${entry} query=${query} onSaved=${onSaved}/>`
       : html`<${Versions} entry=${entry} onSaved=${onSaved}/>
         <p class="soft">The texts are shown to those who sign in with an admin's key.</p>`}`

@@ -5,7 +5,7 @@ import { html, signal, useEffect, useRef } from '../vendor/libraries.js'
 import { useAnswer } from '../parts/answer.js'
 import { seconds } from '../parts/format.js'
 import { seesAll, send } from '../parts/session.js'
-import { linesOf } from '../parts/stream.js'
+import { eventsOf } from '../parts/stream.js'
 import { Question, asAsked, question } from './what_if/question.js'
 import { Result } from './what_if/result.js'
 
@@ -72,10 +72,8 @@ async function ask(choices) {
     const query = new URLSearchParams({ ask: JSON.stringify(asked) })
     const answer = await send(`${ROUTE}?${query}`, { method: 'POST', body: file, signal: control.signal })
     let last = null
-    for await (const line of linesOf(answer)) {
-      if (!line.startsWith('data:')) continue
-      last = JSON.parse(line.slice(5))
-      if (last.error) throw new Error(last.error.message)
+    for await (const event of eventsOf(answer)) {
+      last = event
       if (last.doing) work.value = { doing: last.doing, share: last.share, began_ms: began, now_ms: Date.now() }
     }
     if (!last?.found) throw new Error('The connection ended before there was an answer; ask again.')

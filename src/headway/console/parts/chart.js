@@ -97,7 +97,7 @@ function options(width, height, lines, { show, least = 4, days = false }) {
       values: show && ((/** @type {any} */ _, /** @type {number[]} */ values) => values.map(show))
     }],
     series: [{}, ...lines.map(line => ({
-      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true, 
+      label: line.label, stroke: colour(line.colour), width: 2, spanGaps: true,
       points: { size: 5, show: (/** @type {any} */ chart, /** @type {number} */ line) => days
         && chart.data[line].filter((/** @type {number | null} */ one) => one !== null).length < FEW },
       fill: line.filled ? `${colour(line.colour)}22` : undefined

@@ -2,7 +2,7 @@
 // One streamed chat completion.
 
 import { ask, send } from './session.js'
-import { linesOf } from './stream.js'
+import { eventIn, linesOf } from './stream.js'
 
 /**
  * @typedef {object} Chat
@@ -54,20 +54,18 @@ function headersOf(tier) {
 function hear(line, hearing) {
   if (line.startsWith(':')) {
     hearing.onWait(line.slice(1).trim())
-  } else if (line.startsWith('data:')) {
-    const data = line.slice(5).trim()
-    if (data === '[DONE]') return
-    const event = JSON.parse(data)
-    if (event.error) throw new Error(event.error.message)
-    const choice = event.choices?.[0]
-    if (choice?.delta?.content) hearing.onText(choice.delta.content)
-    for (const call of choice?.delta?.tool_calls ?? []) {
-      const { name, arguments: given } = call.function ?? {}
-      hearing.onText((name ? `→ ${name} ` : '') + (given ?? ''))
-    }
-    if (choice?.finish_reason) hearing.onEnd(choice.finish_reason)
-    if (event.usage) hearing.onUsage(event.usage)
+    return
   }
+  const event = eventIn(line)
+  if (event === null) return
+  const choice = event.choices?.[0]
+  if (choice?.delta?.content) hearing.onText(choice.delta.content)
+  for (const call of choice?.delta?.tool_calls ?? []) {
+    const { name, arguments: given } = call.function ?? {}
+    hearing.onText((name ? `→ ${name} ` : '') + (given ?? ''))
+  }
+  if (choice?.finish_reason) hearing.onEnd(choice.finish_reason)
+  if (event.usage) hearing.onUsage(event.usage)
 }
 
 /** @param {Chat} chat @param {string} tier @param {boolean} keyed @returns {string} for a shell */

@@ -4,6 +4,7 @@
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
 import { cost, count, ms, when } from '../../parts/format.js'
+import { Pager } from '../../parts/pager.js'
 
 const ROWS = 50
 /** By the time that it goes by. @type {Record<string, string>} */
@@ -21,7 +22,7 @@ export const ORDERS = {
  */
 export function Table({ asked, before, slowest, onPage, onOrder }) {
   const after = before[before.length - 1]
-  const query = new URLSearchParams([...asked, ['limit', `${ROWS}`], 
+  const query = new URLSearchParams([...asked, ['limit', `${ROWS}`],
     ...(slowest ? [['slowest_by', slowest]] : after ? [['after', after]] : [])])
   const { answer, error, busy } = useAnswer(`v1/headway/history?${query}`)
   return html`<section aria-label="Requests" aria-busy=${busy}>
@@ -44,10 +45,7 @@ export function Table({ asked, before, slowest, onPage, onOrder }) {
             <th scope="col">Output</th><th scope="col">Preempted</th><th scope="col">Cost</th>
           </tr></thead><tbody>${answer.data.map((/** @type {any} */ row) => html`<${Row} key=${row.id} row=${row}/>`)}</tbody></table>
         </div>`)}
-    ${slowest === '' && html`<p class="row end">
-      <button disabled=${before.length === 0} onClick=${() => onPage(before.slice(0, -1))}>Newer</button>
-      <button disabled=${!answer?.next} onClick=${() => onPage([...before, answer.next])}>Older</button>
-    </p>`}</section>`
+    ${slowest === '' && html`<${Pager} before=${before} next=${answer?.next} onPage=${onPage}/>`}</section>`
 }
 
 /** @param {{row: any}} props */

@@ -45,4 +45,3 @@ export function Figures({ figures }) {
   return html`<dl class="facts tight">${facts.filter(([, value]) => value !== null).map(([label, value]) =>
     html`<dt>${label}</dt><dd>${value}</dd>`)}</dl>`
 }
-

@@ -2,6 +2,7 @@
 // Registered prompts in the playground: which there are, and one form for the variables of both.
 
 import { html } from '../../vendor/libraries.js'
+import { versionName } from '../prompts/place.js'
 
 /** @param {any[]} prompts @param {string} named `name@version`, by number or alias; by name only: what requests get */
 export function versionOf(prompts, named) {
@@ -22,10 +23,8 @@ export function PromptChoice({ id, prompts, value, onSet }) {
   return html`<select id=${id} value=${value} onChange=${(/** @type {any} */ event) => onSet(event.target.value)}>
     <option value="">none</option>
     ${prompts.map(entry => html`<optgroup label=${entry.name}>${entry.versions
-      .filter((/** @type {any} */ one) => one.usable).map((/** @type {any} */ one) => {
-        const aliases = Object.keys(entry.aliases).filter(alias => entry.aliases[alias] === one.version)
-        return html`<option value=${`${entry.name}@${one.version}`}>${entry.name}@${one.version}${aliases.length > 0 && ` (${aliases.join(', ')})`}</option>`
-      })}</optgroup>`)}</select>`
+      .filter((/** @type {any} */ one) => one.usable).map((/** @type {any} */ one) => html`
+        <option value=${`${entry.name}@${one.version}`}>${entry.name}@${versionName(entry, one.version)}</option>`)}</optgroup>`)}</select>`
 }
 
 /**

@@ -1,16 +1,9 @@
 // @ts-check
 // What the page shows is in its address, so that it can be kept and sent.
 
-import { session } from '../../parts/session.js'
-
 /** @param {string} name of a prompt @param {Record<string, string>} [rest] @returns {string} */
 export function promptAddress(name, rest = {}) {
   return `#/prompts?${new URLSearchParams({ name, ...rest })}`
-}
-
-/** @returns {boolean} whether whoever looks may see texts */
-export function mayRead() {
-  return session.value?.viewer == null || session.value.viewer.admin
 }
 
 /** @param {any} entry a prompt @param {number} version @returns {string} `2 (production)` */

@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from '../../vendor/libraries.js'
 import { mayOperate } from '../../parts/actions.js'
 import { count, plural, seconds } from '../../parts/format.js'
 import { send } from '../../parts/session.js'
-import { linesOf } from '../../parts/stream.js'
+import { eventsOf } from '../../parts/stream.js'
 
 /** @typedef {{answered: number, of: number, results?: any[]}} Progress see TrialProgress in gateway/api/prompts.py */
 
@@ -23,10 +23,7 @@ export function Trials({ entry, cases, versions }) {
     try {
       const answer = await send(`v1/headway/prompts/${encodeURIComponent(entry.name)}/trials`,
         { json: { versions }, signal: control.signal })
-      for await (const line of linesOf(answer)) {
-        if (!line.startsWith('data:')) continue
-        const event = JSON.parse(line.slice(5))
-        if (event.error) throw new Error(event.error.message)
+      for await (const event of eventsOf(answer)) {
         last = event
         setProgress(event)
       }

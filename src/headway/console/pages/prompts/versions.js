@@ -4,8 +4,8 @@
 import { html, useState } from '../../vendor/libraries.js'
 import { mayOperate } from '../../parts/actions.js'
 import { confirm } from '../../parts/dialog.js'
-import { ask } from '../../parts/session.js'
-import { aliasesOf, mayRead, promptAddress } from './place.js'
+import { ask, seesAll } from '../../parts/session.js'
+import { aliasesOf, promptAddress } from './place.js'
 
 /** @param {{entry: any, onSaved: () => void}} props */
 export function Versions({ entry, onSaved }) {
@@ -24,7 +24,7 @@ export function Versions({ entry, onSaved }) {
         title=${variable.description}>${variable.name}${variable.required ? '' : ' (optional)'}</span>`)}</td>
       <td class="extra"><bdi>${one.model ?? ''}</bdi></td>
       <td class="row end">
-        ${mayRead() && html`<a href=${promptAddress(entry.name, { open: `${one.version}` })}>Open<span class="unseen"> version ${one.version}</span></a>`}
+        ${seesAll() && html`<a href=${promptAddress(entry.name, { open: `${one.version}` })}>Open<span class="unseen"> version ${one.version}</span></a>`}
         ${one.usable && html`<a href=${`#/playground?${new URLSearchParams({ prompt: `${entry.name}@${one.version}` })}`}>Try<span class="unseen"> version ${one.version}</span></a>`}
         ${mayOperate() && one.usable && html`<button class="quiet" onClick=${() => publish(entry, one.version, onSaved)}>Publish<span class="unseen"> version ${one.version}</span> …</button>`}
       </td></tr>`)}</tbody></table></div></section>`

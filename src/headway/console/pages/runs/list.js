@@ -4,6 +4,7 @@
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
 import { count, ms, when } from '../../parts/format.js'
+import { Pager } from '../../parts/pager.js'
 import { runsAddress, workerPath } from './address.js'
 
 const ROWS = 50
@@ -47,9 +48,7 @@ export function List({ worker, query }) {
           <th scope="col">Run</th><th scope="col">State</th><th scope="col">Workflow</th><th scope="col">Began</th>
           <th scope="col">Took</th><th scope="col">Steps ended</th><th scope="col">Why</th></tr></thead>
         <tbody>${answer.runs.map((/** @type {any} */ run) => html`<${Row} key=${run.id} worker=${worker} run=${run}/>`)}</tbody></table></div>`)}
-    ${(before.length > 0 || answer?.next) && html`<p class="row end">
-      <button disabled=${before.length === 0} onClick=${() => turn(before.slice(0, -1))}>Newer</button>
-      <button disabled=${!answer?.next} onClick=${() => turn([...before, answer.next])}>Older</button></p>`}</section>`
+    ${(before.length > 0 || answer?.next) && html`<${Pager} before=${before} next=${answer?.next} onPage=${turn}/>`}</section>`
 }
 
 /** @param {{worker: string, run: any}} props */

@@ -91,7 +91,7 @@ export function Question({ choices, busy, onAsk }) {
             onChange=${(/** @type {any} */ event) => alter({ order: event.target.value })}>
             <option value="">${choices.policy}, as now</option>
             ${(session.value?.policies ?? []).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>`}
-          <label><span>SLO</span><input value=${one.slo} placeholder="ttft_p95=1s" spellcheck="false" aria-describedby="slo"
+          <label><span>SLO</span><input value=${one.slo} placeholder="ttft_p95=1s" spellcheck=${false} aria-describedby="slo"
             onInput=${(/** @type {any} */ event) => alter({ slo: event.target.value })}/></label>`}
     </div>
     ${numbersIn(one.slots) === null && html`<p class="error small">Slots are whole numbers with commas between, such as 4, 8.</p>`}
