@@ -6,14 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.prompts.files import GREET, write
+from tests.prompts.files import GREET, OTHER, write
 
 from headway.prompts.errors import FileChanged, PromptError
 from headway.prompts.prompt_files import PromptFiles, text_hash
 from headway.prompts.published import publish
 from headway.prompts.registry import read_registry
-
-OTHER = GREET.replace("Hello", "Good day,")
 
 
 def test_a_draft_is_written_over_the_text_that_was_seen(tmp_path: Path) -> None:
