@@ -28,6 +28,8 @@ from headway.sharing.mode import Mode
 from headway.sharing.settings import QueueSettings
 
 FCFS = SchedulerSettings(policy="fcfs")
+LEASE_S = 2.4
+"""Short, since gateways wait for one at the start; longer than machines of tests stand still."""
 
 
 class Group:
@@ -49,7 +51,7 @@ class Group:
     ) -> Gateway:
         """One more gateway, which has joined those here and so many others."""
         settings = GatewaySettings(port=0, scheduler=scheduler, **options)
-        queue = QueueSettings(self.server.url, lease_s=1.6, prefix=self.prefix)
+        queue = QueueSettings(self.server.url, lease_s=LEASE_S, prefix=self.prefix)
         if isinstance(engine, Endpoint):
             gateway = Gateway(settings, [engine], queue=queue)
         else:
@@ -181,8 +183,8 @@ from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.sharing.settings import QueueSettings
 
-async def main(backend, url, prefix):
-    queue = QueueSettings(url, lease_s=1.6, prefix=prefix)
+async def main(backend, url, prefix, lease_s):
+    queue = QueueSettings(url, lease_s=float(lease_s), prefix=prefix)
     endpoint = Endpoint("b", backend, max_concurrency=3)
     gateway = Gateway(GatewaySettings(port=0), [endpoint], queue=queue)
     await gateway.start()
@@ -200,7 +202,7 @@ async def test_a_process_that_is_killed_among_three_gives_its_slots_back(
     await backend.start()
     stack.push_async_callback(backend.stop)
     backend.open.clear()
-    arguments = [backend.url, group.server.url, group.prefix]
+    arguments = [backend.url, group.server.url, group.prefix, str(LEASE_S)]
     process = subprocess.Popen(
         [sys.executable, "-c", GATEWAY, *arguments], stdout=subprocess.PIPE, text=True
     )

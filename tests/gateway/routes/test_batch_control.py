@@ -171,9 +171,8 @@ async def test_an_admin_sees_and_stops_the_batches_of_all_and_others_their_own(
         client_of(gateway, api_key="boss") as boss,
         client_of(gateway, api_key="looks") as looks,
     ):
-        batch = await begin(acme, jsonl(*map(line, range(3))))
-        while (await acme.batches.retrieve(batch.id)).status == "validating":
-            await asyncio.sleep(0.01)
+        batch = await begin(acme, jsonl(*map(line, range(40))))
+        await until(lambda: backend.running > 0)
         for admin in (boss, looks):
             (seen,) = (await admin.batches.list()).data
             assert seen.model_extra is not None
