@@ -37,9 +37,13 @@ TOKENS = 8
 RATE = 1.0
 
 
-async def ttfts_s(urls: list[str], slots: int, seconds: float, seed: int) -> list[float]:
-    """Times to first token of interactive requests while batch requests keep all slots busy."""
-    rng, prompts, found = random.Random(seed), cycle(load_prompts()), []
+async def answers(
+    urls: list[str], slots: int, seconds: float, seed: int
+) -> list[tuple[float, float]]:
+    """Times to first token of interactive requests while batch requests keep all slots busy, and
+    how long each of them waited for a slot; s."""
+    rng, prompts = random.Random(seed), cycle(load_prompts())
+    found: list[tuple[float, float]] = []
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(LoadClient(f"{url}/v1", "default", timeout_s=120.0))
@@ -57,7 +61,7 @@ async def ttfts_s(urls: list[str], slots: int, seconds: float, seed: int) -> lis
             request = LoadRequest(0.0, messages, TOKENS, tier="interactive", ignore_eos=True)
             result = await clients[number % len(clients)].send(request)
             if result.ok and result.ttft_s is not None:
-                found.append(result.ttft_s)
+                found.append((result.ttft_s, result.queue_s or 0.0))
 
         load = [asyncio.ensure_future(batch(number)) for number in range(2 * slots)]
         await asyncio.sleep(3.0)
@@ -100,11 +104,14 @@ async def measure(options: argparse.Namespace) -> dict[str, list[list[float]]]:
             await asyncio.gather(*map(all_shared, three))
             for number in range(options.rounds):
                 for name, urls in (("one", [one]), ("three", three))[:: 1 - 2 * (number % 2)]:
-                    found = await ttfts_s(urls, options.slots, options.seconds, number)
+                    got = await answers(urls, options.slots, options.seconds, number)
+                    found, waits = [list(of) for of in zip(*got, strict=True)]
                     rounds[name].append(found)
                     print(
                         f"{name:6} {len(found)} requests, TTFT p50 {median(found) * 1e3:.0f} ms, "
-                        f"p99 {percentile(found, 0.99) * 1e3:.0f} ms",
+                        f"p99 {percentile(found, 0.99) * 1e3:.0f} ms; waited "
+                        f"for a slot {median(waits) * 1e3:.1f}, "
+                        f"{percentile(waits, 0.99) * 1e3:.1f} ms",
                         flush=True,
                     )
         finally:
