@@ -233,7 +233,7 @@ def work(name: str, tokens: int = 5, tier: Tier = Tier.STANDARD) -> Work:
 
 async def run(dispatcher: Dispatcher, work: Work) -> str:
     """The whole answer to `work`."""
-    async with Slot(dispatcher, work) as slot:
+    with Slot(dispatcher, work) as slot:
         async with aclosing(slot.generate()) as deltas:
             texts = [delta.text async for delta in deltas]
         slot.finish()

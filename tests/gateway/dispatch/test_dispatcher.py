@@ -74,10 +74,11 @@ async def test_interrupted_while_it_does_not_read_and_then_left(
     stuck = asyncio.Event()
 
     async def slow_client() -> None:
-        async with Slot(dispatcher, one) as slot, aclosing(slot.generate()) as deltas:
-            async for _ in deltas:
-                stuck.set()
-                await asyncio.Event().wait()
+        with Slot(dispatcher, one) as slot:
+            async with aclosing(slot.generate()) as deltas:
+                async for _ in deltas:
+                    stuck.set()
+                    await asyncio.Event().wait()
 
     engine.allow(1)
     task = asyncio.ensure_future(slow_client())

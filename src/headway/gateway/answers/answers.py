@@ -40,7 +40,8 @@ class Answers:
         outcome: Outcome = "failed"
         status, reason = 500, "internal_error"
         try:
-            async with Slot(self._dispatcher, work) as slot:
+            with Slot(self._dispatcher, work) as slot:
+                await slot.wait()
                 runner = self._forwarder if work.generation is None else self._exact
                 response = await runner.answer(reply, slot)
             failure = work.turn.failure

@@ -85,7 +85,7 @@ class Perception:
     async def _ask(self, work: Work, text: str, on_guess: OnReading) -> None:
         words = None
         try:
-            async with Slot(self._dispatcher, _about(work, text)) as slot:
+            with Slot(self._dispatcher, _about(work, text)) as slot:
                 words = words_guessed(await self._reply(slot, text))
                 # Before the slot is freed, as the guess may change which request is next.
                 if words is not None:

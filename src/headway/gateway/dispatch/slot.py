@@ -31,10 +31,10 @@ T = TypeVar("T")
 class Slot:
     """A place in the queue, then a slot of a backend; again after each preemption or failure.
 
-        async with Slot(dispatcher, work) as slot:   # waits; raises ApiError if it never runs
-            engine = await slot.engine()
-            ...                                      # read from it with `slot.read`
-            slot.finish()                            # the answer is complete: others may run
+        with Slot(dispatcher, work) as slot:    # raises ApiError if it is refused
+            engine = await slot.engine()        # waits; raises ApiError if it never runs
+            ...                                 # read from it with `slot.read`
+            slot.finish()                       # the answer is complete: others may run
 
     Leaving the block always gives the slot back.
     """
@@ -47,22 +47,26 @@ class Slot:
         self._backend = ""
         """Where the present run is, or the last one was."""
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         self._dispatcher.submit(self.work)
-        try:
-            await self._start()
-        except BaseException:
-            self.leave()
-            raise
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.leave()
+
+    async def wait(self) -> None:
+        """Wait until the request may run. Raises ApiError if it never will."""
+        # Ten thousand requests may wait in here: each coroutine more would be 2 MB.
+        turn = self.work.turn
+        while turn.failure is None and not self.work.request.backend:
+            await turn.change()
+        if turn.failure is not None:
+            raise turn.failure
 
     def finish(self) -> None:
         """The answer is complete: gives the slot back now. A second call has no effect."""
@@ -79,7 +83,7 @@ class Slot:
             ApiError: it will never run: deadline missed, no backend, shutdown.
             BackendGone: its backend went down at this moment.
         """
-        await self._start()
+        await self.wait()
         turn, pool, backend = self.work.turn, self._dispatcher.pool, self.work.request.backend
         turn.stopped, turn.interrupted = None, False  # of the run before
         self._backend = backend
@@ -204,14 +208,6 @@ class Slot:
         """The backend failed in the middle of an answer that cannot be continued."""
         _log_failure(self.work, error, "its answer ends here")
         self._dispatcher.pool.failed(self._backend, self.work.request.id, error)
-
-    async def _start(self) -> None:
-        """Wait until the request runs. Raises ApiError if it never will."""
-        work = self.work
-        while work.turn.failure is None and not work.request.backend:
-            await work.turn.change()
-        if work.turn.failure is not None:
-            raise work.turn.failure
 
 
 def _log_failure(work: Work, error: Exception, next: str) -> None:

@@ -201,8 +201,6 @@ class Routes:
             if route.method == "GET":
                 application.router.add_get(route.path, handler)
                 continue
-            if route.scheduled:
-                handler = partial(self._once, handler)
             added = application.router.add_route(
                 route.method, route.path, handler, expect_handler=self._expected
             )
@@ -228,6 +226,8 @@ class Routes:
             allowed = self._browsers.preflight(request.method, request.headers)
             if allowed is not None:
                 response = web.Response(status=HTTPStatus.NO_CONTENT, headers=allowed)
+            elif HEADER in request.headers and self._is_work(request):
+                response = await self._once(handler, request)
             else:
                 response = await handler(request)
         except ApiError as error:
@@ -251,10 +251,12 @@ class Routes:
     def _refused(self, request: web.Request, error: ApiError) -> web.Response:
         """Answer with `error`, and write it down unless the request was settled."""
         if not error.settled:
-            work = request.match_info.route.resource in self._work_resources
-            tenant = self._entrance.tenant(request)
+            tenant, work = self._entrance.tenant(request), self._is_work(request)
             self._accounts.refusals.note(refusal_of(request, error, tenant, work))
         return answer_of(request, error)
+
+    def _is_work(self, request: web.Request) -> bool:
+        return request.match_info.route.resource in self._work_resources
 
     async def _expected(self, request: web.Request) -> web.StreamResponse | None:
         """Answer `Expect: 100-continue`; a refusal ends the connection."""
@@ -277,14 +279,11 @@ class Routes:
 
     async def _once(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Do work that costs something once for each `Idempotency-Key`."""
-        key = request.headers.get(HEADER)
-        if key is None:
-            return await handler(request)
         admitted = await self._entrance.admit(request)
         request[ADMITTED] = admitted
         return await self._repeats.answer(
             "" if admitted.caller is None else admitted.caller.name,
-            key,
+            request.headers[HEADER],
             request.path.encode() + b"\n" + admitted.body,
             partial(handler, request),
         )

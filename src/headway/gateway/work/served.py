@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Lost = Literal["preempted", "failed", "moved"]
@@ -38,5 +38,5 @@ class Served:
     """Number of runs that ended because the backend failed, or left."""
     began_s: float = -1.0
     """When its present or last run began; -1: it waits."""
-    runs: list[EndedRun] = field(default_factory=list)
+    runs: tuple[EndedRun, ...] = ()
     """The runs that ended before its answer did."""

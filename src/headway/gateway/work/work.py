@@ -87,7 +87,7 @@ class Work:
         if served.began_s >= 0.0:
             first_s = served.began_s + turn.first_byte_s if turn.arrived else -1.0
             run = (served.backend, served.began_s, first_s, now_s, why, self.output_tokens)
-            served.runs.append(EndedRun(*run))
+            served.runs += (EndedRun(*run),)
             served.began_s = -1.0
         turn.end(now_s)
 
