@@ -110,8 +110,11 @@ async def test_a_life_with_a_preemption_is_told(
         Run("gpu-1", 40.0, 90.0, 200.0, "preempted", 7),
         Run("gpu-2", 300.0, 320.0, 500.0, "finished", 20),
     )
+    now_s = time.time()
+    before = record(2, arrival_unix_s=now_s - 1.0, tier="interactive", queue_ms=1002.0)
+    fill(log, [before, record(3, arrival_unix_s=now_s - 0.1)], now_s)
     log.write(
-        record(1, id="req-a", arrival_unix_s=time.time(), preemptions=1),
+        record(1, id="req-a", arrival_unix_s=now_s, preemptions=1),
         None,
         Life("chat/completions", True, "prompt", 12, 40, traceparent="00-ab", runs=runs),
     )
@@ -125,6 +128,7 @@ async def test_a_life_with_a_preemption_is_told(
     await console.see(f"25 output tokens (80%: 12{DASH}40), before the first, from its prompt")
     await console.see("20 tokens, within the interval")
     await console.see("It waited 140 ms")  # what it was stopped included
+    await console.see("1 other ran when it came; before it began 1 of higher tiers.")
 
 
 async def test_hostile_text_is_text_and_a_megabyte_does_not_freeze_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from headway.store.history.ahead import Ahead
 from headway.store.history.life import Stretch
 from headway.store.history.pages import Row
 
@@ -59,6 +60,8 @@ class HistoryRequest(Row, kw_only=True):
     prediction: PredictionView
     timeline: list[Stretch]
     """What it did, one after another."""
+    ahead: Ahead | None
+    """Who went before it while it waited; null: it did not wait."""
     headers: dict[str, str]
     """That its client sent, and that say nothing secret."""
     prompt: str | None

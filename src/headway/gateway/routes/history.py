@@ -264,6 +264,7 @@ def _view(found: One) -> HistoryRequest:
             output_tokens=record.output_tokens,
         ),
         timeline=stretches(record, found.life),
+        ahead=found.ahead,
         headers={name: value for name, value in headers.items() if value},
         prompt=record.prompt,
     )

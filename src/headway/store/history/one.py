@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from headway.store.history.ahead import Ahead, ahead
 from headway.store.history.life import Life, decoded
 from headway.store.request_record import FIELDS, RequestRecord
 
@@ -19,6 +20,8 @@ class One(NamedTuple):
     record: RequestRecord
     """Without the predictor's features."""
     life: Life | None
+    ahead: Ahead | None
+    """Who went before it; None: it did not wait."""
 
 
 def one(database: sqlite3.Connection, request_id: str, tenant: str | None) -> One | None:
@@ -44,4 +47,4 @@ def one(database: sqlite3.Connection, request_id: str, tenant: str | None) -> On
         return None
     *fields, life = row
     record = msgspec.convert(dict(zip(SHOWN, fields, strict=True)), RequestRecord)
-    return One(record, decoded(life))
+    return One(record, decoded(life), ahead(database, record))

@@ -3,7 +3,7 @@
 
 import { html } from '../../vendor/libraries.js'
 import { useAnswer } from '../../parts/answer.js'
-import { between, cost, count, ms, when } from '../../parts/format.js'
+import { between, cost, count, ms, plural, when } from '../../parts/format.js'
 import { LongText } from '../../parts/long_text.js'
 
 /** @type {Record<string, string>} */
@@ -47,6 +47,7 @@ function Timeline({ one }) {
       <span class="soft">after ${ms(one.total_ms)}${one.reason && `: ${one.reason}`}</span></div>
     ${one.timeline.length === 0 ? html`<p class="soft">It never waited and never ran.</p>` : html`
       <p>It waited ${ms(queued)}, ${Math.round(100 * queued / total)}% of its time${one.tier && `, in tier ${one.tier}`}${one.policy && `; at its end ${one.policy} ordered requests`}.</p>
+      ${one.ahead && html`<p>${went(one.ahead)}</p>`}
       <div class="life" aria-hidden="true">${one.timeline.map((/** @type {any} */ part) => html`
         <i class=${part.phase} style=${{ left: `${100 * part.began_ms / total}%`, width: `${100 * (part.ended_ms - part.began_ms) / total}%` }}></i>`)}
       </div>
@@ -58,6 +59,17 @@ function Timeline({ one }) {
         <td><bdi>${part.backend}</bdi></td><td>${part.output_tokens === null ? '' : count(part.output_tokens)}</td>
         <td>${ENDS[part.why] ?? part.why}</td></tr>`)}</tbody></table></div>`}
   </section>`
+}
+
+/** Who went before it while it waited. @param {any} ahead @returns {string} */
+function went(ahead) {
+  const parts = [
+    [ahead.higher_tiers, 'of higher tiers'], [ahead.came_before, 'that had come before it'],
+    [ahead.came_later, 'that came later and were put first'], [ahead.lower_tiers, 'of lower tiers']
+  ].filter(([number]) => number).map(([number, what]) => `${count(number)} ${what}`)
+  const ran = `${plural(ahead.ran, 'other')} ran when it came`
+  const began = parts.length ? `before it began ${parts.join(', ')}` : 'none began before it'
+  return `${ran}; ${began}${ahead.complete ? '' : ', of those that were looked at'}.`
 }
 
 /** @param {{one: any}} props */
