@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest_asyncio
 from tests.console.conftest import OpenConsole
 from tests.gateway.conftest import Serve
 from tests.gateway.fake_backend import FakeBackend
+from tests.store.history.rows import fill, record
 from tests.workflows.conftest import Bench
 
 import headway
 from headway.gateway.settings import GatewaySettings, WorkerSettings
+from headway.store.request_log import RequestLog
 from headway.store.sqlite import SqliteConnection
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.schema import prepare
@@ -72,12 +75,15 @@ async def test_a_run_is_seen_as_a_graph_and_a_table(
     bench: Bench,
     stack: AsyncExitStack,
     open_console: OpenConsole,
+    log: RequestLog,
     axe: str,
 ) -> None:
     draft_fails.set()
-    gateway = await serve(backend, workers=await place_of(bench, stack))
+    gateway = await serve(backend, workers=await place_of(bench, stack), request_log=log)
     failed = await bench.start(article, topics=3)
     await bench.until(failed.id, "failed")
+    now_s = time.time()
+    fill(log, [record(1, arrival_unix_s=now_s, program=failed.id, cost=0.25)], now_s)
     draft_fails.clear()
     waits = await bench.start(article, topics=20)
     await bench.until(waits.id, "waiting")
@@ -88,6 +94,7 @@ async def test_a_run_is_seen_as_a_graph_and_a_table(
     graph = console.page.get_by_role("img", name="The graph of the run")
     await graph.locator(".node.failed").wait_for()
     assert await graph.locator(".node").count() == 4
+    assert await console.page.locator("dt", has_text="Cost").locator("+ dd").inner_text() == "0.25"
     assert await graph.locator(".node.failed").count() == 1
     await graph.locator(".node.failed").click()
     rows = console.page.locator(".steps tbody tr")

@@ -259,6 +259,7 @@ class Gateway:
                 self._live,
                 self._trend,
                 settings.base_path,
+                keeps_log=log_path is not None,
             ),
             Operations(
                 entrance,

@@ -72,13 +72,17 @@ class Chosen(NamedTuple):
     """Only those of this tenant; None: all."""
     key: str | None = None
     """Beside `tenant`: those that came with this key, too."""
+    run: str | None = None
+    """Only those of this run; None: all."""
 
     def where(self) -> tuple[str, list[object]]:
         """As a condition, and its values."""
         condition = "arrival_unix_s >= ? AND arrival_unix_s < ? AND outcome != 'rejected'"
-        values = [self.since_s, self.until_s]
+        values: list[object] = [self.since_s, self.until_s]
+        if self.run is not None:
+            condition, values = f"{condition} AND program = ?", [*values, self.run]
         if self.tenant is None:
-            return condition, [*values]
+            return condition, values
         if self.key is None:
             return f"{condition} AND tenant = ?", [*values, self.tenant]
         return f"{condition} AND (tenant = ? OR key = ?)", [*values, self.tenant, self.key]

@@ -96,6 +96,12 @@ async def test_others_see_their_own_and_another_tenant_is_not_there(costs: Any) 
     assert (await costs("nobody", 401))["error"]["code"] == "invalid_api_key"
 
 
+async def test_one_run_is_asked_for_by_its_id(costs: Any) -> None:
+    assert (await costs("ops", run="run-1"))["total"]["cost"] == 4.0
+    assert (await costs("chat", run="run-1"))["total"]["requests"] == 0
+    assert (await costs("ops", run="run-2", tenant="other"))["total"]["requests"] == 0
+
+
 async def test_moments_and_groups_are_checked(costs: Any) -> None:
     assert (await costs("ops", since="2100-01-01"))["groups"] == []
     assert (await costs("ops", since="1h", until="2100-01-01"))["total"]["requests"] == 3

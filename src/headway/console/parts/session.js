@@ -10,6 +10,7 @@ import { signal } from '../vendor/libraries.js'
  * @property {{name: string, tenant: string, admin: boolean, read_only: boolean} | null} viewer
  * @property {string} csrf
  * @property {boolean} may_operate
+ * @property {boolean} keeps_log
  * @property {string} version
  * @property {{name: string, about: string}[]} policies
  */

@@ -85,6 +85,8 @@ class ConsoleSession(msgspec.Struct, kw_only=True):
     """To be sent as `x-csrf-token` with everything that is not merely read; empty: not needed."""
     may_operate: bool
     """Whether it may cancel requests, drain backends and switch the policy."""
+    keeps_log: bool
+    """Whether there is a request log, and so a history and costs."""
     policies: list[PolicyAbout]
 
 
@@ -99,7 +101,9 @@ class ConsoleRoutes:
         live: Live,
         trend: Trend,
         base_path: str,
+        keeps_log: bool,
     ) -> None:
+        self._keeps_log = keeps_log
         self._entrance = entrance
         self._sessions = sessions
         self._bodies = bodies
@@ -203,6 +207,7 @@ class ConsoleRoutes:
             ),
             csrf="" if session is None else session.csrf,
             may_operate=operates,
+            keeps_log=self._keeps_log,
             policies=[
                 PolicyAbout(name=name, about=(policy.__doc__ or "").partition("\n")[0])
                 for name, policy in POLICIES.items()

@@ -65,7 +65,7 @@ class CostsRoutes:
         since_s = time.time() - SINCE_S if since_s is None else since_s
         until_s = float("inf") if until_s is None else until_s
         tenant = asked.get("tenant")
-        chosen = Chosen(since_s, until_s, tenant)
+        chosen = Chosen(since_s, until_s, tenant, run=asked.get("run"))
         if viewer is not None and not viewer.admin:
             if tenant is not None and not viewer.sees(tenant):
                 raise ApiError(
@@ -74,7 +74,7 @@ class CostsRoutes:
                     code="tenant_not_found",
                     param="tenant",
                 )
-            chosen = Chosen(since_s, until_s, viewer.tenant, None if tenant else viewer.name)
+            chosen = chosen._replace(tenant=viewer.tenant, key=None if tenant else viewer.name)
         if self._log is None:
             raise ApiError(
                 404,

@@ -46,6 +46,7 @@ COSTS: dict[str, dict[str, Any]] = {
     "since": {"type": "string", "description": "ISO 8601, an age as 7d, or seconds since 1970"},
     "until": {"type": "string", "description": "The same"},
     "tenant": {"type": "string"},
+    "run": {"type": "string"},
     **LIMIT,
 }
 

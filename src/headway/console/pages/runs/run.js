@@ -5,14 +5,15 @@ import { html, useState } from '../../vendor/libraries.js'
 import { mayChange } from '../../parts/actions.js'
 import { useAnswer } from '../../parts/answer.js'
 import { confirm } from '../../parts/dialog.js'
-import { count, ms, plural, when } from '../../parts/format.js'
-import { ask } from '../../parts/session.js'
+import { cost, count, ms, plural, when } from '../../parts/format.js'
+import { ask, session } from '../../parts/session.js'
 import { runsAddress, workerPath } from './address.js'
 import { Graph } from './graph.js'
 import { Questions } from './questions.js'
 import { Steps } from './steps.js'
 
 const EVERY_S = 1
+const COST_EVERY_S = 5
 const ENDED = ['finished', 'failed', 'cancelled']
 
 /** @param {{worker: string, id: string}} props */
@@ -46,6 +47,7 @@ function Back({ worker }) {
 function Summary({ worker, run, nodes, onChange }) {
   const sum = (/** @type {string} */ what) => nodes.reduce((all, one) => all + one[what], 0)
   const [steps, ended, failed, retries] = ['steps', 'ended', 'failed', 'retries'].map(sum)
+  const keepsLog = session.value?.keeps_log
   const took_s = run.started_at === null ? null : (run.ended_at ?? Date.now() / 1000) - run.started_at
   return html`<section aria-label="Summary">
     <div class="row head"><span class=${`run ${run.state}`}>${run.cancelling && run.state !== 'cancelled' ? 'is being cancelled' : run.state}</span>
@@ -59,11 +61,23 @@ function Summary({ worker, run, nodes, onChange }) {
       ${run.deadline_at !== null && html`<dt>Deadline</dt><dd>${when(run.deadline_at)}</dd>`}
       ${run.wake_at !== null && run.state === 'waiting' && html`<dt>Wakes</dt><dd>${when(run.wake_at)}</dd>`}
       <dt>Tokens</dt><dd>${count(sum('prompt_tokens'))} in, ${count(sum('output_tokens'))} out</dd>
+      ${keepsLog && html`<${Cost} run=${run.id.split('.')[0]} began=${run.created_at} ended=${run.ended_at}/>`}
       <dt>Retries</dt><dd>${count(retries)}</dd>
       ${run.tier && html`<dt>Tier</dt><dd>${run.tier}</dd>`}
       ${run.parent_run && html`<dt>Started by</dt><dd><a class="mono" href=${runsAddress(worker, { run: run.parent_run })}>${run.parent_run}</a></dd>`}
-      <dt>Its calls</dt><dd><a href=${`#/history?${new URLSearchParams({ program: run.id.split('.')[0] })}`}>in History</a></dd>
+      ${keepsLog && html`<dt>Its calls</dt><dd><a href=${`#/history?${new URLSearchParams({ program: run.id.split('.')[0] })}`}>in History</a></dd>`}
     </dl></section>`
+}
+
+/** What the calls of a run cost so far, where they have a price. @param {{run: string, began: number, ended: number | null}} props */
+function Cost({ run, began, ended }) {
+  const query = new URLSearchParams({ by: 'run', run, since: `${Math.floor(began)}` })
+  // Calls reach the log a moment after their ends.
+  const isWhole = ended !== null && Date.now() / 1000 > ended + COST_EVERY_S
+  const { answer } = useAnswer(`v1/headway/costs?${query}`, isWhole ? 0 : COST_EVERY_S)
+  const { total } = answer ?? {}
+  return total?.cost != null && html`<dt>Cost</dt><dd>${cost(total.cost)}${total.unpriced > 0
+    && `; ${plural(total.unpriced, 'call')} without a price`}</dd>`
 }
 
 /** @param {{worker: string, run: any, onChange: () => void}} props */
