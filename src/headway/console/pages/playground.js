@@ -5,7 +5,7 @@ import { html, useEffect, useRef, useState } from '../vendor/libraries.js'
 import { converse, predict } from '../parts/chat.js'
 import { say } from '../parts/dialog.js'
 import { ask } from '../parts/session.js'
-import { Answer, useAnswer } from './playground/answer.js'
+import { Answer, useConversation } from './playground/answer.js'
 import { Code } from './playground/code.js'
 import { Figures, Predicted } from './playground/figures.js'
 import { Media } from './playground/media.js'
@@ -25,7 +25,7 @@ export function Page({ query }) {
   const [sides, setSides] = useState([FRESH])
   const [input, setInput] = useState(EMPTY)
   const [policy, setPolicy] = useState('')
-  const answers = [useAnswer(), useAnswer()]
+  const answers = [useConversation(), useConversation()]
   const stop = useRef(/** @type {AbortController | null} */ (null))
   const busy = answers.some(one => one.state.busy)
   useEffect(() => () => stop.current?.abort(), [])

@@ -86,12 +86,10 @@ export function switchPolicy(present, first = present) {
 function Choice({ present, first, onChoice }) {
   const [name, setName] = useState(first)
   const policies = session.value?.policies ?? []
-  const about = policies.find(one => one.name === name)?.about
   return html`<p class="row"><label for="policy">Policy</label><select id="policy" value=${name}
       onChange=${(/** @type {any} */ event) => { setName(event.target.value); onChoice(event.target.value) }}>
-      ${policies.map(one => html`<option value=${one.name}>${one.name}${one.name === present ? ' (now)' : ''}</option>`)}
+      ${policies.map(one => html`<option value=${one.name}>${one.name}${one.name === present ? ' (now)' : ''}: ${one.about}</option>`)}
     </select></p>
-    <p class="soft" id="about-policy">${about}</p>
     <p class="soft">What waits is ranked anew at once. A restart begins with the configured policy
     again.</p>`
 }

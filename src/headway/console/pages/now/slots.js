@@ -2,7 +2,7 @@
 // The slots of a backend, by what runs in each.
 
 import { html } from '../../vendor/libraries.js'
-import { between, count, plural, seconds } from '../../parts/format.js'
+import { between, plural, seconds } from '../../parts/format.js'
 import { openRequest } from './request.js'
 
 const MOST_EMPTY = 64
@@ -29,7 +29,7 @@ function Slot({ run }) {
       <i class="done" style=${{ width: share(run.output_tokens) }}></i>
       <i class="range" style=${{ left: share(from), right: '0' }}></i>
     </span>
-    <small>${count(run.output_tokens)} + ${between(run.rest_low, run.rest_high)}<span class="unseen"> tokens, ends in about </span></small>
-    <small class="rest">${seconds(run.rest_s)}</small>
+    <small>${plural(run.output_tokens, 'token')}</small><small>${seconds(run.rest_s)} left</small>
+    <small class="whole">${between(run.rest_low, run.rest_high)} to come</small>
   </button>`
 }

@@ -18,7 +18,7 @@ const BLOCK = 8000
  */
 
 /** The state of one chat, and what changes it. */
-export function useAnswer() {
+export function useConversation() {
   const now = useRef({ turns: /** @type {Turn[]} */ ([]), busy: false, wait: '', figures: /** @type {any} */ (null) })
   const [, draw] = useState(0)
   const drawing = useRef(0)
@@ -89,7 +89,7 @@ function Filled({ prompt: { id, version, variables } }) {
   return html`<p class="soft small">${id}@${version}${Object.entries(variables).map(([name, value]) => html`${', '}${name}: <bdi>${value.slice(0, 200)}${value.length > 200 ? ' …' : ''}</bdi>`)}</p>`
 }
 
-/** @param {{state: ReturnType<typeof useAnswer>['state']}} props */
+/** @param {{state: ReturnType<typeof useConversation>['state']}} props */
 export function Answer({ state }) {
   if (state.turns.length === 0) return html`<p class="soft empty">Nothing was said yet.</p>`
   return html`<div class="chat" tabindex="0" role="log" aria-label="Chat">
