@@ -76,3 +76,45 @@ def test_under_another_policy_it_says_what_it_would_say_after_a_switch(name, pre
     assert said(schedule.outlook) == present, "nothing has changed"
     schedule.use_policy(name, 4.0)
     assert under == pytest.approx(said(schedule.outlook))
+
+
+def test_a_request_starts_once_the_slots_have_done_what_goes_before_it() -> None:
+    """The slots fill up to one level; that which is busy for longest takes nothing before."""
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 3, cost=COST), 0.0)
+    for number, length in enumerate((10, 30, 1000)):
+        schedule.add(request(f"r{number}", length), 0.0)
+    schedule.step(0.0)
+    ends_s = sorted(COST.remaining_s(one) for one in schedule.requests.values())
+    waits_s = []
+    for number in range(4):
+        name = f"w{number}"
+        schedule.add(request(name, 40), 1.0 + number)
+        waits_s.append(schedule.outlook.predicted_wait_s(schedule.requests[name]))
+    work_s = schedule.requests["w0"].queued_work_s
+    assert waits_s[0] == ends_s[0], "the first in line gets the first slot"
+    assert waits_s[1:] == [
+        pytest.approx((ends_s[0] + ends_s[1] + n * work_s) / 2.0) for n in (1, 2, 3)
+    ]
+    assert waits_s[-1] < ends_s[2]
+
+
+def test_free_slots_that_a_waiting_request_does_not_get_are_not_counted() -> None:
+    schedule = scheduler("fcfs", tenant_max_running=1)
+    schedule.set_backend(Backend("x", 4, cost=COST), 0.0)
+    for name in ("one", "two"):
+        schedule.add(request(name, 50, tenant="acme"), 0.0)
+    schedule.step(0.0)
+    one, two = (schedule.requests[name] for name in ("one", "two"))
+    assert schedule.outlook.predicted_wait_s(two) == COST.remaining_s(one)
+
+
+def test_a_slot_that_a_backend_does_not_have_any_more_is_nobody_s_next_one() -> None:
+    schedule = scheduler("fcfs")
+    schedule.set_backend(Backend("x", 2, cost=COST), 0.0)
+    for name, length in (("short", 10), ("long", 50), ("waits", 5)):
+        schedule.add(request(name, length), 0.0)
+    schedule.step(0.0)
+    schedule.set_backend(Backend("x", 1, cost=COST), 1.0)
+    wait_s = schedule.outlook.predicted_wait_s(schedule.requests["waits"])
+    assert wait_s == COST.remaining_s(schedule.requests["long"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from headway.core.backend import Backend
 from headway.core.backends import Backends
 from headway.core.lanes import Lanes
 from headway.core.policy_in_use import PolicyInUse
@@ -67,8 +68,8 @@ class Outlook:
     def predicted_wait_s(self, request: Request) -> float:
         """Predicted time until `request` would start, if it were added now.
 
-        The work ahead of it, over the slots of its lane: what runs (unless it would yield), higher
-        tiers, and what the policy ranks before it, estimated from a sample of the queue.
+        The slots of its lane end what runs (unless that would yield), then do what goes before it:
+        higher tiers, and what the policy ranks before it, estimated from a sample of the queue.
         """
         return 0.0 if self._at_once(request) else self._wait_s(request, self._before(request))
 
@@ -88,14 +89,20 @@ class Outlook:
 
     def _wait_s(self, request: Request, before: list[Before]) -> float:
         serving = self._backends.of_lane(request.lane)
-        ahead_s = sum(
-            backend.cost.remaining_s(running)
-            for backend in serving
-            for running in backend.running.values()
-            if not self._preemption.would_yield(running, request)
+        busy_s = [end_s for backend in serving for end_s in self._busy_s(backend, request)]
+        # A slot that is free although requests wait is not for them: memory, a cap or another
+        # gateway has it.
+        busy_s = busy_s or [0.0] * sum(backend.slots for backend in serving)
+        return _filled_to_s(busy_s, sum(one.work_s for one in before))
+
+    def _busy_s(self, backend: Backend, request: Request) -> list[float]:
+        """For how long the slots in use are not for `request`; those that nobody gets after their
+        present run are left out."""
+        found = sorted(
+            0.0 if self._preemption.would_yield(one, request) else backend.cost.remaining_s(one)
+            for one in backend.running.values()
         )
-        ahead_s += sum(one.work_s for one in before)
-        return ahead_s / max(1, sum(backend.slots for backend in serving))
+        return found[max(0, len(found) - backend.slots) :]
 
     def ahead(self, request: Request) -> int:
         """How many requests of its lane wait before `request`, by tier and rank.
@@ -174,3 +181,17 @@ class Outlook:
 
 def _count(before: list[Before]) -> int:
     return round(sum(one.requests for one in before))
+
+
+def _filled_to_s(busy_s: list[float], work_s: float) -> float:
+    """When a slot is free, if slots are busy for `busy_s` and do `work_s` before.
+
+    Each request goes to the slot that is free first, so that the slots fill up to one level, as
+    vessels do: one that is busy for longer takes nothing.
+    """
+    filled_s = 0.0
+    for slots, level_s in enumerate(sorted(busy_s)):
+        if level_s * slots >= filled_s + work_s:
+            return (filled_s + work_s) / slots if slots else level_s
+        filled_s += level_s
+    return (filled_s + work_s) / max(1, len(busy_s))

@@ -3,6 +3,7 @@
 
 import { html } from '../../vendor/libraries.js'
 import { count, plural, seconds } from '../../parts/format.js'
+import { session } from '../../parts/session.js'
 
 /** @param {{now: any}} props */
 export function Tiers({ now }) {
@@ -49,7 +50,8 @@ export function Tenants({ now }) {
     ${more > 0 && html`<p class="soft small">And ${count(more)} more.</p>`}
     <p class="soft small">${now.fairness === 'off'
       ? 'Fairness is off: tenants wait in one line.'
-      : `Fairness is ${now.fairness}: tenants take turns by what they have used.`}</p>
+      : `Fairness is ${now.fairness}: tenants take turns by what they have used.`}
+      ${session.value?.keeps_log && html`${' '}<a href="#/history?by=tenant">What they were served</a>`}</p>
   </section>`
 }
 
