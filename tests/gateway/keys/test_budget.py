@@ -70,6 +70,14 @@ def test_what_was_not_used_comes_back(clock: Clock) -> None:
     reserve(budgets, 80)
 
 
+def test_nothing_is_reserved_once_no_request_is_under_way(clock: Clock) -> None:
+    budgets = budgets_of(clock, money_per_day=5.0)
+    under_way = [reserve(budgets, 1, money) for money in (0.1, 0.2, 0.3)]
+    for one in under_way:
+        one.withdraw()
+    assert [one.reserved for budget in budgets for one in budget.allowances] == [0.0]
+
+
 def test_a_spent_budget_says_when_it_begins_anew(clock: Clock) -> None:
     budgets = budgets_of(clock, money_per_day=5.0)
     reserve(budgets, 10, 5.0).settle(Amount(10, 5.0))

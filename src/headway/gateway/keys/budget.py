@@ -40,6 +40,8 @@ class Allowance:
         self.spent = 0.0
         self.reserved = 0.0
         """By requests under way."""
+        self._under_way = 0
+        """How many they are."""
         self.blocked = False
         """A request was refused, and nothing has changed since."""
         self.refused = 0
@@ -67,6 +69,7 @@ class Allowance:
         if began_s > self.began_s:
             self.began_s = began_s
             self.spent = self.reserved = 0.0
+            self._under_way = 0
             self.blocked = False
             self.refused = self.downgraded = 0
 
@@ -74,10 +77,17 @@ class Allowance:
         """Whether `amount` is not left. Nothing is always left."""
         return amount > 0.0 and self.spent + self.reserved + amount > self.most
 
+    def reserve(self, amount: float) -> None:
+        """A request is predicted to need `amount`; `settle` must follow."""
+        self.reserved += amount
+        self._under_way += 1
+
     def settle(self, began_s: float, reserved: float, used: float) -> None:
         """A request that reserved this much, in the period that began then, used so much of it."""
         if began_s == self.began_s:  # else it counts in a period that is over
-            self.reserved = max(0.0, self.reserved - reserved)
+            self._under_way -= 1
+            # Sums of floating-point numbers do not end at zero by themselves.
+            self.reserved = max(0.0, self.reserved - reserved) if self._under_way else 0.0
             self.spent += used
             self.blocked = False
 
@@ -90,7 +100,7 @@ class Reservation:
     def __init__(self, parts: list[tuple[Allowance, float]]) -> None:
         self._parts = [(one, one.began_s, amount) for one, amount in parts]
         for allowance, amount in parts:
-            allowance.reserved += amount
+            allowance.reserve(amount)
 
     def settle(self, used: Amount) -> None:
         """The request used this; what has no price counts as it was predicted. Again: no effect."""
