@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from headway.batches import schema
+from headway.batches import schema, shared_files
 from headway.batches.batch import Batch, Status, Usage
 from headway.batches.claims import LostBatch
+from headway.batches.folder import Folder
 from headway.batches.journal import Journal
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
+from headway.batches.shared_files import SharedFiles
 from headway.store.opening import NoDatabase, open_database
 from headway.store.owner import Owner
 from headway.store.transactions import Connection, Transactions, marks
@@ -217,6 +219,30 @@ async def test_the_content_of_a_deleted_file_goes_once_no_batch_reads_it(journal
     await journal.change(held, lambda batch: batch.cancelled(120).moved(Status.CANCELLED, 121))
     await journal.forget_pieces("file-1")
     assert await journal.piece("file-1", 0) is None
+
+
+async def test_a_file_that_is_deleted_while_it_is_copied_is_no_shorter_file(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_files, "PIECE_BYTES", 2)
+    here, there = Folder(tmp_path / "here"), Folder(tmp_path / "there")
+    part = here.new()
+    part.write(b"abcdef")
+    part.complete()
+    await SharedFiles(journal, here).keep(part.id)
+    await journal.add_file(StoredFile(part.id, "ann", "batch_output", "out", 6, 100, None))
+    read = journal.piece
+
+    async def deleted_after_the_first(file: str, number: int) -> bytes | None:
+        if number == 1:
+            assert await journal.remove_file(file, "ann")
+        return await read(file, number)
+
+    monkeypatch.setattr(journal, "piece", deleted_after_the_first)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match=part.id):
+            await SharedFiles(journal, there).copy(part.id)
+        assert list((tmp_path / "there").rglob("file-*")) == []
 
 
 async def test_what_a_crashed_upload_left_goes(journal: Journal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headway.batches import runner
+from headway.batches import file_rows, runner
 from headway.batches.batch import Batch, LineError, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.journal import Journal
+from headway.batches.schema import StoredFile
 from headway.batches.serving import Answer, Asked
 from headway.batches.settings import BatchSettings
 from headway.store.owner import Owner
+from headway.store.transactions import Connection
 
 CHAT = "/v1/chat/completions"
 
@@ -159,6 +162,65 @@ async def test_a_cancellation_by_another_process_is_noticed(
     await other.ask(batch.id, "ann", lambda batch: batch.cancelled(2000.0))
     assert (await over(batches, batch.id)).status == "cancelled"
     other.close()
+    await batches.stop()
+
+
+async def test_a_stop_during_the_last_commit_of_a_batch_leaves_it_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committing, go_on = threading.Event(), threading.Event()
+    add = file_rows.add
+
+    def slow(file: StoredFile, connection: Connection) -> None:
+        committing.set()
+        assert go_on.wait(10.0)
+        add(file, connection)
+
+    batches = Batches(BatchSettings(tmp_path), Engine())
+    batches.start()
+    id = (await begun(batches, ["ok", "bad"])).id
+    monkeypatch.setattr(file_rows, "add", slow)
+    assert await asyncio.to_thread(committing.wait, 10.0)
+    lives = list(batches._runner._lives.values())
+    stopping = asyncio.create_task(batches.stop())
+    await asyncio.wait(lives)
+    go_on.set()
+    await stopping
+    batches = Batches(BatchSettings(tmp_path), Engine())
+    batch = await over(batches, id)
+    assert batch.status == "completed"
+    assert sorted(rows(batches, batch)) == [("c0", True), ("c1", False)]
+    await batches.stop()
+
+
+async def test_a_batch_whose_last_commit_lost_its_answer_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[Connection] = []
+    add = file_rows.add
+
+    def lose_the_answer(file: StoredFile, connection: Connection) -> None:
+        add(file, connection)
+        if not lost:
+            lost.append(connection)
+            commit = connection.commit
+
+            def committed_and_gone() -> None:
+                commit()
+                raise ConnectionResetError
+
+            monkeypatch.setattr(connection, "commit", committed_and_gone)
+            monkeypatch.setattr(connection, "is_gone", lambda error: True)
+
+    batches = Batches(BatchSettings(tmp_path), Engine())
+    batches.start()
+    id = (await begun(batches, ["ok", "bad"])).id
+    monkeypatch.setattr(file_rows, "add", lose_the_answer)
+    batch = await over(batches, id)
+    while batches.progress().batches:  # its life has ended, too
+        await asyncio.sleep(0.001)
+    assert lost and batches.progress().ended["completed"] == 1
+    assert sorted(rows(batches, batch)) == [("c0", True), ("c1", False)]
     await batches.stop()
 
 

@@ -48,8 +48,14 @@ def add_piece(file: str, number: int, content: bytes, now: float, connection: Co
     )
 
 
+def pieces(file: str, connection: Connection) -> int:
+    """How many pieces a file has; 0: it is not there. They come and go together."""
+    ((count,),) = connection.query("SELECT count(*) FROM pieces WHERE file = ?", (file,))
+    return int(count)
+
+
 def piece(file: str, number: int, connection: Connection) -> bytes | None:
-    """One piece of a file; None: it has no more."""
+    """One piece of a file; None: it is not there."""
     rows = connection.query(
         "SELECT content FROM pieces WHERE file = ? AND number = ?", (file, number)
     )

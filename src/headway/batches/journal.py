@@ -135,8 +135,12 @@ class Journal:
         """Keep one piece of what is in a file, counted from 0."""
         await self._transactions.run(partial(file_rows.add_piece, file, number, content, now))
 
+    async def pieces(self, file: str) -> int:
+        """How many pieces a file has; 0: it is not there."""
+        return await self._transactions.run(partial(file_rows.pieces, file))
+
     async def piece(self, file: str, number: int) -> bytes | None:
-        """One piece of what is in a file; None: it has no more."""
+        """One piece of what is in a file; None: it is not there."""
         return await self._transactions.run(partial(file_rows.piece, file, number))
 
     async def forget_pieces(self, file: str) -> None:

@@ -306,6 +306,8 @@ class Runner:
         files = [one for one in (written.output, written.errors) if one is not None]
 
         def finished(batch: Batch) -> Batch:
+            if batch.status is ended:  # it was committed, and the answer to that was lost
+                return batch
             return replace(
                 batch.moved(ended, self._clock()),
                 output_file_id=_id(written.output),
@@ -319,7 +321,7 @@ class Runner:
                 for file in files:
                     await self._shared.keep(file.id)
             batch = await self._journal.change(held, finished, files)
-        except BaseException:
+        except Exception:  # no cancellation: a commit under way goes on, and needs the files
             for file in files:
                 self._folder.remove(file.id)
                 if self._shared is not None:

@@ -55,10 +55,10 @@ class SharedFiles:
             await self._journal.forget_pieces(id)
 
     async def copy(self, id: str) -> None:
-        """Have a copy of the file `id` in the folder.
+        """Have a copy of the file `id` in the folder, all of it.
 
         Raises:
-            FileNotFoundError: the database does not have it.
+            FileNotFoundError: the database does not have it, or it was deleted meanwhile.
             OSError: such as on a full disk.
         """
         path = self._folder.path(id)
@@ -67,11 +67,13 @@ class SharedFiles:
             return
         part = self._folder.part(id)
         try:
-            number = 0
-            while (piece := await self._journal.piece(id, number)) is not None:
+            pieces = await self._journal.pieces(id)
+            for number in range(pieces):
+                piece = await self._journal.piece(id, number)
+                if piece is None:
+                    raise FileNotFoundError(f"{id} was deleted while it was copied")
                 await asyncio.to_thread(part.write, piece)
-                number += 1
-            if not number:
+            if not pieces:
                 raise FileNotFoundError(f"{id} is not in the database")
             await asyncio.to_thread(part.complete)
         finally:
