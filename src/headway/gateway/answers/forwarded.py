@@ -123,6 +123,8 @@ class Forwarder:
         slot.progress(0)
         try:
             answer = _OBJECT.decode(body)
+            if not body.isascii():
+                body.decode()  # the values are passed on as they are
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is not a JSON object") from None
         results = "data" if work.kind is None else "choices"
