@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,14 @@ def test_the_cost_of_a_batch_includes_failures_and_goes_on_from_where_it_was(log
 
 
 def test_what_was_spent_today_and_earlier_in_the_month(log: Path) -> None:
-    spent = spent_since(log, at("2026-11-02T00:00:00"), at("2026-11-01T00:00:00"))
+    day, month = at("2026-11-02T00:00:00"), at("2026-11-01T00:00:00")
+    spent = spent_since(log, day, month, inf)
     assert Spent("a", "x", False, False, 110, 1.0) in spent
     assert Spent("a", "y", True, True, 110, 2.0) in spent
     assert Spent("b", "x", True, True, 220, 0.5) in spent
-    assert spent_since(log, at("2026-12-01T00:00:00"), at("2026-12-01T00:00:00")) == []
+    december = at("2026-12-01T00:00:00")
+    assert spent_since(log, december, december, inf) == []
+    assert not any(one.today for one in spent_since(log, day, month, day))
 
 
 def test_groups_are_named_with_commas_between() -> None:

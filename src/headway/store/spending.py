@@ -13,7 +13,7 @@ SPENT = f"""
 SELECT key, tenant, batch != '', arrival_unix_s >= ?,
     sum({TOKENS}),
     coalesce(sum(cost), 0)
-FROM requests WHERE arrival_unix_s >= ? GROUP BY 1, 2, 3, 4
+FROM requests WHERE arrival_unix_s >= ? AND arrival_unix_s < ? GROUP BY 1, 2, 3, 4
 """
 
 
@@ -30,14 +30,16 @@ class Spent(NamedTuple):
     money: float
 
 
-def spent_since(path: Path, day_began_s: float, month_began_s: float) -> list[Spent]:
-    """What was spent, by key and tenant.
+def spent_since(
+    path: Path, day_began_s: float, month_began_s: float, until_s: float
+) -> list[Spent]:
+    """What was spent by requests that came before `until_s`, by key and tenant.
 
     Raises:
         sqlite3.Error: the log cannot be read.
     """
     with closing(open_to_read(path)) as database:
-        rows = database.execute(SPENT, (day_began_s, month_began_s))
+        rows = database.execute(SPENT, (day_began_s, month_began_s, until_s))
         return [
             Spent(key, tenant, bool(of_batch), bool(today), tokens, money)
             for key, tenant, of_batch, today, tokens, money in rows

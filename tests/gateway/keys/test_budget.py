@@ -46,8 +46,17 @@ def budgets_of(clock: Clock, tenant: BudgetSettings | None = None, **of_key: obj
 def reserve(
     budgets: Budgets, tokens: float, money: float | None = 0.0, downgraded: bool = False
 ) -> Reservation:
-    of = budgets.of(Spender("team", "acme", False))
-    return budgets.reserve(of, Amount(tokens, money), "m", downgraded)
+    spender = Spender("team", "acme", False)
+    return budgets.reserve(spender, budgets.of(spender), Amount(tokens, money), "m", downgraded)
+
+
+def reserve_line(budgets: Budgets, tokens: float, key: str = "team") -> Reservation:
+    spender = Spender(key, "acme", True)
+    return budgets.reserve(spender, budgets.of(spender), Amount(tokens, 0.0), "m", False)
+
+
+def spent_of(budgets: Budgets) -> list[float]:
+    return [one.spent for budget in budgets for one in budget.allowances]
 
 
 def test_when_days_and_months_begin() -> None:
@@ -135,10 +144,11 @@ def test_what_lost_its_price_meanwhile_counts_as_it_was_predicted(clock: Clock) 
 
 def test_every_budget_of_a_request_counts_and_a_refusal_reserves_nothing(clock: Clock) -> None:
     budgets = budgets_of(clock, BudgetSettings(tokens_per_month=50), tokens_per_day=100)
-    with pytest.raises(ApiError, match=r"Tenant 'acme' has 50 tokens left of its 50 tokens a mon"):
-        reserve(budgets, 60)
-    reserve(budgets, 50)
-    assert [one.reserved for budget in budgets for one in budget.allowances] == [50, 50]
+    reserve(budgets, 10).settle(Amount(10, None))
+    with pytest.raises(ApiError, match=r"Tenant 'acme' has 40 tokens left of its 50 tokens a mon"):
+        reserve(budgets, 45)
+    reserve(budgets, 40)
+    assert [one.reserved for budget in budgets for one in budget.allowances] == [40, 40]
 
 
 def test_downgrade_lets_requests_run_on_and_says_where(clock: Clock) -> None:
@@ -226,23 +236,122 @@ def test_what_was_spent_before_the_start_is_read_from_the_log(clock: Clock) -> N
     assert spent == [[60, 360], [5.5], [20]]
 
 
+def test_what_was_spent_before_counts_once_though_requests_come_while_the_log_is_read(
+    clock: Clock,
+) -> None:
+    budgets = budgets_of(clock)
+    budgets.use_keys([ApiKey("team", HASH, budget=BudgetSettings(tokens_per_day=1000))])
+    reserve(budgets, 10).settle(Amount(10, None))
+    budgets.turn()  # the console looks
+    spent = Spent("team", "acme", False, True, 607, 0.0)
+    budgets.read([spent])
+    budgets.read([spent])  # another reload
+    assert spent_of(budgets) == [617]
+
+
+def test_what_was_spent_the_day_before_does_not_count_where_it_ends_while_the_log_is_read(
+    clock: Clock,
+) -> None:
+    budgets = budgets_of(clock)
+    both = BudgetSettings(tokens_per_day=1000, tokens_per_month=9000)
+    clock.unix_s = at("2026-01-30T23:59:59")
+    budgets.use_keys([ApiKey("team", HASH, budget=both)])
+    budgets.turn()
+    clock.unix_s = at("2026-01-31T00:00:00")
+    budgets.read([Spent("team", "acme", False, True, 607, 0.0)])
+    assert spent_of(budgets) == [0, 607]
+
+
 def test_lines_pause_until_the_budget_begins_anew(clock: Clock) -> None:
     made = Budgets(batches=BudgetSettings(tokens_per_day=100), unix=clock)
     made.read([])
     line = Spender("", "acme", True)
     assert made.of(Spender("", "acme", False)) == []
-    first = made.reserve(made.of(line), Amount(90, None), "m", False)
+    first = reserve_line(made, 90)
     assert made.pause(line) == ""
     with pytest.raises(ApiError):
-        made.reserve(made.of(line), Amount(20, None), "m", False)
-    assert "the budget of batches is spent" in made.pause(line)
+        reserve_line(made, 20)
+    assert "the budget of batches has 10 tokens left, and a line needs 20;" in made.pause(line)
     first.settle(Amount(85, None))
     assert made.pause(line) == ""  # it may be enough for another line
     with pytest.raises(ApiError, match="Batches has 15 tokens left"):
-        made.reserve(made.of(line), Amount(20, None), "m", False)
+        reserve_line(made, 20)
     assert made.pause(line).endswith("anew at 2026-02-01T00:00:00Z")
+    reserve_line(made, 15)
+    assert "the budget of batches is spent; it begins anew" in made.pause(line)
     clock.unix_s += 43_200
     assert made.pause(line) == ""
+
+
+def test_a_line_that_does_not_fit_holds_up_smaller_ones_for_a_minute_at_most(clock: Clock) -> None:
+    budgets = budgets_of(clock, tokens_per_day=100)
+    line = Spender("team", "acme", True)
+    reserve_line(budgets, 50)
+    with pytest.raises(ApiError):
+        reserve_line(budgets, 80)
+    assert budgets.pause(line)
+    clock.unix_s += 60.0
+    assert budgets.pause(line) == ""
+    reserve_line(budgets, 10).settle(Amount(10, None))
+    with pytest.raises(ApiError):
+        reserve_line(budgets, 80)
+    reserve_line(budgets, 10).settle(Amount(10, None))  # it was under way already
+    assert budgets.pause(line) == ""
+
+
+def test_lines_go_on_at_once_when_what_was_refused_would_fit(clock: Clock) -> None:
+    budgets = budgets_of(clock, tokens_per_day=100)
+    line = Spender("team", "acme", True)
+    small, large = reserve(budgets, 10), reserve(budgets, 70)
+    with pytest.raises(ApiError):
+        reserve_line(budgets, 40)
+    small.withdraw()
+    assert budgets.pause(line)  # thousands would be refused
+    large.withdraw()
+    assert budgets.pause(line) == ""
+
+
+@pytest.mark.parametrize("tokens", [50, 5000])
+def test_a_request_that_is_no_line_pauses_none(clock: Clock, tokens: float) -> None:
+    budgets = budgets_of(clock, BudgetSettings(tokens_per_day=100), tokens_per_day=100)
+    reserve(budgets, 60)
+    with pytest.raises(ApiError):
+        reserve(budgets, tokens)
+    assert budgets.pause(Spender("team", "acme", True)) == ""
+
+
+def test_a_line_that_one_key_lacks_budget_for_pauses_no_other_key_of_its_tenant(
+    clock: Clock,
+) -> None:
+    budgets = budgets_of(clock, BudgetSettings(tokens_per_day=1000), tokens_per_day=100)
+    reserve_line(budgets, 60)
+    with pytest.raises(ApiError):
+        reserve_line(budgets, 90)
+    assert budgets.pause(Spender("team", "acme", True))
+    assert budgets.pause(Spender("other", "acme", True)) == ""
+
+
+def test_what_needs_more_than_the_whole_budget_is_not_told_to_wait(clock: Clock) -> None:
+    budgets = budgets_of(clock, tokens_per_day=100)
+    for ask in (reserve, reserve_line):
+        with pytest.raises(
+            ApiError, match=r"may spend 100 tokens a day.* raise tokens_per_day\."
+        ) as caught:
+            ask(budgets, 101)
+        assert (caught.value.status, caught.value.code) == (403, "exceeds_budget")
+    assert budgets.pause(Spender("team", "acme", True)) == ""
+    reserve_line(budgets, 100)
+
+
+def test_a_budget_of_0_makes_lines_wait_until_it_is_raised(clock: Clock) -> None:
+    budgets = budgets_of(clock, tokens_per_day=0)
+    line = Spender("team", "acme", True)
+    with pytest.raises(ApiError, match="has spent its 0 tokens a day"):
+        reserve_line(budgets, 10)
+    assert "is spent" in budgets.pause(line)
+    raised = BudgetSettings(tokens_per_day=50)
+    budgets.use_keys([ApiKey("team", HASH, budget=raised)])
+    assert budgets.pause(line) == ""
 
 
 @given(

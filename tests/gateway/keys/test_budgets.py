@@ -151,6 +151,23 @@ async def test_a_budget_that_is_raised_while_it_runs_counts_at_once(
             await ask(client)
 
 
+async def test_a_budget_that_is_added_while_it_runs_counts_what_was_spent_before(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=0.0)
+    plain = ApiKey("team", hash_key("team"), tenant="acme")
+    gateway = await serve(backend, keys=(plain,), request_log=log)
+    async with client_of(gateway, api_key="team") as client:
+        await ask(client)
+        await until(lambda: log.written == 1)
+        # One comes while the log is read.
+        await asyncio.gather(gateway.use_keys((key(tokens_per_day=240),)), ask(client))
+        with pytest.raises(openai.RateLimitError, match="26 tokens left of its 240 tokens a day"):
+            await ask(client)
+    await gateway.stop()
+    log.close()
+
+
 async def test_embeddings_of_a_local_model_count(serve: Serve, tiny: Path) -> None:
     catalog = catalog_of(text=source_of(str(tiny / "text")))
     gateway = await serve(
@@ -201,7 +218,7 @@ async def test_lines_of_batches_pause_when_their_budget_is_spent(
             while (one := await shown())["headway"]["cost"] != 3.0 or not one["headway"]["waits"]:
                 await asyncio.sleep(0.01)
         assert one["status"] == "in_progress"
-        assert "the budget of batches is spent; it begins anew at 20" in one["headway"]["waits"]
+        assert "the budget of batches has 0.5 left, and a line needs 1;" in one["headway"]["waits"]
         assert len(backend.requests) == 3
         await ask(client)  # no line: it is not held back
         await client.batches.cancel(batch.id)
@@ -210,6 +227,25 @@ async def test_lines_of_batches_pause_when_their_budget_is_spent(
     assert [one.cost for _, one in read(log.path) if one.batch == batch.id and one.cost] == [
         1.0
     ] * 3
+
+
+async def test_a_line_that_needs_more_than_the_whole_budget_fails_and_others_go_on(
+    serve: Serve, backend: FakeBackend, tmp_path: Path
+) -> None:
+    gateway = await serve(
+        backend, keys=(key(tokens_per_day=1000),), batches=BatchSettings(tmp_path / "batches")
+    )
+    large = [{"role": "user", "content": "word " * 3000}]
+    lines = [line_of(0, max_tokens=5, messages=large), line_of(1, max_tokens=5)]
+    async with client_of(gateway, api_key="team") as client:
+        with pytest.raises(openai.PermissionDeniedError, match="may spend 1000 tokens a day"):
+            await client.chat.completions.create(model="fake", messages=large)  # type: ignore[arg-type]
+        batch = await ended(client, (await begin(client, jsonl(*lines))).id)
+        assert batch.error_file_id is not None and batch.request_counts is not None
+        assert (batch.request_counts.completed, batch.request_counts.failed) == (1, 1)
+        errors = await client.files.content(batch.error_file_id)
+    assert "'team' may spend 1000 tokens a day" in errors.text
+    assert "raise tokens_per_day" in errors.text
 
 
 async def test_lines_count_against_the_budget_of_the_key_that_began_the_batch(

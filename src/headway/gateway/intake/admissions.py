@@ -47,7 +47,7 @@ class Admissions:
         if _of_money(budgets):
             there = [one for one in self._pool.statuses.values() if model in one.models]
             money = self._pricing.expected(there, model, tokens)
-        return self._admit(caller, budgets, tokens, money, model, now_s, downgraded)
+        return self._admit(caller, spender, budgets, tokens, money, model, now_s, downgraded)
 
     def of_items(
         self,
@@ -66,11 +66,14 @@ class Admissions:
             money: what they cost; None: they have no price.
         """
         budgets = self._budgets.of(spender)
-        return self._admit(caller, budgets, Tokens(length), money, model, now_s, downgraded)
+        return self._admit(
+            caller, spender, budgets, Tokens(length), money, model, now_s, downgraded
+        )
 
     def _admit(
         self,
         caller: Caller | None,
+        spender: Spender,
         budgets: list[Budget],
         tokens: Tokens,
         money: float | None,
@@ -82,7 +85,7 @@ class Admissions:
         reserved = None
         if budgets:
             amount = Amount(needed, money)
-            reserved = self._budgets.reserve(budgets, amount, model, downgraded)
+            reserved = self._budgets.reserve(spender, budgets, amount, model, downgraded)
         if caller is None:
             return None if reserved is None else Admission(None, None, reserved)
         try:

@@ -13,6 +13,9 @@ from typing import Literal
 Unit = Literal["tokens", "money"]
 Period = Literal["day", "month"]
 
+LINES_TRIED_EVERY_S = 60.0
+"""How often lines of batches are tried where one did not fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amount:
@@ -42,14 +45,17 @@ class Allowance:
         """By requests under way."""
         self._under_way = 0
         """How many they are."""
-        self.blocked = False
-        """A request was refused, and nothing has changed since."""
+        self._lacked = 0.0
+        """What the last line of a batch that was refused needs; 0: lines fitted since."""
+        self._lacked_at_s = 0.0
         self.refused = 0
         """Requests in this period, as far as this process has seen it."""
         self.downgraded = 0
         """The same, of those that ran on in tier batch or on another model."""
         self.began_s = 0.0
         """When this period began, in seconds since 1970."""
+        self.known = False
+        """Whether what was spent before, in this period, is counted."""
 
     @property
     def left(self) -> float:
@@ -67,10 +73,11 @@ class Allowance:
         """It is `unix_s` now: a new period may have begun."""
         began_s = begin_of(self.period, unix_s)
         if began_s > self.began_s:
+            self.known = self.began_s > 0.0  # in the next one nothing is spent yet
             self.began_s = began_s
             self.spent = self.reserved = 0.0
             self._under_way = 0
-            self.blocked = False
+            self._lacked = 0.0
             self.refused = self.downgraded = 0
 
     def lacks(self, amount: float) -> bool:
@@ -82,22 +89,44 @@ class Allowance:
         self.reserved += amount
         self._under_way += 1
 
-    def settle(self, began_s: float, reserved: float, used: float) -> None:
-        """A request that reserved this much, in the period that began then, used so much of it."""
+    def refuse_line(self, amount: float, unix_s: float) -> None:
+        """A line of a batch was refused, as `amount` is not left."""
+        self._lacked, self._lacked_at_s = amount, unix_s
+
+    def lacks_for_lines(self, unix_s: float) -> float:
+        """What the last line needed that was refused; 0: others may be tried.
+
+        Others may need less, so some are tried now and then; not all at once, as there may be
+        thousands, and each would be read and predicted only to be refused.
+        """
+        recently = abs(unix_s - self._lacked_at_s) < LINES_TRIED_EVERY_S
+        return self._lacked if recently and self.lacks(self._lacked) else 0.0
+
+    def settle(self, began_s: float, reserved: float, used: float, of_batch: bool) -> None:
+        """A request that reserved this much, in the period that began then, used so much of it.
+
+        Args:
+            began_s: from `began_s`, when it reserved.
+            reserved: by it.
+            used: by it.
+            of_batch: it is a line of a batch.
+        """
         if began_s == self.began_s:  # else it counts in a period that is over
             self._under_way -= 1
             # Sums of floating-point numbers do not end at zero by themselves.
             self.reserved = max(0.0, self.reserved - reserved) if self._under_way else 0.0
             self.spent += used
-            self.blocked = False
+            if of_batch:
+                self._lacked = 0.0  # one fitted: there may be more of its size
 
 
 class Reservation:
     """What one request has reserved, until it ends."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_of_batch", "_parts")
 
-    def __init__(self, parts: list[tuple[Allowance, float]]) -> None:
+    def __init__(self, parts: list[tuple[Allowance, float]], of_batch: bool) -> None:
+        self._of_batch = of_batch
         self._parts = [(one, one.began_s, amount) for one, amount in parts]
         for allowance, amount in parts:
             allowance.reserve(amount)
@@ -106,7 +135,8 @@ class Reservation:
         """The request used this; what has no price counts as it was predicted. Again: no effect."""
         for allowance, began_s, reserved in self._parts:
             amount = used.of(allowance.unit)
-            allowance.settle(began_s, reserved, reserved if amount is None else amount)
+            used_of_it = reserved if amount is None else amount
+            allowance.settle(began_s, reserved, used_of_it, self._of_batch)
         self._parts = []
 
     def withdraw(self) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -67,7 +67,6 @@ class Budget:
         for unit, period, most in settings.limits():
             allowance = before.pop((unit, period), None) or Allowance(unit, period, most)
             allowance.most = most
-            allowance.blocked = False
             self.allowances.append(allowance)
 
     def concerns(self, spent: Spent) -> bool:
@@ -109,26 +108,32 @@ class Budgets:
         """These tenants have budgets from now on; those that had one keep what is spent."""
         self._tenants = _used("tenant", self._tenants, tenants)
 
-    async def read_log(self, path: Path | None) -> None:
-        """Let those that do not know it yet know what was spent before, from the request log."""
-        if all(one.began_s for budget in self for one in budget.allowances):
+    async def read_log(self, path: Path | None, until_s: float = inf) -> None:
+        """Let those that do not know it yet know what was spent before, from the request log.
+
+        Args:
+            path: of the log; None: there is none.
+            until_s: requests that came later count by themselves.
+        """
+        if all(one.known for budget in self for one in budget.allowances):
             return
+        self.turn()
         spent: list[Spent] = []
         if path is not None:
             now_s = self._unix()
             began_s = begin_of("day", now_s), begin_of("month", now_s)
             try:
-                spent = await asyncio.to_thread(spent_since, path, *began_s)
+                spent = await asyncio.to_thread(spent_since, path, *began_s, until_s)
             except sqlite3.Error as error:
                 logger.warning("what was spent before is not known, and counts as 0: %s", error)
         self.read(spent)
 
     def read(self, spent: Iterable[Spent]) -> None:
         """Those that did not know yet what was spent know it now."""
-        now_s = self._unix()
-        unread = [(budget, one) for budget in self for one in budget.allowances if not one.began_s]
+        self.turn()
+        unread = [(budget, one) for budget in self for one in budget.allowances if not one.known]
         for _, allowance in unread:
-            allowance.turn(now_s)
+            allowance.known = True
         for part in spent:
             for budget, allowance in unread:
                 if budget.concerns(part) and (part.today or allowance.period == "month"):
@@ -153,18 +158,25 @@ class Budgets:
                 allowance.turn(now_s)
 
     def reserve(
-        self, budgets: Iterable[Budget], needed: Amount, model: str, downgraded: bool
+        self,
+        spender: Spender,
+        budgets: Iterable[Budget],
+        needed: Amount,
+        model: str,
+        downgraded: bool,
     ) -> Reservation:
         """Reserve what a request is predicted to need; it must be settled or withdrawn.
 
         Args:
+            spender: whose request it is.
             budgets: those that it counts against, from `of`.
             needed: the prediction.
             model: that it asks for.
             downgraded: whether it runs because of a `Downgrade`: no other one follows.
 
         Raises:
-            ApiError: 429 if a budget is spent; 403 if there is one of money and no price.
+            ApiError: 429 if a budget is spent; 403 if it needs more than a whole one, or there is
+                one of money and no price.
             Downgrade: a budget is spent, and says that its requests run on.
         """
         parts = []
@@ -175,30 +187,34 @@ class Budgets:
                     raise _unpriced(budget, model)
                 if allowance.lacks(amount):
                     if budget.settings.when_spent == "refuse":
-                        allowance.blocked = True
                         allowance.refused += 1
+                        if amount > allowance.most > 0.0:  # 0 stops all, until it is raised
+                            raise _too_large(budget, allowance, amount)
+                        if spender.of_batch:
+                            allowance.refuse_line(amount, self._unix())
                         raise self._spent(budget, allowance, amount)
                     if not downgraded:
                         allowance.downgraded += 1
                         raise Downgrade(budget.settings.downgrade_to)
                 parts.append((allowance, amount))
-        return Reservation(parts)
+        return Reservation(parts, spender.of_batch)
 
     def pause(self, spender: Spender) -> str:
         """Why lines of this spender's batches wait; empty: they need not."""
+        now_s = self._unix()
         for budget in self.of(spender):
             for one in budget.allowances:
-                if one.blocked:
+                if lacked := one.lacks_for_lines(now_s):
                     whose = str(budget)[0].lower() + str(budget)[1:]
+                    left = f"has {one.left:g}{_unit(one)} left, and a line needs {lacked:g}"
                     return (
-                        f"the budget of {whose} is spent; it begins anew at "
-                        f"{_moment(one.resets_at_s)}"
+                        f"the budget of {whose} {left if one.left else 'is spent'}; it begins anew "
+                        f"at {_moment(one.resets_at_s)}"
                     )
         return ""
 
     def _spent(self, budget: Budget, allowance: Allowance, amount: float) -> ApiError:
-        unit = " tokens" if allowance.unit == "tokens" else ""
-        of = f"{allowance.most:g}{unit} a {allowance.period}"
+        unit, of = _unit(allowance), _limit(allowance)
         held = allowance.spent + amount <= allowance.most
         wait_s = SOON_S if held else max(1, ceil(allowance.resets_at_s - self._unix()))
         if held:
@@ -234,6 +250,25 @@ def _used(
             budget.use(one)
         budgets[name] = budget
     return budgets
+
+
+def _unit(allowance: Allowance) -> str:
+    return " tokens" if allowance.unit == "tokens" else ""
+
+
+def _limit(allowance: Allowance) -> str:
+    return f"{allowance.most:g}{_unit(allowance)} a {allowance.period}"
+
+
+def _too_large(budget: Budget, allowance: Allowance, amount: float) -> ApiError:
+    return ApiError(
+        403,
+        f"{budget} may spend {_limit(allowance)}, and this request alone is predicted to need "
+        f"{amount:g}; ask for less, or the operator to raise {allowance.unit}_per_"
+        f"{allowance.period}.",
+        type="permission_error",
+        code="exceeds_budget",
+    )
 
 
 def _unpriced(budget: Budget, model: str) -> ApiError:

@@ -37,6 +37,8 @@ IN_BATCHES = 256
 """Lines for a model that answers whole batches: enough to fill them."""
 BUSY_S = 5.0
 """Pause where the queue is full or no backend is there, unless somebody names another."""
+LONGEST_S = 600.0
+"""Longest pause of a line: its budget may be raised before it begins anew."""
 FAILED_S = 2.0
 LATE_S = 30.0
 """Pause of a line that cannot end in time by today's predictions."""
@@ -179,6 +181,7 @@ def _refused(error: ApiError) -> Answer:
     elif error.status in (429, 503):
         named = error.headers.get("Retry-After", "")
         again_s = float(named) if named.isascii() and named.isdigit() else BUSY_S
+        again_s = min(again_s, LONGEST_S)
     elif error.status >= 500:
         again_s, counts = FAILED_S, True
     return Answer(error.status, _id(), error.body(), NO_USAGE, again_s, counts)
