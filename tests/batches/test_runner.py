@@ -17,7 +17,7 @@ from headway.batches import runner
 from headway.batches.batch import Batch, LineError, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.journal import Journal
-from headway.batches.serving import Answer, Asked
+from headway.batches.serving import Answer, Asked, Pause
 from headway.batches.settings import BatchSettings
 from headway.store.owner import Owner
 
@@ -31,7 +31,7 @@ class Engine:
         self.slots = slots
         self.asked: Counter[str] = Counter()
         self.most = self.running = 0
-        self.paused = ""
+        self.paused: Pause | None = None
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         return None
@@ -39,8 +39,11 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    def pause(self, tenant: str, key_name: str) -> str:
+    def pause(self, tenant: str, key_name: str) -> Pause | None:
         return self.paused
+
+    async def written(self) -> None:
+        pass
 
     async def answer(self, asked: Asked) -> Answer:
         text = json.loads(asked.body)["messages"]

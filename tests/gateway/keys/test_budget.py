@@ -232,17 +232,22 @@ def test_lines_pause_until_the_budget_begins_anew(clock: Clock) -> None:
     line = Spender("", "acme", True)
     assert made.of(Spender("", "acme", False)) == []
     first = made.reserve(made.of(line), Amount(90, None), "m", False)
-    assert made.pause(line) == ""
+    assert made.pause(line) is None
     with pytest.raises(ApiError):
         made.reserve(made.of(line), Amount(20, None), "m", False)
-    assert "the budget of batches is spent" in made.pause(line)
+    pause = made.pause(line)
+    assert pause is not None
+    assert "the budget of batches is spent" in pause.why
     first.settle(Amount(85, None))
-    assert made.pause(line) == ""  # it may be enough for another line
+    assert made.pause(line) is None  # it may be enough for another line
     with pytest.raises(ApiError, match="Batches has 15 tokens left"):
         made.reserve(made.of(line), Amount(20, None), "m", False)
-    assert made.pause(line).endswith("anew at 2026-02-01T00:00:00Z")
+    pause = made.pause(line)
+    assert pause is not None
+    assert pause.why.endswith("anew at 2026-02-01T00:00:00Z")
+    assert pause.until == clock.unix_s + 43_200
     clock.unix_s += 43_200
-    assert made.pause(line) == ""
+    assert made.pause(line) is None
 
 
 @given(

@@ -12,6 +12,7 @@ from math import ceil
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from headway.batches.serving import Pause
 from headway.gateway.api.errors import ApiError
 from headway.gateway.keys.budget import Allowance, Amount, Reservation, begin_of
 from headway.gateway.settings import ApiKey, BudgetSettings
@@ -184,17 +185,20 @@ class Budgets:
                 parts.append((allowance, amount))
         return Reservation(parts)
 
-    def pause(self, spender: Spender) -> str:
-        """Why lines of this spender's batches wait; empty: they need not."""
-        for budget in self.of(spender):
-            for one in budget.allowances:
-                if one.blocked:
-                    whose = str(budget)[0].lower() + str(budget)[1:]
-                    return (
-                        f"the budget of {whose} is spent; it begins anew at "
-                        f"{_moment(one.resets_at_s)}"
-                    )
-        return ""
+    def pause(self, spender: Spender) -> Pause | None:
+        """Why lines of this spender's batches wait, and for how long; None: they need not."""
+        spent = [
+            (one.resets_at_s, budget)
+            for budget in self.of(spender)
+            for one in budget.allowances
+            if one.blocked
+        ]
+        if not spent:
+            return None
+        until, budget = max(spent, key=lambda one: one[0])
+        whose = str(budget)[0].lower() + str(budget)[1:]
+        why = f"the budget of {whose} is spent; it begins anew at {_moment(until)}"
+        return Pause(why, until)
 
     def _spent(self, budget: Budget, allowance: Allowance, amount: float) -> ApiError:
         unit = " tokens" if allowance.unit == "tokens" else ""
