@@ -182,3 +182,38 @@ async def test_the_batch_with_the_least_slack_goes_first(tmp_path: Path) -> None
     order = [text.split()[1] for text in engine.asked]
     assert order == ["old"] * 3 + ["new"] * 3
     await batches.stop()
+
+
+async def test_a_batch_that_waits_for_its_budget_ends_after_that_begins_anew_at_its_pace_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.005)
+    now = [1000.0]
+    anew = 1000.0 + 7200.0
+
+    class Slow(Engine):
+        """Takes ten seconds a line; two lines spend the budget."""
+
+        async def answer(self, asked: Asked) -> Answer:
+            answer = await super().answer(asked)
+            now[0] += 10.0
+            if len(self.asked) == 2:
+                self.paused = Pause("the budget is spent", anew)
+            return answer
+
+    batches = Batches(BatchSettings(tmp_path), Slow(slots=1), clock=lambda: now[0])
+    batches.start()
+    id = (await begun(batches, ["ok"] * 5)).id
+    async with asyncio.timeout(5.0):
+        while (batch := await batches.batch(id, "ann")) is None or batch.completed < 2:
+            await asyncio.sleep(0.001)
+    now[0] += 1800.0
+    for _ in range(2):
+        assert batches.waits(batch) == "the budget is spent"
+        assert batches.ends_at(batch) == anew + 3 * 10.0
+        progress = batches.progress()
+        assert progress.to_end_s == anew + 30.0 - now[0]
+        assert progress.slack_s == batch.expires_at - anew - 30.0
+        await asyncio.sleep(0.02)  # it is looked at meanwhile
+    assert batches.ends_at(batch.paused(now[0])) is None
+    await batches.stop()

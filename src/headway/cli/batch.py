@@ -201,24 +201,14 @@ async def _waited(client: BatchClient, id: str) -> dict[str, Any]:
             done, total = counts["completed"] + counts["failed"], counts["total"]
             report(
                 f"{_status(batch).replace('_', ' ')}: {done:,} of {total:,} lines"
-                f"{_ends(batch) if 'headway' in batch else pace.ends(done, total, time.time())}",
+                f"{pace.ends(done, total, time.time())}",
                 done / total if total else 0.0,
             )
     return batch
 
 
-def _ends(batch: dict[str, Any]) -> str:
-    """When Headway predicts that it ends, as a part of a line; empty: it does not know."""
-    ends_at = batch["headway"].get("ends_at")
-    return "" if ends_at is None else f", ends about {_moment(ends_at)}"
-
-
-def _moment(unix_s: float) -> str:
-    return f"{datetime.fromtimestamp(unix_s):%a %H:%M:%S}"
-
-
 class _Pace:
-    """Predicts when a batch of another server ends, by its pace since it was first looked at."""
+    """Predicts when a batch ends, by its pace since it was first looked at."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
@@ -230,7 +220,8 @@ class _Pace:
         answered, took_s = done - self._first[0], now - self._first[1]
         if answered <= 0 or done >= total:
             return ""
-        return f", ends about {_moment(now + took_s / answered * (total - done))}"
+        left_s = took_s / answered * (total - done)
+        return f", ends about {datetime.fromtimestamp(now + left_s):%a %H:%M:%S}"
 
 
 def _end(batch: dict[str, Any]) -> None:
