@@ -118,7 +118,7 @@ requests = st.lists(
         bytes=st.just(1),
         custom_id=st.just("x"),
         prefix=st.integers(1, 4),
-        size=st.tuples(st.integers(0, 50), st.integers(0, 9)),
+        size=st.tuples(st.integers(-9, 50), st.integers(0, 9)),
     ),
     unique_by=lambda one: one.line,
 )

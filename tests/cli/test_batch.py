@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.gateway.conftest import in_thread
 
 from headway.batches.settings import BatchSettings
 from headway.cli import batch
+from headway.cli.batch_client import BatchClient
 from headway.cli.exit import Failure
 
 CHAT = "/v1/chat/completions"
@@ -67,6 +70,66 @@ def test_requests_that_fail_are_in_a_file_of_their_own(url: str, requests: Path)
     assert failed["response"]["status_code"] == 400
 
 
+def test_no_file_of_an_earlier_run_lies_beside_those_of_a_batch(
+    url: str, requests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = requests.with_name("requests.output.jsonl")
+    errors = requests.with_name("requests.output.errors.jsonl")
+    other = requests.with_name("other.errors.jsonl")
+    for file in (output, errors, other):
+        file.write_text("of an earlier run\n")
+
+    requests.write_text(line("a"))
+    batch.run(requests, url=url)
+    assert [row["custom_id"] for row in rows(output)] == ["a"]
+    assert not errors.exists(), "none failed"
+    assert f"{errors} of an earlier run is removed" in capsys.readouterr().out
+
+    requests.write_text(line("b", messages=7))
+    with pytest.raises(Failure, match="1 requests failed"):
+        batch.run(requests, url=url)
+    assert not output.exists(), "all failed"
+    assert [row["custom_id"] for row in rows(errors)] == ["b"]
+    id = capsys.readouterr().out.split()[0]
+
+    output.write_text("of an earlier run\n")
+    with pytest.raises(Failure, match="1 requests failed"):
+        batch.fetch(id, output, url=url)
+    assert not output.exists(), "`fetch` does as `run` does"
+    assert other.read_text() == "of an earlier run\n", "other files stay"
+
+
+@pytest.mark.parametrize(
+    ("file", "output"),
+    [
+        ("same.jsonl", "same.jsonl"),
+        ("same.jsonl", "folder/../same.jsonl"),
+        ("link.jsonl", "same.jsonl"),
+        ("same.jsonl", "link.jsonl"),
+        ("same.errors.jsonl", "same.jsonl"),
+        ("same.jsonl.part", "same.jsonl"),
+    ],
+)
+def test_requests_are_never_overwritten_by_their_answers(
+    tmp_path: Path, file: str, output: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.jsonl").symlink_to("same.jsonl")
+    for name in ("same.jsonl", "same.errors.jsonl", "same.jsonl.part"):
+        (tmp_path / name).write_text(line(name))
+    with pytest.raises(Failure, match="would be overwritten, and it is the file of requests"):
+        batch.run(tmp_path / file, tmp_path / output, url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("before", ["\n", "\ufeff", "\ufeff\r\n \n"])
+def test_a_file_may_begin_with_empty_lines_and_a_byte_order_mark(
+    url: str, requests: Path, before: str
+) -> None:
+    requests.write_text(before + line("a"), newline="")
+    batch.run(requests, url=url)
+    assert [row["custom_id"] for row in rows(requests.with_name("requests.output.jsonl"))] == ["a"]
+
+
 def test_a_batch_is_paused_and_resumed_and_its_failures_are_tried_again(
     url: str, requests: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,9 +167,10 @@ def test_a_wrong_line_is_shown(
 
 
 def test_what_cannot_be_run_is_said_before_anything_is_sent(requests: Path) -> None:
-    requests.write_text("Say hello.\n")
-    with pytest.raises(Failure, match="does not begin with a request"):
-        batch.run(requests, url="http://127.0.0.1:9")
+    for text in ("Say hello.\n", "", "\n\n"):
+        requests.write_text(text)
+        with pytest.raises(Failure, match="does not begin with a request"):
+            batch.run(requests, url="http://127.0.0.1:9")
     requests.write_text(line("a"))
     with pytest.raises(OSError, match="there is no folder"):
         batch.run(requests, output=Path("/nowhere/there"), url="http://127.0.0.1:9")
@@ -114,9 +178,54 @@ def test_what_cannot_be_run_is_said_before_anything_is_sent(requests: Path) -> N
         batch.run(requests, url="http://127.0.0.1:9")
 
 
+def predicted(lines_after_s: list[tuple[float, int | None]], total: int = 110) -> float | None:
+    """Seconds until the end, as predicted at the last of these looks; no lines: it waits then."""
+    pace, said, done = batch._Pace(), "", 0
+    for now, lines in lines_after_s:
+        done = done if lines is None else lines
+        said = pace.ends(done, total, now, works=lines is not None)
+    if not said:
+        return None
+    end = datetime.strptime(said.split()[-1], "%H:%M:%S")
+    last = datetime.fromtimestamp(lines_after_s[-1][0])
+    return float((end - last.replace(year=1900, month=1, day=1)).seconds)
+
+
 def test_the_end_is_predicted_from_the_pace() -> None:
-    pace = batch._Pace()
-    assert pace.ends(10, 110, 1000.0) == ""
-    assert pace.ends(10, 110, 1010.0) == ""
-    assert "ends about" in pace.ends(60, 110, 1010.0)
-    assert pace.ends(110, 110, 1020.0) == ""
+    assert predicted([(0, 10)]) is None
+    assert predicted([(0, 10), (10, 10)]) is None
+    assert predicted([(0, 10), (10, 60)]) == 10
+    assert predicted([(0, 10), (10, 60), (20, 110)]) is None, "nothing is left"
+
+
+def test_no_end_is_predicted_while_a_batch_waits_and_its_pace_is_that_of_its_work() -> None:
+    worked: list[tuple[float, int | None]] = [(0, 10), (10, 60)]
+    assert predicted([*worked, (11, None)]) is None
+    assert predicted([*worked, (11, None), (3611, None), (3612, 60)]) == 10
+    assert predicted([*worked, (11, None), (3612, 60), (3622, 90)]) == 5
+
+
+def test_what_a_batch_waits_for_is_shown_in_place_of_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works: dict[str, Any] = {"status": "in_progress", "paused_at": None, "headway": {"waits": None}}
+    looks: list[tuple[dict[str, Any], int]] = [
+        (works, 0),
+        (works | {"paused_at": 1}, 44),
+        (works | {"headway": {"waits": "lines begin at 22:00-06:00"}}, 44),
+        ({"status": "completed"}, 80),
+    ]
+
+    class Looks:
+        async def follow(self, id: str, every_s: float) -> AsyncIterator[dict[str, Any]]:
+            for found, done in looks:
+                yield found | {"request_counts": {"completed": done, "failed": 0, "total": 80}}
+
+    monkeypatch.setattr("headway.cli.progress.LINE_EVERY_S", 0.0)
+    asyncio.run(batch._waited(cast(BatchClient, Looks()), "batch_1"))
+    assert capsys.readouterr().err.splitlines() == [
+        "in progress: 0 of 80 lines: 0% done",
+        "paused: 44 of 80 lines: 55% done",
+        "in progress: 44 of 80 lines, waits: lines begin at 22:00-06:00: 55% done",
+        "completed: 80 of 80 lines: 100% done",
+    ]

@@ -79,6 +79,7 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(
         ("predictor info --model folder", "folder is a folder; name the predictor's file in it"),
         ("predictor train --data nosuch --target m --out o", "name one with prompts.jsonl and"),
         ("predictor train --log nosuch.db --out o", "name the file in log.requests_db"),
+        ("batch run empty.jsonl -o ./empty.jsonl", "name another file with --output"),
     ],
 )
 def test_a_mistake_is_answered_with_what_to_do(

@@ -55,6 +55,19 @@ def test_short_work_has_no_line_where_the_first_is_held_back() -> None:
     assert lines.getvalue() == "simulating: 50% done, about 10 s left\n"
 
 
+def test_no_time_is_predicted_where_the_caller_knows_better() -> None:
+    lines, clock = io.StringIO(), Clock()
+    with Stages(lines, Console(file=io.StringIO()), clock, predicts=False) as report:
+        clock.now_s = 10.0
+        report("paused", 0.5)
+    assert lines.getvalue() == "paused: 50% done\n"
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, height=20)
+    with Stages(lines, console, predicts=False) as report:
+        report("paused", 0.5)
+    assert "50%" in screen.getvalue() and "-:--:--" not in screen.getvalue()
+
+
 def test_work_whose_end_is_not_known_says_that_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -163,8 +163,7 @@ def in_order(requests: list[Request]) -> list[Request]:
     """
     longest: dict[int, tuple[int, int]] = {}
     for one in requests:
-        if one.size > longest.get(one.prefix, (-1, -1)):
-            longest[one.prefix] = one.size
+        longest[one.prefix] = max(one.size, longest.get(one.prefix, one.size))
 
     def place(one: Request) -> tuple[int, int, int, int, int, int]:
         group = longest[one.prefix]

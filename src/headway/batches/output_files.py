@@ -22,6 +22,13 @@ UNANSWERED = {
 }
 """Code and message for lines without an answer, by how the batch ended."""
 
+LINE_ENDS = {
+    "\u0085".encode(): rb"\u0085",
+    "\u2028".encode(): rb"\u2028",
+    "\u2029".encode(): rb"\u2029",
+}
+"""Characters that end a line for many programs, and may stand in a JSON string as they are."""
+
 
 class _Response(msgspec.Struct):
     status_code: int
@@ -121,4 +128,8 @@ def _id(batch: str, line: int) -> str:
 
 
 def _encoded(line: _Line) -> bytes:
-    return msgspec.json.encode(line) + b"\n"
+    text = msgspec.json.encode(line)
+    if not text.isascii():
+        for character, escape in LINE_ENDS.items():
+            text = text.replace(character, escape)
+    return text + b"\n"

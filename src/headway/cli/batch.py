@@ -39,8 +39,9 @@ def run(
     """Run the requests in FILE and fetch their answers; errors go to a file beside them."""
     from headway.cli.output_files import check_writable
 
-    endpoint = _endpoint_of(file)
     output = output or file.with_suffix(".output.jsonl")
+    _check_apart(file, output)
+    endpoint = _endpoint_of(file)
     check_writable({"--output": output})
 
     async def whole(client: BatchClient) -> dict[str, Any]:
@@ -142,12 +143,36 @@ def list_(
 COMMANDS = (run, fetch, status, cancel, pause, resume, retry, list_)
 
 
+def _check_apart(file: Path, output: Path) -> None:
+    """Check that the answers do not overwrite the requests. Raises Failure and OSError."""
+    for path in _files_of(output):
+        for written in (path, _part_of(path)):
+            if written.exists() and written.samefile(file):
+                raise Failure(
+                    f"{written} would be overwritten, and it is the file of requests; name another "
+                    "file with --output",
+                    BAD_CONFIG,
+                )
+
+
+def _files_of(output: Path) -> tuple[Path, Path]:
+    """Where the answers go, and where the errors go."""
+    return output, output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
+
+
+def _part_of(path: Path) -> Path:
+    """Where a file is until all of it is there."""
+    return path.with_name(f"{path.name}.part")
+
+
 def _endpoint_of(file: Path) -> str:
-    """Where the requests of a file go: the url of its first line."""
+    """Where the requests of a file go: the url of its first line that is not blank."""
+    from headway.batches.input_file import lines_of
+
     try:
         with file.open("rb") as lines:
-            first = lines.readline(FIRST_LINE_BYTES).decode("utf-8-sig")
-        url = json.loads(first)["url"]
+            _, _, first = next(lines_of(lines, FIRST_LINE_BYTES), (0, 0, None))
+        url = json.loads((first or b"").decode())["url"]
     except (ValueError, KeyError, TypeError):
         raise Failure(
             f'{file} does not begin with a request; write one a line, as {{"custom_id": "1", '
@@ -176,16 +201,19 @@ async def _begun(client: BatchClient, id: str, output: Path) -> dict[str, Any]:
 
 
 async def _fetched(client: BatchClient, id: str, output: Path) -> dict[str, Any]:
-    """The batch once it is over; its files are beside each other then."""
+    """The batch once it is over; its files are beside each other then, and no earlier ones."""
     batch = await _waited(client, id)
-    errors = output.with_name(f"{output.name.removesuffix('.jsonl')}.errors.jsonl")
-    for file, path in ((batch["output_file_id"], output), (batch["error_file_id"], errors)):
+    files = (batch["output_file_id"], batch["error_file_id"])
+    for file, path in zip(files, _files_of(output), strict=True):
         if file is not None:
-            part = path.with_name(f"{path.name}.part")
+            part = _part_of(path)
             with part.open("wb") as to:
                 await client.download(file, to)
             part.replace(path)
             print(f"{path} is written")
+        elif path.is_file():
+            path.unlink()  # it would pass for a file of this batch
+            print(f"{path} of an earlier run is removed")
     return batch
 
 
@@ -195,32 +223,37 @@ async def _waited(client: BatchClient, id: str) -> dict[str, Any]:
 
     batch: dict[str, Any] = {}
     pace = _Pace()
-    with Stages() as report:
+    with Stages(predicts=False) as report:
         async for batch in client.follow(id, EVERY_S):
             counts = batch["request_counts"]
             done, total = counts["completed"] + counts["failed"], counts["total"]
+            works = _status(batch) == "in_progress" and not _waits(batch)
             report(
-                f"{_status(batch).replace('_', ' ')}: {done:,} of {total:,} lines"
-                f"{pace.ends(done, total, time.time())}",
+                f"{_status(batch).replace('_', ' ')}: {done:,} of {total:,} lines{_waits(batch)}"
+                f"{pace.ends(done, total, time.time(), works)}",
                 done / total if total else 0.0,
             )
     return batch
 
 
 class _Pace:
-    """Predicts when a batch ends, by its pace since it was first looked at."""
+    """Predicts when a batch ends, by its pace while it worked."""
 
     def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
+        self._last: tuple[int, float] | None = None
+        """Lines done at the last look, and when that was; None: it did not work then."""
+        self._answered = 0
+        self._worked_s = 0.0
 
-    def ends(self, done: int, total: int, now: float) -> str:
-        """When it is predicted to end, as a part of a line; empty: nothing is known yet."""
-        if self._first is None:
-            self._first = (done, now)
-        answered, took_s = done - self._first[0], now - self._first[1]
-        if answered <= 0 or done >= total:
+    def ends(self, done: int, total: int, now: float, works: bool) -> str:
+        """When it is predicted to end, as a part of a line; empty: that is not known now."""
+        if works and self._last is not None:
+            self._answered += done - self._last[0]
+            self._worked_s += now - self._last[1]
+        self._last = (done, now) if works else None
+        if not works or self._answered <= 0 or done >= total:
             return ""
-        left_s = took_s / answered * (total - done)
+        left_s = self._worked_s / self._answered * (total - done)
         return f", ends about {datetime.fromtimestamp(now + left_s):%a %H:%M:%S}"
 
 
@@ -246,6 +279,12 @@ def _status(batch: dict[str, Any]) -> str:
     return "paused" if paused else str(batch["status"])
 
 
+def _waits(batch: dict[str, Any]) -> str:
+    """Why no lines begin, as a part of a line; empty: they may, or somebody paused it."""
+    reason = (batch.get("headway") or {}).get("waits")
+    return f", waits: {reason}" if reason else ""
+
+
 def _line(batch: dict[str, Any]) -> str:
     began = datetime.fromtimestamp(batch["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
     counts = batch["request_counts"]
@@ -254,8 +293,7 @@ def _line(batch: dict[str, Any]) -> str:
     cost = f", cost {extras['cost']:.4f}" if extras.get("cost") is not None else ""
     if extras.get("unpriced"):
         cost += f", {extras['unpriced']:,} requests without a price"
-    waits = f", waits: {extras['waits']}" if extras.get("waits") else ""
     return (
         f"{batch['id']}  {began}  {_status(batch):11}  {batch['endpoint']}  "
-        f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{waits}"
+        f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{_waits(batch)}"
     )

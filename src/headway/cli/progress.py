@@ -24,12 +24,11 @@ LINE_EVERY_S = 10.0
 
 
 def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
-    """A bar with a description, `columns` and the time left; hidden unless on a terminal."""
+    """A bar with a description and `columns`; hidden unless on a terminal."""
     return Progress(
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
         *columns,
-        TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -47,6 +46,7 @@ class Stages:
         console: where the bar is; if it is no terminal, there are lines instead.
         clock: returns seconds.
         quiet_s: how long the first line is held back, so that short work has none.
+        predicts: whether the time left is shown, as if the rest went on at the same pace.
     """
 
     def __init__(
@@ -55,10 +55,13 @@ class Stages:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
         quiet_s: float = 0.0,
+        predicts: bool = True,
     ) -> None:
         console = Console(stderr=True) if console is None else console
         self._lines = None if console.is_terminal else lines or sys.stderr
-        self._bar = progress_bar(console, TaskProgressColumn())
+        left = [TimeRemainingColumn()] if predicts else []
+        self._bar = progress_bar(console, TaskProgressColumn(), *left)
+        self._predicts = predicts
         self._clock = clock
         self._began_s = clock()
         self._next_line_s = self._began_s + quiet_s
@@ -86,7 +89,7 @@ class Stages:
             return
         self._next_line_s = now_s + LINE_EVERY_S
         left = ""
-        if share > 0.0:
+        if self._predicts and share > 0.0:
             left_s = (now_s - self._began_s) * (1.0 - share) / share
             left = f", about {_spoken(left_s)} left"
         print(f"{what}: {share:.0%} done{left}", file=self._lines, flush=True)

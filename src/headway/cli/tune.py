@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.progress import Progress
+from rich.progress import Progress, TimeRemainingColumn
 
 from headway.cli.exit import fail
 from headway.cli.models import backing_of
@@ -138,7 +138,7 @@ def tune(
         if given is not None and lengths != LENGTHS_OF_TEXTS:
             raise SimulationError("--items have lengths of their own; leave --lengths out")
         traffic = Traffic.made(arrivals, lengths, requests, seed)
-        with progress_bar(console) as bar:
+        with progress_bar(console, TimeRemainingColumn()) as bar:
             durations, traffic = asyncio.run(
                 _measured(config, given, traffic, asked_sizes[-1], repeats, seed, bar)
             )

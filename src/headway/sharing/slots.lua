@@ -91,8 +91,16 @@ end
 
 -- Events ------------------------------------------------------------------------------------------
 
+-- No moment is further ahead than this, unless the clock of Redis stepped back.
+local furthest_ms = now_ms + 2 * lease_ms
+
 local function unsettled_ms()
-  return math.max(0, tonumber(redis.call('HGET', KEYS[4], 'settled') or 0) - now_ms)
+  local settled = tonumber(redis.call('HGET', KEYS[4], 'settled') or 0)
+  if settled > furthest_ms then
+    settled = now_ms + lease_ms
+    redis.call('HSET', KEYS[4], 'settled', settled)
+  end
+  return math.max(0, settled - now_ms)
 end
 
 local function settle(members)
@@ -310,6 +318,9 @@ end
 read(KEYS[1], leases)
 read(KEYS[2], posts)
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_ms)) do lose(name) end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], furthest_ms, '+inf')) do
+  redis.call('ZADD', KEYS[3], now_ms + lease_ms, name)
+end
 
 if event == 'join' then
   join(said[1], said[2], said[3], said[4])

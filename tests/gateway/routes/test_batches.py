@@ -69,6 +69,57 @@ async def test_who_sees_that_a_batch_is_over_sees_all_that_it_cost(
     assert sum(costs) >= batch.usage.output_tokens / 100  # lines that were cut off cost, too
 
 
+def answering(body: bytes) -> list[bytes]:
+    """What a backend sends."""
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return [head.encode() + body]
+
+
+async def test_a_line_of_the_output_is_one_line_for_every_program(
+    client: openai.AsyncOpenAI, backend: FakeBackend
+) -> None:
+    """Python's `splitlines`, for one, takes more characters for the end of a line."""
+    text = "one\u2028two\u2029three\u0085four"
+    choice = json.dumps({"message": {"content": text}}, ensure_ascii=False)
+    backend.script = answering(f'{{"choices": [\r{choice}\n]}}'.encode())
+    batch = await ended(client, (await begin(client, jsonl(line(1)))).id)
+    assert batch.output_file_id is not None
+    output = (await client.files.content(batch.output_file_id)).text
+    (only,) = output.splitlines()
+    assert json.loads(only)["response"]["body"]["choices"][0]["message"]["content"] == text
+
+
+async def test_what_a_backend_does_not_count_the_gateway_does(
+    client: openai.AsyncOpenAI, backend: FakeBackend
+) -> None:
+    backend.script = answering(b'{"choices": [{"message": {"content": "sixteen letters."}}]}')
+    batch = await ended(client, (await begin(client, jsonl(line(1)))).id)
+    assert batch.usage is not None
+    assert batch.usage.output_tokens == 4
+
+
+async def test_an_answer_that_is_no_text_is_no_answer(
+    client: openai.AsyncOpenAI, backend: FakeBackend
+) -> None:
+    backend.script = answering(b'{"choices": [{"message": {"content": "caf\xe9"}}]}')
+    batch = await ended(client, (await begin(client, jsonl(line(1)))).id)
+    (answer,) = await rows(client, batch.output_file_id)
+    assert answer["response"]["body"]["choices"][0]["message"]["content"].startswith("word0")
+
+
+async def test_a_line_whose_limit_makes_no_sense_fails_alone(
+    client: openai.AsyncOpenAI, backend: FakeBackend
+) -> None:
+    batch = await begin(client, jsonl(line(1), line(2, max_tokens=-2)))
+    batch = await ended(client, batch.id)
+    assert batch.status == "completed"
+    assert [one["custom_id"] for one in await rows(client, batch.output_file_id)] == ["c1"]
+    (failed,) = await rows(client, batch.error_file_id)
+    assert failed["response"]["status_code"] == 400
+
+
 async def test_a_batch_from_its_upload_to_its_answers(
     client: openai.AsyncOpenAI, backend: FakeBackend
 ) -> None:

@@ -32,15 +32,22 @@ def answer_tokens(body: bytes) -> int:
 
     If the format is unknown, the whole body counts: too many tokens rather than none.
     """
+    sizes = answer_bytes(body)
+    return len(body) // BYTES_PER_TOKEN if sizes is None else -(-sum(sizes) // BYTES_PER_TOKEN)
+
+
+def answer_bytes(body: bytes) -> list[int] | None:
+    """Bytes of the model's output in each choice of a whole answer; None: its format is unknown."""
     try:
         answer = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return len(body) // BYTES_PER_TOKEN
-    written = 0
-    for choice in answer.choices:
-        message = choice.message or _Message()
-        thought = message.reasoning_content or message.reasoning
-        texts = (choice.text, message.content, thought)
-        written += sum(len(text.encode()) for text in texts if text)
-        written += memoryview(message.tool_calls).nbytes
-    return -(-written // BYTES_PER_TOKEN)
+        return None
+    return [_written(choice) for choice in answer.choices]
+
+
+def _written(choice: _Choice) -> int:
+    message = choice.message or _Message()
+    thought = message.reasoning_content or message.reasoning
+    texts = (choice.text, message.content, thought)
+    written = sum(len(text.encode()) for text in texts if text)
+    return written + memoryview(message.tool_calls).nbytes

@@ -11,10 +11,11 @@ from aiohttp import web
 from headway.engines.engine import BackendGone, EngineError, ForwardedResponse
 from headway.engines.reported import reported_count
 from headway.gateway.accounts.accounts import Accounts
-from headway.gateway.answers.answer_tokens import answer_tokens
+from headway.gateway.answers.answer_tokens import answer_bytes, answer_tokens
 from headway.gateway.answers.refusals import refused
 from headway.gateway.answers.repeats import HEADER
 from headway.gateway.answers.reply import Reply
+from headway.gateway.answers.several import Several
 from headway.gateway.answers.sse import EventRelay
 from headway.gateway.api.errors import ApiError, backend_lost, from_engine
 from headway.gateway.api.upstream_headers import passed_on
@@ -123,6 +124,9 @@ class Forwarder:
         slot.progress(0)
         try:
             answer = _OBJECT.decode(body)
+            for name, value in answer.items():
+                if name != "usage":  # all else is passed on as it is
+                    _check_text(value)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is not a JSON object") from None
         results = "data" if work.kind is None else "choices"
@@ -131,6 +135,9 @@ class Forwarder:
         if not bytes(answer.get(results, b"")).startswith(b"["):
             raise BackendGone(f"its answer has no {results}")
         reported = _object(answer.get("usage"))
+        several = self._several(work)
+        if several.number > 1 and self._counts_each(work):
+            reported = several.whole(reported, answer_bytes(body) or ())
         if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
             work.served.billed_tokens = answer_tokens(body)
         usage = self._count(work, reported)
@@ -139,14 +146,23 @@ class Forwarder:
         return reply.whole(msgspec.json.encode(answer), self._headers(work, upstream))
 
     def _relay(self, work: Work) -> EventRelay:
-        choices = reported_count(work.fields.get("n")) or 1
-        if work.kind == "completion":
-            choices *= _prompts(work.fields.get("prompt"))
-        return EventRelay(
-            work.include_usage,
-            lambda usage: self._with_headway(work, self._count(work, usage)),
-            choices,
-        )
+        several = self._several(work)
+        each = several.number > 1 and self._counts_each(work)
+
+        def count(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+            of_all = several.so_far(usage) if each else usage
+            return self._with_headway(work, self._count(work, of_all))
+
+        return EventRelay(work.include_usage, count, several.number)
+
+    def _several(self, work: Work) -> Several:
+        prompt = work.fields.get("prompt") if work.kind == "completion" else None
+        return Several(prompt, reported_count(work.fields.get("n")) or 1)
+
+    def _counts_each(self, work: Work) -> bool:
+        """Whether the engine counts each answer of a request by itself."""
+        description = self._dispatcher.pool.statuses[work.served.backend].description
+        return description is not None and description.engine == "llama.cpp"
 
     async def _first(self, slot: Slot, relay: EventRelay, upstream: ForwardedResponse) -> bytes:
         """Read the first events for the client. Until then, another backend may answer instead.
@@ -231,6 +247,13 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
         return {}
 
 
+def _check_text(raw: msgspec.Raw) -> None:
+    """Raise UnicodeDecodeError if it is no UTF-8."""
+    value = bytes(raw)
+    if not value.isascii():
+        value.decode()
+
+
 def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
     """`usage` without implausible counts, also in its details."""
     kept = {}
@@ -243,12 +266,3 @@ def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         else:
             kept[name] = raw
     return kept
-
-
-def _prompts(prompt: msgspec.Raw | None) -> int:
-    """Number of prompts of a completion."""
-    try:
-        given = msgspec.json.decode(prompt or b"null", type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return 1
-    return len(given) if given and bytes(given[0])[:1] in (b'"', b"[") else 1

@@ -118,6 +118,8 @@ class EventRelay:
         if data.strip() == b"[DONE]":
             self.done = True
             return DONE
+        if data == b"null":  # llama.cpp, when several prompts are answered in one stream
+            return b""
         try:
             chunk = _chunks.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):

@@ -48,9 +48,15 @@ class _Details(msgspec.Struct):
     reasoning_tokens: int | None = None
 
 
+class _Counted(msgspec.Struct, frozen=True):
+    output_tokens: int = 0
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    headway: _Counted = _Counted()
+    """The gateway's own count, where the backend sends none."""
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
@@ -141,7 +147,7 @@ class Lines:
             return _refused(internal())
         assert isinstance(response, web.Response) and isinstance(response.body, bytes)
         text = response.body
-        if b"\n" in text:  # some backends indent what they answer
+        if b"\n" in text or b"\r" in text:  # some backends indent what they answer
             text = msgspec.json.format(text, indent=-1)
         return Answer(
             response.status, response.headers.get("x-request-id") or _id(), text, _usage(text)
@@ -191,10 +197,11 @@ def _usage(body: bytes) -> Usage:
     except msgspec.DecodeError:
         return NO_USAGE
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    produced = usage.completion_tokens
     return Usage(
         usage.prompt_tokens or 0,
         (prompt and prompt.cached_tokens) or 0,
-        usage.completion_tokens or 0,
+        usage.headway.output_tokens if produced is None else produced,
         (completion and completion.reasoning_tokens) or 0,
     )
 
