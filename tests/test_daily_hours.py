@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 
 import pytest
 
@@ -35,6 +36,18 @@ def test_hours_within_a_day() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(("since", "first"), [
+    ("2026-03-28T12:00+00:00", ("2026-03-28T21:00+00:00", "2026-03-29T04:00+00:00")),
+    ("2026-03-29T01:00+00:00", ("2026-03-29T01:00+00:00", "2026-03-29T04:00+00:00")),
+    ("2026-03-28T05:00+00:00", ("2026-03-28T21:00+00:00", "2026-03-29T04:00+00:00")),
+])  # fmt: skip
+def test_openings_follow_the_clocks_of_the_place(since: str, first: tuple[str, str]) -> None:
+    second = "2026-03-29T20:00+00:00", "2026-03-30T04:00+00:00"  # summer time
+    openings = ZonedHours.parse("22:00-06:00 Europe/Berlin").openings(at(since))
+    expected = [(at(begins), at(ends)) for begins, ends in (first, second)]
+    assert list(islice(openings, 2)) == expected
 
 
 @pytest.mark.parametrize(("text", "why"), [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -59,3 +60,14 @@ class ZonedHours:
     def include(self, unix_s: float) -> bool:
         """Whether that moment, in seconds since 1970, is among them."""
         return self.hours.include(datetime.fromtimestamp(unix_s, self.zone).time())
+
+    def openings(self, unix_s: float) -> Iterator[tuple[float, float]]:
+        """When they begin and end, day after day; the first may have begun at that moment."""
+        day = datetime.fromtimestamp(unix_s, self.zone).date() - timedelta(days=1)
+        spans_midnight = timedelta(days=int(self.hours.begins >= self.hours.ends))
+        while True:
+            begins = datetime.combine(day, self.hours.begins, self.zone)
+            ends = datetime.combine(day + spans_midnight, self.hours.ends, self.zone)
+            if ends.timestamp() > unix_s:
+                yield max(unix_s, begins.timestamp()), ends.timestamp()
+            day += timedelta(days=1)

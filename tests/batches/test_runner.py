@@ -19,7 +19,7 @@ from headway.batches.batch import Batch, LineError, Usage, WrongStatus
 from headway.batches.batches import Batches
 from headway.batches.journal import Journal
 from headway.batches.schema import StoredFile
-from headway.batches.serving import Answer, Asked
+from headway.batches.serving import Answer, Asked, Pause
 from headway.batches.settings import BatchSettings
 from headway.store.owner import Owner
 from headway.store.transactions import Connection
@@ -34,7 +34,7 @@ class Engine:
         self.slots = slots
         self.asked: Counter[str] = Counter()
         self.most = self.running = 0
-        self.paused = ""
+        self.paused: Pause | None = None
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         return None
@@ -42,8 +42,11 @@ class Engine:
     def room(self, endpoint: str, model: str) -> int:
         return self.slots
 
-    def pause(self, tenant: str, key_name: str) -> str:
+    def pause(self, tenant: str, key_name: str) -> Pause | None:
         return self.paused
+
+    async def written(self) -> None:
+        pass
 
     async def answer(self, asked: Asked) -> Answer:
         text = json.loads(asked.body)["messages"]
@@ -240,4 +243,39 @@ async def test_the_batch_with_the_least_slack_goes_first(tmp_path: Path) -> None
     await over(batches, older.id)
     order = [text.split()[1] for text in engine.asked]
     assert order == ["old"] * 3 + ["new"] * 3
+    await batches.stop()
+
+
+async def test_a_batch_that_waits_for_its_budget_ends_after_that_begins_anew_at_its_pace_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.005)
+    now = [1000.0]
+    anew = 1000.0 + 7200.0
+
+    class Slow(Engine):
+        """Takes ten seconds a line; two lines spend the budget."""
+
+        async def answer(self, asked: Asked) -> Answer:
+            answer = await super().answer(asked)
+            now[0] += 10.0
+            if len(self.asked) == 2:
+                self.paused = Pause("the budget is spent", anew)
+            return answer
+
+    batches = Batches(BatchSettings(tmp_path), Slow(slots=1), clock=lambda: now[0])
+    batches.start()
+    id = (await begun(batches, ["ok"] * 5)).id
+    async with asyncio.timeout(5.0):
+        while (batch := await batches.batch(id, "ann")) is None or batch.completed < 2:
+            await asyncio.sleep(0.001)
+    now[0] += 1800.0
+    for _ in range(2):
+        assert batches.waits(batch) == "the budget is spent"
+        assert batches.ends_at(batch) == anew + 3 * 10.0
+        progress = batches.progress()
+        assert progress.to_end_s == anew + 30.0 - now[0]
+        assert progress.slack_s == batch.expires_at - anew - 30.0
+        await asyncio.sleep(0.02)  # it is looked at meanwhile
+    assert batches.ends_at(batch.paused(now[0])) is None
     await batches.stop()

@@ -50,6 +50,18 @@ def until(condition, within_s: float = 10.0) -> None:
         time.sleep(0.005)
 
 
+def test_who_waits_for_the_log_finds_what_was_queued_on_disk_without_delay(tmp_path: Path) -> None:
+    path = tmp_path / "requests.db"
+    log = RequestLog(path, batch_s=60.0)
+    for number in range(3):
+        log.write(record(number))
+        log.mark().result(10.0)
+        assert ids(path) == [f"r{one}" for one in range(number + 1)]
+    log.mark().result(10.0)  # nothing is queued
+    log.close()
+    log.mark().result(10.0)
+
+
 def test_records_survive_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "made" / "on the way" / "requests.db"
     full = record(

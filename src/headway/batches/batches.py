@@ -87,7 +87,7 @@ class Batches:
         return "" if batch.status.over else self._runner.waits(batch)
 
     def ends_at(self, batch: Batch) -> float | None:
-        """When it is predicted to end, at today's pace; None: not known, or not here."""
+        """When it is predicted to end; None: it is paused, or not known, or not here."""
         return self._runner.ends_at(batch)
 
     async def stop(self) -> None:

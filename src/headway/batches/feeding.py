@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from headway.batches.batch import Batch
+from headway.batches.outlook import Outlook
 from headway.batches.output_files import answered
 from headway.batches.running import RunningBatch
 from headway.batches.schema import PlannedLine, Result
 from headway.batches.serving import Asked, Serving
 from headway.batches.settings import BatchSettings
-from headway.daily_hours import ZonedHours
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +30,18 @@ class Feeder:
     """Runs lines of the batches in `running`.
 
     Args:
-        settings: how many at once, and the window.
+        settings: how many at once.
         serving: runs the lines.
+        outlook: knows which may begin.
         clock: seconds since 1970.
     """
 
     def __init__(
-        self, settings: BatchSettings, serving: Serving, clock: Callable[[], float] = time.time
+        self,
+        settings: BatchSettings,
+        serving: Serving,
+        outlook: Outlook,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.running: dict[str, RunningBatch] = {}
         """By id; lines of these begin."""
@@ -46,18 +50,12 @@ class Feeder:
         self._settings = settings
         self._serving = serving
         self._clock = clock
-        self._window = ZonedHours.parse(settings.window) if settings.window else None
+        self._outlook = outlook
         self._paused = False
 
     def pause(self) -> None:
         """Begin no more lines; those under way go on."""
         self._paused = True
-
-    def waits(self, batch: Batch) -> str:
-        """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
-        if self._window is not None and not self._window.include(self._clock()):
-            return f"lines begin at {self._settings.window}"
-        return self._serving.pause(batch.owner, batch.key_name)
 
     def feed(self) -> None:
         """Begin as many lines as there is room for."""
@@ -66,11 +64,13 @@ class Feeder:
             return
         batches = list(self.running.values())
         if len(batches) > 1:
-            batches.sort(key=lambda one: one.slack_s(now))
+            batches.sort(key=lambda one: one.batch.expires_at - one.work_s)
         in_hand = sum(len(one.tasks) + len(one.unwritten) for one in batches)
         for running in batches:
             batch = running.batch
-            if batch.paused_at is not None or self.waits(batch):
+            may_begin = batch.paused_at is None and not self._outlook.waits(batch, now)
+            running.seen(now, may_begin)
+            if not may_begin:
                 continue
             room = self._serving.room(batch.endpoint, batch.model or "") - sum(
                 len(one.tasks) for one in batches if one.batch.model == batch.model

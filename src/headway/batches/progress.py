@@ -20,6 +20,7 @@ class Progress:
     """Lines without an answer, of batches in progress."""
     lines_under_way: int
     to_end_s: float
-    """Until the last of the batches in progress ends, at today's pace; paused ones do not count."""
+    """Until the last batch whose end is predicted ends."""
     slack_s: float | None
-    """The least time that one has left beside what it takes; None: there is none."""
+    """The least time that one has left beside what it takes; 0 or less: it expires before its
+    end. None: there is none."""

@@ -20,6 +20,7 @@ from headway.batches.feeding import RETRY_S, Feeder
 from headway.batches.folder import Folder
 from headway.batches.input_file import in_order, read_input
 from headway.batches.journal import Journal
+from headway.batches.outlook import Outlook
 from headway.batches.output_files import write_files
 from headway.batches.progress import Progress
 from headway.batches.running import READ_AHEAD, RunningBatch
@@ -66,7 +67,8 @@ class Runner:
         self._settings = settings
         self._serving = serving
         self._clock = clock
-        self._feeder = Feeder(settings, serving, clock)
+        self._outlook = Outlook(settings.window, serving)
+        self._feeder = Feeder(settings, serving, self._outlook, clock)
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._beginning: set[str] = set()
         self._standing: dict[str, str] = {}
@@ -111,8 +113,9 @@ class Runner:
         """How far the batches are that this process holds."""
         now = self._clock()
         running = list(self._feeder.running.values())
-        at_work = [one for one in running if one.batch.paused_at is None]
-        paused = len(running) - len(at_work)
+        paused = sum(one.batch.paused_at is not None for one in running)
+        ends_at = [self._outlook.ends_at(one.batch, one.work_s, now) for one in running]
+        slack_s = [self._outlook.slack_s(one.batch, one.work_s, now) for one in running]
         by_status = Counter(self._standing.values())
         by_status[str(Status.IN_PROGRESS)] -= paused
         return Progress(
@@ -121,22 +124,20 @@ class Runner:
             answers=self._feeder.answers,
             open_lines=sum(one.batch.left for one in running),
             lines_under_way=sum(len(one.tasks) for one in running),
-            to_end_s=max((one.to_end_s(now) for one in at_work), default=0.0),
-            slack_s=min((one.slack_s(now) for one in running), default=None),
+            to_end_s=max((at - now for at in ends_at if at is not None), default=0.0),
+            slack_s=min(slack_s, default=None),
         )
 
     def waits(self, batch: Batch) -> str:
         """Why no lines of this batch begin now; empty: they may, or somebody paused it."""
-        return self._feeder.waits(batch)
+        return self._outlook.waits(batch, self._clock())
 
     def ends_at(self, batch: Batch) -> float | None:
-        """When it is predicted to end; None: it is not at work here, or its pace is not known."""
+        """When it is predicted to end; None: not known, or not here."""
         running = self._feeder.running.get(batch.id)
-        if running is None or batch.paused_at is not None:
+        if running is None:
             return None
-        now = self._clock()
-        left_s = running.to_end_s(now)
-        return now + left_s if left_s > 0 else None
+        return self._outlook.ends_at(batch, running.work_s, self._clock())
 
     async def stop(self) -> None:
         """Stop everything, write down what was answered, and hold nothing any more."""
@@ -253,7 +254,7 @@ class Runner:
 
     async def _run_lines(self, held: Held, batch: Batch) -> Batch:
         """Run lines until all have answers, or the batch expires or is cancelled."""
-        running = RunningBatch(held, batch, self._folder.input(batch.id), self._clock())
+        running = RunningBatch(held, batch, self._folder.input(batch.id))
         self._feeder.running[batch.id] = running
         try:
             while True:
@@ -294,7 +295,11 @@ class Runner:
         self._feeder.feed()
 
     async def _finish(self, held: Held, batch: Batch, ended: Status) -> None:
-        """Write the files of a batch, and with them its last status."""
+        """Write the files of a batch, and with them its last status.
+
+        Who sees that status finds in the log what its lines cost.
+        """
+        await self._serving.written()
         written = await asyncio.to_thread(
             write_files,
             self._folder,

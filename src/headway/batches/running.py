@@ -23,13 +23,12 @@ class RunningBatch:
         held: the batch and its claim.
         batch: as it is now.
         input: its input file.
-        now: seconds since 1970.
 
     Raises:
         OSError: the input cannot be opened.
     """
 
-    def __init__(self, held: Held, batch: Batch, input: Path, now: float) -> None:
+    def __init__(self, held: Held, batch: Batch, input: Path) -> None:
         self.held = held
         self.batch = batch
         self.changed = asyncio.Event()
@@ -47,7 +46,10 @@ class RunningBatch:
         self._ready: deque[tuple[PlannedLine, int]] = deque()
         self._later: list[tuple[float, int, int, PlannedLine]] = []
         """Lines that are asked again: when, place, which attempt, and which."""
-        self._began = now
+        self._worked_s = 0.0
+        """Time in which lines might begin, up to `_seen_at`."""
+        self._seen_at = 0.0
+        self._may_begin = False
         self._answered_before = batch.total - batch.left
         self._descriptor = os.open(input, os.O_RDONLY)
 
@@ -88,12 +90,17 @@ class RunningBatch:
         """The body of a line, from the input. Raises OSError."""
         return body_of(os.pread(self._descriptor, line.bytes, line.at))
 
-    def to_end_s(self, now: float) -> float:
-        """Seconds in which the lines without an answer are answered, at today's pace."""
-        answered = self.batch.total - self.batch.left - self._answered_before
-        pace_s = (now - self._began) / answered if answered > 0 else 0.0
-        return self.batch.left * pace_s
+    def seen(self, now: float, may_begin: bool) -> None:
+        """Its lines may begin from now on, or may not, in seconds since 1970."""
+        if self._may_begin:
+            self._worked_s += max(0.0, now - self._seen_at)
+        self._seen_at, self._may_begin = now, may_begin
 
-    def slack_s(self, now: float) -> float:
-        """Seconds that are left beside those until the batch expires."""
-        return self.batch.expires_at - now - self.to_end_s(now)
+    @property
+    def work_s(self) -> float:
+        """Seconds in which the other lines are answered, at its pace while lines might begin.
+
+        0 where that is not known yet.
+        """
+        answered = self.batch.total - self.batch.left - self._answered_before
+        return self.batch.left * self._worked_s / answered if answered > 0 else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
 
@@ -41,6 +41,14 @@ class Answer:
     """Whether it counts as an attempt: no, where nothing ran it."""
 
 
+class Pause(NamedTuple):
+    """No lines begin."""
+
+    why: str
+    until: float
+    """Seconds since 1970."""
+
+
 class Serving(Protocol):
     """Runs lines as tier `batch`, beside what clients send."""
 
@@ -50,8 +58,11 @@ class Serving(Protocol):
     def room(self, endpoint: str, model: str) -> int:
         """How many lines of this model should wait or run at the same time; 0: none can run."""
 
-    def pause(self, tenant: str, key_name: str) -> str:
-        """Why lines of batches of this tenant and this key begin no more; empty: they may."""
+    def pause(self, tenant: str, key_name: str) -> Pause | None:
+        """Why lines of batches of this tenant and this key begin no more; None: they may."""
 
     async def answer(self, asked: Asked) -> Answer:
         """Run one line."""
+
+    async def written(self) -> None:
+        """Wait until it is written down what the lines cost that were answered."""

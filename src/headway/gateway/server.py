@@ -224,6 +224,7 @@ class Gateway:
                 self.pool,
                 settings.scheduler,
                 self._budgets,
+                accounts,
             )
             self._batches = Batches(batches, lines)
             BatchMetrics(self._batches, metrics.registry)

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -99,9 +100,11 @@ class RequestLog:
         self._make_features = make_features
         self._batch_s = batch_s
         self._max_waiting = max_waiting
-        self._waiting: queue.SimpleQueue[_Waiting | None]
+        self._waiting: queue.SimpleQueue[_Waiting | Future[None] | None]
         self._waiting = queue.SimpleQueue()
         self._closing = threading.Event()
+        self._hurry = threading.Event()
+        """Somebody waits for what is queued."""
         self._warned = False
         self._database = open_log(path)
         self._thread = threading.Thread(target=self._run, name="headway-request-log", daemon=True)
@@ -121,12 +124,24 @@ class RequestLog:
         else:
             self._waiting.put((record, prompt if waiting < DESCRIBED_AT_ONCE else None, life))
 
+    def mark(self) -> Future[None]:
+        """Return what is done once all that was queued before is on disk, or lost to a full one."""
+        mark: Future[None] = Future()
+        mark.set_running_or_notify_cancel()  # so that nobody can cancel it
+        if self._closing.is_set():
+            mark.set_result(None)
+        else:
+            self._waiting.put(mark)
+            self._hurry.set()
+        return mark
+
     def close(self) -> None:
         """Write what is queued and close the file. A second call does nothing."""
         if self._closing.is_set():
             return
         self._closing.set()
         self._waiting.put(None)
+        self._hurry.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -138,15 +153,21 @@ class RequestLog:
                 continue
             if first is None:
                 break
-            self._closing.wait(self._batch_s)
-            batch = [first]
+            self._hurry.wait(self._batch_s)
+            self._hurry.clear()
+            taken = [first]
             for _ in range(self._waiting.qsize()):
                 if (more := self._waiting.get()) is None:
                     self._waiting.put(None)  # ends the loop after this batch
                     break
-                batch.append(more)
-            lives = [life for _, _, life in batch]
-            self._commit(list(zip(self._described(batch), lives, strict=True)))
+                taken.append(more)
+            batch = [one for one in taken if not isinstance(one, Future)]
+            if batch:
+                lives = [life for _, _, life in batch]
+                self._commit(list(zip(self._described(batch), lives, strict=True)))
+            for mark in taken:
+                if isinstance(mark, Future):
+                    mark.set_result(None)
         self._database.close()
 
     def _described(self, batch: Sequence[_Waiting]) -> list[RequestRecord]:

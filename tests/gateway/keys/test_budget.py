@@ -59,6 +59,13 @@ def spent_of(budgets: Budgets) -> list[float]:
     return [one.spent for budget in budgets for one in budget.allowances]
 
 
+def why(budgets: Budgets, spender: Spender) -> str:
+    """Why lines wait."""
+    pause = budgets.pause(spender)
+    assert pause is not None
+    return pause.why
+
+
 def test_when_days_and_months_begin() -> None:
     assert begin_of("day", NOON) == at("2026-01-31T00:00:00")
     assert begin_of("month", NOON) == at("2026-01-01T00:00:00")
@@ -268,19 +275,22 @@ def test_lines_pause_until_the_budget_begins_anew(clock: Clock) -> None:
     line = Spender("", "acme", True)
     assert made.of(Spender("", "acme", False)) == []
     first = reserve_line(made, 90)
-    assert made.pause(line) == ""
+    assert made.pause(line) is None
     with pytest.raises(ApiError):
         reserve_line(made, 20)
-    assert "the budget of batches has 10 tokens left, and a line needs 20;" in made.pause(line)
+    assert "the budget of batches has 10 tokens left, and a line needs 20;" in why(made, line)
     first.settle(Amount(85, None))
-    assert made.pause(line) == ""  # it may be enough for another line
+    assert made.pause(line) is None  # it may be enough for another line
     with pytest.raises(ApiError, match="Batches has 15 tokens left"):
         reserve_line(made, 20)
-    assert made.pause(line).endswith("anew at 2026-02-01T00:00:00Z")
+    pause = made.pause(line)
+    assert pause is not None
+    assert pause.why.endswith("anew at 2026-02-01T00:00:00Z")
+    assert pause.until == clock.unix_s + 43_200
     reserve_line(made, 15)
-    assert "the budget of batches is spent; it begins anew" in made.pause(line)
+    assert "the budget of batches is spent; it begins anew" in why(made, line)
     clock.unix_s += 43_200
-    assert made.pause(line) == ""
+    assert made.pause(line) is None
 
 
 def test_a_line_that_does_not_fit_holds_up_smaller_ones_for_a_minute_at_most(clock: Clock) -> None:
@@ -291,12 +301,12 @@ def test_a_line_that_does_not_fit_holds_up_smaller_ones_for_a_minute_at_most(clo
         reserve_line(budgets, 80)
     assert budgets.pause(line)
     clock.unix_s += 60.0
-    assert budgets.pause(line) == ""
+    assert budgets.pause(line) is None
     reserve_line(budgets, 10).settle(Amount(10, None))
     with pytest.raises(ApiError):
         reserve_line(budgets, 80)
     reserve_line(budgets, 10).settle(Amount(10, None))  # it was under way already
-    assert budgets.pause(line) == ""
+    assert budgets.pause(line) is None
 
 
 def test_lines_go_on_at_once_when_what_was_refused_would_fit(clock: Clock) -> None:
@@ -308,7 +318,7 @@ def test_lines_go_on_at_once_when_what_was_refused_would_fit(clock: Clock) -> No
     small.withdraw()
     assert budgets.pause(line)  # thousands would be refused
     large.withdraw()
-    assert budgets.pause(line) == ""
+    assert budgets.pause(line) is None
 
 
 @pytest.mark.parametrize("tokens", [50, 5000])
@@ -317,7 +327,7 @@ def test_a_request_that_is_no_line_pauses_none(clock: Clock, tokens: float) -> N
     reserve(budgets, 60)
     with pytest.raises(ApiError):
         reserve(budgets, tokens)
-    assert budgets.pause(Spender("team", "acme", True)) == ""
+    assert budgets.pause(Spender("team", "acme", True)) is None
 
 
 def test_a_line_that_one_key_lacks_budget_for_pauses_no_other_key_of_its_tenant(
@@ -328,7 +338,7 @@ def test_a_line_that_one_key_lacks_budget_for_pauses_no_other_key_of_its_tenant(
     with pytest.raises(ApiError):
         reserve_line(budgets, 90)
     assert budgets.pause(Spender("team", "acme", True))
-    assert budgets.pause(Spender("other", "acme", True)) == ""
+    assert budgets.pause(Spender("other", "acme", True)) is None
 
 
 def test_what_needs_more_than_the_whole_budget_is_not_told_to_wait(clock: Clock) -> None:
@@ -339,7 +349,7 @@ def test_what_needs_more_than_the_whole_budget_is_not_told_to_wait(clock: Clock)
         ) as caught:
             ask(budgets, 101)
         assert (caught.value.status, caught.value.code) == (403, "exceeds_budget")
-    assert budgets.pause(Spender("team", "acme", True)) == ""
+    assert budgets.pause(Spender("team", "acme", True)) is None
     reserve_line(budgets, 100)
 
 
@@ -348,10 +358,10 @@ def test_a_budget_of_0_makes_lines_wait_until_it_is_raised(clock: Clock) -> None
     line = Spender("team", "acme", True)
     with pytest.raises(ApiError, match="has spent its 0 tokens a day"):
         reserve_line(budgets, 10)
-    assert "is spent" in budgets.pause(line)
+    assert "is spent" in why(budgets, line)
     raised = BudgetSettings(tokens_per_day=50)
     budgets.use_keys([ApiKey("team", HASH, budget=raised)])
-    assert budgets.pause(line) == ""
+    assert budgets.pause(line) is None
 
 
 @given(

@@ -227,6 +227,9 @@ async def test_failed_lines_are_shown_with_their_errors_while_it_runs_and_after(
             assert meanwhile == {"data": [one], "total": 1}
             async with http.get(path) as shown:
                 assert (await shown.json())["headway"]["ends_at"] >= batch.created_at
+            await post(gateway, f"/v1/batches/{batch.id}/pause")
+            async with http.get(path) as shown:
+                assert (await shown.json())["headway"]["ends_at"] is None
             await client.batches.cancel(batch.id)
             await ended(client, batch.id)
             never = (await errors())["data"][1]

@@ -39,7 +39,34 @@ from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey
 from headway.models.source import source_of
+from headway.prices.table import Prices
+from headway.prices.tokens import TokenPrice
+from headway.store.request_log import RequestLog, read
 from headway.store.transactions import Refused
+
+
+@pytest.mark.parametrize("last", ["completed", "cancelled"])
+async def test_who_sees_that_a_batch_is_over_sees_all_that_it_cost(
+    serve: Serve, backend: FakeBackend, kept: BatchSettings, tmp_path: Path, last: str
+) -> None:
+    log = RequestLog(tmp_path / "requests.db", batch_s=60.0)
+    prices = Prices({"fake": TokenPrice(0.0, 0.01 * 1e6)})
+    gateway = await serve(backend, batches=kept, request_log=log, prices=prices)
+    async with client_of(gateway) as client:
+        if last == "cancelled":
+            hang_after(backend, 5)
+        batch = await begin(client, jsonl(*map(line, range(20))))
+        if last == "cancelled":
+            await until_completed(client, batch.id, 5)
+            await client.batches.cancel(batch.id)
+        batch = await ended(client, batch.id)
+        assert batch.status == last and batch.model_extra is not None
+        assert batch.usage is not None and batch.usage.output_tokens >= 500
+    await gateway.stop()
+    log.close()
+    costs = [one.cost or 0.0 for _, one in read(log.path) if one.batch == batch.id]
+    assert batch.model_extra["headway"]["cost"] == pytest.approx(sum(costs))
+    assert sum(costs) >= batch.usage.output_tokens / 100  # lines that were cut off cost, too
 
 
 def answering(body: bytes) -> list[bytes]:

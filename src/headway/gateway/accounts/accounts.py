@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 CLIENT_GONE = 499
 """Status in the log for a client that left before its answer was complete."""
 WRITE_AFTER_S = 0.05
+LOG_S = 10.0
+"""How long a log that takes no more rows is waited for."""
 AT_ONCE = 32
 """Requests recorded in one go: few enough not to delay the event loop, and enough to profit from
 warm CPU caches."""
@@ -159,6 +161,12 @@ class Accounts:
         """Record all requests that have ended so far."""
         while self._ended or self._inferred:
             self._write_batch()
+
+    async def written(self) -> None:
+        """Wait until the request log has all requests that have ended so far, if it takes them."""
+        self.flush()
+        if self._request_log is not None:
+            await asyncio.wait([asyncio.wrap_future(self._request_log.mark())], timeout=LOG_S)
 
     def close(self) -> None:
         """Record what has ended, and log what was folded."""

@@ -84,7 +84,8 @@ class BatchExtras(msgspec.Struct):
     waits: str | None
     """Why no lines begin; null: they may."""
     ends_at: int | None
-    """When it is predicted to end, at today's pace; null: not known."""
+    """When it is predicted to end, in the hours in which lines may begin; null: it is paused, or
+    not known."""
 
 
 class BatchView(msgspec.Struct):

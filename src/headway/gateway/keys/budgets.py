@@ -12,6 +12,7 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from headway.batches.serving import Pause
 from headway.gateway.api.errors import ApiError
 from headway.gateway.keys.budget import Allowance, Amount, Reservation, begin_of
 from headway.gateway.settings import ApiKey, BudgetSettings
@@ -199,19 +200,19 @@ class Budgets:
                 parts.append((allowance, amount))
         return Reservation(parts, spender.of_batch)
 
-    def pause(self, spender: Spender) -> str:
-        """Why lines of this spender's batches wait; empty: they need not."""
+    def pause(self, spender: Spender) -> Pause | None:
+        """Why lines of this spender's batches wait, and for how long; None: they need not."""
         now_s = self._unix()
-        for budget in self.of(spender):
-            for one in budget.allowances:
-                if lacked := one.lacks_for_lines(now_s):
-                    whose = str(budget)[0].lower() + str(budget)[1:]
-                    left = f"has {one.left:g}{_unit(one)} left, and a line needs {lacked:g}"
-                    return (
-                        f"the budget of {whose} {left if one.left else 'is spent'}; it begins anew "
-                        f"at {_moment(one.resets_at_s)}"
-                    )
-        return ""
+        lacking = [
+            (one.resets_at_s, _why_lines_wait(budget, one, lacked))
+            for budget in self.of(spender)
+            for one in budget.allowances
+            if (lacked := one.lacks_for_lines(now_s))
+        ]
+        if not lacking:
+            return None
+        until, why = max(lacking)
+        return Pause(why, until)
 
     def _spent(self, budget: Budget, allowance: Allowance, amount: float) -> ApiError:
         unit, of = _unit(allowance), _limit(allowance)
@@ -250,6 +251,15 @@ def _used(
             budget.use(one)
         budgets[name] = budget
     return budgets
+
+
+def _why_lines_wait(budget: Budget, allowance: Allowance, lacked: float) -> str:
+    left = f"has {allowance.left:g}{_unit(allowance)} left, and a line needs {lacked:g}"
+    return (
+        f"the budget of {str(budget)[0].lower()}{str(budget)[1:]} "
+        f"{left if allowance.left else 'is spent'}; it begins anew at "
+        f"{_moment(allowance.resets_at_s)}"
+    )
 
 
 def _unit(allowance: Allowance) -> str:

@@ -107,7 +107,7 @@ class CostsRoutes:
     async def of_batches(self, batches: Sequence[str]) -> dict[str, BatchCost]:
         """What the lines of batches cost so far, by their ids; empty: nobody wrote it down.
 
-        Rows reach the log within a second of the end of their requests.
+        All of it, if the batch was over before; rows of one that runs come within a second.
         """
         if self._log is None:
             return {}

@@ -10,10 +10,11 @@ import msgspec
 from aiohttp import web
 
 from headway.batches.batch import NO_USAGE, LineError, Usage
-from headway.batches.serving import Answer, Asked
+from headway.batches.serving import Answer, Asked, Pause
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.engines.pool import BackendPool
+from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
 from headway.gateway.api.errors import ApiError, internal
@@ -86,6 +87,7 @@ class Lines:
         pool: BackendPool,
         scheduler: SchedulerSettings,
         budgets: Budgets,
+        accounts: Accounts,
     ) -> None:
         self._intake = intake
         self._prompts = prompts
@@ -95,6 +97,7 @@ class Lines:
         self._pool = pool
         self._most_running = scheduler.tier(Tier.BATCH).max_running
         self._budgets = budgets
+        self._accounts = accounts
 
     async def wrong_model(self, endpoint: str, model: str) -> LineError | None:
         """Why lines for this model can never run; None: they can, or might."""
@@ -124,8 +127,8 @@ class Lines:
             slots = min(slots, self._most_running)
         return slots + BESIDE_SLOTS if slots else 0
 
-    def pause(self, tenant: str, key_name: str) -> str:
-        """Why lines of batches of this tenant and this key begin no more; empty: they may."""
+    def pause(self, tenant: str, key_name: str) -> Pause | None:
+        """Why lines of batches of this tenant and this key begin no more; None: they may."""
         return self._budgets.pause(Spender(key_name, tenant or ANONYMOUS, True))
 
     async def answer(self, asked: Asked) -> Answer:
@@ -151,6 +154,10 @@ class Lines:
         return Answer(
             response.status, response.headers.get("x-request-id") or _id(), text, _usage(text)
         )
+
+    async def written(self) -> None:
+        """Wait until it is written down what the lines cost that were answered."""
+        await self._accounts.written()
 
     async def _response(self, asked: Asked, headers: dict[str, str]) -> web.StreamResponse:
         endpoint = asked.endpoint
