@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import aiohttp
 import openai
@@ -399,6 +400,46 @@ async def test_a_request_with_a_key_whose_gateway_died_is_answered_by_the_next(
     await answered(lost, again)
 
 
+async def test_a_client_that_leaves_while_its_key_is_claimed_holds_up_nobody(
+    group: Group, engine: ExactEngine
+) -> None:
+    one, other = [await group.add(engine) for _ in range(2)]
+    key = {"extra_headers": {"idempotency-key": "order 19"}}
+    answers, claimed = one.queue.answers, asyncio.Event()
+    call = answers.call
+
+    async def call_and_hang(key: str, event: str, *said: Any) -> Any:
+        given = await call(key, event, *said)
+        if event == "claim":
+            claimed.set()
+            await asyncio.Event().wait()
+        return given
+
+    with patch.object(answers, "call", call_and_hang):
+        first = ask(one, "x", **key)
+        await claimed.wait()
+        first.cancel()
+        engine.allow()
+        await answered(ask(other, "x", **key))
+
+
+async def test_gateways_that_both_answered_a_key_give_the_same_answer_ever_after(
+    group: Group, engine: ExactEngine
+) -> None:
+    asleep, other = [await group.add(engine) for _ in range(2)]
+    key = {"extra_headers": {"idempotency-key": "order 20"}}
+    answers = [ask(asleep, "x", **key)]
+    await until(lambda: engine.running == 1)
+    with patch.object(asleep.queue.answers, "call", side_effect=ConnectionError):
+        answers.append(ask(other, "x", **key))  # once the claim of the first has lapsed
+        await until(lambda: engine.running == 2)
+    engine.allow()
+    await answered(*answers)
+    answers += [ask(gateway, "x", **key) for gateway in (asleep, other)]
+    assert len({answer.id for answer in await asyncio.gather(*answers)}) == 1
+    assert len(engine.starts) == 2
+
+
 async def go_silent(gateway: Gateway) -> None:
     """As if its process had been killed: no call, no sign of life, no farewell."""
     queue = gateway.queue
@@ -408,3 +449,4 @@ async def go_silent(gateway: Gateway) -> None:
         task.cancel()
     await asyncio.wait(queue._tasks)
     queue._token = 0
+    queue.answers.call = AsyncMock(side_effect=ConnectionError)

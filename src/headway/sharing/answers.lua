@@ -1,20 +1,32 @@
 -- Who answers a request with an Idempotency-Key, of all gateways.
 --
--- KEYS  1 of the request: `asked`, a hash of it; `gateway`, which answers it; then `body`, `headers`
---       2 alive: gateways by the moment at which their leases lapse, in ms
--- ARGV  1 the gateway that asks  2 a hash of the request  3 how long an answer may take, in ms
--- Returns asked, body and headers as they are there, or nothing: the answer is the gateway's to give.
+-- KEYS  1 of the request: `asked`, a hash of it; `claim`, whose it is; then `body`, `headers`
+-- ARGV  1 event  2 the claim that calls  3 a hash of the request  4 how long this holds, in ms
+--       5 body  6 headers
+-- Events
+--   claim    answer the request, or go on with that, unless another claim holds or it is answered
+--   keep     give the answer; the first one stays, also where its claim has lapsed meanwhile
+--   give_up  leave the request to others, unless it is another's or answered
+-- Returns asked, body and headers as another claim set them, or nothing: it is as the caller wants.
 
-local gateway = redis.call('HGET', KEYS[1], 'gateway')
-if gateway then
-  local time = redis.call('TIME')
-  local lapses_ms = tonumber(redis.call('ZSCORE', KEYS[2], gateway) or 0)
-  local lives = lapses_ms > time[1] * 1000 + time[2] / 1000
-  if redis.call('HEXISTS', KEYS[1], 'body') == 1 or (lives and gateway ~= ARGV[1]) then
-    return redis.call('HMGET', KEYS[1], 'asked', 'body', 'headers')
+local event, claim, asked = ARGV[1], ARGV[2], ARGV[3]
+local found = redis.call('HMGET', KEYS[1], 'asked', 'body', 'headers', 'claim')
+local answered, holder = found[2], found[4]
+
+if event == 'give_up' then
+  if holder == claim and not answered then
+    redis.call('DEL', KEYS[1])
   end
-  redis.call('DEL', KEYS[1])
+  return false
 end
-redis.call('HSET', KEYS[1], 'asked', ARGV[2], 'gateway', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if holder and holder ~= claim and (event == 'claim' or answered or found[1] ~= asked) then
+  return found
+end
+if not answered then
+  redis.call('HSET', KEYS[1], 'asked', asked, 'claim', claim)
+  if event == 'keep' then
+    redis.call('HSET', KEYS[1], 'body', ARGV[5], 'headers', ARGV[6])
+  end
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
 return false

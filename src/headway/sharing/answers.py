@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
+from uuid import uuid4
 
 import msgspec
 import redis.asyncio as client
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from headway.sharing.errors import sentence_of
@@ -20,19 +24,19 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES = 2**20
 """A longer answer is given again only by the gateway that gave it."""
-RUNS_AT_MOST_S = 6 * 3600.0
 LOOK_EVERY_S = 0.25
 """While another gateway answers."""
 
 Headers = Sequence[tuple[str, str]]
+Event = Literal["claim", "keep", "give_up"]
 
 
 class Given(NamedTuple):
-    """An answer that a gateway has given."""
+    """An answer that a gateway has given, or will give."""
 
     asked: bytes
     """A hash of what was asked."""
-    body: bytes
+    body: bytes | None
     headers: Headers
 
 
@@ -41,78 +45,126 @@ class SharedAnswers:
 
     Args:
         settings: where they are kept.
-        gateway: the name of this one.
-        alive: the key in Redis of the gateways that live.
     """
 
-    def __init__(self, settings: QueueSettings, gateway: str, alive: str) -> None:
-        self._settings = settings
-        self._gateway = gateway
-        self._alive = alive
+    def __init__(self, settings: QueueSettings) -> None:
+        self.settings = settings
         self._redis: Any = client.Redis.from_url(
-            settings.url, socket_timeout=settings.answer_s, socket_connect_timeout=settings.answer_s
+            settings.url,
+            socket_timeout=settings.answer_s,
+            socket_connect_timeout=settings.answer_s,
+            retry=Retry(NoBackoff(), 1),
         )
         text = files("headway.sharing").joinpath("answers.lua").read_text(encoding="utf-8")
-        self._claim: Any = self._redis.register_script(text)
+        self._script: Any = self._redis.register_script(text)
 
-    async def claim(self, name: Sequence[str], asked: bytes) -> Given | None:
-        """The answer that a gateway has given, once it has; None: it is this one's to give.
+    def claim(self, name: Sequence[str], asked: bytes) -> Claim:
+        """The right to answer a request, which its context manager gives up at the end.
 
         Args:
             name: who asks, and with which key.
             asked: a hash of the request.
         """
-        keys = [self._key(name), self._alive]
-        arguments = [self._gateway, asked, _ms(RUNS_AT_MOST_S)]
-        try:
-            while (found := await self._claim(keys=keys, args=arguments)) is not None:
-                theirs, body, headers = found
-                if body is not None or theirs != asked:
-                    return Given(theirs, body or b"", _headers(headers or b"[]"))
-                await asyncio.sleep(LOOK_EVERY_S)
-        except (RedisError, OSError) as error:
-            logger.warning(
-                "%s; an Idempotency-Key holds at this gateway alone",
-                sentence_of(error, self._settings.url),
-            )
-        return None
+        hashed = blake2b(msgspec.msgpack.encode(tuple(name)), digest_size=16).hexdigest()
+        return Claim(self, f"{{{self.settings.prefix}}}:answer:{hashed}", asked)
 
-    async def keep(
-        self, name: Sequence[str], asked: bytes, body: bytes, headers: Headers, keep_s: float
-    ) -> None:
-        """This gateway has given its answer, which others give again for so long."""
-        if len(body) > MOST_BYTES:
-            await self.give_up(name)
-            return
-        key = self._key(name)
-        fields = ("asked", asked, "body", body, "headers", msgspec.json.encode(headers))
-        if await self._write("HSET", key, "gateway", self._gateway, *fields):
-            await self._write("PEXPIRE", key, _ms(keep_s))
+    async def call(self, key: str, *arguments: str | bytes | int) -> Given | None:
+        """What another claim has set at `key`, if it is in the way.
 
-    async def give_up(self, name: Sequence[str]) -> None:
-        """It gives no answer that can be given again: the next one who is asked does."""
-        await self._write("DEL", self._key(name))
+        Raises:
+            RedisError: Redis cannot do it.
+            OSError: Redis cannot be reached.
+        """
+        found = await self._script(keys=[key], args=arguments)
+        if found is None:
+            return None
+        asked, body, headers, _ = found
+        return Given(asked, body, _headers(headers or b"[]"))
 
     async def close(self) -> None:
         """Hang up."""
         await self._redis.aclose()
 
-    async def _write(self, *command: str | bytes | int) -> bool:
-        """Whether it was written."""
-        try:
-            await self._redis.execute_command(*command)
-        except (RedisError, OSError) as error:
-            logger.warning("%s; an answer is not kept", sentence_of(error, self._settings.url))
-            return False
-        return True
 
-    def _key(self, name: Sequence[str]) -> str:
-        hashed = blake2b(msgspec.msgpack.encode(tuple(name)), digest_size=16).hexdigest()
-        return f"{{{self._settings.prefix}}}:answer:{hashed}"
+class Claim:
+    """The right to answer one request, of all gateways.
+
+    It is a short lease that is renewed while this gateway works: one that dies, or cannot say that
+    it has ended, holds up nobody. Where it lapses and two gateways answer, the first answer stays.
+
+    Args:
+        answers: of all gateways.
+        key: the request's, in Redis.
+        asked: a hash of it.
+    """
+
+    def __init__(self, answers: SharedAnswers, key: str, asked: bytes) -> None:
+        self._answers = answers
+        self._key = key
+        self._asked = asked
+        self._token = uuid4().hex
+        self._held = False
+        self._renewal: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._held:
+            await asyncio.shield(self._give_up())
+
+    async def wait(self) -> Given | None:
+        """The answer that a gateway has given, once it has; None: it is this one's to give.
+
+        One to another request is there at once, also without its body.
+        """
+        while given := await self._try("claim", self._answers.settings.lease_s):
+            if given.body is not None or given.asked != self._asked:
+                return given
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._renewal = asyncio.create_task(self._renew(), name="claim of an idempotency key")
+        return None
+
+    async def keep(self, body: bytes, headers: Headers, keep_s: float) -> Given | None:
+        """Give an answer, which all gateways give again for so long.
+
+        Returns:
+            The one that counts instead, if another gateway was faster.
+        """
+        if len(body) > MOST_BYTES:
+            return None
+        return await self._try("keep", keep_s, body, msgspec.json.encode(headers))
+
+    async def _renew(self) -> None:
+        settings = self._answers.settings
+        while True:
+            await asyncio.sleep(settings.beat_s)
+            with suppress(RedisError, OSError):  # `keep` says so
+                await self._call("claim", settings.lease_s)
+
+    async def _give_up(self) -> None:
+        with suppress(RedisError, OSError):  # it lapses soon
+            await self._call("give_up", 0.0)
+
+    async def _try(self, event: Event, lasts_s: float, *said: bytes) -> Given | None:
+        """What is in the way; without Redis, nothing is."""
+        self._held = True  # or it may be, until Redis has said what is
+        try:
+            given = await self._call(event, lasts_s, *said)
+        except (RedisError, OSError) as error:
+            logger.warning(
+                "%s; an Idempotency-Key holds at this gateway alone",
+                sentence_of(error, self._answers.settings.url),
+            )
+            return None
+        self._held = event == "claim" and given is None
+        return given
+
+    async def _call(self, event: Event, lasts_s: float, *said: bytes) -> Given | None:
+        lasts_ms = round(lasts_s * 1000)
+        return await self._answers.call(self._key, event, self._token, self._asked, lasts_ms, *said)
 
 
 _headers = msgspec.json.Decoder(list[tuple[str, str]]).decode
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -63,7 +63,7 @@ class SharedQueue:
         self._member = Member(scheduler)
         self._clock = clock
         self._script = SlotScript(settings.prefix)
-        self.answers = SharedAnswers(settings, self.name, self._script.keys[2])
+        self.answers = SharedAnswers(settings)
         """To requests with an Idempotency-Key."""
         self._line = Line(settings.url, self._script, settings.answer_s)
         self._ear = Line(settings.url, self._script, settings.answer_s)

@@ -112,21 +112,18 @@ class Repeats:
         generate: Callable[[], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """The answer of whichever gateway is the first to give it."""
-        given = await shared.claim(name, hashed)
-        if given is not None:
-            if given.asked != hashed:
-                raise _reused(key)
-            return _again(given.body, given.headers)
-        kept = False
-        try:
-            response = await generate()
-            if isinstance(response, web.Response) and isinstance(response.body, bytes):
-                await shared.keep(name, hashed, response.body, _headers(response), KEEP_S)
-                kept = True
-            return response
-        finally:
-            if not kept:
-                await asyncio.shield(shared.give_up(name))
+        async with shared.claim(name, hashed) as claim:
+            given = await claim.wait()
+            if given is None:
+                response = await generate()
+                if not (isinstance(response, web.Response) and isinstance(response.body, bytes)):
+                    return response
+                given = await claim.keep(response.body, _headers(response), KEEP_S)
+                if given is None:
+                    return response
+        if given.body is None or given.asked != hashed:
+            raise _reused(key)
+        return _again(given.body, given.headers)
 
     def _keep(self, kept: _Kept, body: bytes, response: web.Response) -> None:
         kept.body = body
