@@ -1,6 +1,6 @@
 """The pictures of the console in docs/console, from a real run on the embedded engine.
 
-    python bench/pictures.py [--seconds 90] [--folder docs/console]
+    python bench/pictures.py [--seconds 300] [--folder docs/console]
 
 Clients of four tenants send real prompts in three tiers, more than the four slots can do at once;
 after some time each page is taken in a real Chromium. Then a batch and a run of a workflow have the
@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, FloatRect, Page, async_playwright
 
 import work_to_show
 from processes import Server, free_port, gateway
@@ -28,6 +28,8 @@ PROMPTS = Path(__file__).parents[1] / "src" / "headway" / "lab" / "loadtest" / "
 EXAMPLES = Path(__file__).parents[1] / "examples" / "prompts"
 FOLDER = Path(__file__).parents[1] / "docs" / "console"
 SLOTS = 4
+WIDTH = 1280
+MOST_HEIGHT = 2000
 TENANTS = {
     "support-bot": "interactive",
     "search": "standard",
@@ -65,6 +67,9 @@ async def playground(page: Page) -> None:
     await page.get_by_label("Message").fill(QUESTION)
     await page.get_by_role("button", name="Send").click()
     await page.get_by_text("Whole answer").nth(1).wait_for(timeout=300_000)
+    # The field for the next message is at the end of what is seen: see all of it.
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": WIDTH, "height": height})
 
 
 async def now(page: Page) -> None:
@@ -96,7 +101,15 @@ async def runs(page: Page) -> None:
 
 async def history(page: Page) -> None:
     """Wait for the figures and the first requests."""
-    await page.get_by_role("region", name="Requests").get_by_role("link").first.wait_for()
+    await page.locator(".requests tbody tr a").first.wait_for()
+    await page.locator(".charts canvas").nth(3).wait_for()
+
+
+async def life(page: Page) -> None:
+    """Open the request that waited longest, and see who went before it."""
+    await page.goto(page.url.partition("#")[0] + "#/history?slowest_by=wait")
+    await page.locator(".requests tbody tr a").first.click()
+    await page.get_by_text("ran when it came").wait_for()
 
 
 async def prompts(page: Page) -> None:
@@ -109,6 +122,7 @@ async def prompts(page: Page) -> None:
 PAGES = {
     "now": now,
     "history": history,
+    "life": life,
     "what-if": what_if,
     "playground": playground,
     "prompts": prompts,
@@ -144,16 +158,18 @@ async def picture(
 ) -> None:
     """Take these pages."""
     for name, prepare in pages.items():
-        page = await browser.new_page(viewport={"width": 1280, "height": 720})
+        page = await browser.new_page(viewport={"width": WIDTH, "height": 720})
         await page.goto(f"{server.url}/console#/{name}")
         await prepare(page)
-        await page.screenshot(path=folder / f"{name}.png", full_page=True)
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        seen: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": min(height, MOST_HEIGHT)}
+        await page.screenshot(path=folder / f"{name}.png", full_page=True, clip=seen)
         await page.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

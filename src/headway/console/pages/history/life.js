@@ -65,7 +65,7 @@ function Timeline({ one }) {
 function went(ahead) {
   const parts = [
     [ahead.higher_tiers, 'of higher tiers'], [ahead.came_before, 'that had come before it'],
-    [ahead.came_later, 'that came later and were put first'], [ahead.lower_tiers, 'of lower tiers']
+    [ahead.came_later, 'that came later but went first'], [ahead.lower_tiers, 'of lower tiers']
   ].filter(([number]) => number).map(([number, what]) => `${count(number)} ${what}`)
   const ran = `${plural(ahead.ran, 'other')} ran when it came`
   const began = parts.length ? `before it began ${parts.join(', ')}` : 'none began before it'
