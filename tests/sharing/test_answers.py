@@ -14,7 +14,7 @@ from headway.sharing.settings import QueueSettings
 
 ASKED = b"what was asked"
 HEADERS = [("Content-Type", "text/plain")]
-KEEP_S = 60.0
+KEEP_S = 600.0
 SOON_S = 5.0
 """A few leases of `brief` gateways."""
 
@@ -134,6 +134,7 @@ async def test_who_lost_a_claim_cannot_give_up_that_of_the_next(gateways: Gatewa
             assert await late.wait() is None
             gateways.lapse()
             assert await other.wait() is None
+        assert gateways.keys()
         waiting = asyncio.create_task(third.wait())
         assert await other.keep(b"one", HEADERS, KEEP_S) is None
         assert await waiting == Given(ASKED, b"one", HEADERS)
