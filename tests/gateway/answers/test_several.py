@@ -50,7 +50,7 @@ def test_the_answers_of_a_stream_add_up_and_a_prompt_counts_once() -> None:
 
 def test_what_a_whole_answer_says_of_the_first_is_scaled_to_all() -> None:
     of = several([[1, 2], [3, 4, 5, 6]])
-    found = of.whole(usage(2, 8, other=3), [32, 16])
+    found = of.whole(usage(2, 8, other=3), [32, 16], None)
     assert counts(found) == {
         "prompt_tokens": 6,
         "completion_tokens": 12,
@@ -60,8 +60,12 @@ def test_what_a_whole_answer_says_of_the_first_is_scaled_to_all() -> None:
 
 
 def test_an_empty_first_answer_counts_as_much_as_each_other() -> None:
-    assert counts(several(n=2).whole(usage(5, 1), [0, 16]))["completion_tokens"] == 2
+    assert counts(several(n=2).whole(usage(5, 1), [0, 16], None))["completion_tokens"] == 2
 
 
 def test_without_a_report_there_is_nothing_to_scale() -> None:
-    assert several(n=2).whole({}, [4, 4]) == {}
+    assert several(n=2).whole({}, [4, 4], None) == {}
+
+
+def test_no_more_is_estimated_than_the_answers_may_have() -> None:
+    assert counts(several(n=2).whole(usage(5, 8), [32, 36], 8))["completion_tokens"] == 16

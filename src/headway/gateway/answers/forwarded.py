@@ -137,7 +137,8 @@ class Forwarder:
         reported = _object(answer.get("usage"))
         several = self._several(work)
         if several.number > 1 and self._counts_each(work):
-            reported = several.whole(reported, answer_bytes(body) or ())
+            sizes = answer_bytes(body) or ()
+            reported = several.whole(reported, sizes, work.request.max_tokens)
         if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
             work.served.billed_tokens = answer_tokens(body)
         usage = self._count(work, reported)

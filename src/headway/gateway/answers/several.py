@@ -37,18 +37,24 @@ class Several:
         self._output_tokens += reported_count(usage.get("completion_tokens")) or 0
         return _with(usage, self._prompt_tokens // self._n, self._output_tokens)
 
-    def whole(self, usage: Usage, answers: Sequence[int]) -> dict[str, msgspec.Raw]:
+    def whole(
+        self, usage: Usage, answers: Sequence[int], most_tokens: int | None
+    ) -> dict[str, msgspec.Raw]:
         """The usage of all answers, estimated from their sizes: `usage` is that of the first.
 
         Args:
             usage: as the engine reports it.
             answers: the bytes of each.
+            most_tokens: the limit of each; None: there is none.
         """
         prompt_tokens = reported_count(usage.get("prompt_tokens"))
         output_tokens = reported_count(usage.get("completion_tokens"))
         if prompt_tokens is None or output_tokens is None:
             return dict(usage)
-        return _with(usage, _scaled(prompt_tokens, self._prompts), _scaled(output_tokens, answers))
+        produced = _scaled(output_tokens, answers)
+        if most_tokens is not None:
+            produced = min(produced, most_tokens * self.number)
+        return _with(usage, _scaled(prompt_tokens, self._prompts), produced)
 
 
 def _with(usage: Usage, prompt_tokens: int, output_tokens: int) -> dict[str, msgspec.Raw]:
