@@ -32,7 +32,7 @@ def test_ahead_counts_the_requests_that_start_before_it(policy) -> None:
             f"r{number}", 1 + number * 37 % 20, tier=tier, priority=number % 2, deadline_s=1e6
         )
         schedule.add(one, 0.0)
-    ahead = {one.id: schedule.outlook.ahead(one) for one in schedule.requests.values()}
+    ahead = {one.id: schedule.outlook.prospect(one).ahead for one in schedule.requests.values()}
     schedule.set_backend(Backend("x", 60, cost=COST), 0.0)
     order = [start.request.id for start in schedule.step(0.0) if isinstance(start, Start)]
     assert ahead == {name: place for place, name in enumerate(order)}
@@ -43,7 +43,7 @@ def test_ahead_is_estimated_from_a_sample_of_a_long_queue() -> None:
     for number in range(5000):
         schedule.add(request(f"r{number}", 1 + number * 37 % 5000), 0.0)
     middle = next(r for r in schedule.requests.values() if r.estimate.mean == 2501)
-    assert schedule.outlook.ahead(middle) == pytest.approx(2500, rel=0.3)
+    assert schedule.outlook.prospect(middle).ahead == pytest.approx(2500, rel=0.3)
 
 
 def test_a_request_that_will_be_added_again_is_behind_all_of_its_rank() -> None:
@@ -51,7 +51,7 @@ def test_a_request_that_will_be_added_again_is_behind_all_of_its_rank() -> None:
     for name in ("one", "two"):
         schedule.add(request(name), 0.0)
     moved = schedule.hand_over("one", 0.0)
-    assert schedule.outlook.ahead(moved) == 1
+    assert schedule.outlook.prospect(moved).ahead == 1
 
 
 @pytest.mark.parametrize("preempts", [True, False])
@@ -70,7 +70,7 @@ def test_under_another_policy_it_says_what_it_would_say_after_a_switch(name, pre
     new.arrival_s = 4.0
 
     def said(outlook: Outlook) -> tuple[float, int]:
-        return outlook.predicted_wait_s(new), outlook.ahead(new)
+        return outlook.predicted_wait_s(new), outlook.prospect(new).ahead
 
     present, under = said(schedule.outlook), said(schedule.outlook.under(name))
     assert said(schedule.outlook) == present, "nothing has changed"

@@ -74,10 +74,13 @@ class Outlook:
         return 0.0 if self._at_once(request) else self._wait_s(request, self._before(request))
 
     def prospect(self, request: Request) -> Prospect:
-        """Return both `predicted_wait_s` and `ahead`, from one look at the queue."""
+        """Return `predicted_wait_s` and how many of its lane wait before it, by tier and rank.
+
+        Both are estimated from one sample of the queue; exact if fewer wait.
+        """
         before = self._before(request)
         wait_s = 0.0 if self._at_once(request) else self._wait_s(request, before)
-        return Prospect(wait_s, _count(before))
+        return Prospect(wait_s, round(sum(one.requests for one in before)))
 
     def _at_once(self, request: Request) -> bool:
         """Whether there is a free slot for it, and nobody waits for that."""
@@ -103,13 +106,6 @@ class Outlook:
             for one in backend.running.values()
         )
         return found[max(0, len(found) - backend.slots) :]
-
-    def ahead(self, request: Request) -> int:
-        """How many requests of its lane wait before `request`, by tier and rank.
-
-        Estimated from the sample that predicts its wait; exact if fewer wait.
-        """
-        return _count(self._before(request))
 
     def place(self, request: Request) -> tuple[Tier, float, int]:
         """The order of waiting requests, as far as it does not change with time: by tier, then by
@@ -177,10 +173,6 @@ class Outlook:
             for tier in Tier
             if tier <= request.tier and (waiting := queue.in_tier(tier))
         ]
-
-
-def _count(before: list[Before]) -> int:
-    return round(sum(one.requests for one in before))
 
 
 def _filled_to_s(busy_s: list[float], work_s: float) -> float:

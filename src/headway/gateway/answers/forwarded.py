@@ -124,9 +124,10 @@ class Forwarder:
         slot.progress(0)
         try:
             answer = _OBJECT.decode(body)
-            for name, value in answer.items():
-                if name != "usage":  # all else is passed on as it is
-                    _check_text(value)
+            if not body.isascii():
+                for name, value in answer.items():
+                    if name != "usage":  # all else is passed on as it is
+                        bytes(value).decode()
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackendGone("its answer is not a JSON object") from None
         results = "data" if work.kind is None else "choices"
@@ -135,8 +136,8 @@ class Forwarder:
         if not bytes(answer.get(results, b"")).startswith(b"["):
             raise BackendGone(f"its answer has no {results}")
         reported = _object(answer.get("usage"))
-        several = self._several(work)
-        if several.number > 1 and self._counts_each(work):
+        several = self._several(work) if self._counts_each(work) else None
+        if several is not None and several.number > 1:
             sizes = answer_bytes(body) or ()
             reported = several.whole(reported, sizes, work.request.max_tokens)
         if work.kind is not None and reported_count(reported.get("completion_tokens")) is None:
@@ -246,13 +247,6 @@ def _object(raw: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
         return _OBJECT.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
-
-
-def _check_text(raw: msgspec.Raw) -> None:
-    """Raise UnicodeDecodeError if it is no UTF-8."""
-    value = bytes(raw)
-    if not value.isascii():
-        value.decode()
 
 
 def _credible(usage: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:

@@ -76,8 +76,10 @@ def _scaled(first_tokens: int, sizes: Sequence[int]) -> int:
 
 def _sizes(prompt: msgspec.Raw | None) -> list[int]:
     """The size of each prompt: bytes of a text, or number of token ids."""
+    if prompt is None:
+        return [1]
     try:
-        given = msgspec.json.decode(prompt or b"null", type=list[str | list[int]])
+        given = msgspec.json.decode(prompt, type=list[str | list[int]])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return [1]  # one text, or the ids of one
     return [len(one.encode() if isinstance(one, str) else one) for one in given] or [1]

@@ -48,6 +48,7 @@ function Summary({ worker, run, nodes, onChange }) {
   const sum = (/** @type {string} */ what) => nodes.reduce((all, one) => all + one[what], 0)
   const [steps, ended, failed, retries] = ['steps', 'ended', 'failed', 'retries'].map(sum)
   const keepsLog = session.value?.keeps_log
+  const program = run.id.split('.')[0]
   const took_s = run.started_at === null ? null : (run.ended_at ?? Date.now() / 1000) - run.started_at
   return html`<section aria-label="Summary">
     <div class="row head"><span class=${`run ${run.state}`}>${run.cancelling && run.state !== 'cancelled' ? 'is being cancelled' : run.state}</span>
@@ -61,11 +62,11 @@ function Summary({ worker, run, nodes, onChange }) {
       ${run.deadline_at !== null && html`<dt>Deadline</dt><dd>${when(run.deadline_at)}</dd>`}
       ${run.wake_at !== null && run.state === 'waiting' && html`<dt>Wakes</dt><dd>${when(run.wake_at)}</dd>`}
       <dt>Tokens</dt><dd>${count(sum('prompt_tokens'))} in, ${count(sum('output_tokens'))} out</dd>
-      ${keepsLog && html`<${Cost} run=${run.id.split('.')[0]} began=${run.created_at} ended=${run.ended_at}/>`}
+      ${keepsLog && html`<${Cost} run=${program} began=${run.created_at} ended=${run.ended_at}/>`}
       <dt>Retries</dt><dd>${count(retries)}</dd>
       ${run.tier && html`<dt>Tier</dt><dd>${run.tier}</dd>`}
       ${run.parent_run && html`<dt>Started by</dt><dd><a class="mono" href=${runsAddress(worker, { run: run.parent_run })}>${run.parent_run}</a></dd>`}
-      ${keepsLog && html`<dt>Its calls</dt><dd><a href=${`#/history?${new URLSearchParams({ program: run.id.split('.')[0] })}`}>in History</a></dd>`}
+      ${keepsLog && html`<dt>Its calls</dt><dd><a href=${`#/history?${new URLSearchParams({ program })}`}>in History</a></dd>`}
     </dl></section>`
 }
 
