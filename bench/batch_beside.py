@@ -30,7 +30,6 @@ import openai
 
 from claims import Claim, publish
 from engine_clock import EngineClock, engine_of
-from headway.engines.machine import usable_cores
 from headway.lab.loadtest.client import LoadClient, RequestResult
 from headway.lab.loadtest.metrics import percentile
 from headway.lab.loadtest.mix import Mix
@@ -38,6 +37,7 @@ from headway.lab.loadtest.prompts import load_prompts
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.loadtest.solo import warm_up
 from headway.lab.loadtest.workload import Workload
+from headway.machine import usable_cores
 
 CHAT: Final = "/v1/chat/completions"
 SETTLE_S = 2.0

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ import papers_dispatch
 import papers_online
 import papers_trail
 from claims import Claim, publish
+from headway.machine import usable_cores
 from published import show_figures
 
 PAPERS: dict[str, Any] = {
@@ -42,7 +42,7 @@ Found = TypeVar("Found")
 def done(run: Callable[[Task], Found], tasks: Sequence[Task]) -> dict[Task, Found]:
     """What `run` found for each of `tasks`, on all cores."""
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=fork) as pool:
+    with ProcessPoolExecutor(usable_cores(), mp_context=fork) as pool:
         return dict(zip(tasks, pool.map(run, tasks), strict=True))
 
 

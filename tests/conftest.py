@@ -13,6 +13,10 @@ from tests.deep import DEEP
 from tests.redis_server import RedisServer, redis_server
 from tests.store import postgres_server
 
+# Test processes side by side have a core each: threads of OpenMP that wait for a core spin.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadlines: they are wall-clock time, so a busy machine would break them.
 settings.register_profile("ordinary", deadline=None)
 settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)

@@ -12,8 +12,8 @@ from headway.config.settings import Settings
 from headway.core.batching import BatchingSettings, Limits, TierBatching
 from headway.core.batching.settings import RARE
 from headway.core.request import Tier
-from headway.engines.machine import usable_cores
 from headway.extras import install_extra
+from headway.machine import usable_cores
 from headway.models.catalog import Catalog
 from headway.models.instances import Instances
 from headway.models.open_inference_server import OpenInferenceServer

@@ -17,7 +17,6 @@ from headway.cli.models import backing_of
 from headway.cli.output_files import check_writable, results_console, write_json
 from headway.cli.progress import progress_bar
 from headway.config.models import ModelConfig
-from headway.engines.machine import usable_cores
 from headway.lab.report.figures import figures
 from headway.lab.report.terminal import show
 from headway.lab.simulation.errors import SimulationError
@@ -34,6 +33,7 @@ from headway.lab.tuning.sweep import BatchingName, Conditions, Point, grid, swee
 from headway.lab.tuning.table import durations_table, points_table
 from headway.lab.tuning.traffic import ARRIVALS, Traffic
 from headway.lab.tuning.work import GivenItems, MadeTexts, Work
+from headway.machine import usable_cores
 from headway.models.items import items_of
 from headway.models.length import length_of
 from headway.models.signature import BadItem, ModelFailure

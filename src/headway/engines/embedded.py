@@ -15,9 +15,9 @@ import msgspec
 
 from headway.child_process import end
 from headway.engines.endpoint import Endpoint
-from headway.engines.machine import default_slots, usable_cores
 from headway.engines.model_file import GgufError, check_gguf
 from headway.extras import install_extra
+from headway.machine import default_slots, usable_cores
 
 _LOAD_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 3.0

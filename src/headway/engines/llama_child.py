@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any
 
-from headway.engines.machine import saved_state_mib, usable_memory_mib
+from headway.machine import saved_state_mib, usable_memory_mib
 
 _PR_SET_PDEATHSIG = 1
 

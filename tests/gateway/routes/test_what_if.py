@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +125,13 @@ async def test_one_question_at_a_time_and_leaving_ends_the_process(
 def children() -> list[str]:
     """Processes of this one that answer a question."""
     found = []
+    ended = (FileNotFoundError, ProcessLookupError)  # a thread or a child, since it was listed
     for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            words = Path("/proc", child, "cmdline")
-            if words.exists() and b"what-if" in words.read_bytes():
-                found.append(child)
+        with suppress(*ended):
+            for child in (task / "children").read_text().split():
+                with suppress(*ended):
+                    if b"what-if" in Path("/proc", child, "cmdline").read_bytes():
+                        found.append(child)
     return found
 
 

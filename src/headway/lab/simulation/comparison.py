@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +19,7 @@ from headway.lab.simulation.processes import over_processes
 from headway.lab.simulation.simulator import ALWAYS_ON, simulate
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.trace import Trace
+from headway.machine import usable_cores
 
 ORACLE = "srpt+oracle"
 """The reference for what can be gained: preemptive, and knows every length."""
@@ -116,7 +116,7 @@ def compare(
         except ValueError as error:
             raise SimulationError(str(error)) from None
     done: dict[str, list[Run]] = {label: [] for label in contenders}
-    for run in _runs(scenario, tasks, processes or os.cpu_count() or 1, progress):
+    for run in _runs(scenario, tasks, processes or usable_cores(), progress):
         done[run.label].append(run)
     for runs in done.values():
         runs.sort(key=lambda run: run.seed)

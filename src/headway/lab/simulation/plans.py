@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from headway.lab.simulation.processes import over_processes
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import Objective
 from headway.lab.simulation.trace import BLOCK_TOKENS, Trace
+from headway.machine import usable_cores
 
 MOST_REPLICAS = 1024
 
@@ -112,7 +112,7 @@ def plans_of_each(
         plan: `plans` with all arguments but the site.
         processes: parallel searches; 0: one per core.
     """
-    processes = processes or os.cpu_count() or 1
+    processes = processes or usable_cores()
     if processes > 1 and len(sites) > 1:
         found = dict(over_processes(_planned, plan, sites, processes))
     else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
+from headway.machine import usable_cores
 from headway.prediction.arrays import Floats, Integers, State
 
 MAX_DEPTH = 7
@@ -78,6 +80,8 @@ class Trees:
             "bagging_freq": 1,
             "lambda_l2": 5.0,
             "seed": 0,
+            # Threads beyond the quota of a container spin while they wait for one another.
+            "num_threads": 0 if "OMP_NUM_THREADS" in os.environ else usable_cores(),
             "deterministic": True,
             "verbose": -1,
         }

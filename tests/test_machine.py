@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.engines import machine
+from headway import machine
 
 
 def test_a_container_s_limit_counts_where_it_has_one(

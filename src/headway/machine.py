@@ -1,4 +1,4 @@
-"""The resources of this machine for an embedded engine."""
+"""What this process may use of its machine, and what an embedded engine takes of it."""
 
 from __future__ import annotations
 
