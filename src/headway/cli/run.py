@@ -76,14 +76,14 @@ async def work_on(journal: Journal, catalog: Any, row: RunRow, url: str) -> RunR
     from headway.workflows.worker import Worker
 
     gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
-    worker = asyncio.create_task(Worker(journal, catalog, gateway).run())
+    worker = asyncio.create_task(Worker(journal, catalog, gateway, only=row.id).run())
     try:
         with Progress(sys.stderr) as progress:
             while not worker.done():
-                row = await journal.run(row.id)
-                progress.show(row, await journal.steps(row.id))
+                row, steps = await journal.outline(row.id)
+                progress.show(row, {step.path: step for step in steps})
                 if row.state.ended or row.state == "blocked":
-                    return row
+                    return await journal.run(row.id)
                 await asyncio.wait([worker], timeout=0.25)
         await worker
         raise AssertionError("a worker ends only when it is cancelled")

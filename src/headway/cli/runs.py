@@ -104,8 +104,8 @@ def logs(
     async def work(opened: Journal) -> RunRow:
         progress = Progress(sys.stdout, as_tree=False)
         while True:
-            row, steps = await _with_steps(opened, run)
-            progress.show(row, steps)
+            row, steps = await opened.outline(run)
+            progress.show(row, {step.path: step for step in steps})
             if not follow or row.state.ended:
                 return row
             await asyncio.sleep(0.5)
@@ -137,6 +137,8 @@ def resume(
 
     async def work(opened: Journal) -> RunRow:
         row = await opened.run(run)
+        if {row.workflow, row.root_workflow}.isdisjoint(one.name for one in catalog):
+            catalog.named(row.workflow)  # says which ones the file has
         if row.state in ("failed", "cancelled", "blocked"):
             row = await opened.again(row.id, None, None)
         return await work_on(opened, catalog, row, url)

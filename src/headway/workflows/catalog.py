@@ -168,5 +168,5 @@ def module_of(file: Path, source: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(file)
     sys.modules[name] = module
-    exec(compile(source, str(file), "exec"), module.__dict__)
+    exec(compile(source, str(file), "exec", dont_inherit=True), module.__dict__)
     return module

@@ -56,7 +56,7 @@ def from_json(text: str, type_: Any = Any) -> Any:
     if type_ is Any or type_ is inspect.Parameter.empty:
         return value
     try:
-        return msgspec.convert(value, type_, str_keys=False)
+        return msgspec.convert(value, type_, str_keys=True)
     except msgspec.ValidationError as error:
         raise NotStorable(f"a stored value is not what the annotation says: {error}") from None
     except TypeError:  # an annotation that msgspec does not know

@@ -28,7 +28,10 @@ def again(
     """
     row = tables.locked(run, connection)
     if not row.state.ended and row.state is not RunState.BLOCKED:
-        raise NotEnded(f"run {row.id} has not ended: it is {row.state}; cancel it first")
+        raise NotEnded(
+            f"run {row.id} has not ended: it is {row.state}; `headway runs resume FILE {row.id}` "
+            f"goes on with it, `headway runs cancel {row.id}` ends it"
+        )
     if row.pruned:
         raise Pruned(f"the steps of run {row.id} were deleted since it was old; start a new run")
     if row.state is RunState.FINISHED and from_path is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from headway.store.leases import abandoned
 from headway.store.transactions import Connection
 from headway.workflows.journal import endings, tables
 from headway.workflows.journal.errors import Answered, NoSuchQuestion, TooLate
-from headway.workflows.journal.rows import RunRow, StepRow, StepState
+from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
 
 def answer(
@@ -37,7 +38,10 @@ def answer(
 
 
 def cancel(now: float, run: str, connection: Connection) -> RunRow:
-    """Cancel a run with those that it started: at once where no worker holds it."""
+    """Cancel a run with those that it started: at once where no worker that lives holds it."""
     row = tables.locked(run, connection)
+    if row.owner is not None and abandoned(row.owner, row.lease_until or 0.0, connection):
+        endings.put_down(now, row, RunState.READY, connection)
+        row = tables.locked(row.id, connection)
     endings.cancel(now, row, connection)
     return tables.find(row.id, connection)
