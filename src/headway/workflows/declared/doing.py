@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from headway.core.request import Tier
+from headway.workflows import values
 from headway.workflows.catalog import load, module_of
+from headway.workflows.declared.expressions import written
 from headway.workflows.declared.pipeline import Ask, TaskEntry
-from headway.workflows.definition import Task, TaskSettings, Workflow, needs_of
+from headway.workflows.declared.schemas import WrongResult, check
+from headway.workflows.definition import Task, TaskSettings, Workflow, called, needs_of
 from headway.workflows.errors import WorkflowError
 from headway.workflows.llm import Answer
 from headway.workflows.model import embed, llm, prompt
@@ -28,49 +37,94 @@ class CommandFailed(Exception):
 
 
 def doing(name: str, task: TaskEntry, folder: Path) -> Do:
-    """What a task does.
+    """What a task does: its result fits its schema.
 
     Raises:
-        WorkflowError: it names a function, file or tier that is not there.
+        WorkflowError: it names a function, file or tier that is not there, or states what cannot
+            be held.
     """
-    kind = task.kind
-    if kind == "ask":
-        asked = Ask(task.ask) if isinstance(task.ask, str) else task.ask
-        assert isinstance(asked, Ask)
-        return lambda given: _ask(asked, task, given["ask"])
-    if kind == "sleep_s":
-        return lambda given: sleep(float(given["sleep_s"]))
-    if kind == "value":
-        return lambda given: _value(given["value"])
-    if kind == "workflow":
-        called = _workflow(folder, str(task.workflow))
-        return lambda given: called(**given["with"])
+    if task.kind in ("ask", "sleep_s", "value", "workflow"):
+        wait = _waiting(name, task, folder)
+
+        async def waited(given: Mapping[str, Any]) -> Any:
+            return _fitting(await wait(given), name, task)
+
+        return waited
     own: dict[str, Callable[..., Any]] = {
         "llm": _llm,
         "prompt": _prompt,
         "embed": _embed,
         "command": _command,
     }
-    function = own.get(kind) or _function(folder, str(task.python))
-    try:
-        tier = None if task.tier is None else Tier.parse(task.tier)
-        settings = TaskSettings(
-            retries=task.retries,
-            timeout_s=task.timeout_s,
-            backoff_s=task.backoff_s,
-            tier=tier,
-            needs=needs_of(task.resources),
+    found = own.get(task.kind) or _function(folder, str(task.python))
+    function = found.function if isinstance(found, Task) else found
+    if task.timeout_s is not None and not inspect.iscoroutinefunction(function):
+        raise WorkflowError(
+            f"task {name}: {task.python} is not async, so timeout_s cannot stop it; make it async"
         )
+    try:
+        settings = _settings(task, found.settings if isinstance(found, Task) else TaskSettings())
     except (TypeError, ValueError) as error:
         raise WorkflowError(f"task {name}: {error}") from None
-    if kind == "python":
-        step: Task[..., Any] = Task(function, name, settings)
+    step: Task[..., Any] = Task(_checked(function, name, task), name, settings)
+    if task.kind == "python":
         return lambda given: step(**given["with"])
-    step = Task(function, name, settings)
-    return lambda given: step(**_arguments(kind, task, given))
+    return lambda given: step(**_arguments(task, given))
 
 
-def _arguments(kind: str, task: TaskEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(task: TaskEntry, own: TaskSettings) -> TaskSettings:
+    """What the file states, on top of what a function of `@headway.task` has of its own.
+
+    Raises:
+        TypeError, ValueError: a number is out of range; there is no such tier or resource.
+    """
+    stated = task.stated()
+    changes: dict[str, Any] = {
+        name: stated[name] for name in ("retries", "timeout_s", "backoff_s") if name in stated
+    }
+    if task.tier is not None:
+        changes["tier"] = Tier.parse(task.tier)
+    if task.resources:
+        changes["needs"] = needs_of(task.resources)
+    return replace(own, **changes)
+
+
+def _checked(function: Callable[..., Any], name: str, task: TaskEntry) -> Callable[..., Any]:
+    """The function, which fails where its result does not fit the schema of its task."""
+    if task.schema is None:
+        return function
+
+    @wraps(function)
+    async def checked(*args: Any, **kwargs: Any) -> Any:
+        return _fitting(await called(function, *args, **kwargs), name, task)
+
+    return checked
+
+
+def _fitting(result: Any, name: str, task: TaskEntry) -> Any:
+    """The result of a task. Raises WrongResult: its schema does not allow it."""
+    if task.schema is not None:
+        what = f"what {name} returned"
+        check(json.loads(values.to_json(result, what)), task.schema, what, WrongResult)
+    return result
+
+
+def _waiting(name: str, task: TaskEntry, folder: Path) -> Do:
+    """What a task does that is no step of its own. Raises WorkflowError."""
+    if task.kind == "ask":
+        asked = Ask(task.ask) if isinstance(task.ask, str) else task.ask
+        assert isinstance(asked, Ask)
+        return lambda given: _ask(asked, task, given["ask"])
+    if task.kind == "sleep_s":
+        return lambda given: _sleep(name, given["sleep_s"])
+    if task.kind == "value":
+        return lambda given: _value(given["value"])
+    run = _workflow(folder, str(task.workflow))
+    return lambda given: run(**given["with"])
+
+
+def _arguments(task: TaskEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+    kind = task.kind
     said: dict[str, Any] = {"said": given[kind]}
     if kind in ("llm", "prompt"):
         said |= {"settings": given["settings"], "fallback_model": task.fallback_model}
@@ -82,6 +136,11 @@ def _arguments(kind: str, task: TaskEntry, given: Mapping[str, Any]) -> dict[str
 async def _llm(
     said: Any, model: str, settings: dict[str, Any], fallback_model: str | None, as_json: bool
 ) -> Any:
+    if not isinstance(said, str) and not (
+        isinstance(said, list) and all(isinstance(one, dict) for one in said)
+    ):
+        raise WorkflowError(f"it asks neither a text nor messages, but {said!r:.200}")
+
     async def asked(model: str) -> Answer:
         return await llm(said, model=model, **settings)
 
@@ -130,15 +189,17 @@ async def _embed(said: Any, model: str) -> Any:
 
 async def _command(said: list[Any], as_json: bool) -> Any:
     program = await asyncio.create_subprocess_exec(
-        *(str(one) for one in said),
+        *map(written, said),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        process_group=0,  # ctrl-C is for the worker, which lets its steps end
     )
     try:
         out, err = await program.communicate()
     except asyncio.CancelledError:
-        program.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)  # with the programs that it started
         await program.wait()
         raise
     if program.returncode:
@@ -152,14 +213,21 @@ async def _ask(asked: Ask, task: TaskEntry, given: Any) -> Any:
     said = {"question": given} if isinstance(given, str) else given
     options: dict[str, Any] = {} if "default" not in said else {"default": said["default"]}
     return await ask(
-        str(said["question"]),
-        choices=[str(one) for one in said.get("choices") or ()],
+        written(said["question"]),
+        choices=[written(one) for one in said.get("choices") or ()],
         edit=said.get("edit"),
         about=said.get("about"),
         notify=asked.notify,
         timeout_s=task.timeout_s,
         **options,
     )
+
+
+async def _sleep(name: str, seconds: Any) -> None:
+    try:
+        await sleep(float(seconds))
+    except (TypeError, ValueError) as error:
+        raise WorkflowError(f"task {name}.sleep_s: {error}") from None
 
 
 async def _value(value: Any) -> Any:
@@ -181,8 +249,8 @@ def _function(folder: Path, name: str) -> Callable[..., Any]:
         found = getattr(module, function)
     except Exception as error:
         raise WorkflowError(f"python: {name} is not there: {error}") from None
-    called_: Callable[..., Any] = found.function if isinstance(found, Task) else found
-    return called_
+    function_: Callable[..., Any] = found
+    return function_
 
 
 def _workflow(folder: Path, name: str) -> Workflow[..., Any]:
