@@ -15,7 +15,9 @@ from tests.redis_server import free_port, redis_server
 from tests.workflows.conftest import Bench
 
 import headway
+from headway.workflows.catalog import Catalog
 from headway.workflows.journal.rows import Definition, RunRow, RunState
+from headway.workflows.starting import start
 from headway.workflows.triggers import After, Backlog, Every, Files, RedisStream
 
 
@@ -56,6 +58,53 @@ async def test_a_file_that_is_being_written_is_waited_for(bench: Bench, tmp_path
         os.utime(file, (now[0], now[0] - 11.0))
         [row] = await bench.until_runs(1)
     assert row.output_json == '"half and half"'
+
+
+async def test_whatever_a_file_is_called_it_starts_a_run_unless_it_is_hidden(
+    bench: Bench, tmp_path: Path
+) -> None:
+    @headway.workflow(triggers=[Files(str(tmp_path / "inbox"), settled_s=0.0)])
+    async def arrived(path: str) -> str:
+        return Path(path).read_text(encoding="utf-8")
+
+    folder = os.fsencode(tmp_path / "inbox")
+    Path(os.fsdecode(folder)).mkdir()
+    for name in (b"a\xff", "ü \N{GRINNING FACE}\n".encode(), b"z" * 250, b".copying.aX3f"):
+        Path(os.fsdecode(folder + b"/" + name)).write_text(str(len(name)), encoding="utf-8")
+    async with bench.serving(arrived):
+        rows = await bench.until_runs(3)
+    async with bench.serving(arrived):  # another start finds nothing new
+        (tmp_path / "inbox" / "last").write_text("last")
+        rows = await bench.until_runs(4)
+    assert sorted(str(row.output_json) for row in rows) == ['"2"', '"250"', '"8"', '"last"']
+
+
+async def test_a_folder_that_is_not_there_yet_is_waited_for(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.workflows.triggers.files.LOOK_EVERY_S", 0.02)
+
+    @headway.workflow(triggers=[Files(str(tmp_path / "later"), settled_s=0.0)])
+    async def arrived(path: str) -> str:
+        return Path(path).name
+
+    async with bench.serving(arrived):
+        await bench.until_mark(None)
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later" / "one").write_text("1")
+        [row] = await bench.until_runs(1)
+    assert row.output_json == '"one"'
+
+
+async def test_an_event_whose_name_is_long_or_odd_starts_one_run(bench: Bench) -> None:
+    @headway.workflow
+    async def begun() -> None: ...
+
+    names = ["x" * 100_000, "x" * 99_999, "nul \0", "half a pair \ud800"]
+    for _ in range(2):
+        for name in names:
+            await start(bench.journal, Catalog(), begun, {}, key=name)
+    assert len(await bench.journal.runs()) == len(names)
 
 
 async def test_the_end_of_a_run_starts_the_next_one(bench: Bench) -> None:
@@ -134,7 +183,11 @@ async def test_messages_of_a_redis_stream_start_runs_also_those_that_waited(
         await bench.until_runs(1)
         await redis.xadd("orders", {"number": "2"})
         rows = await bench.until_runs(2)
-    assert {row.output_json for row in rows} == {'"1"', '"2"'}
+        await redis.xadd("orders", {"number": b"\xff"})  # no text: it stops nothing
+        await redis.xadd("orders", {"count": "3"})  # no input: it starts nothing
+        await redis.xadd("orders", {"number": "4"})
+        rows = await bench.until_runs(4)
+    assert {row.output_json for row in rows} == {'"1"', '"2"', '"\\udcff"', '"4"'}
     assert (await redis.xpending("orders", "headway"))["pending"] == 0
     await redis.aclose()
 

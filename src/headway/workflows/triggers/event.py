@@ -21,6 +21,10 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+class CannotWatch(Exception):
+    """A trigger that will never watch as it is set up; says why."""
+
+
 Fire = Callable[[Event], Awaitable[None]]
 """Starts the run of an event; returns once the run is in the journal."""
 

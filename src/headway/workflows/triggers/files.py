@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headway.workflows.triggers.event import Around, Event, Fire
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 """Looks so often besides: some file systems report no changes."""
@@ -24,13 +27,14 @@ class Files:
     changes later is another event.
 
     Args:
-        folder: must exist, and is not searched below.
-        pattern: of names, such as `*.wav`.
+        folder: is waited for if it does not exist, and not searched below.
+        pattern: of names, such as `*.wav`; those with a dot first are found by such a pattern only:
+            programs that copy files, as rsync does, write them under such names.
         settled_s: how long a file must have been as it is.
         input: of each run.
 
     Raises:
-        ValueError: `settled_s` is negative.
+        ValueError: `settled_s` is negative, or the pattern is none.
     """
 
     folder: str
@@ -41,6 +45,8 @@ class Files:
     def __post_init__(self) -> None:
         import watchfiles  # noqa: F401  missing, it is missed where the workflow is loaded
 
+        if not self.pattern or self.pattern.startswith("/"):
+            raise ValueError(f"pattern is {self.pattern!r}; write names in the folder, as *.wav")
         if self.settled_s < 0:
             raise ValueError(f"settled_s is {self.settled_s}; it must not be negative")
 
@@ -48,7 +54,9 @@ class Files:
         """Fire an event for each file that is there, and for each that comes."""
         folder = Path(self.folder).resolve()
         if not folder.is_dir():
-            raise ValueError(f"the folder {folder} of a trigger does not exist")
+            logger.warning("%s: there is no folder %s; it is waited for", around.name, folder)
+        while not folder.is_dir():
+            await asyncio.sleep(LOOK_EVERY_S)
         changed, fired = asyncio.Event(), set[str]()
         seen_s: dict[str, float] = {}
         """Since when each file was seen as it is: its own time may be in the future."""
@@ -59,7 +67,8 @@ class Files:
                 unsettled = False
                 for file in sorted(folder.glob(self.pattern)):
                     found = _stamp(file)
-                    if found is None or found[0] in fired:
+                    is_hidden = file.name.startswith(".") and not self.pattern.startswith(".")
+                    if found is None or found[0] in fired or is_hidden:
                         continue
                     stamp, changed_at = found
                     now_s = time.monotonic()

@@ -11,11 +11,12 @@ from typing import Any
 from headway.workflows.catalog import Catalog
 from headway.workflows.definition import Workflow
 from headway.workflows.errors import WorkflowError
+from headway.workflows.journal.errors import JournalError
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
-from headway.workflows.triggers.event import Around, Event, Trigger, input_of
+from headway.workflows.triggers.event import Around, CannotWatch, Event, Trigger, input_of
 from headway.workflows.triggers.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -76,13 +77,13 @@ class Triggers:
         async def fire(event: Event) -> None:
             try:
                 await self._start(name, workflow, trigger, event)
-            except WorkflowError as error:
+            except (WorkflowError, JournalError) as error:
                 logger.error("%s: event %s starts no run: %s", name, event.id, error)
 
         while True:
             try:
                 await trigger.watch(around, fire)
-            except ValueError as error:
+            except CannotWatch as error:
                 logger.error("trigger %s does not watch: %s", name, error)
                 return
             except Exception:

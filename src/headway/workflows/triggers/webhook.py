@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headway.workflows.triggers.event import Around, Event, Fire
+from headway.workflows.triggers.event import Around, CannotWatch, Event, Fire
 from headway.workflows.triggers.signatures import secret_bytes, verified
 
 
@@ -57,7 +57,10 @@ class Webhook:
 
     async def watch(self, around: Around, fire: Fire) -> None:
         """Nothing to watch: the worker's HTTP server fires its events."""
-        self.secret()
+        try:
+            self.secret()
+        except ValueError as error:
+            raise CannotWatch(str(error)) from None
         await asyncio.Event().wait()
 
     def event(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
