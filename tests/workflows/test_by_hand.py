@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from tests.redis_server import free_port
 from tests.workflows.conftest import Bench
 
 import headway
@@ -16,6 +19,8 @@ from headway.workflows.journal.errors import NoSuchRun, NotEnded
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import Definition, RunRow, RunState
 from headway.workflows.llm import Gateway
+from headway.workflows.question import Question
+from headway.workflows.triggers.signatures import verified
 from headway.workflows.worker import GRACE_S, Worker
 
 calls: list[str] = []
@@ -98,6 +103,39 @@ async def test_who_asks_twice_to_stop_waits_for_no_step(bench: Bench) -> None:
     await asyncio.wait_for(asyncio.wait([running]), GRACE_S / 2)
     assert ended == ["put down"]
     assert (await bench.journal.run(row.id)).state is RunState.READY
+
+
+async def test_who_is_asked_again_gets_another_notice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWAY_WEBHOOK_SECRET", "secret")
+    got: list[str] = []
+
+    async def notice(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        got.append(verified("secret", headers, time.time(), await request.read()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/", notice)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+
+    @headway.workflow
+    async def work() -> bool:
+        return bool(await headway.ask("Well?", notify=f"http://127.0.0.1:{port}/"))
+
+    async with bench.working(work):
+        row = await bench.start(work)
+        await bench.until(row.id, "waiting")
+        await bench.journal.answer(row.id, "ask", Question("").reject("no"), "ada")
+        await bench.until(row.id, "failed")
+        await bench.journal.again(row.id, "ask", None)
+        await bench.until(row.id, "waiting")
+    await runner.cleanup()
+    assert got == [f"{row.id}/ask", f"{row.id}/ask 1"]
 
 
 async def test_a_task_that_runs_a_workflow_is_refused(bench: Bench) -> None:

@@ -92,7 +92,7 @@ async def ask(
             f"{path}/notify",
             "notice",
             "",
-            lambda: notices.send(notify, run.row.id, path, text),
+            lambda: notices.send(notify, run.row, path, text),
             Any,
         )
     fingerprint = values.fingerprint("ask", (text,), {})

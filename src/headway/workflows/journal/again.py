@@ -46,7 +46,9 @@ def again(
         forgotten = [
             one
             for one in steps.values()
-            if (one.started_at or 0.0) >= began or (one.ended_at or 0.0) > began
+            if (one.started_at or 0.0) >= began
+            or (one.ended_at or 0.0) > began
+            or _is_in(one.path, [from_path])
         ]
         for step in forgotten:
             if step.kind == "run":
