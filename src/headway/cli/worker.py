@@ -85,7 +85,7 @@ def worker(
         raise Failure(error) from None
 
     async def work(opened: Journal) -> None:
-        gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
+        gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"), patient=True)
         worker = Worker(
             opened,
             catalog,
