@@ -43,7 +43,8 @@ def list_(
         states = [RunState(one) for one in state or []]
     except ValueError as error:
         known = ", ".join(RunState)
-        raise Failure(f"{error}; the states of runs are {known}", BAD_CONFIG) from None
+        wrong = str(error).partition(" is not ")[0]
+        raise Failure(f"no run is {wrong}; the states of runs are {known}", BAD_CONFIG) from None
     rows = with_journal(
         journal, lambda opened: opened.runs(states=states, workflow=workflow, most=most)
     )
@@ -106,7 +107,7 @@ def logs(
         while True:
             row, steps = await opened.outline(run)
             progress.show(row, {step.path: step for step in steps})
-            if not follow or row.state.ended:
+            if not follow or row.state.ended or row.state == "blocked":
                 return row
             await asyncio.sleep(0.5)
 
@@ -216,7 +217,9 @@ def approve(
             raise Failure(f"run {row.id} asks several things; name the step: {paths}")
         path = mine[0].path if mine else step
         if path is None:
-            raise Failure(f"run {row.id} asks nothing; it is {row.state}")
+            below = {one.run for one in asked if one.run.startswith(f"{row.id}.")}
+            asks = f"; {', '.join(sorted(below))}, which it started, asks" if below else ""
+            raise Failure(f"run {row.id} asks nothing; it is {row.state}{asks}")
         text = _answer(mine[0].question_json if mine else None, choose, edit, reject)
         return await opened.answer(row.id, path, text, by or _user())
 

@@ -34,7 +34,8 @@ def worker(
         "127.0.0.1"
     ),
     port: Annotated[
-        int | None, typer.Option(help="Serve webhooks, the API and the page of runs.")
+        int | None,
+        typer.Option(help="Serve webhooks, the API and the page of runs.", min=0, max=65535),
     ] = None,
     otlp: Annotated[
         str | None,

@@ -212,9 +212,10 @@ async def _command(said: list[Any], as_json: bool) -> Any:
 async def _ask(asked: Ask, task: TaskEntry, given: Any) -> Any:
     said = {"question": given} if isinstance(given, str) else given
     options: dict[str, Any] = {} if "default" not in said else {"default": said["default"]}
+    if "choices" in said:
+        options["choices"] = [written(one) for one in said["choices"] or ()]
     return await ask(
         written(said["question"]),
-        choices=[written(one) for one in said.get("choices") or ()],
         edit=said.get("edit"),
         about=said.get("about"),
         notify=asked.notify,

@@ -35,7 +35,7 @@ class Ask(msgspec.Struct, forbid_unknown_fields=True):
     """What a person is asked."""
 
     question: str
-    choices: Any = ()
+    choices: Any = msgspec.UNSET
     edit: Any = None
     about: Any = None
     default: Any = msgspec.UNSET

@@ -7,6 +7,9 @@ from headway.workflows.journal import deaths, endings, tables
 from headway.workflows.journal.errors import Finished, NoSuchRun, NotEnded, Pruned
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 
+SHOWN = 30
+"""Steps that a message names."""
+
 
 def again(
     now: float,
@@ -40,7 +43,8 @@ def again(
     if from_path is None:
         forgotten = _failed(steps)
     elif from_path not in steps:
-        raise NoSuchRun(f"run {row.id} has no step {from_path}; its steps: {', '.join(steps)}")
+        some = ", ".join(list(steps)[:SHOWN]) + (", …" if len(steps) > SHOWN else "")
+        raise NoSuchRun(f"run {row.id} has no step {from_path}; its steps: {some}")
     else:
         began = steps[from_path].started_at or 0.0
         forgotten = [

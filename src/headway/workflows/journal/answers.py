@@ -12,16 +12,18 @@ from headway.workflows.journal.rows import RunRow, RunState, StepRow, StepState
 
 
 def answer(
-    now: float, run: str, path: str, answer_json: str, by: str, connection: Connection
+    now: float, run: str, path: str, answer_json: str, by: str, kind: str, connection: Connection
 ) -> StepRow:
-    """Answer what a run asks or waits for at `path`.
+    """Answer what a run asks a `person` at `path`, or send it the `event` that it waits for there.
 
     Raises:
         NoSuchRun, NoSuchQuestion, Answered, TooLate: what its name says.
     """
     row = tables.locked(run, connection)
     step = tables.step(row.id, path, connection)
-    if step is None or step.kind not in ("person", "event"):
+    if step is None or step.kind != kind:
+        if kind == "event":
+            raise NoSuchQuestion(f"run {row.id} does not wait for {path} yet: send it again later")
         raise NoSuchQuestion(f"run {row.id} asks nothing at {path}; `headway runs show` shows it")
     if step.state is StepState.FINISHED:
         raise Answered(f"{step.answered_by or 'somebody'} has answered {path} before")

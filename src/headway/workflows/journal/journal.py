@@ -161,14 +161,16 @@ class Journal:
 
     # What people ask.
 
-    async def answer(self, run: str, path: str, answer_json: str, by: str) -> StepRow:
-        """Answer the question at a step of a run.
+    async def answer(
+        self, run: str, path: str, answer_json: str, by: str, *, kind: str = "person"
+    ) -> StepRow:
+        """Answer the question at a step of a run, or send it the `event` that the step waits for.
 
         Raises:
             NoSuchRun, NoSuchQuestion, Answered, TooLate: what its name says.
         """
         return await self._transactions.run(
-            partial(answers.answer, self._clock(), run, path, answer_json, by)
+            partial(answers.answer, self._clock(), run, path, answer_json, by, kind)
         )
 
     async def questions(self) -> list[StepRow]:
