@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import pydantic
 import pytest
 
 from headway.workflows import errors, values
-from headway.workflows.errors import StepFailed
+from headway.workflows.errors import NotStorable, StepFailed
 from headway.workflows.llm import Refused
 
 
@@ -31,17 +31,34 @@ class Point:
     names: dict[int, bytes]
 
 
+class Form(pydantic.BaseModel):
+    age: int
+
+
 @pytest.mark.parametrize(
     ("value", "type_"),
     [
         (Point(1, Colour.RED, datetime(2026, 1, 2), {3: b"\0\xff"}), Point),
         ({1: "a", 2: "b"}, dict[int, str]),
         ({("ü \U0001f600")}, set[str]),
+        ([Path("a/b"), Path("ü")], list[Path]),
+        ({"a": [1]}, object),
+        ([1, 2], Iterable[int]),
+        ({"one": Form(age=3)}, dict[str, Form]),
         ((2**80, None), tuple[int, None]),
     ],
 )
 def test_an_annotation_brings_a_value_back(value: Any, type_: Any) -> None:
     assert values.from_json(values.to_json(value, "it"), type_) == value
+
+
+def test_a_value_of_another_type_is_refused_in_a_sentence() -> None:
+    for text, type_, why in (
+        ("3", Path, "Expected `Path`, got `int`"),
+        ('[{"age": "old"}]', list[Form], "Input should be a valid integer"),
+    ):
+        with pytest.raises(NotStorable, match=why):
+            values.from_json(text, type_)
 
 
 class WithCode(Exception):
@@ -51,10 +68,6 @@ class WithCode(Exception):
         super().__init__(f"code {code}")
         self.code = code
         self.answer = answer
-
-
-class Form(pydantic.BaseModel):
-    age: int
 
 
 def _fails(work: Callable[[], Any]) -> Exception:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from headway.workflows import values
 from headway.workflows.errors import WorkflowError
 
 
@@ -29,7 +29,7 @@ class _Jinja(ImmutableSandboxedEnvironment):
 
 def written(value: Any) -> str:
     """A value in a text: text as it is, all else as JSON; nothing for null. Raises TypeError."""
-    plain = msgspec.to_builtins(value, str_keys=True)
+    plain = values.plain(value)
     if plain is None:
         return ""
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)

@@ -76,7 +76,9 @@ class Webhook:
         try:
             data = json.loads(body or b"{}")
         except ValueError:
-            raise WrongMessage("the body is no JSON") from None
+            is_form = "form-urlencoded" in headers.get("content-type", "")
+            hint = ": let its sender write application/json" if is_form else ""
+            raise WrongMessage(f"the body is no JSON{hint}") from None
         return Event(id_, data if isinstance(data, dict) else {"data": data})
 
 
