@@ -256,6 +256,11 @@ def test_an_input_that_is_a_text_stays_one(tmp_path: Path) -> None:
         ("tasks: {a: {value: 1, matrix: {n: [1]}, limit: 0}}", "limit is 0; it is at least 1"),
         ("tasks: {a: {sleep_s: a while}}", "sleep_s is seconds or one {{ expression }}"),
         ("tasks: {a: {python: 'json:dumps', timeout_s: 1}}", "json:dumps is not async"),
+        ("tasks: {a: {workflow: pipe.yaml}}", "workflow: pipe.yaml runs itself without end"),
+        (
+            "tasks: {a: {python: 'textwrap:dedent', with: {txt: x}}}",
+            "task a: its `with` does not fit: missing a required argument: 'text'",
+        ),
         (
             "tasks: {a: {value: '{{ inputs.word }}'}}\ninputs: {words: {}}",
             "task a: there is no inputs.word; inputs has words",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
 import json
-import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -21,6 +19,7 @@ from headway.workflows import values
 from headway.workflows.catalog import load, module_of
 from headway.workflows.declared.expressions import written
 from headway.workflows.declared.pipeline import Ask, TaskEntry
+from headway.workflows.declared.programs import run_program
 from headway.workflows.declared.schemas import WrongResult, check
 from headway.workflows.definition import Task, TaskSettings, Workflow, called, needs_of
 from headway.workflows.errors import WorkflowError
@@ -32,8 +31,8 @@ Do = Callable[[Mapping[str, Any]], Any]
 """Does a task, given its values with expressions replaced; returns what to await."""
 
 
-class CommandFailed(Exception):
-    """A program ended with another status than 0."""
+_loading: ContextVar[tuple[Path, ...]] = ContextVar("headway_loading", default=())
+"""The files of pipelines that are read, each since the one before runs it."""
 
 
 def doing(name: str, task: TaskEntry, folder: Path) -> Do:
@@ -54,7 +53,7 @@ def doing(name: str, task: TaskEntry, folder: Path) -> Do:
         "llm": _llm,
         "prompt": _prompt,
         "embed": _embed,
-        "command": _command,
+        "command": run_program,
     }
     found = own.get(task.kind) or _function(folder, str(task.python))
     function = found.function if isinstance(found, Task) else found
@@ -68,8 +67,18 @@ def doing(name: str, task: TaskEntry, folder: Path) -> Do:
         raise WorkflowError(f"task {name}: {error}") from None
     step: Task[..., Any] = Task(_checked(function, name, task), name, settings)
     if task.kind == "python":
+        _check_arguments(function, name, task)
         return lambda given: step(**given["with"])
     return lambda given: step(**_arguments(task, given))
+
+
+def _check_arguments(function: Callable[..., Any], name: str, task: TaskEntry) -> None:
+    """Raise WorkflowError if `with` has not what a function takes."""
+    with suppress(ValueError):  # one of C may not say what it takes
+        try:
+            inspect.signature(function).bind(**task.with_)
+        except TypeError as error:
+            raise WorkflowError(f"task {name}: its `with` does not fit: {error}") from None
 
 
 def _settings(task: TaskEntry, own: TaskSettings) -> TaskSettings:
@@ -120,6 +129,7 @@ def _waiting(name: str, task: TaskEntry, folder: Path) -> Do:
     if task.kind == "value":
         return lambda given: _value(given["value"])
     run = _workflow(folder, str(task.workflow))
+    _check_arguments(run.function, name, task)
     return lambda given: run(**given["with"])
 
 
@@ -187,28 +197,6 @@ async def _embed(said: Any, model: str) -> Any:
     return await embed([said] if isinstance(said, str) else said, model=model)
 
 
-async def _command(said: list[Any], as_json: bool) -> Any:
-    program = await asyncio.create_subprocess_exec(
-        *map(written, said),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        process_group=0,  # ctrl-C is for the worker, which lets its steps end
-    )
-    try:
-        out, err = await program.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)  # with the programs that it started
-        await program.wait()
-        raise
-    if program.returncode:
-        last = err.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CommandFailed(f"{said[0]} ended with status {program.returncode}: {last}")
-    text = out.decode(errors="replace")
-    return json.loads(text) if as_json else text
-
-
 async def _ask(asked: Ask, task: TaskEntry, given: Any) -> Any:
     said = {"question": given} if isinstance(given, str) else given
     options: dict[str, Any] = {} if "default" not in said else {"default": said["default"]}
@@ -255,8 +243,15 @@ def _function(folder: Path, name: str) -> Callable[..., Any]:
 
 
 def _workflow(folder: Path, name: str) -> Workflow[..., Any]:
-    file, _, chosen = name.partition(":")
-    found = [one for one in load(folder / file) if chosen in ("", one.name)]
+    place, _, chosen = name.partition(":")
+    file, above = (folder / place).resolve(), _loading.get()
+    if file in above:
+        raise WorkflowError(f"workflow: {name} runs itself without end")
+    token = _loading.set((*above, file))
+    try:
+        found = [one for one in load(file) if chosen in ("", one.name)]
+    finally:
+        _loading.reset(token)
     if len(found) != 1:
         raise WorkflowError(f"workflow: {name} names {len(found)} workflows; write FILE:NAME")
     return found[0]
