@@ -15,6 +15,7 @@ from tests.workflows.conftest import Bench
 import headway
 from headway.store.owner import Owner
 from headway.workflows.catalog import Catalog, load
+from headway.workflows.errors import WorkflowError
 from headway.workflows.journal.errors import NoSuchRun, NotEnded
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import Definition, RunRow, RunState
@@ -151,6 +152,12 @@ async def test_a_task_that_runs_a_workflow_is_refused(bench: Bench) -> None:
         row = await bench.start(work)
         row = await bench.until(row.id, "failed")
     assert "inner belongs into the body of a workflow" in (row.error_json or "")
+
+
+def test_a_file_that_ends_the_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(WorkflowError, match="ends the program as it is loaded, with status 3"):
+        load(tmp_path / "file.py")
 
 
 def test_a_file_is_compiled_as_it_is_written(tmp_path: Path) -> None:

@@ -70,11 +70,16 @@ def run(
 async def work_on(journal: Journal, catalog: Any, row: RunRow, url: str) -> RunRow:
     """The run once it has ended, in this process or another; shows its progress on stderr."""
     import os
+    import signal
 
     from headway.cli.run_progress import Progress
     from headway.workflows.llm import Gateway
     from headway.workflows.worker import Worker
 
+    # SIGTERM ends it as ctrl-C does, which lets steps that run end.
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGTERM, signal.raise_signal, signal.SIGINT
+    )
     gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
     worker = asyncio.create_task(Worker(journal, catalog, gateway, only=row.id).run())
     try:

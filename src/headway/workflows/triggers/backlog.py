@@ -39,6 +39,7 @@ class Backlog:
 
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event whenever the queue is short enough."""
+        said = ""
         while True:
             mark = await around.journal.mark(around.name)
             now = around.clock()
@@ -47,7 +48,9 @@ class Backlog:
                 try:
                     waiting = await around.gateway.waiting()
                 except Refused as error:
-                    logger.debug("the gateway's queue is not known: %s", error)
+                    if str(error) != said:
+                        logger.warning("%s: the queue is not known: %s", around.name, error)
+                    said = str(error)
                 else:
                     if waiting < self.below:
                         # All workers name it so, and start one run.
