@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -64,21 +65,16 @@ class Files:
         try:
             while True:
                 changed.clear()
-                unsettled = False
-                for file in sorted(folder.glob(self.pattern)):
-                    found = _stamp(file)
-                    is_hidden = file.name.startswith(".") and not self.pattern.startswith(".")
-                    if found is None or found[0] in fired or is_hidden:
-                        continue
-                    stamp, changed_at = found
-                    now_s = time.monotonic()
-                    as_it_is_s = now_s - seen_s.setdefault(stamp, now_s)
-                    if max(around.clock() - changed_at, as_it_is_s) < self.settled_s:
-                        unsettled = True
-                        continue
-                    await fire(Event(stamp, {"path": str(file)}))
-                    fired.add(stamp)
-                    del seen_s[stamp]
+                there = await asyncio.to_thread(_found, folder, self.pattern)
+                now_s = time.monotonic()
+                fired &= there.keys()
+                seen_s = {stamp: seen_s.get(stamp, now_s) for stamp in there if stamp not in fired}
+                for stamp, since_s in seen_s.items():
+                    file, changed_at = there[stamp]
+                    if max(around.clock() - changed_at, now_s - since_s) >= self.settled_s:
+                        await fire(Event(stamp, {"path": str(file)}))
+                        fired.add(stamp)
+                unsettled = len(fired) < len(there)
                 wait_s = max(self.settled_s / 2, 0.05) if unsettled else LOOK_EVERY_S
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -87,15 +83,21 @@ class Files:
             watching.cancel()
 
 
-def _stamp(file: Path) -> tuple[str, float] | None:
-    """What names a file as it is now, and when it changed; None if it is none, or gone."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    if not file.is_file():
-        return None
-    return f"{file} {found.st_ino} {found.st_mtime_ns} {found.st_size}", found.st_mtime
+def _found(folder: Path, pattern: str) -> dict[str, tuple[Path, float]]:
+    """The files of a folder by what names them as they are now, each with when it changed.
+
+    Some file systems give a file another inode after each restart, so it is no part of the name.
+    """
+    files: dict[str, tuple[Path, float]] = {}
+    for file in sorted(folder.glob(pattern)):
+        if file.name.startswith(".") and not pattern.startswith("."):
+            continue
+        with suppress(OSError):  # it is gone
+            found = file.stat()
+            if stat.S_ISREG(found.st_mode):
+                stamp = f"{file} {found.st_mtime_ns} {found.st_size}"
+                files[stamp] = file, found.st_mtime
+    return files
 
 
 async def _watch(folder: Path, changed: asyncio.Event) -> None:
