@@ -188,6 +188,16 @@ def test_a_value_in_a_text_is_text_or_json_and_null_is_nothing() -> None:
             value_of(method, names, "here")
 
 
+def test_what_a_filter_gives_is_a_list_and_the_same_each_time() -> None:
+    names = {"inputs": {"items": [{"n": 1}, {"n": 2}]}}
+    assert value_of("{{ inputs.items | map(attribute='n') }}", names, "here") == [1, 2]
+    assert value_of("{{ inputs.keys() }}", names, "here") == ["items"]
+    assert value_of("of {{ inputs.items | map(attribute='n') }}", names, "here") == "of [1, 2]"
+    for chance in ("{{ inputs.items | random }}", "{{ lipsum() }}", "{{ 1 if false }}"):
+        with pytest.raises(WorkflowError):
+            value_of(chance, names, "here")
+
+
 async def test_a_text_is_neither_true_nor_false(bench: Bench, tmp_path: Path) -> None:
     found = pipeline(
         tmp_path,
@@ -254,6 +264,8 @@ def test_an_input_that_is_a_text_stays_one(tmp_path: Path) -> None:
         ),
         ("tasks: {a: {embed: x, settings: {n: 1}}}", "settings does nothing for `embed`"),
         ("tasks: {a: {value: 1, matrix: {n: [1]}, limit: 0}}", "limit is 0; it is at least 1"),
+        ("tasks: {a: {command: []}}", "command names no program"),
+        ("tasks: {a: {value: '{{ [1, 2] | random }}'}}", "No filter named 'random'"),
         ("tasks: {a: {sleep_s: a while}}", "sleep_s is seconds or one {{ expression }}"),
         ("tasks: {a: {python: 'json:dumps', timeout_s: 1}}", "json:dumps is not async"),
         ("tasks: {a: {workflow: pipe.yaml}}", "workflow: pipe.yaml runs itself without end"),

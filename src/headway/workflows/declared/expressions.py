@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
@@ -35,11 +35,18 @@ def written(value: Any) -> str:
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
+def _settled(value: Any) -> Any:
+    """A list of what a filter such as `map` gives, which only the first who reads it would see."""
+    return list(value) if isinstance(value, Iterator | KeysView | ValuesView | ItemsView) else value
+
+
 def _finalized(value: Any) -> Any:
-    return value if isinstance(value, Undefined) else written(value)
+    return value if isinstance(value, Undefined) else written(_settled(value))
 
 
 _ENVIRONMENT = _Jinja(undefined=StrictUndefined, finalize=_finalized)
+_ENVIRONMENT.globals = {name: _ENVIRONMENT.globals[name] for name in ("dict", "namespace", "range")}
+del _ENVIRONMENT.filters["random"]  # a run that goes on finds the same values
 _WHOLE = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
 ROOTS = ("inputs", "tasks", "matrix")
 
@@ -68,9 +75,10 @@ def value_of(template: Any, names: Mapping[str, Any], where: str) -> Any:
         value = _ENVIRONMENT.compile_expression(whole, undefined_to_none=False)(**names)
         if isinstance(value, Undefined):
             str(value)  # raises, and says what is missing
+            raise TypeError("it comes to nothing: an `if` needs its `else`")
         if callable(value):
             raise TypeError("it is a function: write () behind it, or name['key']")
-        return value
+        return _settled(value)
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise WorkflowError(f"{where}: {template.strip()} fails: {error}") from None
 

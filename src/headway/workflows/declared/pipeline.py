@@ -148,6 +148,8 @@ def read_pipeline(file: Path, text: str) -> Pipeline:
                 f"{file}: task {name}: {', '.join(useless)} does nothing for `{said[0]}`, which "
                 f"takes {', '.join((*OPTIONS[said[0]], *ANY))}"
             )
+        if task.command == []:
+            raise WorkflowError(f"{file}: task {name}: command names no program")
         if task.limit < 1:
             raise WorkflowError(f"{file}: task {name}: limit is {task.limit}; it is at least 1")
         if isinstance(task.sleep_s, str) and not is_expression(task.sleep_s):
