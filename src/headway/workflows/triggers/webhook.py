@@ -91,6 +91,10 @@ def _cloud_event(id_: str, headers: Mapping[str, str], body: bytes) -> Event:
 
     try:
         event = from_http_event(HTTPMessage(dict(headers), body), JSONFormat())
+    except AttributeError:  # the library takes JSON for an object
+        raise WrongMessage(
+            "it is no CloudEvent, but a list or a value: send one at a time"
+        ) from None
     except (BaseCloudEventException, ValueError, KeyError, TypeError) as error:
         raise WrongMessage(f"it is no CloudEvent: {error}") from None
     data = event.get_data()
