@@ -88,8 +88,8 @@ async def main(options: argparse.Namespace) -> None:
     words = transcribe_client.TEXT.split()
     clips = []
     for clip_s in transcribe_client.durations(options.clips):
-        count = max(1, round(transcribe_client.WORDS_PER_S * clip_s))
-        clips.append(transcribe_client.spoken(" ".join(words[:count])))
+        spoken = max(1, round(transcribe_client.WORDS_PER_S * clip_s))
+        clips.append(transcribe_client.spoken(" ".join(words[:spoken])))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("instances", "mean latency", "p95", "instances on average"):
         table.add_column(heading, justify="right")
