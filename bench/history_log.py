@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from headway.store import cost_days
 from headway.store.history import rollups
 from headway.store.history.upkeep import INDEXES
 from headway.store.request_log import INSERT, ROW, RequestLog
@@ -89,7 +90,7 @@ def make(path: Path, count: int, days: float) -> dict[str, float]:
     indexed_s = time.perf_counter()
     rows_mb = size_mb(database)
     began_cpu_s = time.process_time()
-    while rollups.advance(database, time.time()):
+    while rollups.advance(database, time.time()) | cost_days.advance(database):
         pass
     folded_cpu_s = time.process_time() - began_cpu_s
     folded_s = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, later, total, unpriced
+from headway.store.costs import ALL, BatchCost, Chosen, Costs, groups_of, later, summed, total
+from headway.store.database import open_to_read
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.spending import Spent, spent_since
@@ -50,12 +52,18 @@ def log(tmp_path: Path) -> Path:
     return log.path
 
 
+def costs(log: Path, by: list[str], chosen: Chosen = ALL) -> list[Costs]:
+    with closing(open_to_read(log)) as database:
+        return summed(database, by, chosen).groups
+
+
 def test_days_come_in_order_and_what_has_no_price_is_counted_apart(log: Path) -> None:
     assert costs(log, ["day"]) == [
         Costs(("2026-11-01",), 1, 100, 40, 10, 1.0, 0),
         Costs(("2026-11-02",), 3, 300, 120, 30, 2.5, 1),
     ]
-    assert unpriced(log) == [("n", "gpu", 1, 110)]
+    with closing(open_to_read(log)) as database:
+        assert summed(database, []).unpriced == [("n", "gpu", 1, 110)]
 
 
 def test_other_groups_come_by_their_cost(log: Path) -> None:

@@ -250,7 +250,7 @@ class Gateway:
             answers,
             texts,
             self._batches,
-            CostsRoutes(entrance, self._budgets, log_path),
+            CostsRoutes(entrance, self._budgets, log_path, self._reader),
             responses,
             self._advisor,
             ConsoleRoutes(
