@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import ALL, BatchCost, Chosen, Costs, groups_of, later, summed, total
+from headway.store.costs import ALL, BatchCost, Chosen, Costs, groups_of, later, summed
 from headway.store.database import open_to_read
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
@@ -75,11 +75,13 @@ def test_other_groups_come_by_their_cost(log: Path) -> None:
     assert [(one.group, one.cost) for one in costs(log, [])] == [((), 3.5)]
 
 
-def test_groups_sum_up_to_one_sum_of_all(log: Path) -> None:
-    for by in (["day"], ["key", "model"], []):
-        assert [total(costs(log, by))] == costs(log, [])
-    nobody = Chosen(tenant="nobody")
-    assert [total(costs(log, ["day"], nobody))] == costs(log, [], nobody)
+def test_beyond_a_limit_groups_are_counted_and_the_total_is_of_all(log: Path) -> None:
+    with closing(open_to_read(log)) as database:
+        whole, few = summed(database, ["key"]), summed(database, ["key"], limit=1)
+        assert (few.groups, few.left_out) == (whole.groups[:1], 1)
+        assert few.total == whole.total == costs(log, [])[0]
+        nobody = summed(database, ["day"], Chosen(tenant="nobody"))
+        assert (nobody.groups, nobody.left_out, nobody.total.requests) == ([], 0, 0)
 
 
 def test_only_some_requests_count(log: Path) -> None:

@@ -51,7 +51,8 @@ def costs(
         raise Failure(error, BAD_CONFIG) from None
     try:
         with closing(open_to_read(path)) as database:
-            _, found, without = summed(database, names, chosen)
+            sums = summed(database, names, chosen)
+        found, without = sums.groups, sums.unpriced
     except sqlite3.Error as error:
         raise Failure(
             f"{path} has no costs ({error}); a gateway of this version adds them when it opens it"

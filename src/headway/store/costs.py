@@ -7,9 +7,9 @@ comes from the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from math import ceil, fsum, isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, NamedTuple
@@ -41,6 +41,7 @@ GROUPS = {
 }
 """What costs can be summed up by, and how the log has it. Days and months are in UTC."""
 
+ALL_GROUPS = 2**31
 TIMES = ("day", "month")
 FOREVER_DAY = 10**9
 
@@ -105,8 +106,11 @@ class Summary(NamedTuple):
     since_s: float
     """From when on: earlier than was asked for where the log has only the sum of that day, later
     where it does not go back so far."""
+    total: Costs
     groups: list[Costs]
     """The dearest first; by days or months, those in order."""
+    left_out: int
+    """Groups beyond the limit."""
     unpriced: list[Unpriced]
     """What has no price, that with the most requests first."""
 
@@ -114,13 +118,16 @@ class Summary(NamedTuple):
 ALL = Chosen()
 
 
-def summed(database: Connection, by: Sequence[str], chosen: Chosen = ALL) -> Summary:
+def summed(
+    database: Connection, by: Sequence[str], chosen: Chosen = ALL, limit: int = ALL_GROUPS
+) -> Summary:
     """Sums of the log.
 
     Args:
         database: the log; a gateway may be writing to it.
         by: names in GROUPS; empty: one sum of all.
         chosen: which requests count.
+        limit: most groups.
 
     Raises:
         sqlite3.Error: it cannot be read.
@@ -128,12 +135,17 @@ def summed(database: Connection, by: Sequence[str], chosen: Chosen = ALL) -> Sum
     database.execute("BEGIN")  # rows and sums of one moment
     try:
         chosen = _known(database, by, chosen)
-        return Summary(chosen.since_s, _groups(database, by, chosen), _unpriced(database, chosen))
+        (total,), _ = _groups(database, (), chosen, 1)
+        groups, left_out = _groups(database, by, chosen, limit)
+        return Summary(chosen.since_s, total, groups, left_out, _unpriced(database, chosen))
     finally:
         database.rollback()
 
 
-def _groups(database: Connection, by: Sequence[str], chosen: Chosen) -> list[Costs]:
+def _groups(
+    database: Connection, by: Sequence[str], chosen: Chosen, limit: int
+) -> tuple[list[Costs], int]:
+    """The first groups, and how many there are beyond `limit`."""
     groups = [GROUPS[name] for name in by]
     timed = [place for place, name in enumerate(by, 1) if name in TIMES]
     dearest = (f"{len(by) + 5} DESC", f"{len(by) + 1} DESC")
@@ -142,12 +154,13 @@ def _groups(database: Connection, by: Sequence[str], chosen: Chosen) -> list[Cos
     sums = (
         "coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), "
         "coalesce(sum(cached_tokens), 0), coalesce(sum(output_tokens), 0), sum(cost), "
-        "coalesce(sum(unpriced), 0)"
+        "coalesce(sum(unpriced), 0), count(*) OVER ()"
     )
     source, values = _source(database, _columns(by, chosen), chosen)
-    query = f"SELECT {', '.join([*groups, sums])} FROM {source} {grouped} ORDER BY {order}"
-    rows = database.execute(query, values)
-    return [Costs(tuple(map(str, row[: len(by)])), *row[len(by) :]) for row in rows]
+    query = f"SELECT {', '.join([*groups, sums])} FROM {source} {grouped} ORDER BY {order} LIMIT ?"
+    rows = database.execute(query, [*values, limit]).fetchall()
+    found = [Costs(tuple(map(str, row[: len(by)])), *row[len(by) : -1]) for row in rows]
+    return found, rows[0][-1] - len(rows) if rows else 0
 
 
 def _unpriced(database: Connection, chosen: Chosen) -> list[Unpriced]:
@@ -203,7 +216,8 @@ def _source(
         _days(table, columns, whose),
         _rows(columns, whose, "number <= ?"),
         _rows(columns, whose, "number <= ?"),
-        _rows(columns, whose, "number > ?"),
+        # With a plus SQLite seeks these by their numbers: there are few.
+        _rows(columns, whose, "number > ?", arrival="+arrival_unix_s"),
     ]
     return f"({' UNION ALL '.join(parts)})", [
         *(first, last, *values),
@@ -218,27 +232,12 @@ def _days(table: CostTable, columns: Sequence[str], whose: str) -> str:
     return f"SELECT {names} FROM {table.name} WHERE day >= ? AND day < ? AND {whose}"
 
 
-def _rows(columns: Sequence[str], whose: str, which: str) -> str:
+def _rows(columns: Sequence[str], whose: str, which: str, arrival: str = "arrival_unix_s") -> str:
     names = ", ".join([f"{DAY} AS day", *columns])
     sums = ", ".join(f"{value} AS {name}" for name, value in SUMS.items())
     return (
-        f"SELECT {names}, {sums} FROM requests WHERE arrival_unix_s >= ? AND arrival_unix_s < ? "
+        f"SELECT {names}, {sums} FROM requests WHERE {arrival} >= ? AND {arrival} < ? "
         f"AND {COUNTED} AND {whose} AND {which}"
-    )
-
-
-def total(groups: Iterable[Costs]) -> Costs:
-    """The sum of groups that have no request in common."""
-    found = list(groups)
-    known = [one.cost for one in found if one.cost is not None]
-    return Costs(
-        (),
-        sum(one.requests for one in found),
-        sum(one.prompt_tokens for one in found),
-        sum(one.cached_tokens for one in found),
-        sum(one.output_tokens for one in found),
-        fsum(known) if known else None,
-        sum(one.unpriced for one in found),
     )
 
 
@@ -254,8 +253,8 @@ class BatchCost(NamedTuple):
     def later(self, database: Connection, batch: str) -> BatchCost:
         """The same with the rows that came since. Raises sqlite3.Error."""
         query = f"""
-            SELECT max(number), sum({COST}), coalesce(sum({UNPRICED} AND {COUNTED}), 0) FROM requests
-            WHERE batch != '' AND batch = ? AND number > ?
+            SELECT max(number), sum({COST}), coalesce(sum({UNPRICED} AND {COUNTED}), 0)
+            FROM requests WHERE batch != '' AND batch = ? AND number > ?
         """  # the index has no rows without a batch
         ((number, cost, unpriced),) = database.execute(query, (batch, self.number))
         if number is None:

@@ -25,7 +25,6 @@ from headway.store.costs import (
     groups_of,
     later,
     summed,
-    total,
 )
 from headway.store.history.log_file import HistoryError
 from headway.store.history.reader import HistoryReader
@@ -86,18 +85,18 @@ class CostsRoutes:
                 code="no_request_log",
             )
         try:
-            found = await self._reader.ask(partial(summed, by=by, chosen=chosen))
+            found = await self._reader.ask(partial(summed, by=by, chosen=chosen, limit=limit))
         except HistoryError as error:
             raise ApiError(503, sentence(error), type=SERVER, code="log_unreadable") from None
         view = CostsView(
             since=found.since_s,
             by=by,
-            total=CostSums(**total(found.groups).sums()),
+            total=CostSums(**found.total.sums()),
             groups=[
                 CostGroup(group=dict(zip(by, one.group, strict=True)), **one.sums())
-                for one in found.groups[:limit]
+                for one in found.groups
             ],
-            left_out=max(0, len(found.groups) - limit),
+            left_out=found.left_out,
             unpriced=[UnpricedModel(**one._asdict()) for one in found.unpriced],
             budgets=[one for budget in self._seen(viewer) for one in _views(budget)],
         )
