@@ -15,7 +15,7 @@ from headway.core.scheduler import Scheduler
 from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
-from headway.gateway.foresight.question import question_of
+from headway.gateway.foresight.question import MOST_REPLAYED, question_of
 from headway.gateway.settings import AutoSettings
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Advisor:
             self._clock(),
             current=current,
             window_s=settings.window_s,
-            most_requests=settings.most_requests,
+            most_requests=MOST_REPLAYED,
             slo=settings.slo,
         )
         if not question.slots:

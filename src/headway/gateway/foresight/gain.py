@@ -13,13 +13,12 @@ import msgspec
 from headway.core.scheduler import Scheduler
 from headway.gateway.api.views import GainView
 from headway.gateway.foresight.background import CommandFailed, answer_of
-from headway.gateway.foresight.question import question_of
+from headway.gateway.foresight.question import MOST_REPLAYED, question_of
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 WINDOW_S = 3600.0
-MOST_REQUESTS = 4000
 LIMIT_S = 120.0
 
 
@@ -70,7 +69,7 @@ class Gain:
             self._clock(),
             current=self._scheduler.policy_name,
             window_s=WINDOW_S,
-            most_requests=MOST_REQUESTS,
+            most_requests=MOST_REPLAYED,
             about="gain",
         )
         try:

@@ -12,6 +12,8 @@ import msgspec
 from headway.core.scheduler import Scheduler
 from headway.store.event_log import settings_as_values
 
+MOST_REPLAYED = 4000
+"""Requests that a replay takes which nobody waits for."""
 About = Literal["policies", "settings", "engines"]
 """Which policy pays; which settings meet an SLO; how many engines do."""
 
