@@ -46,19 +46,10 @@ from headway.gateway.keys.keys import KeyRing
 from headway.gateway.keys.sessions import Sessions
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.money.spot_prices import SpotPrices
-from headway.gateway.routes.application import Routes
-from headway.gateway.routes.console import ConsoleRoutes
-from headway.gateway.routes.costs import CostsRoutes
-from headway.gateway.routes.history import HistoryRoutes
+from headway.gateway.routes.application import application
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
-from headway.gateway.routes.operations import Operations
-from headway.gateway.routes.predicted import PredictedRoute
-from headway.gateway.routes.prompt_trials import PromptTrials
-from headway.gateway.routes.prompts import PromptsRoutes
-from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.texts import TextRoutes
-from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.gateway.workers.worker import Worker
@@ -233,51 +224,36 @@ class Gateway:
         self._gain = None
         if request_log is not None:
             self._gain = Gain(core, request_log.path, accounts.flush, clock)
-        automatic = self._advisor is not None
-        self._live = Live(self.dispatcher, foresight, automatic, self._gain)
         self._workers = tuple(Worker(one) for one in settings.workers)
-        what_if = WhatIf(core, log_path, accounts.flush, clock)
-        routes = Routes(
+        routes = application(
             settings,
-            self.dispatcher,
-            self.pool,
-            intake,
-            accounts,
-            metrics,
-            entrance,
-            self._prompts,
-            inference,
-            answers,
-            texts,
-            self._batches,
-            CostsRoutes(entrance, self._budgets, log_path),
-            responses,
-            self._advisor,
-            ConsoleRoutes(
-                entrance,
-                sessions,
-                bodies,
-                self._live,
-                self._trend,
-                settings.base_path,
-                keeps_log=log_path is not None,
-            ),
-            Operations(
-                entrance,
-                bodies,
-                self.dispatcher,
-                self.pool,
-                foresight,
-                automatic,
-            ),
-            PredictedRoute(entrance, self._prompts, intake, self.dispatcher, foresight, ahead),
-            HistoryRoutes(entrance, self._reader),
-            PromptsRoutes(entrance, bodies, self._prompts),
-            PromptTrials(entrance, bodies, self._prompts, intake, answers),
-            RunsRoutes(entrance, bodies, self._workers),
-            WhatIfRoutes(entrance, bodies, what_if, profiles, automatic),
+            accounts=accounts,
+            advisor=self._advisor,
+            ahead=ahead,
+            answers=answers,
+            batches=self._batches,
+            bodies=bodies,
+            budgets=self._budgets,
+            dispatcher=self.dispatcher,
+            entrance=entrance,
+            foresight=foresight,
+            inference=inference,
+            intake=intake,
+            live=Live(self.dispatcher, foresight, self._advisor is not None, self._gain),
+            log=log_path,
+            metrics=metrics,
+            pool=self.pool,
+            profiles=profiles,
+            prompts=self._prompts,
+            reader=self._reader,
+            responses=responses,
+            sessions=sessions,
+            texts=texts,
+            trend=self._trend,
+            what_if=WhatIf(core, log_path, accounts.flush, clock),
+            workers=self._workers,
         )
-        self._http = HttpServer(routes.application(), settings)
+        self._http = HttpServer(routes, settings)
         self.address = ""
         """`http://host:port`; empty before `start`."""
 

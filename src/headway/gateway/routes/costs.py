@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
@@ -51,6 +52,10 @@ class CostsRoutes:
         self._budgets = budgets
         self._log = log
         self._batches: dict[str, BatchCost] = {}
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"costs": self.costs}
 
     async def costs(self, request: web.Request) -> web.Response:
         """Sums of the request log. Raises ApiError 400 or 404."""

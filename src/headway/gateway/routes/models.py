@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.wire import Architecture, Model, ModelList
@@ -28,6 +29,13 @@ class ModelsRoutes:
         self._intake = intake
         self._inference = inference
         self._since = int(time.time())
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "models": self.all,
+            "model": self.one,
+        }
 
     async def all(self, request: web.Request) -> web.Response:
         """All models."""

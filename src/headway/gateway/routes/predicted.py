@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.views import PredictedChat, PredictedUnder
@@ -46,6 +47,10 @@ class PredictedRoute:
         self._dispatcher = dispatcher
         self._foresight = foresight
         self._ahead = ahead
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"predicted": self.predicted}
 
     async def predicted(self, request: web.Request) -> web.Response:
         """Answer with the prediction."""

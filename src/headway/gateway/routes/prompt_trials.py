@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -62,6 +63,10 @@ class PromptTrials:
         self._prompts = prompts
         self._intake = intake
         self._generated = generated
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"run_trials": self.run}
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run them, and stream how far they are; the last event has the results."""

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError
@@ -49,6 +50,13 @@ class TextRoutes:
         self._entrance = entrance
         self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "rerank": self.rerank,
+            "classify": self.classify,
+        }
 
     async def embeddings(
         self, headers: Mapping[str, str], admitted: Admitted
