@@ -40,6 +40,7 @@ from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.model_names import ModelNames
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
@@ -167,8 +168,8 @@ class Gateway:
             tracer,
         )
         self.catalog = Catalog() if catalog is None else catalog
-        batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
+        models = ModelNames(self.pool, [model.name for model in self.catalog], aliases)
         intake = Intake(
             settings,
             self.dispatcher,
@@ -176,8 +177,7 @@ class Gateway:
             claimed,
             ahead,
             self.pool,
-            batched,
-            aliases,
+            models,
             admissions,
             tracer,
         )
@@ -207,6 +207,7 @@ class Gateway:
         texts = TextRoutes(inference, entrance)
         if batches is not None:
             lines = Lines(
+                models,
                 intake,
                 self._prompts,
                 answers,
@@ -242,6 +243,7 @@ class Gateway:
             live=Live(self.dispatcher, foresight, self._advisor is not None, self._gain),
             log=log_path,
             metrics=metrics,
+            models=models,
             pool=self.pool,
             profiles=profiles,
             prompts=self._prompts,

@@ -23,6 +23,7 @@ from headway.gateway.foresight.what_if import WhatIf
 from headway.gateway.http.body import Bodies
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.model_names import ModelNames
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.sessions import Sessions
@@ -74,6 +75,7 @@ def application(
     live: Live,
     log: Path | None,
     metrics: Metrics,
+    models: ModelNames,
     pool: BackendPool,
     profiles: Sequence[str],
     prompts: Prompts,
@@ -93,7 +95,7 @@ def application(
         profiles: of engines that the console can replay traffic on.
     """
     automatic = advisor is not None
-    counter = TokenCounter(intake, pool)
+    counter = TokenCounter(models, pool)
     messages = MessagesRoutes(entrance, counter)
     kept = ResponsesRoutes(entrance, prompts, counter, responses, settings.max_body_bytes)
     files = FilesRoutes(entrance, batches, settings.read_timeout_s)
@@ -117,7 +119,7 @@ def application(
         texts,
         PredictRoute(inference, entrance),
         OpenInferenceRoutes(inference, entrance),
-        ModelsRoutes(entrance, intake, inference),
+        ModelsRoutes(entrance, models, inference),
         StatusRoutes(entrance, dispatcher, pool, inference, accounts, metrics, advisor),
         costs,
         PredictedRoute(entrance, prompts, intake, dispatcher, foresight, ahead),

@@ -14,7 +14,8 @@ from headway.gateway.answers.reply import Reply
 from headway.gateway.dialects.dialect import Dialect
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Admitted, Entrance
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.routes.messages import MessagesRoutes
 from headway.gateway.routes.responses import ResponsesRoutes

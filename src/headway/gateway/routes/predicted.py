@@ -14,7 +14,8 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Entrance
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.routes.policy_names import check_policy
 from headway.gateway.routes.token_counts import CHAT

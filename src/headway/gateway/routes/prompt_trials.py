@@ -20,7 +20,8 @@ from headway.gateway.api.prompts import TrialProgress, TrialResult, TrialsAsked
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.http.body import Bodies, off_loop, parsed
 from headway.gateway.intake.entrance import Admitted, Entrance
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts, no_prompts, refused
 from headway.gateway.keys.keys import Caller
 from headway.gateway.routes.console import STREAM
