@@ -31,6 +31,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
+from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.foresight.what_if import WhatIf
@@ -181,11 +182,10 @@ class Gateway:
             admissions,
             tracer,
         )
+        traffic = RecentTraffic(core, log_path, accounts.flush, clock)
         self._advisor = None
         if settings.auto is not None and request_log is not None:
-            self._advisor = Advisor(
-                core, foresight, settings.auto, request_log.path, accounts.flush, clock
-            )
+            self._advisor = Advisor(traffic, foresight, settings.auto)
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
@@ -222,9 +222,7 @@ class Gateway:
             BatchMetrics(self._batches, metrics.registry)
         self._reader = None if request_log is None else HistoryReader(request_log.path)
         self._trend = Trend(core)
-        self._gain = None
-        if request_log is not None:
-            self._gain = Gain(core, request_log.path, accounts.flush, clock)
+        self._gain = None if request_log is None else Gain(traffic)
         self._workers = tuple(Worker(one) for one in settings.workers)
         routes = application(
             settings,
@@ -252,7 +250,7 @@ class Gateway:
             sessions=sessions,
             texts=texts,
             trend=self._trend,
-            what_if=WhatIf(core, log_path, accounts.flush, clock),
+            what_if=WhatIf(traffic),
             workers=self._workers,
         )
         self._http = HttpServer(routes, settings)
