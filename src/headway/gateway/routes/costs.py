@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import SERVER, json_answer
 from headway.gateway.api.errors import ApiError, invalid_value, sentence
@@ -54,6 +55,10 @@ class CostsRoutes:
         self._log = log
         self._reader = reader
         self._batches: dict[str, BatchCost] = {}
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"costs": self.costs}
 
     async def costs(self, request: web.Request) -> web.Response:
         """Sums of the request log. Raises ApiError 400 or 404."""
