@@ -79,6 +79,23 @@ async def test_whatever_a_file_is_called_it_starts_a_run_unless_it_is_hidden(
     assert sorted(str(row.output_json) for row in rows) == ['"2"', '"250"', '"8"', '"last"']
 
 
+async def test_a_trigger_that_is_added_before_others_makes_none_of_their_events_new(
+    bench: Bench, tmp_path: Path
+) -> None:
+    async def arrived(path: str = "") -> str:
+        return Path(path).name
+
+    files = Files(str(tmp_path), "*.txt", settled_s=0.0)
+    (tmp_path / "one.txt").write_text("1")
+    async with bench.serving(headway.workflow(triggers=[files])(arrived)):
+        await bench.until_runs(1)
+    (tmp_path / "two.txt").write_text("2")
+    hourly = Every(3600, catch_up="all")
+    async with bench.serving(headway.workflow(triggers=[hourly, files])(arrived)):
+        rows = await bench.until_runs(2)
+    assert sorted(str(row.output_json) for row in rows) == ['"one.txt"', '"two.txt"']
+
+
 async def test_a_folder_that_is_not_there_yet_is_waited_for(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +136,7 @@ async def test_the_end_of_a_run_starts_the_next_one(bench: Bench) -> None:
         return [run, output + 1]
 
     async with bench.serving(first, second):
-        await bench.until_mark("second.after0")
+        await bench.until_mark("second.after first finished")
         ok, bad = await bench.start(first, number=4), await bench.start(first, number=-4)
         await bench.until(bad.id, "failed")
         rows = await bench.until_runs(3)
@@ -199,7 +216,7 @@ async def test_an_end_that_was_written_late_starts_the_next_run_once(bench: Benc
 
     now = time.time()
     async with bench.serving(second):
-        await bench.until_mark("second.after0")
+        await bench.until_mark("second.after first finished")
         for run, ended_at in (("b", now + 5.0), ("a", now + 3.0)):
             row = RunRow(run, "first", "h", "{}", state=RunState.FINISHED, ended_at=ended_at)
             await bench.journal.add(row, Definition("h", "first", "", ""))
@@ -227,6 +244,6 @@ async def test_a_clock_that_was_set_back_stops_no_schedule(bench: Bench) -> None
     async def ticked(at: str) -> str:
         return at
 
-    await bench.journal.set_mark("ticked.every0", "2100-01-01T00:00:00+00:00")
+    await bench.journal.set_mark("ticked.every 1", "2100-01-01T00:00:00+00:00")
     async with bench.serving(ticked):
         await bench.until_runs(1)

@@ -142,7 +142,7 @@ async def test_a_trigger_starts_one_run_an_event_whoever_watches(bench: Bench) -
             bench.journal, catalog, Gateway("http://127.0.0.1:1"), lambda: None, lambda: now[0]
         )
         async with bench.beside(triggers.run()):
-            await bench.until_mark("minutely.cron0")
+            await bench.until_mark("minutely.cron * * * * * UTC")
         now[0] += 300.0  # while nobody watched
         async with bench.beside(triggers.run()), bench.beside(triggers.run()):
             runs = [row.output_json for row in await bench.until_runs(5)]

@@ -37,6 +37,11 @@ class Backlog:
         if self.below < 1 or self.rest_s < 0 or self.look_every_s <= 0:
             raise ValueError("below is at least 1, rest_s at least 0, look_every_s positive")
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return "the queue"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event whenever the queue is short enough."""
         said = ""

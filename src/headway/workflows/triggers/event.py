@@ -43,6 +43,11 @@ class Around:
 class Trigger(Protocol):
     """Watches for events until it is cancelled."""
 
+    @property
+    def watches(self) -> str:
+        """What tells it from others of its kind in a workflow: its marks and events bear it."""
+        ...
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire each event once it happens, and those of a downtime as the trigger states."""
         ...

@@ -51,6 +51,11 @@ class Files:
         if self.settled_s < 0:
             raise ValueError(f"settled_s is {self.settled_s}; it must not be negative")
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return self.folder
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event for each file that is there, and for each that comes."""
         folder = Path(self.folder).resolve()

@@ -35,6 +35,11 @@ class RedisStream:
     group: str = "headway"
     input: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return self.stream
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event for each message, those that wait since before included."""
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -56,8 +57,7 @@ class Triggers:
         self.hooks: dict[str, tuple[Webhook, Callable[[Event], Awaitable[RunRow]]]] = {}
         """Webhooks by name, each with what starts the run of an event."""
         for workflow in catalog:
-            for number, trigger in enumerate(workflow.triggers):
-                name = f"{workflow.name}.{type(trigger).__name__.lower()}{number}"
+            for name, trigger in _named(workflow):
                 self._watched.append((name, workflow, trigger))
                 if isinstance(trigger, Webhook):
                     if trigger.name in self.hooks:
@@ -99,3 +99,12 @@ class Triggers:
         logger.info("%s: event %s started run %s", name, event.id, row.id)
         self._wake()
         return row
+
+
+def _named(workflow: Workflow[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Its triggers with their names, which stay as they are when others come before them."""
+    alike: Counter[str] = Counter()
+    for trigger in workflow.triggers:
+        name = f"{workflow.name}.{type(trigger).__name__.lower()} {trigger.watches}"
+        alike[name] += 1
+        yield (name if alike[name] == 1 else f"{name} #{alike[name]}"), trigger

@@ -123,6 +123,11 @@ class Cron:
         """Its time zone."""
         return ZoneInfo(self.timezone)
 
+    @property
+    def watches(self) -> str:
+        """Its times."""
+        return f"{self.expression} {self.timezone}"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event at each of its times; its `at` is that time."""
         await _watch(self, around, fire)
@@ -159,6 +164,11 @@ class Every:
         zone = datetime.now().astimezone().tzinfo
         assert zone is not None
         return zone
+
+    @property
+    def watches(self) -> str:
+        """Its interval."""
+        return f"{self.seconds:g}"
 
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event at each of its times; its `at` is that time."""

@@ -55,6 +55,11 @@ class Webhook:
         secret_bytes(secret)
         return secret
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return self.name
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Nothing to watch: the worker's HTTP server fires its events."""
         try:
