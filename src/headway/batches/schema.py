@@ -91,7 +91,7 @@ class Result:
 
     line: int
     attempt: int
-    """Counted from 1."""
+    """Which of its runs, counted from 1."""
     succeeded: bool
     answer: bytes
     """The line of the output or error file."""
