@@ -139,7 +139,7 @@ class Batches:
 
     async def remove_file(self, id: str, owner: str) -> bool:
         """Delete the file `id`; returns whether this owner had it. Batches that read it go on."""
-        if not await self._journal.remove_file(id, owner):
+        if not await self._journal.remove_file(id, owner, self._clock()):
             return False
         self.folder.remove(id)
         return True
