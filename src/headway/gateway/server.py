@@ -324,12 +324,12 @@ class Gateway:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
         self._budgets.use_keys(keys)
-        await self._budgets.read_log(self._log_path, time.time())
+        await self._budgets.read_log(self._log_path, self._accounts.written)
 
     async def use_tenant_budgets(self, budgets: Mapping[str, BudgetSettings]) -> None:
         """These are the budgets of tenants from now on; what is spent stays spent."""
         self._budgets.use_tenants(budgets)
-        await self._budgets.read_log(self._log_path, time.time())
+        await self._budgets.read_log(self._log_path, self._accounts.written)
 
     async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
         """Run on these servers from now on, beside the embedded engines.
