@@ -12,7 +12,6 @@ from headway.batches.batch import OVER
 from headway.batches.schema import FILE_COLUMNS, StoredFile
 from headway.store.transactions import Connection, marks
 
-
 FORMER_S = 24 * 3600
 """How long a list may go on after a file that was deleted."""
 
