@@ -47,8 +47,8 @@ class ModelsRoutes:
             name = model if name == "default" else name
         if is_anthropic_client(request):
             return json_answer(model_info(name, self._since))
-        (model,) = self._models([name])
-        return json_answer(model)
+        (found,) = self._models([name])
+        return json_answer(found)
 
     def _models(self, names: list[str]) -> list[Model]:
         return [
