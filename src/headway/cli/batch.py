@@ -275,6 +275,8 @@ def _line(batch: dict[str, Any]) -> str:
     cost = f", cost {extras['cost']:.4f}" if extras.get("cost") is not None else ""
     if extras.get("unpriced"):
         cost += f", {extras['unpriced']:,} requests without a price"
+    if extras.get("uncounted"):
+        cost += f", {extras['uncounted']:,} requests in the logs of other gateways"
     return (
         f"{batch['id']}  {began}  {_status(batch):11}  {batch['endpoint']}  "
         f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{_waits(batch)}"
