@@ -153,6 +153,10 @@ def test_models_that_answer_batches_need_no_embedded_engine() -> None:
     ("line", "told"),
     [
         ("  instances: 0", "models[0].instances"),
+        ("  instances: 1-4", "models[0].instances: cannot read the scale '1-4'"),
+        ("  instances: 0..4", "models[0].instances: write 1..4, and unload_after_s"),
+        ("  instances: 4..1", "models[0].instances: the scale '4..1' has its least above its most"),
+        ("  instance_idle_s: 0", "models[0].instance_idle_s"),
         ("  threads: 0", "models[0].threads"),
         ("  max_batch_size: 0", "models[0].max_batch_size"),
         ("  batching: clever", "models[0].batching"),
@@ -167,6 +171,14 @@ def test_models_that_answer_batches_need_no_embedded_engine() -> None:
 def test_what_is_wrong_with_a_model_is_named_with_its_place(line: str, told: str) -> None:
     file(f"models:\n- name: m\n  path: m.onnx\n{line}\n")
     assert told in failure()
+
+
+def test_the_instances_of_a_model_may_be_a_range_but_not_of_a_server() -> None:
+    file("models:\n- {name: m, path: m.onnx, instances: 1..4}\n")
+    (model,) = load().settings.models or ()
+    assert (model.least_instances, model.most_instances) == (1, 4)
+    file("models:\n- {name: m, path: 'http://gpu-1:8000', instances: 1..4}\n")
+    assert "a server gets a fixed number of batches at once, not 1..4" in failure()
 
 
 def test_a_model_needs_a_name_and_a_path() -> None:

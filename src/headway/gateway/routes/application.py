@@ -99,7 +99,7 @@ def application(
     messages = MessagesRoutes(entrance, counter)
     kept = ResponsesRoutes(entrance, prompts, counter, responses, settings.max_body_bytes)
     files = FilesRoutes(entrance, batches, settings.read_timeout_s)
-    costs = CostsRoutes(entrance, budgets, log)
+    costs = CostsRoutes(entrance, budgets, log, reader)
     groups = (
         GeneratedRoutes(
             entrance,
