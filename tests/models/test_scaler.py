@@ -35,7 +35,7 @@ async def scaled() -> AsyncIterator[Scaled]:
         def serve(name: str, idle_s: float = 0.2, least: int = 1) -> ServedModel:
             instances = Instances(function(name), least, threads=1)
             settings = BatchingSettings(Limits(max_size=1))
-            scaler = Quick(instances, 3, idle_s)
+            scaler = Quick(name, instances, 3, idle_s)
             model = ServedModel(name, instances, settings, scaler=scaler)
             stack.push_async_callback(model.close)
             return model

@@ -96,7 +96,7 @@ def _served(model: ModelConfig, settings: Settings) -> ServedModel:
     )
     backing, scaler = _backing(model, source), None
     if isinstance(backing, Instances) and model.most_instances > model.least_instances:
-        scaler = Scaler(backing, model.most_instances, model.instance_idle_s)
+        scaler = Scaler(model.name, backing, model.most_instances, model.instance_idle_s)
     return ServedModel(
         model.name, backing, batching, model.unload_after_s, model.length_unit, scaler
     )

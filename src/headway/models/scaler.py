@@ -23,12 +23,14 @@ class Scaler:
     long counts, whatever is predicted: nothing is, until the first batch has ended.
 
     Args:
-        instances: of the model; at first as many as there are at least.
+        name: of the model.
+        instances: its instances; at first as many as there are at least.
         most: how many there may be.
         idle_s: one goes when the others could have run everything for this long.
     """
 
-    def __init__(self, instances: Instances, most: int, idle_s: float) -> None:
+    def __init__(self, name: str, instances: Instances, most: int, idle_s: float) -> None:
+        self._name = name
         self._instances = instances
         self._least = instances.count
         self._most = most
@@ -62,5 +64,5 @@ class Scaler:
         running = [int(number < len(batcher.batches)) for number in range(self._most)]
         if fleet.adjust(now_s, batcher.waiting_batches, waiting_s, running):
             count = fleet.states.count(ReplicaState.ON)
-            logger.info("%d instances instead of %d", count, self._instances.count)
+            logger.info("model %s: %d instances, not %d", self._name, count, self._instances.count)
             self._instances.resize(count)
