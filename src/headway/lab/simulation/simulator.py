@@ -1,6 +1,6 @@
 """The scheduler on virtual time, over engines that are models.
 
-This is the gateway's own `headway.core.scheduler.Scheduler`, driven by the same events; time is computed
+This is the gateway's own `headway.core.Scheduler`, driven by the same events; time is computed
 instead of waited for.
 """
 
