@@ -26,7 +26,7 @@ class ModelsRoutes:
 
     def __init__(self, entrance: Entrance, models: ModelNames, inference: Inference) -> None:
         self._entrance = entrance
-        self._names = models
+        self._models = models
         self._inference = inference
         self._since = int(time.time())
 
@@ -40,7 +40,7 @@ class ModelsRoutes:
     async def all(self, request: web.Request) -> web.Response:
         """All models."""
         self._entrance.caller(request)
-        names = self._names.all()
+        names = self._models.all()
         names = ["default", *names] if names else names
         if is_anthropic_client(request):
             return json_answer(model_list(names, self._since))
@@ -51,12 +51,12 @@ class ModelsRoutes:
         self._entrance.caller(request)
         name = request.match_info["model"]
         if name == "default" or not self._inference.serves(name):
-            model = self._names.model(name)
+            model = self._models.model(name)
             name = model if name == "default" else name
         if is_anthropic_client(request):
             return json_answer(model_info(name, self._since))
         return json_answer(self._model(name))
 
     def _model(self, name: str) -> Model:
-        takes = Architecture(input_modalities=self._names.inputs(name))
+        takes = Architecture(input_modalities=self._models.inputs(name))
         return Model(id=name, created=self._since, architecture=takes)
