@@ -48,6 +48,11 @@ def test_where_nobody_waited_the_policies_had_no_choice() -> None:
     assert said(came_every(60.0)).startswith("Nobody waited, so there was no choice")
 
 
+def test_a_load_is_suggested_only_where_there_are_times_to_scale() -> None:
+    assert "as --load 0.9" in said(came_every(60.0))
+    assert "--load" not in said(came_every(60.0, LENGTHS[:1]))
+
+
 def test_rows_that_are_equal_although_requests_waited_are_named() -> None:
     assert "All rows are equal" in said(came_every(0.02, np.full(80, 50)))
 

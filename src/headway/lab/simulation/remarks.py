@@ -106,7 +106,7 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
     means_s = [row.latency_s.mean for row in rows]
     equal = len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s)
     more = "more traffic" if load is None or load < OVERLOAD else "more requests"
-    at = ", as --load 0.9" if load is None or load < 0.9 else ""
+    at = ", as --load 0.9" if trace.span_s and (load is None or load < 0.9) else ""
     if len(rows) > 1 and not waited and not equal:
         found.append(
             "Nobody waited, so no policy had a choice to make: rows differ only by which engine "
