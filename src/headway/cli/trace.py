@@ -138,10 +138,10 @@ def sample(
 
 def _drawn(trace: Trace, requests: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers of the requests of sessions that are drawn until there are enough."""
-    first, sizes = np.unique(trace.began, return_counts=True)
+    first, sizes = np.unique(trace.runs, return_counts=True)
     order = rng.permutation(len(first))
     enough = np.searchsorted(np.cumsum(sizes[order]), requests) + 1
-    return np.flatnonzero(np.isin(trace.began, first[order[:enough]]))
+    return np.flatnonzero(np.isin(trace.runs, first[order[:enough]]))
 
 
 def generate(

@@ -16,6 +16,8 @@ TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end
 """Columns of times, and from when they count."""
 MOST_TOKENS = 10_000_000
 """Limit on the tokens of a prompt or an answer; more are a mistake in the trace."""
+MOST_S = 1e11
+"""Limit on times, thousands of years: more are Unix times in milliseconds or finer, and no seconds."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -76,6 +78,11 @@ class Trace:
                 ~np.isfinite(values) | (values < 0),
                 name,
                 f"is no time from 0 on; give seconds, {TIMES[name]}",
+            )
+            self._refuse(
+                values >= MOST_S,
+                name,
+                "is thousands of years, so it may be milliseconds or nanoseconds; give seconds",
             )
         falls = np.flatnonzero(np.diff(self.arrival_s) < 0)
         if len(falls):
