@@ -199,6 +199,8 @@ def facts_of(trace: Trace) -> dict[str, str]:
         rate = len(trace) / trace.span_s
         facts["arrivals"] = f"over {trace.span_s:,.1f} s, {figures(rate)} a second"
         facts["gaps"] = f"coefficient of variation {spread:.2f} (1: Poisson)"
+    if trace.left_out:
+        facts["left out"] = f"{trace.left_out:,} without an answer"
     facts["prompt tokens"] = _spread_of(trace.prompt_tokens)
     facts["output tokens"] = _spread_of(trace.output_tokens)
     for name in ("tenants", "programs"):
@@ -231,7 +233,8 @@ def _spread_of(values: np.ndarray) -> str:
 def _written(make: Callable[[], Trace], out: Path) -> None:
     trace = _guarded(make)
     _guarded(lambda: write_trace(trace, out))
-    print(f"{out}: {len(trace):,} requests over {trace.span_s:,.1f} s")
+    left_out = f"; {trace.left_out:,} without an answer are left out" if trace.left_out else ""
+    print(f"{out}: {len(trace):,} requests over {trace.span_s:,.1f} s{left_out}")
 
 
 def _guarded(action: Callable[[], Found]) -> Found:

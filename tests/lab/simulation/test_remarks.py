@@ -13,7 +13,9 @@ from headway.lab.simulation.measures import Measures, Slo
 from headway.lab.simulation.remarks import (
     assumptions,
     equals,
+    few,
     headline,
+    left_out,
     offered_load,
     remarks,
 )
@@ -46,6 +48,18 @@ def test_a_load_far_above_capacity_is_named() -> None:
 
 def test_where_nobody_waited_the_policies_had_no_choice() -> None:
     assert said(came_every(60.0)).startswith("Nobody waited, so there was no choice")
+
+
+def test_what_a_trace_is_without_and_how_little_it_says_is_named() -> None:
+    whole = came_every(60.0)
+    assert left_out(whole) == []
+    (said,) = left_out(replace(whole, left_out=1234))
+    assert said.startswith("test also holds 1,234 requests without a whole answer")
+    assert [few(49), few(199), few(200)] == [
+        ["49 requests say too little; 50 are needed."],
+        ["199 requests say little about a p99; 200 are needed."],
+        [],
+    ]
 
 
 def test_a_load_is_suggested_only_where_there_are_times_to_scale() -> None:

@@ -9,6 +9,8 @@ from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
 from headway.lab.report.sections import listed
+from headway.lab.simulation.captured import LEAST_REQUESTS as LEAST_FOR_A_MEAN
+from headway.lab.simulation.choice import LEAST_REQUESTS as LEAST_FOR_A_TAIL
 from headway.lab.simulation.comparison import ORACLE, parts_of
 from headway.lab.simulation.fair_prediction import Assumption
 from headway.lab.simulation.load import capacity_rps
@@ -84,6 +86,25 @@ def equals(result: SimulationResult) -> list[str]:
 
 def _alike(first: Sequence[float], second: Sequence[float]) -> bool:
     return all(abs(a - b) <= ALIKE * max(a, b) for a, b in zip(first, second, strict=True))
+
+
+def left_out(trace: Trace) -> list[str]:
+    """A sentence about recorded requests that the trace is without, if there are any."""
+    if not trace.left_out:
+        return []
+    return [
+        f"{trace.name} also holds {trace.left_out:,} requests without a whole answer, which are "
+        "not replayed: the time that they took of the others is missing."
+    ]
+
+
+def few(requests: int) -> list[str]:
+    """A sentence where so many requests say little."""
+    if requests < LEAST_FOR_A_MEAN:
+        return [f"{requests} requests say too little; {LEAST_FOR_A_MEAN} are needed."]
+    if requests < LEAST_FOR_A_TAIL:
+        return [f"{requests} requests say little about a p99; {LEAST_FOR_A_TAIL} are needed."]
+    return []
 
 
 def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> list[str]:

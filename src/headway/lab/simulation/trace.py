@@ -17,7 +17,7 @@ TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end
 MOST_TOKENS = 10_000_000
 """Limit on the tokens of a prompt or an answer; more are a mistake in the trace."""
 MOST_S = 1e11
-"""Limit on times, thousands of years: more are Unix times in milliseconds or finer, and no seconds."""
+"""Limit on times: more seconds are thousands of years, so they are milliseconds or finer."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -68,6 +68,8 @@ class Trace:
     produced_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """Output tokens of one that runs when the trace begins; -1: it does not. Those that run come
     first, at 0."""
+    left_out: int = 0
+    """Recorded requests that are not in it, since they have no answer."""
 
     def __post_init__(self) -> None:
         if not len(self):

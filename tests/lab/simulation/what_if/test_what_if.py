@@ -101,7 +101,7 @@ def test_another_engine_is_said_not_to_be_fitted(tmp_path: Path) -> None:
 
 def test_few_requests_are_doubted_and_too_few_refused(tmp_path: Path) -> None:
     (doubt,) = ground(tmp_path, busy(100)).doubts
-    assert doubt == "100 requests say little about a p99; take a longer time."
+    assert doubt == "100 requests say little about a p99; 200 are needed."
     (doubt,) = ground(tmp_path / "few", busy(40)).doubts
     assert doubt == "40 requests say too little; 50 are needed."
     with pytest.raises(SimulationError, match="a profile needs 30 answers of one backend"):

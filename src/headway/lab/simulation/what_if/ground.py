@@ -12,8 +12,6 @@ import numpy as np
 
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
-from headway.lab.simulation.captured import LEAST_REQUESTS as LEAST_FOR_A_MEAN
-from headway.lab.simulation.choice import LEAST_REQUESTS as LEAST_FOR_A_TAIL
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import Assumption, assumed_prediction
 from headway.lab.simulation.importers.loading import load_trace
@@ -21,6 +19,7 @@ from headway.lab.simulation.importers.request_log import UNCOUNTED, answered
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.profiles import load_profile, names
 from headway.lab.simulation.recent import Recent, recent_traffic
+from headway.lab.simulation.remarks import few, left_out
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import NOTHING
 from headway.lab.simulation.trace import Trace
@@ -102,6 +101,7 @@ def ground_of(
         trace = load_trace(file)
         scored = np.ones(len(trace), bool)
         notes.append(f"{len(trace):,} requests over {_duration(trace.span_s)} from {file.name}.")
+        notes += left_out(trace)
         if len(trace) > MOST_REQUESTS:
             notes.append(f"Only its first {MOST_REQUESTS:,} are replayed.")
             trace, scored = trace.first(MOST_REQUESTS), scored[:MOST_REQUESTS]
@@ -123,10 +123,7 @@ def ground_of(
         )
     notes.append(f"Prediction of lengths: {prediction}.")
     count = int(scored.sum())
-    if count < LEAST_FOR_A_MEAN:
-        doubts.append(f"{count} requests say too little; {LEAST_FOR_A_MEAN} are needed.")
-    elif count < LEAST_FOR_A_TAIL:
-        doubts.append(f"{count} requests say little about a p99; take a longer time.")
+    doubts += few(count)
     return Ground(trace, scored, sites, settings, prediction, notes, doubts, profile == FITTED)
 
 
