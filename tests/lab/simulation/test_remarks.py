@@ -17,6 +17,7 @@ from headway.lab.simulation.remarks import (
     headline,
     left_out,
     offered_load,
+    rejections,
     remarks,
 )
 from headway.lab.simulation.result import SimulationResult
@@ -93,6 +94,18 @@ def test_an_ordinary_comparison_needs_no_remark() -> None:
     load = offered_load(came_every(1.0), SITES)
     assert load is not None
     assert said(came_every(load / 0.9)) == ""
+
+
+def test_rows_that_reject_more_are_no_better_for_it() -> None:
+    """Deadlines let the oracle reject at once what others start and finish too late."""
+    tight = replace(came_every(0.02), deadline_s=np.full(len(LENGTHS), 2.0))
+    found = compared(tight, "fcfs", "sjf", "mlfq")
+    rejected = {name: found.runs[name][0].measures.rejected for name in found.runs}
+    assert len(set(rejected.values())) > 1
+    (said,) = rejections(found)
+    assert said.startswith("Latencies are of answered requests only: ")
+    assert f"{max(rejected, key=rejected.__getitem__)} {max(rejected.values())}, so" in said
+    assert rejections(compared(came_every(0.02), "fcfs", "sjf")) == []
 
 
 def test_what_comes_at_once_or_after_another_has_no_load() -> None:

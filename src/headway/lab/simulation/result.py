@@ -60,20 +60,18 @@ class SimulationResult:
 
     def gain(self, label: str, seed: int | None = None) -> float | None:
         """Oracle gain captured, over all seeds or of one; None unless `fcfs` and the oracle are
-        there under the same routing, and there is something to gain."""
+        there under the same routing and reject as many, and there is something to gain."""
         _, routing = parts_of(label)
         names = label_of("fcfs", routing), label, label_of(ORACLE, routing)
         if not set(names) <= set(self.runs):
             return None
-        means_s = (
-            fmean(
-                run.measures.latency_s.mean
-                for run in self.runs[name]
-                if seed is None or run.seed == seed
-            )
+        rows = [
+            [run.measures for run in self.runs[name] if seed is None or run.seed == seed]
             for name in names
-        )
-        return gain_captured(*means_s)
+        ]
+        if len({sum(one.rejected for one in row) for row in rows}) > 1:
+            return None  # who rejects more has less to serve: its mean is of other requests
+        return gain_captured(*(fmean(one.latency_s.mean for one in row) for row in rows))
 
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings`, `remarks`, and `policies`: by label the numbers of Measures (means over
