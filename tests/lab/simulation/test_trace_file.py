@@ -41,8 +41,8 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
     write_trace(whole, tmp_path / name)
     again = read_trace(tmp_path / name)
     for column, values in vars(replace(whole, name=name)).items():
-        found = getattr(again, column)
-        assert list(map(str, found)) == list(map(str, values)), column
+        if column != "left_out":  # of the file that was read
+            assert list(map(str, getattr(again, column))) == list(map(str, values)), column
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,17 @@ class Ground:
     own: bool
     """Whether the engines are the gateway's, so that it can do what is found here."""
 
+    def extrapolated(self, slots: Sequence[int]) -> list[str]:
+        """What a profile that was fitted to the gateway's engines cannot know of so many slots."""
+        most = max(site.profile.slots for site in self.sites)
+        beyond = [str(number) for number in slots if number > most]
+        if not (self.own and beyond):
+            return []
+        return [
+            f"No more than {most} requests ever ran at once there, so how slow "
+            f"{' or '.join(beyond)} make each other is extrapolated."
+        ]
+
 
 def ground_of(
     log: Log | None, file: Path | None, profile: str, settings: SchedulerSettings
