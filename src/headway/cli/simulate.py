@@ -210,7 +210,7 @@ def simulate(
             *filter(None, [headline(result)]),
             assumptions(sites, assumed, settings),
             *left_out(traces[0]),
-            *few(sum(map(len, traces))),
+            *few(len(traces[0])),
             *remarks(traces[0], sites, measures),
             *rejections(result),
             *equals(result),

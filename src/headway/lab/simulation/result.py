@@ -52,9 +52,10 @@ class SimulationResult:
         return fmean(_number(run.measures, path) for run in self.runs[label])
 
     def interval(self, label: str, *path: str) -> float | None:
-        """Half of its 95% confidence interval over seeds; None of one seed."""
+        """Half of its 95% confidence interval over seeds; None of one seed, and where seeds change
+        nothing, as under fcfs on recorded requests: that is no sample."""
         values = [_number(run.measures, path) for run in self.runs[label]]
-        if len(values) < 2:
+        if len(set(values)) < 2:
             return None
         return _t_95(len(values) - 1) * stdev(values) / sqrt(len(values))
 
@@ -76,7 +77,7 @@ class SimulationResult:
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings`, `remarks`, and `policies`: by label the numbers of Measures (means over
         seeds), its `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS,
-        which are null of one seed; and `loads`, the policies of `by_load`."""
+        which are null of one seed, or of seeds that change nothing; and `loads`, the policies of `by_load`."""
         found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),
