@@ -77,7 +77,8 @@ class SimulationResult:
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings`, `remarks`, and `policies`: by label the numbers of Measures (means over
         seeds), its `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS,
-        which are null of one seed, or of seeds that change nothing; and `loads`, the policies of `by_load`."""
+        which are null of one seed, or of seeds that change nothing; and `loads`, the policies of
+        `by_load`."""
         found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),
