@@ -50,7 +50,9 @@ def convert(
     time_unit: TimeUnit = "",
     mend: Annotated[
         bool,
-        typer.Option("--mend", help="Sort rows; drop duplicates and rows without output."),
+        typer.Option(
+            "--mend", help="Sort rows; drop those whose id came before, and those without output."
+        ),
     ] = False,
     most_tokens: Annotated[
         int,

@@ -184,6 +184,22 @@ def test_what_was_read_is_a_trace_like_any_other(name: str, tmp_path: Path) -> N
         assert list(map(str, getattr(again, column))) == list(map(str, values)), column
 
 
+UNANSWERED = (
+    "aiperf_profile_export.jsonl",
+    "azure_2023.csv",
+    "burstgpt.csv",
+    "guidellm_benchmarks.json",
+    "mooncake.jsonl",
+    "vllm_bench.json",
+)
+"""Files with one request that was not answered."""
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_left_out_is_counted(name: str) -> None:
+    assert load_trace(CORPUS / name).left_out == (name in UNANSWERED)
+
+
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file() and "chunk" not in path.name)
 PIECES = re.compile(rb'-?\d+(\.\d+)?|"[^"]{0,40}"|null')
 OTHERS = (b"null", b'"x"', b"-1", b"[]", b"{}", b"1e400", b"9" * 20, b"NaN", b'""', b"0", b"1.5")
