@@ -55,6 +55,7 @@ REFUSED = {
     "aiperf_multi_turn.jsonl": "holds AIPerf's multi-turn prompts: it does not say when",
     "aiperf_totals.json": "holds the totals of AIPerf; take its profile_export.jsonl",
     "guidellm_replay.jsonl": "`headway trace convert --time-unit s` or `--time-unit ms`",
+    "headway_history.csv": "holds the history of a gateway, without what the prefix cache saved; t",
     "mooncake_seconds.jsonl": "would be 1,091 requests per second if its times are in ms",
     "openai_batch.jsonl": "holds requests for OpenAI's Batch API: it does not say when",
     "prompts.jsonl": "holds prompts: it does not say when requests came; send it through a gateway",
