@@ -72,6 +72,13 @@ def test_rows_that_are_equal_although_requests_waited_are_named() -> None:
     assert "All rows are equal" in said(came_every(0.02, np.full(80, 50)))
 
 
+def test_rows_that_differ_in_the_tail_alone_are_not_equal() -> None:
+    row = measured(came_every(0.02))[0]
+    longer = replace(row, latency_s=replace(row.latency_s, p99=2.0 * row.latency_s.p99))
+    assert "All rows are equal" in " ".join(remarks(came_every(0.02), SITES, [row, row]))
+    assert "equal" not in " ".join(remarks(came_every(0.02), SITES, [row, longer]))
+
+
 def compared(of: Trace, *policies: str) -> SimulationResult:
     contenders = {name: Contender.parse(name, "oracle") for name in policies}
     scenario = Scenario([of], SITES, settings_of(), Slo())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import isfinite
 
 from headway.core.request import Tier
@@ -23,6 +24,8 @@ OVERLOAD = 1.2
 """Offered load from which a queue grows for as long as requests come."""
 ALIKE = 1e-3
 """Results that differ by a smaller share are the same."""
+COMPARED = tuple(product(("latency_s", "ttft_s"), ("mean", "p99")))
+"""Numbers of rows that are the same."""
 
 
 def assumptions(sites: Sequence[Site], prediction: Assumption, settings: SchedulerSettings) -> str:
@@ -52,9 +55,9 @@ def headline(result: SimulationResult) -> str:
         return ""
     rejected = {label: result.mean(label, "rejected") for label in rows}
     rows = [label for label in rows if rejected[label] <= rejected[fcfs]]
-    means_s = {label: result.mean(label, "latency_s", "mean") for label in rows}
-    if max(means_s.values()) - min(means_s.values()) <= ALIKE * means_s[fcfs]:
+    if _all_alike([_numbers(result, label) for label in rows]):
         return ""
+    means_s = {label: result.mean(label, "latency_s", "mean") for label in rows}
     best_s = min(means_s.values())
     best = [label for label, mean_s in means_s.items() if mean_s <= (1.0 + ALIKE) * best_s]
     if fcfs in best:
@@ -84,11 +87,7 @@ def equals(result: SimulationResult) -> list[str]:
     """A sentence for each group of rows that are the same, where not all are."""
     groups: dict[tuple[float, ...], list[str]] = {}
     for label in result.runs:
-        numbers = tuple(
-            result.mean(label, name, of)
-            for name in ("latency_s", "ttft_s")
-            for of in ("mean", "p99")
-        )
+        numbers = _numbers(result, label)
         same = next((one for one in groups if _alike(one, numbers)), numbers)
         groups.setdefault(same, []).append(label)
     if len(groups) < 2:
@@ -98,6 +97,14 @@ def equals(result: SimulationResult) -> list[str]:
         for labels in groups.values()
         if len(labels) > 1
     ]
+
+
+def _numbers(result: SimulationResult, label: str) -> tuple[float, ...]:
+    return tuple(result.mean(label, *path) for path in COMPARED)
+
+
+def _all_alike(rows: Sequence[Sequence[float]]) -> bool:
+    return all(_alike(rows[0], row) for row in rows)
 
 
 def _alike(first: Sequence[float], second: Sequence[float]) -> bool:
@@ -140,8 +147,8 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
             "grows for as long as requests come, and so do all latencies; see what they do "
             "within capacity with --load 0.9, or add engines."
         )
-    means_s = [row.latency_s.mean for row in rows]
-    equal = len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s)
+    numbers = [[getattr(getattr(row, name), of) for name, of in COMPARED] for row in rows]
+    equal = len(rows) > 1 and _all_alike(numbers)
     more = "more traffic" if load is None or load < OVERLOAD else "more requests"
     at = ", as --load 0.9" if trace.span_s and (load is None or load < 0.9) else ""
     if len(rows) > 1 and not waited and not equal:
