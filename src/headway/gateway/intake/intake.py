@@ -14,7 +14,6 @@ import msgspec
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, Tier
-from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import ApiError, no_backend
@@ -34,6 +33,7 @@ from headway.gateway.http.trace_context import trace_headers
 from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
+from headway.gateway.intake.backend_limits import obstacle, refuse_ignored
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.keys.budgets import Downgrade, Spender
 from headway.gateway.settings import GatewaySettings
@@ -188,7 +188,11 @@ class Intake:
             estimate, claim_counts = self._claimed.estimate(origin, claimed_tokens, limit)
         else:
             estimate = self._history.estimate(origin, limit)
-        obstacle = self._obstacle(kind, model, fields)
+        if kind is None:
+            reason: str | None = "generates nothing"
+        else:
+            refuse_ignored(self._pool, model, fields)
+            reason = obstacle(self._pool, kind, model, fields)
         trace, span = trace_headers(headers), None
         if self._tracer is not None:
             span = self._tracer.begin(trace.get("traceparent", ""))
@@ -209,7 +213,7 @@ class Intake:
             deadline_s=None if urgency.deadline_s is None else now_s + urgency.deadline_s,
             prefix=_prefix(origin, fields[endpoint.prompt_field]),
             max_tokens=limit,
-            preemptible=obstacle is None,
+            preemptible=reason is None,
         )
         work = Work(
             request=request,
@@ -226,7 +230,7 @@ class Intake:
             asked_model=model if call.model in ("default", model) else call.model,
             claimed_tokens=claimed_tokens,
             claimed_to_come_ms=place.to_come_ms,
-            obstacle=obstacle,
+            obstacle=reason,
             caller=caller,
             prompt=prompt,
             batch=batch,
@@ -239,7 +243,7 @@ class Intake:
             work.stream = bool(call.stream)
             options = call.stream_options
             work.include_usage = bool(options and options.include_usage)
-        if kind is not None and obstacle is None:
+        if kind is not None and reason is None:
             work.generation = Generation(kind=kind, body=fields, model=model, headers=work.trace)
         # Also by the history of similar requests: a low claim must not admit a long answer.
         usual = estimate if expected is None else self._history.estimate(origin, limit)
@@ -311,21 +315,6 @@ class Intake:
         ]
         media = frozenset.intersection(*takes) if takes else frozenset[str]()
         return ["text", *sorted(media, reverse=True)]
-
-    def _obstacle(
-        self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
-    ) -> str | None:
-        if kind is None:
-            return "generates nothing"
-        reason: str | None = "is served by no backend that has answered yet"
-        for status in self._pool.statuses.values():
-            description = status.description
-            if description is not None and model in description.models and not status.leaving:
-                # It may run on any of them, so it must be continuable on all.
-                reason = continuable(kind, fields, description)
-                if reason is not None:
-                    return reason
-        return reason
 
 
 def _prefix(origin: Origin, prompt: msgspec.Raw) -> int:
