@@ -4,10 +4,10 @@
 
 Makes such a log (or takes the one at PATH, which is made if it is not there), and serves it with
 `headway serve` in front of a fake backend. Pages with any filter, from the newest on and from the
-middle, charts of an hour to a month by any dimension, and single requests are asked for one after
-another; then the same while chat requests come at a steady rate, by turns with windows in which
-nobody asks. At last a day of it is deleted: piece by piece as the log's thread does it, and by
-gateways that serve meanwhile, by turns with gateways that delete nothing. The gateway and its
+middle, charts of an hour to a month by any dimension, costs and single requests are asked for one
+after another; then the same while chat requests come at a steady rate, by turns with windows in
+which nobody asks. At last a day of it is deleted: piece by piece as the log's thread does it, and
+by gateways that serve meanwhile, by turns with gateways that delete nothing. The gateway and its
 reader have one core, the client and the backend the other.
 """
 
@@ -38,6 +38,7 @@ from http_load import open_loop
 from processes import Server, fake_backend, gateway
 
 HISTORY = "/v1/headway/history"
+COSTS = "/v1/headway/costs"
 DRAWS = 25
 """Of each kind of question."""
 PER_S = 200.0
@@ -62,6 +63,9 @@ def questions(options: argparse.Namespace, seed: int) -> list[tuple[str, str]]:
     def ask(kind: str, path: str = "", **query: object) -> None:
         found.append((kind, f"{HISTORY}{path}?{urllib.parse.urlencode(query)}"))
 
+    def spend(kind: str, **query: object) -> None:
+        found.append((kind, f"{COSTS}?{urllib.parse.urlencode(query)}"))
+
     for _ in range(DRAWS):
         tenant, model, tier = draw.choice(TENANTS), draw.choice(MODELS), draw.choice(TIERS)
         at_s = now_s - draw.random() * options.days * DAY_S
@@ -82,6 +86,10 @@ def questions(options: argparse.Namespace, seed: int) -> list[tuple[str, str]]:
             narrow = draw.choice(({}, {"tenant": tenant}, {"model": model, "tier": tier}))
             lines = {} if by is None else {"by": by}
             ask(f"chart: {days:.2g} days", "/series", since=now_s - days * DAY_S, **narrow, **lines)
+        for days in (1, 7, options.days):
+            by = draw.choice(("tenant", "key", "model", "backend", "tier", "batch", "day"))
+            spend(f"costs: {days:.2g} days", by=by, since=now_s - days * DAY_S, limit=50)
+        spend("costs by run", by="run", since=now_s - options.days * DAY_S, limit=50)
     draw.shuffle(found)
     return found
 
@@ -222,7 +230,7 @@ def main() -> int:
         print(f"{kind:28}{p50:9.1f}{p95:9.1f}{max(took[kind]):9.1f}")
     all_ms = {
         what: [ms for kind, each in took.items() if kind.startswith(what) for ms in each]
-        for what in ("page", "chart", "one")
+        for what in ("page", "chart", "one", "costs")
     }
     worst_kind = {
         what: max(
@@ -240,6 +248,7 @@ def main() -> int:
         Claim("p95 of pages, the slowest kind, ms", worst_kind["page"], 300),
         Claim("p95 of charts, the slowest kind, ms", worst_kind["chart"], 300),
         Claim("p95 of single requests, ms", worst_kind["one"], 300),
+        Claim("p95 of costs, the slowest kind, ms", worst_kind["costs"], 300),
         Claim("p99 of serving while asked, of the quiet one", p99.median, 1.1),
         Claim("p99 of serving while a day is deleted, of the other", p99_trimming.median, 1.1),
         Claim("longest pause of a day's deletion, ms", trim["worst_ms"], 20),

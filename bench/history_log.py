@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from headway.store import cost_days
 from headway.store.history import rollups
 from headway.store.history.upkeep import INDEXES
 from headway.store.request_log import INSERT, ROW, RequestLog
@@ -38,6 +39,9 @@ def rows(count: int, days: float, until_s: float, seed: int = 1) -> Iterator[tup
         )
     )
     for number, (tenant, model, tier, outcome) in enumerate(choose):
+        run = number // 20
+        if number % 5 == 0:
+            tenant = TENANTS[run % len(TENANTS)]
         ran = outcome != "rejected"
         wait_ms = draw.expovariate(1 / 400.0) if ran else None
         ttft_ms = (wait_ms or 0.0) + draw.lognormvariate(4.5, 0.5) if ran else None
@@ -48,7 +52,7 @@ def rows(count: int, days: float, until_s: float, seed: int = 1) -> Iterator[tup
             "arrival_unix_s": until_s - days * DAY_S * (1 - number / count),
             "tier": tier,
             "tenant": tenant,
-            "program": f"run-{number // 20}" if number % 5 == 0 else "",
+            "program": f"run-{run}" if number % 5 == 0 else "",
             "model": model,
             "backend": "gpu-1" if ran else "",
             "policy": "srpt",
@@ -89,7 +93,7 @@ def make(path: Path, count: int, days: float) -> dict[str, float]:
     indexed_s = time.perf_counter()
     rows_mb = size_mb(database)
     began_cpu_s = time.process_time()
-    while rollups.advance(database, time.time()):
+    while rollups.advance(database, time.time()) | cost_days.advance(database):
         pass
     folded_cpu_s = time.process_time() - began_cpu_s
     folded_s = time.perf_counter()

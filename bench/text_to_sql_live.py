@@ -1,6 +1,6 @@
 """Text-to-SQL runs with a deadline each, on two unlike embedded engines, for real.
 
-    python bench/text_to_sql_live.py [--turns 3] [--runs 24] [--only urgency,run-fcfs]
+    python bench/text_to_sql_live.py [--turns 3] [--runs 24] [--only "urgency;run-fcfs"]
 
 The shape of text_to_sql.py with short prompts and answers, on two llama.cpp servers with the same
 weights: as they ship (Q4_1), and widened to 32 bits, which takes longer a token (`pip install
@@ -40,15 +40,13 @@ from claims import Claim, publish
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request
 from headway.core.routing import Router, router_of
-from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
-from headway.engines.model_file import default_model
 from headway.lab.loadtest.server import HeadwayServer
 from headway.lab.report.terminal import Results, show, table_console
 from headway.lab.simulation.trace import Trace
 from text_to_sql import BARS, MET, OURS, TURNS, Contender, runs_of
+from unlike_engines import SLOTS, alone_s, engines
 
-SLOTS = 4
 PROMPT_SHARE, OUTPUT_SHARE = 1 / 60, 1 / 20
 """Of the lengths in text_to_sql.py."""
 LOAD = 1.0
@@ -65,50 +63,6 @@ CONTENDERS = {
     OURS: Contender("slack"),
     "urgency": Contender("urgency"),
 }
-
-
-def widen(source: Path, target: Path) -> None:
-    """Write a GGUF file with the same weights in 32 bits."""
-    import gguf
-
-    reader = gguf.GGUFReader(source)
-    architecture = reader.fields["general.architecture"].contents()
-    writer = gguf.GGUFWriter(target, architecture)
-    for name, entry in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
-        if name == "general.file_type":
-            writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-            continue
-        kind = entry.types[0]
-        of = entry.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(name, entry.contents(), kind, sub_type=of)
-    for tensor in reader.tensors:
-        weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, weights.astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-@asynccontextmanager
-async def engines(wide: Path) -> AsyncIterator[list[Endpoint]]:
-    """Two embedded engines of unlike speed; the file of the slow one is made if it is missing."""
-    if not wide.exists():
-        widen(default_model(), wide.with_suffix(".part"))
-        wide.with_suffix(".part").rename(wide)
-    async with AsyncExitStack() as stack:
-        found = []
-        for name, model in (("quick", default_model()), ("slow", wide)):
-            server = EmbeddedServer(
-                model, name=name, slots=SLOTS, threads=1, context_tokens=1024, alias="sql"
-            )
-            await server.start()
-            stack.push_async_callback(server.stop)
-            assert server.endpoint is not None
-            found.append(server.endpoint)
-        yield found
 
 
 @dataclass
@@ -258,20 +212,6 @@ async def gates(
             server = await stack.enter_async_context(HeadwayServer(settings))
             found.append(Gate(part[0].name, server.url, 1.0 if shared else speeds[place]))
         yield found
-
-
-async def alone_s(endpoint: Endpoint) -> float:
-    """What a call takes on an engine that has nothing else to do; the median of three."""
-    headers = {"authorization": f"Bearer {endpoint.api_key}"}
-    body = {"prompt": "select from where", "n_predict": 24, "ignore_eos": True}
-    took = []
-    async with aiohttp.ClientSession(headers=headers) as session:
-        for _ in range(3):
-            began_s = time.monotonic()
-            async with session.post(f"{endpoint.url}/completion", json=body) as answer:
-                await answer.read()
-            took.append(time.monotonic() - began_s)
-    return float(np.median(took))
 
 
 def yesterday(log: Path) -> None:

@@ -314,10 +314,14 @@ def test_the_command_line_imports_nothing_heavy_before_it_must() -> None:
     )
 
 
+def test_a_first_page_of_the_history_does_not_wait_for_numpy() -> None:
+    assert "numpy" not in loaded_by("import headway.store.history.pages")
+
+
 def test_http_is_a_library_s() -> None:
     spoken = {module.split(".")[0] for path in modules() for module in imports(path)}
     assert "aiohttp" in spoken
-    assert not spoken & {"httptools", "h11", "httpx", "http"} - {"http"}
+    assert not spoken & {"httptools", "h11", "httpx"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

@@ -1,12 +1,13 @@
 """Subtitles for recordings that land in a folder: speech recognised, then written properly.
 
     pip install pocketsphinx "headway[workflows]"          # and ffmpeg, from your distribution
-    headway serve --model smollm2-135m-instruct --model asr=examples/transcribe.py:Transcriber
+    headway serve --model smollm2-135m-instruct --config examples/transcribe.yaml
     mkdir inbox
     headway worker examples/workflows/subtitles.py
 
 Copy a recording into `inbox`: `NAME.srt` appears beside it. It is cut at its silences; the pieces
-are recognised in batches by the workers of `asr`, and each is cleaned by the LLM as soon as it is.
+are recognised in batches by the instances of `asr`, of which there are more while much waits, and
+each is cleaned by the LLM as soon as it is.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import pytest
 import headway
 from headway.batching.driver import BatchEnded
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 
 
 class Gone(BaseException):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_command_line import headway, one_line_failure
-from tests.store.test_request_log import record
+from tests.store.records import record
 
 from headway.cli.gateway import answered_in, lengths_of, responses_of
 from headway.config.kept import LogConfig, ResponsesConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from tests.store.test_request_log import record
+from tests.store.records import record
 
 from headway.cli.logged_examples import logged_examples
 from headway.prediction.learning.logged import LoggedPrompt, logged_features

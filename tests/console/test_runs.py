@@ -17,6 +17,7 @@ from tests.store.history.rows import fill, record
 from tests.workflows.conftest import Bench
 
 import headway
+from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings, WorkerSettings
 from headway.store.request_log import RequestLog
 from headway.store.sqlite import SqliteConnection
@@ -61,25 +62,30 @@ async def bench(tmp_path: Path, backend: FakeBackend, stack: AsyncExitStack) -> 
     return Bench(journal, backend.url)
 
 
-async def place_of(bench: Bench, stack: AsyncExitStack) -> tuple[WorkerSettings, ...]:
-    """A worker that works."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def workers(bench: Bench, stack: AsyncExitStack) -> tuple[WorkerSettings, ...]:
+    """A worker that works, as the gateway knows it."""
     served = await stack.enter_async_context(bench.serving(article))
     return (WorkerSettings("reports", served.address),)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gateway(
+    serve: Serve, backend: FakeBackend, workers: tuple[WorkerSettings, ...], log: RequestLog
+) -> Gateway:
+    return await serve(backend, workers=workers, request_log=log)
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"phone": True}])
 async def test_a_run_is_seen_as_a_graph_and_a_table(
     look: dict[str, bool],
-    serve: Serve,
-    backend: FakeBackend,
+    gateway: Gateway,
     bench: Bench,
-    stack: AsyncExitStack,
     open_console: OpenConsole,
     log: RequestLog,
     axe: str,
 ) -> None:
     draft_fails.set()
-    gateway = await serve(backend, workers=await place_of(bench, stack), request_log=log)
     failed = await bench.start(article, topics=3)
     await bench.until(failed.id, "failed")
     now_s = time.time()
@@ -110,13 +116,8 @@ async def test_a_run_is_seen_as_a_graph_and_a_table(
 
 
 async def test_people_answer_what_a_run_asks(
-    serve: Serve,
-    backend: FakeBackend,
-    bench: Bench,
-    stack: AsyncExitStack,
-    open_console: OpenConsole,
+    gateway: Gateway, bench: Bench, open_console: OpenConsole
 ) -> None:
-    gateway = await serve(backend, workers=await place_of(bench, stack))
     row = await bench.start(article, topics=2, about="x" * 1_000_000)
     await bench.until(row.id, "waiting")
     console = await open_console(gateway, "#/runs")
@@ -136,14 +137,9 @@ async def test_people_answer_what_a_run_asks(
 
 
 async def test_a_graph_fills_while_its_steps_end_and_a_failed_run_goes_on(
-    serve: Serve,
-    backend: FakeBackend,
-    bench: Bench,
-    stack: AsyncExitStack,
-    open_console: OpenConsole,
+    gateway: Gateway, bench: Bench, open_console: OpenConsole
 ) -> None:
     draft_fails.set()
-    gateway = await serve(backend, workers=await place_of(bench, stack))
     row = await bench.start(article, topics=3)
     await bench.until(row.id, "failed")
     console = await open_console(gateway, f"#/runs?run={row.id}")
@@ -171,14 +167,13 @@ async def test_what_to_do_where_there_is_no_worker_or_it_is_away(
 
 
 async def test_a_gateway_that_goes_away_is_said_and_found_again(
+    gateway: Gateway,
     serve: Serve,
     backend: FakeBackend,
     bench: Bench,
-    stack: AsyncExitStack,
+    workers: tuple[WorkerSettings, ...],
     open_console: OpenConsole,
 ) -> None:
-    workers = await place_of(bench, stack)
-    gateway = await serve(backend, workers=workers)
     row = await bench.start(article, topics=2)
     await bench.until(row.id, "waiting")
     console = await open_console(gateway, f"#/runs?run={row.id}")

@@ -15,7 +15,7 @@ def failing(breaker: CircuitBreaker, requests: int, now_s: float = 0.0) -> Circu
 
 
 def test_it_opens_on_the_share_of_requests_that_fail() -> None:
-    breaker = CircuitBreaker(failures=3, share=0.5)
+    breaker = CircuitBreaker(failures=3)
     for number in range(4):
         breaker.succeeded(f"good {number}", 0.0)
     failing(breaker, 3)

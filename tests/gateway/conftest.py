@@ -211,7 +211,7 @@ def ask(gateway: Gateway, text: str, max_tokens: int = 3, **options: Any) -> asy
     )
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = 30.0) -> None:
     """Wait until `condition` holds; fail after `limit_s`."""
     async with asyncio.timeout(limit_s):
         while not condition():

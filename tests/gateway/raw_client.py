@@ -17,7 +17,7 @@ from tests.gateway.conftest import HELLO
 CHAT = "/v1/chat/completions"
 GOOD = json.dumps({"model": "fake", "messages": HELLO}).encode()
 STREAMED = json.dumps({"model": "fake", "messages": HELLO, "stream": True}).encode()
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def text(tokens: int) -> str:
 
 async def answered(*answers: asyncio.Task[Any], tokens: int = 3) -> None:
     """Every answer is complete, whatever its request went through."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         for answer in await asyncio.gather(*answers):
             assert answer.choices[0].text == text(tokens)
 

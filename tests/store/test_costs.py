@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from headway.store.costs import BatchCost, Chosen, Costs, costs, groups_of, later, total, unpriced
+from headway.store.costs import ALL, BatchCost, Chosen, Costs, groups_of, later, summed
+from headway.store.database import open_to_read
 from headway.store.request_log import RequestLog
 from headway.store.request_record import RequestRecord
 from headway.store.spending import Spent, spent_since
@@ -50,12 +52,18 @@ def log(tmp_path: Path) -> Path:
     return log.path
 
 
+def costs(log: Path, by: list[str], chosen: Chosen = ALL) -> list[Costs]:
+    with closing(open_to_read(log)) as database:
+        return summed(database, by, chosen).groups
+
+
 def test_days_come_in_order_and_what_has_no_price_is_counted_apart(log: Path) -> None:
     assert costs(log, ["day"]) == [
         Costs(("2026-11-01",), 1, 100, 40, 10, 1.0, 0),
         Costs(("2026-11-02",), 3, 300, 120, 30, 2.5, 1),
     ]
-    assert unpriced(log) == [("n", "gpu", 1, 110)]
+    with closing(open_to_read(log)) as database:
+        assert summed(database, []).unpriced == [("n", "gpu", 1, 110)]
 
 
 def test_other_groups_come_by_their_cost(log: Path) -> None:
@@ -67,11 +75,13 @@ def test_other_groups_come_by_their_cost(log: Path) -> None:
     assert [(one.group, one.cost) for one in costs(log, [])] == [((), 3.5)]
 
 
-def test_groups_sum_up_to_one_sum_of_all(log: Path) -> None:
-    for by in (["day"], ["key", "model"], []):
-        assert [total(costs(log, by))] == costs(log, [])
-    nobody = Chosen(tenant="nobody")
-    assert [total(costs(log, ["day"], nobody))] == costs(log, [], nobody)
+def test_beyond_a_limit_groups_are_counted_and_the_total_is_of_all(log: Path) -> None:
+    with closing(open_to_read(log)) as database:
+        whole, few = summed(database, ["key"]), summed(database, ["key"], limit=1)
+        assert (few.groups, few.left_out) == (whole.groups[:1], 1)
+        assert few.total == whole.total == costs(log, [])[0]
+        nobody = summed(database, ["day"], Chosen(tenant="nobody"))
+        assert (nobody.groups, nobody.left_out, nobody.total.requests) == ([], 0, 0)
 
 
 def test_only_some_requests_count(log: Path) -> None:

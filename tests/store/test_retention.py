@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.store.history.rows import NOW_S, add, fold, new_log
 from tests.store.history.rows import record as a_second_later
-from tests.store.test_request_log import ids, record
+from tests.store.records import ids, record
 
 from headway.store.history.retention import MOST, Retention
 from headway.store.request_log import RequestLog, newest, read

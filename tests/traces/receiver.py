@@ -34,7 +34,7 @@ class Receiver:
 
     async def spans(self, count: int) -> list[Any]:
         """The next spans, as protobuf."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return [await self._taken.get() for _ in range(count)]
 
     async def _take(self, request: web.Request) -> web.Response:

@@ -81,7 +81,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     }
     models = ["--model", "smollm2-135m-instruct"]
     if find_spec("pocketsphinx") is not None:
-        models += ["--model", "asr=examples/transcribe.py:Transcriber"]
+        models += ["--config", "examples/transcribe.yaml"]
     somebody = Reader(folder, environment)
     serve = ("headway", "serve", "--prompts", "prompts", *models, "--log-level", "error")
     with somebody.starts(*serve) as process:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -15,8 +16,8 @@ from rich.markup import escape
 from headway.cli.configuration import request_log_of
 from headway.cli.exit import BAD_CONFIG, Failure
 from headway.cli.options import Assignments, ConfigFile, RequestLogFile
-from headway.store.costs import GROUPS, Chosen, Costs, groups_of, unpriced
-from headway.store.costs import costs as costs_of
+from headway.store.costs import GROUPS, Chosen, Costs, groups_of, summed
+from headway.store.database import open_to_read
 from headway.store.moment import moment
 
 
@@ -49,8 +50,9 @@ def costs(
     except ValueError as error:
         raise Failure(error, BAD_CONFIG) from None
     try:
-        found = costs_of(path, names, chosen)
-        without = unpriced(path, chosen)
+        with closing(open_to_read(path)) as database:
+            sums = summed(database, names, chosen)
+        found, without = sums.groups, sums.unpriced
     except sqlite3.Error as error:
         raise Failure(
             f"{path} has no costs ({error}); a gateway of this version adds them when it opens it"

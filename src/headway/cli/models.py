@@ -19,6 +19,7 @@ from headway.models.instances import Instances
 from headway.models.open_inference_server import OpenInferenceServer
 from headway.models.predict_server import PredictServer
 from headway.models.remote import RemoteModel
+from headway.models.scaler import Scaler
 from headway.models.served import Backing, ServedModel
 from headway.models.source import BUILT_IN, ModelSource, source_of
 
@@ -60,8 +61,8 @@ def backing_of(model: ModelConfig) -> Backing:
 def _backing(model: ModelConfig, source: ModelSource) -> Backing:
     if source.kind == "server":
         return _remote(source.location, model)
-    threads = model.threads or max(1, usable_cores() // model.instances)
-    return Instances(source, model.instances, threads)
+    threads = model.threads or max(1, usable_cores() // model.most_instances)
+    return Instances(source, model.least_instances, threads)
 
 
 def _remote(url: str, model: ModelConfig) -> RemoteModel:
@@ -70,7 +71,7 @@ def _remote(url: str, model: ModelConfig) -> RemoteModel:
     if path in ("", "/"):
         url = f"{url.rstrip('/')}/v2/models/{model.name}"
     dialect = PredictServer() if path.startswith("/v1/") else OpenInferenceServer()
-    return RemoteModel(url, dialect, model.instances)
+    return RemoteModel(url, dialect, model.most_instances)
 
 
 def _served(model: ModelConfig, settings: Settings) -> ServedModel:
@@ -93,6 +94,9 @@ def _served(model: ModelConfig, settings: Settings) -> ServedModel:
         tenant_weights=settings.tenant_weights,
         max_queue=settings.max_queue,
     )
+    backing, scaler = _backing(model, source), None
+    if isinstance(backing, Instances) and model.most_instances > model.least_instances:
+        scaler = Scaler(model.name, backing, model.most_instances, model.instance_idle_s)
     return ServedModel(
-        model.name, _backing(model, source), batching, model.unload_after_s, model.length_unit
+        model.name, backing, batching, model.unload_after_s, model.length_unit, scaler
     )

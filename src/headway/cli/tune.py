@@ -237,7 +237,7 @@ async def _measured(
             work,
             sizes,
             lengths,
-            at_once=config.instances,
+            at_once=config.most_instances,
             repeats=repeats,
             progress=lambda: bar.advance(task),
         )
@@ -268,8 +268,8 @@ def items_in(file: Path) -> list[Any]:
 def _configuration(config: ModelConfig, best: Point) -> list[str]:
     """The lines of headway.yaml for it."""
     facts: dict[str, object] = {"name": config.name, "path": config.path}
-    if config.instances > 1:
-        facts["instances"] = config.instances
+    if config.most_instances > 1:
+        facts["instances"] = config.most_instances
     if config.threads is not None:
         facts["threads"] = config.threads
     facts |= best.setting.options()

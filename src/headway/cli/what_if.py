@@ -20,8 +20,9 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.what_if.advised import advised
 from headway.lab.simulation.what_if.answer import Answer
 from headway.lab.simulation.what_if.compared import compared
-from headway.lab.simulation.what_if.ground import Ground, Log, ground_of
+from headway.lab.simulation.what_if.ground import Ground, ground_of
 from headway.lab.simulation.what_if.planned import planned
+from headway.lab.simulation.what_if.recorded import Log
 from headway.store.event_log import settings_from_values
 
 MOST_MEMORY_BYTES = 4 * 1024**3

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import (
     Field,
     field_validator,
+    model_validator,
 )
 
 from headway.config.section import (
@@ -14,6 +15,7 @@ from headway.config.section import (
     Seconds,
     Section,
 )
+from headway.core.fleet.scaling import least_and_most
 
 
 class ModelConfig(Section):
@@ -23,10 +25,13 @@ class ModelConfig(Section):
     """What clients call it."""
     path: str
     """all-MiniLM-L6-v2, a folder, a file, FILE.py:FUNCTION, or a server's URL."""
-    instances: Count = 1
-    """Worker processes, each with the whole model; or batches that a server gets at once."""
+    instances: int | str = 1
+    """Worker processes, each with the whole model, or LEAST..MOST of them; or batches that a server
+    gets at once."""
+    instance_idle_s: Annotated[float, Field(gt=0)] = 60.0
+    """Of LEAST..MOST instances one ends when the others could have run everything for so long."""
     threads: Count | None = None
-    """Of each instance; null: the machine's cores, divided by the instances."""
+    """Of each instance; null: the machine's cores, divided by the most instances."""
     max_batch_size: Count = 32
     max_batch_tokens: Count | None = None
     """Padded size times padded length of a batch; null: no limit."""
@@ -56,9 +61,45 @@ class ModelConfig(Section):
             raise ValueError(f"{name!r} is no name of a model; give it one of its own")
         return name
 
+    @field_validator("instances", mode="plain")
+    @classmethod
+    def _is_a_number_or_a_range(cls, instances: object) -> int | str:
+        if type(instances) is int and instances > 0:
+            return instances
+        if not isinstance(instances, str):
+            raise ValueError(f"write a number from 1 on, or a range such as 1..4, not {instances}")
+        least, most = least_and_most(instances)
+        if not least:
+            raise ValueError(f"write 1..{most}, and unload_after_s: then none is left when idle")
+        return instances
+
     @field_validator("batch_sizes", "batch_lengths")
     @classmethod
     def _ascend(cls, values: tuple[int, ...]) -> tuple[int, ...]:
         if list(values) != sorted(set(values)):
             raise ValueError("they must ascend")
         return values
+
+    @model_validator(mode="after")
+    def _servers_are_not_scaled(self) -> ModelConfig:
+        if isinstance(self.instances, str) and self.path.startswith(("http://", "https://")):
+            raise ValueError(
+                f"a server gets a fixed number of batches at once, not {self.instances}"
+            )
+        return self
+
+    @property
+    def least_instances(self) -> int:
+        """How many there are without work."""
+        return self._instances[0]
+
+    @property
+    def most_instances(self) -> int:
+        """How many there are at most."""
+        return self._instances[1]
+
+    @property
+    def _instances(self) -> tuple[int, int]:
+        if isinstance(self.instances, str):
+            return least_and_most(self.instances)
+        return self.instances, self.instances

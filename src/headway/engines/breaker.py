@@ -6,6 +6,8 @@ from collections import deque
 
 OUTCOMES = 10
 """Number of latest requests that are considered."""
+SHARE = 0.5
+"""Of failed requests among the latest ones: fewer do not open it."""
 FORGET_S = 60.0
 """Outcomes older than this are ignored."""
 
@@ -17,8 +19,7 @@ class CircuitBreaker:
     request and reports its result to `tried`.
 
     Args:
-        failures: number of failed requests that opens it, if `share` is reached, too.
-        share: share of failed requests among the latest ones.
+        failures: number of failed requests that opens it, if SHARE is reached, too.
         cooldown_s: time until the first trial; doubled by every failed trial, and whenever it
             opens again before a client's request has succeeded.
         max_cooldown_s: maximum of that time.
@@ -30,13 +31,11 @@ class CircuitBreaker:
         self,
         *,
         failures: int = 5,
-        share: float = 0.5,
         cooldown_s: float = 0.25,
         max_cooldown_s: float = 5.0,
         good_trials: int = 3,
     ) -> None:
         self._most_failures = failures
-        self._share = share
         self._first_cooldown_s = cooldown_s
         self._max_cooldown_s = max_cooldown_s
         self._cooldown_s = cooldown_s
@@ -124,7 +123,7 @@ class CircuitBreaker:
         failures = recent.count(False)
         # Trials succeeded but clients still fail: two failures are enough to open it again.
         needed = self._most_failures if self._proven else min(2, self._most_failures)
-        return failures >= needed and failures >= self._share * len(recent)
+        return failures >= needed and failures >= SHARE * len(recent)
 
     def _open(self, now_s: float) -> None:
         self._tripped_s = None

@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from headway.engines.activity import Activity
 from headway.engines.backend_status import STARTING, UNASKED, BackendStatus
 from headway.engines.breaker import CircuitBreaker
+from headway.engines.capacity import Capacity
 from headway.engines.changes import Changes
 from headway.engines.embedded import EmbeddedServer
 from headway.engines.endpoint import Endpoint
@@ -22,8 +22,6 @@ from headway.engines.engine import (
     EngineError,
 )
 from headway.engines.former_clients import FormerClients
-from headway.engines.limiter import ConcurrencyLimit
-from headway.engines.measured_cost import MeasuredCost
 from headway.engines.overload import Overload
 from headway.engines.patience import Patience
 from headway.engines.pause import pause
@@ -40,8 +38,6 @@ MISSES_ALLOWED = 2
 """Checks in a row that a busy backend may leave unanswered before it counts as down."""
 FLOWING_S = 10.0
 """A backend that sent data within this time is up, even if its checks fail."""
-COST_DRIFT = 0.2
-"""Relative change of the measured time per token from which the scheduler gets the new one."""
 _OVERLOADED = frozenset((429, 503, 529))
 
 
@@ -64,11 +60,8 @@ class Member:
         self._changes = Changes(source.name)
         self._breaker = CircuitBreaker()
         self._overload = Overload()
-        self._limit = ConcurrencyLimit()
-        self._known_slots: int | None = None
-        """Initial and maximum value of the limit; None: unknown."""
+        self._capacity = Capacity()
         self._trials = Trials()
-        self._cost = MeasuredCost()
         self._description: Description | None = None
         self._error: str | None = UNASKED if isinstance(source, Endpoint) else STARTING
         self._described_s = 0.0
@@ -95,7 +88,7 @@ class Member:
         if endpoint.timeouts_s != before.timeouts_s:
             self.patience = _patience(endpoint)
         if endpoint.url != before.url:  # what was measured is of another server
-            self._cost, self._limit, self._known_slots = MeasuredCost(), ConcurrencyLimit(), None
+            self._capacity = Capacity()
         if endpoint.access != before.access:
             self._outdated = True
             self._retry_s = FIRST_RETRY_S
@@ -137,16 +130,13 @@ class Member:
         self._breaker.heard(self.activity.heard_s)
         self._breaker.succeeded(request, time.monotonic())
         self._overload.succeeded()
-        if self._known_slots is not None:
-            self._limit.answered(in_flight)
-        elif tpot_s is not None:
-            self._limit.observe(tpot_s, in_flight)
+        self._capacity.answered(tpot_s, in_flight)
         # llama.cpp's own timings are more exact; its client uses those.
         if tpot_s is not None and self._engine_kind != "llama.cpp":
-            self._cost.decoded(1, tpot_s)
-            known, measured_s = self._description, self._cost.model.decode_s_per_token
-            if known and abs(measured_s / known.cost.decode_s_per_token - 1.0) > COST_DRIFT:
-                self._description = self._costed(known)
+            self._capacity.cost.decoded(1, tpot_s)
+            known = self._description
+            if known is not None and self._capacity.drifted(known.cost):
+                self._description = self._capacity.costed(known)
                 self._refresh()
         if self._slots != self.status.slots:
             self._refresh()
@@ -162,7 +152,7 @@ class Member:
             self._misses = MISSES_ALLOWED
         else:
             if error.status in _OVERLOADED:
-                self._limit.overloaded()
+                self._capacity.overloaded()
             if error.status == 429 or error.retry_after_s is not None:
                 self._overload.reported(error.retry_after_s, now_s)
             elif error.transient or error.status in (401, 403):
@@ -244,7 +234,7 @@ class Member:
         if not self._breaker.is_open and self._engine_kind != "llama.cpp":
             # Times measured while it failed would keep requests away: measure again.
             assert self._description is not None
-            self._cost.forget()
+            self._capacity.cost.forget()
             self._use(self._description)
         if error is not None:
             logger.warning("backend %s failed a trial: %s", self.name, error)
@@ -273,7 +263,7 @@ class Member:
         return pause_s
 
     async def _connect(self, endpoint: Endpoint) -> None:
-        engine = await connect(endpoint, self._cost)
+        engine = await connect(endpoint, self._capacity.cost)
         try:
             description = await engine.describe()
         except BaseException:
@@ -298,27 +288,10 @@ class Member:
 
     def _use(self, description: Description) -> None:
         self._described_s = time.monotonic()
-        known = self._given_slots or description.slots
-        if known != self._known_slots:
-            self._known_slots = known
-            self._limit = (
-                ConcurrencyLimit(initial=known, most=known) if known else ConcurrencyLimit()
-            )
-        self._description = self._costed(description)
+        self._capacity.use(self._given_slots or description.slots)
+        self._description = self._capacity.costed(description)
         self._error = None
         self._refresh()
-
-    def _costed(self, description: Description) -> Description:
-        """`description` with the cost measured so far."""
-        # Engines compute a prompt in iterations that all their slots share. How a hosted API
-        # computes it is not known.
-        hosted, slots = description.engine == "openai", self._known_slots or self._limit.limit
-        cost = replace(
-            self._cost.model,
-            recompute_share=description.cost.recompute_share,
-            held_slots=1.0 if hosted else slots,
-        )
-        return replace(description, cost=cost)
 
     def _down(self, error: str) -> None:
         self._drop_engine()
@@ -378,10 +351,10 @@ class Member:
             return 0
         if self._breaker.is_silent:
             # It may be busy with its running requests: they go on, and no waiting one starts.
-            return min(self.activity.in_flight, self._limit.limit)
+            return min(self.activity.in_flight, self._capacity.slots)
         if self._breaker.is_open or time.monotonic() < self._overload.until_s:
             return 0
-        return self._limit.limit
+        return self._capacity.slots
 
     @property
     def _given_slots(self) -> int | None:

@@ -31,6 +31,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
+from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.foresight.what_if import WhatIf
@@ -40,25 +41,17 @@ from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.aliases import Aliases
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.model_names import ModelNames
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets
 from headway.gateway.keys.keys import KeyRing
 from headway.gateway.keys.sessions import Sessions
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.money.spot_prices import SpotPrices
-from headway.gateway.routes.application import Routes
-from headway.gateway.routes.console import ConsoleRoutes
-from headway.gateway.routes.costs import CostsRoutes
-from headway.gateway.routes.history import HistoryRoutes
+from headway.gateway.routes.application import application
 from headway.gateway.routes.inference import Inference
 from headway.gateway.routes.lines import Lines
-from headway.gateway.routes.operations import Operations
-from headway.gateway.routes.predicted import PredictedRoute
-from headway.gateway.routes.prompt_trials import PromptTrials
-from headway.gateway.routes.prompts import PromptsRoutes
-from headway.gateway.routes.runs import RunsRoutes
 from headway.gateway.routes.texts import TextRoutes
-from headway.gateway.routes.what_if import WhatIfRoutes
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
 from headway.gateway.work.work import Work
 from headway.gateway.workers.worker import Worker
@@ -176,8 +169,8 @@ class Gateway:
             tracer,
         )
         self.catalog = Catalog() if catalog is None else catalog
-        batched = [model.name for model in self.catalog]
         self._aliases = aliases = Aliases(settings.aliases)
+        models = ModelNames(self.pool, [model.name for model in self.catalog], aliases)
         intake = Intake(
             settings,
             self.dispatcher,
@@ -185,16 +178,14 @@ class Gateway:
             claimed,
             ahead,
             self.pool,
-            batched,
-            aliases,
+            models,
             admissions,
             tracer,
         )
+        traffic = RecentTraffic(core, log_path, accounts.flush, clock)
         self._advisor = None
         if settings.auto is not None and request_log is not None:
-            self._advisor = Advisor(
-                core, foresight, settings.auto, request_log.path, accounts.flush, clock
-            )
+            self._advisor = Advisor(traffic, foresight, settings.auto)
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
@@ -216,6 +207,7 @@ class Gateway:
         texts = TextRoutes(inference, entrance)
         if batches is not None:
             lines = Lines(
+                models,
                 intake,
                 self._prompts,
                 answers,
@@ -230,54 +222,38 @@ class Gateway:
             BatchMetrics(self._batches, metrics.registry)
         self._reader = None if request_log is None else HistoryReader(request_log.path)
         self._trend = Trend(core)
-        self._gain = None
-        if request_log is not None:
-            self._gain = Gain(core, request_log.path, accounts.flush, clock)
-        automatic = self._advisor is not None
-        self._live = Live(self.dispatcher, foresight, automatic, self._gain)
+        self._gain = None if request_log is None else Gain(traffic)
         self._workers = tuple(Worker(one) for one in settings.workers)
-        what_if = WhatIf(core, log_path, accounts.flush, clock)
-        routes = Routes(
+        routes = application(
             settings,
-            self.dispatcher,
-            self.pool,
-            intake,
-            accounts,
-            metrics,
-            entrance,
-            self._prompts,
-            inference,
-            answers,
-            texts,
-            self._batches,
-            CostsRoutes(entrance, self._budgets, log_path),
-            responses,
-            self._advisor,
-            ConsoleRoutes(
-                entrance,
-                sessions,
-                bodies,
-                self._live,
-                self._trend,
-                settings.base_path,
-                keeps_log=log_path is not None,
-            ),
-            Operations(
-                entrance,
-                bodies,
-                self.dispatcher,
-                self.pool,
-                foresight,
-                automatic,
-            ),
-            PredictedRoute(entrance, self._prompts, intake, self.dispatcher, foresight, ahead),
-            HistoryRoutes(entrance, self._reader),
-            PromptsRoutes(entrance, bodies, self._prompts),
-            PromptTrials(entrance, bodies, self._prompts, intake, answers),
-            RunsRoutes(entrance, bodies, self._workers),
-            WhatIfRoutes(entrance, bodies, what_if, profiles, automatic),
+            accounts=accounts,
+            advisor=self._advisor,
+            ahead=ahead,
+            answers=answers,
+            batches=self._batches,
+            bodies=bodies,
+            budgets=self._budgets,
+            dispatcher=self.dispatcher,
+            entrance=entrance,
+            foresight=foresight,
+            inference=inference,
+            intake=intake,
+            live=Live(self.dispatcher, foresight, self._advisor is not None, self._gain),
+            log=log_path,
+            metrics=metrics,
+            models=models,
+            pool=self.pool,
+            profiles=profiles,
+            prompts=self._prompts,
+            reader=self._reader,
+            responses=responses,
+            sessions=sessions,
+            texts=texts,
+            trend=self._trend,
+            what_if=WhatIf(traffic),
+            workers=self._workers,
         )
-        self._http = HttpServer(routes.application(), settings)
+        self._http = HttpServer(routes, settings)
         self.address = ""
         """`http://host:port`; empty before `start`."""
 

@@ -81,7 +81,6 @@ class AutoSettings:
     """Time between two replays."""
     window_s: float = 1800.0
     """Traffic to replay: the newest of so many seconds."""
-    most_requests: int = 4000
     slo: str = ""
     """Targets such as `ttft_p99=1s`: they come before mean latency; empty: none."""
 

@@ -6,6 +6,7 @@
     items.py       JSON to items; length.py: the length of an item
     served.py      ServedModel: loads on demand, batches, runs, unloads when idle
     instances.py   the worker processes of a model; one that dies is replaced
+    scaler.py      their number follows the work that waits
     worker.py      one worker process, as its parent sees it; child.py runs inside it
     remote.py      a model on another server; open_inference_server.py and predict_server.py are
                    the protocols

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from headway.batching.driver import WorkerLost
@@ -24,7 +24,7 @@ class Instances:
 
     Args:
         source: the model.
-        count: number of processes.
+        count: number of processes; `resize` changes it.
         threads: threads of each process.
     """
 
@@ -33,12 +33,14 @@ class Instances:
         self.on_change: Callable[[int, ModelFailure | None], None] = lambda alive, error: None
         """Called with the number of live workers whenever it changes, and why if none can start."""
         self.restarts = 0
+        """How many processes had to be replaced."""
         self._source = source
         self._threads = threads
         self._signature: Signature | None = None
         self._alive: set[Worker] = set()
         self._free: deque[Worker] = deque()
-        self._restarting: set[asyncio.Task[None]] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def load(self) -> Signature:
         """Start all workers and wait until they have loaded the model.
@@ -61,6 +63,17 @@ class Instances:
             self._use(worker)
         return signatures[0]
 
+    def resize(self, count: int) -> None:
+        """Have `count` workers: start more, or end some as soon as they run nothing.
+
+        Only while the model is loaded.
+        """
+        self.count = count
+        for _ in range(count - len(self._alive) - len(self._starting)):
+            self._begin(self._starting, self._start())
+        while self._free and len(self._alive) > count:
+            self._retire(self._free.pop())
+
     async def run(self, items: list[Any]) -> Sequence[Any]:
         """Run a batch on a free worker and return the results.
 
@@ -78,19 +91,23 @@ class Instances:
             self._lost(worker)
             raise
         finally:
-            if worker in self._alive:  # else it died, or was unloaded meanwhile
+            if worker not in self._alive:  # it died, or was unloaded meanwhile
+                pass
+            elif len(self._alive) > self.count:
+                self._retire(worker)
+            else:
                 self._free.append(worker)
 
     async def unload(self) -> None:
         """End all workers."""
-        restarting = list(self._restarting)
-        for task in restarting:
+        starting = list(self._starting)
+        for task in starting:
             task.cancel()
-        await asyncio.gather(*restarting, return_exceptions=True)
+        await asyncio.gather(*starting, return_exceptions=True)
         workers, self._alive = self._alive, set()
         self._free.clear()
         self.on_change(0, None)
-        await asyncio.gather(*(worker.stop() for worker in workers))
+        await asyncio.gather(*(worker.stop() for worker in workers), *self._ending)
 
     def pids(self) -> list[int]:
         """Process ids of the live workers."""
@@ -106,17 +123,30 @@ class Instances:
             return  # unloaded meanwhile
         self._alive.discard(worker)
         self.on_change(len(self._alive), None)
-        task = asyncio.get_running_loop().create_task(self._replace(worker))
-        self._restarting.add(task)
-        task.add_done_callback(self._restarting.discard)
+        if len(self._alive) + len(self._starting) < self.count:
+            self._begin(self._starting, self._replace(worker))
+        else:
+            self._begin(self._ending, worker.stop())
+
+    def _retire(self, worker: Worker) -> None:
+        self._alive.discard(worker)
+        self._begin(self._ending, worker.stop())
+        self.on_change(len(self._alive), None)
+
+    def _begin(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _replace(self, lost: Worker) -> None:
         await lost.stop()
-        back_off_s = 0.0
-        while True:
-            await asyncio.sleep(back_off_s)
-            back_off_s = min(max(2.0 * back_off_s, FIRST_BACK_OFF_S), MOST_BACK_OFF_S)
-            self.restarts += 1
+        self.restarts += 1
+        await self._start()
+
+    async def _start(self) -> None:
+        """Start a worker, however often that fails; stop if it is wanted no more."""
+        back_off_s = FIRST_BACK_OFF_S
+        while len(self._alive) < self.count:
             worker = Worker(self._source, self._threads)
             try:
                 if await worker.start() != self._signature:
@@ -126,6 +156,10 @@ class Instances:
                 logger.warning("cannot start another worker for %s: %s", self._source, error)
                 if not self._alive:
                     self.on_change(0, error)
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(2.0 * back_off_s, MOST_BACK_OFF_S)
                 continue
             self._use(worker)
+            if len(self._alive) > self.count:
+                self._retire(self._free.pop())
             return

@@ -11,6 +11,7 @@ from headway.batching.driver import Driver
 from headway.core.batching import Batcher, BatchingSettings
 from headway.core.request import Tier
 from headway.models.length import length_of
+from headway.models.scaler import Scaler
 from headway.models.signature import ModelFailure, Signature
 from headway.models.statistics import Statistics
 from headway.models.tokens import Tokens
@@ -39,6 +40,7 @@ class ServedModel:
         settings: how batches are formed.
         unload_after_s: unload after this time without work; None: never.
         length_unit: number of characters, entries or values of an item that count as 1.
+        scaler: changes the number of its instances; None: that is fixed.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ServedModel:
         settings: BatchingSettings,
         unload_after_s: float | None = None,
         length_unit: int = 1,
+        scaler: Scaler | None = None,
     ) -> None:
         self.name = name
         self.backing = backing
@@ -67,6 +70,7 @@ class ServedModel:
         """Total time of all cold starts."""
         self._unload_after_s = unload_after_s
         self._length_unit = length_unit
+        self._scaler = scaler
         self._driver: Driver[Any, Any] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -77,6 +81,11 @@ class ServedModel:
     def waiting(self) -> int:
         """Number of items that wait for a batch."""
         return 0 if self._driver is None else self._driver.batcher.waiting()
+
+    @property
+    def instances(self) -> int:
+        """Number of batches that may run at a time now; 0 while it is not loaded."""
+        return 0 if self._driver is None else self._driver.batcher.workers
 
     @property
     def waited_s(self) -> float:
@@ -173,6 +182,8 @@ class ServedModel:
 
     def _begin_unloading(self) -> None:
         self.loaded = False
+        if self._scaler is not None:
+            self._scaler.end()
         if self._unloading is None or self._unloading.done():
             self._unloading = asyncio.get_running_loop().create_task(self.backing.unload())
 
@@ -216,6 +227,8 @@ class ServedModel:
         self.cold_starts += 1
         self.cold_start_s += took_s
         logger.info("model %s loaded in %.1f s", self.name, took_s)
+        if self._scaler is not None:
+            self._scaler.begin(driver.batcher, took_s)
         if not self._under_way:
             self._start_idling()
 

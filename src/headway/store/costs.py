@@ -1,19 +1,36 @@
-"""What requests cost, summed up from the request log."""
+"""What requests cost, summed up from the request log.
+
+Whole days come from sums that were made ahead (`cost_days.py`), so that a question does not take
+longer with every request; the rest of the first and the last day, and what is not summed up yet,
+comes from the rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from math import fsum
+from math import ceil, isfinite
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, NamedTuple
 
+from headway.store.cost_days import (
+    BY_RUN,
+    COST,
+    COUNTED,
+    DAY,
+    DAY_S,
+    SUMS,
+    UNPRICED,
+    CostTable,
+    summed_to,
+    table_of,
+)
 from headway.store.database import open_to_read
 
 GROUPS = {
-    "day": "date(arrival_unix_s, 'unixepoch')",
-    "month": "strftime('%Y-%m', arrival_unix_s, 'unixepoch')",
+    "day": f"date(day * {DAY_S}, 'unixepoch')",
+    "month": f"strftime('%Y-%m', day * {DAY_S}, 'unixepoch')",
     "model": "model",
     "backend": "backend",
     "tenant": "tenant",
@@ -24,13 +41,9 @@ GROUPS = {
 }
 """What costs can be summed up by, and how the log has it. Days and months are in UTC."""
 
-TOKENS = "coalesce(charged_tokens, coalesce(prompt_tokens, 0) + coalesce(output_tokens, 0))"
-UNPRICED = f"(cost IS NULL AND outcome != 'rejected' AND {TOKENS} > 0)"
-"""Something was used, and has no price. Rows from before costs were written are among these."""
-SUMS = f"""
-count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(cached_tokens), 0),
-coalesce(sum(output_tokens), 0), sum(cost), coalesce(sum({UNPRICED}), 0)
-"""
+ALL_GROUPS = 2**31
+TIMES = ("day", "month")
+FOREVER_DAY = 10**9
 
 
 class Costs(NamedTuple):
@@ -76,9 +89,8 @@ class Chosen(NamedTuple):
     """Only those of this run; None: all."""
 
     def where(self) -> tuple[str, list[object]]:
-        """As a condition, and its values."""
-        condition = "arrival_unix_s >= ? AND arrival_unix_s < ? AND outcome != 'rejected'"
-        values: list[object] = [self.since_s, self.until_s]
+        """Whose they are, as a condition, and its values."""
+        condition, values = "TRUE", list[object]()
         if self.run is not None:
             condition, values = f"{condition} AND program = ?", [*values, self.run]
         if self.tenant is None:
@@ -88,54 +100,145 @@ class Chosen(NamedTuple):
         return f"{condition} AND (tenant = ? OR key = ?)", [*values, self.tenant, self.key]
 
 
+class Summary(NamedTuple):
+    """What requests cost."""
+
+    since_s: float
+    """From when on: earlier than was asked for where the log has only the sum of that day, later
+    where it does not go back so far."""
+    total: Costs
+    groups: list[Costs]
+    """The dearest first; by days or months, those in order."""
+    left_out: int
+    """Groups beyond the limit."""
+    unpriced: list[Unpriced]
+    """What has no price, that with the most requests first."""
+
+
 ALL = Chosen()
 
 
-def costs(path: Path, by: Sequence[str], chosen: Chosen = ALL) -> list[Costs]:
-    """Sums of the log, the dearest group first; by days or months, those in order.
+def summed(
+    database: Connection, by: Sequence[str], chosen: Chosen = ALL, limit: int = ALL_GROUPS
+) -> Summary:
+    """Sums of the log.
 
     Args:
-        path: the log; a gateway may be writing to it.
+        database: the log; a gateway may be writing to it.
         by: names in GROUPS; empty: one sum of all.
         chosen: which requests count.
+        limit: most groups.
 
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    where, values = chosen.where()
+    database.execute("BEGIN")  # rows and sums of one moment
+    try:
+        chosen = _known(database, by, chosen)
+        (total,), _ = _groups(database, (), chosen, 1)
+        groups, left_out = _groups(database, by, chosen, limit)
+        return Summary(chosen.since_s, total, groups, left_out, _unpriced(database, chosen))
+    finally:
+        database.rollback()
+
+
+def _groups(
+    database: Connection, by: Sequence[str], chosen: Chosen, limit: int
+) -> tuple[list[Costs], int]:
+    """The first groups, and how many there are beyond `limit`."""
     groups = [GROUPS[name] for name in by]
-    timed = [place for place, name in enumerate(by, 1) if name in ("day", "month")]
+    timed = [place for place, name in enumerate(by, 1) if name in TIMES]
     dearest = (f"{len(by) + 5} DESC", f"{len(by) + 1} DESC")
     order = ", ".join([*map(str, timed), *dearest, *map(str, range(1, len(by) + 1))])
     grouped = f"GROUP BY {', '.join(groups)}" if groups else ""
-    query = f"SELECT {', '.join([*groups, SUMS])} FROM requests WHERE {where} {grouped}"
-    rows = _rows(path, f"{query} ORDER BY {order}", values)
-    return [Costs(tuple(map(str, row[: len(by)])), *row[len(by) :]) for row in rows]
-
-
-def total(groups: Iterable[Costs]) -> Costs:
-    """The sum of groups that have no request in common."""
-    found = list(groups)
-    known = [one.cost for one in found if one.cost is not None]
-    return Costs(
-        (),
-        sum(one.requests for one in found),
-        sum(one.prompt_tokens for one in found),
-        sum(one.cached_tokens for one in found),
-        sum(one.output_tokens for one in found),
-        fsum(known) if known else None,
-        sum(one.unpriced for one in found),
+    sums = (
+        "coalesce(sum(requests), 0), coalesce(sum(prompt_tokens), 0), "
+        "coalesce(sum(cached_tokens), 0), coalesce(sum(output_tokens), 0), sum(cost), "
+        "coalesce(sum(unpriced), 0), count(*) OVER ()"
     )
+    source, values = _source(database, _columns(by, chosen), chosen)
+    query = f"SELECT {', '.join([*groups, sums])} FROM {source} {grouped} ORDER BY {order} LIMIT ?"
+    rows = database.execute(query, [*values, limit]).fetchall()
+    found = [Costs(tuple(map(str, row[: len(by)])), *row[len(by) : -1]) for row in rows]
+    return found, rows[0][-1] - len(rows) if rows else 0
 
 
-def unpriced(path: Path, chosen: Chosen = ALL) -> list[Unpriced]:
-    """What has no price, that with the most requests first. Raises sqlite3.Error."""
-    where, values = chosen.where()
+def _unpriced(database: Connection, chosen: Chosen) -> list[Unpriced]:
+    source, values = _source(database, _columns(("model", "backend"), chosen), chosen)
     query = f"""
-        SELECT model, backend, count(*), sum({TOKENS}) FROM requests
-        WHERE {UNPRICED} AND {where} GROUP BY 1, 2 ORDER BY 3 DESC
+        SELECT model, backend, sum(unpriced), sum(unpriced_tokens) FROM {source}
+        GROUP BY 1, 2 HAVING sum(unpriced) > 0 ORDER BY 3 DESC
     """
-    return [Unpriced(*row) for row in _rows(path, query, values)]
+    return [Unpriced(*row) for row in database.execute(query, values)]
+
+
+def _columns(by: Sequence[str], chosen: Chosen) -> list[str]:
+    """The columns that a question is about, beside the time."""
+    columns = {GROUPS[name] for name in by if name not in TIMES}
+    if chosen.run is not None:
+        columns.add("program")
+    if chosen.tenant is not None:
+        columns.add("tenant")
+    if chosen.key is not None:
+        columns.add("key")
+    return sorted(columns)
+
+
+def _known(database: Connection, by: Sequence[str], chosen: Chosen) -> Chosen:
+    """`chosen`, as far back as the log can say it: by whole days where their rows are deleted."""
+    (oldest_s,) = database.execute("SELECT min(arrival_unix_s) FROM requests").fetchone()
+    since_s, until_s = chosen.since_s, chosen.until_s
+    if oldest_s is None or since_s >= oldest_s:
+        return chosen
+    since_s = since_s // DAY_S * DAY_S
+    if until_s < oldest_s:
+        until_s = ceil(until_s / DAY_S) * DAY_S
+    if table_of(_columns(by, chosen)) in (None, BY_RUN):  # sums of runs go when their rows do
+        (day,) = database.execute(f"SELECT min(day) FROM {BY_RUN.name}").fetchone()
+        since_s = max(since_s, oldest_s if day is None else min(DAY_S * day, oldest_s))
+    return chosen._replace(since_s=since_s, until_s=until_s)
+
+
+def _source(
+    database: Connection, columns: Sequence[str], chosen: Chosen
+) -> tuple[str, list[object]]:
+    """A table with `columns`, the day and SUMS of what is chosen, and the values in it."""
+    table, (whose, values) = table_of(columns), chosen.where()
+    since_s, until_s = chosen.since_s, chosen.until_s
+    if table is None:
+        return f"({_rows(columns, whose, 'TRUE')})", [since_s, until_s, *values]
+    first = ceil(since_s / DAY_S)
+    last = int(until_s // DAY_S) if isfinite(until_s) else FOREVER_DAY
+    if first >= last:
+        return f"({_rows(columns, whose, 'TRUE')})", [since_s, until_s, *values]
+    summed = summed_to(database)
+    parts = [
+        _days(table, columns, whose),
+        _rows(columns, whose, "number <= ?"),
+        _rows(columns, whose, "number <= ?"),
+        # With a plus SQLite seeks these by their numbers: there are few.
+        _rows(columns, whose, "number > ?", arrival="+arrival_unix_s"),
+    ]
+    return f"({' UNION ALL '.join(parts)})", [
+        *(first, last, *values),
+        *(since_s, first * DAY_S, *values, summed),
+        *(last * DAY_S, until_s, *values, summed),
+        *(since_s, until_s, *values, summed),
+    ]
+
+
+def _days(table: CostTable, columns: Sequence[str], whose: str) -> str:
+    names = ", ".join(["day", *columns, *SUMS])
+    return f"SELECT {names} FROM {table.name} WHERE day >= ? AND day < ? AND {whose}"
+
+
+def _rows(columns: Sequence[str], whose: str, which: str, arrival: str = "arrival_unix_s") -> str:
+    names = ", ".join([f"{DAY} AS day", *columns])
+    sums = ", ".join(f"{value} AS {name}" for name, value in SUMS.items())
+    return (
+        f"SELECT {names}, {sums} FROM requests WHERE {arrival} >= ? AND {arrival} < ? "
+        f"AND {COUNTED} AND {whose} AND {which}"
+    )
 
 
 class BatchCost(NamedTuple):
@@ -150,8 +253,8 @@ class BatchCost(NamedTuple):
     def later(self, database: Connection, batch: str) -> BatchCost:
         """The same with the rows that came since. Raises sqlite3.Error."""
         query = f"""
-            SELECT max(number), sum(cost), coalesce(sum({UNPRICED}), 0) FROM requests
-            WHERE batch != '' AND batch = ? AND number > ?
+            SELECT max(number), sum({COST}), coalesce(sum({UNPRICED} AND {COUNTED}), 0)
+            FROM requests WHERE batch != '' AND batch = ? AND number > ?
         """  # the index has no rows without a batch
         ((number, cost, unpriced),) = database.execute(query, (batch, self.number))
         if number is None:
@@ -174,8 +277,3 @@ def groups_of(text: str) -> list[str]:
         if name not in GROUPS:
             raise ValueError(f"{name[:40]!r} is not one of {', '.join(GROUPS)}")
     return names
-
-
-def _rows(path: Path, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-    with closing(open_to_read(path)) as database:
-        return database.execute(query, values).fetchall()

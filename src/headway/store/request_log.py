@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from headway.store.cost_days import SCHEMA as COST_DAYS
 from headway.store.database import move_aside, open_sqlite, open_to_read
 from headway.store.history.life import Life
 from headway.store.history.rollups import SCHEMA as ROLLUPS
@@ -333,7 +334,7 @@ def open_log(path: Path) -> sqlite3.Connection:
         RequestLogError: it can be neither opened nor created.
     """
     try:
-        database = open_sqlite(path, SCHEMA + ROLLUPS, SCHEMA_VERSION, "request log")
+        database = open_sqlite(path, SCHEMA + ROLLUPS + COST_DAYS, SCHEMA_VERSION, "request log")
         database.text_factory = _text
         database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         with database:

@@ -6,13 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from headway.store.costs import TOKENS
+from headway.store.cost_days import COST, TOKENS
 from headway.store.database import open_to_read
 
 SPENT = f"""
 SELECT key, tenant, batch != '', arrival_unix_s >= ?,
     sum({TOKENS}),
-    coalesce(sum(cost), 0)
+    coalesce(sum({COST}), 0)
 FROM requests WHERE arrival_unix_s >= ? AND arrival_unix_s < ? GROUP BY 1, 2, 3, 4
 """
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 MOST_TOGETHER = 200
 """Functions in one transaction: the first of them waits for the last."""
 
+RETRY_S = 1.0
+"""Between two tries to connect again after the connection was lost."""
 LAZY_S = 0.02
 """How long something waits for a commit to share if nobody waits for it."""
 
@@ -83,12 +85,10 @@ class Transactions:
 
     Args:
         connect: opens the connection, in that thread.
-        retry_s: seconds between two tries to connect again after the connection was lost.
     """
 
-    def __init__(self, connect: Callable[[], Connection], *, retry_s: float = 1.0) -> None:
+    def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
-        self._retry_s = retry_s
         self._waiting: deque[tuple[Callable[[Connection], Any], Future[Any]]] = deque()
         self._changed = threading.Condition()
         self._hurry = False
@@ -193,7 +193,7 @@ class Transactions:
         elif self._connection.may_pass(error) and not self._closed:
             logger.warning("the journal cannot be written, and is tried again: %s", error)
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
+                self._changed.wait_for(lambda: self._closed, timeout=RETRY_S)
             return True
         _fail(batch, error)
         return False
@@ -212,7 +212,7 @@ class Transactions:
             except Exception as failed:
                 logger.debug("connecting: %s", failed)
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closed, timeout=self._retry_s)
+                    self._changed.wait_for(lambda: self._closed, timeout=RETRY_S)
             else:
                 logger.warning("the journal's database is back")
                 self.away = False

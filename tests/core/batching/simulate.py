@@ -8,14 +8,22 @@ from tests.core.batching.drive import item
 
 from headway.core.batching import Batcher, BatchingSettings, Curve, Limits, TierBatching
 from headway.core.request import Request, Tier
-from headway.lab.simulation.batched import BatchedOutcome, simulate_batches, varied
+from headway.lab.simulation.batched import BatchedOutcome, simulate_batches
+
+LEAST_SHARE = 0.2
+"""Shortest duration of a batch, relative to the predicted one."""
 
 
 def simulate(
     batcher: Batcher, requests: list[Request], curve: Curve, seed: int = 1
 ) -> BatchedOutcome:
     """Run `requests`, in order of arrival, to their end; durations vary with `curve.spread`."""
-    return simulate_batches(batcher, requests, varied(curve, seed))
+    random = Random(seed)
+
+    def took_s(size: int, length: int) -> float:
+        return curve.batch_s(size, length) * max(LEAST_SHARE, random.gauss(1.0, curve.spread))
+
+    return simulate_batches(batcher, requests, took_s)
 
 
 def poisson(

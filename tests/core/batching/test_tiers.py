@@ -30,15 +30,22 @@ def run(requests: list[Request], slice_s: float | None) -> BatchedOutcome:
     return simulate(Batcher(settings), requests, CURVE)
 
 
+def p99_s(outcome: BatchedOutcome) -> float:
+    """Of the latencies of the interactive items."""
+    latencies_s = outcome.latencies_s.items()
+    ordered = sorted(s for name, s in latencies_s if name.startswith("interactive"))
+    return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+
+
 @pytest.mark.parametrize("slice_s", [SLICE_S, None])
 def test_interactive_items_wait_a_slice_and_a_half_at_most_and_bulk_hardly_notices(slice_s) -> None:
     """With no slice stated it is that of 18 items, which is 23 ms."""
     idle = run(chat(), slice_s)
     alone = run(bulk(2000), None)  # no interactive items, no slices
     both = run([*bulk(2000), *chat()], slice_s)
-    limit_s = idle.quantile_s(0.99) + 1.5 * SLICE_S
-    assert both.quantile_s(0.99, of="interactive") <= limit_s
-    bulk_ended_s = both.quantile_s(1.0, of="batch")
+    limit_s = p99_s(idle) + 1.5 * SLICE_S
+    assert p99_s(both) <= limit_s
+    bulk_ended_s = max(s for name, s in both.latencies_s.items() if name.startswith("batch"))
     assert alone.ended_s / bulk_ended_s >= 0.85
 
 

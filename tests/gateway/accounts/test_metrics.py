@@ -67,6 +67,7 @@ BY_MODEL = {
     "headway_model_cold_starts",
     "headway_model_cold_start_seconds",
     "headway_model_waiting",
+    "headway_model_instances",
     "headway_model_loaded",
     "headway_model_item_wait_seconds",
     "headway_model_item_batch_seconds",

@@ -17,7 +17,7 @@ from headway.gateway.dialects.messages import Messages
 from headway.gateway.dialects.messages_request import MessagesRequest, read_counting
 from headway.gateway.dialects.responses import Responses
 from headway.gateway.dialects.responses_request import ResponsesRequest, prompt_of, read
-from headway.gateway.intake.intake import read as read_chat
+from headway.gateway.intake.given import read as read_chat
 
 NAMES = st.sampled_from(
     [

@@ -252,7 +252,7 @@ async def test_a_backend_that_hangs_gets_no_share_though_its_clients_give_up_ear
     monkeypatch.setattr("headway.engines.trials.TRIAL_S", 0.2)
     monkeypatch.setattr("headway.engines.member.CHECK_EVERY_S", 0.05)
     # Else the other, which is measured to be fast, gets everything at once.
-    monkeypatch.setattr("headway.engines.member.COST_DRIFT", math.inf)
+    monkeypatch.setattr("headway.engines.capacity.COST_DRIFT", math.inf)
     gateway = await serve(backend, other, slots=4)
     backend.refuses = lambda body: "hang"
     url = gateway.address + "/v1/chat/completions"

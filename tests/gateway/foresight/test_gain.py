@@ -9,6 +9,7 @@ from tests.gateway.foresight.test_advisor import FCFS, busy, fill
 from headway.core.backend import Backend
 from headway.core.scheduler import Scheduler
 from headway.gateway.foresight.gain import EVERY_S, Gain
+from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.store.request_log import RequestLog
 
 
@@ -24,7 +25,7 @@ def gain_of(path: Path, clock: Clock) -> Gain:
     scheduler = Scheduler(FCFS)
     scheduler.set_backend(Backend("exact", 4), 0.0)
     scheduler.use_policy("srpt", 0.0)
-    return Gain(scheduler, path, lambda: None, clock)
+    return Gain(RecentTraffic(scheduler, path, lambda: None, clock))
 
 
 async def asked(gain: Gain) -> None:

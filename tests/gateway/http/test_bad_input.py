@@ -231,7 +231,7 @@ async def raw(gateway: Gateway, sent: bytes, pause_s: float = 0.0) -> bytes:
 
     sending = asyncio.ensure_future(send())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         sending.cancel()
@@ -312,7 +312,7 @@ async def answers(gateway: Gateway, sent: bytes, count: int) -> list[bytes]:
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent)
     bodies = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for _ in range(count):
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])

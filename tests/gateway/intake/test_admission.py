@@ -12,7 +12,7 @@ from tests.gateway.fake_backend import FakeBackend
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings, TierSettings
-from headway.gateway.intake.intake import MEDIA_TOKENS
+from headway.gateway.intake.given import MEDIA_TOKENS
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.settings import ApiKey
 

@@ -214,7 +214,7 @@ async def test_lines_of_batches_pause_when_their_budget_is_spent(
             async with http.get(f"{gateway.address}/v1/batches/{batch.id}") as answer:
                 return await answer.json()  # type: ignore[no-any-return]
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (one := await shown())["headway"]["cost"] != 3.0 or not one["headway"]["waits"]:
                 await asyncio.sleep(0.01)
         assert one["status"] == "in_progress"
@@ -268,7 +268,7 @@ async def test_lines_count_against_the_budget_of_the_key_that_began_the_batch(
         batch = await client.batches.create(
             input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await client.batches.retrieve(batch.id)).status != "completed":
                 await asyncio.sleep(0.01)
         with pytest.raises(openai.RateLimitError, match=r"0\.5 left of its 1\.5 a day"):

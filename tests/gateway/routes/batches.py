@@ -36,7 +36,7 @@ async def begin(
     )
 
 
-async def ended(client: openai.AsyncOpenAI, id: str, limit_s: float = 10.0) -> Batch:
+async def ended(client: openai.AsyncOpenAI, id: str, limit_s: float = 30.0) -> Batch:
     async with asyncio.timeout(limit_s):
         while True:
             batch = await client.batches.retrieve(id)
@@ -47,7 +47,7 @@ async def ended(client: openai.AsyncOpenAI, id: str, limit_s: float = 10.0) -> B
 
 async def until_completed(client: openai.AsyncOpenAI, id: str, lines: int) -> None:
     """Wait until so many lines are completed."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30):
         while True:
             counts = (await client.batches.retrieve(id)).request_counts
             if counts is not None and counts.completed >= lines:

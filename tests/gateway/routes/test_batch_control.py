@@ -215,7 +215,7 @@ async def test_failed_lines_are_shown_with_their_errors_while_it_runs_and_after(
                 async with http.get(f"{path}/errors") as answer:
                     return await answer.json()
 
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(30):
                 while not (meanwhile := await errors())["data"]:
                     await asyncio.sleep(0.01)
             one = {

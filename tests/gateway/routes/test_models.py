@@ -214,6 +214,7 @@ async def test_metrics_tell_what_models_do(serve: Serve, http: aiohttp.ClientSes
         'headway_model_latency_seconds_count{model="Picky",tier="standard"} 1.0',
         'headway_model_items_total{model="Picky"} 3.0',
         'headway_model_cold_starts_total{model="Picky"} 1.0',
+        'headway_model_instances{model="Picky"} 1.0',
         'headway_model_loaded{model="Picky"} 1.0',
         'headway_model_waiting{model="Picky"} 0.0',
     ):

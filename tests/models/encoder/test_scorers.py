@@ -13,7 +13,7 @@ import pytest
 from tests.models.encoder.make_corpus import TEXTS
 from tests.models.encoder.make_scorers import PLACE, QUERIES, SCORERS, Scorer
 
-from headway.gateway.routes.texts import scored
+from headway.gateway.routes.vectors import scored
 from headway.models.runners.text import TextModel
 from headway.models.tokens import Tokens
 

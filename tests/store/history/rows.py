@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from headway.store import cost_days
 from headway.store.database import META
 from headway.store.history import rollups
 from headway.store.request_log import INSERT, ROW, RequestLog
@@ -46,7 +47,7 @@ def new_log(path: Path | None = None) -> sqlite3.Connection:
         RequestLog(path).close()
         return sqlite3.connect(path)
     database = sqlite3.connect(":memory:")
-    database.executescript(META + SCHEMA + rollups.SCHEMA)
+    database.executescript(META + SCHEMA + rollups.SCHEMA + cost_days.SCHEMA)
     return database
 
 
@@ -71,5 +72,5 @@ def fill(log: RequestLog, records: Iterable[RequestRecord], now_s: float) -> Non
 
 def fold(database: sqlite3.Connection, now_s: float = NOW_S) -> None:
     """Bring the rollups up to date."""
-    while rollups.advance(database, now_s):
+    while rollups.advance(database, now_s) | cost_days.advance(database):
         pass

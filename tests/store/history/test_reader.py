@@ -52,7 +52,7 @@ async def test_it_answers_in_a_process_of_its_own_that_gives_way(reader: History
 async def test_the_process_ends_when_nobody_asks(path: Path) -> None:
     reader = HistoryReader(path, idle_s=0.0)
     assert await reader.ask(ask(COUNT)) == 2
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (pid := reader.pid) is not None:
             ended = pid
             await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.store.history.rows import add, new_log, record
-from tests.store.test_request_log import until
+from tests.store.records import until
 
 from headway.store.history import rollups
 from headway.store.history.upkeep import Upkeep

@@ -197,9 +197,28 @@ class Batcher:
         return MappingProxyType(self._workers.running)
 
     @property
+    def workers(self) -> int:
+        """Instances that batches may run on."""
+        return self._workers.count
+
+    @property
     def free_workers(self) -> int:
         """Workers that run nothing."""
         return self._workers.free
+
+    @property
+    def waiting_batches(self) -> int:
+        """How many batches the waiting items make, where each is as large as it may be."""
+        return len(self._retries) + self._pending.batches
+
+    @property
+    def waiting_s(self) -> float:
+        """Predicted time to run all waiting items, in the largest batches on one worker."""
+        return self._outlook.work_s()
+
+    def longest_wait_s(self, now_s: float) -> float:
+        """How long the item waits that has waited longest; 0 if none waits."""
+        return max(queue.longest_wait_s(now_s) for queue in self._pending.queues.values())
 
     def waiting(self, tier: Tier | None = None) -> int:
         """Number of items that wait, in `tier` or in all; retried halves count only in all."""

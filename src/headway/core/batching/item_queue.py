@@ -54,6 +54,11 @@ class ItemQueue:
         """Whether `tier` outranks this one."""
         return tier < self.tier
 
+    def longest_wait_s(self, now_s: float) -> float:
+        """How long the item waits that has waited longest; 0 if none waits."""
+        oldest = self._oldest.peek(now_s)
+        return 0.0 if oldest is None else now_s - oldest.arrival_s
+
     def arrived(self, request: Request, now_s: float) -> None:
         """Count `request`, which is new, in the arrival rate."""
         self.rate.arrived(now_s)

@@ -46,6 +46,10 @@ class BatchOutlook:
 
     def backlog_s(self) -> float:
         """Predicted time to run all waiting items, in the largest batches on every worker."""
+        return self._on_all_s(self.work_s())
+
+    def work_s(self) -> float:
+        """Predicted time to run all waiting items, in the largest batches on one worker."""
         return sum(self._work_s(queue, queue.waiting) for queue in self._queues.values())
 
     def wait_s(self, request: Request, now_s: float) -> float:
@@ -61,10 +65,13 @@ class BatchOutlook:
             elif tier is request.tier:
                 earlier = queue.count_before(request.latest_start_s, SAMPLED_REQUESTS)
                 ahead_s += self._work_s(queue, earlier)
-        return self._workers.next_free_s(now_s) - now_s + ahead_s
+        return self._workers.next_free_s(now_s) - now_s + self._on_all_s(ahead_s)
 
     def _work_s(self, queue: ItemQueue, items: float) -> float:
-        """Predicted time of `items` of `queue`, in the largest batches on every worker."""
+        """Predicted time of `items` of `queue`, in the largest batches on one worker."""
         size = self._limits.padded_size(queue.most)
-        full_s = self._fit.curve.batch_s(size, queue.mean_length)
-        return items / queue.most * full_s / max(1, self._workers.count)
+        return items / queue.most * self._fit.curve.batch_s(size, queue.mean_length)
+
+    def _on_all_s(self, work_s: float) -> float:
+        """How long all workers together take for what one does in `work_s`."""
+        return work_s / max(1, self._workers.count)

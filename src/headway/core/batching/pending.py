@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import ceil
 
 from headway.core.backlog import Backlog
 from headway.core.batching.item_queue import ItemQueue
@@ -42,6 +43,11 @@ class PendingItems:
 
     def __len__(self) -> int:
         return self._backlog.requests
+
+    @property
+    def batches(self) -> int:
+        """How many batches the waiting items make, where each is as large as it may be."""
+        return sum(ceil(queue.waiting / queue.most) for queue in self.queues.values())
 
     def in_tier(self, tier: Tier) -> int:
         """Number of items that wait in `tier`."""

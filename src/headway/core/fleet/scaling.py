@@ -36,3 +36,17 @@ class Scaling:
     def spare(self, on: int, slots: int, requests: int, waiting_s: float) -> bool:
         """Whether one replica could go: the others have slots for all requests."""
         return not waiting_s and on > self.least and requests <= (on - 1) * slots
+
+
+def least_and_most(text: str) -> tuple[int, int]:
+    """How many there are at least and at most, from `LEAST..MOST`.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    least, dots, most = text.partition("..")
+    if not (dots and least.isdecimal() and most.isdecimal() and int(most)):
+        raise ValueError(f"cannot read the scale {text!r}; write LEAST..MOST, as in 0..4")
+    if int(least) > int(most):
+        raise ValueError(f"the scale {text!r} has its least above its most; write {most}..{least}")
+    return int(least), int(most)

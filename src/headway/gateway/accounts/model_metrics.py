@@ -62,6 +62,7 @@ class _Models(Collector):
             wait_s := counter("item_wait_seconds", "Time that items waited for their batches"),
             batch_s := counter("item_batch_seconds", "Time that items spent in their batches"),
             waiting := gauge("waiting", "Waiting items"),
+            instances := gauge("instances", "Batches that may run at a time"),
             loaded := gauge("loaded", "1 while it is loaded"),
         )
         for model in self._catalog:
@@ -73,5 +74,6 @@ class _Models(Collector):
             wait_s.add_metric(name, model.waited_s)
             batch_s.add_metric(name, model.computed_s)
             waiting.add_metric(name, model.waiting)
+            instances.add_metric(name, model.instances)
             loaded.add_metric(name, float(model.loaded))
         return families

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
-from headway.core.scheduler import Scheduler
 from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.foresight.foresight import Foresight
-from headway.gateway.foresight.question import question_of
+from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.gateway.settings import AutoSettings
 
 logger = logging.getLogger(__name__)
@@ -32,22 +29,13 @@ class Advisor:
     Whatever goes wrong costs one line in the log, and the policy stays.
 
     Args:
-        scheduler: whose settings and backends the replay gets.
+        traffic: what is replayed.
         foresight: takes the chosen policy.
         settings: how often, over what, and with which promise.
-        request_log: the SQLite file with the traffic.
-        flush: writes down what has ended.
-        clock: the scheduler's.
     """
 
     def __init__(
-        self,
-        scheduler: Scheduler,
-        foresight: Foresight,
-        settings: AutoSettings,
-        request_log: Path,
-        flush: Callable[[], None],
-        clock: Callable[[], float],
+        self, traffic: RecentTraffic, foresight: Foresight, settings: AutoSettings
     ) -> None:
         self._complaint = ""
         """What kept the last replay from an answer, without its numbers: said once."""
@@ -55,12 +43,9 @@ class Advisor:
         """The last one; None before the first."""
         self.switches = 0
         self.replays = 0
-        self._scheduler = scheduler
+        self._traffic = traffic
         self._foresight = foresight
         self._settings = settings
-        self._request_log = request_log
-        self._flush = flush
-        self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,18 +69,11 @@ class Advisor:
         """Ask once, and follow the advice."""
         settings = self._settings
         current = self._foresight.chosen_policy
-        question = question_of(
-            self._scheduler,
-            self._request_log,
-            self._clock(),
-            current=current,
-            window_s=settings.window_s,
-            most_requests=settings.most_requests,
-            slo=settings.slo,
+        question = self._traffic.question(
+            window_s=settings.window_s, current=current, slo=settings.slo
         )
         if not question.slots:
             return
-        self._flush()
         try:
             asked = msgspec.json.encode(question)
             advice = await answer_of(["replay"], PolicyAdvice, LIMIT_S, asked)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-
-from headway.core.scheduler import Scheduler
-from headway.store.event_log import settings_as_values
 
 About = Literal["policies", "settings", "engines"]
 """Which policy pays; which settings meet an SLO; how many engines do."""
@@ -69,49 +63,3 @@ class WhatIfQuestion(msgspec.Struct, kw_only=True):
     profile: str
     """Of the engine; empty: the gateway's own, by its log."""
     slo: str
-
-
-def question_of(
-    scheduler: Scheduler,
-    request_log: Path | None,
-    now_s: float,
-    *,
-    current: str,
-    window_s: float,
-    most_requests: int,
-    slo: str = "",
-    about: Literal["policy", "gain"] = "policy",
-) -> Question:
-    """A question about the traffic of `scheduler`, at `now_s` on its clock."""
-    return Question(
-        log="" if request_log is None else str(request_log),
-        now_unix_s=time.time(),
-        unfinished=_unfinished(scheduler, now_s, most_requests),
-        window_s=window_s,
-        most_requests=most_requests,
-        slots={name: one.slots for name, one in scheduler.backends.items() if one.slots},
-        current=current,
-        slo=slo,
-        settings=settings_as_values(scheduler.settings),
-        about=about,
-    )
-
-
-def _unfinished(scheduler: Scheduler, now_s: float, most: int) -> list[Unfinished]:
-    """What waits or runs at `now_s` on the scheduler's clock, at most so many."""
-    zero_unix_s = time.time() - now_s
-    return [
-        Unfinished(
-            id=request.id,
-            arrival_unix_s=zero_unix_s + request.arrival_s,
-            tier=request.tier.label,
-            tenant=request.tenant,
-            program=request.program,
-            prompt_tokens=request.prompt_tokens,
-            max_tokens=request.max_tokens,
-            predicted_tokens=request.predicted_tokens,
-            output_tokens=request.output_tokens,
-            queue_s=request.started_s - request.arrival_s if request.started_s >= 0 else None,
-        )
-        for request in islice(scheduler.requests.values(), most)
-    ]

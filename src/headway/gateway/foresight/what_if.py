@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from headway.core.scheduler import Scheduler
 from headway.gateway.api.errors import sentence
 from headway.gateway.foresight.background import CommandFailed, answer_of
-from headway.gateway.foresight.question import About, WhatIfQuestion, question_of
+from headway.gateway.foresight.question import About, WhatIfQuestion
+from headway.gateway.foresight.recent_traffic import RecentTraffic
 
 LIMIT_S = 900.0
 """A replay gets only what others leave of the processor."""
@@ -60,27 +60,15 @@ class WhatIf:
     """Asks `headway what-if`, a process at idle priority, which is killed with the task that waits.
 
     Args:
-        scheduler: whose policy, settings and backends count.
-        request_log: the SQLite file with the traffic; None: there is none.
-        flush: writes down what has ended.
-        clock: the scheduler's.
+        traffic: what is replayed, unless somebody uploads other traffic.
     """
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        request_log: Path | None,
-        flush: Callable[[], None],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, traffic: RecentTraffic) -> None:
         self.number = 0
         """Of the last question that was answered."""
         self.report = b""
         """The page of that answer; empty: none was answered yet."""
-        self._scheduler = scheduler
-        self._request_log = request_log
-        self._flush = flush
-        self._clock = clock
+        self._traffic = traffic
         self._asker = ""
         """Who waits for an answer; empty: nobody does."""
         self._since_s = 0.0
@@ -88,12 +76,12 @@ class WhatIf:
     @property
     def has_log(self) -> bool:
         """Whether there is traffic to replay."""
-        return self._request_log is not None
+        return self._traffic.log is not None
 
     @property
     def policy(self) -> str:
         """The one that runs now."""
-        return self._scheduler.policy_name
+        return self._traffic.policy
 
     async def ask(
         self,
@@ -115,9 +103,9 @@ class WhatIf:
             Refused: there is no answer.
         """
         if self._asker:
-            since_s = self._clock() - self._since_s
+            since_s = self._traffic.clock() - self._since_s
             raise Busy(f"{self._asker} asked something {since_s:.0f} s ago, which still runs")
-        self._asker, self._since_s = asker, self._clock()
+        self._asker, self._since_s = asker, self._traffic.clock()
         try:
             with TemporaryDirectory(prefix="headway-what-if-") as folder:
                 return await self._answered(asked, trace, Path(folder), heard)
@@ -136,17 +124,9 @@ class WhatIf:
             path = folder / f"{UNSAFE.sub('_', asked.file)[-MOST_NAME:]}"
             await asyncio.to_thread(path.write_bytes, trace)
             file = str(path)
-        self._flush()
         question = WhatIfQuestion(
             about=asked.about,
-            traffic=question_of(
-                self._scheduler,
-                self._request_log,
-                self._clock(),
-                current=self._scheduler.policy_name,
-                window_s=asked.window_s,
-                most_requests=MOST_REQUESTS,
-            ),
+            traffic=self._traffic.question(window_s=asked.window_s, most_requests=MOST_REQUESTS),
             file=file,
             report=str(report),
             policies=asked.policies,

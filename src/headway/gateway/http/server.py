@@ -212,7 +212,7 @@ class HttpServer:
     """Serves `application` on one address.
 
     Args:
-        application: its middleware calls `Connection.begin` and `end` (`routes/application.py`).
+        application: its middleware calls `Connection.begin` and `end` (`routes/surround.py`).
         settings: address, TLS and time limits.
     """
 

@@ -15,8 +15,10 @@ from headway.gateway.api.errors import from_engine
 Fields = dict[str, msgspec.Raw]
 
 
-def obstacle(pool: BackendPool, kind: Kind, model: str, fields: Fields) -> str | None:
+def obstacle_of(pool: BackendPool, kind: Kind | None, model: str, fields: Fields) -> str | None:
     """Why some of them could not continue it exactly; None: all could."""
+    if kind is None:
+        return "generates nothing"
     reason: str | None = "is served by no backend that has answered yet"
     for description in _descriptions(pool, model):
         reason = continuable(kind, fields, description)

@@ -26,17 +26,10 @@ class Pricing:
     Args:
         prices: those in use at first.
         clock: seconds; never goes backwards.
-        unix: seconds since 1970; may jump.
     """
 
-    def __init__(
-        self,
-        prices: Prices,
-        clock: Callable[[], float],
-        unix: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, prices: Prices, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._unix = unix
         self._meters: dict[str, SharedHours] = {}
         self.prices = Prices()
         self.use(prices)
@@ -44,7 +37,7 @@ class Pricing:
     def use(self, prices: Prices) -> None:
         """These are the prices from now on; tokens of runs under way keep the price they have."""
         self.prices = prices
-        now_s, unix_s = self._clock(), self._unix()
+        now_s, unix_s = self._clock(), time.time()
         meters = {}
         for name, backend in prices.backends.items():
             if backend.hourly is None:
@@ -67,7 +60,7 @@ class Pricing:
             run.tokens = price
         elif price is not None:
             run.hours = self._meters[backend]
-            run.mark = run.hours.begin(now_s, self._unix())
+            run.mark = run.hours.begin(now_s, time.time())
 
     def prefilled(self, work: Work, cached_tokens: int | None) -> None:
         """The present run has computed its prompt, with so many tokens from a cache."""
@@ -78,7 +71,7 @@ class Pricing:
         """The run of `work` has given its slot back; it is charged when its outcome is known."""
         run = None if work.bill is None else work.bill.run
         if run is not None and run.hours is not None and run.mark is not None:
-            run.share = run.hours.end(run.mark, now_s, self._unix())
+            run.share = run.hours.end(run.mark, now_s, time.time())
             run.mark = None
 
     def loses(self, work: Work, now_s: float) -> None:
@@ -109,7 +102,7 @@ class Pricing:
             model: that it runs on.
             tokens: predicted.
         """
-        most, unix_s = None, self._unix()
+        most, unix_s = None, time.time()
         for status in backends:
             price = self.prices.of(status.name, model)
             if isinstance(price, TokenPrice):
@@ -141,7 +134,7 @@ class Pricing:
             return bill.cost
         share = run.share
         if run.hours is not None and run.mark is not None:
-            share = run.hours.share(run.mark, self._clock(), self._unix())
+            share = run.hours.share(run.mark, self._clock(), time.time())
         cost = _cost(run, used_tokens(work, outcome), share)
         return None if cost is None else bill.cost + cost
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.batches.batch import Batch, Usage, WrongStatus
 from headway.batches.batches import MOST_METADATA, Batches, NothingFailed
@@ -67,6 +68,19 @@ class BatchesRoutes:
         self._entrance = entrance
         self._batches = batches
         self._costs = costs
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "create_batch": self.create,
+            "batches": self.batches,
+            "batch": self.batch,
+            "batch_errors": self.errors,
+            "cancel_batch": self.cancel,
+            "pause_batch": self.pause,
+            "resume_batch": self.resume,
+            "retry_batch": self.retry,
+        }
 
     async def create(self, request: web.Request) -> web.Response:
         """Begin a batch. Raises ApiError 400 or 404."""

@@ -6,12 +6,14 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from headway.gateway.api.answer import json_answer
-from headway.gateway.api.errors import ApiError, invalid_value
+from headway.gateway.api.answer import SERVER, json_answer
+from headway.gateway.api.errors import ApiError, invalid_value, sentence
 from headway.gateway.api.views import BudgetView, CostGroup, CostSums, CostsView, UnpricedModel
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.budgets import Budget, Budgets
@@ -21,14 +23,12 @@ from headway.gateway.routes.moment import moment_of
 from headway.store.costs import (
     BatchCost,
     Chosen,
-    Costs,
-    Unpriced,
-    costs,
     groups_of,
     later,
-    total,
-    unpriced,
+    summed,
 )
+from headway.store.history.log_file import HistoryError
+from headway.store.history.reader import HistoryReader
 
 MOST_GROUPS = 100_000
 SINCE_S = 30 * 86_400.0
@@ -44,13 +44,21 @@ class CostsRoutes:
         entrance: authenticates requests.
         budgets: all budgets.
         log: the request log; None: there is none.
+        reader: asks it.
     """
 
-    def __init__(self, entrance: Entrance, budgets: Budgets, log: Path | None) -> None:
+    def __init__(
+        self, entrance: Entrance, budgets: Budgets, log: Path | None, reader: HistoryReader | None
+    ) -> None:
         self._entrance = entrance
         self._budgets = budgets
         self._log = log
+        self._reader = reader
         self._batches: dict[str, BatchCost] = {}
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"costs": self.costs}
 
     async def costs(self, request: web.Request) -> web.Response:
         """Sums of the request log. Raises ApiError 400 or 404."""
@@ -75,31 +83,26 @@ class CostsRoutes:
                     param="tenant",
                 )
             chosen = chosen._replace(tenant=viewer.tenant, key=None if tenant else viewer.name)
-        if self._log is None:
+        if self._reader is None:
             raise ApiError(
                 404,
                 "Costs are summed up from the request log, and there is none: set log.requests_db.",
                 code="no_request_log",
             )
         try:
-            found, without = await asyncio.to_thread(_read, self._log, by, chosen)
-        except sqlite3.Error as error:
-            raise ApiError(
-                503,
-                f"The request log cannot be read: {error}.",
-                type="server_error",
-                code="log_unreadable",
-            ) from None
+            found = await self._reader.ask(partial(summed, by=by, chosen=chosen, limit=limit))
+        except HistoryError as error:
+            raise ApiError(503, sentence(error), type=SERVER, code="log_unreadable") from None
         view = CostsView(
-            since=since_s,
+            since=found.since_s,
             by=by,
-            total=CostSums(**total(found).sums()),
+            total=CostSums(**found.total.sums()),
             groups=[
                 CostGroup(group=dict(zip(by, one.group, strict=True)), **one.sums())
-                for one in found[:limit]
+                for one in found.groups
             ],
-            left_out=max(0, len(found) - limit),
-            unpriced=[UnpricedModel(**one._asdict()) for one in without],
+            left_out=found.left_out,
+            unpriced=[UnpricedModel(**one._asdict()) for one in found.unpriced],
             budgets=[one for budget in self._seen(viewer) for one in _views(budget)],
         )
         return json_answer(view)
@@ -128,10 +131,6 @@ class CostsRoutes:
             return list(self._budgets)
         mine = (("key", viewer.name), ("tenant", viewer.tenant))
         return [one for one in self._budgets if (one.scope, one.name) in mine]
-
-
-def _read(log: Path, by: list[str], chosen: Chosen) -> tuple[list[Costs], list[Unpriced]]:
-    return costs(log, by, chosen), unpriced(log, chosen)
 
 
 def _views(budget: Budget) -> list[BudgetView]:

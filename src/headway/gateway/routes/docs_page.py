@@ -7,8 +7,15 @@ elsewhere, and a key that its reader types is forgotten with the tab.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from headway.gateway.api.answer import answer
+from headway.gateway.routes.openapi import document
 
 FOLDER = Path(__file__).with_name("swagger_ui")
 
@@ -60,3 +67,29 @@ fetch('openapi.json').then(answer => answer.text()).then(text => {
 })
 </script></body></html>
 """
+
+
+class DocsRoutes:
+    """Handlers of the page, its files and the document."""
+
+    def __init__(self) -> None:
+        self._document = msgspec.json.encode(document())
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "openapi": self._openapi,
+            "docs": self._docs,
+            "docs_style": partial(self._asset, "swagger-ui.css", "text/css"),
+            "docs_script": partial(self._asset, "swagger-ui-bundle.js", "text/javascript"),
+        }
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return answer(self._document)
+
+    async def _docs(self, request: web.Request) -> web.Response:
+        return answer(PAGE.encode(), content_type="text/html; charset=utf-8")
+
+    async def _asset(self, name: str, kind: str, request: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "max-age=3600"}
+        return answer(asset(name), headers=headers, content_type=f"{kind}; charset=utf-8")

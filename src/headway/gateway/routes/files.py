@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from headway.batches.batch import MONTH_S
 from headway.batches.batches import Batches
@@ -79,6 +80,16 @@ class FilesRoutes:
         self._entrance = entrance
         self._batches = batches
         self._timeout_s = timeout_s
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "upload": self.upload,
+            "files": self.files,
+            "file": self.file,
+            "file_content": self.content,
+            "delete_file": self.delete,
+        }
 
     def refuse_too_large(self, request: web.Request) -> None:
         """Raise ApiError 413 if `Content-Length` exceeds the limit of files."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import PRIVATE, SERVER, json_answer
 from headway.gateway.api.errors import ApiError, invalid_value, sentence
@@ -84,6 +85,15 @@ class HistoryRoutes:
     def __init__(self, entrance: Entrance, reader: HistoryReader | None) -> None:
         self._entrance = entrance
         self._reader = reader
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "history": self.page,
+            "history_csv": self.csv,
+            "history_series": self.series,
+            "history_request": self.one,
+        }
 
     async def page(self, request: web.Request) -> web.Response:
         """Some requests, the newest or the slowest first. Raises ApiError 400, 404 or 503."""

@@ -21,7 +21,9 @@ from headway.gateway.api.errors import ApiError, internal
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.asked import ANONYMOUS
 from headway.gateway.intake.entrance import Admitted
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
+from headway.gateway.intake.model_names import ModelNames
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.keys.budgets import Budgets, Spender
 from headway.gateway.routes.inference import Inference
@@ -79,6 +81,7 @@ class Lines:
 
     def __init__(
         self,
+        models: ModelNames,
         intake: Intake,
         prompts: Prompts,
         answers: Answers,
@@ -89,6 +92,7 @@ class Lines:
         budgets: Budgets,
         accounts: Accounts,
     ) -> None:
+        self._models = models
         self._intake = intake
         self._prompts = prompts
         self._answers = answers
@@ -106,7 +110,7 @@ class Lines:
         try:
             if endpoint == RERANK:
                 self._inference.model(model)
-            self._intake.model(model)
+            self._models.model(model)
         except ApiError as error:
             if error.status < 500:
                 return LineError(error.code or "invalid_value", error.message, param="body.model")
@@ -117,7 +121,7 @@ class Lines:
         if self._batched(endpoint, model):
             return IN_BATCHES
         try:
-            name = self._intake.model(model)
+            name = self._models.model(model)
         except ApiError:
             return 0
         slots = sum(

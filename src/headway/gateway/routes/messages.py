@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError
@@ -27,6 +28,10 @@ class MessagesRoutes:
     def __init__(self, entrance: Entrance, counter: TokenCounter) -> None:
         self._entrance = entrance
         self._counter = counter
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"messages_tokens": self.count_tokens}
 
     async def dialect(self, admitted: Admitted) -> Dialect:
         """The request as a dialect of chat completions. Raises ApiError 400."""

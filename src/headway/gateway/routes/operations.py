@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.core.request import Tier
 from headway.engines.pool import BackendPool
@@ -67,6 +68,16 @@ class Operations:
         self._automatic = automatic
         self._deeds: dict[str, _Deed] = {}
         """The last one on each backend, by its name."""
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "use_policy": self.use_policy,
+            "cancel_request": self.cancel,
+            "move_request": self.move,
+            "drain_backend": self.drain,
+            "resume_backend": self.resume,
+        }
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End a request."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import answer
 from headway.gateway.api.errors import ApiError
@@ -26,6 +27,10 @@ class PredictRoute:
     def __init__(self, inference: Inference, entrance: Entrance) -> None:
         self._inference = inference
         self._entrance = entrance
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"predict": self.predict}
 
     async def predict(self, request: web.Request) -> web.Response:
         """Answer with the predictions. Raises ApiError."""

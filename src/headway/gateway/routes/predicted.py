@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.views import PredictedChat, PredictedUnder
@@ -13,7 +14,8 @@ from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.body import off_loop
 from headway.gateway.intake.entrance import Entrance
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts
 from headway.gateway.routes.policy_names import check_policy
 from headway.gateway.routes.token_counts import CHAT
@@ -46,6 +48,10 @@ class PredictedRoute:
         self._dispatcher = dispatcher
         self._foresight = foresight
         self._ahead = ahead
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"predicted": self.predicted}
 
     async def predicted(self, request: web.Request) -> web.Response:
         """Answer with the prediction."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.answers.answers import Answers
 from headway.gateway.answers.reply import Reply
@@ -19,7 +20,8 @@ from headway.gateway.api.prompts import TrialProgress, TrialResult, TrialsAsked
 from headway.gateway.foresight.background import CommandFailed, answer_of
 from headway.gateway.http.body import Bodies, off_loop, parsed
 from headway.gateway.intake.entrance import Admitted, Entrance
-from headway.gateway.intake.intake import Intake, read
+from headway.gateway.intake.given import read
+from headway.gateway.intake.intake import Intake
 from headway.gateway.intake.prompts import Prompts, no_prompts, refused
 from headway.gateway.keys.keys import Caller
 from headway.gateway.routes.console import STREAM
@@ -62,6 +64,10 @@ class PromptTrials:
         self._prompts = prompts
         self._intake = intake
         self._generated = generated
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {"run_trials": self.run}
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run them, and stream how far they are; the last event has the results."""

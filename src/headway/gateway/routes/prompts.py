@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, sentence
@@ -56,6 +57,16 @@ class PromptsRoutes:
         self._entrance = entrance
         self._bodies = bodies
         self._prompts = prompts
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "prompts": self.list,
+            "prompt": self.one,
+            "write_version": self.write_version,
+            "write_cases": self.write_cases,
+            "move_alias": self.move_alias,
+        }
 
     async def list(self, request: web.Request) -> web.Response:
         """All prompts."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import answer, json_answer
 from headway.gateway.api.errors import ApiError, invalid_value
@@ -58,6 +59,15 @@ class ResponsesRoutes:
         self._counter = counter
         self._store = store
         self._most_bytes = most_bytes
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "responses_tokens": self.count_tokens,
+            "response": self.retrieve,
+            "delete_response": self.delete,
+            "response_input": self.input_items,
+        }
 
     async def dialect(self, admitted: Admitted) -> Dialect:
         """The request as a dialect of chat completions. Raises ApiError 400 or 404."""

@@ -18,7 +18,7 @@ class Route:
     path: str
     """Parameters are `{name}`, or `{name:.+}` if they may contain slashes."""
     handler: str
-    """Name of the handler in `Routes`."""
+    """Name of the handler, as one of the groups of handlers has it."""
     summary: str
     body: type[msgspec.Struct] | None = None
     """Type of the request body; None: no body, or one without a type."""

@@ -6,11 +6,12 @@ A worker works for one tenant, or for nobody but admins: whose it is decides who
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import PRIVATE, answer, json_answer
 from headway.gateway.api.errors import ApiError
@@ -53,12 +54,12 @@ class RunsRoutes:
         workers: the workers.
     """
 
-    def __init__(self, entrance: Entrance, bodies: Bodies, workers: tuple[Worker, ...]) -> None:
+    def __init__(self, entrance: Entrance, bodies: Bodies, workers: Sequence[Worker]) -> None:
         self._entrance = entrance
         self._bodies = bodies
         self._workers = workers
 
-    def handlers(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+    def handlers(self) -> dict[str, Handler]:
         """The handlers, by their names in the table of routes."""
         return {
             "workers": self.workers,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import time
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError
@@ -22,8 +21,18 @@ from headway.gateway.http.body import off_loop, parsed
 from headway.gateway.intake.asked import Urgency
 from headway.gateway.intake.entrance import Admitted, Entrance
 from headway.gateway.routes.inference import Inference, wrong
+from headway.gateway.routes.vectors import (
+    alike,
+    as_base64,
+    as_floats,
+    class_of,
+    number_of,
+    scored,
+    shortened,
+    vector_of,
+)
 from headway.models.served import ServedModel
-from headway.models.signature import Activation, BadItem, Signature, Similarity, Task
+from headway.models.signature import BadItem, Signature, Task
 
 MOST_INPUTS = 2048
 """Maximum number of inputs in one request, as in OpenAI's API."""
@@ -31,10 +40,6 @@ EMBED: tuple[Task, ...] = ("embed", "python")
 CLASSIFY: tuple[Task, ...] = ("classify", "rerank", "python")
 RERANK: tuple[Task, ...] = ("rerank", "embed", "python")
 """The tasks of models that can serve each endpoint."""
-UNIT_TOLERANCE = 1e-3
-"""A vector whose length is within this of 1 counts as one of unit length."""
-DIGITS = 8
-"""Decimals of vectors in JSON: more than single precision has."""
 
 _embedding_decoder = msgspec.json.Decoder(EmbeddingRequest)
 _rerank_decoder = msgspec.json.Decoder(RerankRequest)
@@ -49,6 +54,13 @@ class TextRoutes:
         self._entrance = entrance
         self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
+
+    def handlers(self) -> dict[str, Handler]:
+        """The handlers, by their names in the table of routes."""
+        return {
+            "rerank": self.rerank,
+            "classify": self.classify,
+        }
 
     async def embeddings(
         self, headers: Mapping[str, str], admitted: Admitted
@@ -72,10 +84,10 @@ class TextRoutes:
         signature = await self._inference.described(model)
         prompt = _prompt(signature, call.prompt_name, texts)
         results, tokens = await self._run(model, texts, urgency, call, prompt)
-        vectors = [_vector(model, result) for result in results]
+        vectors = [vector_of(model, result) for result in results]
         if call.dimensions is not None:
-            vectors = _cut(vectors, call.dimensions)
-        encode = _base64 if call.encoding_format == "base64" else _floats
+            vectors = shortened(vectors, call.dimensions)
+        encode = as_base64 if call.encoding_format == "base64" else as_floats
         data = [
             {"object": "embedding", "index": place, "embedding": encode(vector)}
             for place, vector in enumerate(vectors)
@@ -127,7 +139,7 @@ class TextRoutes:
         signature = await self._inference.described(model)
         results, tokens = await self._run(model, texts, urgency, call)
         data = [
-            {"index": place, **_class_of(model, result, signature)}
+            {"index": place, **class_of(model, result, signature)}
             for place, result in enumerate(results)
         ]
         return json_answer(
@@ -162,14 +174,14 @@ class TextRoutes:
             ids += await self._ids(model, documents, call, "documents", prompts.of_documents)
             lengths = [one.shape[-1] for one in ids]
             results = await self._inference.run(model, ids, lengths, urgency)
-            sought, *found = (_vector(model, result) for result in results)
-            scores = [_alike(sought, vector, signature.similarity) for vector in found]
+            sought, *found = (vector_of(model, result) for result in results)
+            scores = [alike(sought, vector, signature.similarity) for vector in found]
             return scores, sum(lengths)
         if signature.task == "python":
             pairs = [(query, document) for document in documents]
             lengths = [model.length_of(pair) for pair in pairs]
             results = await self._inference.run(model, pairs, lengths, urgency)
-            return [_number(model, result) for result in results], 0
+            return [number_of(model, result) for result in results], 0
         assert model.tokens is not None  # every other model takes texts
         most = _most(call, signature.max_tokens)
         try:
@@ -178,7 +190,7 @@ class TextRoutes:
             raise _not_read(error, call, "documents") from None
         lengths = [pair.shape[1] for pair in encoded]
         results = await self._inference.run(model, encoded, lengths, urgency)
-        rows = [scored(_vector(model, result), signature.activation) for result in results]
+        rows = [scored(vector_of(model, result), signature.activation) for result in results]
         return [float(one[0]) for one in rows], sum(lengths)
 
     async def _run(
@@ -281,26 +293,6 @@ def _most(call: TextCall, most: int | None) -> int | None:
     return asked
 
 
-def _vector(model: ServedModel, result: Any) -> np.ndarray:
-    try:
-        vector = np.asarray(result, np.float32)
-    except (TypeError, ValueError):
-        vector = np.empty(0, np.float32)
-    if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
-        raise _nonsense(model, "a list of finite numbers for each text")
-    return vector
-
-
-def _number(model: ServedModel, result: Any) -> float:
-    try:
-        number = float(result)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise _nonsense(model, "finite numbers")
-    return number
-
-
 def _prompt(signature: Signature, name: str | None, texts: Sequence[Any]) -> str | None:
     """The prompt of that name. Raises ApiError 400 if there is none, or no text to write it to."""
     if name is None:
@@ -311,81 +303,3 @@ def _prompt(signature: Signature, name: str | None, texts: Sequence[Any]) -> str
         return signature.prompts.named(name)
     except BadItem as error:
         raise wrong(error, "prompt_name") from None
-
-
-def _alike(one: np.ndarray, other: np.ndarray, similarity: Similarity) -> float:
-    """How alike two vectors are; the more, the larger."""
-    if similarity == "cosine":
-        lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-        return float(one @ other) / max(lengths, 1e-12)
-    if similarity == "dot":
-        return float(one @ other)
-    return -float(np.linalg.norm(one - other, 1 if similarity == "manhattan" else 2))
-
-
-def scored(logits: np.ndarray, activation: Activation) -> np.ndarray:
-    """Scores from logits, in double precision."""
-    exact = logits.astype(np.float64)
-    if activation == "none":
-        return exact
-    if activation == "sigmoid":
-        return np.asarray(np.exp(-np.logaddexp(0.0, -exact)))
-    weights = np.exp(exact - exact.max())
-    return np.asarray(weights / weights.sum())
-
-
-def _class_of(model: ServedModel, result: Any, signature: Signature) -> dict[str, Any]:
-    """Label and scores of one text."""
-    if isinstance(result, np.ndarray):
-        names: Sequence[str] = signature.labels
-        chances = scored(_vector(model, result), signature.activation).tolist()
-        if len(names) != len(chances):
-            names = [str(n) for n in range(len(chances))]
-    elif isinstance(result, dict) and result:
-        names, chances = (
-            list(map(str, result)),
-            [_number(model, value) for value in result.values()],
-        )
-    else:
-        raise _nonsense(model, "an object of labels and probabilities for each text")
-    best = max(range(len(chances)), key=chances.__getitem__)
-    return {"label": names[best], "probs": chances, "num_classes": len(chances)}
-
-
-def _nonsense(model: ServedModel, expected: str) -> ApiError:
-    return ApiError(
-        500,
-        f"The model {model.name!r} did not return {expected}.",
-        type="server_error",
-        code="model_failed",
-    )
-
-
-def _cut(vectors: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
-    """The vectors cut to `dimensions`, scaled to unit length if they had it.
-
-    Raises:
-        ApiError: 400, they have fewer dimensions.
-    """
-    if dimensions > len(vectors[0]):
-        raise ApiError(
-            400,
-            f"The model's vectors have {len(vectors[0])} dimensions, not {dimensions}.",
-            code="invalid_value",
-            param="dimensions",
-        )
-    return [
-        vector[:dimensions] / max(float(np.linalg.norm(vector[:dimensions])), 1e-12)
-        if abs(float(np.linalg.norm(vector)) - 1.0) < UNIT_TOLERANCE
-        else vector[:dimensions]
-        for vector in vectors
-    ]
-
-
-def _floats(vector: np.ndarray) -> list[float]:
-    numbers: list[float] = vector.astype(np.float64).round(DIGITS).tolist()
-    return numbers
-
-
-def _base64(vector: np.ndarray) -> str:
-    return b64encode(vector.astype("<f4").tobytes()).decode()

@@ -9,7 +9,8 @@ import msgspec
 from headway.engines.engine import BackendGone, EngineError, Generation
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import from_engine
-from headway.gateway.intake.intake import Intake, estimated_prompt_tokens, read
+from headway.gateway.intake.given import estimated_prompt_tokens, read
+from headway.gateway.intake.model_names import ModelNames
 
 CHAT = "/v1/chat/completions"
 
@@ -26,12 +27,12 @@ class TokenCounter:
     """Counts prompts on backends that have the model's tokenizer.
 
     Args:
-        intake: resolves model names.
+        models: the names of models.
         pool: the backends.
     """
 
-    def __init__(self, intake: Intake, pool: BackendPool) -> None:
-        self._intake = intake
+    def __init__(self, models: ModelNames, pool: BackendPool) -> None:
+        self._models = models
         self._pool = pool
 
     async def count(self, chat: dict[str, Any]) -> TokenCount:
@@ -40,7 +41,7 @@ class TokenCounter:
         Raises:
             ApiError: 400, 404 or 503, or the backend's own error.
         """
-        model = self._intake.model(chat["model"])
+        model = self._models.model(chat["model"])
         body = msgspec.json.encode({**chat, "model": model})
         call, fields = read(CHAT, body)
         generation = Generation(kind="chat", body=fields, model=model)

@@ -12,6 +12,8 @@ from headway.lab.loadtest.prompts import Prompt
 
 CHARACTERS_PER_TOKEN = 4
 """Of English text, roughly: to cut a prompt to the length in a trace."""
+MOST_PROMPT_TOKENS = 1024
+"""Longer prompts of a trace are cut to this, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,6 @@ class Workload:
         arrivals: str = "burst",
         rate_scale: float = 1.0,
         max_tokens: int,
-        max_prompt_tokens: int = 1024,
         tiers: Mix | None = None,
         tenants: Mix | None = None,
         seed: int = 0,
@@ -63,7 +64,7 @@ class Workload:
         """Draw `count` requests: prompts without repetition while they last.
 
         A trace with output tokens fixes the length of every answer (at most `max_tokens`),
-        and one with prompt tokens fixes the prompts' (about, at most `max_prompt_tokens`).
+        and one with prompt tokens fixes the prompts' (about, at most MOST_PROMPT_TOKENS).
 
         Raises:
             ArrivalsError: `arrivals` cannot be read, see make_arrivals.
@@ -77,7 +78,7 @@ class Workload:
             tuple(
                 LoadRequest(
                     at_s=moment.at_s,
-                    messages=deck.draw(moment, max_prompt_tokens).messages,
+                    messages=deck.draw(moment).messages,
                     max_tokens=min(max_tokens, max(1, moment.output_tokens or max_tokens)),
                     tier=tier,
                     tenant=tenant,
@@ -105,10 +106,10 @@ class _Deck:
         self._rng = rng
         self._left: list[Prompt] = []
 
-    def draw(self, arrival: Arrival, max_prompt_tokens: int) -> Prompt:
+    def draw(self, arrival: Arrival) -> Prompt:
         if arrival.prompt_tokens is None:
             return self._next()
-        characters = min(arrival.prompt_tokens, max_prompt_tokens) * CHARACTERS_PER_TOKEN
+        characters = min(arrival.prompt_tokens, MOST_PROMPT_TOKENS) * CHARACTERS_PER_TOKEN
         text = ""
         while len(text) < characters:
             text += self._next().text + "\n"

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from random import Random
 
-from headway.core.batching import Batch, Batcher, Curve, Launch, solve
+from headway.core.batching import Batch, Batcher, Launch, solve
 from headway.core.request import Request
 
 Durations = Callable[[int, int], float]
 """Seconds that a batch of so many items, padded to such a length, takes; each call is a batch."""
-
-LEAST_SHARE = 0.2
-"""Shortest duration of a batch, relative to the predicted one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +24,6 @@ class BatchedOutcome:
     busy_s: float
     """Time that workers ran batches, summed over workers."""
     ended_s: float
-
-    @property
-    def mean_s(self) -> float:
-        """Mean latency."""
-        return sum(self.latencies_s.values()) / len(self.latencies_s)
-
-    def quantile_s(self, q: float, of: str = "") -> float:
-        """A quantile of the latencies of the items whose id begins with `of`."""
-        latencies = sorted(s for name, s in self.latencies_s.items() if name.startswith(of))
-        return latencies[min(len(latencies) - 1, int(q * len(latencies)))]
-
-
-def varied(curve: Curve, seed: int) -> Durations:
-    """Durations from `curve`, with its spread, drawn with `seed`."""
-    random = Random(seed)
-
-    def took_s(size: int, length: int) -> float:
-        return curve.batch_s(size, length) * max(LEAST_SHARE, random.gauss(1.0, curve.spread))
-
-    return took_s
 
 
 def simulate_batches(

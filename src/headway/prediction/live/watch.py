@@ -16,6 +16,10 @@ WINDOW = 200
 LEAST = 100
 """Minimum number of finished requests. A random order of this many has |tau| < 0.14 in 19 of 20
 windows."""
+DISTRUST_BELOW = 0.1
+"""Kendall's tau below which predictions are no longer trusted."""
+TRUST_ABOVE = 0.2
+"""Tau above which they are trusted again; the gap prevents flapping."""
 LOOK_EVERY = 10
 LEAST_PAIRS = 200
 """Trust changes only with at least this many pairs of one model and different lengths."""
@@ -56,15 +60,9 @@ class Watch:
     Only requests of the same model are compared, each pair under the smaller of their limits: that
     one model writes more than another, or that `max_tokens` bounds an answer, is known without any
     prediction.
-
-    Args:
-        distrust_below: Kendall's tau below which predictions are no longer trusted.
-        trust_above: tau above which they are trusted again; the gap prevents flapping.
     """
 
-    def __init__(self, distrust_below: float = 0.1, trust_above: float = 0.2) -> None:
-        self.distrust_below = distrust_below
-        self.trust_above = trust_above
+    def __init__(self) -> None:
         self.trusted = True
         self.quality: Quality | None = None
         """As of the last check; None before the first."""
@@ -124,9 +122,9 @@ class Watch:
         tau = self.quality.tau_of_all
         if not pairs.enough:
             return False
-        if self.trusted and tau < self.distrust_below:
+        if self.trusted and tau < DISTRUST_BELOW:
             self.trusted = False
-        elif not self.trusted and tau > self.trust_above:
+        elif not self.trusted and tau > TRUST_ABOVE:
             self.trusted = True
         return self.trusted is not before
 

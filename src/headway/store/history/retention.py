@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from headway.store.cost_days import BY_RUN, summed_to
 from headway.store.history.rollups import DAY_S, HOUR_S, MINUTE_S, MINUTES_KEPT_S, folded_to
 
 HOURS_KEPT_S = 100 * DAY_S
@@ -20,11 +21,16 @@ DELETE FROM requests WHERE number IN (
 ) AND number < (SELECT max(number) FROM requests) AND number <= ?
 """
 """The newest row stays: SQLite would give its number again, and readers go by numbers. So do those
-that the rollups do not have yet."""
+that the rollups or the sums of costs do not have yet."""
 OLD_ROLLUPS = """
 DELETE FROM rollups WHERE rowid IN (
     SELECT rollups.rowid FROM rollup_groups CROSS JOIN rollups
         ON group_id = id AND level = ? AND began < ? LIMIT ?
+)
+"""
+OLD_RUNS = f"""
+DELETE FROM {BY_RUN.name} WHERE (day, tenant, key, program, batch) IN (
+    SELECT day, tenant, key, program, batch FROM {BY_RUN.name} WHERE day < ? LIMIT ?
 )
 """
 
@@ -57,8 +63,12 @@ class Retention:
         with database:
             if self._keep_s is not None:
                 kept_s[HOUR_S] = max(HOURS_KEPT_S, self._keep_s)
-                rows = (now_s - self._keep_s, limit, folded_to(database))
-                deleted = database.execute(OLD_ROWS, rows).rowcount
+                oldest_s = now_s - self._keep_s
+                known = min(folded_to(database), summed_to(database))
+                deleted = database.execute(OLD_ROWS, (oldest_s, limit, known)).rowcount
+                if deleted < limit:
+                    runs = (oldest_s // DAY_S, limit - deleted)
+                    deleted += database.execute(OLD_RUNS, runs).rowcount
             for level, keep_s in kept_s.items():
                 if deleted < limit:
                     old = (level, now_s - keep_s, limit - deleted)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headway.store.history.filters import Filters
-from headway.store.history.histogram import Histograms
+from headway.store.history.percentiles import Histograms
 from headway.store.history.rollups import DAY_S, HOUR_S, LEVELS, MEASURES, MINUTE_S, MINUTES_KEPT_S
 
 By = Literal["tenant", "model", "tier", "outcome"]

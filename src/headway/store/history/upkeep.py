@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from headway.store import cost_days
 from headway.store.history import rollups
 from headway.store.history.retention import Retention
 
@@ -85,6 +86,7 @@ class Upkeep:
                 database.execute(self._indexes[0])
             del self._indexes[0]
         more = rollups.advance(database, time.time())
+        more = cost_days.advance(database) or more
         self._fold_at_s = _rested(now_s) if more or self._indexes else None
 
     def _trim(self, database: sqlite3.Connection) -> None:

@@ -14,8 +14,9 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.what_if.advised import advised
 from headway.lab.simulation.what_if.answer import Answer
 from headway.lab.simulation.what_if.compared import compared
-from headway.lab.simulation.what_if.ground import FITTED, MOST_REQUESTS, Ground, Log, ground_of
+from headway.lab.simulation.what_if.ground import FITTED, MOST_REQUESTS, Ground, ground_of
 from headway.lab.simulation.what_if.planned import planned
+from headway.lab.simulation.what_if.recorded import Log
 from headway.store.request_record import RequestRecord
 
 HOUR_S = 3600.0
@@ -43,7 +44,7 @@ def test_the_policy_that_pays_by_how_much_and_for_whom_it_is_worse(tmp_path: Pat
     assert "p99 latency is" in price and "the worst wait is" in price
     assert (answer.policy, answer.now, answer.doubts) == ("srpt", "fcfs", [])
     assert answer.table.marks == {"fcfs": "now", "srpt": "best"}
-    losers = {one.who for one in answer.groups if one.change > 0.0}
+    losers = {one.who for one in answer.groups if one.verdict == "worse"}
     assert "tenant nightly" in losers and "tenant chat" not in losers
     assert shares == sorted(shares) and shares[-1] == 1.0
     assert pays in page and "<script" not in page

@@ -69,14 +69,11 @@ function Table({ headings, rows, meanings, marks }) {
       <dl class="facts">${known.map(heading => html`<dt>${whole(heading)}</dt><dd>${meanings[heading]}</dd>`)}</dl></details>`}`
 }
 
-/** @param {{groups: {who: string, requests: number, now_s: number, then_s: number}[]}} props */
+/** @param {{groups: {who: string, requests: number, now_s: number, then_s: number, change: number, verdict: string}[]}} props */
 function Groups({ groups }) {
   return html`<div class="wide" tabindex="0" role="region" aria-label="Who gains and who loses, a table"><table class="groups">
     <thead><tr><th scope="col">Requests</th><th scope="col">Number</th><th scope="col">Mean latency now</th><th scope="col">Then</th><th scope="col">Change</th></tr></thead>
-    <tbody>${groups.map(({ who, requests, now_s: now, then_s: then }) => {
-      const change = now > 0 ? then / now - 1 : 0
-      const kind = change > 0.03 ? 'late' : change < -0.03 ? 'better' : ''
-      return html`<tr><th scope="row"><bdi>${who}</bdi></th><td>${count(requests)}</td><td>${seconds(now)}</td><td>${seconds(then)}</td>
-        <td class=${kind}>${change > 0 ? '+' : '−'}${Math.abs(Math.round(100 * change))}%</td></tr>`
-    })}</tbody></table></div>`
+    <tbody>${groups.map(({ who, requests, now_s: now, then_s: then, change, verdict }) =>
+      html`<tr><th scope="row"><bdi>${who}</bdi></th><td>${count(requests)}</td><td>${seconds(now)}</td><td>${seconds(then)}</td>
+        <td class=${verdict}>${change > 0 ? '+' : '−'}${Math.abs(Math.round(100 * change))}%</td></tr>`)}</tbody></table></div>`
 }

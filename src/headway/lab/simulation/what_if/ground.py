@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,40 +15,18 @@ from headway.lab.simulation.choice import LEAST_REQUESTS as LEAST_FOR_A_TAIL
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import Assumption, assumed_prediction
 from headway.lab.simulation.importers.loading import load_trace
-from headway.lab.simulation.importers.request_log import UNCOUNTED, answered
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.profiles import load_profile, names
-from headway.lab.simulation.recent import Recent, recent_traffic
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import NOTHING
 from headway.lab.simulation.trace import Trace
 from headway.lab.simulation.traffic_replay import MOST_ERROR, TrafficReplay
-from headway.store.request_log import newest
-from headway.store.request_record import RequestRecord
+from headway.lab.simulation.what_if.recorded import Log, Recorded, recorded
 
 MOST_REQUESTS = 10_000
-"""Rows of the log that are read, and requests of a file that are replayed."""
+"""Requests of a file that are replayed."""
 FITTED = ""
 """As the name of an engine: the gateway's own, by the answers in its log."""
-
-
-@dataclass(frozen=True)
-class Log:
-    """The newest part of a gateway's request log, and what it has now.
-
-    Args:
-        path: the SQLite file.
-        now_unix_s: what is later was written before the clock was set back.
-        window_s: how far back traffic goes.
-        unfinished: requests that wait or run.
-        slots: of the gateway's backends, by name.
-    """
-
-    path: Path
-    now_unix_s: float
-    window_s: float
-    unfinished: Sequence[RequestRecord]
-    slots: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -71,6 +47,33 @@ class Ground:
     """Whether the engines are the gateway's, so that it can do what is found here."""
 
 
+@dataclass(frozen=True)
+class _Traffic:
+    """What is replayed; the rest as in Ground."""
+
+    trace: Trace
+    scored: np.ndarray
+    notes: Sequence[str]
+
+    def doubts(self) -> list[str]:
+        """Why so few requests say little."""
+        count = int(self.scored.sum())
+        if count < LEAST_FOR_A_MEAN:
+            return [f"{count} requests say too little; {LEAST_FOR_A_MEAN} are needed."]
+        if count < LEAST_FOR_A_TAIL:
+            return [f"{count} requests say little about a p99; take a longer time."]
+        return []
+
+
+@dataclass(frozen=True)
+class _Engines:
+    """What it runs on; all as in Ground."""
+
+    sites: Sequence[Site]
+    notes: Sequence[str]
+    doubts: Sequence[str] = ()
+
+
 def ground_of(
     log: Log | None, file: Path | None, profile: str, settings: SchedulerSettings
 ) -> Ground:
@@ -87,90 +90,57 @@ def ground_of(
     """
     if profile != FITTED and profile not in names():
         raise SimulationError(f"no profile {profile!r}; there are {', '.join(names())}")
-    notes: list[str] = []
-    doubts: list[str] = []
-    recent, records = None, list[RequestRecord]()
-    if file is None or profile == FITTED:
-        if log is None:
-            raise SimulationError(
-                "this gateway keeps no request log, so it has no traffic and no engine to replay; "
-                "upload a trace and choose a profile, or set log.requests_db"
-            )
-        recent, records, said = _recent(log)
-        notes += said if file is None else []
-    if file is not None:
-        trace = load_trace(file)
-        scored = np.ones(len(trace), bool)
-        notes.append(f"{len(trace):,} requests over {_duration(trace.span_s)} from {file.name}.")
-        if len(trace) > MOST_REQUESTS:
-            notes.append(f"Only its first {MOST_REQUESTS:,} are replayed.")
-            trace, scored = trace.first(MOST_REQUESTS), scored[:MOST_REQUESTS]
-    else:
-        assert recent is not None
-        trace, scored = recent.trace, recent.scored
-    prediction = assumed_prediction("", trace)
-    if profile == FITTED:
-        assert recent is not None and log is not None
-        sites, said, doubt = _fitted(recent, records, log.slots, settings)
-        notes += said
-        doubts += doubt
-    else:
-        found = load_profile(profile)
-        sites = [Site(found.name, found)]
-        notes.append(
-            f"Engine: the profile {profile}, with {found.slots} slots. It was not fitted to an "
-            "engine of this gateway: compare the rows with each other, not with what was served."
-        )
-    notes.append(f"Prediction of lengths: {prediction}.")
-    count = int(scored.sum())
-    if count < LEAST_FOR_A_MEAN:
-        doubts.append(f"{count} requests say too little; {LEAST_FOR_A_MEAN} are needed.")
-    elif count < LEAST_FOR_A_TAIL:
-        doubts.append(f"{count} requests say little about a p99; take a longer time.")
-    return Ground(trace, scored, sites, settings, prediction, notes, doubts, profile == FITTED)
-
-
-def _recent(log: Log) -> tuple[Recent, list[RequestRecord], list[str]]:
-    """The newest traffic, all records that were read, and what is to be known of them."""
-    left_out = Counter[str]()
-    last = newest(log.path)
-    records = answered(log.path, max(0, last - MOST_REQUESTS), left_out)
-    records = [one for one in records if one.arrival_unix_s <= log.now_unix_s]
-    if not records:
+    if file is not None and profile != FITTED:
+        traffic, engines = _of_file(file), _of_profile(profile)
+    elif log is None:
         raise SimulationError(
-            "all requests in the log came later than now: the clock was set back; newer requests "
-            "will count"
+            "this gateway keeps no request log, so it has no traffic and no engine to replay; "
+            "upload a trace and choose a profile, or set log.requests_db"
         )
-    recent = recent_traffic(records, log.unfinished, log.window_s, log.path.name)
-    count, ended = int(recent.scored.sum()), records[-1].arrival_unix_s
-    began = max(records[0].arrival_unix_s, ended - log.window_s)
-    said = [f"{count:,} requests between {_moment(began)} and {_moment(ended)} UTC."]
-    if last > MOST_REQUESTS and records[0].arrival_unix_s > ended - log.window_s:
-        said.append(f"More are not read: the newest {MOST_REQUESTS:,} rows of the log.")
-    if log.unfinished:
-        said.append(
-            f"{len(log.unfinished):,} of them are not finished; they count with their predicted "
-            "lengths."
-        )
-    if uncounted := left_out.pop(UNCOUNTED, 0):
-        said.append(
-            f"Left out of the rows that were read: {uncounted:,} answers whose backend counted no "
-            "tokens."
-        )
-    if others := left_out.total():
-        named = ", ".join(f"{count:,} {name}" for name, count in left_out.most_common())
-        said.append(f"Left out, too: {others:,} requests without a whole answer ({named}).")
-    return recent, records, said
+    else:
+        known = recorded(log)
+        traffic = _of_log(known) if file is None else _of_file(file)
+        engines = _fitted(known, settings) if profile == FITTED else _of_profile(profile)
+    prediction = assumed_prediction("", traffic.trace)
+    return Ground(
+        trace=traffic.trace,
+        scored=traffic.scored,
+        sites=engines.sites,
+        settings=settings,
+        prediction=prediction,
+        notes=[*traffic.notes, *engines.notes, f"Prediction of lengths: {prediction}."],
+        doubts=[*engines.doubts, *traffic.doubts()],
+        own=profile == FITTED,
+    )
 
 
-def _fitted(
-    recent: Recent, records: Sequence[RequestRecord], slots: dict[str, int],
-    settings: SchedulerSettings,
-) -> tuple[Sequence[Site], list[str], list[str]]:  # fmt: skip
-    """The gateway's engines, as fast as they really were; what they rest on; doubts."""
-    sites = logged_sites(records, slots)
-    prediction = assumed_prediction("", recent.trace).kind
-    replay = TrafficReplay(recent, sites, settings, NOTHING, prediction)
+def _of_log(known: Recorded) -> _Traffic:
+    return _Traffic(known.recent.trace, known.recent.scored, known.notes)
+
+
+def _of_file(file: Path) -> _Traffic:
+    trace = load_trace(file)
+    notes = [f"{len(trace):,} requests over {_duration(trace.span_s)} from {file.name}."]
+    if len(trace) > MOST_REQUESTS:
+        notes.append(f"Only its first {MOST_REQUESTS:,} are replayed.")
+        trace = trace.first(MOST_REQUESTS)
+    return _Traffic(trace, np.ones(len(trace), bool), notes)
+
+
+def _of_profile(name: str) -> _Engines:
+    profile = load_profile(name)
+    note = (
+        f"Engine: the profile {name}, with {profile.slots} slots. It was not fitted to an "
+        "engine of this gateway: compare the rows with each other, not with what was served."
+    )
+    return _Engines([Site(profile.name, profile)], [note])
+
+
+def _fitted(known: Recorded, settings: SchedulerSettings) -> _Engines:
+    """The gateway's engines, as fast as they really were."""
+    sites = logged_sites(known.records, known.log.slots)
+    prediction = assumed_prediction("", known.recent.trace).kind
+    replay = TrafficReplay(known.recent, sites, settings, NOTHING, prediction)
     replay, evidence = replay.as_served()
     engines = ", ".join(
         f"{site.name} with {site.profile.slots} slots, fitted to {site.profile.source}"
@@ -187,12 +157,7 @@ def _fitted(
             f"A replay of how these requests were served is off by {evidence.error:.0%}, so what "
             "it says of other policies is not to be relied on."
         )
-    return replay.sites, notes, doubts
-
-
-def _moment(unix_s: float) -> str:
-    at = datetime.fromtimestamp(unix_s, UTC)
-    return f"{at.day} {at:%b %H:%M}"
+    return _Engines(replay.sites, notes, doubts)
 
 
 def _duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -29,11 +30,16 @@ class Group(msgspec.Struct, frozen=True):
     requests: int
     now_s: float
     then_s: float
+    change: float
+    """By which share it grows."""
+    verdict: Literal["better", "worse", ""]
+    """Empty: the change is noise."""
 
-    @property
-    def change(self) -> float:
-        """By which share latency grows."""
-        return self.then_s / self.now_s - 1.0 if self.now_s > 0.0 else 0.0
+    @classmethod
+    def of(cls, who: str, requests: int, now_s: float, then_s: float) -> Group:
+        """The group, with what its means come to."""
+        change = then_s / now_s - 1.0 if now_s > 0.0 else 0.0
+        return cls(who, requests, now_s, then_s, change, _verdict(change))
 
 
 def groups_of(trace: Trace, now: Outcome, then: Outcome) -> list[Group]:
@@ -50,19 +56,25 @@ def groups_of(trace: Trace, now: Outcome, then: Outcome) -> list[Group]:
         of = members & both
         if of.sum() >= LEAST_REQUESTS:
             means_s = (float(outcome.latency_s[of].mean()) for outcome in (now, then))
-            found.append(Group(who, int(of.sum()), *means_s))
+            found.append(Group.of(who, int(of.sum()), *means_s))
     return found
 
 
 def who_loses(groups: list[Group]) -> str:
     """A clause that names those who are worse off, the hardest hit first; empty: nobody is."""
-    worse = sorted((one for one in groups if one.change > NOISE), key=lambda one: -one.change)
+    worse = sorted((one for one in groups if one.verdict == "worse"), key=lambda one: -one.change)
     more = len(worse) - MOST_NAMED
     named = [
         f"{one.who} ({figures(one.then_s)} s instead of {figures(one.now_s)} s)"
         for one in worse[:MOST_NAMED]
     ]
     return listed([*named, f"{more} more"] if more > 0 else named) if named else ""
+
+
+def _verdict(change: float) -> Literal["better", "worse", ""]:
+    if abs(change) <= NOISE:
+        return ""
+    return "worse" if change > 0.0 else "better"
 
 
 def _members(trace: Trace) -> Iterator[tuple[str, np.ndarray]]:

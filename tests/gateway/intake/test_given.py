@@ -1,4 +1,4 @@
-"""What the gateway makes of the prompt in a request."""
+"""What a request says of its prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headway.gateway.intake.intake import opening, read
+from headway.gateway.intake.given import opening, read
 
 SYSTEM, USER = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}
 
