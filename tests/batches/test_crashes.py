@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,6 +17,9 @@ async def test_a_killed_gateway_s_batch_goes_on(tmp_path: Path) -> None:
     assert sum(report.asked.values()) <= 150 + 20  # what was under way when it was killed
     counts = report.batch.request_counts
     assert counts is not None and (counts.completed, counts.failed) == (150, 0)
+    with closing(sqlite3.connect(tmp_path / "requests.db")) as log:
+        ((rows,),) = log.execute("SELECT count(*) FROM requests WHERE outcome = 'finished'")
+    assert rows >= 150, "no answer is kept whose cost is not"
 
 
 async def test_a_frozen_host_s_batch_is_taken_over_and_a_killed_one_s_too(

@@ -12,8 +12,9 @@ import pytest
 from headway.batches import schema, shared_files
 from headway.batches.batch import Batch, Status, Usage
 from headway.batches.claims import LostBatch
+from headway.batches.file_rows import FORMER_S
 from headway.batches.folder import Folder
-from headway.batches.journal import Journal
+from headway.batches.journal import Journal, Order, UnknownCursor
 from headway.batches.schema import Held, PlannedLine, Result, StoredFile
 from headway.batches.shared_files import SharedFiles
 from headway.store.opening import NoDatabase, open_database
@@ -212,7 +213,7 @@ async def test_the_content_of_a_deleted_file_goes_once_no_batch_reads_it(journal
     await journal.add_file(StoredFile("file-1", "ann", "batch", "in", 6, 100, None))
     held = await planned(journal)
     await journal.forget_pieces("file-1")
-    assert await journal.remove_file("file-1", "ann")
+    assert await journal.remove_file("file-1", "ann", 110.0)
     assert [await journal.piece("file-1", n) for n in range(3)] == [b"one", b"two", None]
     await journal.forget_pieces_left_behind(200.0)
     assert await journal.piece("file-1", 0) == b"one"
@@ -235,7 +236,7 @@ async def test_a_file_that_is_deleted_while_it_is_copied_is_no_shorter_file(
 
     async def deleted_after_the_first(file: str, number: int) -> bytes | None:
         if number == 1:
-            assert await journal.remove_file(file, "ann")
+            assert await journal.remove_file(file, "ann", 110.0)
         return await read(file, number)
 
     monkeypatch.setattr(journal, "piece", deleted_after_the_first)
@@ -243,6 +244,29 @@ async def test_a_file_that_is_deleted_while_it_is_copied_is_no_shorter_file(
         with pytest.raises(FileNotFoundError, match=part.id):
             await SharedFiles(journal, there).copy(part.id)
         assert list((tmp_path / "there").rglob("file-*")) == []
+
+
+async def test_a_list_goes_on_after_a_file_that_was_deleted_or_has_expired(
+    journal: Journal,
+) -> None:
+    for n in range(5):
+        await journal.add_file(StoredFile(f"file-{n}", "ann", "batch", "in", 6, 100, 200 + n))
+
+    async def after(file: str, order: Order = "asc", owner: str = "ann") -> list[str]:
+        return [one.id for one in await journal.files(owner, None, file, 10, order, 150.0)]
+
+    assert await journal.remove_file("file-2", "ann", 110.0)
+    assert not await journal.remove_file("file-2", "ann", 110.0)
+    assert await after("file-2") == ["file-3", "file-4"]
+    assert await after("file-2", "desc") == ["file-1", "file-0"]
+    assert await journal.remove_expired_files(201.5) == ["file-0", "file-1"]
+    assert await after("file-1") == ["file-3", "file-4"]
+    for file, owner in (("file-2", "bob"), ("file-9", "ann")):
+        with pytest.raises(UnknownCursor):
+            await after(file, owner=owner)
+    await journal.remove_expired_files(110.0 + FORMER_S)
+    with pytest.raises(UnknownCursor):
+        await after("file-2")
 
 
 async def test_what_a_crashed_upload_left_goes(journal: Journal) -> None:

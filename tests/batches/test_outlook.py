@@ -41,8 +41,8 @@ def answered(running: RunningBatch, lines: int) -> None:
     running.batch = replace(running.batch, completed=lines)
 
 
-def outlook(window: str = "", pause: Pause | None = None) -> Outlook:
-    engine = Engine()
+def outlook(window: str = "", pause: Pause | None = None, slots: int = 4) -> Outlook:
+    engine = Engine(slots)
     engine.paused = pause
     return Outlook(window, engine)
 
@@ -103,6 +103,14 @@ def test_a_spent_budget_lets_it_go_on_when_it_begins_anew() -> None:
     assert outlook("", spent).ends_at(BATCH, HOUR_S, NOON) == at("11 01:00")
     assert outlook("", spent).slack_s(BATCH, HOUR_S, NOON) == 11 * HOUR_S
     assert outlook("22:00-01:00 UTC", spent).ends_at(BATCH, 2 * HOUR_S, NOON) == at("11 23:00")
+
+
+def test_one_without_a_backend_says_so_and_ends_nobody_knows_when() -> None:
+    away, asked = outlook(slots=0), replace(BATCH, model="llama")
+    assert away.waits(asked, NOON) == "this gateway has no backend for 'llama' now"
+    assert away.waits(BATCH, NOON) == "", "its model is not read yet"
+    assert away.ends_at(asked, 2 * HOUR_S, NOON) is None
+    assert away.slack_s(asked, 2 * HOUR_S, NOON + 23 * HOUR_S) == -HOUR_S
 
 
 def test_one_whose_lines_may_not_begin_before_it_expires_has_no_slack_even_without_a_pace() -> None:

@@ -61,9 +61,9 @@ class Engine:
         if kind == "bad":
             return Answer(400, "req-1", b'{"error":{}}')
         if kind == "busy" and self.asked[text] == 1:
-            return Answer(503, "req-1", b'{"error":{}}', again_after_s=0.0, counts=False)
+            return Answer(503, "req-1", b'{"error":{}}', again_after_s=0.0)
         if kind == "broken":
-            return Answer(500, "req-1", b'{"error":{}}', again_after_s=0.0)
+            return Answer(500, "req-1", b'{"error":{}}', again_after_s=0.0, failed_runs=2)
         return Answer(200, "req-1", b'{"ok":true}', Usage(1, 0, 2))
 
 

@@ -178,41 +178,22 @@ def test_what_cannot_be_run_is_said_before_anything_is_sent(requests: Path) -> N
         batch.run(requests, url="http://127.0.0.1:9")
 
 
-def predicted(lines_after_s: list[tuple[float, int | None]], total: int = 110) -> float | None:
-    """Seconds until the end, as predicted at the last of these looks; no lines: it waits then."""
-    pace, said, done = batch._Pace(), "", 0
-    for now, lines in lines_after_s:
-        done = done if lines is None else lines
-        said = pace.ends(done, total, now, works=lines is not None)
-    if not said:
-        return None
-    end = datetime.strptime(said.split()[-1], "%H:%M:%S")
-    last = datetime.fromtimestamp(lines_after_s[-1][0])
-    return float((end - last.replace(year=1900, month=1, day=1)).seconds)
-
-
-def test_the_end_is_predicted_from_the_pace() -> None:
-    assert predicted([(0, 10)]) is None
-    assert predicted([(0, 10), (10, 10)]) is None
-    assert predicted([(0, 10), (10, 60)]) == 10
-    assert predicted([(0, 10), (10, 60), (20, 110)]) is None, "nothing is left"
-
-
-def test_no_end_is_predicted_while_a_batch_waits_and_its_pace_is_that_of_its_work() -> None:
-    worked: list[tuple[float, int | None]] = [(0, 10), (10, 60)]
-    assert predicted([*worked, (11, None)]) is None
-    assert predicted([*worked, (11, None), (3611, None), (3612, 60)]) == 10
-    assert predicted([*worked, (11, None), (3612, 60), (3622, 90)]) == 5
-
-
-def test_what_a_batch_waits_for_is_shown_in_place_of_its_end(
+def test_what_a_batch_waits_for_and_its_end_are_shown_as_the_gateway_has_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works: dict[str, Any] = {"status": "in_progress", "paused_at": None, "headway": {"waits": None}}
+    at = datetime(2026, 11, 28, 9, 30).timestamp()
+    works: dict[str, Any] = {
+        "status": "in_progress",
+        "paused_at": None,
+        "headway": {"waits": None, "ends_at": None},
+    }
+    waits = {"waits": "lines begin at 22:00-06:00", "ends_at": at + 86_400}
     looks: list[tuple[dict[str, Any], int]] = [
         (works, 0),
+        (works | {"headway": {"waits": None, "ends_at": at}}, 40),
         (works | {"paused_at": 1}, 44),
-        (works | {"headway": {"waits": "lines begin at 22:00-06:00"}}, 44),
+        (works | {"headway": waits}, 44),
+        ({"status": "in_progress"}, 60),  # another server
         ({"status": "completed"}, 80),
     ]
 
@@ -225,7 +206,10 @@ def test_what_a_batch_waits_for_is_shown_in_place_of_its_end(
     asyncio.run(batch._waited(cast(BatchClient, Looks()), "batch_1"))
     assert capsys.readouterr().err.splitlines() == [
         "in progress: 0 of 80 lines: 0% done",
+        "in progress: 40 of 80 lines, ends about Sat 09:30:00: 50% done",
         "paused: 44 of 80 lines: 55% done",
-        "in progress: 44 of 80 lines, waits: lines begin at 22:00-06:00: 55% done",
+        "in progress: 44 of 80 lines, waits: lines begin at 22:00-06:00, ends about Sun 09:30:00: "
+        "55% done",
+        "in progress: 60 of 80 lines: 75% done",
         "completed: 80 of 80 lines: 100% done",
     ]

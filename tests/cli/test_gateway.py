@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_command_line import headway, one_line_failure
 from tests.store.records import record
 
-from headway.cli.gateway import answered_in, lengths_of, responses_of
+from headway.cli.gateway_parts import answered_in, lengths_of, responses_of
 from headway.config.kept import LogConfig, ResponsesConfig
 from headway.config.settings import Settings
 from headway.prediction.live.history import Origin

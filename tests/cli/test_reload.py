@@ -21,7 +21,7 @@ from tests.gateway.conftest import stack as stack
 from tests.gateway.fake_backend import WORDS, FakeBackend
 
 from headway.cli.configuration import read_configuration
-from headway.cli.gateway import gateway_settings
+from headway.cli.gateway_parts import gateway_settings
 from headway.cli.live_settings import endpoints_of
 from headway.cli.reload import Reload
 from headway.config.settings import Settings

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.config.sources import ConfigError, Configuration, Flag, load
+from headway.config.source import ConfigError
+from headway.config.sources import Configuration, Flag, load
 
 
 def file(text: str, name: str = "headway.yaml") -> Path:

@@ -9,7 +9,8 @@ from tests.config.loading import failure, file
 
 from headway.config.kept import default_requests_db
 from headway.config.settings import Settings
-from headway.config.sources import ConfigError, Flag, load
+from headway.config.source import ConfigError
+from headway.config.sources import Flag, load
 from headway.core.request import Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import INFINITE

@@ -32,7 +32,9 @@ def test_ahead_counts_the_requests_that_start_before_it(policy) -> None:
             f"r{number}", 1 + number * 37 % 20, tier=tier, priority=number % 2, deadline_s=1e6
         )
         schedule.add(one, 0.0)
-    ahead = {one.id: schedule.outlook.prospect(one).ahead for one in schedule.requests.values()}
+    found = {one.id: schedule.outlook.prospect(one) for one in schedule.requests.values()}
+    assert {one.wait_s for one in found.values()} == {None}, "no backend is there"
+    ahead = {id: one.ahead for id, one in found.items()}
     schedule.set_backend(Backend("x", 60, cost=COST), 0.0)
     order = [start.request.id for start in schedule.step(0.0) if isinstance(start, Start)]
     assert ahead == {name: place for place, name in enumerate(order)}

@@ -23,6 +23,7 @@ from headway.engines.patience import Patience
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.slot import Slot
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.money.pricing import Pricing
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
@@ -214,7 +215,8 @@ def dispatcher_of(
     """A dispatcher for that pool, without a predictor."""
     settings = settings or GatewaySettings()
     scheduler, works = Scheduler(settings.scheduler), dict[str, Work]()
-    foresight = Foresight(scheduler, works, time.monotonic, None, Watch(), "fcfs")
+    choice = PolicyChoice(scheduler, Watch(), "fcfs", time.monotonic)
+    foresight = Foresight(scheduler, works, time.monotonic, None, choice)
     pricing = Pricing(settings.prices, time.monotonic)
     dispatcher = Dispatcher(scheduler, pool, works, foresight, pricing, settings)  # type: ignore[arg-type]
     return dispatcher, foresight

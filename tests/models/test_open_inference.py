@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from headway.models.open_inference import (
-    DTYPES,
     InferRequest,
-    datatype_of,
     decode_request,
     decode_response,
     encode_request,
     encode_response,
-    typed,
 )
 from headway.models.signature import BadItem
+from headway.models.wire_tensors import DTYPES, datatype_of, typed
 
 NUMBERS = [name for name in DTYPES if name != "BYTES"]
 

@@ -106,7 +106,8 @@ def test_the_cost_of_a_batch_includes_failures_and_goes_on_from_where_it_was(log
     more.close()
     second = more_of(first, "batch-1")
     assert (second.cost, second.unpriced) == (2.75, 1)
-    assert more_of(BatchCost(), "batch-2")[1:] == (None, 1)
+    assert second.answered == first.answered + 2
+    assert more_of(BatchCost(), "batch-2")[1:3] == (None, 1)
     assert more_of(BatchCost(), "") == BatchCost()
 
 

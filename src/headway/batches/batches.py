@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headway.batches.batch import MONTH_S, WINDOW_S, Batch, WrongStatus
+from headway.batches.batch import MONTH_S, WINDOW_S, Batch, Status, WrongStatus
 from headway.batches.failed_lines import FailedLine, parsed, read_failed
 from headway.batches.folder import Folder, Part
 from headway.batches.input_file import ENVELOPE_BYTES
@@ -84,7 +84,8 @@ class Batches:
 
     def waits(self, batch: Batch) -> str:
         """Why no lines of a batch begin now; empty: they may, or none are left."""
-        return "" if batch.status.over else self._runner.waits(batch)
+        begins = batch.status in (Status.VALIDATING, Status.IN_PROGRESS)
+        return self._runner.waits(batch) if begins else ""
 
     def ends_at(self, batch: Batch) -> float | None:
         """When it is predicted to end; None: it is paused, or not known, or not here."""
@@ -139,7 +140,7 @@ class Batches:
 
     async def remove_file(self, id: str, owner: str) -> bool:
         """Delete the file `id`; returns whether this owner had it. Batches that read it go on."""
-        if not await self._journal.remove_file(id, owner):
+        if not await self._journal.remove_file(id, owner, self._clock()):
             return False
         self.folder.remove(id)
         return True

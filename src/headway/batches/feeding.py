@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 """Pause before the disk is tried again."""
-MOST_ATTEMPTS = 4
-"""Runs of one line that may fail."""
+MOST_RUNS = 5
+"""Runs of one line that may fail: as many as the gateway gives any request before it answers an
+error, so that what has used them up there is not run again."""
 MOST_UNWRITTEN_BYTES = 32 * 1024 * 1024
 """Answers that wait for the disk; no line begins above it."""
 
@@ -94,7 +95,7 @@ class Feeder:
             logger.error("a line of %s failed", running.batch.id, exc_info=task.exception())
         self.feed()
 
-    async def _line(self, running: RunningBatch, line: PlannedLine, attempt: int) -> None:
+    async def _line(self, running: RunningBatch, line: PlannedLine, run: int) -> None:
         """Ask one line, and keep its answer."""
         batch, now = running.batch, self._clock()
         try:
@@ -106,20 +107,21 @@ class Feeder:
                     key_name=batch.key_name,
                     body=running.body(line),
                     left_s=batch.expires_at - now,
-                    key=f"{batch.id}-{line.line}-{attempt}",
+                    key=f"{batch.id}-{line.line}-{run}",
                 )
             )
         except OSError as error:
             logger.warning("line %d of %s cannot be read: %s", line.line, batch.id, error)
-            running.again(line, attempt, now + RETRY_S)
+            running.again(line, run, now + RETRY_S)
             return
-        if answer.again_after_s is not None and (not answer.counts or attempt < MOST_ATTEMPTS):
-            at = self._clock() + answer.again_after_s * (1 if not answer.counts else attempt)
-            running.again(line, attempt + answer.counts, at)
+        failed = answer.failed_runs
+        if answer.again_after_s is not None and (not failed or run + failed <= MOST_RUNS):
+            at = self._clock() + answer.again_after_s * (run if failed else 1)
+            running.again(line, run + failed, at)
             return
         self.answers[answer.status] += 1
         text = answered(batch.id, line.line, line.custom_id, answer)
         running.unwritten_bytes += len(text)
         running.unwritten.append(
-            Result(line.line, attempt, 200 <= answer.status < 300, text, answer.usage)
+            Result(line.line, run, 200 <= answer.status < 300, text, answer.usage)
         )

@@ -5,11 +5,15 @@ What is added may be there: a connection that is lost at the commit leaves open 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
 
 from headway.batches.batch import OVER
 from headway.batches.schema import FILE_COLUMNS, StoredFile
 from headway.store.transactions import Connection, marks
+
+FORMER_S = 24 * 3600
+"""How long a list may go on after a file that was deleted."""
 
 
 def add(file: StoredFile, connection: Connection) -> None:
@@ -21,22 +25,30 @@ def add(file: StoredFile, connection: Connection) -> None:
     )
 
 
-def remove(id: str, owner: str, connection: Connection) -> bool:
+def remove(id: str, owner: str, now: float, connection: Connection) -> bool:
     """Delete the file `id`; returns whether this owner had it."""
-    rows = connection.query(
-        "DELETE FROM files WHERE id = ? AND owner = ? RETURNING id", (id, owner)
-    )
-    if rows:
-        forget_unused(id, connection)
-    return bool(rows)
+    return bool(_removed("id = ? AND owner = ?", (id, owner), now, connection))
 
 
 def remove_expired(now: float, connection: Connection) -> list[str]:
     """Delete expired files; returns their ids."""
-    rows = connection.query("DELETE FROM files WHERE expires_at <= ? RETURNING id", (now,))
-    for (id,) in rows:
+    connection.query("DELETE FROM former_files WHERE until <= ?", (int(now),))
+    return _removed("expires_at <= ?", (now,), now, connection)
+
+
+def _removed(
+    condition: str, values: Sequence[object], now: float, connection: Connection
+) -> list[str]:
+    rows = connection.query(
+        f"DELETE FROM files WHERE {condition} RETURNING id, owner, number", values
+    )
+    for id, owner, number in rows:
+        connection.query(
+            "INSERT INTO former_files (id, owner, number, until) VALUES (?, ?, ?, ?)",
+            (id, owner, number, int(now) + FORMER_S),
+        )
         forget_unused(id, connection)
-    return [id for (id,) in rows]
+    return [id for id, _, _ in rows]
 
 
 def add_piece(file: str, number: int, content: bytes, now: float, connection: Connection) -> None:

@@ -102,8 +102,10 @@ class Journal:
     ) -> list[StoredFile]:
         """Up to `limit` files of this owner, by age, those after the file `after`.
 
+        That may have been deleted meanwhile: who deletes files page by page goes on behind them.
+
         Raises:
-            UnknownCursor: there is no file `after`.
+            UnknownCursor: there is no file `after`, and there was none of late.
         """
         asked = "" if purpose is None else "AND purpose = ? "
         given = () if purpose is None else (purpose,)
@@ -111,7 +113,7 @@ class Journal:
             "files",
             FILE_COLUMNS,
             owner,
-            after,
+            await self._number(after, owner, "files", "former_files"),
             limit,
             order,
             f"AND (expires_at IS NULL OR expires_at > ?) {asked}",
@@ -119,9 +121,9 @@ class Journal:
         )
         return [StoredFile(*row) for row in rows]
 
-    async def remove_file(self, id: str, owner: str) -> bool:
+    async def remove_file(self, id: str, owner: str, now: float) -> bool:
         """Delete the file `id` from the journal; returns whether this owner had it."""
-        return await self._transactions.run(partial(file_rows.remove, id, owner))
+        return await self._transactions.run(partial(file_rows.remove, id, owner, now))
 
     async def remove_expired_files(self, now: float) -> list[str]:
         """Delete expired files from the journal; returns their ids."""
@@ -171,7 +173,8 @@ class Journal:
         Raises:
             UnknownCursor: there is no batch `after`.
         """
-        rows = await self._page("batches", BATCH_COLUMNS, owner, after, limit, "desc", "", ())
+        number = await self._number(after, owner, "batches")
+        rows = await self._page("batches", BATCH_COLUMNS, owner, number, limit, "desc", "", ())
         return [batch_of(row) for row in rows]
 
     async def ask(
@@ -301,12 +304,23 @@ class Journal:
     async def _query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return await self._transactions.run(lambda connection: connection.query(statement, values))
 
+    async def _number(self, id: str | None, owner: str | None, *tables: str) -> int | None:
+        """Where `id` is in lists, by the first of `tables` that has it. Raises UnknownCursor."""
+        if id is None:
+            return None
+        owned, whose = _owned(owner)
+        for table in tables:
+            statement = f"SELECT number FROM {table} WHERE id = ? AND {owned}"
+            if rows := await self._query(statement, (id, *whose)):
+                return int(rows[0][0])
+        raise UnknownCursor(id)
+
     async def _page(
         self,
         table: str,
         columns: str,
         owner: str | None,
-        after: str | None,
+        after: int | None,
         limit: int,
         order: Order,
         condition: str,
@@ -315,13 +329,8 @@ class Journal:
         beyond, given = "", values
         owned, whose = _owned(owner)
         if after is not None:
-            found = await self._query(
-                f"SELECT number FROM {table} WHERE id = ? AND {owned}", (after, *whose)
-            )
-            if not found:
-                raise UnknownCursor(after)
             beyond = f"AND number {'>' if order == 'asc' else '<'} ? "
-            given = (*values, found[0][0])
+            given = (*values, after)
         return await self._query(
             f"SELECT {columns} FROM {table} WHERE {owned} {condition}{beyond}"
             f"ORDER BY number {order} LIMIT ?",

@@ -19,7 +19,7 @@ class Outlook:
 
     Args:
         window: when they may, as "22:00-06:00 Europe/Berlin"; empty: always.
-        serving: knows who has spent a budget.
+        serving: knows who has spent a budget, and whether a model's backends are there.
     """
 
     def __init__(self, window: str, serving: Serving) -> None:
@@ -32,11 +32,16 @@ class Outlook:
         if self._hours is not None and not self._hours.include(now):
             return f"lines begin at {self._window}"
         pause = self._serving.pause(batch.owner, batch.key_name)
-        return "" if pause is None else pause.why
+        if pause is not None:
+            return pause.why
+        return "" if self._runs(batch) else f"this gateway has no backend for {batch.model!r} now"
 
     def ends_at(self, batch: Batch, work_s: float, now: float) -> float | None:
-        """When a batch ends that takes `work_s` more; None: it is paused, or that is not known."""
-        if batch.paused_at is not None or work_s <= 0.0:
+        """When a batch ends that takes `work_s` more.
+
+        None: it is paused, or no backend is there, or that is not known.
+        """
+        if batch.paused_at is not None or work_s <= 0.0 or not self._runs(batch):
             return None
         for begins, ends in islice(self._openings(batch, now), MOST_DAYS):
             if work_s <= ends - begins:
@@ -47,7 +52,7 @@ class Outlook:
     def slack_s(self, batch: Batch, work_s: float, now: float) -> float:
         """Seconds in which lines may begin until a batch expires, beside the `work_s` it takes.
 
-        One that is paused is taken to go on now.
+        One that is paused, or waits for a backend, is taken to go on now.
         """
         slack_s = -work_s
         for begins, ends in self._openings(batch, now):
@@ -55,6 +60,10 @@ class Outlook:
                 break
             slack_s += min(ends, batch.expires_at) - begins
         return slack_s
+
+    def _runs(self, batch: Batch) -> bool:
+        """Whether a backend is there for its lines, as soon as they are read."""
+        return batch.model is None or self._serving.room(batch.endpoint, batch.model) > 0
 
     def _openings(self, batch: Batch, now: float) -> Iterable[tuple[float, float]]:
         """From when until when its lines may begin, from now on."""

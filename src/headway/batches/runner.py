@@ -344,13 +344,15 @@ class Runner:
     async def _write(self, running: RunningBatch) -> bool:
         """Write down the answers that are not in the journal; returns whether there were any.
 
-        Answers are paid: where the disk refuses them, it is tried until it takes them.
+        Answers are paid: where the disk refuses them, it is tried until it takes them. What they
+        cost is in the log before: after a crash nobody asks for them again, nor for that.
         """
         results, running.unwritten = running.unwritten, []
         if not results:
             return False
         size = sum(len(one.answer) for one in results)
         try:
+            await self._serving.written()
             while True:
                 try:
                     running.batch = await self._journal.record(running.held, results)

@@ -44,8 +44,9 @@ class RunningBatch:
         self.exhausted = False
         """Whether all lines are known."""
         self._ready: deque[tuple[PlannedLine, int]] = deque()
+        """The next lines, and which run it will be."""
         self._later: list[tuple[float, int, int, PlannedLine]] = []
-        """Lines that are asked again: when, place, which attempt, and which."""
+        """Lines that are asked again: when, place, which run it will be, and which."""
         self._worked_s = 0.0
         """Time in which lines might begin, up to `_seen_at`."""
         self._seen_at = 0.0
@@ -75,15 +76,15 @@ class RunningBatch:
         if lines:
             self.last_place = lines[-1].place
 
-    def again(self, line: PlannedLine, attempt: int, at: float) -> None:
-        """Ask this line again, at that time."""
-        heapq.heappush(self._later, (at, line.place, attempt, line))
+    def again(self, line: PlannedLine, run: int, at: float) -> None:
+        """Ask this line again, at that time; `run` counts its runs, from 1."""
+        heapq.heappush(self._later, (at, line.place, run, line))
 
     def next(self, now: float) -> tuple[PlannedLine, int] | None:
-        """The next line and its attempt; None: there is none now."""
+        """The next line, and which run of it; None: there is none now."""
         if self._later and self._later[0][0] <= now:
-            _, _, attempt, line = heapq.heappop(self._later)
-            return line, attempt
+            _, _, run, line = heapq.heappop(self._later)
+            return line, run
         return self._ready.popleft() if self._ready else None
 
     def body(self, line: PlannedLine) -> bytes:

@@ -49,7 +49,14 @@ SHARED = (
 
 PAID = ("ALTER TABLE batches ADD COLUMN key_name TEXT NOT NULL DEFAULT ''",)
 
-STEPS = (FIRST, SHARED, PAID)
+# Where deleted files were in lists: who pages through one goes on from there.
+FORMER = (
+    """CREATE TABLE former_files (
+        id TEXT PRIMARY KEY, owner TEXT NOT NULL, number BIGINT NOT NULL, until BIGINT NOT NULL)""",
+    "CREATE INDEX former_files_by_end ON former_files (until)",
+)
+
+STEPS = (FIRST, SHARED, PAID, FORMER)
 """What makes each version of the one before; a step is never changed once it was released."""
 
 BATCH_COLUMNS = ", ".join(field.name for field in fields(Batch))
@@ -91,7 +98,7 @@ class Result:
 
     line: int
     attempt: int
-    """Counted from 1."""
+    """Which of its runs, counted from 1."""
     succeeded: bool
     answer: bytes
     """The line of the output or error file."""

@@ -22,7 +22,7 @@ class Asked:
     left_s: float
     """Within how many seconds."""
     key: str
-    """That of this attempt alone: who knows it has the answer already."""
+    """No other line has it, nor this one once it has failed: who knows it has the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Answer:
     usage: Usage = NO_USAGE
     again_after_s: float | None = None
     """The line was not answered, and may be asked again after so long; None: it was answered."""
-    counts: bool = True
-    """Whether it counts as an attempt: no, where nothing ran it."""
+    failed_runs: int = 0
+    """How often it ran and failed, where it was not answered; 0: nothing ran it."""
 
 
 class Pause(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
@@ -222,39 +221,16 @@ async def _waited(client: BatchClient, id: str) -> dict[str, Any]:
     from headway.cli.progress import Stages
 
     batch: dict[str, Any] = {}
-    pace = _Pace()
     with Stages(predicts=False) as report:
         async for batch in client.follow(id, EVERY_S):
             counts = batch["request_counts"]
             done, total = counts["completed"] + counts["failed"], counts["total"]
-            works = _status(batch) == "in_progress" and not _waits(batch)
             report(
                 f"{_status(batch).replace('_', ' ')}: {done:,} of {total:,} lines{_waits(batch)}"
-                f"{pace.ends(done, total, time.time(), works)}",
+                f"{_ends(batch)}",
                 done / total if total else 0.0,
             )
     return batch
-
-
-class _Pace:
-    """Predicts when a batch ends, by its pace while it worked."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, float] | None = None
-        """Lines done at the last look, and when that was; None: it did not work then."""
-        self._answered = 0
-        self._worked_s = 0.0
-
-    def ends(self, done: int, total: int, now: float, works: bool) -> str:
-        """When it is predicted to end, as a part of a line; empty: that is not known now."""
-        if works and self._last is not None:
-            self._answered += done - self._last[0]
-            self._worked_s += now - self._last[1]
-        self._last = (done, now) if works else None
-        if not works or self._answered <= 0 or done >= total:
-            return ""
-        left_s = self._worked_s / self._answered * (total - done)
-        return f", ends about {datetime.fromtimestamp(now + left_s):%a %H:%M:%S}"
 
 
 def _end(batch: dict[str, Any]) -> None:
@@ -285,6 +261,12 @@ def _waits(batch: dict[str, Any]) -> str:
     return f", waits: {reason}" if reason else ""
 
 
+def _ends(batch: dict[str, Any]) -> str:
+    """When the gateway predicts its end, as a part of a line; empty: that is not known there."""
+    at = (batch.get("headway") or {}).get("ends_at")
+    return "" if at is None else f", ends about {datetime.fromtimestamp(at):%a %H:%M:%S}"
+
+
 def _line(batch: dict[str, Any]) -> str:
     began = datetime.fromtimestamp(batch["created_at"]).strftime("%Y-%m-%d %H:%M:%S")
     counts = batch["request_counts"]
@@ -293,7 +275,10 @@ def _line(batch: dict[str, Any]) -> str:
     cost = f", cost {extras['cost']:.4f}" if extras.get("cost") is not None else ""
     if extras.get("unpriced"):
         cost += f", {extras['unpriced']:,} requests without a price"
+    if extras.get("uncounted"):
+        cost += f", {extras['uncounted']:,} requests in the logs of other gateways"
     return (
         f"{batch['id']}  {began}  {_status(batch):11}  {batch['endpoint']}  "
         f"{counts['completed']:,} of {counts['total']:,} completed{failed}{cost}{_waits(batch)}"
+        f"{_ends(batch)}"
     )

@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from headway.cli.exit import BAD_CONFIG, Failure
-from headway.config.sources import ConfigError, Configuration, Flag, KeyPath, load
+from headway.config.source import ConfigError, KeyPath
+from headway.config.sources import Configuration, Flag, load
 from headway.redaction import masked
 from headway.yaml_words import value_of
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from headway.cli.gateway import predictor_of
+from headway.cli.gateway_parts import predictor_of
 from headway.cli.live_settings import budget_of, endpoints_of
 from headway.cli.models import catalog_of
 from headway.config.backends import EMBEDDED

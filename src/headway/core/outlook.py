@@ -27,8 +27,8 @@ class Before(NamedTuple):
 class Prospect(NamedTuple):
     """What is predicted for a request that waits."""
 
-    wait_s: float
-    """Until it would start."""
+    wait_s: float | None
+    """Until it would start; None: no backend is there that serves its model."""
     ahead: int
     """How many wait before it."""
 
@@ -68,6 +68,8 @@ class Outlook:
     def predicted_wait_s(self, request: Request) -> float:
         """Predicted time until `request` would start, if it were added now.
 
+        Where no backend is there it is as if one came now.
+
         The slots of its lane end what runs (unless that would yield), then do what goes before it:
         higher tiers, and what the policy ranks before it, estimated from a sample of the queue.
         """
@@ -79,8 +81,14 @@ class Outlook:
         Both are estimated from one sample of the queue; exact if fewer wait.
         """
         before = self._before(request)
-        wait_s = 0.0 if self._at_once(request) else self._wait_s(request, before)
+        wait_s: float | None = None
+        if self._is_served(request):
+            wait_s = 0.0 if self._at_once(request) else self._wait_s(request, before)
         return Prospect(wait_s, round(sum(one.requests for one in before)))
+
+    def _is_served(self, request: Request) -> bool:
+        """Whether a backend is there that serves its model."""
+        return any(backend.slots for backend in self._backends.of_lane(request.lane))
 
     def _at_once(self, request: Request) -> bool:
         """Whether there is a free slot for it, and nobody waits for that."""
@@ -123,7 +131,7 @@ class Outlook:
         """
         if request.state is State.RUNNING:
             return f"runs on {request.backend} for {now_s - request.resumed_s:.1f} s"
-        if not any(backend.slots for backend in self._backends.of_lane(request.lane)):
+        if not self._is_served(request):
             return "waits for a backend that serves its model"
         running = self._backends.running
         if not running.tier_ok(request.tier):

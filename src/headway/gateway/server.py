@@ -31,6 +31,7 @@ from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.claimed import ClaimedLengths
 from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.foresight.runs_ahead import RunsAhead
@@ -137,9 +138,8 @@ class Gateway:
         claimed = ClaimedLengths(core, works, clock, history)
         self._ahead = ahead = RunsAhead(core, RunHistory(Watch()))
         self._earlier = earlier
-        self._foresight = foresight = Foresight(
-            core, works, clock, live, Watch(), settings.fallback_policy, refits, claimed
-        )
+        choice = PolicyChoice(core, Watch(), settings.fallback_policy, clock)
+        self._foresight = foresight = Foresight(core, works, clock, live, choice, refits, claimed)
         pricing = Pricing(settings.prices, clock)
         self._spot_prices = SpotPrices(pricing, settings.prices)
         self.queue: SharedQueue | None = None
@@ -185,7 +185,7 @@ class Gateway:
         traffic = RecentTraffic(core, log_path, accounts.flush, clock)
         self._advisor = None
         if settings.auto is not None and request_log is not None:
-            self._advisor = Advisor(traffic, foresight, settings.auto)
+            self._advisor = Advisor(traffic, choice, settings.auto)
         metrics.policy(core, self._advisor)
         if request_log is not None:
             metrics.log(request_log)
@@ -223,6 +223,7 @@ class Gateway:
         self._reader = None if request_log is None else HistoryReader(request_log.path)
         self._trend = Trend(core)
         self._gain = None if request_log is None else Gain(traffic)
+        self._live = Live(self.dispatcher, choice, self._advisor is not None, self._gain)
         self._workers = tuple(Worker(one) for one in settings.workers)
         routes = application(
             settings,
@@ -233,12 +234,13 @@ class Gateway:
             batches=self._batches,
             bodies=bodies,
             budgets=self._budgets,
+            choice=choice,
             dispatcher=self.dispatcher,
             entrance=entrance,
             foresight=foresight,
             inference=inference,
             intake=intake,
-            live=Live(self.dispatcher, foresight, self._advisor is not None, self._gain),
+            live=self._live,
             log=log_path,
             metrics=metrics,
             models=models,
@@ -300,12 +302,12 @@ class Gateway:
         """Let in these API keys from now on; what is under way goes on."""
         self._keys.replace(keys, self.dispatcher.clock())
         self._budgets.use_keys(keys)
-        await self._budgets.read_log(self._log_path, time.time())
+        await self._budgets.read_log(self._log_path, self._accounts.written)
 
     async def use_tenant_budgets(self, budgets: Mapping[str, BudgetSettings]) -> None:
         """These are the budgets of tenants from now on; what is spent stays spent."""
         self._budgets.use_tenants(budgets)
-        await self._budgets.read_log(self._log_path, time.time())
+        await self._budgets.read_log(self._log_path, self._accounts.written)
 
     async def use_backends(self, endpoints: Sequence[Endpoint]) -> None:
         """Run on these servers from now on, beside the embedded engines.

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from headway.models.open_inference import typed
 from headway.models.signature import BadItem, Signature, TensorSpec
 from headway.models.tokens import Tokens
+from headway.models.wire_tensors import typed
 
 
 async def items_of(

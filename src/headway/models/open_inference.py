@@ -1,4 +1,4 @@
-"""The wire format of the Open Inference Protocol, version 2: JSON and binary tensors.
+"""The messages of the Open Inference Protocol, version 2: JSON, and tensors in binary behind it.
 
 Headway is both a server and a client of the protocol, so this encodes and decodes both directions.
 
@@ -8,7 +8,6 @@ Source: the V2 REST protocol of KServe, and Triton's binary tensor data extensio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,43 +15,17 @@ import msgspec
 import numpy as np
 
 from headway.models.signature import BadItem
+from headway.models.wire_tensors import (
+    Tensor,
+    as_list,
+    as_raw,
+    datatype_of,
+    described,
+    tensors_of,
+)
 
 BINARY_LENGTH = "inference-header-content-length"
 """Header with the length of the JSON part of a body; binary tensors follow it."""
-
-DTYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype(np.uint16),
-    "UINT32": np.dtype(np.uint32),
-    "UINT64": np.dtype(np.uint64),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype(np.int16),
-    "INT32": np.dtype(np.int32),
-    "INT64": np.dtype(np.int64),
-    "FP16": np.dtype(np.float16),
-    "FP32": np.dtype(np.float32),
-    "FP64": np.dtype(np.float64),
-    "BYTES": np.dtype(object),
-}
-"""By datatype of the protocol. BYTES are objects: bytes of any length. BF16 is there where
-`ml_dtypes` is, which `headway[models]` installs."""
-with suppress(ImportError):
-    import ml_dtypes
-
-    DTYPES["BF16"] = np.dtype(ml_dtypes.bfloat16)
-
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
-
-class Tensor(msgspec.Struct):
-    """A tensor on the wire; `data` in rows, or flat, or in binary after the JSON."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: dict[str, Any] = {}
-    data: Any = None
 
 
 class RequestedOutput(msgspec.Struct):
@@ -125,7 +98,7 @@ def decode_request(body: bytes, json_bytes: int | None) -> InferRequest:
         _must_be_supported(parameters)
     binary = bool(request.parameters.get("binary_data_output"))
     return InferRequest(
-        _tensors(request.inputs, tail),
+        tensors_of(request.inputs, tail),
         {o.name: bool(o.parameters.get("binary_data", binary)) for o in request.outputs},
         {o.name: _classes(o) for o in request.outputs if o.parameters.get("classification")},
         binary,
@@ -182,12 +155,12 @@ def classified(array: np.ndarray, count: int, axes: int, labels: Sequence[str]) 
 
 def encode_request(inputs: Mapping[str, np.ndarray]) -> tuple[bytes, int]:
     """Encode a request with all tensors in binary; also returns the length of its JSON part."""
-    described, data = [], []
+    entries, data = [], []
     for name, array in inputs.items():
-        raw = _raw(array)
-        described.append(_described(name, array) | {"parameters": {"binary_data_size": len(raw)}})
+        raw = as_raw(array)
+        entries.append(described(name, array) | {"parameters": {"binary_data_size": len(raw)}})
         data.append(raw)
-    head = msgspec.json.encode({"inputs": described, "parameters": {"binary_data_output": True}})
+    head = msgspec.json.encode({"inputs": entries, "parameters": {"binary_data_output": True}})
     return head + b"".join(data), len(head)
 
 
@@ -195,17 +168,17 @@ def encode_response(
     model: str, version: str, request: InferRequest, outputs: Mapping[str, np.ndarray]
 ) -> tuple[bytes, int | None]:
     """Encode the answer to `request`; also returns the length of its JSON part, None for all."""
-    described, data = [], []
+    entries, data = [], []
     for name, array in outputs.items():
-        entry = _described(name, array)
+        entry = described(name, array)
         if request.binary(name):
-            raw = _raw(array)
+            raw = as_raw(array)
             entry["parameters"] = {"binary_data_size": len(raw)}
             data.append(raw)
         else:
-            entry["data"] = _listed(array)
-        described.append(entry)
-    answer: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": described}
+            entry["data"] = as_list(array)
+        entries.append(entry)
+    answer: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": entries}
     if request.id:
         answer["id"] = request.id
     head = msgspec.json.encode(answer)
@@ -223,50 +196,7 @@ def decode_response(body: bytes, json_bytes: int | None) -> dict[str, np.ndarray
         response = _response_decoder.decode(head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadItem(f"the answer is no inference response: {error}") from None
-    return _tensors(response.outputs, tail)
-
-
-def datatype_of(array: np.ndarray) -> str:
-    """The protocol's datatype for `array`; text is BYTES.
-
-    Raises:
-        TypeError: the protocol has none for it.
-    """
-    if array.dtype.kind in "OSU":
-        return "BYTES"
-    try:
-        return _NAMES[array.dtype]
-    except KeyError:
-        raise TypeError(f"tensors of {array.dtype} cannot be sent") from None
-
-
-def typed(data: Any, datatype: str) -> np.ndarray:
-    """Convert nested JSON lists to an array; null becomes NaN.
-
-    Raises:
-        TypeError, ValueError, OverflowError: the values are not of `datatype`, or the lists are
-            ragged. Nothing is rounded, and text is never parsed as a number.
-    """
-    dtype = DTYPES[datatype]
-    if datatype == "BYTES":
-        return np.asarray(data, dtype)
-    found = np.asarray(data)
-    kinds = _KINDS["f" if datatype == "BF16" else dtype.kind]
-    fits = not found.size or found.dtype.kind in kinds
-    if not fits and not (dtype.kind in "iu" and _all_integers(data)):
-        raise TypeError(f"there are values of another type ({found.dtype})")
-    if datatype == "BF16":  # numpy does not know that null is no number here
-        return np.asarray(data, np.float32).astype(dtype)
-    return np.asarray(data, dtype)
-
-
-def _all_integers(data: Any) -> bool:
-    """Whether all values are integers: numpy makes floats of large ones beside small ones."""
-    return all(type(value) is int for value in np.asarray(data, object).ravel().tolist())
-
-
-_KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "fiuO"}
-"""By kind of datatype, the numpy kinds of the JSON values that it accepts."""
+    return tensors_of(response.outputs, tail)
 
 
 def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
@@ -275,109 +205,3 @@ def _split(body: bytes, json_bytes: int | None) -> tuple[bytes, memoryview]:
     if not 0 <= json_bytes <= len(body):
         raise BadItem(f"{BINARY_LENGTH} is {json_bytes}, and the body has {len(body)} bytes")
     return body[:json_bytes], memoryview(body)[json_bytes:]
-
-
-def _tensors(described: Sequence[Tensor], tail: memoryview) -> dict[str, np.ndarray]:
-    tensors: dict[str, np.ndarray] = {}
-    for one in described:
-        if one.name in tensors:
-            raise BadItem(f"the tensor {one.name!r} is there twice")
-        if one.datatype not in DTYPES:
-            raise BadItem(
-                f"the tensor {one.name!r} has the datatype {one.datatype!r}; there are "
-                f"{', '.join(DTYPES)}"
-            )
-        if not one.shape or min(one.shape) < 0:
-            raise BadItem(f"the tensor {one.name!r} has the shape {one.shape}")
-        size = one.parameters.get("binary_data_size")
-        if size is None:
-            tensors[one.name] = _from_list(one)
-            continue
-        if not isinstance(size, int) or not 0 <= size <= len(tail):
-            raise BadItem(
-                f"the tensor {one.name!r} has binary_data_size {size}, and {len(tail)} bytes are "
-                "left"
-            )
-        tensors[one.name] = _from_bytes(one, tail[:size])
-        tail = tail[size:]
-    if len(tail):
-        raise BadItem(f"{len(tail)} bytes behind the last tensor belong to none")
-    return tensors
-
-
-def _from_list(one: Tensor) -> np.ndarray:
-    if one.data is None:
-        raise BadItem(f"the tensor {one.name!r} has neither data nor binary_data_size")
-    if one.datatype == "BYTES":
-        try:
-            flat = _flat(one.data)
-        except RecursionError:
-            raise BadItem(f"the tensor {one.name!r} is nested too deeply") from None
-        if not all(isinstance(value, str) for value in flat):
-            raise BadItem(f"the tensor {one.name!r} holds something else than strings")
-        array = np.empty(len(flat), object)
-        array[:] = [value.encode("utf-8", "surrogatepass") for value in flat]
-    else:
-        try:
-            array = typed(one.data, one.datatype).ravel()
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadItem(f"the tensor {one.name!r} is not {one.datatype}: {error}") from None
-    return _shaped(one, array)
-
-
-def _flat(data: Any) -> list[Any]:
-    if not isinstance(data, list):
-        return [data]
-    return [value for inner in data for value in _flat(inner)]
-
-
-def _from_bytes(one: Tensor, raw: memoryview) -> np.ndarray:
-    if one.datatype != "BYTES":
-        dtype = DTYPES[one.datatype]
-        if len(raw) % dtype.itemsize:
-            raise BadItem(f"the tensor {one.name!r} ends within a value")
-        return _shaped(one, np.frombuffer(raw, dtype))
-    values, at = [], 0
-    while at < len(raw):
-        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
-        if end > len(raw):
-            raise BadItem(f"the tensor {one.name!r} ends within a value")
-        values.append(bytes(raw[at + 4 : end]))
-        at = end
-    array = np.empty(len(values), object)
-    array[:] = values
-    return _shaped(one, array)
-
-
-def _shaped(one: Tensor, flat: np.ndarray) -> np.ndarray:
-    expected = 1
-    for size in one.shape:
-        expected *= size
-    if len(flat) != expected:
-        raise BadItem(
-            f"the tensor {one.name!r} has {len(flat)} values, and its shape {one.shape} has "
-            f"{expected}"
-        )
-    return flat.reshape(one.shape)
-
-
-def _described(name: str, array: np.ndarray) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
-
-
-def _raw(array: np.ndarray) -> bytes:
-    if array.dtype.kind not in "OSU":
-        return np.ascontiguousarray(array).tobytes()
-    values = [_as_bytes(value) for value in array.ravel().tolist()]
-    return b"".join(len(value).to_bytes(4, "little") + value for value in values)
-
-
-def _listed(array: np.ndarray) -> list[Any]:
-    flat: list[Any] = array.ravel().tolist()
-    if array.dtype.kind in "OSU":
-        return [_as_bytes(value).decode("utf-8", "replace") for value in flat]
-    return flat
-
-
-def _as_bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")

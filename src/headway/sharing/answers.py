@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from headway.sharing.errors import sentence_of
+from headway.sharing.late_answers import LateAnswers
 from headway.sharing.settings import QueueSettings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class SharedAnswers:
 
     def __init__(self, settings: QueueSettings) -> None:
         self.settings = settings
+        self.late = LateAnswers(settings.beat_s)
         self._redis: Any = client.Redis.from_url(
             settings.url,
             socket_timeout=settings.answer_s,
@@ -83,6 +85,7 @@ class SharedAnswers:
 
     async def close(self) -> None:
         """Hang up."""
+        self.late.close()
         await self._redis.aclose()
 
 
@@ -120,22 +123,38 @@ class Claim:
 
         One to another request is there at once, also without its body.
         """
-        while given := await self._try("claim", self._answers.settings.lease_s):
-            if given.body is not None or given.asked != self._asked:
-                return given
-            await asyncio.sleep(LOOK_EVERY_S)
+        self._held = True  # or it may be, until Redis has said what is in the way
+        try:
+            while given := await self._call("claim", self._answers.settings.lease_s):
+                if given.body is not None or given.asked != self._asked:
+                    self._held = False
+                    return given
+                await asyncio.sleep(LOOK_EVERY_S)
+        except (RedisError, OSError) as error:  # without Redis, nothing is in the way
+            self._warn(error)
         self._renewal = asyncio.create_task(self._renew(), name="claim of an idempotency key")
         return None
 
     async def keep(self, body: bytes, headers: Headers, keep_s: float) -> Given | None:
         """Give an answer, which all gateways give again for so long.
 
+        Where Redis does not take it now, it is offered until it does.
+
         Returns:
             The one that counts instead, if another gateway was faster.
         """
         if len(body) > MOST_BYTES:
             return None
-        return await self._try("keep", keep_s, body, msgspec.json.encode(headers))
+        said = body, msgspec.json.encode(headers)
+        given: Given | None = None
+        try:
+            given = await self._call("keep", keep_s, *said)
+        except (RedisError, OSError) as error:
+            self._warn(error)
+            keep = self._call
+            self._answers.late.add(len(body), keep_s, lambda left_s: keep("keep", left_s, *said))
+        self._held = False
+        return given
 
     async def _renew(self) -> None:
         settings = self._answers.settings
@@ -148,19 +167,11 @@ class Claim:
         with suppress(RedisError, OSError):  # it lapses soon
             await self._call("give_up", 0.0)
 
-    async def _try(self, event: Event, lasts_s: float, *said: bytes) -> Given | None:
-        """What is in the way; without Redis, nothing is."""
-        self._held = True  # or it may be, until Redis has said what is
-        try:
-            given = await self._call(event, lasts_s, *said)
-        except (RedisError, OSError) as error:
-            logger.warning(
-                "%s; an Idempotency-Key holds at this gateway alone",
-                sentence_of(error, self._answers.settings.url),
-            )
-            return None
-        self._held = event == "claim" and given is None
-        return given
+    def _warn(self, error: Exception) -> None:
+        logger.warning(
+            "%s; an Idempotency-Key holds at this gateway alone until it can",
+            sentence_of(error, self._answers.settings.url),
+        )
 
     async def _call(self, event: Event, lasts_s: float, *said: bytes) -> Given | None:
         lasts_ms = round(lasts_s * 1000)

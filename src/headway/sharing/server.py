@@ -23,6 +23,8 @@ def check_server(url: str) -> str:
     """
     try:
         import redis
+
+        from headway.sharing.forgetting import may_forget, why_not
     except ModuleNotFoundError:
         raise needs_redis() from None
     try:
@@ -41,11 +43,8 @@ def check_server(url: str) -> str:
                 raise QueueError(
                     f"Redis at {masked(url)} is {version}; gateways need {least} or later"
                 )
-            if client.info("memory").get("maxmemory_policy", "noeviction") != "noeviction":
-                raise QueueError(
-                    f"Redis at {masked(url)} may forget keys when its memory is full; set its "
-                    "maxmemory-policy to noeviction"
-                )
+            if may_forget(client.info("memory")):
+                raise QueueError(why_not(url))
             client.set(f"{{{PREFIX}}}:checked:{urlsplit(url).path}", "", ex=1)
     except (redis.RedisError, OSError) as error:
         raise QueueError(sentence_of(error, url)) from None

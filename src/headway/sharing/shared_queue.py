@@ -18,6 +18,7 @@ from headway.core.sharing.member import MOST_ENTRIES, Member
 from headway.core.sharing.messages import Grant, Post, SlotDecision
 from headway.redaction import masked
 from headway.sharing.answers import SharedAnswers
+from headway.sharing.forgetting import watch
 from headway.sharing.heartbeat import Heartbeat
 from headway.sharing.line import Line, LineDown
 from headway.sharing.mode import Mode
@@ -103,6 +104,7 @@ class SharedQueue:
             asyncio.create_task(self._run(), name="shared queue"),
             asyncio.create_task(self._listen(), name="shared queue notices"),
             asyncio.create_task(self._watch(), name="shared queue watch"),
+            asyncio.create_task(watch(self._settings), name="shared queue forgetting"),
         ]
 
     async def close(self) -> None:

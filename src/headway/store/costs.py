@@ -249,19 +249,27 @@ class BatchCost(NamedTuple):
     cost: float | None = None
     """Of the lines that have a price; None: none of them has."""
     unpriced: int = 0
+    answered: int = 0
+    """Lines whose answer is in the log."""
 
     def later(self, database: Connection, batch: str) -> BatchCost:
         """The same with the rows that came since. Raises sqlite3.Error."""
         query = f"""
-            SELECT max(number), sum({COST}), coalesce(sum({UNPRICED} AND {COUNTED}), 0)
+            SELECT max(number), sum({COST}), coalesce(sum({UNPRICED} AND {COUNTED}), 0),
+                sum(outcome = 'finished')
             FROM requests WHERE batch != '' AND batch = ? AND number > ?
         """  # the index has no rows without a batch
-        ((number, cost, unpriced),) = database.execute(query, (batch, self.number))
+        ((number, cost, unpriced, answered),) = database.execute(query, (batch, self.number))
         if number is None:
             return self
         if cost is not None:
             cost += self.cost or 0.0
-        return BatchCost(number, self.cost if cost is None else cost, self.unpriced + unpriced)
+        return BatchCost(
+            number,
+            self.cost if cost is None else cost,
+            self.unpriced + unpriced,
+            self.answered + answered,
+        )
 
 
 def later(path: Path, known: Mapping[str, BatchCost]) -> dict[str, BatchCost]:

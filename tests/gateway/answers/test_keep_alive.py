@@ -51,6 +51,12 @@ async def test_a_waiting_stream_gets_comments_then_its_answer(
         assert "x-headway-queue-ms" not in answer.headers
         first = (await answer.content.readline()).decode()
         assert first.startswith(": waiting, 1st, about ")
+        await answer.content.readline()
+        busy.pool.hold("exact", True)
+        while "about" in (held := (await answer.content.readline()).decode().strip()) or not held:
+            pass
+        assert held == ": waiting, 1st, until a backend is there"
+        busy.pool.hold("exact", False)
         engine.allow()
         rest = (await answer.content.read()).decode()
     events = [line for line in rest.splitlines() if line.startswith("data: ")]

@@ -19,6 +19,7 @@ from headway.core.request import Request, Tier
 from headway.core.scheduler import Scheduler
 from headway.core.settings import PreemptionSettings, SchedulerSettings
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.server import Gateway
 from headway.gateway.settings import GatewaySettings
 from headway.gateway.work.work import Work
@@ -84,9 +85,8 @@ class Watched:
         self.scheduler = Scheduler(SchedulerSettings(policy=policy))
         self.live = live_predictor(Reader())  # type: ignore[arg-type]
         self.works: dict[str, Work] = {}
-        self.foresight = Foresight(
-            self.scheduler, self.works, lambda: 0.0, self.live, Watch(), fallback
-        )
+        choice = PolicyChoice(self.scheduler, Watch(), fallback, lambda: 0.0)
+        self.foresight = Foresight(self.scheduler, self.works, lambda: 0.0, self.live, choice)
         self._rng = random.Random(4)
 
     def finished(self, score: float, output_tokens: int) -> None:
@@ -255,7 +255,8 @@ async def test_who_comes_shortly_after_another_is_read_with_it() -> None:
     live = live_predictor(reader)  # type: ignore[arg-type]
     scheduler = Scheduler(SchedulerSettings(policy="fcfs"))
     works = {}
-    foresight = Foresight(scheduler, works, lambda: 0.0, live, Watch(), "fcfs")
+    choice = PolicyChoice(scheduler, Watch(), "fcfs", lambda: 0.0)
+    foresight = Foresight(scheduler, works, lambda: 0.0, live, choice)
     foresight.start()
     for number in range(5):
         prompt = {"prompt": msgspec.Raw(f'"{number}"'.encode())}

@@ -102,6 +102,22 @@ async def test_aliases_are_for_all_backends_and_listed(
         assert listed == ["default", "fake", "gpt-4o"]
 
 
+async def test_a_model_takes_what_all_of_its_backends_take_whatever_it_is_called(
+    stack: AsyncExitStack, backend: FakeBackend
+) -> None:
+    other = FakeBackend()
+    backend.inputs, other.inputs = ["text", "image", "audio"], ["text", "image"]
+    await other.start()
+    stack.push_async_callback(other.stop)
+    gateway = await start(stack, [(backend, {}), (other, {})], aliases={"gpt-4o": "fake"})
+    async with client_of(gateway) as client:
+        listed = {model.id: model async for model in client.models.list()}
+        one = await client.models.retrieve("gpt-4o")
+    for model in (*listed.values(), one):
+        assert (model.model_extra or {})["architecture"]["input_modalities"] == ["text", "image"]
+    assert set(listed) == {"default", "fake", "gpt-4o"}
+
+
 async def test_an_answer_made_here_names_the_model_as_the_client_did(serve: Serve) -> None:
     engine = ExactEngine()
     engine.allow()

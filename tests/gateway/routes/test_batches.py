@@ -34,6 +34,7 @@ from headway.batches.schema import Held, Result
 from headway.batches.settings import BatchSettings
 from headway.core.request import Tier
 from headway.core.settings import PreemptionSettings, SchedulerSettings, TierSettings
+from headway.gateway.dispatch import slot
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.routes import lines
 from headway.gateway.server import Gateway
@@ -375,10 +376,16 @@ async def test_answers_wait_for_a_disk_that_refuses_them(
     assert len(backend.requests) == 30
 
 
-async def test_a_line_that_fails_is_tried_again_and_then_has_its_error(
-    serve: Serve, backend: FakeBackend, kept: BatchSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("attempts", [1, 5])
+async def test_a_line_that_fails_runs_five_times_and_then_has_its_error(
+    serve: Serve,
+    backend: FakeBackend,
+    kept: BatchSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    attempts: int,
 ) -> None:
     monkeypatch.setattr(lines, "FAILED_S", 0.01)
+    monkeypatch.setattr(slot, "FIRST_PAUSE_OF_LINE_S", 0.01)
     broken = 500, {"error": {"message": "out of order", "type": "server_error"}}
     odd = count()
 
@@ -389,14 +396,14 @@ async def test_a_line_that_fails_is_tried_again_and_then_has_its_error(
         )
 
     backend.refuses = refuses
-    async with client_of(await serve(backend, batches=kept, attempts=1)) as client:
+    async with client_of(await serve(backend, batches=kept, attempts=attempts)) as client:
         batch = await ended(client, (await begin(client, jsonl(*map(line, range(4))))).id)
         (failed,) = await rows(client, batch.error_file_id)
         answered = [one["custom_id"] for one in await rows(client, batch.output_file_id)]
     assert (failed["custom_id"], failed["response"]["status_code"]) == ("c1", 500)
     assert answered == ["c0", "c2", "c3"]
     asked = [body["messages"][0]["content"] for _, body in backend.requests]
-    assert asked.count("Number 1") == feeding.MOST_ATTEMPTS
+    assert asked.count("Number 1") == feeding.MOST_RUNS == 5
     assert asked.count("Number 2") == 2
 
 

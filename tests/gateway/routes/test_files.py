@@ -47,6 +47,9 @@ async def test_files_are_kept_listed_and_deleted(client: openai.AsyncOpenAI) -> 
     for gone in (client.files.retrieve, client.files.content, client.files.delete):
         with pytest.raises(openai.NotFoundError, match="No such File object"):
             await gone(made[3].id)
+    async for file in client.files.list(limit=2):  # each page goes on after one that is deleted
+        await client.files.delete(file.id)
+    assert not (await client.files.list()).data
 
 
 async def test_the_input_may_be_deleted_while_its_batch_runs(

@@ -40,6 +40,8 @@ async def test_it_would_wait_behind_what_waits(serve: Serve, http: aiohttp.Clien
     view = await predicted(gateway, http, **{"x-headway-tier": "interactive"})
     assert (view["tier"], view["ahead"]) == ("interactive", 0)
     assert len(gateway.dispatcher.works) == 3 and engine.running == 0
+    gateway.pool.hold("exact", True)
+    assert (await predicted(gateway, http))["wait_s"] is None
 
 
 async def test_the_wait_under_another_policy_comes_beside_it(

@@ -14,6 +14,9 @@ from tests.gateway.routes.batches import CHAT, begin, ended, jsonl, line, post, 
 
 from headway.batches import shared_files
 from headway.batches.settings import BatchSettings
+from headway.prices.table import Prices
+from headway.prices.tokens import TokenPrice
+from headway.store.request_log import RequestLog
 
 
 @pytest.fixture
@@ -51,6 +54,26 @@ async def test_what_is_kept_at_one_gateway_is_there_at_the_other(
         (kept,) = database.execute("SELECT count(DISTINCT file) FROM pieces").fetchall()
         (planned,) = database.execute("SELECT count(*) FROM lines").fetchall()
     assert (kept, planned) == ((2,), (0,))  # the output and the empty file
+
+
+async def test_a_gateway_says_how_many_lines_are_not_in_the_cost_that_it_knows(
+    serve: Serve, backend: FakeBackend, hosts: list[BatchSettings], tmp_path: Path
+) -> None:
+    logs = [RequestLog(tmp_path / f"{name}.db") for name in "ab"]
+    prices = Prices({"fake": TokenPrice(1.0, 2.0)})
+    first, second = [
+        await serve(backend, batches=host, request_log=log, prices=prices)
+        for host, log in zip(hosts, logs, strict=True)
+    ]
+    async with client_of(first) as here, client_of(second) as there:
+        batch = await ended(there, (await begin(here, jsonl(*map(line, range(5))))).id)
+        for client, uncounted in ((here, 0), (there, 5)):
+            shown = ((await client.batches.retrieve(batch.id)).model_extra or {})["headway"]
+            assert shown["uncounted"] == uncounted
+            assert (shown["cost"] is None) == bool(uncounted)
+    for gateway, log in zip((first, second), logs, strict=True):
+        await gateway.stop()
+        log.close()
 
 
 async def test_a_batch_is_cancelled_at_the_gateway_that_does_not_run_it(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.gateway.work.retries import (
+    FIRST_PAUSE_OF_LINE_S,
     FIRST_PAUSE_S,
     MOST_PAUSE_S,
     MOST_RETRY_AFTER_S,
@@ -52,6 +53,9 @@ def test_five_runs_on_a_lone_backend_take_their_time() -> None:
     retries = Retries()
     pauses = [failed(retries, "a", "a", jitter=0.0) for _ in range(5)]
     assert pauses == [0.125, 0.25, 0.5, 1.0, None]
+    line = Retries(FIRST_PAUSE_OF_LINE_S)
+    pauses = [failed(line, "a", "a", jitter=0.0) for _ in range(5)]
+    assert pauses == [1.0, 2.0, 4.0, 4.0, None], "and longer where nobody waits"
 
 
 def test_a_short_retry_after_is_waited_for_and_a_long_one_is_left_to_the_client() -> None:

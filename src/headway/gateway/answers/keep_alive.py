@@ -60,7 +60,8 @@ class KeepAlive:
         if work.request.state is State.RUNNING:
             return "running"
         wait_s, ahead = self._dispatcher.scheduler.outlook.prospect(work.request)
-        return f"waiting, {_ordinal(ahead + 1)}, about {max(1.0, wait_s):.0f} s"
+        until = "until a backend is there" if wait_s is None else f"about {max(1.0, wait_s):.0f} s"
+        return f"waiting, {_ordinal(ahead + 1)}, {until}"
 
 
 def _ordinal(number: int) -> str:

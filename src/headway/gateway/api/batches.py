@@ -80,7 +80,9 @@ class BatchExtras(msgspec.Struct):
     cost: float | None
     """Of all its requests so far, failed ones included; null: nothing has a price yet."""
     unpriced: int
-    """Requests whose cost is unknown; it is not in `cost`."""
+    """Requests without a price; theirs is not in `cost`."""
+    uncounted: int
+    """Answered requests that are not in this gateway's log, nor in `cost`: others ran them."""
     waits: str | None
     """Why no lines begin; null: they may."""
     ends_at: int | None

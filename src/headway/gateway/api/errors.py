@@ -44,6 +44,8 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.headers = headers or {}
+        self.failed_runs = 0
+        """How often the request ran and failed; 0: that was not counted."""
         self.settled = False
         """Whether `Accounts` has recorded the request that it ends."""
 
@@ -159,14 +161,17 @@ def backend_lost(backend: str, reason: str) -> ApiError:
 def gave_up(runs: int, error: BackendGone | EngineError) -> ApiError:
     """All runs of a request failed: the error answer of the last one, if it had one."""
     if isinstance(error, EngineError):
-        return from_engine(error.status, error.body, error.headers)
-    times = f"{runs} times in a row, the last time " if runs > 1 else ""
-    return ApiError(
-        502,
-        f"The request failed {times}because {error}; try again, or see the backend's log.",
-        type="server_error",
-        code="backend_lost",
-    )
+        answer = from_engine(error.status, error.body, error.headers)
+    else:
+        times = f"{runs} times in a row, the last time " if runs > 1 else ""
+        answer = ApiError(
+            502,
+            f"The request failed {times}because {error}; try again, or see the backend's log.",
+            type="server_error",
+            code="backend_lost",
+        )
+    answer.failed_runs = runs
+    return answer
 
 
 def no_backend(model: str) -> ApiError:

@@ -221,7 +221,7 @@ class PredictedUnder(Struct, kw_only=True):
     """The wait of a request that is sent now, if the gateway switched to another policy now."""
 
     policy: str
-    wait_s: float
+    wait_s: float | None
     ahead: int
 
 
@@ -238,8 +238,8 @@ class PredictedChat(Struct, kw_only=True):
     output_low: int
     output_high: int
     """The real number is between these two in 80% of cases."""
-    wait_s: float
-    """Predicted time until it would start."""
+    wait_s: float | None
+    """Predicted time until it would start; null: no backend that serves its model is there."""
     ahead: int
     """Requests that wait and would start before it."""
     under: PredictedUnder | None = None

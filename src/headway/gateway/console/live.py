@@ -11,8 +11,8 @@ from headway.gateway.console.order import WaitingOrder
 from headway.gateway.console.picture import Picture, Window, picture
 from headway.gateway.console.slices import Slices
 from headway.gateway.dispatch.dispatcher import Dispatcher
-from headway.gateway.foresight.foresight import Foresight
 from headway.gateway.foresight.gain import Gain
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.keys.keys import Caller
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Live:
 
     Args:
         dispatcher: has the requests.
-        foresight: knows which policy was chosen.
+        choice: the policy that was chosen.
         automatic: whether the gateway chooses the policy by itself.
         gain: what the policy gained; None: nothing is logged.
     """
@@ -35,12 +35,12 @@ class Live:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        foresight: Foresight,
+        choice: PolicyChoice,
         automatic: bool,
         gain: Gain | None,
     ) -> None:
         self._dispatcher = dispatcher
-        self._foresight = foresight
+        self._choice = choice
         self._automatic = automatic
         self._gain = gain
         self._order = WaitingOrder(dispatcher.scheduler)
@@ -100,7 +100,7 @@ class Live:
                 taken = await picture(
                     tick,
                     self._dispatcher,
-                    self._foresight,
+                    self._choice,
                     self._automatic,
                     self._order,
                     slices,

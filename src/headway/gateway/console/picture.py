@@ -24,7 +24,7 @@ from headway.gateway.console.views import (
 )
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.dispatch.explanation import explain
-from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.keys.keys import Caller
 from headway.gateway.work.work import Work
 from headway.redaction import masked
@@ -77,7 +77,7 @@ class Picture:
     tick: int
     now_s: float
     dispatcher: Dispatcher
-    foresight: Foresight
+    choice: PolicyChoice
     automatic: bool
     """Whether the gateway chooses the policy by itself."""
     order: Order
@@ -106,9 +106,9 @@ class Picture:
             tick=self.tick,
             unix_s=round(time.time(), 3),
             policy=scheduler.policy_name,
-            chosen_policy=self.foresight.chosen_policy,
-            chosen_by=self.foresight.chosen_by if viewer is None else "",
-            chosen_ago_s=round(self.dispatcher.clock() - self.foresight.chosen_s, 1),
+            chosen_policy=self.choice.policy,
+            chosen_by=self.choice.by if viewer is None else "",
+            chosen_ago_s=round(self.dispatcher.clock() - self.choice.at_s, 1),
             automatic=self.automatic,
             fairness=scheduler.settings.fairness,
             preemption=scheduler.settings.preemption.enabled,
@@ -250,7 +250,7 @@ class Picture:
 async def picture(
     tick: int,
     dispatcher: Dispatcher,
-    foresight: Foresight,
+    choice: PolicyChoice,
     automatic: bool,
     order: WaitingOrder,
     slices: Slices,
@@ -262,7 +262,7 @@ async def picture(
     Args:
         tick: the number of this look.
         dispatcher: has the requests.
-        foresight: knows which policy was chosen.
+        choice: the policy that was chosen.
         automatic: whether the gateway chooses the policy by itself.
         order: kept from one look to the next.
         slices: pauses between them.
@@ -285,7 +285,7 @@ async def picture(
             tally.wait(works)
             await slices.pause()
     seen = Seen(running, range(len(ordered.works)), tally)
-    return Picture(tick, now_s, dispatcher, foresight, automatic, ordered, seen, gain)
+    return Picture(tick, now_s, dispatcher, choice, automatic, ordered, seen, gain)
 
 
 def sees(viewer: Caller | None, work: Work) -> bool:

@@ -19,7 +19,7 @@ from headway.engines.engine import (
 )
 from headway.gateway.api.errors import from_engine, gave_up
 from headway.gateway.dispatch.dispatcher import Dispatcher
-from headway.gateway.work.retries import Retries
+from headway.gateway.work.retries import FIRST_PAUSE_OF_LINE_S, FIRST_PAUSE_S, Retries
 from headway.gateway.work.turn import Interrupted
 from headway.gateway.work.work import Work
 
@@ -181,7 +181,9 @@ class Slot:
         if answer is not None and not (answer.transient or answer.backend_specific):
             raise from_engine(answer.status, answer.body, answer.headers) from None
         dispatcher.pool.failed(backend, request.id, error)
-        retries = turn.retries = turn.retries or Retries()
+        if turn.retries is None:
+            turn.retries = Retries(FIRST_PAUSE_OF_LINE_S if work.batch else FIRST_PAUSE_S)
+        retries = turn.retries
         pause_s = retries.failed(
             backend,
             dispatcher.able(request, even_busy=silent),

@@ -11,7 +11,7 @@ import msgspec
 
 from headway.gateway.api.views import PolicyAdvice
 from headway.gateway.foresight.background import CommandFailed, answer_of
-from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.foresight.recent_traffic import RecentTraffic
 from headway.gateway.settings import AutoSettings
 
@@ -30,12 +30,12 @@ class Advisor:
 
     Args:
         traffic: what is replayed.
-        foresight: takes the chosen policy.
+        choice: takes the chosen policy.
         settings: how often, over what, and with which promise.
     """
 
     def __init__(
-        self, traffic: RecentTraffic, foresight: Foresight, settings: AutoSettings
+        self, traffic: RecentTraffic, choice: PolicyChoice, settings: AutoSettings
     ) -> None:
         self._complaint = ""
         """What kept the last replay from an answer, without its numbers: said once."""
@@ -44,7 +44,7 @@ class Advisor:
         self.switches = 0
         self.replays = 0
         self._traffic = traffic
-        self._foresight = foresight
+        self._choice = choice
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
 
@@ -68,7 +68,7 @@ class Advisor:
     async def consult(self) -> None:
         """Ask once, and follow the advice."""
         settings = self._settings
-        current = self._foresight.chosen_policy
+        current = self._choice.policy
         question = self._traffic.question(
             window_s=settings.window_s, current=current, slo=settings.slo
         )
@@ -93,7 +93,7 @@ class Advisor:
         if advice.policy != current and agreed:
             self.switches += 1
             logger.info("policy %s -> %s: %s", current, advice.policy, advice.reason)
-            self._foresight.choose_policy(advice.policy, by="replays")
+            self._choice.choose(advice.policy, by="replays")
 
     def _complain(self, policy: str, why: str) -> None:
         complaint = NUMBER.sub("", why)

@@ -17,6 +17,7 @@ from headway.core.policies import POLICIES
 from headway.core.scheduler import Scheduler
 from headway.engines.engine import Piece
 from headway.gateway.foresight.claimed import ClaimedLengths, larger
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.foresight.refits import Refits
 from headway.gateway.work.work import Work
 from headway.prediction.live.live_predictor import (
@@ -26,7 +27,6 @@ from headway.prediction.live.live_predictor import (
     Reading,
     Unfinished,
 )
-from headway.prediction.live.watch import Watch
 from headway.prediction.models.bins import score_within
 from headway.prediction.models.refinement import next_cut
 from headway.prediction.texts.prompt import Prompt
@@ -74,10 +74,8 @@ class Foresight:
         works: every live request by id.
         clock: the scheduler's clock.
         live: predicts from prompts; None: there is only history.
-        watch: compares every prediction with its outcome. While it does not trust the predicted
-            order, the scheduler gets estimates from history, and a policy that orders by length
-            is replaced by `fallback`.
-        fallback: name of a policy that needs no predictor.
+        choice: the policy, and the watch that compares every prediction with its outcome. While
+            that does not trust the predicted order, the scheduler gets estimates from history.
         refits: retrains predictors; None: they do not change.
         claimed: handles lengths that clients claim; None: claims are ignored here.
     """
@@ -88,12 +86,11 @@ class Foresight:
         works: Mapping[str, Work],
         clock: Callable[[], float],
         live: LivePredictor | None,
-        watch: Watch,
-        fallback: str,
+        choice: PolicyChoice,
         refits: Refits | None = None,
         claimed: ClaimedLengths | None = None,
     ) -> None:
-        self.watch = watch
+        self.watch = choice.watch
         self.live = live
         self.predicted = 0
         """Number of predictions from prompts."""
@@ -108,13 +105,7 @@ class Foresight:
         self._works = works
         self._claimed = claimed
         self._clock = clock
-        self.chosen_policy = scheduler.policy_name
-        """The policy while predictions are trusted."""
-        self.chosen_by = ""
-        """Who chose it; empty: the configuration."""
-        self.chosen_s = clock()
-        """When, on `clock`."""
-        self._fallback = fallback
+        self._choice = choice
         self._ask_model: Callable[[Work, OnReading], None] | None = None
         self._asked: queue.SimpleQueue[tuple[Work, _Part | None] | None] = queue.SimpleQueue()
         self._replies: dict[str, asyncio.Future[Forecast]] = {}
@@ -131,7 +122,7 @@ class Foresight:
         """
         if self.live is None:
             return
-        if POLICIES[self.chosen_policy].by_length:
+        if POLICIES[self._choice.policy].by_length:
             self._ask_model = ask
         if self.refits is not None:
             self.refits.start()
@@ -216,26 +207,10 @@ class Foresight:
             if self.watch.observe(model, forecast.score, forecast.estimate, tokens, limit):
                 self._trust_changed()
 
-    def choose_policy(self, policy: str, by: str) -> None:
-        """Order by `policy` from now on; while predictions are not trusted, if it needs none.
-
-        Args:
-            policy: its name.
-            by: who chose it, for people.
-
-        Raises:
-            ValueError: if there is no policy of that name. Nothing has changed then.
-        """
-        if policy not in POLICIES:
-            raise ValueError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
-        self.chosen_policy, self.chosen_by, self.chosen_s = policy, by, self._clock()
-        if self._scheduler.policy_name != self._policy_now():
-            self._scheduler.use_policy(self._policy_now(), self._clock())
-
     def _trust_changed(self) -> None:
         trusted, quality = self.watch.trusted, self.watch.quality
         assert quality is not None
-        before, policy = self._scheduler.policy_name, self._policy_now()
+        before, policy = self._scheduler.policy_name, self._choice.in_use
         logger.warning(
             "predictions are %s: Kendall's tau of predicted and real order over the last %d "
             "requests is %.2f%s",
@@ -252,11 +227,6 @@ class Foresight:
             if work.predicted.forecast is not None:
                 self._revise(work, work.predicted.forecast)
         self._scheduler.use_policy(policy, self._clock())
-
-    def _policy_now(self) -> str:
-        if self.watch.trusted or not POLICIES[self.chosen_policy].by_length:
-            return self.chosen_policy
-        return self._fallback
 
     def _ask(self, work: Work) -> None:
         if work.predicted.asked or work.predicted.claim_counts or work.kind is None:

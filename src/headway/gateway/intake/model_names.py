@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headway.engines.pool import BackendPool
 from headway.gateway.api.errors import ApiError, no_backend
@@ -64,17 +64,18 @@ class ModelNames:
         """The model names that clients may use, except `default`."""
         return self._aliases.listed([*self._pool.models(), *self._batched])
 
-    def inputs(self, name: str) -> list[str]:
-        """What the model that clients call `name` takes: text, and what every backend takes beside
-        it on which it may run."""
+    def inputs(self, names: Iterable[str]) -> list[list[str]]:
+        """What each of the models that clients call so takes: text, and what every backend takes
+        beside it on which it may run."""
         models = self._pool.models()
-        model = self._aliases.model(name, [*models, *self._batched])
-        if model == "default" and models:
-            model = models[0]
-        takes = [
-            status.description.takes(model)
-            for status in self._pool.statuses.values()
-            if status.description is not None and model in status.models and not status.leaving
-        ]
-        media = frozenset.intersection(*takes) if takes else frozenset[str]()
-        return ["text", *sorted(media, reverse=True)]
+        media: dict[str, frozenset[str]] = {}
+        for status in self._pool.statuses.values():
+            if status.description is not None and not status.leaving:
+                for model in status.models:
+                    takes = status.description.takes(model)
+                    media[model] = media.get(model, takes) & takes
+        known = [*models, *self._batched]
+        meant = [self._aliases.model(name, known) for name in names]
+        first = models[0] if models else "default"
+        found = [media.get(first if one == "default" else one, ()) for one in meant]
+        return [["text", *sorted(one, reverse=True)] for one in found]

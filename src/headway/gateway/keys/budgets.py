@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import ceil, inf
 from pathlib import Path
@@ -109,12 +109,16 @@ class Budgets:
         """These tenants have budgets from now on; those that had one keep what is spent."""
         self._tenants = _used("tenant", self._tenants, tenants)
 
-    async def read_log(self, path: Path | None, until_s: float = inf) -> None:
+    async def read_log(
+        self, path: Path | None, written: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Let those that do not know it yet know what was spent before, from the request log.
+
+        Requests that come from now on count by themselves.
 
         Args:
             path: of the log; None: there is none.
-            until_s: requests that came later count by themselves.
+            written: waits until all that have ended are in it; None: none have.
         """
         if all(one.known for budget in self for one in budget.allowances):
             return
@@ -123,6 +127,10 @@ class Budgets:
         if path is not None:
             now_s = self._unix()
             began_s = begin_of("day", now_s), begin_of("month", now_s)
+            until_s = inf
+            if written is not None:
+                until_s = now_s
+                await written()
             try:
                 spent = await asyncio.to_thread(spent_since, path, *began_s, until_s)
             except sqlite3.Error as error:

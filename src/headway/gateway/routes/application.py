@@ -18,6 +18,7 @@ from headway.gateway.console.trend import Trend
 from headway.gateway.dispatch.dispatcher import Dispatcher
 from headway.gateway.foresight.advisor import Advisor
 from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.foresight.what_if import WhatIf
 from headway.gateway.http.body import Bodies
@@ -67,6 +68,7 @@ def application(
     batches: Batches | None,
     bodies: Bodies,
     budgets: Budgets,
+    choice: PolicyChoice,
     dispatcher: Dispatcher,
     entrance: Entrance,
     foresight: Foresight,
@@ -123,7 +125,7 @@ def application(
         StatusRoutes(entrance, dispatcher, pool, inference, accounts, metrics, advisor),
         costs,
         PredictedRoute(entrance, prompts, intake, dispatcher, foresight, ahead),
-        Operations(entrance, bodies, dispatcher, pool, foresight, automatic),
+        Operations(entrance, bodies, dispatcher, pool, choice, automatic),
         HistoryRoutes(entrance, reader),
         PromptsRoutes(entrance, bodies, prompts),
         PromptTrials(entrance, bodies, prompts, intake, answers),

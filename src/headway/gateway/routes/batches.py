@@ -224,6 +224,7 @@ class BatchesRoutes:
                 key=batch.key_name,
                 cost=None if cost is None else cost.cost,
                 unpriced=0 if cost is None else cost.unpriced,
+                uncounted=0 if cost is None else max(0, batch.completed - cost.answered),
                 waits=batches.waits(batch) or None,
                 ends_at=None if ends_at is None else round(ends_at),
             )

@@ -43,6 +43,7 @@ BUSY_S = 5.0
 LONGEST_S = 600.0
 """Longest pause of a line: its budget may be raised before it begins anew."""
 FAILED_S = 2.0
+"""Pause of a line that has failed, and may run again; longer each time."""
 LATE_S = 30.0
 """Pause of a line that cannot end in time by today's predictions."""
 
@@ -186,7 +187,7 @@ class Lines:
 def _refused(error: ApiError) -> Answer:
     """The answer for an error, and whether the line may be asked again."""
     again_s: float | None = None
-    counts = False
+    failed_runs = 0
     if error.code == "deadline_exceeded":
         again_s = LATE_S
     elif error.status in (429, 503):
@@ -194,8 +195,8 @@ def _refused(error: ApiError) -> Answer:
         again_s = float(named) if named.isascii() and named.isdigit() else BUSY_S
         again_s = min(again_s, LONGEST_S)
     elif error.status >= 500:
-        again_s, counts = FAILED_S, True
-    return Answer(error.status, _id(), error.body(), NO_USAGE, again_s, counts)
+        again_s, failed_runs = FAILED_S, max(1, error.failed_runs)
+    return Answer(error.status, _id(), error.body(), NO_USAGE, again_s, failed_runs)
 
 
 def _usage(body: bytes) -> Usage:

@@ -44,7 +44,7 @@ class ModelsRoutes:
         names = ["default", *names] if names else names
         if is_anthropic_client(request):
             return json_answer(model_list(names, self._since))
-        return json_answer(ModelList(data=[self._model(name) for name in names]))
+        return json_answer(ModelList(data=self._views(names)))
 
     async def one(self, request: web.Request) -> web.Response:
         """One model. Raises ApiError 404."""
@@ -55,8 +55,11 @@ class ModelsRoutes:
             name = model if name == "default" else name
         if is_anthropic_client(request):
             return json_answer(model_info(name, self._since))
-        return json_answer(self._model(name))
+        (found,) = self._views([name])
+        return json_answer(found)
 
-    def _model(self, name: str) -> Model:
-        takes = Architecture(input_modalities=self._models.inputs(name))
-        return Model(id=name, created=self._since, architecture=takes)
+    def _views(self, names: list[str]) -> list[Model]:
+        return [
+            Model(id=name, created=self._since, architecture=Architecture(input_modalities=takes))
+            for name, takes in zip(names, self._models.inputs(names), strict=True)
+        ]

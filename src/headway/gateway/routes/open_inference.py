@@ -25,12 +25,12 @@ from headway.models.open_inference import (
     BINARY_LENGTH,
     InferRequest,
     classified,
-    datatype_of,
     decode_request,
     encode_response,
 )
 from headway.models.served import ServedModel
 from headway.models.signature import BadItem, ModelFailure, Signature, TensorSpec
+from headway.models.wire_tensors import datatype_of
 
 PREFIX = "/v2"
 VERSION = "1"

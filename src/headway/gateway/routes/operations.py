@@ -19,7 +19,7 @@ from headway.gateway.api.answer import json_answer
 from headway.gateway.api.errors import ApiError, cancelled_by_operator, sentence
 from headway.gateway.api.views import Operated, PolicyChange, TierChange
 from headway.gateway.dispatch.dispatcher import Dispatcher
-from headway.gateway.foresight.foresight import Foresight
+from headway.gateway.foresight.policy_choice import PolicyChoice
 from headway.gateway.http.body import Bodies, parsed
 from headway.gateway.intake.entrance import Entrance
 from headway.gateway.keys.keys import Caller, who
@@ -47,7 +47,7 @@ class Operations:
         bodies: reads the bodies.
         dispatcher: has the requests.
         pool: the backends.
-        foresight: takes the chosen policy.
+        choice: takes the chosen policy.
         automatic: whether the gateway chooses its policy by itself.
     """
 
@@ -57,14 +57,14 @@ class Operations:
         bodies: Bodies,
         dispatcher: Dispatcher,
         pool: BackendPool,
-        foresight: Foresight,
+        choice: PolicyChoice,
         automatic: bool,
     ) -> None:
         self._entrance = entrance
         self._bodies = bodies
         self._dispatcher = dispatcher
         self._pool = pool
-        self._foresight = foresight
+        self._choice = choice
         self._automatic = automatic
         self._deeds: dict[str, _Deed] = {}
         """The last one on each backend, by its name."""
@@ -115,7 +115,7 @@ class Operations:
         """Order by another policy."""
         caller = self._entrance.operator(request)
         change: PolicyChange = parsed(await self._bodies.read(request), _POLICY)
-        present = self._foresight.chosen_policy
+        present = self._choice.policy
         check_policy(change.policy, "policy")
         if self._automatic:
             raise _conflict("The gateway chooses its policy by itself; set `policy` to choose it.")
@@ -125,7 +125,7 @@ class Operations:
             return self._done(caller, f"policy {present} stays")
         if change.policy == present:
             raise _conflict(f"The policy is {present} already{self._chosen_by()}.")
-        self._foresight.choose_policy(change.policy, by=who(caller))
+        self._choice.choose(change.policy, by=who(caller))
         return self._done(caller, f"policy {present} -> {change.policy}")
 
     def _hold(self, request: web.Request, held: bool) -> web.Response:
@@ -156,7 +156,7 @@ class Operations:
 
     def _chosen_by(self) -> str:
         """Who chose the policy, and when; empty if nobody did."""
-        chosen = _Deed(self._foresight.chosen_by, self._foresight.chosen_s)
+        chosen = _Deed(self._choice.by, self._choice.at_s)
         return self._said(chosen) if chosen.who else ""
 
     def _by(self, name: str) -> str:

@@ -82,14 +82,18 @@ class PredictedRoute:
                 output_tokens=round(estimate.mean, 1),
                 output_low=low,
                 output_high=high,
-                wait_s=round(now.wait_s, 3),
+                wait_s=_rounded(now.wait_s),
                 ahead=now.ahead,
                 under=None
                 if other is None
                 else PredictedUnder(
                     policy=policy,
-                    wait_s=round(other.wait_s, 3),
+                    wait_s=_rounded(other.wait_s),
                     ahead=other.ahead,
                 ),
             )
         )
+
+
+def _rounded(wait_s: float | None) -> float | None:
+    return None if wait_s is None else round(wait_s, 3)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FIRST_PAUSE_S = 0.25
+FIRST_PAUSE_OF_LINE_S = 2.0
+"""Nobody waits for a line of a batch, and its engine may need a while."""
 MOST_PAUSE_S = 8.0
 MOST_RETRY_AFTER_S = 5.0
 """If a backend asks for a longer wait, its answer and Retry-After go to the client."""
@@ -15,11 +17,12 @@ MOST_RETRY_AFTER_S = 5.0
 class Retries:
     """The failed runs of a request since its last token."""
 
+    pause_s: float = FIRST_PAUSE_S
+    """Before the next round."""
     runs: int = 0
     failed_on: frozenset[str] = frozenset()
     avoid: frozenset[str] = frozenset()
     """Backends that failed in this round: the next run avoids them if it can."""
-    _pause_s: float = field(default_factory=lambda: FIRST_PAUSE_S)
 
     def failed(
         self,
@@ -53,7 +56,7 @@ class Retries:
             return 0.0
         if not here_again or (retry_after_s or 0.0) > MOST_RETRY_AFTER_S:
             return None
-        pause_s = (0.5 + jitter) * self._pause_s
-        self._pause_s = min(2.0 * self._pause_s, MOST_PAUSE_S)
+        pause_s = (0.5 + jitter) * self.pause_s
+        self.pause_s = min(2.0 * self.pause_s, MOST_PAUSE_S)
         self.avoid = frozenset((backend,))
         return max(pause_s, retry_after_s or 0.0)

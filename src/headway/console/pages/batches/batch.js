@@ -38,7 +38,8 @@ export function Batch({ batch, onChange }) {
     ${batch.headway.waits && html`<p class="waits">No lines begin now: ${batch.headway.waits}.</p>`}
     ${batch.errors && html`<${Wrong} errors=${batch.errors.data}/>`}
     <dl class="facts tight">
-      <dt>Cost</dt><dd>${cost(batch.headway.cost)}${batch.headway.unpriced > 0 && html` <span class="soft">(${plural(batch.headway.unpriced, 'line')} without a <a href="#/costs">price</a>)</span>`}</dd>
+      <dt>Cost</dt><dd>${cost(batch.headway.cost)}${batch.headway.unpriced > 0 && html` <span class="soft">(${plural(batch.headway.unpriced, 'line')} without a <a href="#/costs">price</a>)</span>`}${
+        batch.headway.uncounted > 0 && html` <span class="soft">(${plural(batch.headway.uncounted, 'line')} in the logs of other gateways)</span>`}</dd>
       <dt>Tokens</dt><dd>${count(batch.usage.input_tokens)} in, ${count(batch.usage.output_tokens)} out</dd>
       ${batch.headway.owner && html`<dt>Tenant</dt><dd><bdi>${batch.headway.owner}</bdi></dd>`}
       ${batch.headway.key && html`<dt>Key</dt><dd><bdi>${batch.headway.key}</bdi></dd>`}

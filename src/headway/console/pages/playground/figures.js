@@ -22,8 +22,9 @@ export function Predicted({ predicted, number, policy, onPolicy }) {
       ${under && html`<span role="status">${wait(under)}.</span>`}</p></div>`
 }
 
-/** @param {{wait_s: number, ahead: number, policy: string}} predicted */
+/** @param {{wait_s: number | null, ahead: number, policy: string}} predicted */
 function wait({ wait_s, ahead, policy }) {
+  if (wait_s === null) return 'once a backend is there'
   const when = wait_s < 0.05 ? 'at once' : `after about ${seconds(wait_s)}`
   return ahead ? `${when}, behind ${plural(ahead, 'other')} by ${policy}` : when
 }

@@ -75,5 +75,10 @@ function Groups({ groups }) {
     <thead><tr><th scope="col">Requests</th><th scope="col">Number</th><th scope="col">Mean latency now</th><th scope="col">Then</th><th scope="col">Change</th></tr></thead>
     <tbody>${groups.map(({ who, requests, now_s: now, then_s: then, change, verdict }) =>
       html`<tr><th scope="row"><bdi>${who}</bdi></th><td>${count(requests)}</td><td>${seconds(now)}</td><td>${seconds(then)}</td>
-        <td class=${verdict}>${change > 0 ? '+' : '−'}${Math.abs(Math.round(100 * change))}%</td></tr>`)}</tbody></table></div>`
+        <td class=${verdict}>${signed(Math.round(100 * change))}</td></tr>`)}</tbody></table></div>`
+}
+
+/** @param {number} percent */
+function signed(percent) {
+  return `${percent > 0 ? '+' : percent < 0 ? '−' : ''}${Math.abs(percent)}%`
 }
