@@ -52,6 +52,17 @@ def test_sessions_are_drawn_whole(tmp_path: Path) -> None:
     assert set(kept) == {"0", "1", "2"}
 
 
+def test_rows_of_a_program_are_a_session_that_is_drawn_whole(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    rows = [f"{n % 5 or ''},{n},10,5\n" for n in range(50)]
+    whole.write_text("program,arrival_s,prompt_tokens,output_tokens\n" + "".join(rows))
+    for seed in range(5):
+        args = ("--requests", 20, "--seed", seed, "--out", cut)
+        assert run("trace", "sample", whole, *args)[0] == 0
+        found = [row["program"] for row in csv.DictReader(cut.open())]
+        assert all(found.count(one) == 10 for one in set(found) - {""})
+
+
 def test_a_folder_of_statistics_is_drawn_from_by_seed(tmp_path: Path) -> None:
     header = "client,t_s,rate_rps,iat_cv,iat_dist,shape,scale\n"
     (tmp_path / "rates.csv").write_text(header + "1,0,0.1,1,Gamma,1,10\n")

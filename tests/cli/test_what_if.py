@@ -56,6 +56,17 @@ def test_it_runs(about: About, says: str, tmp_path: Path) -> None:
         assert says in out
 
 
+def test_it_has_the_slots_of_the_gateways_engines() -> None:
+    asked = question("policies", "requests.db")
+    asked.traffic.slots = {"one": 4, "two": 4}
+    now, more = command_of(asked).splitlines()
+    assert now.endswith(" --slots 4") and more.endswith(" --slots 8")
+    asked.profile = "llama-3.1-8b-h100"
+    assert "--slots" not in command_of(asked).splitlines()[0]
+    asked.profile, asked.traffic.slots = "", {"one": 4, "two": 6}
+    assert "--slots" not in command_of(asked).splitlines()[0]
+
+
 def test_a_trace_is_named_as_the_person_named_it() -> None:
     command = command_of(question("policies", "", "/tmp/headway-what-if-x/mine.csv"))
     assert command.startswith("headway simulate mine.csv --profile ")

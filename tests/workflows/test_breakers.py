@@ -58,9 +58,10 @@ async def test_a_trial_that_fails_is_followed_by_a_longer_wait(fast: None) -> No
     await attempt(all_, "at once")
 
 
-async def test_errors_of_the_program_do_not_count() -> None:
+@pytest.mark.parametrize("error", [TypeError(), ValueError("the answer is no JSON")])
+async def test_errors_of_the_program_and_wrong_answers_do_not_count(error: Exception) -> None:
     all_ = Breakers(asyncio.get_running_loop().time)
-    await failing(all_, 3 * FAILURES, TypeError())
+    await failing(all_, 3 * FAILURES, error)
     await asyncio.wait_for(attempt(all_, "next"), 0.5)
 
 

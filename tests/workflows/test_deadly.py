@@ -100,6 +100,9 @@ async def test_those_that_may_kill_their_process_run_one_at_a_time(
     assert await journal.claim(living, ["w"], 10, 30.0, holding=["deadly"]) == []
     await journal.end(replace(await journal.run("deadly"), state=RunState.FINISHED))
     assert [row.id for row in await journal.claim(living, ["w"], 10, 30.0)] == ["new"]
+    await ended(journal, "new", "step")  # it gets on: the next one's turn
+    claimed = await journal.claim(living, ["w"], 10, 30.0, holding=["new"])
+    assert [row.id for row in claimed] == ["third"]
 
 
 async def test_a_run_that_kills_real_processes_ends_blocked_and_others_finish(

@@ -137,7 +137,7 @@ def test_a_recording_that_lands_gets_its_subtitles(reader: Reader) -> None:
     times = [time for block in blocks for time in block[1:3]]
     assert times == sorted(times) and times[0] == "00:00:00,000"
     assert "account" in blocks[0][3].lower()
-    assert newest(reader, "subtitles.db")["run"]["key"].startswith("subtitles.files0 ")
+    assert newest(reader, "subtitles.db")["run"]["key"].startswith("subtitles.files inbox ")
 
 
 async def test_at_night_a_better_prompt_is_found_and_a_person_puts_it_into_production(
@@ -157,7 +157,7 @@ async def test_at_night_a_better_prompt_is_found_and_a_person_puts_it_into_produ
             assert not [run for run in await journal.runs() if run.state.ended]
             await bench.a_moment()
         (run,) = await journal.runs()
-        assert run.key == "evaluation.cron0 2030-01-15T03:00:00+01:00"
+        assert run.key == "evaluation.cron 0 3 * * * Europe/Berlin 2030-01-15T03:00:00+01:00"
         assert await in_production(reader) == "name-capital@2"
         done = reader.runs("headway", "approve", asked[0].run, "--journal", str(file))
         assert done.returncode == 0, done.stderr

@@ -122,7 +122,7 @@ async def test_branches_that_a_failure_cancelled_do_not_run_again(bench: Bench) 
     async with bench.working(work):
         row = await bench.start(work)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "go", "1", "test")
+        await bench.journal.answer(row.id, "go", "1", "test", kind="event")
         row = await bench.until(row.id, "finished")
     assert row.output_json == '"caught not today"'
     assert calls == [7, "sometimes"]

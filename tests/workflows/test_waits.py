@@ -232,3 +232,15 @@ async def test_what_is_asked_is_shown_with_what_it_is_about(bench: Bench) -> Non
         await bench.until(row.id, "waiting")
     (asked,) = await bench.journal.questions()
     assert asked_of(asked) == [f"{row.id} ask: Publish it?", '    {"title": "News"}']
+
+
+@pytest.mark.parametrize("choices", [[], "yes", [1, 2]])
+async def test_choices_that_nobody_could_choose_from_are_refused(
+    bench: Bench, choices: Any
+) -> None:
+    @headway.workflow
+    async def work() -> str:
+        return str(await headway.ask("Which?", choices=choices))
+
+    row = await bench.result(work)
+    assert "offer at least one, each a text" in (row.error_json or "")

@@ -190,7 +190,7 @@ async def test_a_workflow_catches_the_same_error_when_it_goes_on(bench: Bench) -
     async with bench.working(work):
         row = await bench.start(work)
         await bench.until(row.id, "waiting")
-        await bench.journal.answer(row.id, "go", '"went"', "test")
+        await bench.journal.answer(row.id, "go", '"went"', "test", kind="event")
         row = await bench.until(row.id, "finished")
     first, second, third = json.loads(row.output_json or "")
     assert first == "ValueError: no number"

@@ -26,7 +26,7 @@ from headway.lab.simulation.advice import UNSCHEDULED
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.recommendation import recommend
-from headway.lab.simulation.remarks import assumptions, remarks
+from headway.lab.simulation.remarks import assumptions, few, left_out, remarks
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site_list import names_in, sites_of
 from headway.lab.simulation.slo import parse_objective
@@ -89,7 +89,8 @@ def advise(
         assumed, settings = assumed_prediction(predict, found), served_settings()
         with waiting(console, "simulating"):
             tried, best = recommend(found, sites, names, assumed.kind, settings, objective, runs)
-            said = remarks(found, sites, [one.run.measures for one in tried])
+            said = [*left_out(found), *few(len(found))]
+            said += remarks(found, sites, [one.run.measures for one in tried])
     except (SimulationError, OSError) as error:
         fail("advise", error)
     headings, rows = advice_cells(tried, best)

@@ -30,8 +30,8 @@ from headway.lab.simulation.cluster import parse_scaling
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.plans import MOST_REPLICAS, plans, plans_of_each, taken
-from headway.lab.simulation.remarks import assumptions
-from headway.lab.simulation.settings import settings_of
+from headway.lab.simulation.remarks import assumptions, few, left_out
+from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site_list import choices_of
 from headway.lab.simulation.slo import parse_objective
 from headway.lab.simulation.table import plan_cells
@@ -73,7 +73,7 @@ def plan(
         scale = "" if least is None else f"{least}..{MOST_REPLICAS}"
         scaling = parse_scaling(scale, cold_start, idle, backlog)
         (found,) = traces_of(trace, sites, last=last, requests=requests, faster=faster)
-        assumed, settings = assumed_prediction(predict, found), settings_of()
+        assumed, settings = assumed_prediction(predict, found), served_settings()
         plan_of = partial(
             plans,
             found,
@@ -96,8 +96,9 @@ def plan(
     headings, rows = plan_cells(
         tried, objective, scaled=scaling is not None, priced=any(prices.values())
     )
-    said = assumptions(sites, assumed, settings)
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    said = [assumptions(sites, assumed, settings), *left_out(found), *few(len(found))]
+    for line in said:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     show(console, Results(headings, rows, ("util.", "cold wait", "mean s")))
     for name, why in refused.items():
         console.print(f"Not {name}: {why}.", markup=False, highlight=False, soft_wrap=True)

@@ -70,20 +70,25 @@ def run(
 async def work_on(journal: Journal, catalog: Any, row: RunRow, url: str) -> RunRow:
     """The run once it has ended, in this process or another; shows its progress on stderr."""
     import os
+    import signal
 
     from headway.cli.run_progress import Progress
     from headway.workflows.llm import Gateway
     from headway.workflows.worker import Worker
 
+    # SIGTERM ends it as ctrl-C does, which lets steps that run end.
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGTERM, signal.raise_signal, signal.SIGINT
+    )
     gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
-    worker = asyncio.create_task(Worker(journal, catalog, gateway).run())
+    worker = asyncio.create_task(Worker(journal, catalog, gateway, only=row.id).run())
     try:
         with Progress(sys.stderr) as progress:
             while not worker.done():
-                row = await journal.run(row.id)
-                progress.show(row, await journal.steps(row.id))
+                row, steps = await journal.outline(row.id)
+                progress.show(row, {step.path: step for step in steps})
                 if row.state.ended or row.state == "blocked":
-                    return row
+                    return await journal.run(row.id)
                 await asyncio.wait([worker], timeout=0.25)
         await worker
         raise AssertionError("a worker ends only when it is cancelled")

@@ -43,7 +43,8 @@ def list_(
         states = [RunState(one) for one in state or []]
     except ValueError as error:
         known = ", ".join(RunState)
-        raise Failure(f"{error}; the states of runs are {known}", BAD_CONFIG) from None
+        wrong = str(error).partition(" is not ")[0]
+        raise Failure(f"no run is {wrong}; the states of runs are {known}", BAD_CONFIG) from None
     rows = with_journal(
         journal, lambda opened: opened.runs(states=states, workflow=workflow, most=most)
     )
@@ -104,9 +105,9 @@ def logs(
     async def work(opened: Journal) -> RunRow:
         progress = Progress(sys.stdout, as_tree=False)
         while True:
-            row, steps = await _with_steps(opened, run)
-            progress.show(row, steps)
-            if not follow or row.state.ended:
+            row, steps = await opened.outline(run)
+            progress.show(row, {step.path: step for step in steps})
+            if not follow or row.state.ended or row.state == "blocked":
                 return row
             await asyncio.sleep(0.5)
 
@@ -137,6 +138,8 @@ def resume(
 
     async def work(opened: Journal) -> RunRow:
         row = await opened.run(run)
+        if {row.workflow, row.root_workflow}.isdisjoint(one.name for one in catalog):
+            catalog.named(row.workflow)  # says which ones the file has
         if row.state in ("failed", "cancelled", "blocked"):
             row = await opened.again(row.id, None, None)
         return await work_on(opened, catalog, row, url)
@@ -214,7 +217,9 @@ def approve(
             raise Failure(f"run {row.id} asks several things; name the step: {paths}")
         path = mine[0].path if mine else step
         if path is None:
-            raise Failure(f"run {row.id} asks nothing; it is {row.state}")
+            below = {one.run for one in asked if one.run.startswith(f"{row.id}.")}
+            asks = f"; {', '.join(sorted(below))}, which it started, asks" if below else ""
+            raise Failure(f"run {row.id} asks nothing; it is {row.state}{asks}")
         text = _answer(mine[0].question_json if mine else None, choose, edit, reject)
         return await opened.answer(row.id, path, text, by or _user())
 

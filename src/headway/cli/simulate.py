@@ -38,7 +38,15 @@ from headway.lab.simulation.failures import parse_failures
 from headway.lab.simulation.fair_prediction import assumed_prediction
 from headway.lab.simulation.generated import LENGTHS, Recipe
 from headway.lab.simulation.load import at_load, capacity_rps
-from headway.lab.simulation.remarks import assumptions, equals, headline, remarks
+from headway.lab.simulation.remarks import (
+    assumptions,
+    equals,
+    few,
+    headline,
+    left_out,
+    rejections,
+    remarks,
+)
 from headway.lab.simulation.report import report_html
 from headway.lab.simulation.result import SimulationResult
 from headway.lab.simulation.settings import BOOST, settings_of
@@ -201,7 +209,10 @@ def simulate(
         said = [
             *filter(None, [headline(result)]),
             assumptions(sites, assumed, settings),
+            *left_out(traces[0]),
+            *few(len(traces[0])),
             *remarks(traces[0], sites, measures),
+            *rejections(result),
             *equals(result),
         ]
         result = replace(result, remarks=said)

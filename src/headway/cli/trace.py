@@ -50,7 +50,9 @@ def convert(
     time_unit: TimeUnit = "",
     mend: Annotated[
         bool,
-        typer.Option("--mend", help="Sort rows; drop duplicates and rows without output."),
+        typer.Option(
+            "--mend", help="Sort rows; drop those whose id came before, and those without output."
+        ),
     ] = False,
     most_tokens: Annotated[
         int,
@@ -138,10 +140,10 @@ def sample(
 
 def _drawn(trace: Trace, requests: int, rng: np.random.Generator) -> np.ndarray:
     """Numbers of the requests of sessions that are drawn until there are enough."""
-    first, sizes = np.unique(trace.began, return_counts=True)
+    first, sizes = np.unique(trace.runs, return_counts=True)
     order = rng.permutation(len(first))
     enough = np.searchsorted(np.cumsum(sizes[order]), requests) + 1
-    return np.flatnonzero(np.isin(trace.began, first[order[:enough]]))
+    return np.flatnonzero(np.isin(trace.runs, first[order[:enough]]))
 
 
 def generate(
@@ -199,6 +201,8 @@ def facts_of(trace: Trace) -> dict[str, str]:
         rate = len(trace) / trace.span_s
         facts["arrivals"] = f"over {trace.span_s:,.1f} s, {figures(rate)} a second"
         facts["gaps"] = f"coefficient of variation {spread:.2f} (1: Poisson)"
+    if trace.left_out:
+        facts["left out"] = f"{trace.left_out:,} without an answer"
     facts["prompt tokens"] = _spread_of(trace.prompt_tokens)
     facts["output tokens"] = _spread_of(trace.output_tokens)
     for name in ("tenants", "programs"):
@@ -231,7 +235,8 @@ def _spread_of(values: np.ndarray) -> str:
 def _written(make: Callable[[], Trace], out: Path) -> None:
     trace = _guarded(make)
     _guarded(lambda: write_trace(trace, out))
-    print(f"{out}: {len(trace):,} requests over {trace.span_s:,.1f} s")
+    left_out = f"; {trace.left_out:,} without an answer are left out" if trace.left_out else ""
+    print(f"{out}: {len(trace):,} requests over {trace.span_s:,.1f} s{left_out}")
 
 
 def _guarded(action: Callable[[], Found]) -> Found:

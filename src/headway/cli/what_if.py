@@ -55,7 +55,11 @@ def what_if() -> None:
 
 
 def command_of(question: WhatIfQuestion) -> str:
-    """The same question for a shell: a line for each number of slots."""
+    """The same question for a shell: a line for each number of slots.
+
+    A log shows how many requests ever ran at once, and not how many the gateway lets run: those are
+    said where all backends have the same.
+    """
     about, log = question.about, question.traffic.log
     words = ["headway", COMMANDS[about], Path(question.file).name or log]
     if not question.file:
@@ -70,8 +74,11 @@ def command_of(question: WhatIfQuestion) -> str:
         words += ["--now", question.traffic.current]
     if about != "policies":
         words += ["--slo", question.slo]
-    slots = [f" --slots {number}" for number in question.slots if about == "policies"]
-    return "\n".join(shlex.join(words) + of for of in ("", *slots))
+    here = set() if question.profile else set(question.traffic.slots.values())
+    slots = [here.pop() if len(here) == 1 else 0, *(question.slots if about == "policies" else [])]
+    return "\n".join(
+        shlex.join([*words, *(["--slots", str(number)] if number else [])]) for number in slots
+    )
 
 
 def _ground(question: WhatIfQuestion) -> Ground:

@@ -34,7 +34,8 @@ def worker(
         "127.0.0.1"
     ),
     port: Annotated[
-        int | None, typer.Option(help="Serve webhooks, the API and the page of runs.")
+        int | None,
+        typer.Option(help="Serve webhooks, the API and the page of runs.", min=0, max=65535),
     ] = None,
     otlp: Annotated[
         str | None,
@@ -85,7 +86,7 @@ def worker(
         raise Failure(error) from None
 
     async def work(opened: Journal) -> None:
-        gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"))
+        gateway = Gateway(url, os.environ.get("HEADWAY_API_KEY"), patient=True)
         worker = Worker(
             opened,
             catalog,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from headway.engines.breaker import CircuitBreaker
-from headway.workflows.failures import worth_retrying
+from headway.workflows.failures import may_be_away
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Breakers:
         try:
             yield
         except Exception as error:
-            if worth_retrying(error):
+            if may_be_away(error):
                 self._note_failure(task, step, breaker, began_s, is_trial)
             elif is_trial:  # it fails for another reason: whatever it calls is there
                 breaker.tried(True, self._clock(), began_s=began_s)

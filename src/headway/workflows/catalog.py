@@ -157,7 +157,12 @@ def loaded(file: Path, source: str) -> list[Any_]:
 
 
 def module_of(file: Path, source: str) -> ModuleType:
-    """A module made of `source`, as if it were in `file`. Raises what its code raises."""
+    """A module made of `source`, as if it were in `file`.
+
+    Raises:
+        WorkflowError: its code ends the program.
+        Exception: what its code raises.
+    """
     folder = str(file.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -168,5 +173,11 @@ def module_of(file: Path, source: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(file)
     sys.modules[name] = module
-    exec(compile(source, str(file), "exec"), module.__dict__)
+    try:
+        exec(compile(source, str(file), "exec", dont_inherit=True), module.__dict__)
+    except SystemExit as error:
+        raise WorkflowError(
+            f"{file} ends the program as it is loaded, with status {error.code}: put what does so "
+            "under `if __name__ == '__main__':`"
+        ) from error
     return module

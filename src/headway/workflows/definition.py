@@ -119,10 +119,12 @@ class Workflow(Generic[P, R]):
 
         Raises:
             TypeError: the arguments are not those of the function.
+            WorkflowError: it is called in a task, which would hold its place in the worker while
+                the other run waits for one.
         """
-        inside = scope.current()
-        if inside is None:
+        if scope.current() is None:
             return called(self.function, *args, **kwargs)
+        inside = scope.required(self.name)
         return inside.run.child(self, inside.reserve(self.name), self.bound(args, kwargs))
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 LONGEST = 20_000
@@ -57,7 +58,7 @@ def without_exit() -> Iterator[None]:
 
 
 def to_json(error: BaseException) -> str:
-    """The error as JSON: its class, its text and, where JSON can hold them, its arguments."""
+    """The error as JSON: its class, its text and, of what JSON can hold, what it is made of."""
     kind = type(error)
     if isinstance(error, StepFailed):
         return json.dumps({"type": error.type, "message": str(error).partition(": ")[2]})
@@ -68,30 +69,53 @@ def to_json(error: BaseException) -> str:
         return json.dumps(kept | {"message": f"(its text cannot be made: {wrong!r})"})
     if len(kept["message"]) > LONGEST:
         return json.dumps(kept | {"message": kept["message"][:LONGEST] + " …"})
+    args: Any = error.args
+    with suppress(Exception):  # a JSONDecodeError, say, has other arguments than its `args`
+        made_by, made_of, *_ = tuple(error.__reduce__())
+        args = made_of if made_by is kind else args
+    if _fits(args):
+        kept["args"] = args
+    if attributes := {name: value for name, value in vars(error).items() if _fits(value)}:
+        kept["attributes"] = attributes
+    return json.dumps(kept)
+
+
+def _fits(value: Any) -> bool:
+    """Whether JSON can hold it, and it is not too long to be kept."""
     try:
-        args = json.dumps(error.args, allow_nan=False)
+        return len(json.dumps(value, allow_nan=False)) <= LONGEST
     except (TypeError, ValueError, RecursionError):
-        args = ""
-    if not args or len(args) > LONGEST:
-        return json.dumps(kept)
-    return json.dumps(kept | {"args": error.args})
+        return False
 
 
 def from_json(text: str) -> Exception:
-    """The error again: of its own class if that can be made with the same text, else StepFailed.
+    """The error again, with the same text: of its own class, or else of the nearest one that it
+    derives from and that can be made; StepFailed if that would be any Exception.
 
-    So a workflow catches the same class when it runs again as it did at first.
+    So what catches it does so at first and when the workflow runs again.
     """
     kept = json.loads(text)
-    module, _, name = kept["type"].rpartition(".")
-    try:
-        kind = getattr(importlib.import_module(module), name)
-        made = kind(*kept.get("args", [kept["message"]]))
-    except Exception:
-        return StepFailed(kept["type"], kept["message"])
-    if isinstance(made, Exception) and str(made) == kept["message"]:
-        return made
+    message, attributes = [kept["message"]], kept.get("attributes", {})
+    for number, kind in enumerate(_kinds(kept["type"])):
+        args = message if number else kept.get("args", message)
+        for make in (kind, partial(kind.__new__, kind)):  # some take other arguments than they keep
+            with suppress(Exception):
+                made = make(*args)
+                vars(made).update(attributes)
+                if str(made) == kept["message"]:
+                    return made
     return StepFailed(kept["type"], kept["message"])
+
+
+def _kinds(name: str) -> list[type[Exception]]:
+    """The class of an error and those that it derives from, the nearest first, below Exception."""
+    module, _, own = name.rpartition(".")
+    try:
+        line = getattr(importlib.import_module(module), own).__mro__
+        below = line[: max(1, line.index(Exception))]
+        return [one for one in below if issubclass(one, Exception)]
+    except Exception:
+        return []
 
 
 def sentence(text: str) -> str:

@@ -41,6 +41,11 @@ def worth_retrying(error: BaseException) -> bool:
     return not isinstance(error, FOR_GOOD)
 
 
+def may_be_away(error: BaseException) -> bool:
+    """Whether what failed may be away. A ValueError is what checks of an answer raise: it came."""
+    return worth_retrying(error) and not isinstance(error, ValueError)
+
+
 def backoff_s(retry: int, first_s: float, longest_s: float, after_s: float | None = None) -> float:
     """Seconds to wait before retry number `retry` (from 1), with jitter.
 

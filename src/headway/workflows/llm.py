@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -15,8 +18,12 @@ import msgspec
 from headway.unreachable import why_unreachable
 from headway.workflows.failures import backoff_s
 
+logger = logging.getLogger(__name__)
+
 TRIES = 6
 """Of a call that the gateway or its backends cannot take now."""
+PATIENCE_S = 300.0
+"""How long a call waits for a gateway that does not answer at all: it may be started again."""
 BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
 
 
@@ -99,14 +106,24 @@ class Gateway:
     Args:
         url: its address, such as http://127.0.0.1:8080; `/v1` may follow.
         key: an API key.
+        patient: whether it is waited for although it has not answered yet; one that has is.
         timeout_s: for one call, waiting included.
     """
 
-    def __init__(self, url: str, key: str | None = None, *, timeout_s: float = 3600.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        patient: bool = False,
+        timeout_s: float = 3600.0,
+    ) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
         self._headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
         self._session: aiohttp.ClientSession | None = None
+        self._patient = patient
+        self._said_away = False
 
     async def close(self) -> None:
         """Close its connections."""
@@ -170,15 +187,20 @@ class Gateway:
         return self._session
 
     async def _post(self, path: str, body: Mapping[str, Any], asker: Asker | None) -> Any:
-        for trial in range(1, TRIES + 1):
+        until_s = time.monotonic() + PATIENCE_S
+        for trial in count(1):
             try:
                 return await self._once(path, body, asker)
             except Refused as refused:
                 if refused.code == "deadline_exceeded" and asker is not None and asker.deadline_s:
                     asker = replace(asker, deadline_s=None)
                     continue
-                if not refused.worth_retrying or trial == TRIES:
+                waits = refused.status == 0 and self._patient and time.monotonic() < until_s
+                if not refused.worth_retrying or (trial >= TRIES and not waits):
                     raise
+                if trial == TRIES and not self._said_away:
+                    self._said_away = True
+                    logger.warning("%s Calls wait for it", refused)
                 after_s = refused.retry_after_s
             await asyncio.sleep(backoff_s(trial, 0.25, 30.0, after_s))
         raise AssertionError("unreachable")
@@ -195,6 +217,7 @@ class Gateway:
         except (aiohttp.ClientError, TimeoutError) as error:
             why = why_unreachable(error)
             raise Refused(f"{self._url} does not answer: {why}; is `headway serve` up?") from None
+        self._patient, self._said_away = True, False
         if answer.status != 200:
             after = answer.headers.get("retry-after", "")
             raise Refused(
@@ -206,7 +229,7 @@ class Gateway:
         try:
             return json.loads(text)
         except ValueError:
-            raise Refused(f"{self._url} answered something that is no JSON") from None
+            raise Refused(f"{self._url} answered something that is no JSON", 502) from None
 
 
 def _of_error(text: str, field: str) -> str | None:

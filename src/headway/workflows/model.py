@@ -16,7 +16,7 @@ from headway.workflows.scope import Scope
 from headway.workflows.spans import traceparent
 
 LONGEST_NAME = 200
-"""Of a step: the gateway refuses longer ones than 256 bytes."""
+"""Bytes of the name of a step: the gateway refuses more than 256."""
 Result = TypeVar("Result")
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -149,12 +149,16 @@ def asker(inside: Scope, path: str, body: Mapping[str, Any]) -> Asker:
     return Asker(
         program=run.program,
         traceparent=traceparent(run.row.id, path),
-        step=f"{run.row.workflow}/{pattern(path)}"[-LONGEST_NAME:],
+        step=_end_of(f"{run.row.workflow}/{pattern(path)}"),
         key=values.fingerprint(f"{run.row.id}/{path} {run.row.rounds}", (), body),
         tier=run.row.tier if tier is None else tier.label,
         deadline_s=None if run.row.deadline_at is None else run.row.deadline_at - now_s,
         remaining_s=run.services.costs.remaining_s(run.row.workflow, path),
     )
+
+
+def _end_of(name: str) -> str:
+    return name.encode()[-LONGEST_NAME:].decode(errors="ignore")
 
 
 def gateway_of_environment() -> Gateway:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from headway.workflows.errors import WorkflowError
 from headway.workflows.failures import backoff_s
+from headway.workflows.journal.rows import RunRow
 from headway.workflows.triggers.signatures import signed
 
 SECRET = "HEADWAY_WEBHOOK_SECRET"
@@ -19,7 +20,7 @@ TRIES = 5
 TIMEOUT_S = 10.0
 
 
-async def send(url: str, run: str, path: str, question_json: str) -> int:
+async def send(url: str, run: RunRow, path: str, question_json: str) -> int:
     """POST a question to `url`, signed as standardwebhooks.com says; return the status.
 
     Raises:
@@ -30,11 +31,13 @@ async def send(url: str, run: str, path: str, question_json: str) -> int:
         raise WorkflowError(f"notify= signs its messages: set {SECRET} to a long random text")
     message = {
         "type": "headway.question",
-        "run": run,
+        "run": run.id,
         "path": path,
         "question": json.loads(question_json),
     }
-    body, id_ = json.dumps(message).encode(), f"{run}/{path}"
+    # Asked again since somebody wanted it, it is another message: receivers drop what they had.
+    id_ = f"{run.id}/{path}" + (f" {run.rounds}" if run.rounds else "")
+    body = json.dumps(message).encode()
     why = ""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
         for trial in range(1, TRIES + 1):

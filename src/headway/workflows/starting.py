@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -16,6 +17,8 @@ from headway.workflows.errors import NotStorable, WorkflowError
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow
 
+LONGEST_KEY = 500
+"""Characters: what is longer is kept by its hash, since indexes hold no long ones."""
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -49,13 +52,21 @@ async def start(
         workflow=workflow.name,
         definition=workflow.hash,
         input_json=values.to_json(dict(given), f"the input of {workflow.name}"),
-        key=key,
+        key=None if key is None else _storable(key),
         tier=None if workflow.tier is None else workflow.tier.label,
         created_at=now,
         deadline_at=None if workflow.deadline_s is None else now + workflow.deadline_s,
     )
     catalog.keep(workflow)
     return await journal.add(row, catalog.definition(workflow))
+
+
+def _storable(key: str) -> str:
+    """A key as databases can hold and look up, whatever a sender or a file system calls things."""
+    text = key.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"{text[:LONGEST_KEY]}… {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def new_id(now: float) -> str:

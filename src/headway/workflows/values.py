@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
@@ -32,18 +32,23 @@ def to_json(value: Any, what: str) -> str:
         value.close()
         raise NotStorable(f"{what} is a call that was not awaited: write `await` before it")
     try:
-        text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
+        text = json.dumps(plain(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise NotStorable(
             f"{what} cannot be stored ({error}): return numbers, texts, lists, dicts, dataclasses "
-            "or pydantic's `model_dump()`"
+            "or models of pydantic"
         ) from None
     if len(text) > LARGEST:
         raise NotStorable(
-            f"{what} has {len(text) / 2**20:.0f} MB as JSON, {LARGEST // 2**20} MB are the most: "
+            f"{what} has {len(text) / 2**20:.1f} MB as JSON, {LARGEST // 2**20} MB are the most: "
             "write it to a file and return its path"
         )
     return text
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON has it. Raises TypeError."""
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=_as_json)
 
 
 def from_json(text: str, type_: Any = Any) -> Any:
@@ -56,11 +61,37 @@ def from_json(text: str, type_: Any = Any) -> Any:
     if type_ is Any or type_ is inspect.Parameter.empty:
         return value
     try:
-        return msgspec.convert(value, type_, str_keys=False)
+        return msgspec.convert(value, type_, str_keys=True, dec_hook=_of_json)
     except msgspec.ValidationError as error:
         raise NotStorable(f"a stored value is not what the annotation says: {error}") from None
     except TypeError:  # an annotation that msgspec does not know
         return value
+
+
+def _as_json(value: Any) -> Any:
+    """A path or a model of pydantic, which msgspec does not know. Raises TypeError for others."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if callable(dump := getattr(value, "model_dump", None)):
+        return dump(mode="json")
+    raise TypeError(f"it has a {type(value).__name__}")
+
+
+def _of_json(type_: Any, value: Any) -> Any:
+    """A value of a type that msgspec does not know. Raises TypeError, ValueError."""
+    kind = get_origin(type_) or type_
+    if callable(validate := getattr(kind, "model_validate", None)):
+        return validate(value)
+    if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    try:
+        fits = isinstance(value, kind)
+    except TypeError:  # a protocol
+        fits = True
+    if not fits:
+        name = getattr(kind, "__name__", kind)
+        raise TypeError(f"Expected `{name}`, got `{type(value).__name__}`")
+    return value
 
 
 def returned(function: Callable[..., Any]) -> Any:

@@ -54,7 +54,7 @@ async def sleep_until(moment: datetime) -> None:
 async def ask(
     question: str,
     *,
-    choices: Sequence[str] = (),
+    choices: Sequence[str] | None = None,
     edit: Any = None,
     about: Any = None,
     timeout_s: float | None = None,
@@ -78,10 +78,14 @@ async def ask(
         Rejected: the person said no.
         TimedOut: nobody answered in time.
         WorkflowError: it is not called in the body of a workflow, or `notify` failed.
-        ValueError: `timeout_s` is negative, or no number.
+        ValueError: `timeout_s` is negative, or no number; `choices` are none, or no texts.
     """
     _check(timeout_s, "wait for")
-    asked = Question(question, tuple(choices), edit, about)
+    if choices is not None and (
+        isinstance(choices, str) or not choices or not all(isinstance(one, str) for one in choices)
+    ):
+        raise ValueError(f"choices are {choices!r:.200}: offer at least one, each a text")
+    asked = Question(question, tuple(choices or ()), edit, about)
     inside = scope.required("headway.ask")
     run, path = inside.run, inside.reserve("ask")
     due_at = None if timeout_s is None else run.services.clock() + timeout_s
@@ -92,7 +96,7 @@ async def ask(
             f"{path}/notify",
             "notice",
             "",
-            lambda: notices.send(notify, run.row.id, path, text),
+            lambda: notices.send(notify, run.row, path, text),
             Any,
         )
     fingerprint = values.fingerprint("ask", (text,), {})

@@ -42,6 +42,7 @@ class Worker:
         gateway: who answers calls of models.
         capacity: what its tasks may occupy together.
         most_runs: runs in memory at a time.
+        only: the run that it works on, with those that it started; None: all.
         export: is passed each run that ended here, with its steps.
     """
 
@@ -53,6 +54,7 @@ class Worker:
         *,
         capacity: Capacity | None = None,
         most_runs: int = MOST_RUNS,
+        only: str | None = None,
         export: Callable[[RunRow, list[StepRow]], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +62,7 @@ class Worker:
         self._journal = journal
         self._owner = Owner.this()
         self._most_runs = most_runs
+        self._only = only
         self._export = export
         self._services = Services(
             journal,
@@ -104,7 +107,7 @@ class Worker:
             return
         names = [workflow.name for workflow in self.catalog]
         claimed = await self._journal.claim(
-            self._owner, names, room, LEASE_S, holding=list(self._running)
+            self._owner, names, room, LEASE_S, holding=list(self._running), only=self._only
         )
         await asyncio.gather(*(self._begin(row) for row in claimed))
 
@@ -154,7 +157,11 @@ class Worker:
     async def _stop(self) -> None:
         executions = [execution for execution, _ in self._running.values()]
         tasks: list[asyncio.Task[Any]] = [task for _, task in self._running.values()]
-        await asyncio.gather(*(execution.stop(GRACE_S) for execution in executions))
+        try:
+            await asyncio.gather(*(execution.stop(GRACE_S) for execution in executions))
+        except asyncio.CancelledError:  # somebody asks again: now
+            for execution in executions:
+                execution.interrupt("stopped")
         if tasks:
             await asyncio.wait(tasks)
         self._renewal.stop()

@@ -64,3 +64,17 @@ def test_a_trace_without_the_column_says_so(tmp_path: Path) -> None:
 def test_a_rate_scale_of_nothing_is_refused() -> None:
     with pytest.raises(ArrivalsError, match="above 0"):
         times("burst", 1, rate_scale=0)
+
+
+def test_the_first_arrivals_of_a_trace_are_the_earliest(tmp_path: Path) -> None:
+    """As Excel writes it, with a byte order mark, and in another order."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbfarrival_s\r\n9\r\n7\r\n5\r\n6\r\n")
+    assert times(str(path), 2) == [0.0, 1.0]
+
+
+def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("arrival_s\n1\nnan\n")
+    with pytest.raises(ArrivalsError, match="arrival_s nan is no time"):
+        times(str(path), 2)

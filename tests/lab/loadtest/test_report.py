@@ -92,6 +92,19 @@ def test_the_headline_is_there_for_any_rows() -> None:
     )
 
 
+def test_a_policy_that_fails_more_wins_nothing_by_it() -> None:
+    fcfs, other = row("fcfs", [4.0, 8.0]), row("sjf", [5.0, 6.0])
+    failed = row("srpt", [9.0, 1.0], error="no answer")
+    oracle = row("srpt (oracle)", [1.0, 2.0], oracle=True)
+    found = BenchResult((fcfs, failed, other, oracle), {})
+    assert headline(found).startswith("sjf has 0.92 times the mean latency of fcfs")
+    assert found.oracle_gain_captured(other) is not None
+    assert found.oracle_gain_captured(failed) is None
+    assert headline(BenchResult((failed, other), {})).startswith("sjf: mean latency 5.50 s")
+    alone = BenchResult((row("srpt", [9.0], error="no answer"),), {})
+    assert headline(alone) == "srpt answered none of 1 requests."
+
+
 def test_one_outlier_gets_a_log_axis() -> None:
     latencies = [*(1.0 + 0.1 * n for n in range(40)), 500.0]
     assert "latency (s, log scale)" in page_of(BenchResult((row("fcfs", latencies),), {}))

@@ -16,6 +16,7 @@ from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.settings import served_settings
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import parse_objective
+from headway.lab.simulation.trace import Trace
 
 LENGTHS = np.random.default_rng(0).lognormal(3.5, 1.2, 80).astype(int) + 1
 TRACE = trace(np.linspace(0.0, 5.0, len(LENGTHS)), LENGTHS)
@@ -41,6 +42,17 @@ def test_the_best_is_tried_with_other_bounds_and_slots_and_all_that_helped_at_on
     assert len({one.tuning.max_wait_s for one in found}) == 4
     worth = [one.worth(parse_objective("wait_p99=1s")) for one in found]
     assert worth == sorted(worth)
+
+
+def test_a_bound_is_for_tiers_of_the_traffic_only() -> None:
+    """Batch work that was not there could wait for a bound that nobody tried."""
+
+    def bounded(of: Trace) -> set[tuple[Tier, ...]]:
+        return {one.tuning.bounded for one in tried(of) if one.tuning.max_wait_s is not None}
+
+    assert bounded(TRACE) == {(Tier.STANDARD,)}
+    two = [(Tier.BATCH, Tier.INTERACTIVE)[number % 2] for number in range(len(TRACE))]
+    assert bounded(replace(TRACE, tiers=two)) == {(Tier.INTERACTIVE, Tier.BATCH)}
 
 
 def test_tiers_get_weights_only_where_there_are_several() -> None:
@@ -79,6 +91,7 @@ def test_a_tuning_says_how_to_set_it() -> None:
     [
         Tuning("fcfs"),
         Tuning("sjf", max_wait_s=7.5),
+        Tuning("sjf", max_wait_s=7.5, bounded=(Tier.STANDARD,)),
         Tuning("trail", trail_c=1.2, tier_weights=(4.0, 2.0, 1.0)),
         Tuning("mlfq", quantum_s=0.25, max_wait_s=30.0, tier_weights=(16.0, 4.0, 1.0)),
     ],

@@ -55,6 +55,7 @@ REFUSED = {
     "aiperf_multi_turn.jsonl": "holds AIPerf's multi-turn prompts: it does not say when",
     "aiperf_totals.json": "holds the totals of AIPerf; take its profile_export.jsonl",
     "guidellm_replay.jsonl": "`headway trace convert --time-unit s` or `--time-unit ms`",
+    "headway_history.csv": "holds the history of a gateway, without what the prefix cache saved; t",
     "mooncake_seconds.jsonl": "would be 1,091 requests per second if its times are in ms",
     "openai_batch.jsonl": "holds requests for OpenAI's Batch API: it does not say when",
     "prompts.jsonl": "holds prompts: it does not say when requests came; send it through a gateway",
@@ -179,7 +180,25 @@ def test_what_was_read_is_a_trace_like_any_other(name: str, tmp_path: Path) -> N
     for column, values in vars(trace).items():
         if column == "ids" and not trace.ids:
             continue  # `after` names rows, so they have ids in a file
+        if column == "left_out":
+            continue  # of the file that was read
         assert list(map(str, getattr(again, column))) == list(map(str, values)), column
+
+
+UNANSWERED = (
+    "aiperf_profile_export.jsonl",
+    "azure_2023.csv",
+    "burstgpt.csv",
+    "guidellm_benchmarks.json",
+    "mooncake.jsonl",
+    "vllm_bench.json",
+)
+"""Files with one request that was not answered."""
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_left_out_is_counted(name: str) -> None:
+    assert load_trace(CORPUS / name).left_out == (name in UNANSWERED)
 
 
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file() and "chunk" not in path.name)

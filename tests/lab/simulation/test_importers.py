@@ -44,6 +44,14 @@ def test_burstgpt(tmp_path: Path) -> None:
     trace = load_trace(path)
     assert trace.arrival_s.tolist() == [0.0, 113.0]
     assert trace.output_tokens.tolist() == [18, 276]
+    assert trace.left_out == 1
+
+
+def test_a_prompt_of_fewer_than_no_tokens_is_refused(tmp_path: Path) -> None:
+    header = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    path = written(tmp_path, "burst.csv", header + "5,ChatGPT,-1,18,17,Conversation log\n")
+    with pytest.raises(SimulationError, match="an answered request with -1 prompt tokens"):
+        load_trace(path)
 
 
 def test_mooncake_as_published_and_as_csv(tmp_path: Path) -> None:
@@ -138,6 +146,7 @@ async def test_headways_own_log(tmp_path: Path) -> None:
                 tier="batch",
                 tenant="t",
                 prompt_tokens=10,
+                cached_tokens=[0, 0, 9, None][number],
                 output_tokens=20 + number,
                 outcome=outcome,
                 status=200,
@@ -147,6 +156,8 @@ async def test_headways_own_log(tmp_path: Path) -> None:
     trace = load_trace(path)
     assert trace.arrival_s.tolist() == [0.0, 2.0]
     assert trace.output_tokens.tolist() == [20, 22]
+    assert trace.prompt_tokens.tolist() == [10, 1], "cached tokens cost nothing"
+    assert trace.left_out == 1
     assert [tier.label for tier in trace.tiers] == ["batch", "batch"]
 
 

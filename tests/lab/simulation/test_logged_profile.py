@@ -45,6 +45,17 @@ def test_a_replay_over_it_takes_as_long_as_what_was_served() -> None:
     assert site.backend.cost.decode_s_per_token == pytest.approx(decode_s, rel=0.1)
 
 
+def test_so_does_that_of_a_log_whose_prompts_were_mostly_cached() -> None:
+    records = [
+        RequestRecord(**{**_fields(record), "prompt_tokens": 940, "cached_tokens": 900})
+        for record in served(traffic(gap_s=0.4), Site("one", SMALL))
+    ]
+    logged = trace_of(records, "log")
+    replayed = simulate(logged, logged_sites(records, {}), FCFS, Oracle(logged))
+    real_s = np.mean([record.total_ms or 0.0 for record in records]) / 1000.0
+    assert np.mean(replayed.latency_s) == pytest.approx(real_s, rel=0.1)
+
+
 def test_each_backend_has_its_own() -> None:
     slow = Site("slow", SMALL.slower(3.0))
     fast, slower = logged_sites(served(traffic(), Site("fast", SMALL), slow), {})

@@ -32,7 +32,8 @@ def test_everything_that_is_known_comes_back(tmp_path: Path) -> None:
     write_trace(whole, tmp_path / "trace.parquet")
     again = load_trace(tmp_path / "trace.parquet")
     for column, values in vars(replace(whole, name="trace.parquet")).items():
-        assert list(map(str, getattr(again, column))) == list(map(str, values)), column
+        if column != "left_out":  # of the file that was read
+            assert list(map(str, getattr(again, column))) == list(map(str, values)), column
 
 
 def test_what_others_write_is_read_as_it_is_meant(tmp_path: Path) -> None:

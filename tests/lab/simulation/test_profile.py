@@ -24,6 +24,15 @@ def test_a_profile_is_read_as_it_was_written() -> None:
     assert read_profile(write_profile(used), "file") == SMALL
 
 
+def test_beyond_its_points_an_iteration_takes_no_less_time() -> None:
+    points = replace(SMALL, dense_tokens=(1.0, 4.0, 8.0), dense_s=(0.010, 0.020, 0.019))
+    assert [points.dense(1), points.dense(2), points.dense(8)] == pytest.approx(
+        [0.01, 0.0133, 0.019], rel=0.01
+    )
+    assert points.dense(2048) == 0.019, "a straight line would be negative"
+    assert SMALL.dense(92) == pytest.approx(0.040 + 28 * (0.040 - 0.012) / 56)
+
+
 @pytest.mark.parametrize("name", names())
 def test_those_that_ship_can_be_read(name: str) -> None:
     assert load_profile(name).dense(1) > 0.0

@@ -13,8 +13,11 @@ from headway.lab.simulation.measures import Measures, Slo
 from headway.lab.simulation.remarks import (
     assumptions,
     equals,
+    few,
     headline,
+    left_out,
     offered_load,
+    rejections,
     remarks,
 )
 from headway.lab.simulation.result import SimulationResult
@@ -48,8 +51,32 @@ def test_where_nobody_waited_the_policies_had_no_choice() -> None:
     assert said(came_every(60.0)).startswith("Nobody waited, so there was no choice")
 
 
+def test_what_a_trace_is_without_and_how_little_it_says_is_named() -> None:
+    whole = came_every(60.0)
+    assert left_out(whole) == []
+    (said,) = left_out(replace(whole, left_out=1234))
+    assert said.startswith("test also holds 1,234 requests without a whole answer")
+    assert [few(49), few(199), few(200)] == [
+        ["49 requests say too little; 50 are needed."],
+        ["199 requests say little about a p99; 200 are needed."],
+        [],
+    ]
+
+
+def test_a_load_is_suggested_only_where_there_are_times_to_scale() -> None:
+    assert "as --load 0.9" in said(came_every(60.0))
+    assert "--load" not in said(came_every(60.0, LENGTHS[:1]))
+
+
 def test_rows_that_are_equal_although_requests_waited_are_named() -> None:
     assert "All rows are equal" in said(came_every(0.02, np.full(80, 50)))
+
+
+def test_rows_that_differ_in_the_tail_alone_are_not_equal() -> None:
+    row = measured(came_every(0.02))[0]
+    longer = replace(row, latency_s=replace(row.latency_s, p99=2.0 * row.latency_s.p99))
+    assert "All rows are equal" in " ".join(remarks(came_every(0.02), SITES, [row, row]))
+    assert "equal" not in " ".join(remarks(came_every(0.02), SITES, [row, longer]))
 
 
 def compared(of: Trace, *policies: str) -> SimulationResult:
@@ -74,6 +101,18 @@ def test_an_ordinary_comparison_needs_no_remark() -> None:
     load = offered_load(came_every(1.0), SITES)
     assert load is not None
     assert said(came_every(load / 0.9)) == ""
+
+
+def test_rows_that_reject_more_are_no_better_for_it() -> None:
+    """Deadlines let the oracle reject at once what others start and finish too late."""
+    tight = replace(came_every(0.02), deadline_s=np.full(len(LENGTHS), 2.0))
+    found = compared(tight, "fcfs", "sjf", "mlfq")
+    rejected = {name: found.runs[name][0].measures.rejected for name in found.runs}
+    assert len(set(rejected.values())) > 1
+    (said,) = rejections(found)
+    assert said.startswith("Latencies are of answered requests only: ")
+    assert f"{max(rejected, key=rejected.__getitem__)} {max(rejected.values())}, so" in said
+    assert rejections(compared(came_every(0.02), "fcfs", "sjf")) == []
 
 
 def test_what_comes_at_once_or_after_another_has_no_load() -> None:

@@ -69,6 +69,14 @@ def test_one_seed_has_no_interval() -> None:
     assert rows_of(result)[0]["latency_p99_interval_s"] == ""
 
 
+def test_seeds_that_change_nothing_have_no_interval() -> None:
+    scenario = Scenario([RECIPE.make()] * 3, SITES[:1], SchedulerSettings(), Slo())
+    contenders = {name: Contender.parse(name, "noise:2") for name in ("fcfs", "sjf")}
+    found = SimulationResult(compare(scenario, contenders, processes=1), {})
+    assert found.interval("fcfs", "latency_s", "mean") is None
+    assert found.interval("sjf", "latency_s", "mean")
+
+
 def test_the_oracle_gain_is_that_of_a_routing() -> None:
     policies = ["fcfs", "sjf+oracle", "srpt+oracle"]
     both = compared(1, policies, ["shared", "round_robin"])

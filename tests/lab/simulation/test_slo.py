@@ -90,3 +90,33 @@ def test_what_is_not_understood_is_refused(text: str, says: str) -> None:
     with pytest.raises(SimulationError) as caught:
         parse_objective(text)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("slo", "value", "text"),
+    [
+        ("p99=20s", 20.04, "20.04 s"),
+        ("p99=20s", 20.0, "20.0 s"),
+        ("p99=20s", 19.96, "20.0 s"),
+        ("p99=20s", 31.26, "31.3 s"),
+        ("latency=1s,goodput=95%", 0.946, "94.6%"),
+        ("latency=1s,goodput=95%", 0.954, "95%"),
+        ("latency=1s,goodput=99.9%", 0.9985, "99.85%"),
+        ("latency=1s,goodput=99.9%", 0.9995, "100%"),
+    ],
+)
+def test_what_is_reached_is_never_rounded_across_the_limit(
+    slo: str, value: float, text: str
+) -> None:
+    (target,) = parse_objective(slo).targets
+    achieved = replace(MEASURES, latency_s=Distribution(p99=value), goodput=value)
+    assert target.reached(achieved) == text
+
+
+def test_what_is_missed_is_never_missed_by_nothing() -> None:
+    asked = parse_objective("p99=20s")
+    missed = [replace(MEASURES, latency_s=Distribution(p99=p99_s)) for p99_s in (20.01, 25.0)]
+    assert [asked.shortfall(one) for one in missed] == [
+        "latency_p99=20s was missed by less than 1%",
+        "latency_p99=20s was missed by 25%",
+    ]

@@ -62,6 +62,36 @@ def test_fcfs_waits_as_pollaczek_and_khinchine_say(tokens: np.ndarray, load: flo
     assert abs(wait_s - expected_s) < 3.0 * error_s + 0.01 * expected_s
 
 
+def erlang_wait_s(servers: int, rate: float, service_s: float) -> float:
+    """Mean wait in M/M/c (Erlang 1917)."""
+    load = rate * service_s
+    term = total = 1.0
+    for number in range(1, servers):
+        term *= load / number
+        total += term
+    last = term * load / servers * servers / (servers - load)
+    return last / (total + last) * service_s / (servers - load)
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        [Site("four", CLOCK, slots=4)],
+        [Site(f"one {number}", CLOCK) for number in range(4)],
+        [Site(f"two {number}", replace(CLOCK, slots=2)) for number in range(2)],
+    ],
+    ids=["one engine of 4 slots", "4 engines of one", "2 engines of two"],
+)
+def test_four_slots_wait_as_erlang_says(sites: list[Site]) -> None:
+    """However they are spread over engines that share a queue."""
+    tokens = np.maximum(1, np.random.default_rng(11).exponential(400, REQUESTS)).astype(int)
+    of = traffic(4.0 * 0.8, tokens, seed=12)
+    outcome = simulate(of, sites, SchedulerSettings(policy="fcfs"), FromHistory(of))
+    wait_s, error_s = mean_and_error(outcome.wait_s)
+    expected_s = erlang_wait_s(4, len(tokens) / of.span_s, tokens.mean() * TOKEN_S)
+    assert abs(wait_s - expected_s) < 3.0 * error_s + 0.02 * expected_s
+
+
 def schrage_miller_s(tokens: np.ndarray, rate: float) -> float:
     """Mean response time of SRPT in M/G/1 (Schrage and Miller 1966), for these very sizes."""
     sizes, counts = np.unique(tokens * TOKEN_S, return_counts=True)

@@ -41,8 +41,8 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
     write_trace(whole, tmp_path / name)
     again = read_trace(tmp_path / name)
     for column, values in vars(replace(whole, name=name)).items():
-        found = getattr(again, column)
-        assert list(map(str, found)) == list(map(str, values)), column
+        if column != "left_out":  # of the file that was read
+            assert list(map(str, getattr(again, column))) == list(map(str, values)), column
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,10 @@ def test_everything_that_is_known_comes_back(tmp_path: Path, name: str) -> None:
         (HEADER + "0,1,1.5\n", "row 1: output_tokens '1.5' is not a whole number; correct it"),
         (HEADER + "0,inf,1\n", "row 1: prompt_tokens 'inf' is not a whole number; correct it"),
         (HEADER + "nan,1,1\n", "row 1: arrival_s nan"),
+        (HEADER + "0,1,1\n,1,1\n", "row 2: arrival_s nan is no time"),
+        (HEADER + "1700000000000,1,1\n", "arrival_s 1.7e+12 is thousands of years, so it may be"),
+        ("Tenant," + HEADER + "a,0,1,1\n", "'Tenant', which is none of a trace's; if it is meant"),
+        (" ID," + HEADER + "a,0,1,1\n", "if it is meant to be id, call it that"),
         (HEADER + "0,1,1,9\n", "row 1: 4 values for 3 columns; leave cells empty"),
         (HEADER + "\n0,1,1\n1,1\n", "row 2: 2 values for 3 columns; leave cells empty"),
         (HEADER + "0,1,99999999999999999999\n", "row 1: output_tokens"),

@@ -23,7 +23,7 @@ from headway.lab.tuning.front import (
     unmet,
 )
 from headway.lab.tuning.measuring import lengths_to_measure, sizes_to_measure
-from headway.lab.tuning.sweep import Conditions, Point, Setting, grid, sweep
+from headway.lab.tuning.sweep import Conditions, Point, Setting, grid, saturated_per_s, sweep
 from headway.lab.tuning.traffic import Traffic
 from headway.lab.tuning.work import GivenItems
 
@@ -77,6 +77,21 @@ def test_durations_are_the_medians_and_straight_lines_between_them() -> None:
         assert measured.batch_s(size, length) == pytest.approx(CURVE.batch_s(size, length))
 
 
+@pytest.mark.parametrize("workers", [1, 3, 8])
+@pytest.mark.parametrize("size", [1, 32, 256])
+def test_the_throughput_is_that_of_all_workers_with_full_batches(workers: int, size: int) -> None:
+    took_s = np.array([[[0.1]], [[0.1]]])
+    traffic = Traffic.made("poisson", "fixed:8", 100, seed=1)
+    conditions = Conditions(MeasuredDurations((1, 256), (8,), took_s), traffic, workers)
+    assert saturated_per_s(conditions, size, False) == pytest.approx(workers * size / 0.1, rel=0.02)
+
+
+def test_items_come_at_the_rate_that_was_asked_for() -> None:
+    for seed in range(5):
+        items = Traffic.made("gamma:4", "fixed:8", 500, seed).requests(20.0)
+        assert len(items) / items[-1].arrival_s == pytest.approx(20.0)
+
+
 def test_the_curve_is_the_one_that_a_batcher_fits() -> None:
     fitted = durations().curve
     assert fitted.fixed_s == pytest.approx(CURVE.fixed_s, rel=0.02)
@@ -124,7 +139,7 @@ def test_unknown_arrivals_are_an_error_that_names_those_there_are() -> None:
 def test_every_setting_has_its_point_where_it_gets_through(points: list[Point]) -> None:
     assert {one.load for one in points} == {0.3, 0.7, 0.9}
     assert all(one.utilisation < 1.000001 and one.batch_size >= 1.0 for one in points)
-    assert all(one.throughput_per_s == pytest.approx(one.rate_per_s, rel=0.15) for one in points)
+    assert all(one.throughput_per_s == pytest.approx(one.rate_per_s, rel=0.2) for one in points)
     of_one = [one.load for one in points if one.setting.max_batch_size == 1]
     assert 0.9 not in of_one  # one at a time is too slow for that
 

@@ -16,6 +16,7 @@ from headway.workflows.declared.expressions import value_of
 from headway.workflows.definition import Workflow
 from headway.workflows.errors import WorkflowError
 from headway.workflows.question import Question
+from headway.workflows.starting import parsed
 from headway.workflows.triggers import Cron
 
 
@@ -175,6 +176,60 @@ def test_values_are_never_read_as_expressions() -> None:
         value_of("{{ inputs.__class__.__mro__ }}", {"inputs": {}}, "here")
 
 
+def test_a_value_in_a_text_is_text_or_json_and_null_is_nothing() -> None:
+    names = {"inputs": {"items": ["ü", None, True], "keys": None, "n": 1.5, "t": "a b"}}
+    written = value_of(
+        "{{ inputs.items }} {{ inputs.keys }}, {{ inputs.n }} {{ inputs.t }}", names, ""
+    )
+    assert written == '["ü", null, true] , 1.5 a b'
+    assert value_of("{{ inputs.items }}", names, "here") == ["ü", None, True]
+    for method in ("{{ inputs.t.upper }}", "say {{ inputs.values }}"):
+        with pytest.raises(WorkflowError, match="fails"):
+            value_of(method, names, "here")
+
+
+def test_what_a_filter_gives_is_a_list_and_the_same_each_time() -> None:
+    names = {"inputs": {"items": [{"n": 1}, {"n": 2}]}}
+    assert value_of("{{ inputs.items | map(attribute='n') }}", names, "here") == [1, 2]
+    assert value_of("{{ inputs.keys() }}", names, "here") == ["items"]
+    assert value_of("of {{ inputs.items | map(attribute='n') }}", names, "here") == "of [1, 2]"
+    for chance in ("{{ inputs.items | random }}", "{{ lipsum() }}", "{{ 1 if false }}"):
+        with pytest.raises(WorkflowError):
+            value_of(chance, names, "here")
+
+
+async def test_a_text_is_neither_true_nor_false(bench: Bench, tmp_path: Path) -> None:
+    found = pipeline(
+        tmp_path,
+        """
+        tasks:
+          sure: {value: "no"}
+          publish: {when: "{{ tasks.sure }}", value: published}
+        """,
+    )
+    error = json.loads((await bench.result(found)).error_json or "")["message"]
+    assert "task publish.when: {{ tasks.sure }} is the text 'no', neither true nor false" in error
+
+
+async def test_a_run_returns_what_no_other_task_needs(bench: Bench, tmp_path: Path) -> None:
+    found = pipeline(
+        tmp_path,
+        """
+        tasks:
+          last: {value: "last {{ tasks.first }}"}
+          first: {value: first}
+        """,
+    )
+    assert (await bench.result(found)).output_json == '"last first"'
+
+
+def test_an_input_that_is_a_text_stays_one(tmp_path: Path) -> None:
+    found = pipeline(
+        tmp_path, "{inputs: {zip: {type: string}, n: {type: integer}}, tasks: {one: {value: 1}}}"
+    )
+    assert parsed(found, {"zip": "12345", "n": "12345"}) == {"zip": "12345", "n": 12345}
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -203,6 +258,34 @@ def test_values_are_never_read_as_expressions() -> None:
         ("tasks: {a: {value: 1, when: no}}", "`when` is true, false or one {{ expression }}"),
         ("tasks: {a: {value: 1, when: 'is {{ inputs.x }}'}}", "`when` is true, false or one"),
         ("tasks: {a: {llm: x, json: yes}}", "tasks.….json: Expected `bool`, got `str`"),
+        (
+            "tasks: {a: {value: 1, retries: 2, with: {b: 1}}}",
+            "with, retries does nothing for `value`",
+        ),
+        ("tasks: {a: {embed: x, settings: {n: 1}}}", "settings does nothing for `embed`"),
+        ("tasks: {a: {value: 1, matrix: {n: [1]}, limit: 0}}", "limit is 0; it is at least 1"),
+        ("tasks: {a: {command: []}}", "command names no program"),
+        ("tasks: {a: {value: '{{ [1, 2] | random }}'}}", "No filter named 'random'"),
+        ("tasks: {a: {sleep_s: a while}}", "sleep_s is seconds or one {{ expression }}"),
+        ("tasks: {a: {python: 'json:dumps', timeout_s: 1}}", "json:dumps is not async"),
+        ("tasks: {a: {workflow: pipe.yaml}}", "workflow: pipe.yaml runs itself without end"),
+        (
+            "tasks: {a: {python: 'textwrap:dedent', with: {txt: x}}}",
+            "task a: its `with` does not fit: missing a required argument: 'text'",
+        ),
+        (
+            "tasks: {a: {value: '{{ inputs.word }}'}}\ninputs: {words: {}}",
+            "task a: there is no inputs.word; inputs has words",
+        ),
+        (
+            "tasks: {a: {value: '{{ matrix.m }}', matrix: {n: [1]}}}",
+            "task a: there is no matrix.m; matrix has n",
+        ),
+        (
+            "tasks: {a: {value: 1, when: '{{ matrix.n }}', matrix: {n: [1]}}}",
+            "task a: there is no matrix.n; matrix has nothing",
+        ),
+        ("tasks: {a: {value: 1}}\noutputs: '{{ inputs.x }}'", "outputs: there is no inputs.x"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, why: str) -> None:

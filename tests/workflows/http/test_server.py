@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -112,6 +113,9 @@ async def test_an_event_is_sent_to_a_run(bench: Bench) -> None:
     async with bench.serving(paid) as served:
         row = await bench.start(paid)
         await bench.until(row.id, "waiting")
+        for path in ("answers/paid", "events/ask", "events/paid#2"):  # nothing waits for that
+            told = await call(served, "POST", f"/v1/runs/{row.id}/{quote(path)}", {"accept": True})
+            assert told[0] == 409, path
         assert (await call(served, "POST", f"/v1/runs/{row.id}/events/paid", {"sum": 5}))[0] == 200
         row = await bench.until(row.id, "finished")
         assert row.output_json == '{"sum": 5}'

@@ -186,8 +186,9 @@ class Journals(RuleBasedStateMachine):
             return
         run = rows[index % len(rows)]
         step = tables.step(run.id, path, self.connection)
+        kind = "person" if step is None else step.kind
         try:
-            self.do(answers.answer, self.now, run.id, path, '"yes"', "ada")
+            self.do(answers.answer, self.now, run.id, path, '"yes"', "ada", kind)
         except JournalError:
             assert (
                 step is None

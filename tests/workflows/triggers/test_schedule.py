@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from headway.workflows.catalog import Catalog
 from headway.workflows.llm import Gateway
 from headway.workflows.triggers import Cron, Every
 from headway.workflows.triggers.runner import Triggers
-from headway.workflows.triggers.schedule import Window, due
+from headway.workflows.triggers.schedule import MOST_MISSED, Window, due
 
 
 def at(text: str) -> datetime:
@@ -57,6 +58,24 @@ def test_what_a_downtime_missed_is_caught_up_or_skipped(catch_up: Any, expected:
     last, now = "2026-01-01T00:00+00:00", "2026-01-01T02:30+00:00"
     assert moments(cron, last, now) == expected
     assert due(cron, at(last), at(now))[1] == at("2026-01-01T02:00+00:00")
+
+
+@pytest.mark.parametrize("schedule", [Cron("* * * * *"), Every(60)])
+def test_of_a_long_downtime_the_latest_times_count(schedule: Any) -> None:
+    last, now = at("2026-01-01T00:00+00:00"), at("2026-03-01T00:00:30+00:00")
+    for catch_up, count in (("all", MOST_MISSED), ("once", 1)):
+        found, handled = due(replace(schedule, catch_up=catch_up), last, now)
+        assert (len(found), found[-1]) == (count, at("2026-03-01T00:00+00:00"))
+        assert found[0] == handled - timedelta(minutes=count - 1)
+    late = replace(schedule, catch_up="skip", window="22:00-06:00")
+    assert due(late, last, now + timedelta(hours=12))[0] == []
+
+
+def test_times_before_a_window_are_one_when_it_opens() -> None:
+    often = Cron("* * * * *", window="02:00-03:00")
+    last = "2026-01-01T02:59+00:00"
+    assert moments(often, last, "2026-01-02T01:59:59+00:00") == []
+    assert moments(often, last, "2026-01-02T02:00+00:00") == ["2026-01-02T02:00:00+00:00"]
 
 
 def test_a_time_outside_its_window_waits_for_it() -> None:
@@ -123,7 +142,7 @@ async def test_a_trigger_starts_one_run_an_event_whoever_watches(bench: Bench) -
             bench.journal, catalog, Gateway("http://127.0.0.1:1"), lambda: None, lambda: now[0]
         )
         async with bench.beside(triggers.run()):
-            await bench.until_mark("minutely.cron0")
+            await bench.until_mark("minutely.cron * * * * * UTC")
         now[0] += 300.0  # while nobody watched
         async with bench.beside(triggers.run()), bench.beside(triggers.run()):
             runs = [row.output_json for row in await bench.until_runs(5)]

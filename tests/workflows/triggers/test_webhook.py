@@ -109,6 +109,10 @@ async def test_what_is_no_event_is_refused(served: Served) -> None:
     for body in (b"no json", b'{"other": 1}'):
         status, answer = await post(served, body, signed(SECRET, "m", NOW, body))
         assert status == 400, answer
+    events = {"content-type": "application/cloudevents-batch+json"}
+    for body in (b"[]", b'"one"', b"{"):
+        status, answer = await post(served, body, events | signed(SECRET, "m", NOW, body))
+        assert status == 400 and "it is no CloudEvent" in answer["error"]["message"]
     assert (await post(served, b"{}", name="nothing"))[0] == 404
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import random
 from dataclasses import dataclass
-from itertools import islice
+from math import isfinite
 from pathlib import Path
-from typing import IO
+
+from headway.text_files import TextFileError, reading
 
 
 class ArrivalsError(ValueError):
@@ -32,8 +32,8 @@ def make_arrivals(
 
     Args:
         spec: `burst` (all at once), `burst:N@T` (N every T seconds), `poisson:RATE` (requests
-            per second), or the path of a CSV file, plain or .gz, with a column `arrival_s` and,
-            if it has them, `prompt_tokens` and `output_tokens`.
+            per second), or the path of a CSV file, plain, .gz or .zst, with a column `arrival_s`
+            and, if it has them, `prompt_tokens` and `output_tokens`.
         count: arrivals to make; a trace may hold fewer.
         rng: draws the Poisson gaps.
         rate_scale: how many times faster than stated they come.
@@ -90,27 +90,30 @@ def _trace(path: Path, count: int) -> list[Arrival]:
             f"no arrivals {str(path)!r}; give burst, burst:N@T, poisson:RATE or a CSV file"
         )
     try:
-        with _open_text(path) as file:
+        with reading(path) as file:
             arrivals = [
                 Arrival(
-                    float(row["arrival_s"]),
+                    _seconds(row["arrival_s"]),
                     int(row["prompt_tokens"]) if row.get("prompt_tokens") else None,
                     int(row["output_tokens"]) if row.get("output_tokens") else None,
                 )
-                for row in islice(csv.DictReader(file), count)
+                for row in csv.DictReader(file)
             ]
     except KeyError:
         raise ArrivalsError(f"{path}: a trace needs a column named arrival_s") from None
-    except (ValueError, TypeError, OSError, EOFError, csv.Error) as error:
+    except TextFileError as error:
+        raise ArrivalsError(str(error)) from None
+    except (ValueError, TypeError) as error:
         raise ArrivalsError(f"{path}: cannot be read as a trace: {error}") from None
     if not arrivals:
         raise ArrivalsError(f"{path}: the trace has no rows")
     arrivals.sort(key=lambda arrival: arrival.at_s)
     first_s = arrivals[0].at_s
-    return [Arrival(a.at_s - first_s, a.prompt_tokens, a.output_tokens) for a in arrivals]
+    return [Arrival(a.at_s - first_s, a.prompt_tokens, a.output_tokens) for a in arrivals[:count]]
 
 
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+def _seconds(cell: str) -> float:
+    value = float(cell)
+    if not isfinite(value):
+        raise ValueError(f"arrival_s {cell} is no time")
+    return value

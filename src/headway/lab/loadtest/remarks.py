@@ -13,22 +13,30 @@ def remarks(result: BenchResult) -> list[str]:
 
 
 def headline(result: BenchResult) -> str:
-    """What the best policy does, against `fcfs` if it is there; of one row, what it does."""
+    """What the best policy does, against `fcfs` if it is there; of one row, what it does.
+
+    Latencies are of complete answers: a row with more errors than `fcfs`, or else than the others,
+    is no better for them.
+    """
     rows = [row for row in result.rows if not row.oracle] or list(result.rows)
-    best = min(rows, key=lambda row: row.summary.latency_mean_s)
+    fcfs = next((row for row in rows if row.label == "fcfs"), None)
+    most_errors = min(row.summary.errors for row in ([fcfs] if fcfs is not None else rows))
+    answered = [row for row in rows if row.summary.errors <= most_errors]
+    best = min(answered, key=lambda row: row.summary.latency_mean_s)
     now = best.summary
-    if len(rows) == 1:
+    if now.errors >= now.requests:
+        return f"{best.label} answered none of {now.requests:.0f} requests."
+    if len(rows) == 1 or (len(answered) == 1 and fcfs is None):
         return (
             f"{best.label}: mean latency {figures(now.latency_mean_s)} s, p99 "
             f"{figures(now.latency_p99_s)} s, at {figures(now.throughput_tokens_per_s)} tokens/s."
         )
-    fcfs = next((row for row in rows if row.label == "fcfs"), None)
     if best is fcfs:
         return (
             f"No policy has a lower mean latency than fcfs here: {figures(now.latency_mean_s)} s."
         )
     if fcfs is None or not fcfs.summary.latency_mean_s:
-        worst = max(rows, key=lambda row: row.summary.latency_mean_s)
+        worst = max(answered, key=lambda row: row.summary.latency_mean_s)
         return (
             f"{best.label} has the lowest mean latency, {figures(now.latency_mean_s)} s; "
             f"{worst.label} the highest, {figures(worst.summary.latency_mean_s)} s."

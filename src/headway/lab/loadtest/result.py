@@ -51,10 +51,13 @@ class BenchResult:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def oracle_gain_captured(self, row: Row) -> float | None:
-        """Share of the oracle's gain over FCFS; None unless both are among the rows."""
+        """Share of the oracle's gain over FCFS; None unless both are among the rows, and as many
+        requests were answered."""
         fcfs = next((other for other in self.rows if other.label == "fcfs"), None)
         oracle = next((other for other in self.rows if other.oracle), None)
         if fcfs is None or oracle is None:
+            return None
+        if len({r.summary.errors for r in (fcfs, row, oracle)}) > 1:
             return None
         means_s = (r.summary.latency_mean_s for r in (fcfs, row, oracle))
         return gain_captured(*means_s)

@@ -36,6 +36,8 @@ class Tuning:
 
     policy: str
     max_wait_s: float | None = None
+    bounded: tuple[Tier, ...] = tuple(Tier)
+    """Tiers that `max_wait_s` is for: what the traffic has none of was not tried."""
     trail_c: float | None = None
     quantum_s: float | None = None
     tier_weights: tuple[float, float, float] | None = None
@@ -45,7 +47,8 @@ class Tuning:
         """The contender with this tuning of `settings`."""
         tiers = {tier: settings.tier(tier) for tier in Tier}
         if self.max_wait_s is not None:
-            tiers = {t: replace(tiers[t], max_wait_s=self.max_wait_s) for t in tiers}
+            bound = {t: replace(tiers[t], max_wait_s=self.max_wait_s) for t in self.bounded}
+            tiers |= bound
         if self.tier_weights is not None:
             weights = zip(Tier, self.tier_weights, strict=True)
             tiers = {tier: replace(tiers[tier], weight=weight) for tier, weight in weights}
@@ -64,7 +67,7 @@ class Tuning:
         a server have different options for it."""
         options = {"policy": self.policy}
         if self.max_wait_s is not None:
-            for tier in Tier:
+            for tier in self.bounded:
                 options[f"tiers.{tier.label}.max_wait_s"] = f"{self.max_wait_s:g}"
         if self.trail_c is not None:
             options["preemption.trail_c"] = f"{self.trail_c:g}"
@@ -188,9 +191,11 @@ def _changes(best: Candidate, trace: Trace, sites: Sequence[Site]) -> list[dict[
     """Changes to try on the best tuning, one setting each."""
     longest_s = best.run.measures.wait_s.max
     found: list[dict[str, Any]] = []
+    tiers = tuple(sorted(set(trace.tiers))) or (Tier.STANDARD,)
     if longest_s:
-        found += [{"max_wait_s": float(f"{part * longest_s:.2g}")} for part in BOUNDS]
-    if len(set(trace.tiers)) > 1:
+        bounds = [float(f"{part * longest_s:.2g}") for part in BOUNDS]
+        found += [{"max_wait_s": bound_s, "bounded": tiers} for bound_s in bounds]
+    if len(tiers) > 1:
         found += [{"tier_weights": weights} for weights in WEIGHTS]
     slots = sites[0].backend.slots
     parts = sorted({max(1, round(slots * part)) for part in SLOTS} - {slots})

@@ -10,7 +10,7 @@ from headway.core.settings import SchedulerSettings
 from headway.lab.simulation.measures import Measures
 from headway.lab.simulation.recent import Recent
 from headway.lab.simulation.site import Site
-from headway.lab.simulation.slo import NOTHING, Objective
+from headway.lab.simulation.slo import NOTHING, Objective, share_of
 from headway.lab.simulation.traffic_replay import MOST_ERROR, Evidence, TrafficReplay
 
 REFERENCE = "fcfs"
@@ -100,7 +100,9 @@ def choose(
     chosen = best.policy
     unmet = ""
     if best.missed > 0.0:
-        unmet = f"no policy meets the SLO; {best.policy} misses it least, by {best.missed:.0%}"
+        unmet = (
+            f"no policy meets the SLO; {best.policy} misses it least, by {share_of(best.missed)}"
+        )
     if unmet and now.keeps_tail:
         chosen, reason = current, f"stays: {unmet}"
     elif chosen == current:

@@ -117,14 +117,13 @@ class Profile:
 
     def _between(self, tokens: int) -> float:
         xs, ys = self.dense_tokens, self.dense_s
-        right = bisect_left(xs, tokens)
-        if right == 0 or len(xs) == 1:
+        right = min(bisect_left(xs, tokens), len(xs) - 1)
+        if right == 0:
             return ys[0]
-        if right == len(xs):
-            right -= 1  # go on as the last two points do
-        low, high = right - 1, right
-        slope = (ys[high] - ys[low]) / (xs[high] - xs[low])
-        return ys[low] + slope * (tokens - xs[low])
+        slope = (ys[right] - ys[right - 1]) / (xs[right] - xs[right - 1])
+        if tokens > xs[right]:
+            slope = max(0.0, slope)  # as the last two points do, but never down to less than none
+        return ys[right] + slope * (tokens - xs[right])
 
     def alone_s(self, prompt_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
         """Time of a request alone on the engine: the denominator of slowdown."""

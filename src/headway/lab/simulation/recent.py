@@ -53,8 +53,7 @@ def recent_traffic(
     """Requests that came at most `window_s` before the last answered one, and what they met.
 
     The trace begins with those that waited or ran then: they have waited for as long as they
-    really had, and what was produced of their answers is there. Prompts are without what came
-    from the prefix cache.
+    really had, and what was produced of their answers is there.
 
     Args:
         answered: in the order of their arrival, at least one.
@@ -83,18 +82,12 @@ def recent_traffic(
     produced = np.full(len(records), -1)
     produced[: len(running)] = [_produced(one, since_unix_s) for one in running]
     trace = trace_of(records, name, since_unix_s)
-    cached = np.array([record.cached_tokens or 0 for record in records])
     ended = np.array([record.total_ms is not None for record in records])
     whole = ended & np.array([not record.preemptions for record in records])
     total_s = np.array([record.total_ms or 0.0 for record in records]) / 1000.0
     queue_s = np.array([record.queue_ms or 0.0 for record in records]) / 1000.0
     return Recent(
-        replace(
-            trace,
-            prompt_tokens=np.maximum(1, trace.prompt_tokens - cached),
-            waited_s=waited_s,
-            produced_tokens=produced,
-        ),
+        replace(trace, waited_s=waited_s, produced_tokens=produced),
         scored=produced < 0,
         latency_s=np.where(ended, total_s, np.nan),
         run_s=np.where(whole, total_s - queue_s, np.nan),

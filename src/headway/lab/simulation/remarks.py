@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import isfinite
 
 from headway.core.request import Tier
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
 from headway.lab.report.sections import listed
+from headway.lab.simulation.captured import LEAST_REQUESTS as LEAST_FOR_A_MEAN
+from headway.lab.simulation.choice import LEAST_REQUESTS as LEAST_FOR_A_TAIL
 from headway.lab.simulation.comparison import ORACLE, parts_of
 from headway.lab.simulation.fair_prediction import Assumption
 from headway.lab.simulation.load import capacity_rps
@@ -21,6 +24,8 @@ OVERLOAD = 1.2
 """Offered load from which a queue grows for as long as requests come."""
 ALIKE = 1e-3
 """Results that differ by a smaller share are the same."""
+COMPARED = tuple(product(("latency_s", "ttft_s"), ("mean", "p99")))
+"""Numbers of rows that are the same."""
 
 
 def assumptions(sites: Sequence[Site], prediction: Assumption, settings: SchedulerSettings) -> str:
@@ -42,13 +47,17 @@ def assumptions(sites: Sequence[Site], prediction: Assumption, settings: Schedul
 
 
 def headline(result: SimulationResult) -> str:
-    """What the best policy does to mean latency and to the worst wait; empty where all are equal,
-    or `fcfs` or another policy is missing."""
+    """What the best policy of those that reject no more than `fcfs` does to mean latency and to the
+    worst wait; empty where all are equal, or `fcfs` or another policy is missing."""
     rows = [label for label in result.runs if parts_of(label)[0] != ORACLE]
     fcfs = next((label for label in rows if parts_of(label)[0] == "fcfs"), None)
-    means_s = {label: result.mean(label, "latency_s", "mean") for label in rows}
-    if fcfs is None or max(means_s.values()) - min(means_s.values()) <= ALIKE * means_s[fcfs]:
+    if fcfs is None:
         return ""
+    rejected = {label: result.mean(label, "rejected") for label in rows}
+    rows = [label for label in rows if rejected[label] <= rejected[fcfs]]
+    if _all_alike([_numbers(result, label) for label in rows]):
+        return ""
+    means_s = {label: result.mean(label, "latency_s", "mean") for label in rows}
     best_s = min(means_s.values())
     best = [label for label, mean_s in means_s.items() if mean_s <= (1.0 + ALIKE) * best_s]
     if fcfs in best:
@@ -62,15 +71,23 @@ def headline(result: SimulationResult) -> str:
     )
 
 
+def rejections(result: SimulationResult) -> list[str]:
+    """A sentence where rows reject requests, and not as many."""
+    rejected = {label: result.mean(label, "rejected") for label in result.runs}
+    least, most = (pick(rejected, key=rejected.__getitem__) for pick in (min, max))
+    if rejected[least] == rejected[most]:
+        return []
+    return [
+        f"Latencies are of answered requests only: {least} rejected {rejected[least]:.0f} and "
+        f"{most} {rejected[most]:.0f}, so compare goodput, not mean latency."
+    ]
+
+
 def equals(result: SimulationResult) -> list[str]:
     """A sentence for each group of rows that are the same, where not all are."""
     groups: dict[tuple[float, ...], list[str]] = {}
     for label in result.runs:
-        numbers = tuple(
-            result.mean(label, name, of)
-            for name in ("latency_s", "ttft_s")
-            for of in ("mean", "p99")
-        )
+        numbers = _numbers(result, label)
         same = next((one for one in groups if _alike(one, numbers)), numbers)
         groups.setdefault(same, []).append(label)
     if len(groups) < 2:
@@ -82,8 +99,35 @@ def equals(result: SimulationResult) -> list[str]:
     ]
 
 
+def _numbers(result: SimulationResult, label: str) -> tuple[float, ...]:
+    return tuple(result.mean(label, *path) for path in COMPARED)
+
+
+def _all_alike(rows: Sequence[Sequence[float]]) -> bool:
+    return all(_alike(rows[0], row) for row in rows)
+
+
 def _alike(first: Sequence[float], second: Sequence[float]) -> bool:
     return all(abs(a - b) <= ALIKE * max(a, b) for a, b in zip(first, second, strict=True))
+
+
+def left_out(trace: Trace) -> list[str]:
+    """A sentence about recorded requests that the trace is without, if there are any."""
+    if not trace.left_out:
+        return []
+    return [
+        f"{trace.name} also holds {trace.left_out:,} requests without a whole answer, which are "
+        "not replayed: the time that they took of the others is missing."
+    ]
+
+
+def few(requests: int) -> list[str]:
+    """A sentence where so many requests say little."""
+    if requests < LEAST_FOR_A_MEAN:
+        return [f"{requests} requests say too little; {LEAST_FOR_A_MEAN} are needed."]
+    if requests < LEAST_FOR_A_TAIL:
+        return [f"{requests} requests say little about a p99; {LEAST_FOR_A_TAIL} are needed."]
+    return []
 
 
 def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> list[str]:
@@ -103,10 +147,10 @@ def remarks(trace: Trace, sites: Sequence[Site], rows: Sequence[Measures]) -> li
             "grows for as long as requests come, and so do all latencies; see what they do "
             "within capacity with --load 0.9, or add engines."
         )
-    means_s = [row.latency_s.mean for row in rows]
-    equal = len(rows) > 1 and max(means_s) - min(means_s) <= ALIKE * max(means_s)
+    numbers = [[getattr(getattr(row, name), of) for name, of in COMPARED] for row in rows]
+    equal = len(rows) > 1 and _all_alike(numbers)
     more = "more traffic" if load is None or load < OVERLOAD else "more requests"
-    at = ", as --load 0.9" if load is None or load < 0.9 else ""
+    at = ", as --load 0.9" if trace.span_s and (load is None or load < 0.9) else ""
     if len(rows) > 1 and not waited and not equal:
         found.append(
             "Nobody waited, so no policy had a choice to make: rows differ only by which engine "

@@ -52,33 +52,33 @@ class SimulationResult:
         return fmean(_number(run.measures, path) for run in self.runs[label])
 
     def interval(self, label: str, *path: str) -> float | None:
-        """Half of its 95% confidence interval over seeds; None of one seed."""
+        """Half of its 95% confidence interval over seeds; None of one seed, and where seeds change
+        nothing, as under fcfs on recorded requests: that is no sample."""
         values = [_number(run.measures, path) for run in self.runs[label]]
-        if len(values) < 2:
+        if len(set(values)) < 2:
             return None
         return _t_95(len(values) - 1) * stdev(values) / sqrt(len(values))
 
     def gain(self, label: str, seed: int | None = None) -> float | None:
         """Oracle gain captured, over all seeds or of one; None unless `fcfs` and the oracle are
-        there under the same routing, and there is something to gain."""
+        there under the same routing and reject as many, and there is something to gain."""
         _, routing = parts_of(label)
         names = label_of("fcfs", routing), label, label_of(ORACLE, routing)
         if not set(names) <= set(self.runs):
             return None
-        means_s = (
-            fmean(
-                run.measures.latency_s.mean
-                for run in self.runs[name]
-                if seed is None or run.seed == seed
-            )
+        rows = [
+            [run.measures for run in self.runs[name] if seed is None or run.seed == seed]
             for name in names
-        )
-        return gain_captured(*means_s)
+        ]
+        if len({sum(one.rejected for one in row) for row in rows}) > 1:
+            return None  # who rejects more has less to serve: its mean is of other requests
+        return gain_captured(*(fmean(one.latency_s.mean for one in row) for row in rows))
 
     def to_json(self, by_load: Mapping[float, SimulationResult] | None = None) -> dict[str, object]:
         """`settings`, `remarks`, and `policies`: by label the numbers of Measures (means over
         seeds), its `oracle_gain_captured`, `slo_met` where the SLO has a target, and INTERVALS,
-        which are null of one seed; and `loads`, the policies of `by_load`."""
+        which are null of one seed, or of seeds that change nothing; and `loads`, the policies of
+        `by_load`."""
         found: dict[str, object] = {
             "headway": headway.__version__,
             "settings": dict(self.settings),

@@ -92,7 +92,7 @@ class Simulation:
         self._from_trace = TraceRequests(trace, predictions, self._runs, self._fitting.lane_of)
         self._sites = sites
         self._place = {site.name: number for number, site in enumerate(sites)}
-        self._engines = {site.name: EngineModel(site.profile) for site in sites}
+        self._engines = {site.name: EngineModel(site.engine) for site in sites}
         self._router = router_of(cluster.routing)
         queues = [sites] if self._router is None else [[site] for site in sites]
         if cluster.sharing is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.core.backend import Backend
 from headway.core.cost import CostModel
@@ -17,6 +17,14 @@ class Site:
     profile: Profile
     slots: int = 0
     """0: as many as the profile says."""
+
+    @property
+    def engine(self) -> Profile:
+        """The profile of an engine that was started with these slots: what is sent runs, and does
+        not wait in a queue of the engine's own."""
+        if self.slots <= self.profile.slots:
+            return self.profile
+        return replace(self.profile, slots=self.slots)
 
     @property
     def backend(self) -> Backend:

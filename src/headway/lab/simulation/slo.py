@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from headway.lab.report.figures import figures, share
+from headway.lab.report.figures import figures_beside, share_beside
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.measures import Distribution, Measures, Slo
 
@@ -60,8 +60,8 @@ class Target:
         return max(0.0, self.value_s(achieved) / self.limit_s - 1.0)
 
     def reached(self, achieved: Achieved) -> str:
-        """The achieved value in words."""
-        return f"{figures(self.value_s(achieved))} s"
+        """The achieved value in words, on its side of the limit."""
+        return f"{figures_beside(self.value_s(achieved), self.limit_s)} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class GoodputTarget:
         return max(0.0, 1.0 - achieved.goodput / self.least)
 
     def reached(self, achieved: Achieved) -> str:
-        """The achieved share in words."""
-        return share(achieved.goodput)
+        """The achieved share in words, on its side of the least one."""
+        return share_beside(achieved.goodput, self.least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,12 @@ class Objective:
         if self.statistics and measures.rejected:
             return f"{measures.rejected} of {measures.requests} requests were rejected"
         worst = max(self.targets, key=lambda target: target.missed(measures))
-        return f"{worst} was missed by {worst.missed(measures):.0%}"
+        return f"{worst} was missed by {share_of(worst.missed(measures))}"
+
+
+def share_of(missed: float) -> str:
+    """By which share a target is missed, in words: never by nothing."""
+    return f"{missed:.0%}" if missed >= 0.005 else "less than 1%"
 
 
 NOTHING = Objective()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from headway.lab.report.figures import figures, share
+from headway.lab.report.figures import figures, figures_beside, share, share_beside
 from headway.lab.report.terminal import Results
 from headway.lab.simulation.advice import Candidate
 from headway.lab.simulation.comparison import Run
@@ -105,6 +106,9 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
         for column in WHERE_IT_MATTERS
         if any(result.mean(label, *column[1]) != column[3] for label in result.runs)
     ]
+    if result.objective.goodput is not None:
+        beside = partial(share_beside, least=result.objective.goodput.least)
+        columns = [(*one[:2], beside) if one[1] == ("goodput",) else one for one in columns]
     gains = {label: result.gain(label) for label in result.runs}
     with_gain = any(gain is not None for gain in gains.values())
     targets = result.objective.statistics
@@ -119,7 +123,8 @@ def cells_of(result: SimulationResult) -> tuple[list[str], list[list[str]]]:
             cells[1] += f" ± {figures(interval)}"
         cells += [share(gain)] * with_gain
         cells += [
-            figures(result.mean(label, target.quantity, target.statistic)) for target in targets
+            figures_beside(result.mean(label, of.quantity, of.statistic), of.limit_s)
+            for of in targets
         ]
         rows.append(cells + ["yes" if result.met(label) else "no"] * asked)
     return headings, rows

@@ -16,6 +16,8 @@ TIMES = {"arrival_s": "from the beginning of the trace", "gap_s": "after the end
 """Columns of times, and from when they count."""
 MOST_TOKENS = 10_000_000
 """Limit on the tokens of a prompt or an answer; more are a mistake in the trace."""
+MOST_S = 1e11
+"""Limit on times: more seconds are thousands of years, so they are milliseconds or finer."""
 BLOCK_TOKENS = 512
 """Prompt tokens that one prefix hash stands for, as in Mooncake's traces."""
 
@@ -66,6 +68,8 @@ class Trace:
     produced_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """Output tokens of one that runs when the trace begins; -1: it does not. Those that run come
     first, at 0."""
+    left_out: int = 0
+    """Recorded requests that are not in it, since they have no answer."""
 
     def __post_init__(self) -> None:
         if not len(self):
@@ -81,6 +85,11 @@ class Trace:
                 ~np.isfinite(values) | (values < 0),
                 name,
                 f"is no time from 0 on; give seconds, {TIMES[name]}",
+            )
+            self._refuse(
+                values >= MOST_S,
+                name,
+                "is thousands of years, so it may be milliseconds or nanoseconds; give seconds",
             )
         falls = np.flatnonzero(np.diff(self.arrival_s) < 0)
         if len(falls):

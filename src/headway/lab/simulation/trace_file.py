@@ -21,7 +21,7 @@ from headway.text_files import TextFileError, reading, writing
 
 REQUIRED = ("arrival_s", "prompt_tokens", "output_tokens")
 NUMBERS: dict[str, tuple[type[float] | type[int], float]] = {
-    "arrival_s": (float, 0.0),
+    "arrival_s": (float, float("nan")),
     "prompt_tokens": (int, 0),
     "output_tokens": (int, 0),
     "deadline_s": (float, float("nan")),
@@ -125,7 +125,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     for name, times in Counter(header).items():
         if times > 1 and name in COLUMNS:
             raise SimulationError(f"{path} has {times} columns {name}; leave all but one out")
-        if name not in COLUMNS and (meant := get_close_matches(name, COLUMNS, n=1, cutoff=ALIKE)):
+        plain = name.strip().lower().replace(" ", "_")
+        if name not in COLUMNS and (meant := get_close_matches(plain, COLUMNS, n=1, cutoff=ALIKE)):
             raise SimulationError(
                 f"{path} has a column {name!r}, which is none of a trace's; if it is meant to be "
                 f"{meant[0]}, call it that, else give it another name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from headway.lab.report.figures import figures
+from headway.lab.report.figures import figures_beside
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.slo import Objective, Target, parse_objective
 from headway.lab.tuning.sweep import Point
@@ -108,7 +108,7 @@ def unmet(points: Sequence[Point], objective: Objective) -> str:
 def achieved(point: Point, objective: Objective, between: str = ", ") -> str:
     """What `point` has of what was asked for, in words."""
     return between.join(
-        f"{of.statistic} {figures(1e3 * of.value_s(point))} ms"
+        f"{of.statistic} {figures_beside(1e3 * of.value_s(point), 1e3 * of.limit_s)} ms"
         if isinstance(of, Target)
         else f"goodput {of.reached(point)}"
         for of in objective.targets

@@ -27,7 +27,11 @@ SUSTAINED = 0.98
 """Largest share of a setting's throughput to try: above it queues grow without end."""
 
 SATURATING_ITEMS = 1000
-"""Items that measure a setting's throughput."""
+"""Least number of items that measure a setting's throughput."""
+
+SATURATING_ROUNDS = 10
+"""Least number of full batches for each worker in that measurement: workers that have none at its
+end are to count for little."""
 
 SATURATING_BATCHES = 3
 """Full batches that wait or run in that measurement, for each worker. With more to choose from,
@@ -209,12 +213,14 @@ def sweep(
 def saturated_per_s(conditions: Conditions, max_batch_size: int, length_aware: bool) -> float:
     """Items per second in a closed loop in which every batch is full."""
     setting = Setting("constant", max_batch_size, length_aware=length_aware)
-    requests = conditions.traffic.requests(1.0)[:SATURATING_ITEMS]
+    at_once = max_batch_size * conditions.workers
+    rounds = max(SATURATING_ROUNDS, -(-SATURATING_ITEMS // at_once))
+    requests = conditions.traffic.of(rounds * at_once).requests(1.0)
     outcome = simulate_batches(
         setting.batcher(conditions.workers),
         requests,
         conditions.durations.drawn(conditions.seed),
-        SATURATING_BATCHES * max_batch_size * conditions.workers,
+        SATURATING_BATCHES * at_once,
     )
     return len(requests) / outcome.ended_s
 

@@ -22,7 +22,7 @@ class Traffic:
     """Items in order of arrival, as columns of equal length."""
 
     arrivals: np.ndarray
-    """Times at a rate of one item a second."""
+    """Times at a rate of one item a second: by chance alone, bursts would miss it by far."""
     lengths: np.ndarray
 
     @classmethod
@@ -43,11 +43,15 @@ class Traffic:
             raise SimulationError(f"cannot make arrivals {arrivals!r}; there are {ARRIVALS}")
         process = f"gamma:1@{variation}" if name == "gamma" else "poisson:1"
         trace = Recipe(process, lengths, "fixed:1", count).make(seed)
-        return cls(trace.arrival_s, trace.prompt_tokens)
+        return cls(trace.arrival_s * count / trace.arrival_s[-1], trace.prompt_tokens)
 
     def cut(self, shortest: int, longest: int | None) -> Traffic:
         """The same with lengths clipped to these limits."""
         return Traffic(self.arrivals, np.clip(self.lengths, shortest, longest))
+
+    def of(self, count: int) -> Traffic:
+        """So many items: the first ones, or all of them over and over."""
+        return Traffic(np.resize(self.arrivals, count), np.resize(self.lengths, count))
 
     def with_lengths(self, lengths: Sequence[int], seed: int) -> Traffic:
         """The same with lengths drawn from `lengths` with `seed`."""

@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import msgspec
 
 from headway.core.request import Tier
@@ -19,15 +18,12 @@ from headway.workflows.declared.doing import Do, doing
 from headway.workflows.declared.expressions import value_of
 from headway.workflows.declared.graph import needs_of
 from headway.workflows.declared.pipeline import Pipeline, TaskEntry, read_pipeline
+from headway.workflows.declared.schemas import check, check_schema
 from headway.workflows.definition import Source, Workflow
 from headway.workflows.errors import WorkflowError
 from headway.workflows.graph import Planned
 
 TRIGGERS = {name.lower(): getattr(triggers, name) for name in triggers.__all__}
-
-
-class WrongResult(ValueError):
-    """What a task returned does not fit its schema: another attempt may do better."""
 
 
 def compiled(file: Path, text: str) -> Workflow[..., Any]:
@@ -39,12 +35,9 @@ def compiled(file: Path, text: str) -> Workflow[..., Any]:
     pipeline = read_pipeline(file, text)
     needs = needs_of(pipeline, file)
     try:
-        does = {name: doing(name, task, file.parent) for name, task in pipeline.tasks.items()}
         for name, schema in _schemas(pipeline).items():
-            try:
-                jsonschema.validators.validator_for(schema).check_schema(schema)
-            except jsonschema.SchemaError as error:
-                raise WorkflowError(f"{name} is no JSON Schema: {error.message}") from None
+            check_schema(schema, name)
+        does = {name: doing(name, task, file.parent) for name, task in pipeline.tasks.items()}
         tier = None if pipeline.tier is None else Tier.parse(pipeline.tier)
         started_by = [_trigger(one) for one in pipeline.triggers]
     except (WorkflowError, ValueError) as error:
@@ -82,6 +75,8 @@ class Body:
         self._pipeline = pipeline
         self._needs = needs
         self._does = does
+        needed = {other for others in needs.values() for other in others}
+        self._last = [name for name in pipeline.tasks if name not in needed][-1]
 
     def function(self) -> Any:
         """The function of the workflow; its parameters are the inputs of the file."""
@@ -101,6 +96,11 @@ class Body:
                 for name, schema in self._pipeline.inputs.items()
             ]
         )
+        pipeline.__annotations__ = {  # a text of the command line stays one, `1` too
+            name: str
+            for name, schema in self._pipeline.inputs.items()
+            if schema.get("type") == "string"
+        }
         return pipeline
 
     async def _run(self, given: Mapping[str, Any]) -> Any:
@@ -109,7 +109,7 @@ class Body:
             for name, schema in self._pipeline.inputs.items()
         }
         for name, value in inputs.items():
-            _check(value, self._pipeline.inputs[name], f"input {name}", WorkflowError)
+            check(value, self._pipeline.inputs[name], f"input {name}", WorkflowError)
         tasks: dict[str, Any] = {}
         skipped: set[str] = set()
         ended = {name: asyncio.Event() for name in self._needs}
@@ -128,7 +128,7 @@ class Body:
         await named({name: branch(name) for name in self._needs})
         outputs = self._pipeline.outputs
         if outputs is None:
-            return tasks[list(self._needs)[-1]]
+            return tasks[self._last]
         return value_of(outputs, {"inputs": inputs, "tasks": tasks, "matrix": {}}, "outputs")
 
     def _is_skipped(
@@ -136,7 +136,13 @@ class Body:
     ) -> bool:
         if task.when is msgspec.UNSET:
             return any(other in skipped for other in self._needs[name])
-        return not value_of(task.when, names, f"task {name}.when")
+        value = value_of(task.when, names, f"task {name}.when")
+        if isinstance(value, str):  # `no` and `false` would be true
+            raise WorkflowError(
+                f"task {name}.when: {task.when} is the text {value[:100]!r}, neither true nor "
+                "false: compare it, as {{ tasks.NAME == 'yes' }}"
+            )
+        return not value
 
     async def _result(self, name: str, task: TaskEntry, names: Mapping[str, Any]) -> Any:
         if not task.matrix:
@@ -159,10 +165,7 @@ class Body:
             "settings": task.settings,
             "model": task.model,
         }
-        result = await self._does[name](value_of(said, names, f"task {name}"))
-        if task.schema is not None:
-            _check(result, task.schema, f"what {name} returned", WrongResult)
-        return result
+        return await self._does[name](value_of(said, names, f"task {name}"))
 
 
 async def _wait_for(events: list[asyncio.Event]) -> None:
@@ -174,14 +177,6 @@ async def _wait_for(events: list[asyncio.Event]) -> None:
     with inside.run.gathering():
         for event in events:
             await event.wait()
-
-
-def _check(value: Any, schema: dict[str, Any], what: str, kind: type[Exception]) -> None:
-    try:
-        jsonschema.validate(value, schema)
-    except jsonschema.ValidationError as error:
-        place = "".join(f"[{one!r}]" for one in error.absolute_path)
-        raise kind(f"{what}{place} is not as its schema says: {error.message}") from None
 
 
 def _schemas(pipeline: Pipeline) -> dict[str, dict[str, Any]]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from headway.core.request import Tier
+from headway.workflows import values
 from headway.workflows.catalog import load, module_of
+from headway.workflows.declared.expressions import written
 from headway.workflows.declared.pipeline import Ask, TaskEntry
-from headway.workflows.definition import Task, TaskSettings, Workflow, needs_of
+from headway.workflows.declared.programs import run_program
+from headway.workflows.declared.schemas import WrongResult, check
+from headway.workflows.definition import Task, TaskSettings, Workflow, called, needs_of
 from headway.workflows.errors import WorkflowError
 from headway.workflows.llm import Answer
 from headway.workflows.model import embed, llm, prompt
@@ -23,54 +31,110 @@ Do = Callable[[Mapping[str, Any]], Any]
 """Does a task, given its values with expressions replaced; returns what to await."""
 
 
-class CommandFailed(Exception):
-    """A program ended with another status than 0."""
+_loading: ContextVar[tuple[Path, ...]] = ContextVar("headway_loading", default=())
+"""The files of pipelines that are read, each since the one before runs it."""
 
 
 def doing(name: str, task: TaskEntry, folder: Path) -> Do:
-    """What a task does.
+    """What a task does: its result fits its schema.
 
     Raises:
-        WorkflowError: it names a function, file or tier that is not there.
+        WorkflowError: it names a function, file or tier that is not there, or states what cannot
+            be held.
     """
-    kind = task.kind
-    if kind == "ask":
-        asked = Ask(task.ask) if isinstance(task.ask, str) else task.ask
-        assert isinstance(asked, Ask)
-        return lambda given: _ask(asked, task, given["ask"])
-    if kind == "sleep_s":
-        return lambda given: sleep(float(given["sleep_s"]))
-    if kind == "value":
-        return lambda given: _value(given["value"])
-    if kind == "workflow":
-        called = _workflow(folder, str(task.workflow))
-        return lambda given: called(**given["with"])
+    if task.kind in ("ask", "sleep_s", "value", "workflow"):
+        wait = _waiting(name, task, folder)
+
+        async def waited(given: Mapping[str, Any]) -> Any:
+            return _fitting(await wait(given), name, task)
+
+        return waited
     own: dict[str, Callable[..., Any]] = {
         "llm": _llm,
         "prompt": _prompt,
         "embed": _embed,
-        "command": _command,
+        "command": run_program,
     }
-    function = own.get(kind) or _function(folder, str(task.python))
-    try:
-        tier = None if task.tier is None else Tier.parse(task.tier)
-        settings = TaskSettings(
-            retries=task.retries,
-            timeout_s=task.timeout_s,
-            backoff_s=task.backoff_s,
-            tier=tier,
-            needs=needs_of(task.resources),
+    found = own.get(task.kind) or _function(folder, str(task.python))
+    function = found.function if isinstance(found, Task) else found
+    if task.timeout_s is not None and not inspect.iscoroutinefunction(function):
+        raise WorkflowError(
+            f"task {name}: {task.python} is not async, so timeout_s cannot stop it; make it async"
         )
+    try:
+        settings = _settings(task, found.settings if isinstance(found, Task) else TaskSettings())
     except (TypeError, ValueError) as error:
         raise WorkflowError(f"task {name}: {error}") from None
-    if kind == "python":
-        step: Task[..., Any] = Task(function, name, settings)
+    step: Task[..., Any] = Task(_checked(function, name, task), name, settings)
+    if task.kind == "python":
+        _check_arguments(function, name, task)
         return lambda given: step(**given["with"])
-    step = Task(function, name, settings)
-    return lambda given: step(**_arguments(kind, task, given))
+    return lambda given: step(**_arguments(task, given))
 
 
-def _arguments(kind: str, task: TaskEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+def _check_arguments(function: Callable[..., Any], name: str, task: TaskEntry) -> None:
+    """Raise WorkflowError if `with` has not what a function takes."""
+    with suppress(ValueError):  # one of C may not say what it takes
+        try:
+            inspect.signature(function).bind(**task.with_)
+        except TypeError as error:
+            raise WorkflowError(f"task {name}: its `with` does not fit: {error}") from None
+
+
+def _settings(task: TaskEntry, own: TaskSettings) -> TaskSettings:
+    """What the file states, on top of what a function of `@headway.task` has of its own.
+
+    Raises:
+        TypeError, ValueError: a number is out of range; there is no such tier or resource.
+    """
+    stated = task.stated()
+    changes: dict[str, Any] = {
+        name: stated[name] for name in ("retries", "timeout_s", "backoff_s") if name in stated
+    }
+    if task.tier is not None:
+        changes["tier"] = Tier.parse(task.tier)
+    if task.resources:
+        changes["needs"] = needs_of(task.resources)
+    return replace(own, **changes)
+
+
+def _checked(function: Callable[..., Any], name: str, task: TaskEntry) -> Callable[..., Any]:
+    """The function, which fails where its result does not fit the schema of its task."""
+    if task.schema is None:
+        return function
+
+    @wraps(function)
+    async def checked(*args: Any, **kwargs: Any) -> Any:
+        return _fitting(await called(function, *args, **kwargs), name, task)
+
+    return checked
+
+
+def _fitting(result: Any, name: str, task: TaskEntry) -> Any:
+    """The result of a task. Raises WrongResult: its schema does not allow it."""
+    if task.schema is not None:
+        what = f"what {name} returned"
+        check(json.loads(values.to_json(result, what)), task.schema, what, WrongResult)
+    return result
+
+
+def _waiting(name: str, task: TaskEntry, folder: Path) -> Do:
+    """What a task does that is no step of its own. Raises WorkflowError."""
+    if task.kind == "ask":
+        asked = Ask(task.ask) if isinstance(task.ask, str) else task.ask
+        assert isinstance(asked, Ask)
+        return lambda given: _ask(asked, task, given["ask"])
+    if task.kind == "sleep_s":
+        return lambda given: _sleep(name, given["sleep_s"])
+    if task.kind == "value":
+        return lambda given: _value(given["value"])
+    run = _workflow(folder, str(task.workflow))
+    _check_arguments(run.function, name, task)
+    return lambda given: run(**given["with"])
+
+
+def _arguments(task: TaskEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+    kind = task.kind
     said: dict[str, Any] = {"said": given[kind]}
     if kind in ("llm", "prompt"):
         said |= {"settings": given["settings"], "fallback_model": task.fallback_model}
@@ -82,6 +146,11 @@ def _arguments(kind: str, task: TaskEntry, given: Mapping[str, Any]) -> dict[str
 async def _llm(
     said: Any, model: str, settings: dict[str, Any], fallback_model: str | None, as_json: bool
 ) -> Any:
+    if not isinstance(said, str) and not (
+        isinstance(said, list) and all(isinstance(one, dict) for one in said)
+    ):
+        raise WorkflowError(f"it asks neither a text nor messages, but {said!r:.200}")
+
     async def asked(model: str) -> Answer:
         return await llm(said, model=model, **settings)
 
@@ -128,38 +197,26 @@ async def _embed(said: Any, model: str) -> Any:
     return await embed([said] if isinstance(said, str) else said, model=model)
 
 
-async def _command(said: list[Any], as_json: bool) -> Any:
-    program = await asyncio.create_subprocess_exec(
-        *(str(one) for one in said),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await program.communicate()
-    except asyncio.CancelledError:
-        program.kill()
-        await program.wait()
-        raise
-    if program.returncode:
-        last = err.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CommandFailed(f"{said[0]} ended with status {program.returncode}: {last}")
-    text = out.decode(errors="replace")
-    return json.loads(text) if as_json else text
-
-
 async def _ask(asked: Ask, task: TaskEntry, given: Any) -> Any:
     said = {"question": given} if isinstance(given, str) else given
     options: dict[str, Any] = {} if "default" not in said else {"default": said["default"]}
+    if "choices" in said:
+        options["choices"] = [written(one) for one in said["choices"] or ()]
     return await ask(
-        str(said["question"]),
-        choices=[str(one) for one in said.get("choices") or ()],
+        written(said["question"]),
         edit=said.get("edit"),
         about=said.get("about"),
         notify=asked.notify,
         timeout_s=task.timeout_s,
         **options,
     )
+
+
+async def _sleep(name: str, seconds: Any) -> None:
+    try:
+        await sleep(float(seconds))
+    except (TypeError, ValueError) as error:
+        raise WorkflowError(f"task {name}.sleep_s: {error}") from None
 
 
 async def _value(value: Any) -> Any:
@@ -181,13 +238,20 @@ def _function(folder: Path, name: str) -> Callable[..., Any]:
         found = getattr(module, function)
     except Exception as error:
         raise WorkflowError(f"python: {name} is not there: {error}") from None
-    called_: Callable[..., Any] = found.function if isinstance(found, Task) else found
-    return called_
+    function_: Callable[..., Any] = found
+    return function_
 
 
 def _workflow(folder: Path, name: str) -> Workflow[..., Any]:
-    file, _, chosen = name.partition(":")
-    found = [one for one in load(folder / file) if chosen in ("", one.name)]
+    place, _, chosen = name.partition(":")
+    file, above = (folder / place).resolve(), _loading.get()
+    if file in above:
+        raise WorkflowError(f"workflow: {name} runs itself without end")
+    token = _loading.set((*above, file))
+    try:
+        found = [one for one in load(file) if chosen in ("", one.name)]
+    finally:
+        _loading.reset(token)
     if len(found) != 1:
         raise WorkflowError(f"workflow: {name} names {len(found)} workflows; write FILE:NAME")
     return found[0]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import msgspec
 
 from headway.workflows.declared.expressions import referred
-from headway.workflows.declared.pipeline import Pipeline
+from headway.workflows.declared.pipeline import Pipeline, TaskEntry
 from headway.workflows.errors import WorkflowError
 
 
@@ -17,12 +17,17 @@ def needs_of(pipeline: Pipeline, file: object) -> Mapping[str, list[str]]:
     """What each task needs, the tasks in an order in which they can run.
 
     Raises:
-        WorkflowError: a task needs one that is not there, or itself by a circle, which is named.
+        WorkflowError: something refers to a task, an input or a part of a matrix that is not
+            there, or a task needs itself by a circle, which is named.
     """
     needs: dict[str, list[str]] = {}
     for name, task in pipeline.tasks.items():
         stated = [task.needs] if isinstance(task.needs, str) else list(task.needs)
-        used = referred(_said(task), f"{file}: task {name}")
+        where = f"{file}: task {name}"
+        used = [
+            *_tasks_in(_shared(task), where, pipeline, ()),
+            *_tasks_in(_said(task), where, pipeline, task.matrix),
+        ]
         needs[name] = list(dict.fromkeys([*stated, *used]))
         for other in needs[name]:
             if other not in pipeline.tasks:
@@ -30,7 +35,7 @@ def needs_of(pipeline: Pipeline, file: object) -> Mapping[str, list[str]]:
                 raise WorkflowError(
                     f"{file}: task {name} needs {other}, which is not there; there are {known}"
                 )
-    for other in referred(pipeline.outputs, f"{file}: outputs"):
+    for other in _tasks_in(pipeline.outputs, f"{file}: outputs", pipeline, ()):
         if other not in pipeline.tasks:
             raise WorkflowError(f"{file}: outputs use {other}, which is no task")
     try:
@@ -41,10 +46,33 @@ def needs_of(pipeline: Pipeline, file: object) -> Mapping[str, list[str]]:
     return {name: needs[name] for name in order}
 
 
-def _said(task: Any) -> list[Any]:
-    """All values of a task in which expressions may stand."""
+def _tasks_in(
+    template: Any, where: str, pipeline: Pipeline, matrix: Collection[str]
+) -> Iterator[str]:
+    """The tasks that a template refers to.
+
+    Raises:
+        WorkflowError: it refers to no input, or to nothing that `matrix` has.
+    """
+    there: dict[str, Collection[str]] = {"inputs": pipeline.inputs, "matrix": matrix}
+    for root, name in referred(template, where):
+        if root == "tasks":
+            yield name
+        elif name not in there[root] and not hasattr(dict, name):  # `inputs.items()`
+            known = ", ".join(there[root]) or "nothing"
+            raise WorkflowError(f"{where}: there is no {root}.{name}; {root} has {known}")
+
+
+def _shared(task: TaskEntry) -> list[Any]:
+    """What is read once for all combinations of a matrix."""
+    return [task.matrix, *([] if task.when is msgspec.UNSET else [task.when])]
+
+
+def _said(task: TaskEntry) -> list[Any]:
+    """All other values of a task in which expressions may stand."""
     return [
         msgspec.to_builtins(value)
         for name in task.__struct_fields__
-        if name not in ("needs", "schema") and (value := getattr(task, name)) is not msgspec.UNSET
+        if name not in ("needs", "schema", "matrix", "when")
+        and (value := getattr(task, name)) is not msgspec.UNSET
     ]

@@ -14,13 +14,28 @@ from headway.yaml_words import document
 
 KINDS = ("llm", "prompt", "embed", "python", "command", "workflow", "ask", "sleep_s", "value")
 """A task says exactly one of these."""
+_STEP = ("retries", "timeout_s", "backoff_s", "tier", "resources")
+_MODEL = (*_STEP, "model", "fallback_model", "settings", "json")
+ANY = ("needs", "when", "matrix", "limit", "schema")
+"""What every task may say besides; OPTIONS has what else each kind may."""
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "llm": _MODEL,
+    "prompt": _MODEL,
+    "embed": (*_STEP, "model"),
+    "python": (*_STEP, "with"),
+    "command": (*_STEP, "json"),
+    "workflow": ("with",),
+    "ask": ("timeout_s",),
+    "sleep_s": (),
+    "value": (),
+}
 
 
 class Ask(msgspec.Struct, forbid_unknown_fields=True):
     """What a person is asked."""
 
     question: str
-    choices: Any = ()
+    choices: Any = msgspec.UNSET
     edit: Any = None
     about: Any = None
     default: Any = msgspec.UNSET
@@ -76,6 +91,17 @@ class TaskEntry(msgspec.Struct, forbid_unknown_fields=True):
         [kind] = [kind for kind in KINDS if getattr(self, kind) is not msgspec.UNSET]
         return kind
 
+    def stated(self) -> dict[str, Any]:
+        """What it says beside its kind, by the names that the file has."""
+        silent = TaskEntry()
+        return {
+            name: getattr(self, field)
+            for field, name in zip(
+                self.__struct_fields__, self.__struct_encode_fields__, strict=True
+            )
+            if name not in KINDS and getattr(self, field) != getattr(silent, field)
+        }
+
 
 class Pipeline(msgspec.Struct, forbid_unknown_fields=True):
     """A whole file."""
@@ -86,7 +112,7 @@ class Pipeline(msgspec.Struct, forbid_unknown_fields=True):
     inputs: dict[str, dict[str, Any]] = {}
     """A JSON Schema for each input; one with `default` may be left out."""
     outputs: Any = None
-    """What a run returns; by default what the last task did."""
+    """What a run returns; by default what the last task did that no other needs."""
     deadline_s: float | None = None
     tier: str | None = None
     triggers: list[dict[str, Any]] = []
@@ -116,6 +142,20 @@ def read_pipeline(file: Path, text: str) -> Pipeline:
             what = f"says {' and '.join(said)}" if said else "says nothing to do"
             raise WorkflowError(
                 f"{file}: task {name} {what}; it says exactly one of {', '.join(KINDS)}"
+            )
+        if useless := [one for one in task.stated() if one not in (*ANY, *OPTIONS[said[0]])]:
+            raise WorkflowError(
+                f"{file}: task {name}: {', '.join(useless)} does nothing for `{said[0]}`, which "
+                f"takes {', '.join((*OPTIONS[said[0]], *ANY))}"
+            )
+        if task.command == []:
+            raise WorkflowError(f"{file}: task {name}: command names no program")
+        if task.limit < 1:
+            raise WorkflowError(f"{file}: task {name}: limit is {task.limit}; it is at least 1")
+        if isinstance(task.sleep_s, str) and not is_expression(task.sleep_s):
+            raise WorkflowError(
+                f"{file}: task {name}: sleep_s is seconds or one {{{{ expression }}}}, not "
+                f"{task.sleep_s!r}"
             )
         if task.when is not msgspec.UNSET and not _is_condition(task.when):
             raise WorkflowError(

@@ -19,7 +19,13 @@ from headway.workflows.errors import WorkflowError
 from headway.workflows.graph import graph_of
 from headway.workflows.http.page import answered_page, page
 from headway.workflows.http.views import graph_view, listed_view, question_view, run_view
-from headway.workflows.journal.errors import Answered, JournalError, NoSuchRun, TooLate
+from headway.workflows.journal.errors import (
+    Answered,
+    JournalError,
+    NoSuchQuestion,
+    NoSuchRun,
+    TooLate,
+)
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunState
 from headway.workflows.question import Question
@@ -143,7 +149,7 @@ class HttpServer:
             return _refused(400, WorkflowError(f"the request is no text that can be read: {error}"))
         except NoSuchRun as error:
             return _refused(404, error)
-        except (Answered, TooLate) as error:
+        except (Answered, NoSuchQuestion, TooLate) as error:
             return _refused(409, error)
         except WrongSignature as error:
             logger.warning("webhook %s: %s", request.path, error)
@@ -246,7 +252,7 @@ class HttpServer:
         path = request.match_info["path"]
         row = await self._journal.run(request.match_info["run"])
         text = values.to_json(body, "the data of the event")
-        await self._journal.answer(row.id, path, text, "event")
+        await self._journal.answer(row.id, path, text, "event", kind="event")
         self._wake()
         return web.json_response({"run": row.id, "received": path})
 
@@ -294,7 +300,8 @@ class HttpServer:
     async def _form(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         value: Any = form.get("choice")
-        if "edit" in form:
+        accept = form.get("answer") != "reject"
+        if accept and "edit" in form:
             try:
                 value = json.loads(form["edit"])
             except ValueError:
@@ -303,12 +310,12 @@ class HttpServer:
             await self._accept(
                 form.get("run", ""),
                 form.get("path", ""),
-                accept=form.get("answer") != "reject",
+                accept=accept,
                 value=value,
                 why=form.get("why", ""),
                 by=form.get("by") or "the page",
             )
-        except (Answered, TooLate) as error:
+        except (Answered, NoSuchQuestion, TooLate) as error:
             return web.Response(
                 text=answered_page(str(error)), content_type="text/html", status=409
             )

@@ -7,6 +7,9 @@ from headway.workflows.journal import deaths, endings, tables
 from headway.workflows.journal.errors import Finished, NoSuchRun, NotEnded, Pruned
 from headway.workflows.journal.rows import Definition, RunRow, RunState, StepRow, StepState
 
+SHOWN = 30
+"""Steps that a message names."""
+
 
 def again(
     now: float,
@@ -28,7 +31,10 @@ def again(
     """
     row = tables.locked(run, connection)
     if not row.state.ended and row.state is not RunState.BLOCKED:
-        raise NotEnded(f"run {row.id} has not ended: it is {row.state}; cancel it first")
+        raise NotEnded(
+            f"run {row.id} has not ended: it is {row.state}; `headway runs resume FILE {row.id}` "
+            f"goes on with it, `headway runs cancel {row.id}` ends it"
+        )
     if row.pruned:
         raise Pruned(f"the steps of run {row.id} were deleted since it was old; start a new run")
     if row.state is RunState.FINISHED and from_path is None:
@@ -37,13 +43,16 @@ def again(
     if from_path is None:
         forgotten = _failed(steps)
     elif from_path not in steps:
-        raise NoSuchRun(f"run {row.id} has no step {from_path}; its steps: {', '.join(steps)}")
+        some = ", ".join(list(steps)[:SHOWN]) + (", …" if len(steps) > SHOWN else "")
+        raise NoSuchRun(f"run {row.id} has no step {from_path}; its steps: {some}")
     else:
         began = steps[from_path].started_at or 0.0
         forgotten = [
             one
             for one in steps.values()
-            if (one.started_at or 0.0) >= began or (one.ended_at or 0.0) > began
+            if (one.started_at or 0.0) >= began
+            or (one.ended_at or 0.0) > began
+            or _is_in(one.path, [from_path])
         ]
         for step in forgotten:
             if step.kind == "run":

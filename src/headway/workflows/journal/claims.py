@@ -19,12 +19,18 @@ def claim(
     lease_s: float,
     holding: Sequence[str],
     connection: Connection,
+    *,
+    only: str | None = None,
 ) -> list[RunRow]:
     """Claim up to `most` runs that may run now; those of owners that died are among them.
 
     What `owner` holds besides `holding` is freed first: a claim whose answer was lost. Of runs
-    that may kill their process, it gets one at a time.
+    that may kill their process, it gets one at a time. `only` is a run, which with those that it
+    started is all that is claimed.
     """
+    own, its = "", list[object]()
+    if only is not None:
+        own, its = " AND (id = ? OR substr(id, 1, ?) = ?)", [only, len(only) + 1, f"{only}."]
     _free_abandoned(now, owner, holding, connection)
     connection.query(
         "UPDATE runs SET state = 'ready', wake_at = NULL WHERE state = 'waiting' AND wake_at <= ?",
@@ -35,9 +41,9 @@ def claim(
     for workflow in workflows:
         for column in ("workflow", "root_workflow"):
             rows = connection.query(
-                f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'ready' AND {column} = ? "
+                f"SELECT {RUN_COLUMNS} FROM runs WHERE state = 'ready' AND {column} = ?{own} "
                 f"ORDER BY {ORDER} LIMIT ?" + connection.skip_locked,
-                (workflow, most + len(suspected)),
+                (workflow, *its, most + len(suspected)),
             )
             ready |= {row.id: row for row in map(run_of, rows)}
     if not ready:

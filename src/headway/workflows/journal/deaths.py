@@ -73,8 +73,12 @@ def forget(run: str, connection: Connection) -> None:
 
 
 def suspects(connection: Connection) -> set[str]:
-    """Runs that may have caused the deaths of their processes."""
-    rows = connection.query("SELECT run FROM deaths WHERE count >= ?", (SUSPECT,))
+    """Runs that may have caused the deaths of their processes: no step of theirs ended since."""
+    rows = connection.query(
+        "SELECT run FROM deaths WHERE count >= ? AND steps = (SELECT COUNT(*) FROM steps WHERE "
+        "steps.run = deaths.run AND state IN ('finished', 'failed'))",
+        (SUSPECT,),
+    )
     return {run for (run,) in rows}
 
 

@@ -86,6 +86,7 @@ class Journal:
         most: int,
         lease_s: float,
         holding: Sequence[str] = (),
+        only: str | None = None,
     ) -> list[RunRow]:
         """Claim up to `most` runs that may run now, the upper tiers and first deadlines first.
 
@@ -97,10 +98,18 @@ class Journal:
             most: how many.
             lease_s: how long they are held.
             holding: the runs that `owner` has; what it holds besides is freed.
+            only: this run and those that it started; None: all.
         """
         return await self._transactions.run(
             partial(
-                claims.claim, self._clock(), str(owner), workflows, most, lease_s, tuple(holding)
+                claims.claim,
+                self._clock(),
+                str(owner),
+                workflows,
+                most,
+                lease_s,
+                tuple(holding),
+                only=only,
             )
         )
 
@@ -152,14 +161,16 @@ class Journal:
 
     # What people ask.
 
-    async def answer(self, run: str, path: str, answer_json: str, by: str) -> StepRow:
-        """Answer the question at a step of a run.
+    async def answer(
+        self, run: str, path: str, answer_json: str, by: str, *, kind: str = "person"
+    ) -> StepRow:
+        """Answer the question at a step of a run, or send it the `event` that the step waits for.
 
         Raises:
             NoSuchRun, NoSuchQuestion, Answered, TooLate: what its name says.
         """
         return await self._transactions.run(
-            partial(answers.answer, self._clock(), run, path, answer_json, by)
+            partial(answers.answer, self._clock(), run, path, answer_json, by, kind)
         )
 
     async def questions(self) -> list[StepRow]:

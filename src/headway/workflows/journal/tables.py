@@ -58,15 +58,19 @@ def find(run: str, connection: Connection, columns: str = RUN_COLUMNS) -> RunRow
     rows = connection.query(f"SELECT {columns} FROM runs WHERE id = ?", (run,))
     if rows:
         return run_of(rows[0])
+    begins_so = "FROM runs WHERE substr(id, 1, ?) = ?"
     rows = connection.query(
-        f"SELECT {columns} FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 2",
-        (len(run), run),
+        f"SELECT {columns} {begins_so} ORDER BY length(id), id LIMIT 1", (len(run), run)
     )
     if not rows or not run:
         raise NoSuchRun(f"there is no run {run}; `headway runs list` lists them")
-    if len(rows) > 1 and not rows[1][0].startswith(rows[0][0] + "."):  # a child is no other one
+    found = run_of(rows[0])
+    others = f"{begins_so} AND id <> ? AND substr(id, 1, ?) <> ?"  # runs that it started are none
+    if connection.query(
+        f"SELECT 1 {others} LIMIT 1", (len(run), run, found.id, len(found.id) + 1, f"{found.id}.")
+    ):
         raise NoSuchRun(f"several runs begin with {run}; write more of the id")
-    return run_of(rows[0])
+    return found
 
 
 def held(run: str, fence: int, connection: Connection) -> RunRow:

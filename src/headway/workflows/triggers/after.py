@@ -38,6 +38,11 @@ class After:
         if self.state not in ends:
             raise ValueError(f"runs end as {', '.join(ends)}, not {self.state!r}")
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return f"{self.workflow} {self.state}"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event for each run that ends, also while no worker was up."""
         mark = await around.journal.mark(around.name)

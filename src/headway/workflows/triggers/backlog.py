@@ -37,8 +37,14 @@ class Backlog:
         if self.below < 1 or self.rest_s < 0 or self.look_every_s <= 0:
             raise ValueError("below is at least 1, rest_s at least 0, look_every_s positive")
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return "the queue"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event whenever the queue is short enough."""
+        said = ""
         while True:
             mark = await around.journal.mark(around.name)
             now = around.clock()
@@ -47,7 +53,9 @@ class Backlog:
                 try:
                     waiting = await around.gateway.waiting()
                 except Refused as error:
-                    logger.debug("the gateway's queue is not known: %s", error)
+                    if str(error) != said:
+                        logger.warning("%s: the queue is not known: %s", around.name, error)
+                    said = str(error)
                 else:
                     if waiting < self.below:
                         # All workers name it so, and start one run.

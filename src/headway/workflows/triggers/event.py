@@ -21,6 +21,10 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+class CannotWatch(Exception):
+    """A trigger that will never watch as it is set up; says why."""
+
+
 Fire = Callable[[Event], Awaitable[None]]
 """Starts the run of an event; returns once the run is in the journal."""
 
@@ -38,6 +42,11 @@ class Around:
 
 class Trigger(Protocol):
     """Watches for events until it is cancelled."""
+
+    @property
+    def watches(self) -> str:
+        """What tells it from others of its kind in a workflow: its marks and events bear it."""
+        ...
 
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire each event once it happens, and those of a downtime as the trigger states."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headway.extras import install_extra
-from headway.workflows.triggers.event import Around, Event, Fire
+from headway.workflows.triggers.event import Around, CannotWatch, Event, Fire
 
 logger = logging.getLogger(__name__)
 
@@ -35,15 +35,26 @@ class RedisStream:
     group: str = "headway"
     input: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return self.stream
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event for each message, those that wait since before included."""
         try:
             import redis.asyncio as client
             from redis.exceptions import RedisError
         except ModuleNotFoundError:
-            raise ValueError(f"RedisStream needs `{install_extra('redis')}`") from None
+            raise CannotWatch(f"RedisStream needs `{install_extra('redis')}`") from None
 
-        redis = client.from_url(self.url, decode_responses=True)
+        # Bytes that are no UTF-8 come as Python has them in names of files.
+        try:
+            redis = client.from_url(
+                self.url, decode_responses=True, encoding_errors="surrogateescape"
+            )
+        except ValueError as error:
+            raise CannotWatch(str(error)) from None
         try:
             while True:
                 try:

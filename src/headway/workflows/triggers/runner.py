@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
 from headway.workflows.catalog import Catalog
 from headway.workflows.definition import Workflow
 from headway.workflows.errors import WorkflowError
+from headway.workflows.journal.errors import JournalError
 from headway.workflows.journal.journal import Journal
 from headway.workflows.journal.rows import RunRow
 from headway.workflows.llm import Gateway
 from headway.workflows.starting import start
-from headway.workflows.triggers.event import Around, Event, Trigger, input_of
+from headway.workflows.triggers.event import Around, CannotWatch, Event, Trigger, input_of
 from headway.workflows.triggers.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -55,8 +57,7 @@ class Triggers:
         self.hooks: dict[str, tuple[Webhook, Callable[[Event], Awaitable[RunRow]]]] = {}
         """Webhooks by name, each with what starts the run of an event."""
         for workflow in catalog:
-            for number, trigger in enumerate(workflow.triggers):
-                name = f"{workflow.name}.{type(trigger).__name__.lower()}{number}"
+            for name, trigger in _named(workflow):
                 self._watched.append((name, workflow, trigger))
                 if isinstance(trigger, Webhook):
                     if trigger.name in self.hooks:
@@ -76,13 +77,13 @@ class Triggers:
         async def fire(event: Event) -> None:
             try:
                 await self._start(name, workflow, trigger, event)
-            except WorkflowError as error:
+            except (WorkflowError, JournalError) as error:
                 logger.error("%s: event %s starts no run: %s", name, event.id, error)
 
         while True:
             try:
                 await trigger.watch(around, fire)
-            except ValueError as error:
+            except CannotWatch as error:
                 logger.error("trigger %s does not watch: %s", name, error)
                 return
             except Exception:
@@ -98,3 +99,12 @@ class Triggers:
         logger.info("%s: event %s started run %s", name, event.id, row.id)
         self._wake()
         return row
+
+
+def _named(workflow: Workflow[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Its triggers with their names, which stay as they are when others come before them."""
+    alike: Counter[str] = Counter()
+    for trigger in workflow.triggers:
+        name = f"{workflow.name}.{type(trigger).__name__.lower()} {trigger.watches}"
+        alike[name] += 1
+        yield (name if alike[name] == 1 else f"{name} #{alike[name]}"), trigger

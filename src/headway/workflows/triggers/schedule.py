@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,7 +26,7 @@ LATE_S = 60.0
 LONGEST_SLEEP_S = 10.0
 """Looks at the clock so often: it may jump."""
 MOST_MISSED = 1000
-"""Moments of a downtime that are looked at; older ones are dropped, with a warning."""
+"""Moments of a downtime that start runs; older ones are dropped, with a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ class Cron:
         expression: minute, hour, day of the month, month, day of the week.
         timezone: such as Europe/Berlin.
         window: runs start in this time of the day only, `22:00-06:00`: earlier ones wait.
-        catch_up: of the times that were missed while no worker was up, start `all`, `once` the
-            last one, or `skip` them.
+        catch_up: of the times that were missed while no worker was up, start `all` (of more than
+            1000 the latest ones), `once` the last one, or `skip` them.
         input: of each run.
 
     Raises:
@@ -123,6 +123,11 @@ class Cron:
         """Its time zone."""
         return ZoneInfo(self.timezone)
 
+    @property
+    def watches(self) -> str:
+        """Its times."""
+        return f"{self.expression} {self.timezone}"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event at each of its times; its `at` is that time."""
         await _watch(self, around, fire)
@@ -160,6 +165,11 @@ class Every:
         assert zone is not None
         return zone
 
+    @property
+    def watches(self) -> str:
+        """Its interval."""
+        return f"{self.seconds:g}"
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Fire an event at each of its times; its `at` is that time."""
         await _watch(self, around, fire)
@@ -180,24 +190,39 @@ def due(schedule: Schedule, last: datetime, now: datetime) -> tuple[list[datetim
         These times, and the last one that is handled once they are fired.
     """
     window = Window(schedule.window) if schedule.window else None
-    passed: list[datetime] = []
-    for moment in islice(schedule.after(last), MOST_MISSED):
-        start = window.first_in(moment.astimezone(schedule.zone)) if window else moment
-        if start > now:
-            break
-        passed.append(moment)
-    else:
-        logger.warning("more than %d times were missed since %s", MOST_MISSED, last)
-        return passed[-1:], now
+
+    def start(moment: datetime) -> datetime:
+        return window.first_in(moment.astimezone(schedule.zone)) if window else moment
+
+    def is_due(moment: datetime) -> bool:
+        return start(moment) <= now
+
+    passed = list(takewhile(is_due, islice(schedule.after(last), MOST_MISSED)))
     if not passed:
         return [], last
-    if schedule.catch_up == "all":
-        return passed, passed[-1]
+    if len(passed) == MOST_MISSED:
+        first, passed = passed[0], _latest(schedule, last, now, is_due)
+        if schedule.catch_up == "all" and passed[0] != first:
+            logger.warning("times from %s to %s were missed and are dropped", first, passed[0])
     newest = passed[-1]
-    start = window.first_in(newest.astimezone(schedule.zone)) if window else newest
-    if schedule.catch_up == "skip" and (now - start).total_seconds() > LATE_S:
+    if schedule.catch_up == "all":
+        return passed, newest
+    if schedule.catch_up == "skip" and (now - start(newest)).total_seconds() > LATE_S:
         return [], newest
     return [newest], newest
+
+
+def _latest(
+    schedule: Schedule, last: datetime, now: datetime, is_due: Callable[[datetime], bool]
+) -> list[datetime]:
+    """The latest MOST_MISSED times that are due, without going through all of a long downtime."""
+    span = timedelta(hours=1)
+    while True:
+        begin = max(last, now - span)
+        found = list(takewhile(is_due, schedule.after(begin)))
+        if len(found) >= MOST_MISSED or begin == last:
+            return found[-MOST_MISSED:]
+        span *= 2
 
 
 async def _watch(schedule: Schedule, around: Around, fire: Fire) -> None:

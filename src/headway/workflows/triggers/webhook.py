@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headway.workflows.triggers.event import Around, Event, Fire
+from headway.workflows.triggers.event import Around, CannotWatch, Event, Fire
 from headway.workflows.triggers.signatures import secret_bytes, verified
 
 
@@ -55,9 +55,17 @@ class Webhook:
         secret_bytes(secret)
         return secret
 
+    @property
+    def watches(self) -> str:
+        """What it looks at."""
+        return self.name
+
     async def watch(self, around: Around, fire: Fire) -> None:
         """Nothing to watch: the worker's HTTP server fires its events."""
-        self.secret()
+        try:
+            self.secret()
+        except ValueError as error:
+            raise CannotWatch(str(error)) from None
         await asyncio.Event().wait()
 
     def event(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
@@ -73,7 +81,9 @@ class Webhook:
         try:
             data = json.loads(body or b"{}")
         except ValueError:
-            raise WrongMessage("the body is no JSON") from None
+            is_form = "form-urlencoded" in headers.get("content-type", "")
+            hint = ": let its sender write application/json" if is_form else ""
+            raise WrongMessage(f"the body is no JSON{hint}") from None
         return Event(id_, data if isinstance(data, dict) else {"data": data})
 
 
@@ -86,6 +96,10 @@ def _cloud_event(id_: str, headers: Mapping[str, str], body: bytes) -> Event:
 
     try:
         event = from_http_event(HTTPMessage(dict(headers), body), JSONFormat())
+    except AttributeError:  # the library takes JSON for an object
+        raise WrongMessage(
+            "it is no CloudEvent, but a list or a value: send one at a time"
+        ) from None
     except (BaseCloudEventException, ValueError, KeyError, TypeError) as error:
         raise WrongMessage(f"it is no CloudEvent: {error}") from None
     data = event.get_data()

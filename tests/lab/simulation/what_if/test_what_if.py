@@ -102,7 +102,7 @@ def test_another_engine_is_said_not_to_be_fitted(tmp_path: Path) -> None:
 
 def test_few_requests_are_doubted_and_too_few_refused(tmp_path: Path) -> None:
     (doubt,) = ground(tmp_path, busy(100)).doubts
-    assert doubt == "100 requests say little about a p99; take a longer time."
+    assert doubt == "100 requests say little about a p99; 200 are needed."
     (doubt,) = ground(tmp_path / "few", busy(40)).doubts
     assert doubt == "40 requests say too little; 50 are needed."
     with pytest.raises(SimulationError, match="a profile needs 30 answers of one backend"):
@@ -152,8 +152,12 @@ def test_which_settings_meet_an_slo(tmp_path: Path) -> None:
     assert " meets latency_p50=5s (" in met.answer[0]
     assert met.serve.startswith("headway serve --set policy=srpt")
     assert tried[-1] > 2.0
-    unmet = asked("latency_p95=4s")
-    assert unmet.answer[0].startswith("No setting of these engines meets latency_p95=4s")
+    wider = asked("latency_p95=4s")
+    assert wider.answer[0].startswith("No setting of these engines meets latency_p95=4s")
+    assert wider.answer[1].startswith("It takes 16 requests at once on each engine")
+    assert any("so how slow 16 make each other is extrapolated" in note for note in wider.notes)
+    unmet = asked("latency_mean=0.8s")
+    assert unmet.answer[0].startswith("No setting of these engines meets latency_mean=0.8s")
     assert " engines like this one, with " in " ".join(unmet.answer)
     with pytest.raises(SimulationError, match="no SLO 'nosuch'"):
         asked("nosuch=1s")

@@ -45,15 +45,17 @@ class _Record(msgspec.Struct):
     error: object = None
 
     @property
-    def counts(self) -> bool:
-        """Whether it was answered in full, and not while the server warmed up."""
-        cancelled = self.metadata.was_cancelled or self.error is not None
-        return not cancelled and self.metadata.benchmark_phase == MEASURED
+    def is_whole(self) -> bool:
+        """Whether it was answered in full."""
+        return not self.metadata.was_cancelled and self.error is None
 
 
 def load(path: Path) -> Trace:
     """Requests that failed or were cancelled are left out. Raises SimulationError."""
-    records = [record for record in json_lines(path, _Record) if record.counts]
+    measured = [
+        one for one in json_lines(path, _Record) if one.metadata.benchmark_phase == MEASURED
+    ]
+    records = [record for record in measured if record.is_whole]
     turns = Counter(record.metadata.x_correlation_id for record in records)
     sessions = [record.metadata.x_correlation_id or "" for record in records]
     sizes = [_sizes(path, number, record) for number, record in enumerate(records, start=1)]
@@ -64,6 +66,7 @@ def load(path: Path) -> Trace:
         [output for _, output in sizes],
         ids=[record.metadata.x_request_id or "" for record in records],
         programs=[one if turns[one] > 1 else "" for one in sessions],
+        left_out=len(measured) - len(records),
     )
 
 

@@ -36,7 +36,8 @@ def load(path: Path, unit_s: float) -> Trace:
     The traces do not say when answers ended: they are taken to have come at TYPICAL_TPOT_S.
     Requests without output are left out. Raises SimulationError.
     """
-    lines = [line for line in json_lines(path, _Line) if line.output_length >= 1]
+    every = list(json_lines(path, _Line))
+    lines = [line for line in every if line.output_length >= 1]
     lines = [lines[number] for number in in_order([line.timestamp for line in lines])]
     place: dict[int, int] = {}
     after, gaps_s, shared = [], [], []
@@ -62,6 +63,7 @@ def load(path: Path, unit_s: float) -> Trace:
         after=after,
         gap_s=gaps_s,
         shared_tokens=shared,
+        left_out=len(every) - len(lines),
     )
 
 

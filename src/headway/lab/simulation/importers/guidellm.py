@@ -26,6 +26,8 @@ class _Request(msgspec.Struct):
 
 class _Requests(msgspec.Struct):
     successful: list[_Request]
+    errored: list[object] = []
+    incomplete: list[object] = []
 
 
 class _Benchmark(msgspec.Struct):
@@ -41,12 +43,8 @@ def load(path: Path) -> Trace:
 
     Raises SimulationError.
     """
-    requests = [
-        request
-        for report in json_lines(path, _Report)
-        for benchmark in report.benchmarks
-        for request in benchmark.requests.successful
-    ]
+    groups = [one.requests for report in json_lines(path, _Report) for one in report.benchmarks]
+    requests = [request for group in groups for request in group.successful]
     at_s: list[float] = []
     for number, request in enumerate(requests, start=1):
         start_s = request.request_start_time
@@ -63,4 +61,5 @@ def load(path: Path) -> Trace:
         [request.prompt_tokens or 0 for request in requests],
         [request.output_tokens or 0 for request in requests],
         ids=[request.request_id for request in requests],
+        left_out=sum(len(group.errored) + len(group.incomplete) for group in groups),
     )

@@ -42,6 +42,7 @@ class _Columns:
     after: list[int] = field(default_factory=list)
     gaps_s: list[float] = field(default_factory=list)
     shared: list[int] = field(default_factory=list)
+    left_out: int = 0
 
 
 def load(path: Path, unit_s: float) -> Trace:
@@ -51,6 +52,7 @@ def load(path: Path, unit_s: float) -> Trace:
     """Place of the latest turn of each session."""
     for row, line in enumerate(json_lines(path, _Line), start=1):
         if line.output_length < 1:
+            found.left_out += 1
             continue
         session = "" if line.session_id is None else str(line.session_id)
         before = latest.get(session, -1) if session else -1
@@ -87,6 +89,7 @@ def load(path: Path, unit_s: float) -> Trace:
         after=found.after if sessions else (),
         gap_s=found.gaps_s if sessions else (),
         shared_tokens=found.shared if sessions else (),
+        left_out=found.left_out,
     )
 
 

@@ -21,6 +21,7 @@ def recorded(
     *,
     ids: Sequence[str] = (),
     after: Sequence[int] = (),
+    left_out: int = 0,
     **columns: Sequence[Any],
 ) -> Trace:
     """The requests that have an answer, in order of arrival; the first arrives at 0.
@@ -28,14 +29,15 @@ def recorded(
     Args:
         name: of the trace.
         at_s: seconds, from any beginning.
-        prompt_tokens: 0 counts as 1: every prompt has a beginning.
+        prompt_tokens: as `prompts_column` takes them.
         output_tokens: requests with less than 1 are left out.
         ids: may be empty.
         after: which request has to end first, by its place in these columns; -1: none.
+        left_out: further requests that have no answer.
         columns: any others of Trace, by name.
 
     Raises:
-        SimulationError: an id occurs twice, or nothing was answered.
+        SimulationError: an id occurs twice, a number makes no sense, or nothing was answered.
     """
     refuse_repeated(name, ids)
     for row, one_s in enumerate(at_s, start=1):
@@ -61,10 +63,25 @@ def recorded(
     return Trace(
         name,
         times_s - times_s[0],
-        tokens_column(name, [max(1, prompt_tokens[number]) for number in order]),
+        prompts_column(name, [prompt_tokens[number] for number in order]),
         tokens_column(name, [output_tokens[number] for number in order]),
+        left_out=left_out + len(at_s) - len(order),
         **others,
     )
+
+
+def prompts_column(name: str, prompt_tokens: Sequence[int]) -> np.ndarray:
+    """Lengths of prompts; 0 counts as 1, since every prompt has a beginning.
+
+    Raises:
+        SimulationError: one is negative, or beyond all reason.
+    """
+    if min(prompt_tokens, default=0) < 0:
+        raise SimulationError(
+            f"{name} has an answered request with {min(prompt_tokens)} prompt tokens; correct it, "
+            f"or leave the row out"
+        )
+    return tokens_column(name, [max(1, tokens) for tokens in prompt_tokens])
 
 
 def tokens_column(name: str, values: Sequence[int]) -> np.ndarray:

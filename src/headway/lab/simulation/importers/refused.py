@@ -36,6 +36,11 @@ HEADERS: tuple[tuple[set[str], str], ...] = (
         f"Vidur's lengths without arrived_at: {NO_TIMES}; add the column",
     ),
     ({"Metric", "avg"}, "the totals of AIPerf; take its profile_export.jsonl"),
+    (
+        {"arrival", "outcome", "total_ms"},
+        "the history of a gateway, without what the prefix cache saved; take its request log, "
+        "requests.db",
+    ),
     ({"prompt", "response"}, f"prompts: {NO_TIMES}; {REPLAY}"),
 )
 """The same by columns of a CSV file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ UNCOUNTED = "uncounted"
 
 def load(path: Path) -> Trace:
     """The requests that were answered in full. Raises SimulationError."""
-    return trace_of(answered(path), path.name)
+    left_out = Counter[str]()
+    found = trace_of(answered(path, left_out=left_out), path.name)
+    return replace(found, left_out=left_out.total())
 
 
 def answered(
@@ -61,7 +64,8 @@ def answered(
 def trace_of(
     records: Sequence[RequestRecord], name: str, since_unix_s: float | None = None
 ) -> Trace:
-    """The traffic of `records`, which are in the order of their arrival.
+    """The traffic of `records`, which are in the order of their arrival. Prompts are without what
+    came from the prefix cache: nobody knows with which others they began alike.
 
     It begins with the first of them, or at `since_unix_s`: then those that came before it come
     first, in any order, and arrive at 0.
@@ -70,7 +74,7 @@ def trace_of(
     return Trace(
         name,
         np.array([max(0.0, record.arrival_unix_s - first_s) for record in records]),
-        np.array([record.prompt_tokens for record in records], int),
+        np.array([max(1, (one.prompt_tokens or 0) - (one.cached_tokens or 0)) for one in records]),
         np.array([record.output_tokens for record in records], int),
         tenants=[record.tenant for record in records],
         tiers=[Tier.parse(record.tier) for record in records],

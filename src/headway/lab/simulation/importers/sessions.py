@@ -8,7 +8,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from headway.lab.simulation.importers.recorded import refuse_repeated, tokens_column
+from headway.lab.simulation.importers.recorded import (
+    prompts_column,
+    refuse_repeated,
+    tokens_column,
+)
 from headway.lab.simulation.importers.rows import json_lines
 from headway.lab.simulation.trace import Trace
 
@@ -68,6 +72,7 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
         SimulationError: a session comes twice, or a number of tokens makes no sense.
     """
     refuse_repeated(name, [session.session for session in sessions])
+    calls = sum(len(session.steps) for session in sessions)
     for session in sessions:
         session.steps = [step for step in session.steps if step.output_tokens >= 1]
     rows: list[tuple[float, int, int]] = []
@@ -89,7 +94,7 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
     return Trace(
         name,
         np.array([at_s for at_s, _, _ in rows]),
-        tokens_column(name, [max(1, step.prompt_tokens) for step in steps]),
+        prompts_column(name, [step.prompt_tokens for step in steps]),
         tokens_column(name, [step.output_tokens for step in steps]),
         tenants=[sessions[session].workflow or sessions[session].model for _, session, _ in rows],
         programs=[sessions[session].session for _, session, _ in rows],
@@ -102,4 +107,5 @@ def trace_of(sessions: Sequence[Session], name: str) -> Trace:
                 for step in steps
             ],
         ),
+        left_out=calls - len(rows),
     )

@@ -53,6 +53,7 @@ def advised(
     )
     notes = [
         *ground.notes,
+        *ground.extrapolated([best.candidate.tuning.slots or 0]),
         *remarks(ground.trace, ground.sites, [one.run.measures for one in tried]),
     ]
     headings, rows = advice_cells(tried, best)

@@ -89,7 +89,7 @@ def compared(
     measures = [run.measures for (run,) in runs.values()]
     found = _verdict({label: run for label, (run,) in runs.items()}, rows, Row(now, 0), trace)
     said = [
-        *_extrapolated(ground, slots),
+        *ground.extrapolated(slots),
         *remarks(ground.trace, ground.sites, measures),
         *equals(result),
     ]
@@ -116,18 +116,6 @@ def _scored(run: Run, ground: Ground) -> Run:
     outcome = run.outcome.rows(chosen)
     measures = measures_of(ground.trace.rows(chosen), outcome, ground.sites)
     return replace(run, outcome=outcome, measures=measures)
-
-
-def _extrapolated(ground: Ground, slots: Sequence[int]) -> list[str]:
-    """What a fitted profile cannot know."""
-    most = max(site.profile.slots for site in ground.sites)
-    beyond = [str(number) for number in slots if number > most]
-    if not (ground.own and beyond):
-        return []
-    return [
-        f"No more than {most} requests ever ran at once there, so how slow {' or '.join(beyond)} "
-        "make each other is extrapolated."
-    ]
 
 
 class _Verdict(NamedTuple):

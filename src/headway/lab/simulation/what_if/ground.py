@@ -10,13 +10,12 @@ import numpy as np
 
 from headway.core.settings import SchedulerSettings
 from headway.lab.report.figures import figures
-from headway.lab.simulation.captured import LEAST_REQUESTS as LEAST_FOR_A_MEAN
-from headway.lab.simulation.choice import LEAST_REQUESTS as LEAST_FOR_A_TAIL
 from headway.lab.simulation.errors import SimulationError
 from headway.lab.simulation.fair_prediction import Assumption, assumed_prediction
 from headway.lab.simulation.importers.loading import load_trace
 from headway.lab.simulation.logged_profile import logged_sites
 from headway.lab.simulation.profiles import load_profile, names
+from headway.lab.simulation.remarks import few, left_out
 from headway.lab.simulation.site import Site
 from headway.lab.simulation.slo import NOTHING
 from headway.lab.simulation.trace import Trace
@@ -46,6 +45,17 @@ class Ground:
     own: bool
     """Whether the engines are the gateway's, so that it can do what is found here."""
 
+    def extrapolated(self, slots: Sequence[int]) -> list[str]:
+        """What a profile that was fitted to the gateway's engines cannot know of so many slots."""
+        most = max(site.profile.slots for site in self.sites)
+        beyond = [str(number) for number in slots if number > most]
+        if not (self.own and beyond):
+            return []
+        return [
+            f"No more than {most} requests ever ran at once there, so how slow "
+            f"{' or '.join(beyond)} make each other is extrapolated."
+        ]
+
 
 @dataclass(frozen=True)
 class _Traffic:
@@ -54,15 +64,6 @@ class _Traffic:
     trace: Trace
     scored: np.ndarray
     notes: Sequence[str]
-
-    def doubts(self) -> list[str]:
-        """Why so few requests say little."""
-        count = int(self.scored.sum())
-        if count < LEAST_FOR_A_MEAN:
-            return [f"{count} requests say too little; {LEAST_FOR_A_MEAN} are needed."]
-        if count < LEAST_FOR_A_TAIL:
-            return [f"{count} requests say little about a p99; take a longer time."]
-        return []
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def ground_of(
         settings=settings,
         prediction=prediction,
         notes=[*traffic.notes, *engines.notes, f"Prediction of lengths: {prediction}."],
-        doubts=[*engines.doubts, *traffic.doubts()],
+        doubts=[*engines.doubts, *few(int(traffic.scored.sum()))],
         own=profile == FITTED,
     )
 
@@ -121,6 +122,7 @@ def _of_log(known: Recorded) -> _Traffic:
 def _of_file(file: Path) -> _Traffic:
     trace = load_trace(file)
     notes = [f"{len(trace):,} requests over {_duration(trace.span_s)} from {file.name}."]
+    notes += left_out(trace)
     if len(trace) > MOST_REQUESTS:
         notes.append(f"Only its first {MOST_REQUESTS:,} are replayed.")
         trace = trace.first(MOST_REQUESTS)
