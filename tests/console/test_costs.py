@@ -20,7 +20,7 @@ HOSTILE = '<img src=x onerror="document.title=1">\u202eevil'
 
 
 def spent(log: RequestLog) -> None:
-    """Requests of just now: two of acme that cost 3.00 together, one of a model without price."""
+    """Requests of just now: two of acme that cost 3.00 together, two of models without price."""
     now_s = time.time()
     acme = {
         "arrival_unix_s": now_s,
@@ -34,6 +34,7 @@ def spent(log: RequestLog) -> None:
             record(1, **acme, cost=1.0),
             record(2, **acme, cost=2.0),
             record(3, **acme | {"tenant": HOSTILE, "model": "dear/one: x", "cost": None}),
+            record(4, **acme | {"model": "encoder", "backend": "", "cost": None}),
         ],
         now_s,
     )
@@ -59,6 +60,8 @@ async def test_who_spent_what_and_what_is_left(
     await console.sign_in("boss")
     await console.see("3.00 of 2.00 today: spent")
     await console.see('"dear/one: x": {input: 0.10, output: 0.40}')
+    await console.see("encoder, which answers whole batches: 1 request")
+    await console.see("encoder: {input: 0.10, output: 0}")
     rows = console.page.locator(".spent tbody tr")
     await rows.first.wait_for()
     assert [await one.locator("th").inner_text() for one in await rows.all()] == ["acme", HOSTILE]

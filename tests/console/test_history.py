@@ -131,6 +131,31 @@ async def test_a_life_with_a_preemption_is_told(
     await console.see("1 other ran when it came; before it began 1 of higher tiers.")
 
 
+async def test_what_did_not_happen_is_not_told(
+    serve: Serve, log: RequestLog, open_console: OpenConsole
+) -> None:
+    unscheduled: Any = {"policy": "", "backend": "", "queue_ms": None, "ttft_ms": None}
+    told = "The model 'nosuch' does not exist; there are: counter."
+    refused = {**unscheduled, "total_ms": None, "outcome": "rejected", "reason": "model_not_found"}
+    log.write(record(1, id="embedded", **unscheduled))
+    log.write(record(2, id="refused", **refused), life=Life(message=told))
+    why = "runs on an engine that cannot continue from token ids"
+    log.write(record(3, id="whole", reason=why), life=Life("chat/completions", whole=True))
+    gateway = await serve(ExactEngine(), request_log=log)
+    while log.written < 3:
+        time.sleep(0.001)
+    console = await open_console(gateway, "#/history?id=embedded")
+    await console.see("It waited for a batch and ran in it: 500 ms together, in tier standard.")
+    console = await open_console(gateway, "#/history?id=refused")
+    await console.see(f"Its client was told: {told}")
+    console = await open_console(gateway, "#/history?id=whole")
+    await console.see(f"not possible: it {why}")
+    assert await console.page.locator(".stretches tbody th").all_inner_texts() == [
+        "queued",
+        "running",
+    ]
+
+
 async def test_hostile_text_is_text_and_a_megabyte_does_not_freeze_it(
     serve: Serve, log: RequestLog, open_console: OpenConsole
 ) -> None:

@@ -89,6 +89,13 @@ async def test_tools_and_schemas_are_sent(
     await chat(console, "How is the weather?")
     await console.see("→ weather {}")
     assert backend.requests[-1][1]["tools"][0]["function"]["name"] == "weather"
+    backend.message = None
+    await console.page.get_by_placeholder("What weather returns").wait_for()
+    await chat(console, "18 degrees")
+    await console.see("word99")
+    _, calls, result = backend.requests[-1][1]["messages"]
+    assert calls == {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert result == {"role": "tool", "tool_call_id": "c", "content": "18 degrees"}
     await console.page.get_by_label("Further fields").fill("{nonsense")
     await console.see("This is no JSON object, so nothing is sent.")
 
@@ -147,13 +154,17 @@ async def test_the_request_as_code_works(
     console = await open_console(gateway, PLACE)
     text = 'It\'s "quoted" \\ and\ntwo lines \U0001f980'
     await console.page.get_by_label("Message").fill(text)
+    await console.page.get_by_text("Tools, JSON schema").click()
+    await console.page.get_by_label("Further fields").fill('{"seed": 7, "min_p": 0.1}')
     await console.page.get_by_text("The request as code").click()
     await console.press(shown)
     code = await console.page.locator(".code pre").inner_text()
     command = ["sh", "-c", code] if shown == "curl" else [sys.executable, "-c", code]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    assert backend.requests[-1][1]["messages"][-1]["content"] == text
+    sent = backend.requests[-1][1]
+    assert sent["messages"][-1]["content"] == text
+    assert (sent["seed"], sent["min_p"]) == (7, 0.1), "fields that OpenAI's client knows, and not"
 
 
 async def test_two_registered_prompts_are_compared_on_the_same_input(

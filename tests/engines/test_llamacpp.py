@@ -38,6 +38,7 @@ async def test_it_tells_what_it_is(llama: LlamaCppEngine) -> None:
     assert (description.slots, description.context_tokens) == (1, 512)
     assert description.exact_resume and description.engine == "llama.cpp"
     assert not description.embeddings and not description.parses_chat
+    assert not description.tools, "its template has no place for them"
     assert description.takes("smollm2-135m-instruct") == frozenset()
     assert "modalities" in await llama._http.ask("/props", dict), "it says what it takes"
     assert len(description.vocabulary) == 16

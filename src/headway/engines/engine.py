@@ -103,6 +103,8 @@ class Description:
     """Fingerprint of its tokenizer: backends that share it can continue each other's answers."""
     parses_chat: bool = False
     """Whether it splits chat answers into reasoning and content: then it can only forward them."""
+    tools: bool = True
+    """Whether its chat template shows the model what tools there are, as far as known."""
     engine: str = "openai"
     """Its software: llama.cpp, vllm, sglang, ollama, or openai for any other."""
     inputs: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -26,6 +26,15 @@ from headway.engines.resumable import Position, ResumableEngine
 
 _THINKING = ("<think>", "reasoning_content", "<|channel|>")
 """Markers of chat templates whose answers llama.cpp splits into reasoning and content."""
+_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "probe_of_tools",
+        "description": "A probe.",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
+"""Its name can be found again in a prompt."""
 _GROWTH = 0.4
 """Most of a piece, over what was computed before it: the engine finds its slot again only if that
 holds most of the prompt (see `llama_child`)."""
@@ -41,6 +50,7 @@ class LlamaCppEngine(ResumableEngine):
         self._cost = cost or MeasuredCost()
         self._computed = ComputedPrompts()
         self._embeddings: bool | None = None
+        self._tools = True
 
     async def describe(self) -> Description:
         """Requests its model, slots and template; the first time, also measures its speed.
@@ -56,6 +66,7 @@ class LlamaCppEngine(ResumableEngine):
         ids = await self._tokenize(PROBE_TEXT, add_special=False)
         if self._embeddings is None:
             self._embeddings = await self._embeds(self._own_name(models[0]))
+            self._tools = await self._shows_tools()
             if not self._cost.known:
                 await self._try_speed(ids)
         return Description(
@@ -68,6 +79,7 @@ class LlamaCppEngine(ResumableEngine):
             embeddings=self._embeddings,
             vocabulary=hashlib.sha256(repr(ids).encode()).hexdigest()[:16],
             parses_chat=any(mark in props.chat_template for mark in _THINKING),
+            tools=self._tools,
             engine=self.kind,
             inputs=self._inputs(
                 listed, {self._own_name(model): props.modalities.inputs for model in models}
@@ -189,6 +201,11 @@ class LlamaCppEngine(ResumableEngine):
             raise self._http.gone(f"{path} answered in a format that is not llama.cpp's") from None
         finally:
             response.close()
+
+    async def _shows_tools(self) -> bool:
+        asked = {"messages": [{"role": "user", "content": PROBE_TEXT}], "tools": [_TOOL]}
+        shown = await self._http.ask("/apply-template", _Templated, asked)
+        return shown is None or "probe_of_tools" in shown.prompt
 
     async def _try_speed(self, ids: list[int]) -> None:
         asked = {"prompt": ids, "n_predict": 4, "cache_prompt": False, "ignore_eos": True}

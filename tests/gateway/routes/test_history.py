@@ -9,9 +9,11 @@ import time
 from typing import Any
 
 import aiohttp
+import openai
 import pytest
 from tests.gateway.conftest import HELLO, Serve, client_of, until
 from tests.gateway.doubles import ExactEngine
+from tests.gateway.fake_backend import FakeBackend
 from tests.store.history.rows import fill, record
 
 from headway.gateway.keys.keys import hash_key
@@ -260,3 +262,36 @@ async def test_a_request_that_never_ran_has_waited(serve: Serve, log: RequestLog
     (row,) = (await get(gateway, "", outcome="cancelled"))["data"]
     one = await get(gateway, f"/{row['id']}")
     assert [part["phase"] for part in one["timeline"]] == ["queued"]
+
+
+async def test_a_refused_request_says_what_its_client_was_told(
+    serve: Serve, backend: FakeBackend, log: RequestLog
+) -> None:
+    gateway = await serve(backend, request_log=log)
+    async with client_of(gateway) as client:
+        with pytest.raises(openai.NotFoundError):
+            await client.chat.completions.create(model="nosuch", messages=HELLO)
+    await until(lambda: log.written == 1)
+    (row,) = (await get(gateway, ""))["data"]
+    one = await get(gateway, f"/{row['id']}")
+    assert (one["outcome"], one["reason"]) == ("rejected", "model_not_found")
+    assert one["message"].startswith("The model 'nosuch' does not exist; there are: ")
+    assert one["endpoint"] == "chat/completions" and one["timeline"] == []
+    assert "OpenAI/Python" in one["headers"]["user-agent"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "phases"), [(False, ["running"]), (True, ["prefill", "decode"])]
+)
+async def test_the_first_token_of_an_answer_that_came_whole_is_not_made_up(
+    serve: Serve, backend: FakeBackend, log: RequestLog, stream: bool, phases: list[str]
+) -> None:
+    gateway = await serve(backend, request_log=log)
+    async with aiohttp.ClientSession() as http:
+        body = {"model": "fake", "messages": HELLO, "stream": stream}
+        async with http.post(gateway.address + "/v1/chat/completions", json=body) as answer:
+            await answer.read()
+    await until(lambda: log.written == 1)
+    (row,) = (await get(gateway, ""))["data"]
+    one = await get(gateway, f"/{row['id']}")
+    assert [part["phase"] for part in one["timeline"]] == ["queued", *phases]

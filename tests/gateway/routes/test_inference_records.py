@@ -9,11 +9,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.gateway.conftest import catalog_of
+from tests.gateway.conftest import Serve, catalog_of, client_of, until
 
 from headway.gateway.keys.keys import hash_key
 from headway.gateway.server import Gateway
 from headway.gateway.settings import ApiKey, BudgetSettings, GatewaySettings
+from headway.models.source import source_of
 from headway.prices.table import Prices
 from headway.prices.tokens import TokenPrice
 from headway.store.request_log import RequestLog, read
@@ -74,6 +75,19 @@ async def test_each_has_one_line_and_one_row_with_who_and_why(
     assert rows[0].total_ms is not None and rows[0].total_ms > 0.0
     lines = [one.getMessage() for one in caplog.records if one.name == "headway.request"]
     assert [json.loads(line)["id"] for line in lines] == [row.id for row in rows]
+
+
+async def test_tokens_of_texts_are_those_of_a_prompt_and_other_items_have_none(
+    tiny: Path, serve: Serve, log: RequestLog
+) -> None:
+    catalog = catalog_of("upper", text=source_of(str(tiny / "text")))
+    gateway = await serve(catalog=catalog, request_log=log)
+    async with client_of(gateway) as client:
+        answer = await client.embeddings.create(model="text", input=["a cat", "an animal"])
+        await client.post("/models/upper:predict", body={"instances": ["a"]}, cast_to=object)
+    await until(lambda: log.written == 2)
+    rows = {record.model: record.prompt_tokens for _, record in read(log.path)}
+    assert rows == {"text": answer.usage.prompt_tokens, "upper": None}
 
 
 @pytest.mark.timeout(60)

@@ -28,9 +28,8 @@ CHECKS = [
 def test_schemathesis(case: schemathesis.Case, address: str) -> None:
     response = case.call(base_url=address)
     case.validate_response(response, checks=CHECKS)
-    if response.status_code >= 500:  # the only one that a client can bring about
-        error = response.json()["error"]
-        assert (error.get("code") or error["details"]["error_code"]) == "deadline_exceeded"
+    if response.status_code >= 500:  # a missed deadline is the only one that a client can cause
+        assert response.status_code == 504
 
 
 async def test_it_is_published_with_a_page(serve: Serve, http: aiohttp.ClientSession) -> None:

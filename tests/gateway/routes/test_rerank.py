@@ -34,6 +34,13 @@ def test_so_many_as_are_asked_for_come_back_with_their_texts_if_that_is_asked(
     assert "document" not in rerank(models).json()["results"][0]
 
 
+def test_cohere_s_newer_clients_find_it(models: str) -> None:
+    body = {"model": "text", "query": "a cat", "documents": DOCUMENTS[:2], "top_n": 1}
+    newer = requests.post(models + "/v2/rerank", json=body).json()
+    older = requests.post(models + "/v1/rerank", json=body).json()
+    assert newer["results"] == older["results"]
+
+
 def test_functions_score_pairs(models: str) -> None:
     told = rerank(models, model="overlap").json()
     assert [(r["index"], r["relevance_score"]) for r in told["results"]] == [

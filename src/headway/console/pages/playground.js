@@ -65,6 +65,7 @@ export function Page({ query }) {
   }
   function clear() { answers.forEach(one => one.clear()) }
   const two = sides.length === 2
+  const called = answers.slice(0, sides.length).map(one => one.called()).find(Boolean)
   return html`<div class="row head"><h1>Playground</h1><span class="space"></span>
       <button onClick=${() => setSides(two ? [sides[0]] : [sides[0], { ...sides[0] }])}>
         ${two ? 'One answer' : 'Two side by side'}</button>
@@ -86,7 +87,7 @@ export function Page({ query }) {
         onSet=${(/** @type {Input['media']} */ media) => setInput({ ...input, media })}/>
       <div class="line-of-input"><label class="unseen" for="prompt">Message</label>
       <textarea id="prompt" rows=${declared.length > 0 ? 1 : 3} value=${input.text}
-        placeholder=${declared.length > 0 ? 'A message after the prompt, if any; Ctrl+Enter sends' : 'Say something to the model; Ctrl+Enter sends it'}
+        placeholder=${called ? `What ${called} returns; Ctrl+Enter sends it` : declared.length > 0 ? 'A message after the prompt, if any; Ctrl+Enter sends' : 'Say something to the model; Ctrl+Enter sends it'}
         onInput=${(/** @type {any} */ event) => setInput({ ...input, text: event.target.value })}></textarea>
       ${busy
         ? html`<button type="button" class="main danger" onClick=${() => stop.current?.abort()}>Stop</button>`

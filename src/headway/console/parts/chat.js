@@ -5,10 +5,20 @@ import { ask, send } from './session.js'
 import { eventIn, linesOf } from './stream.js'
 
 /**
+ * @typedef {object} Message
+ * @property {string} role
+ * @property {any} content
+ * @property {Call[]} [tool_calls]
+ * @property {string} [tool_call_id]
+ *
+ * @typedef {{id: string, type: 'function', function: {name: string, arguments: string}}} Call
+ */
+
+/**
  * @typedef {object} Chat
  * @property {string} [model] none: that of the prompt
  * @property {{id: string, version: string, variables: Record<string, string>}} [prompt] a registered one
- * @property {{role: string, content: any}[]} [messages]
+ * @property {Message[]} [messages]
  * @property {number} [temperature]
  * @property {number} [max_tokens]
  * @property {object} [response_format]
@@ -17,6 +27,7 @@ import { eventIn, linesOf } from './stream.js'
 /**
  * @typedef {object} Hearing what is called while the answer comes
  * @property {(text: string) => void} onText
+ * @property {(place: number, part: Partial<Call>) => void} onCall a piece of the call in this place
  * @property {(sentence: string) => void} onWait where it stands in the queue
  * @property {(headers: Headers) => void} onBegin
  * @property {(usage: any) => void} onUsage
@@ -60,10 +71,7 @@ function hear(line, hearing) {
   if (event === null) return
   const choice = event.choices?.[0]
   if (choice?.delta?.content) hearing.onText(choice.delta.content)
-  for (const call of choice?.delta?.tool_calls ?? []) {
-    const { name, arguments: given } = call.function ?? {}
-    hearing.onText((name ? `→ ${name} ` : '') + (given ?? ''))
-  }
+  for (const call of choice?.delta?.tool_calls ?? []) hearing.onCall(call.index ?? 0, call)
   if (choice?.finish_reason) hearing.onEnd(choice.finish_reason)
   if (event.usage) hearing.onUsage(event.usage)
 }
@@ -77,25 +85,30 @@ export function asCurl(chat, tier, keyed) {
   return words.join(' \\\n  ')
 }
 
+/** Fields that OpenAI's client takes by name; it refuses names that it does not know. */
+const IN_CLIENT = ['temperature', 'max_tokens', 'tools', 'tool_choice', 'response_format', 'n', 'seed', 'stop', 'top_p']
+
 /** @param {Chat} chat @param {string} tier @param {boolean} keyed @returns {string} with OpenAI's client */
 export function asPython(chat, tier, keyed) {
-  const { model = 'default', messages = [], prompt, ...settings } = chat
+  const { model = 'default', messages = [], ...fields } = chat
+  const settings = Object.entries(fields).filter(([name]) => IN_CLIENT.includes(name))
+  const others = Object.fromEntries(Object.entries(fields).filter(([name]) => !IN_CLIENT.includes(name)))
   const key = keyed ? 'os.environ["HEADWAY_KEY"]' : '"none"'
   const options = [
     `    model=${text(model)},`,
     '    messages=[',
-    ...messages.map(one => `        {"role": ${text(one.role)}, "content": ${python(one.content)}},`),
+    ...messages.map(one => `        ${python(one)},`),
     '    ],',
-    ...Object.entries(settings).map(([name, value]) => `    ${name}=${python(value)},`)
+    ...settings.map(([name, value]) => `    ${name}=${python(value)},`)
   ]
-  if (prompt) options.push(`    extra_body={"prompt": ${python(prompt)}},`)
+  if (Object.keys(others).length > 0) options.push(`    extra_body=${python(others)},`)
   if (tier) options.push(`    extra_headers={"x-headway-tier": ${text(tier)}},`)
   return [
     ...(keyed ? ['import os', ''] : []),
     'from openai import OpenAI', '',
     `client = OpenAI(base_url=${text(`${base()}/v1`)}, api_key=${key})`,
     'answer = client.chat.completions.create(', ...options, ')',
-    'print(answer.choices[0].message.content)'
+    `print(answer.choices[0].message${'tools' in fields ? '' : '.content'})`
   ].join('\n')
 }
 

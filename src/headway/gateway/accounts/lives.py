@@ -32,6 +32,7 @@ def life_of(work: Work, outcome: Outcome) -> Life:
         work.trace.get("traceparent", ""),
         work.user_agent,
         _runs(work, outcome) if work.served.runs else (),
+        work.generation is None and not work.stream,
     )
 
 

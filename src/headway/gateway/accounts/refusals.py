@@ -11,11 +11,14 @@ from itertools import count
 from headway.gateway.accounts.folding import Folding, Kind
 from headway.gateway.accounts.metrics import Metrics
 from headway.gateway.accounts.request_lines import request_logger, wanted
+from headway.store.history.life import Life
 from headway.store.request_log import RequestLog
 from headway.store.request_record import Outcome, RequestRecord
 
 MOST_PATH = 200
 """Characters of a path in a line."""
+MOST_MESSAGE = 1000
+"""Characters of a message in a row."""
 FAILURES = (500, 502)
 """Statuses of requests that were not refused, but failed."""
 
@@ -36,6 +39,8 @@ class Refusal:
     reason: str
     """The error's code."""
     message: str
+    user_agent: str = ""
+    """Of the client."""
 
     @property
     def who(self) -> str:
@@ -70,7 +75,12 @@ class Refusals:
             outcome: Outcome = "failed" if refusal.status in FAILURES else "rejected"
             self._metrics.refused(outcome, refusal.reason)
             if self._request_log is not None and (alone or refusal.tenant is not None):
-                self._request_log.write(self._record(refusal, outcome))
+                life = Life(
+                    endpoint=refusal.path[:MOST_PATH].removeprefix("/v1/"),
+                    user_agent=refusal.user_agent,
+                    message=refusal.message[:MOST_MESSAGE],
+                )
+                self._request_log.write(self._record(refusal, outcome), life=life)
         if alone and wanted():
             request_logger.info(
                 "refused %s %s of %s: %d %s: %s",

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from headway.engines.engine import BackendGone, EngineError, ForwardedResponse
+from headway.engines.llamacpp_request import as_read
 from headway.engines.reported import reported_count
 from headway.gateway.accounts.accounts import Accounts
 from headway.gateway.answers.answer_tokens import answer_bytes, answer_tokens
@@ -97,7 +98,10 @@ class Forwarder:
             raise EngineError(status, detail, message, upstream.headers)
 
     def _body(self, work: Work) -> bytes:
-        """The body to send: the client's own bytes if nothing has to be changed."""
+        """The body to send: the client's own bytes if nothing has to be changed.
+
+        Raises EngineError for what the backend would ignore.
+        """
         sent, backend = work.fields, work.served.backend
         if work.stream and backend not in self._refuse_usage:
             options = _object(sent.get("stream_options"))
@@ -105,6 +109,8 @@ class Forwarder:
                 options["include_usage"] = _TRUE
                 sent = {**sent, "stream_options": msgspec.Raw(msgspec.json.encode(options))}
         description = self._dispatcher.pool.statuses[backend].description
+        if description is not None and description.engine == "llama.cpp":
+            sent = as_read(sent, description)
         if "priority" in sent and (description is None or not description.priority):
             sent = {name: value for name, value in sent.items() if name != "priority"}
         model = work.origin.model

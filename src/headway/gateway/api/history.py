@@ -64,5 +64,7 @@ class HistoryRequest(Row, kw_only=True):
     """Who went before it while it waited; null: it did not wait."""
     headers: dict[str, str]
     """That its client sent, and that say nothing secret."""
+    message: str
+    """What its client was told, where it was refused before it was scheduled; else empty."""
     prompt: str | None
     """Null unless `log.prompts` is on."""

@@ -165,7 +165,7 @@ def _prompt(request: CountTokensRequest) -> dict[str, Any]:
 def _tool(place: int, tool: Tool) -> dict[str, Any]:
     if tool.type not in (None, "custom") or tool.input_schema is None:
         raise unsupported(
-            f"tools[{place}]: Headway runs no tools, so it cannot offer "
+            f"tools[{place}]: engines call functions only, so none can be "
             f"{tool.type or tool.name!r}; define your own tools with name, description and "
             "input_schema.",
             f"tools[{place}]",

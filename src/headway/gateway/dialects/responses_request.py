@@ -254,7 +254,7 @@ def _offer(
 def _function(tool: FunctionTool, where: str) -> dict[str, Any]:
     if tool.type != "function" or tool.name is None:
         raise unsupported(
-            f"{where}: Headway runs no tools, so it cannot offer {tool.type!r}; define your "
+            f"{where}: engines call functions only, so none can be {tool.type!r}; define your "
             "own functions with name, description and parameters.",
             where,
         )

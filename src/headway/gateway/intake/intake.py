@@ -14,7 +14,6 @@ import msgspec
 
 from headway.core.estimate import SizeEstimate
 from headway.core.request import Request, Tier
-from headway.engines.continuation import continuable
 from headway.engines.engine import Generation, Kind
 from headway.engines.pool import BackendPool
 from headway.gateway.api.names import checked_name
@@ -29,6 +28,7 @@ from headway.gateway.foresight.runs_ahead import RunsAhead
 from headway.gateway.http.trace_context import trace_headers
 from headway.gateway.intake.admissions import Admissions
 from headway.gateway.intake.asked import Asked, PlaceInRun, Urgency
+from headway.gateway.intake.backend_limits import obstacle_of, refuse_ignored
 from headway.gateway.intake.entrance import Admitted
 from headway.gateway.intake.given import ENDPOINTS, Given, estimated_prompt_tokens, opening
 from headway.gateway.intake.model_names import ModelNames
@@ -146,7 +146,9 @@ class Intake:
         )
         prompt_tokens = estimated_prompt_tokens(call, body)
         length = self._length(endpoint.kind, origin, asked.number("expected-tokens"), call.limit)
-        obstacle = self._obstacle(endpoint.kind, model, fields)
+        if endpoint.kind is not None:
+            refuse_ignored(self._pool, model, fields)
+        obstacle = obstacle_of(self._pool, endpoint.kind, model, fields)
         trace, span = self._traced(headers)
         request = Request(
             id=f"req-{self._prefix}-{next(self._numbers)}",
@@ -234,21 +236,6 @@ class Intake:
         if span is None:
             return trace, None
         return {**trace, "traceparent": span.traceparent}, span
-
-    def _obstacle(
-        self, kind: Kind | None, model: str, fields: dict[str, msgspec.Raw]
-    ) -> str | None:
-        if kind is None:
-            return "generates nothing"
-        reason: str | None = "is served by no backend that has answered yet"
-        for status in self._pool.statuses.values():
-            description = status.description
-            if description is not None and model in description.models and not status.leaving:
-                # It may run on any of them, so it must be continuable on all.
-                reason = continuable(kind, fields, description)
-                if reason is not None:
-                    return reason
-        return reason
 
 
 def _prefix(origin: Origin, prompt: msgspec.Raw) -> int:

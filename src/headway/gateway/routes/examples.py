@@ -14,6 +14,12 @@ BASE = "http://127.0.0.1:8080"
 
 _HELLO = [{"role": "user", "content": "Say hello in five words."}]
 _ENCODER = "all-MiniLM-L6-v2"
+_RANKED = {
+    "model": _ENCODER,
+    "query": "What barks?",
+    "documents": ["A dog.", "A cat."],
+    "top_n": 1,
+}
 _TENSORS = {
     "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a text"]}],
 }
@@ -26,12 +32,8 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "/v1/messages": {"model": "default", "messages": _HELLO, "max_tokens": 32},
     "/v1/messages/count_tokens": {"model": "default", "messages": _HELLO},
     "/v1/embeddings": {"model": _ENCODER, "input": ["a text", "another"]},
-    "/v1/rerank": {
-        "model": _ENCODER,
-        "query": "What barks?",
-        "documents": ["A dog.", "A cat."],
-        "top_n": 1,
-    },
+    "/v1/rerank": _RANKED,
+    "/v2/rerank": _RANKED,
     "/v1/classify": {"model": _ENCODER, "input": ["a text"]},
     "/v1/models/{model:.+}:predict": {"instances": ["a text"]},
     "/v1/batches": {

@@ -276,6 +276,7 @@ def _view(found: One) -> HistoryRequest:
         timeline=stretches(record, found.life),
         ahead=found.ahead,
         headers={name: value for name, value in headers.items() if value},
+        message=life.message,
         prompt=record.prompt,
     )
 

@@ -186,6 +186,7 @@ class Inference:
                     tier=used.tier.label,
                     tenant=urgency.tenant,
                     model=model.name,
+                    prompt_tokens=None if model.tokens is None else used.length or None,
                     total_ms=round(took_s * 1000.0, 3),
                     outcome=outcome,
                     status=status,

@@ -180,6 +180,8 @@ def _operation(route: Route, by_type: Mapping[type, dict[str, Any]]) -> dict[str
 
 
 def _tag(route: Route) -> str:
+    if route.body is wire.RerankRequest:
+        return "Encode"
     if route.path.startswith("/v2"):
         return "Open Inference Protocol"
     if route.path.startswith(("/v1/files", "/v1/batches")):

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from headway.gateway.accounts.refusals import Refusal
 from headway.gateway.api.errors import ApiError
+from headway.gateway.intake.intake import MOST_USER_AGENT
 from headway.gateway.routes.messages import is_anthropic_client
 from headway.gateway.routes.messages import refusal as refusal_of_messages
 from headway.gateway.routes.open_inference import PREFIX
@@ -43,6 +44,7 @@ def refusal_of(request: web.Request, error: ApiError, tenant: str | None, work: 
         error.status,
         error.code or "invalid",
         error.message,
+        request.headers.get("User-Agent", "")[:MOST_USER_AGENT],
     )
 
 

@@ -154,6 +154,14 @@ TABLE: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        "/v2/rerank",
+        "rerank",
+        "The same for Cohere's newer clients",
+        wire.RerankRequest,
+        scheduled=True,
+    ),
+    Route(
+        "POST",
         "/v1/classify",
         "classify",
         "The class of each text",

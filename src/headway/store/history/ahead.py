@@ -47,7 +47,7 @@ class Ahead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ahead(database: sqlite3.Connection, record: RequestRecord) -> Ahead | None:
-    """Who went before a request; None if it did not wait, or in no tier that is known.
+    """Who went before a request; None if it did not wait in an order of slots.
 
     Only requests that have ended count: those that still run are not in the log.
 
@@ -56,7 +56,7 @@ def ahead(database: sqlite3.Connection, record: RequestRecord) -> Ahead | None:
         record: the request.
     """
     waited_ms = record.total_ms if record.queue_ms is None else record.queue_ms
-    if not waited_ms:
+    if not waited_ms or not record.policy:
         return None
     try:
         tier = Tier.parse(record.tier)

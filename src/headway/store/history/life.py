@@ -8,7 +8,9 @@ import msgspec
 
 from headway.store.request_record import RequestRecord
 
-Phase = Literal["queued", "prefill", "decode", "stopped"]
+Phase = Literal["queued", "prefill", "decode", "running", "stopped", "batched"]
+"""`running`: it ran, and its answer came whole, so that nobody saw its first token. `batched`: it
+waited for a batch and ran in it; how long each took is not kept."""
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +49,10 @@ class Life(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     user_agent: str = ""
     runs: tuple[Run, ...] = ()
     """Empty: none, or the only one, which is in the record."""
+    whole: bool = False
+    """Whether its backend answered in one piece."""
+    message: str = ""
+    """What its client was told, where it was refused before it was scheduled."""
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +79,11 @@ def decoded(text: str | None) -> Life | None:
 
 def stretches(record: RequestRecord, life: Life | None) -> list[Stretch]:
     """What the request did, one after another, from its arrival to its end."""
-    runs: tuple[Run, ...] = () if life is None else life.runs
     total_ms = record.total_ms
+    if not record.policy and total_ms is not None:
+        return [Stretch(phase="batched", began_ms=0.0, ended_ms=total_ms)]
+    runs: tuple[Run, ...] = () if life is None else life.runs
+    whole = life is not None and life.whole
     if not runs and record.queue_ms is not None and total_ms is not None:
         run = Run(
             record.backend,
@@ -90,7 +99,7 @@ def stretches(record: RequestRecord, life: Life | None) -> list[Stretch]:
     for run in runs:
         if run.began_ms > at_ms:
             found.append(_wait(bool(found), at_ms, run.began_ms))
-        found += _of_run(run)
+        found += _of_run(run, whole)
         at_ms = run.ended_ms
     if total_ms is not None and total_ms > at_ms:
         found.append(_wait(bool(found), at_ms, total_ms))
@@ -101,16 +110,16 @@ def _wait(again: bool, began_ms: float, ended_ms: float) -> Stretch:
     return Stretch(phase="stopped" if again else "queued", began_ms=began_ms, ended_ms=ended_ms)
 
 
-def _of_run(run: Run) -> list[Stretch]:
+def _of_run(run: Run, whole: bool) -> list[Stretch]:
     last = Stretch(
-        phase="prefill" if run.first_ms is None else "decode",
+        phase="running" if whole else "prefill" if run.first_ms is None else "decode",
         began_ms=run.began_ms,
         ended_ms=run.ended_ms,
         backend=run.backend,
         output_tokens=run.output_tokens,
         why=run.why,
     )
-    if run.first_ms is None:
+    if whole or run.first_ms is None:
         return [last]
     first_ms = min(max(run.first_ms, run.began_ms), run.ended_ms)
     first = Stretch(phase="prefill", began_ms=run.began_ms, ended_ms=first_ms, backend=run.backend)

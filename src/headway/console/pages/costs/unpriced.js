@@ -9,11 +9,12 @@ const MOST = 10
 /** @param {{unpriced: {model: string, backend: string, requests: number, tokens: number}[], total: any}} props */
 export function Unpriced({ unpriced, total }) {
   if (unpriced.length === 0) return null
-  const models = [...new Set(unpriced.map(one => one.model))].slice(0, MOST)
-  const yaml = ['prices:', '  models:', ...models.map(model => `    ${quoted(model)}: {input: 0.10, output: 0.40}`)].join('\n')
+  // A model that answers whole batches runs on no backend, and its answers have no tokens.
+  const prices = new Map(unpriced.map(one => [one.model, `{input: 0.10, output: ${one.backend ? '0.40' : '0'}}`]))
+  const yaml = ['prices:', '  models:', ...[...prices].slice(0, MOST).map(([model, price]) => `    ${quoted(model)}: ${price}`)].join('\n')
   return html`<section aria-labelledby="unpriced"><h2 id="unpriced">${total.cost === null ? 'There are no prices' : 'Without a price'}</h2>
     <p>What these requests cost is not known, and not in the sums above:</p>
-    <ul>${unpriced.slice(0, MOST).map(one => html`<li><bdi>${one.model || 'no model'}</bdi> on <bdi>${one.backend || 'no backend'}</bdi>:
+    <ul>${unpriced.slice(0, MOST).map(one => html`<li><bdi>${one.model || 'no model'}</bdi>${one.backend ? html` on <bdi>${one.backend}</bdi>` : ', which answers whole batches'}:
       ${' '}${plural(one.requests, 'request')}, ${count(one.tokens)} tokens</li>`)}</ul>
     ${unpriced.length > MOST && html`<p class="soft">and ${count(unpriced.length - MOST)} more</p>`}
     <p>Give them a price of a million tokens in headway.yaml, in any currency; a running gateway takes it over within two

@@ -106,5 +106,5 @@ function Sums({ lines, by, measure }) {
       ${SHARES.map(share => html`<td>${ms(line.whole.percentiles_ms[share])}</td>`)}
       <td>${count(line.whole.prompt_tokens)}</td><td>${count(line.whole.output_tokens)}</td>
       <td>${cost(line.whole.cost || null)}</td></tr>`)}</tbody></table></div>
-    ${!lines.some(line => line.whole.cost > 0) && html`<p class="soft small">No cost is known of these: <a href="#/costs">what has a price</a>.</p>`}`
+    ${!lines.some(line => line.whole.cost > 0) && html`<p class="soft small">These cost nothing, or have <a href="#/costs">no price</a>.</p>`}`
 }

@@ -39,14 +39,16 @@ function back(event) {
 /** @param {{one: any}} props */
 function Timeline({ one }) {
   const total = Math.max(one.total_ms ?? 0, ...one.timeline.map((/** @type {any} */ part) => part.ended_ms), 0.001)
+  const batched = one.timeline.some((/** @type {any} */ part) => part.phase === 'batched')
   const queued = one.timeline.filter((/** @type {any} */ part) => part.phase === 'queued' || part.phase === 'stopped')
     .reduce((/** @type {number} */ sum, /** @type {any} */ part) => sum + part.ended_ms - part.began_ms, 0)
   return html`<section aria-label="What it did">
     <div class="row head"><h2>${when(one.arrival_unix_s)}</h2>
       <span class=${`outcome ${one.outcome}`}>${one.outcome}</span>
-      <span class="soft">after ${ms(one.total_ms)}${one.reason && `: ${one.reason}`}</span></div>
+      <span class="soft">${one.total_ms !== null && `after ${ms(one.total_ms)}`} ${one.outcome !== 'finished' && one.reason}</span></div>
+    ${one.message && html`<p>Its client was told: ${one.message}</p>`}
     ${one.timeline.length === 0 ? html`<p class="soft">It never waited and never ran.</p>` : html`
-      <p>It waited ${ms(queued)}, ${Math.round(100 * queued / total)}% of its time${one.tier && `, in tier ${one.tier}`}${one.policy && `; at its end ${one.policy} ordered requests`}.</p>
+      <p>${batched ? `It waited for a batch and ran in it: ${ms(total)} together` : html`It waited ${ms(queued)}, ${' '}${Math.round(100 * queued / total)}% of its time`}${one.tier && `, in tier ${one.tier}`}${one.policy && `; at its end ${one.policy} ordered requests`}.</p>
       ${one.ahead && html`<p>${went(one.ahead)}</p>`}
       <div class="life" aria-hidden="true">${one.timeline.map((/** @type {any} */ part) => html`
         <i class=${part.phase} style=${{ left: `${100 * part.began_ms / total}%`, width: `${100 * (part.ended_ms - part.began_ms) / total}%` }}></i>`)}
@@ -109,6 +111,7 @@ function Facts({ one }) {
     ['Cost', one.cost === null ? '' : cost(one.cost)],
     ['Endpoint', one.endpoint && `${one.endpoint}${one.stream ? ', streamed' : ''}`],
     ['Status', `${one.status}`],
+    ['Preemption', one.outcome === 'finished' && one.reason && `not possible: it ${one.reason}`],
     ...Object.entries(one.headers).map(([name, value]) => /** @type {[string, any]} */ (
       [name, html`<span class="mono"><bdi>${value}</bdi></span>`]))
   ]

@@ -34,14 +34,14 @@ export function withPrompt(prompt) {
 
 /**
  * The chat so far, and what is said next.
- * @param {Side} side @param {{role: string, content: any}[]} history
+ * @param {Side} side @param {import('../../parts/chat.js').Message[]} history
  * @param {Input} input @param {any[]} prompts those of the registry
  * @returns {import('../../parts/chat.js').Chat}
  */
 export function nextChat(side, history, input, prompts) {
   const messages = [...history]
   const content = contentOf(input)
-  if (content.length > 0) messages.push({ role: 'user', content })
+  if (content.length > 0) messages.push(...next(history.at(-1), content))
   if (!side.prompt && side.system.trim()) messages.unshift({ role: 'system', content: side.system })
   const [id, version] = side.prompt.split('@')
   return {
@@ -52,6 +52,16 @@ export function nextChat(side, history, input, prompts) {
     ...(side.maxTokens !== '' && { max_tokens: Number(side.maxTokens) }),
     ...furtherOf(side)
   }
+}
+
+/**
+ * What somebody says after `last`: after calls it is what the functions returned.
+ * @param {import('../../parts/chat.js').Message | undefined} last @param {any} content
+ * @returns {import('../../parts/chat.js').Message[]}
+ */
+export function next(last, content) {
+  if (!last?.tool_calls) return [{ role: 'user', content }]
+  return last.tool_calls.map(call => ({ role: 'tool', tool_call_id: call.id, content }))
 }
 
 /** @param {Input} input @returns {any} a text, or parts where there are images or audio beside it */
