@@ -66,7 +66,7 @@ async def test_how_far_it_is_then_the_answer_and_its_report(gateway: Gateway) ->
     assert last["found"]["answer"][0].startswith("srpt pays")
     log = gateway._log_path
     assert last["found"]["command"] == (
-        f"headway simulate {log} --last 60min --profile {log} --policies fcfs,srpt"
+        f"headway simulate {log} --last 60min --profile {log} --policies fcfs,srpt --slots 4"
     )
     report = f"{gateway.address}{WHAT_IF}/report"
     headers = {"Authorization": "Bearer wall-key"}
