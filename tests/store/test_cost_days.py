@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
@@ -61,12 +62,7 @@ def scanned(rows: list[RequestRecord], by: list[str], chosen: Chosen) -> dict[An
 
 def named(row: RequestRecord, name: str) -> str:
     if name == "day":
-        (day,) = (
-            sqlite3.connect(":memory:")
-            .execute("SELECT date(?, 'unixepoch')", (row.arrival_unix_s,))
-            .fetchone()
-        )
-        return str(day)
+        return str(datetime.fromtimestamp(row.arrival_unix_s, UTC).date())
     return str(getattr(row, COLUMNS.get(name, name)))
 
 

@@ -11,9 +11,13 @@ import sqlite3
 from collections.abc import Collection
 from typing import NamedTuple
 
+from headway.store.database import note, noted
+
 DAY_S = 86400
 AT_ONCE = 4000
 """Rows in one transaction."""
+SUMMED_TO = "costs_summed_to"
+"""What the log notes of how far they have come."""
 
 
 def _sane(column: str, otherwise: str) -> str:
@@ -83,8 +87,7 @@ def table_of(columns: Collection[str]) -> CostTable | None:
 
 def summed_to(database: sqlite3.Connection) -> int:
     """The number of the last row that the sums have; 0: none."""
-    found = database.execute("SELECT value FROM meta WHERE key = 'costs_summed_to'").fetchone()
-    return int(found[0]) if found is not None else 0
+    return int(noted(database, SUMMED_TO) or 0)
 
 
 def advance(database: sqlite3.Connection, most: int = AT_ONCE) -> bool:
@@ -101,7 +104,7 @@ def advance(database: sqlite3.Connection, most: int = AT_ONCE) -> bool:
             return False
         for table in TABLES:
             database.execute(_added(table), (after, newest))
-        database.execute("REPLACE INTO meta VALUES ('costs_summed_to', ?)", (newest,))
+        note(database, SUMMED_TO, newest)
     return bool(newest - after >= most)
 
 

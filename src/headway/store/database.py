@@ -6,10 +6,13 @@ import logging
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
 META = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+VERSION = "schema_version"
+"""The key of the version of a file's tables."""
 
 
 def open_sqlite(path: Path, schema: str, version: int, kind: str) -> sqlite3.Connection:
@@ -53,6 +56,17 @@ def open_to_read(path: Path, timeout_s: float = 5.0) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=timeout_s)
 
 
+def noted(database: sqlite3.Connection, key: str) -> Any:
+    """What a file notes about itself under `key`; None: nothing. Raises sqlite3.Error."""
+    found = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if found is None else found[0]
+
+
+def note(database: sqlite3.Connection, key: str, value: int) -> None:
+    """Note `value` under `key`, in the caller's transaction. Raises sqlite3.Error."""
+    database.execute("REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
 def move_aside(path: Path, why: str, kind: str) -> None:
     """Rename the database at `path` and its side files, with a warning that says why."""
     aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -70,13 +84,11 @@ def _connect(path: Path, schema: str, version: int) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(META + schema)
-        found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-        if found is not None and found[0] != version:
-            raise sqlite3.DatabaseError(f"its schema is version {found[0]}, not {version}")
+        found = noted(database, VERSION)
+        if found not in (None, version):
+            raise sqlite3.DatabaseError(f"its schema is version {found}, not {version}")
         with database:  # shows at startup, not at the first request, whether it can be written
-            database.execute(
-                "REPLACE INTO meta (key, value) VALUES ('schema_version', ?)", (version,)
-            )
+            note(database, VERSION, version)
     except BaseException:
         database.close()
         raise

@@ -6,7 +6,7 @@ import sqlite3
 from functools import partial
 from pathlib import Path
 
-from headway.store.database import open_to_read
+from headway.store.database import VERSION, noted, open_to_read
 from headway.store.request_record import SCHEMA_VERSION
 
 CACHE_KB = 16_000
@@ -57,8 +57,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     database = open_to_read(path, timeout_s=1.0)
     database.text_factory = partial(str, encoding="utf-8", errors="replace")
     database.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-    found = database.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    if found is None or found[0] > SCHEMA_VERSION:
+    found = noted(database, VERSION)
+    if found is None or found > SCHEMA_VERSION:
         database.close()
         raise HistoryError(
             f"the request log {path} was written by a newer Headway; update this one, or set "

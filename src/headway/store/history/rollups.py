@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from headway.store.database import note, noted
 from headway.store.history.histogram import bucket_of, merged
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
@@ -54,7 +55,8 @@ MOST = 1e12
 """What a row has beyond it, of tokens or seconds, is damage."""
 AT_ONCE = 4000
 """Rows in one transaction."""
-FOLDED_TO = "SELECT value FROM meta WHERE key = 'rolled_up_to'"
+FOLDED_TO = "rolled_up_to"
+"""What the log notes of how far the fold has come."""
 ROWS = """
 SELECT number, arrival_unix_s, tenant, model, tier, outcome,
     prompt_tokens, output_tokens, cost, total_ms, ttft_ms, queue_ms
@@ -144,8 +146,7 @@ Cells = dict[Key, Cell]
 
 def folded_to(database: sqlite3.Connection) -> int:
     """The number of the last row that the rollups have; 0: none."""
-    found = database.execute(FOLDED_TO).fetchone()
-    return int(found[0]) if found is not None else 0
+    return int(noted(database, FOLDED_TO) or 0)
 
 
 def advance(database: sqlite3.Connection, now_s: float, most: int = AT_ONCE) -> bool:
@@ -165,7 +166,7 @@ def advance(database: sqlite3.Connection, now_s: float, most: int = AT_ONCE) -> 
         if not rows:
             return False
         _write(database, all_levels(folded(rows), now_s - MINUTES_KEPT_S))
-        database.execute("REPLACE INTO meta VALUES ('rolled_up_to', ?)", (rows[-1][0],))
+        note(database, FOLDED_TO, rows[-1][0])
     return len(rows) == most
 
 
