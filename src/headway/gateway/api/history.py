@@ -65,6 +65,6 @@ class HistoryRequest(Row, kw_only=True):
     headers: dict[str, str]
     """That its client sent, and that say nothing secret."""
     message: str
-    """What its client was told, where it was refused before it was scheduled; else empty."""
+    """The error that its client got, where it was refused before it was scheduled; else empty."""
     prompt: str | None
     """Null unless `log.prompts` is on."""

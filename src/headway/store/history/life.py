@@ -52,7 +52,7 @@ class Life(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     whole: bool = False
     """Whether its backend answered in one piece."""
     message: str = ""
-    """What its client was told, where it was refused before it was scheduled."""
+    """The error that its client got, where it was refused before it was scheduled."""
 
 
 class Stretch(msgspec.Struct, frozen=True, kw_only=True):

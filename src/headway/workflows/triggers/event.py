@@ -45,7 +45,7 @@ class Trigger(Protocol):
 
     @property
     def watches(self) -> str:
-        """What tells it from others of its kind in a workflow: its marks and events bear it."""
+        """What sets it apart from others of its kind in a workflow; in its marks and events."""
         ...
 
     async def watch(self, around: Around, fire: Fire) -> None:
